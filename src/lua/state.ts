@@ -1,0 +1,131 @@
+/**
+ * One Lua virtual machine behind one narrow interface. The worker knows this file only; engines stand behind it.
+ *
+ * Strings that cross this boundary are bytes: either a `Uint8Array`, or a `ByteString`, a JavaScript string in which
+ * each character is one byte (0 to 255, "latin1"). They are never decoded as UTF-8 on the way.
+ */
+
+/** A JavaScript string whose characters are bytes, 0 to 255. */
+export type ByteString = string;
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** A value that can be handed to Lua, or taken from its globals. Tables come back as arrays or records. */
+export type LuaValue =
+  | undefined
+  | boolean
+  | number
+  | ByteString
+  | readonly LuaValue[]
+  | { readonly [key: string]: LuaValue };
+
+/**
+ * Why Lua code did not run to its end.
+ * - `syntax`: the chunk does not compile
+ * - `runtime`: an error was raised (any value: strings, tables, nil)
+ * - `memory`: the state's memory limit was reached; the state should not be used again
+ * - `fatal`: the virtual machine itself broke (a trap, exhausted native stack); the state must be closed
+ */
+export type LuaErrorKind = 'syntax' | 'runtime' | 'memory' | 'fatal';
+
+export class LuaError extends Error {
+  override readonly name = 'LuaError';
+  readonly kind: LuaErrorKind;
+  /** The Lua stack at the time of the error, as `debug.traceback` prints it; may be empty. */
+  readonly traceback: ByteString;
+  /** A catalogued error that a host function raised and no script caught, e.g. a body over `maxpost`. */
+  readonly hostError: Error | undefined;
+
+  constructor(kind: LuaErrorKind, message: ByteString, traceback: ByteString = '', hostError?: Error) {
+    super(message);
+    this.kind = kind;
+    this.traceback = traceback;
+    this.hostError = hostError;
+  }
+}
+
+/** How the handler of a request ended, when it ended without an error. */
+export interface CallResult {
+  /** The code given to `os.exit`, or 0. `os.exit(true)` is 0, `os.exit(false)` is 1. */
+  readonly exitCode: number;
+}
+
+/**
+ * What a running request may ask of the world. Every call is synchronous and may block the thread. A call that throws
+ * a `LuafcgidError` raises a Lua error with its message in the script.
+ */
+export interface RequestHost {
+  /** The FastCGI parameters, still encoded as name-value pairs (FastCGI 1.0, 3.4), already checked to be well-formed. */
+  readonly params: Uint8Array;
+  /** `con:header(line)`: one `Name: value` line. */
+  headerLine(line: ByteString): void;
+  /** `con:header(name, value)`. */
+  header(name: ByteString, value: ByteString): void;
+  /** `con:status(404)` or `con:status("404 Not Found")`: the text as written by the script. */
+  status(status: ByteString): void;
+  /** Adds to the response body. The bytes are only valid during the call. */
+  write(body: Uint8Array): void;
+  /** Sends headers and everything written so far to the client, now. */
+  flush(): void;
+  /** Drops unsent body, headers and status. */
+  reset(): void;
+  /** Sends the whole answer and ends it for the client; the script goes on. */
+  finish(): void;
+  /** At most `maxBytes` of the body, at least one byte; null at its end. Blocks until then. Valid until the next call. */
+  readBody(maxBytes: number): Uint8Array | null;
+  log(level: LogLevel, text: ByteString): void;
+  /** `con:config(name, value)` for the settings that may change for one request. */
+  configure(name: 'buffering' | 'httpstatus' | 'contenttype', value: boolean | ByteString): void;
+}
+
+/** What a state may ask of the world at any time, with or without a request. */
+export interface StateHost {
+  /** Text of `print`, `io.write` and `io.stderr:write`: a script's standard output is the log. */
+  log(level: LogLevel, text: ByteString): void;
+  /**
+   * Reads a Lua source file for `require`, `dofile` or `loadfile` and notes that this state depends on it.
+   * Returns undefined when there is no such readable regular file.
+   */
+  readSource(path: string): Uint8Array | undefined;
+}
+
+export interface StateOptions {
+  readonly host: StateHost;
+  /** Most bytes of the state's memory; going past it is a Lua "not enough memory" error. */
+  readonly memoryBytes: number;
+  /** Directory searched first by `require`; relative `dofile` and `loadfile` paths start here. Absolute. */
+  readonly directory: string;
+  /** Further `package.path` style templates (`/usr/share/lua/5.1/?.lua`), searched after `directory`. */
+  readonly path: readonly string[];
+  /** What `con:config(name)` reads. */
+  readonly config: Readonly<Record<string, LuaValue>>;
+  /** What `os.getenv` sees; nothing when left out. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export interface LuaState {
+  /** Compiles and runs a chunk at top level. Throws `LuaError`. */
+  run(chunk: Uint8Array, chunkName: string): void;
+  /** Whether the global `name` can be called. */
+  hasFunction(name: ByteString): boolean;
+  /** Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`. */
+  serve(handler: ByteString, request: RequestHost): CallResult;
+  /** Calls the global function `name` without arguments (configuration hooks). Throws `LuaError`. */
+  call(name: ByteString): void;
+  /** All globals with string keys that did not exist before the first `run`; functions come as `true` under `functions`. */
+  globals(): { readonly values: Readonly<Record<string, LuaValue>>; readonly functions: readonly string[] };
+  /** Bytes of memory that the state holds. */
+  memoryBytes(): number;
+  /** Does a bounded step of garbage collection (an idle state is waiting). */
+  collectStep(): void;
+  /** Gives everything back. The state must not be used afterwards. */
+  close(): void;
+}
+
+export interface LuaEngine {
+  /** Engine name as in the configuration, e.g. `embedded`. */
+  readonly name: string;
+  /** e.g. `Lua 5.1`. */
+  readonly version: string;
+  createState(options: StateOptions): LuaState;
+}
