@@ -1,0 +1,101 @@
+/**
+ * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
+ */
+import type { LuaValue } from '../lua/state.js';
+
+/** Where the server listens. `host` is `''` for all interfaces (IPv6 and IPv4); `port` 0 takes any free port. */
+export type ListenAddress =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'fd'; readonly fd: number };
+
+/**
+ * The types of option, each with the type of its value in `Config`.
+ * - `integer`, `number`: a number, or a string that reads as one
+ * - `seconds`: a number of seconds, fractions allowed; `Config` holds milliseconds
+ * - `text`: a byte string, each character one byte
+ * - `header-lines`: `Name: value` lines; `Config` holds them with a CRLF after each
+ * - `choice`: one of the strings in `choices`
+ * - `addresses`: one listen address or a list of them
+ * - `mode`: file permissions, written as octal digits
+ * - `source-file`: a file that must exist; `log-file`: one that must be writable
+ * - `directories`: one directory that must exist, or a list
+ * - `templates`: file name templates with `?`, a list or one string separated by `;`
+ *
+ * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
+ */
+export interface ValueTypes {
+  integer: number;
+  number: number;
+  seconds: number;
+  boolean: boolean;
+  text: string;
+  'header-lines': string;
+  choice: string;
+  addresses: readonly ListenAddress[];
+  mode: number | undefined;
+  'source-file': string | undefined;
+  'log-file': string | undefined;
+  directories: readonly string[];
+  templates: readonly string[];
+}
+
+export type OptionType = keyof ValueTypes;
+
+/** What a default may depend on. */
+export interface DefaultContext {
+  /** Processors of this machine. */
+  readonly cpus: number;
+  /** The value that `workers` got. */
+  readonly workers: number;
+}
+
+interface Row {
+  /** Name in `Config`; a quantity's unit is in the name. */
+  readonly key: string;
+  readonly group: 'Listening' | 'Pool' | 'Requests' | 'Answers' | 'Scripts' | 'Operation' | 'Without effect';
+  /** One line, for `--help` and the sample. */
+  readonly summary: string;
+  /** What one needs to know to choose a value, in Markdown. */
+  readonly text: string;
+  /** Whether the C daemon has this option. */
+  readonly fromC?: true;
+  /** What `con:config` may do in a script. Names of files and sockets of the host are not for scripts to see. */
+  readonly script: 'hidden' | 'read' | 'set';
+  /** Said once at start when the file sets the option, or only when it sets it to `when`. */
+  readonly notice?: { readonly text: string; readonly when?: boolean };
+  /** The default as one would write it in Lua; left out: nothing. */
+  readonly default?: LuaValue | ((context: DefaultContext) => LuaValue);
+  /** How the documents name a default that is computed. */
+  readonly defaultText?: string;
+}
+
+interface NumberRow extends Row {
+  readonly type: 'integer' | 'number' | 'seconds';
+  /** Unit of the Lua value, when it has one. */
+  readonly unit?: 'bytes' | 'ms' | 's';
+  readonly min: number;
+  readonly max: number;
+  /** One value outside of the bounds that means something of its own; `becomes` is what `Config` holds for it. */
+  readonly special?: { readonly value: number; readonly means: string; readonly becomes?: number };
+  /** Rounds up to the next power of two. */
+  readonly powerOfTwo?: true;
+}
+
+interface TextRow extends Row {
+  readonly type: 'text';
+  readonly pattern: RegExp;
+  /** What the pattern allows, in words that continue "must be". */
+  readonly allowed: string;
+}
+
+interface ChoiceRow extends Row {
+  readonly type: 'choice';
+  readonly choices: readonly string[];
+}
+
+interface PlainRow extends Row {
+  readonly type: Exclude<OptionType, NumberRow['type'] | 'text' | 'choice'>;
+}
+
+export type OptionRow = NumberRow | TextRow | ChoiceRow | PlainRow;
