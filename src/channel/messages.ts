@@ -1,0 +1,120 @@
+/**
+ * All that the front and a worker say to each other, and how a message lies in a ring frame. This file is the folder's
+ * door for everybody but the two who own a ring's ends.
+ *
+ * A frame's `id` is the request's number (0 where a message belongs to none), its `argument` depends on the type. A
+ * message longer than a frame goes as several frames of the same type and id, all but the last marked `MORE`; types
+ * that carry a stream (Body, Output) need no mark, each frame is a message of its own.
+ */
+
+/** Set in a frame's type when the message goes on in the next frame. */
+export const MORE = 0x100;
+
+/** Set in `START`: the state does not exist yet, create it and load the script first. */
+export const START_CREATE = 0x200;
+/** Set in `START`: the request has no body, neither `BODY` nor `BODY_END` follows. */
+export const START_NO_BODY = 0x400;
+/** Set in `START`: close the state after this request, it has served its `maxcount`. */
+export const START_RETIRE = 0x800;
+/** Set in `END`: the worker has closed the request's state (it failed to load, broke, or retired). */
+export const END_STATE_GONE = 0x200;
+
+const TYPE_MASK = 0xff;
+
+/** Front to worker. */
+export const ToWorker = {
+  /** Run a request. argument: state. payload: evicted state (u32, 0: none), path length (u32), path, parameters. */
+  START: 1,
+  /** A piece of the running request's body. */
+  BODY: 2,
+  /** The body is complete (argument 0) or will never be (argument: a `BodyFault`). */
+  BODY_END: 3,
+  /** Close an idle state. argument: state. */
+  CLOSE: 4,
+  /** Do a step of garbage collection in an idle state. argument: state. */
+  COLLECT: 5,
+  /** Leave the loop and end the thread. */
+  STOP: 6,
+} as const;
+
+/** Worker to front. */
+export const FromWorker = {
+  /** CGI output (header block first) to be sent now. */
+  OUTPUT: 1,
+  /** The answer ends here for the client, the script goes on. argument: appStatus. */
+  FINISH: 2,
+  /** The request is over and the worker free. argument: appStatus. payload: the last output. */
+  END: 3,
+  /** A log line. argument: index in `LOG_LEVELS`. payload: text, bytes as the script wrote them. */
+  LOG: 4,
+  /** A state depends on a file. argument: state. payload: fingerprint text, a NUL byte, the path. */
+  DEPENDS: 5,
+  /** A state asked to be closed is closed. argument: state. */
+  CLOSED: 6,
+  /** The thread is up and waits for requests. */
+  READY: 7,
+} as const;
+
+/** Why a body will never be complete. */
+export const BodyFault = { SHORT: 1, TOO_LARGE: 2, CLIENT_GONE: 3 } as const;
+export type BodyFault = (typeof BodyFault)[keyof typeof BodyFault];
+
+/** ORDER LOG: the index in this list is what a LOG frame carries. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** The message type in a frame's type word. */
+export function typeOf(frameType: number): number {
+  return frameType & TYPE_MASK;
+}
+
+/** What a worker is told to start. */
+export interface StartMessage {
+  /** State to close before, 0 for none: its place is what the new state takes. */
+  readonly evictedState: number;
+  /** The script's file, absolute and resolved. */
+  readonly path: Uint8Array;
+  /** Encoded FastCGI parameters. */
+  readonly params: Uint8Array;
+}
+
+const START_FIXED_BYTES = 8;
+
+export function encodeStart(message: StartMessage): Uint8Array {
+  const { path, params } = message;
+  const out = Buffer.allocUnsafe(START_FIXED_BYTES + path.length + params.length);
+  out.writeUInt32LE(message.evictedState, 0);
+  out.writeUInt32LE(path.length, 4);
+  out.set(path, START_FIXED_BYTES);
+  out.set(params, START_FIXED_BYTES + path.length);
+  return out;
+}
+
+/** Views into `payload`, not copies. */
+export function decodeStart(payload: Uint8Array): StartMessage {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  const pathEnd = START_FIXED_BYTES + view.getUint32(4, true);
+  return {
+    evictedState: view.getUint32(0, true),
+    path: payload.subarray(START_FIXED_BYTES, pathEnd),
+    params: payload.subarray(pathEnd),
+  };
+}
+
+/** A file a state was made from, and what it was then. */
+export interface Dependency {
+  /** Latin-1 text of the path's bytes. */
+  readonly path: string;
+  /** Size, modification time in nanoseconds and inode; two are compared as text. */
+  readonly fingerprint: string;
+}
+
+export function encodeDependency({ path, fingerprint }: Dependency): Uint8Array {
+  return Buffer.from(`${fingerprint}\0${path}`, 'latin1');
+}
+
+export function decodeDependency(payload: Uint8Array): Dependency {
+  const text = Buffer.from(payload).toString('latin1');
+  const split = text.indexOf('\0');
+  return { fingerprint: text.slice(0, split), path: text.slice(split + 1) };
+}

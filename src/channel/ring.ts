@@ -1,0 +1,169 @@
+/**
+ * A single-producer, single-consumer ring of frames in shared memory: how bytes cross between the front and a worker.
+ *
+ * A frame is four 32-bit words (payload bytes, type, id, argument) and its payload, rounded up to eight bytes. A frame
+ * never wraps: where the end of the ring is too short for it, a marker tells the reader to go on at the start. So a
+ * payload is read where it lies, as one view. Positions count bytes and run over 2^32; only their difference matters.
+ *
+ * Who sleeps says so, then looks again, and only then sleeps; who moves a position looks whether the other side sleeps
+ * and rings its bell. As both orders are sequentially consistent (Atomics), no wake-up is lost.
+ */
+
+/** Words of the control block at the start of the shared buffer. */
+const READ_AT = 0;
+const WRITTEN_TO = 1;
+const READER_ASLEEP = 2;
+const WRITER_ASLEEP = 3;
+
+const CONTROL_BYTES = 64;
+const FRAME_BYTES = 16;
+const SKIP_TO_START = -1;
+
+/** Smallest ring: anything below holds no useful frame. */
+export const MIN_RING_BYTES = 128;
+
+/** Bytes to allocate for a ring of `capacityBytes`, which is a power of two of at least `MIN_RING_BYTES`. */
+export function createRing(capacityBytes: number): SharedArrayBuffer {
+  if (capacityBytes < MIN_RING_BYTES || (capacityBytes & (capacityBytes - 1)) !== 0) {
+    throw new RangeError(`a ring has a power of two of at least ${MIN_RING_BYTES} bytes, not ${capacityBytes}`);
+  }
+  return new SharedArrayBuffer(CONTROL_BYTES + capacityBytes);
+}
+
+class RingEnd {
+  protected readonly control: Int32Array;
+  protected readonly words: Int32Array;
+  protected readonly bytes: Uint8Array;
+  protected readonly capacity: number;
+  protected readonly mask: number;
+
+  constructor(shared: SharedArrayBuffer) {
+    this.capacity = shared.byteLength - CONTROL_BYTES;
+    this.mask = this.capacity - 1;
+    this.control = new Int32Array(shared, 0, CONTROL_BYTES / 4);
+    this.words = new Int32Array(shared, CONTROL_BYTES);
+    this.bytes = new Uint8Array(shared, CONTROL_BYTES);
+  }
+}
+
+export class RingWriter extends RingEnd {
+  /** Most bytes of one frame's payload: half a ring, so that it fits wherever the positions stand. */
+  readonly maxPayloadBytes: number;
+  #end: number;
+  /** Where the reader stood when `tryWrite` last looked: room made since then must not be waited for. */
+  #seenReadAt: number;
+
+  constructor(shared: SharedArrayBuffer) {
+    super(shared);
+    this.#seenReadAt = Atomics.load(this.control, READ_AT);
+    this.maxPayloadBytes = this.capacity / 2 - FRAME_BYTES;
+    this.#end = Atomics.load(this.control, WRITTEN_TO);
+  }
+
+  /** Writes a frame and returns true, or leaves the ring as it is and returns false when there is no room for it. */
+  tryWrite(type: number, id: number, argument: number, payload: Uint8Array): boolean {
+    const frameBytes = FRAME_BYTES + ((payload.length + 7) & ~7);
+    let end = this.#end;
+    const tillWrap = this.capacity - (end & this.mask);
+    const wraps = frameBytes > tillWrap;
+    this.#seenReadAt = Atomics.load(this.control, READ_AT);
+    const used = (end - this.#seenReadAt) | 0;
+    if (used + frameBytes + (wraps ? tillWrap : 0) > this.capacity) return false;
+    if (wraps) {
+      this.words[(end & this.mask) >> 2] = SKIP_TO_START;
+      end = (end + tillWrap) | 0;
+    }
+    const at = end & this.mask;
+    const word = at >> 2;
+    this.words[word] = payload.length;
+    this.words[word + 1] = type;
+    this.words[word + 2] = id;
+    this.words[word + 3] = argument;
+    this.bytes.set(payload, at + FRAME_BYTES);
+    this.#end = (end + frameBytes) | 0;
+    Atomics.store(this.control, WRITTEN_TO, this.#end);
+    return true;
+  }
+
+  /** Wakes a reader that waits in `RingReader.waitForFrame`. Call it after writing. */
+  wakeReader(): void {
+    if (Atomics.load(this.control, READER_ASLEEP) === 1) Atomics.notify(this.control, WRITTEN_TO);
+  }
+
+  /** Blocks this thread until the reader has taken something since `tryWrite` last failed. */
+  waitForRoom(): void {
+    Atomics.store(this.control, WRITER_ASLEEP, 1);
+    Atomics.wait(this.control, READ_AT, this.#seenReadAt);
+    Atomics.store(this.control, WRITER_ASLEEP, 0);
+  }
+
+  /**
+   * After a `tryWrite` that failed, asks to be told of room without blocking: returns false when some was made
+   * meanwhile (try again), true when the reader will find the wish at its next `release`.
+   */
+  askForRoom(): boolean {
+    Atomics.store(this.control, WRITER_ASLEEP, 1);
+    if (Atomics.load(this.control, READ_AT) === this.#seenReadAt) return true;
+    Atomics.store(this.control, WRITER_ASLEEP, 0);
+    return false;
+  }
+}
+
+/** A frame as it lies in the ring; `payload` is a view that `release` gives back. */
+export interface Frame {
+  readonly type: number;
+  readonly id: number;
+  readonly argument: number;
+  readonly payload: Uint8Array;
+}
+
+export class RingReader extends RingEnd {
+  #at: number;
+  #next: number;
+
+  constructor(shared: SharedArrayBuffer) {
+    super(shared);
+    this.#at = Atomics.load(this.control, READ_AT);
+    this.#next = this.#at;
+  }
+
+  /** The oldest frame, or undefined when there is none. The same one until `release`. */
+  peek(): Frame | undefined {
+    if (Atomics.load(this.control, WRITTEN_TO) === this.#at) return undefined;
+    let at = this.#at;
+    let offset = at & this.mask;
+    if (this.words[offset >> 2] === SKIP_TO_START) {
+      at = (at + this.capacity - offset) | 0;
+      offset = 0;
+    }
+    const word = offset >> 2;
+    const payloadBytes = this.words[word] as number;
+    const start = offset + FRAME_BYTES;
+    this.#next = (at + FRAME_BYTES + ((payloadBytes + 7) & ~7)) | 0;
+    return {
+      type: this.words[word + 1] as number,
+      id: this.words[word + 2] as number,
+      argument: this.words[word + 3] as number,
+      payload: this.bytes.subarray(start, start + payloadBytes),
+    };
+  }
+
+  /**
+   * Gives the frame of the last `peek` back. Returns whether the writer asked to be told of room (`askForRoom`); a
+   * writer that blocks is woken here.
+   */
+  release(): boolean {
+    this.#at = this.#next;
+    Atomics.store(this.control, READ_AT, this.#at);
+    if (Atomics.load(this.control, WRITER_ASLEEP) === 0) return false;
+    Atomics.notify(this.control, READ_AT);
+    return Atomics.exchange(this.control, WRITER_ASLEEP, 0) === 1;
+  }
+
+  /** Blocks this thread until there is a frame. */
+  waitForFrame(): void {
+    Atomics.store(this.control, READER_ASLEEP, 1);
+    while (Atomics.load(this.control, WRITTEN_TO) === this.#at) Atomics.wait(this.control, WRITTEN_TO, this.#at);
+    Atomics.store(this.control, READER_ASLEEP, 0);
+  }
+}

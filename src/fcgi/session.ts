@@ -1,0 +1,213 @@
+/**
+ * One FastCGI connection as the application sees it: bytes in, events out. This file is the folder's door and holds
+ * everything that decides what a record means; it knows no socket, clock or log.
+ *
+ * Rule 1: all that changes the state of a request's id happens here, by the table below.
+ * Rule 2: an event is either about one request, or bytes to send back; a protocol error is thrown, and there is no
+ *         fourth answer. After a throw the connection has to be closed.
+ *
+ *   record          id unknown             id in `params`            id in `body`              id in `ended`
+ *   BEGIN_REQUEST   → params (or refused)  protocol error            protocol error            protocol error
+ *   PARAMS          ignored (3.3)          collected; empty → body   protocol error            protocol error
+ *   STDIN           ignored                protocol error            body; empty → ended       ignored
+ *   ABORT_REQUEST   ignored                END_REQUEST, forgotten    abort event               abort event
+ *   DATA            ignored                ignored: only Filters have it, and that role is not served
+ *
+ * An id is forgotten, and may be used again, once its END_REQUEST is made (`finish`).
+ */
+import { LuafcgidError } from '../errors.js';
+import {
+  KEEP_CONN,
+  MAX_PARAMS_BYTES,
+  MAX_REQUESTS_PER_CONNECTION,
+  ProtocolStatus,
+  RecordType,
+  Role,
+} from './constants.js';
+import { RecordDecoder } from './decoder.js';
+import { encodeEndRequest, encodeRecord, encodeUnknownType } from './encoder.js';
+import { decodeParams, encodeParams } from './params.js';
+
+export { ProtocolStatus, RecordType, Role } from './constants.js';
+export { type FcgiRecord, RecordDecoder } from './decoder.js';
+export {
+  encodeAnswerEnd,
+  encodeBeginRequest,
+  encodeEndRequest,
+  encodeRecord,
+  encodeStream,
+  encodeStreamEnd,
+} from './encoder.js';
+export { decodeParams, encodeParams, forEachPair } from './params.js';
+
+/** What arriving bytes mean. Byte views in events are valid until the handler returns. */
+export interface SessionEvents {
+  /** BEGIN_REQUEST and all parameters have come. `params` are the encoded pairs and belong to the receiver. */
+  onRequest(requestId: number, params: Uint8Array): void;
+  /** A piece of the request's body. */
+  onBody(requestId: number, bytes: Uint8Array): void;
+  /** The body is complete. */
+  onBodyEnd(requestId: number): void;
+  /** ABORT_REQUEST: the request has to be ended as soon as possible (section 5.4). */
+  onAbort(requestId: number): void;
+  /** The parameters passed `MAX_PARAMS_BYTES`; the request needs an answer, its further records are dropped. */
+  onParamsTooLarge(requestId: number, limitBytes: number): void;
+  /** Bytes that the protocol itself answers with: to be sent as they are. */
+  onReply(bytes: Uint8Array): void;
+}
+
+/** What FCGI_GET_VALUES tells (section 4.1). */
+export interface ServerValues {
+  readonly maxConnections: number;
+  readonly maxRequests: number;
+}
+
+interface OpenRequest {
+  stage: 'params' | 'refused' | 'body' | 'ended';
+  params: Uint8Array;
+  paramsBytes: number;
+}
+
+const BEGIN_BODY_BYTES = 8;
+const FIRST_PARAMS_BYTES = 1024;
+const NOTHING = new Uint8Array(0);
+
+export class ServerSession {
+  readonly #decoder = new RecordDecoder();
+  readonly #requests = new Map<number, OpenRequest>();
+  readonly #values: ServerValues;
+  readonly #events: SessionEvents;
+  #keepConnection = true;
+
+  constructor(values: ServerValues, events: SessionEvents) {
+    this.#values = values;
+    this.#events = events;
+  }
+
+  /**
+   * Takes bytes from the connection and tells what they mean.
+   * @throws LuafcgidError of blame `peer` on a protocol error
+   */
+  receive(chunk: Uint8Array): void {
+    const decoder = this.#decoder;
+    decoder.feed(chunk);
+    for (let record = decoder.next(); record !== undefined; record = decoder.next()) {
+      this.#take(record.type, record.requestId, record.content);
+    }
+  }
+
+  /** Requests that have begun and not been finished. */
+  get openRequests(): number {
+    return this.#requests.size;
+  }
+
+  /** Whether the web server asked for a close after the answer, and every answer has been made (section 3.5). */
+  get isDone(): boolean {
+    return !this.#keepConnection && this.#requests.size === 0;
+  }
+
+  /** Whether the body of this request is still to come, wholly or partly. */
+  isReceiving(requestId: number): boolean {
+    const stage = this.#requests.get(requestId)?.stage;
+    return stage === 'body' || stage === 'refused' || stage === 'params';
+  }
+
+  /** The request's END_REQUEST has been made: its id is free again. */
+  finish(requestId: number): void {
+    this.#requests.delete(requestId);
+  }
+
+  #take(type: number, requestId: number, content: Uint8Array): void {
+    if (requestId === 0) return this.#takeManagement(type, content);
+    if (type === RecordType.BEGIN_REQUEST) return this.#begin(requestId, content);
+    const request = this.#requests.get(requestId);
+    if (request === undefined) return;
+    switch (type) {
+      case RecordType.PARAMS:
+        return this.#takeParams(requestId, request, content);
+      case RecordType.STDIN:
+        return this.#takeBody(requestId, request, content);
+      case RecordType.ABORT_REQUEST:
+        return this.#abort(requestId, request);
+      case RecordType.DATA:
+        return;
+      default:
+        throw violation(`record of type ${type} for request ${requestId}`);
+    }
+  }
+
+  #begin(requestId: number, content: Uint8Array): void {
+    if (content.length !== BEGIN_BODY_BYTES) throw violation(`BEGIN_REQUEST of ${content.length} bytes instead of 8`);
+    if (this.#requests.has(requestId)) throw violation(`BEGIN_REQUEST for request ${requestId}, which is still open`);
+    const role = ((content[0] as number) << 8) | (content[1] as number);
+    const keeps = ((content[2] as number) & KEEP_CONN) !== 0;
+    if (!keeps) this.#keepConnection = false;
+    if (role !== Role.RESPONDER) {
+      this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.UNKNOWN_ROLE));
+    } else if (this.#requests.size >= MAX_REQUESTS_PER_CONNECTION) {
+      this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.OVERLOADED));
+    } else {
+      this.#requests.set(requestId, { stage: 'params', params: NOTHING, paramsBytes: 0 });
+    }
+  }
+
+  #takeParams(requestId: number, request: OpenRequest, content: Uint8Array): void {
+    if (request.stage === 'refused') return;
+    if (request.stage !== 'params') throw violation(`PARAMS for request ${requestId} after the end of its parameters`);
+    if (content.length === 0) {
+      const params = request.params.subarray(0, request.paramsBytes);
+      request.params = NOTHING;
+      request.stage = 'body';
+      return this.#events.onRequest(requestId, params);
+    }
+    const needed = request.paramsBytes + content.length;
+    if (needed > MAX_PARAMS_BYTES) {
+      request.params = NOTHING;
+      request.stage = 'refused';
+      return this.#events.onParamsTooLarge(requestId, MAX_PARAMS_BYTES);
+    }
+    if (needed > request.params.length) {
+      const grown = new Uint8Array(Math.max(needed, 2 * request.params.length, FIRST_PARAMS_BYTES));
+      grown.set(request.params.subarray(0, request.paramsBytes));
+      request.params = grown;
+    }
+    request.params.set(content, request.paramsBytes);
+    request.paramsBytes = needed;
+  }
+
+  #takeBody(requestId: number, request: OpenRequest, content: Uint8Array): void {
+    switch (request.stage) {
+      case 'params':
+        throw violation(`STDIN for request ${requestId} before the end of its parameters`);
+      case 'body':
+        if (content.length > 0) return this.#events.onBody(requestId, content);
+        request.stage = 'ended';
+        return this.#events.onBodyEnd(requestId);
+      case 'refused':
+      case 'ended':
+        return;
+    }
+  }
+
+  #abort(requestId: number, request: OpenRequest): void {
+    if (request.stage !== 'params') return this.#events.onAbort(requestId);
+    this.#requests.delete(requestId);
+    this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.REQUEST_COMPLETE));
+  }
+
+  #takeManagement(type: number, content: Uint8Array): void {
+    if (type !== RecordType.GET_VALUES) return this.#events.onReply(encodeUnknownType(type));
+    const known: Readonly<Record<string, string>> = {
+      FCGI_MAX_CONNS: String(this.#values.maxConnections),
+      FCGI_MAX_REQS: String(this.#values.maxRequests),
+      FCGI_MPXS_CONNS: '1',
+    };
+    const asked = [...decodeParams(content).keys()].filter((name) => Object.hasOwn(known, name));
+    const result = encodeParams(asked.map((name) => [name, known[name] as string]));
+    this.#events.onReply(encodeRecord(RecordType.GET_VALUES_RESULT, 0, result));
+  }
+}
+
+function violation(detail: string): LuafcgidError {
+  return new LuafcgidError('LUAFCGID_FCGI_RECORD', { detail });
+}

@@ -1,0 +1,86 @@
+/**
+ * What the pool does next, decided from plain facts: no clock, no message, no state of its own. `pool.ts` keeps the
+ * books and acts.
+ *
+ * Popularity and aging: each use adds one to a state's score, and scores halve every half-life. All scores shrink
+ * alike, so which of two is lower never changes by waiting: the score is kept as a logarithm on a fixed time axis
+ * ("what would it be worth at time zero"), compared as it is, and touched only when the state is used.
+ */
+
+/** Logarithm (base 2) of a state's decayed use count, moved to time zero. Higher is more popular. */
+export type Score = number;
+
+/** The score of a state that was never used: below every other. */
+export const UNUSED: Score = Number.NEGATIVE_INFINITY;
+
+/**
+ * The score after one more use.
+ * @param nowMs on any clock that all states share
+ */
+export function scoreAfterUse(score: Score, nowMs: number, halfLifeMs: number): Score {
+  const one = nowMs / halfLifeMs;
+  if (score === UNUSED) return one;
+  const high = Math.max(score, one);
+  const low = Math.min(score, one);
+  return high + Math.log2(1 + 2 ** (low - high));
+}
+
+/** What the eviction order needs to know of an idle state. */
+export interface Candidate {
+  readonly score: Score;
+  /** Rises with every use of any state: the order of last uses. */
+  readonly lastUse: number;
+}
+
+/** Whether `a` is to be evicted before `b`: the lower score; on a tie the one not used for longer. */
+export function goesBefore(a: Candidate, b: Candidate): boolean {
+  return a.score !== b.score ? a.score < b.score : a.lastUse < b.lastUse;
+}
+
+/** A free worker, as far as the decision needs it. */
+export interface FreeWorker<State extends Candidate> {
+  /** States it holds, of those it may hold. */
+  readonly stateCount: number;
+  readonly share: number;
+  /** Its idle state that goes first, if it has any. */
+  readonly victim: State | undefined;
+}
+
+/** The facts about one waiting request. */
+export interface Situation<State extends Candidate, Worker extends FreeWorker<State>> {
+  /** The script's most recently used idle state on a free worker. */
+  readonly idle: State | undefined;
+  /** States of the script, of those it may have. */
+  readonly scriptStates: number;
+  readonly clones: number;
+  readonly freeWorkers: Iterable<Worker>;
+}
+
+export type Decision<State extends Candidate, Worker extends FreeWorker<State>> =
+  | { readonly action: 'use'; readonly state: State }
+  | { readonly action: 'create'; readonly worker: Worker; readonly evict: State | undefined }
+  | { readonly action: 'wait' };
+
+const WAIT = { action: 'wait' } as const;
+
+/** Which state a request gets: an idle one, a new one in free room, a new one in the place of another, or none yet. */
+export function decide<State extends Candidate, Worker extends FreeWorker<State>>(
+  situation: Situation<State, Worker>,
+): Decision<State, Worker> {
+  if (situation.idle !== undefined) return { action: 'use', state: situation.idle };
+  if (situation.scriptStates >= situation.clones) return WAIT;
+  let roomiest: Worker | undefined;
+  let evictFrom: Worker | undefined;
+  let evict: State | undefined;
+  for (const worker of situation.freeWorkers) {
+    if (worker.stateCount < worker.share) {
+      if (roomiest === undefined || worker.stateCount < roomiest.stateCount) roomiest = worker;
+    } else if (worker.victim !== undefined && (evict === undefined || goesBefore(worker.victim, evict))) {
+      evict = worker.victim;
+      evictFrom = worker;
+    }
+  }
+  if (roomiest !== undefined) return { action: 'create', worker: roomiest, evict: undefined };
+  if (evictFrom !== undefined) return { action: 'create', worker: evictFrom, evict };
+  return WAIT;
+}
