@@ -41,6 +41,48 @@ export const catalogue = {
     message: 'FastCGI parameters of more than {limit} bytes',
     solve: 'Send smaller request headers or fewer fastcgi_param lines.',
   },
+  LUAFCGID_CONFIG_INVALID: {
+    blame: 'operator',
+    status: 0,
+    message: '{file}: {count}',
+    solve: 'Nothing was started. Correct the faults listed; `luafcgid check FILE` lists them again.',
+  },
+  LUAFCGID_CONFIG_FILE: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot read the configuration: {reason}',
+    solve: 'Check the name of the file and its permissions.',
+  },
+  LUAFCGID_CONFIG_SCRIPT: {
+    blame: 'operator',
+    status: 0,
+    message: '{kind}: {detail}',
+    solve: 'The configuration is a Lua script and must run without an error: correct the line named.',
+  },
+  LUAFCGID_CONFIG_UNKNOWN: {
+    blame: 'operator',
+    status: 0,
+    message: '{option} = {value}: there is no such setting',
+    solve: 'Correct the name, or write `local` before it if it is a variable of your own.',
+  },
+  LUAFCGID_CONFIG_VALUE: {
+    blame: 'operator',
+    status: 0,
+    message: '{option} = {value}: must be {allowed}',
+    solve: 'Correct the value, or remove it to have the default.',
+  },
+  LUAFCGID_CONFIG_PLACE: {
+    blame: 'operator',
+    status: 0,
+    message: '{option} = {value}: {reason}',
+    solve: 'Create the file or directory, give the server access to it, or correct its name.',
+  },
+  LUAFCGID_CONFIG_HOOK: {
+    blame: 'operator',
+    status: 0,
+    message: 'the hook {name}() of the configuration failed: {detail}',
+    solve: 'Correct the function in the configuration file.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
