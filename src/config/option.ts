@@ -66,8 +66,10 @@ interface Row {
   readonly notice?: { readonly text: string; readonly when?: boolean };
   /** The default as one would write it in Lua; left out: nothing. */
   readonly default?: LuaValue | ((context: DefaultContext) => LuaValue);
-  /** How the documents name a default that is computed. */
+  /** How the documents name a default that is computed, or none. */
   readonly defaultText?: string;
+  /** Shown in the sample instead of such a default. */
+  readonly example?: LuaValue;
 }
 
 interface NumberRow extends Row {

@@ -34,6 +34,7 @@ A name without a colon is a Unix socket, as it was in the C daemon. Without the 
     type: 'mode',
     script: 'hidden',
     defaultText: "what the process's umask leaves",
+    example: '0660',
     summary: 'Permissions of Unix sockets, in octal.',
     text: `Three or four octal digits, for instance \`"0660"\` so that owner and group may connect. Lua has no octal numbers,
 so the digits of a number are read the same way: \`660\` is \`"0660"\`.`,
@@ -61,6 +62,7 @@ so the digits of a number are read the same way: \`660\` is \`"0660"\`.`,
     max: 256,
     default: ({ cpus }) => Math.min(256, Math.max(2, cpus)),
     defaultText: 'the number of processors, at least 2',
+    example: 4,
     fromC: true,
     script: 'read',
     summary: 'Threads that run Lua: the most requests that run at once.',
@@ -88,6 +90,7 @@ than \`workers\`, fewer requests run at once.`,
     max: 1_000_000,
     default: ({ workers }) => workers,
     defaultText: 'the value of `workers`',
+    example: 4,
     fromC: true,
     script: 'read',
     summary: 'The most Lua states of one script.',
@@ -342,6 +345,7 @@ request's id only, and the log has the detail.`,
     type: 'directories',
     default: [],
     defaultText: 'anywhere',
+    example: '/var/www',
     script: 'hidden',
     summary: 'Directories that scripts must lie in.',
     text: `One directory, or a list. A request for a script outside of them, after links are resolved, is answered with 403.
@@ -353,6 +357,7 @@ Without the option the web server alone decides which files are run.`,
     type: 'templates',
     default: [],
     defaultText: 'only the directory of the script',
+    example: 'lib/?.lua;lib/?/init.lua',
     script: 'hidden',
     summary: 'Where `require` looks after the directory of the script.',
     text: 'File name templates in which `?` stands for the module, as in `package.path`: `"lib/?.lua;lib/?/init.lua"`, or a list.',
@@ -361,6 +366,8 @@ Without the option the web server alone decides which files are run.`,
     key: 'preload',
     group: 'Scripts',
     type: 'source-file',
+    defaultText: 'none',
+    example: 'preload.lua',
     script: 'hidden',
     summary: 'A Lua file that runs in each new state before the script.',
     text: 'A good place for what all scripts of a site share.',
@@ -372,6 +379,7 @@ Without the option the web server alone decides which files are run.`,
     group: 'Operation',
     type: 'log-file',
     defaultText: 'standard error',
+    example: '/var/log/luafcgid/luafcgid.log',
     fromC: true,
     script: 'hidden',
     summary: 'The file that the log is added to.',
@@ -462,3 +470,18 @@ export type Config = {
 /** The functions of a configuration script that the server calls. */
 export const hookNames = ['startup', 'housekeeping', 'shutdown'] as const;
 export type HookName = (typeof hookNames)[number];
+
+/** The settings that `con:config(name, value)` changes for one request. */
+export type SettableName = {
+  [Name in OptionName]: (typeof options)[Name]['script'] extends 'set' ? Name : never;
+}[OptionName];
+
+/** What `con:config(name)` reads: the settings that scripts may know, by their Lua names and in their Lua units. */
+export function scriptValues(config: Config): Readonly<Record<string, string | number | boolean>> {
+  const values: Record<string, string | number | boolean> = {};
+  for (const name of optionNames) {
+    const row = options[name];
+    if (row.script !== 'hidden') values[name] = row.type === 'seconds' ? config[row.key] / 1000 : config[row.key];
+  }
+  return values;
+}

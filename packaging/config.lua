@@ -1,0 +1,158 @@
+-- Configuration of luafcgid: a Lua script. Every setting is here with its default; remove the "--"
+-- before the name to change one. "luafcgid check FILE" tells what is wrong with a configuration.
+-- Relative file names start at the directory of this file. docs/configuration.md explains more.
+
+---- Listening
+
+-- Where to listen for the web server: one address or a list.
+-- An address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000" or "fd:0".
+--listen = "127.0.0.1:9000"
+
+-- Permissions of Unix sockets, in octal.
+-- Three or four octal digits, like "0660". Default: what the process's umask leaves.
+--socketmode = "0660"
+
+-- Connections that wait in the kernel to be accepted.
+-- A whole number from 1 to 65535, or -1 (the default).
+--backlog = 511
+
+---- Pool
+
+-- Threads that run Lua: the most requests that run at once.
+-- A whole number from 1 to 256. Default: the number of processors, at least 2.
+--workers = 4
+
+-- The most Lua states, over all scripts.
+-- A whole number from 1 to 1000000.
+--states = 64
+
+-- The most Lua states of one script.
+-- A whole number from 1 to 1000000. Default: the value of workers.
+--clones = 4
+
+-- How fast the popularity of a script is forgotten.
+-- A number of seconds from 0.1 to 31536000.
+--halflife = 600
+
+-- Requests after which a state is replaced.
+-- A whole number, at least 1, or 0 (no limit).
+--maxcount = 0
+
+-- The most memory of one Lua state.
+-- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (no limit).
+--memory = 128 * 1024 * 1024
+
+-- Time between two rounds of housekeeping.
+-- A whole number of milliseconds from 10 to 86400000.
+--sweep = 1000
+
+-- Memory shared with each worker, for each direction.
+-- A whole number of bytes from 1024 (1 KiB) to 67108864 (64 MiB).
+--ring = 256 * 1024
+
+---- Requests
+
+-- The largest request body.
+-- A whole number of bytes, at least 0.
+--maxpost = 1024 * 1024
+
+-- How much of a body is collected before the script starts.
+-- A whole number of bytes from 0 to 1073741824 (1 GiB).
+--bodymemory = 64 * 1024
+
+-- The most requests that wait for a state.
+-- A whole number from 0 to 1000000.
+--queue = 1024
+
+-- How long a request may wait for a state.
+-- A number of seconds from 0.001 to 86400.
+--queuetimeout = 30
+
+-- How a request is refused when too many wait.
+-- "page" or "protocol".
+--overload = "page"
+
+-- The most time a script may run (not enforced yet).
+-- A number of seconds from 0.001 to 86400, or 0 (no limit).
+--watchdog = 60
+
+---- Answers
+
+-- Response headers that every script gets.
+-- Text of "Name: value" lines.
+--headers = "X-Powered-By: Lua\r\n"
+
+-- HTTP status of scripts that set none.
+-- A status code from 200 to 599, alone or with its text, like "200 OK".
+--httpstatus = "200 OK"
+
+-- Content-Type of scripts that set none.
+-- A MIME type, like "text/html" or "text/html; charset=utf-8".
+--contenttype = "text/html"
+
+-- Keep the answer until the script ends or flushes.
+--buffering = true
+
+-- How much of an answer `buffering` keeps.
+-- A whole number of bytes from 1 to 1073741824 (1 GiB).
+--outputbuffer = 1024 * 1024
+
+-- How much of an answer is kept for a slow reader.
+-- A whole number of bytes from 1 to 1073741824 (1 GiB).
+--sendbuffer = 1024 * 1024
+
+-- Show script errors in the browser.
+--showerrors = true
+
+---- Scripts
+
+-- The function of a script that answers a request.
+-- The name of a global function, like "main".
+--handler = "main"
+
+-- Directories that scripts must lie in.
+-- A directory, or a list of directories. Default: anywhere.
+--root = "/var/www"
+
+-- Where `require` looks after the directory of the script.
+-- File name templates separated by ";", like "lib/?.lua", or a list of them. Default: only the
+-- directory of the script.
+--path = "lib/?.lua;lib/?/init.lua"
+
+-- A Lua file that runs in each new state before the script.
+-- The name of a file. Default: none.
+--preload = "preload.lua"
+
+---- Operation
+
+-- The file that the log is added to.
+-- The name of a file. Default: standard error.
+--logfile = "/var/log/luafcgid/luafcgid.log"
+
+-- The least important messages that are logged.
+-- "debug", "info", "warn" or "error".
+--loglevel = "info"
+
+-- Accepted; the server always stays in the foreground.
+--daemonize = false
+
+---- Without effect
+
+-- Accepted; no effect.
+-- A whole number from 0 to 2147483647.
+--retries = 2
+
+-- Accepted; no effect.
+-- A whole number of bytes from 0 to 1073741824 (1 GiB).
+--headersize = 64
+
+-- Accepted; no effect.
+-- A whole number of bytes from 0 to 1073741824 (1 GiB).
+--bodysize = 1024
+
+---- Hooks
+
+-- Called once before the first request, every "sweep" milliseconds, and once at the end.
+--function startup() end
+--function housekeeping() end
+--function shutdown() end

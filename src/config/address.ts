@@ -1,0 +1,84 @@
+/** Listen addresses: from text as it is written in a configuration, and back. Pure. */
+import type { ListenAddress } from './option.js';
+
+/** Why a text is no address, and what to write instead. */
+export interface AddressFault {
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+/** Bytes of `sockaddr_un.sun_path` on Linux without the closing NUL; FreeBSD and macOS have 103. */
+const SOCKET_PATH_BYTES = 107;
+
+const EXAMPLES = 'Write "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000" or "fd:0".';
+
+function parsePort(text: string): number | undefined {
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : -1;
+  return port >= 0 && port <= 65_535 ? port : undefined;
+}
+
+function isHost(host: string): boolean {
+  if (/^[0-9.]+$/.test(host)) {
+    const parts = host.split('.');
+    return parts.length === 4 && parts.every((part) => /^[0-9]{1,3}$/.test(part) && Number(part) <= 255);
+  }
+  return /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/.test(host);
+}
+
+function parseTcp(text: string): ListenAddress | AddressFault {
+  const colon = text.lastIndexOf(':');
+  const written = text.slice(0, colon);
+  const port = parsePort(text.slice(colon + 1));
+  if (port === undefined) return { reason: 'the port is no number from 0 to 65535', remedy: EXAMPLES };
+  if (written === '' || written === '*') return { kind: 'tcp', host: '', port };
+  const bracketed = /^\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[\w.-]+)?)\]$/.exec(written)?.[1];
+  if (bracketed !== undefined) return { kind: 'tcp', host: bracketed, port };
+  if (isHost(written)) return { kind: 'tcp', host: written, port };
+  const remedy = /^[0-9A-Fa-f:]+$/.test(written)
+    ? `Put an IPv6 address into brackets: "[${written}]:${port}".`
+    : EXAMPLES;
+  return { reason: `"${written}" is neither a host name nor an address`, remedy };
+}
+
+function parseUnix(name: string, absolute: (name: string) => string): ListenAddress | AddressFault {
+  if (name === '' || name.includes('\0')) return { reason: 'the name of the socket is missing', remedy: EXAMPLES };
+  const path = absolute(name);
+  const bytes = Buffer.byteLength(path);
+  if (bytes > SOCKET_PATH_BYTES) {
+    return {
+      reason: `the path ${path} has ${bytes} bytes; the system allows ${SOCKET_PATH_BYTES}`,
+      remedy: 'Use a shorter path, for instance in /run.',
+    };
+  }
+  return { kind: 'unix', path };
+}
+
+/** Parses one address. `absolute` completes a relative file name. */
+export function parseListenAddress(text: string, absolute: (name: string) => string): ListenAddress | AddressFault {
+  if (text.startsWith('unix:')) return parseUnix(text.slice('unix:'.length), absolute);
+  if (text.startsWith('fd:')) {
+    const digits = text.slice('fd:'.length);
+    if (/^[0-9]{1,6}$/.test(digits)) return { kind: 'fd', fd: Number(digits) };
+    return { reason: `"${digits}" is no number of a file descriptor`, remedy: 'Write "fd:0" for standard input.' };
+  }
+  if (/^[0-9]+$/.test(text)) {
+    return {
+      reason: 'an address needs more than a number',
+      remedy: `Write "127.0.0.1:${text}" for this machine only, or ":${text}" for all interfaces.`,
+    };
+  }
+  const isPath = /^\.{0,2}\//.test(text) || !text.includes(':');
+  return isPath ? parseUnix(text, absolute) : parseTcp(text);
+}
+
+/** The address as text that `parseListenAddress` understands. */
+export function formatListenAddress(address: ListenAddress): string {
+  switch (address.kind) {
+    case 'unix':
+      return address.path.startsWith('/') ? address.path : `unix:${address.path}`;
+    case 'fd':
+      return `fd:${address.fd}`;
+    case 'tcp':
+      return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+  }
+}

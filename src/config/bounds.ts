@@ -1,0 +1,47 @@
+/** What the values of an option may be, in words that continue "must be". Messages and documents share them. */
+import { bytesText } from './literal.js';
+import type { OptionRow } from './option.js';
+
+function numberText(value: number, unit: string | undefined): string {
+  const human = unit === 'bytes' ? bytesText(value) : undefined;
+  return human === undefined ? String(value) : `${value} (${human})`;
+}
+
+/** E.g. `a whole number of bytes from 1024 (1 KiB) to 67108864 (64 MiB)`. */
+export function allowedValues(row: OptionRow): string {
+  switch (row.type) {
+    case 'integer':
+    case 'number':
+    case 'seconds': {
+      const unit = { bytes: ' of bytes', ms: ' of milliseconds', s: ' of seconds', none: '' }[row.unit ?? 'none'];
+      const noun = row.type === 'integer' ? `a whole number${unit}` : `a number${unit}`;
+      const min = numberText(row.min, row.unit);
+      const bounds =
+        row.max === Number.MAX_SAFE_INTEGER ? `, at least ${min}` : ` from ${min} to ${numberText(row.max, row.unit)}`;
+      return `${noun}${bounds}${row.special ? `, or ${row.special.value} (${row.special.means})` : ''}`;
+    }
+    case 'text':
+      return row.allowed;
+    case 'choice':
+      return row.choices
+        .map((choice) => `"${choice}"`)
+        .join(', ')
+        .replace(/, ([^,]*)$/, ' or $1');
+    case 'boolean':
+      return 'true or false (without quotes)';
+    case 'header-lines':
+      return 'text of "Name: value" lines';
+    case 'addresses':
+      return 'an address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000" or "fd:0"';
+    case 'mode':
+      return 'three or four octal digits, like "0660"';
+    case 'source-file':
+      return 'the name of a file';
+    case 'log-file':
+      return 'the name of a file';
+    case 'directories':
+      return 'a directory, or a list of directories';
+    case 'templates':
+      return 'file name templates separated by ";", like "lib/?.lua", or a list of them';
+  }
+}

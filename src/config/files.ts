@@ -1,0 +1,92 @@
+/** The files and directories that a configuration names: whether they are there, before anything is started. */
+import { accessSync, constants, type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type ConfigFault, configFault } from './fault.js';
+import { encodeText, shortLiteral } from './literal.js';
+import type { ListenAddress } from './option.js';
+import { type Config, optionNames, options } from './schema.js';
+
+/** What is wrong with a path, and where there is something to say about it, the remedy. */
+interface Problem {
+  readonly reason: string;
+  readonly remedy?: string;
+}
+
+/** What is at the path; undefined for nothing, or nothing that may be looked at. */
+function look(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function may(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function checkSourceFile(path: string): Problem | undefined {
+  const stats = look(path);
+  if (!stats) return { reason: 'there is no such file' };
+  if (!stats.isFile()) return { reason: 'this is no regular file' };
+  return may(path, constants.R_OK) ? undefined : { reason: 'the file may not be read' };
+}
+
+function checkDirectory(path: string): Problem | undefined {
+  const stats = look(path);
+  if (!stats) return { reason: 'there is no such directory' };
+  return stats.isDirectory() ? undefined : { reason: 'this is no directory' };
+}
+
+/** Whether a file can be made at the path. */
+function checkParent(path: string): Problem | undefined {
+  const parent = dirname(path);
+  const problem = checkDirectory(parent);
+  if (problem) return { reason: `there is no directory ${parent}`, remedy: `Create it: mkdir -p ${parent}` };
+  return may(parent, constants.W_OK | constants.X_OK)
+    ? undefined
+    : { reason: `nothing may be created in ${parent}`, remedy: `Let the server's user write to ${parent}.` };
+}
+
+function checkLogFile(path: string): Problem | undefined {
+  const stats = look(path);
+  if (!stats) return checkParent(path);
+  if (stats.isDirectory()) return { reason: 'this is a directory', remedy: 'Name a file in it.' };
+  return may(path, constants.W_OK) ? undefined : { reason: 'the file may not be written' };
+}
+
+function checkSocket(path: string): Problem | undefined {
+  const stats = look(path);
+  if (stats && !stats.isSocket()) {
+    return { reason: 'a file that is no socket has this name', remedy: 'Remove the file, or name another socket.' };
+  }
+  return checkParent(path);
+}
+
+function socketPaths(addresses: readonly ListenAddress[]): readonly string[] {
+  return addresses.flatMap((address) => (address.kind === 'unix' ? [address.path] : []));
+}
+
+/** Every file and directory of the configuration that the server could not use. */
+export function checkFiles(config: Config): readonly ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  for (const option of optionNames) {
+    const row = options[option];
+    const check = (path: string | undefined, problemOf: (path: string) => Problem | undefined) => {
+      const problem = path === undefined ? undefined : problemOf(path);
+      if (path === undefined || !problem) return;
+      const value = shortLiteral(encodeText(path));
+      faults.push(configFault('LUAFCGID_CONFIG_PLACE', { option, value, reason: problem.reason }, problem.remedy));
+    };
+    if (row.type === 'source-file') check(config[row.key], checkSourceFile);
+    else if (row.type === 'log-file') check(config[row.key], checkLogFile);
+    else if (row.type === 'directories') for (const path of config[row.key]) check(path, checkDirectory);
+    else if (row.type === 'addresses') for (const path of socketPaths(config[row.key])) check(path, checkSocket);
+  }
+  return faults;
+}

@@ -1,0 +1,136 @@
+/**
+ * The door of the folder: from a configuration file and the command line to a checked, frozen `Config`, or one error
+ * with every fault. Nothing falls back: a configuration with a fault starts no server.
+ */
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type { LuaEngine, LuaValue } from '../lua/state.js';
+import { ConfigError } from './fault.js';
+import { checkFiles } from './files.js';
+import { encodeText } from './literal.js';
+import { formatConfigError, formatValid } from './report.js';
+import type { Config } from './schema.js';
+import { type ConfigHooks, noHooks, runScript, type ScriptSurroundings } from './script.js';
+import { type RawConfig, type Source, validate } from './validate.js';
+
+export { formatListenAddress } from './address.js';
+export { optionHelp } from './document.js';
+export { ConfigError, type ConfigFault } from './fault.js';
+export type { ListenAddress } from './option.js';
+export { formatConfigError } from './report.js';
+export { type Config, type HookName, type OptionName, scriptValues } from './schema.js';
+export type { ConfigHooks } from './script.js';
+
+/** Name of the file that is read from the working directory when none is named, as the C daemon did. */
+const DEFAULT_FILE = 'config.lua';
+
+/** What loading takes from the process. */
+export interface Surroundings extends ScriptSurroundings {
+  /** Where relative names of the command line start, and where config.lua is looked for. */
+  readonly directory: string;
+  /** Processors to have workers for. */
+  readonly cpus: number;
+}
+
+/** Settings of the command line, by their Lua names and in their Lua units; text as Node.js has it. */
+export type Overrides = RawConfig;
+
+/** A configuration that can be used. */
+export interface LoadedConfig {
+  /** Deep-frozen. */
+  readonly config: Config;
+  /** Absolute name of the file; undefined when there is none and all is default or from the command line. */
+  readonly file: string | undefined;
+  /** Lines to log once: settings that have no effect, and the like. */
+  readonly notices: readonly string[];
+  /** To be called at start, in each sweep and at the end; to be closed after that. */
+  readonly hooks: ConfigHooks;
+}
+
+function processSurroundings(): Surroundings {
+  return {
+    directory: process.cwd(),
+    cpus: availableParallelism(),
+    environment: process.env,
+    log: (_level, text) => void process.stderr.write(Buffer.from(`${text}\n`, 'latin1')),
+  };
+}
+
+function chooseFile(file: string | null | undefined, directory: string): string | undefined {
+  if (file === null) return undefined;
+  if (file !== undefined) return resolve(directory, file);
+  const usual = resolve(directory, DEFAULT_FILE);
+  return existsSync(usual) ? usual : undefined;
+}
+
+/** Settings of the command line come as text; those of a script as bytes. */
+function toBytes(value: LuaValue): LuaValue {
+  if (typeof value === 'string') return encodeText(value);
+  return Array.isArray(value) ? value.map(toBytes) : value;
+}
+
+function deepFreeze(value: unknown): void {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return;
+  Object.freeze(value);
+  for (const member of Object.values(value)) deepFreeze(member);
+}
+
+/**
+ * Loads and checks a configuration. Opens and creates nothing: sockets and log file are only looked at.
+ *
+ * @param file The configuration script. `undefined`: config.lua in the working directory if it exists, else defaults.
+ *   `null`: no file at all.
+ * @param overrides Settings that win over those of the file. Relative file names start at the working directory.
+ * @param engine Runs the script.
+ * @param surroundings Replaces what is taken from the process. `log` also gets what hooks print later; without it
+ *   that goes to standard error.
+ * @throws ConfigError with all faults.
+ */
+export function loadConfig(
+  file: string | null | undefined,
+  overrides: Overrides,
+  engine: LuaEngine,
+  surroundings: Partial<Surroundings> = {},
+): LoadedConfig {
+  const around = { ...processSurroundings(), ...surroundings };
+  const chosen = chooseFile(file, around.directory);
+  const script = chosen === undefined ? undefined : runScript(chosen, engine, around);
+  const sources: Source[] = [];
+  if (chosen !== undefined && script) {
+    sources.push({ values: script.values, label: '', absolute: (name) => resolve(dirname(chosen), name) });
+  }
+  sources.push({
+    values: Object.fromEntries(Object.entries(overrides).map(([name, value]) => [name, toBytes(value)])),
+    label: ' (command line)',
+    absolute: (name) => resolve(around.directory, name),
+  });
+
+  const { config, faults: invalid, notices } = validate(sources, around.cpus);
+  const faults = [...(script?.faults ?? []), ...invalid, ...checkFiles(config)];
+  const hooks = script?.hooks ?? noHooks;
+  if (faults.length > 0) {
+    hooks.close();
+    throw new ConfigError(chosen, faults);
+  }
+  deepFreeze(config);
+  if (hooks.names.length > 0) return { config, file: chosen, notices, hooks };
+  hooks.close();
+  return { config, file: chosen, notices, hooks: noHooks };
+}
+
+/** The result of `luafcgid check FILE`: whether a server would start with the file, and the text that says so. */
+export function checkConfig(
+  file: string | undefined,
+  engine: LuaEngine,
+  surroundings: Partial<Surroundings> = {},
+): { readonly valid: boolean; readonly text: string } {
+  try {
+    const loaded = loadConfig(file, {}, engine, surroundings);
+    loaded.hooks.close();
+    return { valid: true, text: formatValid(file ?? loaded.file, loaded.notices) };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { valid: false, text: formatConfigError(error) };
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The configuration script: runs it once in a Lua state of its own and takes its globals for settings. The script is
+ * trusted as far as the engine goes: it sees the whole environment and may load any Lua file.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { LuafcgidError } from '../errors.js';
+import {
+  type ByteString,
+  type LogLevel,
+  type LuaEngine,
+  LuaError,
+  type LuaState,
+  type LuaValue,
+} from '../lua/state.js';
+import { type ConfigFault, configFault } from './fault.js';
+import { decodeText, encodeText, shortLiteral } from './literal.js';
+import { nearestName } from './names.js';
+import { type HookName, hookNames, type OptionName, optionNames } from './schema.js';
+import type { RawConfig } from './validate.js';
+
+/** For tables that a configuration builds; one that needs more than this does not end. */
+const MEMORY_BYTES = 256 * 1024 * 1024;
+
+/** What a configuration script sees of the process. */
+export interface ScriptSurroundings {
+  /** What `os.getenv` reads. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Takes what the script prints, at load and in hooks. */
+  readonly log: (level: LogLevel, text: ByteString) => void;
+}
+
+/** A script that was run, maybe with faults. */
+export interface ScriptRun {
+  readonly values: RawConfig;
+  readonly faults: readonly ConfigFault[];
+  readonly hooks: ConfigHooks;
+}
+
+/** The functions `startup`, `housekeeping` and `shutdown` of a configuration script, and the Lua state they live in. */
+export interface ConfigHooks {
+  /** Those that the script defines. */
+  readonly names: readonly HookName[];
+  /** Calls a hook; does nothing when the script does not define it. Throws `LUAFCGID_CONFIG_HOOK`. */
+  run(name: HookName): void;
+  /** Gives the Lua state back. No hook can be called afterwards. */
+  close(): void;
+}
+
+export const noHooks: ConfigHooks = { names: [], run() {}, close() {} };
+
+function readRegularFile(path: string): Uint8Array | undefined {
+  try {
+    return statSync(path).isFile() ? readFileSync(path) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const READ_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'the file may not be read',
+  EISDIR: 'this is a directory, not a file',
+};
+
+function readReason(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return READ_REASONS[code ?? ''] ?? message;
+}
+
+/** Environment variables as bytes. */
+function environmentBytes(environment: ScriptSurroundings['environment']): Record<string, ByteString> {
+  const entries = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(entries.map(([name, value]) => [encodeText(name), encodeText(value)]));
+}
+
+const KINDS = {
+  syntax: 'syntax error',
+  runtime: 'error while the script ran',
+  memory: 'out of memory',
+  fatal: 'the Lua engine broke',
+} as const;
+
+function scriptFault(error: LuaError): ConfigFault {
+  const detail = decodeText(error.message) ?? error.message;
+  return configFault('LUAFCGID_CONFIG_SCRIPT', { kind: KINDS[error.kind], detail });
+}
+
+function unknownFault(option: string, value: string): ConfigFault {
+  const nearest = nearestName(option);
+  const remedy = `${nearest === undefined ? '' : `Did you mean "${nearest}"? `}Correct the name, or write "local" before it if it is your own.`;
+  return configFault('LUAFCGID_CONFIG_UNKNOWN', { option, value }, remedy);
+}
+
+function isHook(name: string): name is HookName {
+  return hookNames.some((hook) => hook === name);
+}
+
+function isOption(name: string): name is OptionName {
+  return optionNames.some((option) => option === name);
+}
+
+/** Sorts what the script left behind into settings, hooks and faults. */
+function sortGlobals(state: LuaState, faults: ConfigFault[]) {
+  const globals = state.globals();
+  const values: Partial<Record<OptionName, LuaValue>> = {};
+  const hooks: HookName[] = [];
+  for (const [name, value] of Object.entries(globals.values)) {
+    if (isOption(name)) values[name] = value;
+    else if (isHook(name)) {
+      const fault = { option: name, value: shortLiteral(value), allowed: 'a function' };
+      faults.push(configFault('LUAFCGID_CONFIG_VALUE', fault, `Write "function ${name}() ... end".`));
+    } else faults.push(unknownFault(decodeText(name) ?? name, shortLiteral(value)));
+  }
+  for (const name of globals.functions) {
+    if (isHook(name)) hooks.push(name);
+    else if (isOption(name)) {
+      const fault = { option: name, value: 'function', allowed: 'a value' };
+      faults.push(configFault('LUAFCGID_CONFIG_VALUE', fault, `Call the function: ${name} = (function() ... end)()`));
+    } else faults.push(unknownFault(decodeText(name) ?? name, 'function'));
+  }
+  return { values, hooks };
+}
+
+function makeHooks(state: LuaState, names: readonly HookName[]): ConfigHooks {
+  return {
+    names,
+    run(name) {
+      if (!names.includes(name)) return;
+      try {
+        state.call(name);
+      } catch (error) {
+        if (!(error instanceof LuaError)) throw error;
+        const detail = decodeText(error.traceback || error.message) ?? error.message;
+        throw new LuafcgidError('LUAFCGID_CONFIG_HOOK', { name, detail }, error);
+      }
+    },
+    close() {
+      state.close();
+    },
+  };
+}
+
+/** Runs the script in `file`, an absolute path. The caller closes `hooks`. */
+export function runScript(file: string, engine: LuaEngine, surroundings: ScriptSurroundings): ScriptRun {
+  let source: Uint8Array;
+  try {
+    source = readFileSync(file);
+  } catch (error) {
+    return {
+      values: {},
+      faults: [configFault('LUAFCGID_CONFIG_FILE', { reason: readReason(error) })],
+      hooks: noHooks,
+    };
+  }
+  const state = engine.createState({
+    host: { log: surroundings.log, readSource: readRegularFile },
+    memoryBytes: MEMORY_BYTES,
+    directory: dirname(file),
+    path: [],
+    config: {},
+    environment: environmentBytes(surroundings.environment),
+  });
+  const faults: ConfigFault[] = [];
+  try {
+    state.run(source, `@${file}`);
+  } catch (error) {
+    if (!(error instanceof LuaError)) {
+      state.close();
+      throw error;
+    }
+    faults.push(scriptFault(error));
+    // A state without memory or a broken one cannot be asked; after other errors the settings so far are still checked.
+    if (error.kind === 'memory' || error.kind === 'fatal') {
+      state.close();
+      return { values: {}, faults, hooks: noHooks };
+    }
+  }
+  const { values, hooks } = sortGlobals(state, faults);
+  return { values, faults, hooks: makeHooks(state, hooks) };
+}

@@ -1,0 +1,224 @@
+/**
+ * From values as they were written to values as the program uses them, by the option table. Pure: it looks at no file
+ * (`files.ts` does), and reports every fault it finds.
+ */
+import type { LuaValue } from '../lua/state.js';
+import { formatListenAddress, parseListenAddress } from './address.js';
+import { allowedValues } from './bounds.js';
+import { type ConfigFault, configFault } from './fault.js';
+import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
+import type { DefaultContext, ListenAddress, OptionRow } from './option.js';
+import { type Config, type OptionName, optionNames, options } from './schema.js';
+
+/** Settings as they were written, by their Lua names. */
+export type RawConfig = { readonly [Name in OptionName]?: LuaValue };
+
+/** Where settings come from. Of several sources, the last one that has an option wins. */
+export interface Source {
+  readonly values: RawConfig;
+  /** Follows the value in messages, e.g. ` (command line)`. */
+  readonly label: string;
+  /** Makes a relative file name absolute. */
+  readonly absolute: (name: string) => string;
+}
+
+/** Takes note of a fault in `value`; `allowed` and `remedy` replace what the table says. */
+type Report = (value: LuaValue, allowed?: string, remedy?: string) => void;
+
+interface Task<Row extends OptionRow> {
+  readonly row: Row;
+  readonly value: LuaValue;
+  readonly absolute: (name: string) => string;
+  readonly report: Report;
+}
+
+type NumberRow = Extract<OptionRow, { readonly min: number }>;
+
+/** Strings that read as numbers are numbers, as `lua_isnumber` has it: the C daemon took them. */
+function toNumber(value: LuaValue): number | undefined {
+  if (typeof value === 'string' && /^\s*[+-]?(0[xX][0-9a-fA-F]+|(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*$/.test(value)) {
+    const digits = value.trim().replace(/^[+-]/, '');
+    return value.trim().startsWith('-') ? -Number(digits) : Number(digits);
+  }
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** And numbers are strings, as `lua_isstring` has it. */
+function toBytes(value: LuaValue): string | undefined {
+  return typeof value === 'number' ? luaLiteral(value) : typeof value === 'string' ? value : undefined;
+}
+
+/** A file name or address: not empty, and text, because Node.js takes names as text. */
+function toText(value: LuaValue): string | undefined {
+  const bytes = toBytes(value);
+  const text = bytes === undefined ? undefined : decodeText(bytes);
+  return text === undefined || text === '' || text.includes('\0') ? undefined : text;
+}
+
+/** One text, or a list of texts. Reports each member that is something else. */
+function toTexts({ value, report }: Task<OptionRow>): string[] {
+  const texts: string[] = [];
+  for (const member of isList(value) ? value : [value]) {
+    const text = toText(member);
+    if (text === undefined) report(member);
+    else texts.push(text);
+  }
+  return texts;
+}
+
+function convertNumber({ row, value, report }: Task<NumberRow>): number | undefined {
+  const number = toNumber(value);
+  if (number === undefined || !Number.isFinite(number)) return void report(value);
+  const inUnit = row.type === 'seconds' ? 1000 : 1;
+  if (row.special?.value === number) return (row.special.becomes ?? number) * inUnit;
+  if (number < row.min || number > row.max || (row.type === 'integer' && !Number.isInteger(number))) {
+    return void report(value);
+  }
+  return row.powerOfTwo ? 2 ** Math.ceil(Math.log2(number)) : number * inUnit;
+}
+
+function convertFile({ value, absolute, report }: Task<OptionRow>): string | undefined {
+  // An empty name is none, so that `logfile = os.getenv("LOG") or ""` can be written.
+  if (value === '') return undefined;
+  const name = toText(value);
+  return name === undefined ? void report(value) : absolute(name);
+}
+
+function convertAddresses(task: Task<OptionRow>): readonly ListenAddress[] {
+  const addresses = new Map<string, ListenAddress>();
+  const texts = toTexts(task);
+  if (texts.length === 0 && isList(task.value)) task.report(task.value, 'at least one address');
+  for (const text of texts) {
+    const address = parseListenAddress(text, task.absolute);
+    if ('reason' in address) {
+      task.report(text, `an address, but ${address.reason}`, address.remedy);
+      continue;
+    }
+    const name = formatListenAddress(address);
+    if (addresses.has(name)) task.report(text, 'listed once', 'Remove one of the two.');
+    addresses.set(name, address);
+  }
+  return [...addresses.values()];
+}
+
+/** Headers that other options or the scripts decide. */
+const RESERVED_HEADERS: Readonly<Record<string, string>> = {
+  status: 'Use the option httpstatus.',
+  'content-type': 'Use the option contenttype.',
+  location: 'Only a script can redirect: con:redirect(url).',
+  'content-length': 'Remove it: each answer has its own length.',
+  'transfer-encoding': 'Remove it: the web server decides how an answer is sent.',
+};
+
+/** Other than a tab, and not the bytes of UTF-8 text. */
+function hasControlCharacter(bytes: string): boolean {
+  return [...bytes].some((c) => (c < ' ' && c !== '\t') || c === '\x7f');
+}
+
+function convertHeaders({ value, report }: Task<OptionRow>): string | undefined {
+  const bytes = toBytes(value);
+  if (bytes === undefined) return void report(value);
+  let lines = '';
+  for (const line of bytes.split(/\r?\n/)) {
+    if (line === '') continue;
+    // RFC 9110, 5.1 and 5.5: a token, a colon, and a value without control characters.
+    const name = /^([\w!#$%&'*+.^`|~-]+):/.exec(line)?.[1];
+    if (name === undefined || hasControlCharacter(line)) {
+      report(line, '"Name: value" with a name of letters, digits and "-", and no control characters');
+      continue;
+    }
+    const remedy = RESERVED_HEADERS[name.toLowerCase()];
+    if (remedy !== undefined) report(line, 'a header that every answer can have', remedy);
+    lines += `${line}\r\n`;
+  }
+  return lines;
+}
+
+function convertMode({ value, report }: Task<OptionRow>): number | undefined {
+  const digits = toBytes(value) ?? '';
+  return /^[0-7]{3,4}$/.test(digits) ? Number.parseInt(digits, 8) : void report(value);
+}
+
+function convertBoolean({ value, report }: Task<OptionRow>): boolean | undefined {
+  return typeof value === 'boolean' ? value : void report(value);
+}
+
+function convertTemplates(task: Task<OptionRow>): readonly string[] {
+  const templates = task.value === '' ? [] : toTexts(task).flatMap((text) => text.split(';'));
+  return templates.filter((template) => template !== '').map(task.absolute);
+}
+
+/** The value for `Config`; undefined when there is none or a fault was reported. */
+function convert(task: Task<OptionRow>): unknown {
+  const { row, value, report } = task;
+  switch (row.type) {
+    case 'integer':
+    case 'number':
+    case 'seconds':
+      return convertNumber({ ...task, row });
+    case 'text': {
+      const bytes = toBytes(value);
+      return bytes !== undefined && row.pattern.test(bytes) ? bytes : report(value);
+    }
+    case 'choice':
+      return row.choices.find((choice) => choice === value) ?? report(value);
+    case 'boolean':
+      return convertBoolean(task);
+    case 'header-lines':
+      return convertHeaders(task);
+    case 'addresses':
+      return convertAddresses(task);
+    case 'mode':
+      return convertMode(task);
+    case 'source-file':
+    case 'log-file':
+      return convertFile(task);
+    case 'directories':
+      return toTexts(task).map(task.absolute);
+    case 'templates':
+      return convertTemplates(task);
+  }
+}
+
+/** The default of an option as it would be written. */
+export function defaultOf(row: OptionRow, context: DefaultContext): LuaValue {
+  return typeof row.default === 'function' ? row.default(context) : row.default;
+}
+
+/** What validation found. `config` is complete, but must not be used when there are faults. */
+export interface Validation {
+  readonly config: Config;
+  readonly faults: readonly ConfigFault[];
+  readonly notices: readonly string[];
+}
+
+/** Checks all settings of all sources, and fills in defaults. */
+export function validate(sources: readonly Source[], cpus: number): Validation {
+  const config: Record<string, unknown> = {};
+  const faults: ConfigFault[] = [];
+  const notices: string[] = [];
+  // `workers` comes before the options whose default depends on it.
+  const context = () => ({ cpus, workers: typeof config.workers === 'number' ? config.workers : cpus });
+  for (const name of optionNames) {
+    const row: OptionRow = options[name];
+    const source = sources.findLast(({ values }) => values[name] !== undefined);
+    const fallback = defaultOf(row, context());
+    const value = source?.values[name];
+    if (value !== undefined && (row.notice?.when ?? value) === value && row.notice) {
+      notices.push(`${name} = ${shortLiteral(value)}${source?.label}: ${row.notice.text}`);
+    }
+    const report: Report = (wrong, allowed = allowedValues(row), remedy = undoRemedy(row, fallback)) => {
+      const shown = shortLiteral(wrong) + (source?.label ?? '');
+      faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value: shown, allowed }, remedy));
+    };
+    const written = value ?? fallback;
+    const absolute = source?.absolute ?? ((file: string) => file);
+    config[row.key] = written === undefined ? undefined : convert({ row, value: written, absolute, report });
+  }
+  // Each key of the table was set to a value of its row's type, unless there is a fault: that is what Config says.
+  return { config: config as Config, faults, notices };
+}
+
+function undoRemedy(row: OptionRow, fallback: LuaValue): string {
+  return `Correct it, or remove it to have the default: ${fallback === undefined ? row.defaultText : luaLiteral(fallback)}.`;
+}
