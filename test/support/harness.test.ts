@@ -1,0 +1,130 @@
+/** The harness itself: a real nginx in front of an application made of hand-built records. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { Child } from './child.js';
+import { tempDir } from './cleanup.js';
+import { startResponder } from './fcgi-responder.js';
+import { fetchHttp, HttpExchange } from './http.js';
+import { startNginx } from './nginx.js';
+import { ROOT } from './server.js';
+import { startWebServer } from './web-server.js';
+
+describe('nginx in front of a FastCGI application', () => {
+  it('passes requests and answers', async (t) => {
+    const root = tempDir(t);
+    const responder = await startResponder(t, async (exchange) => {
+      const body = await exchange.body();
+      exchange.end(
+        `Status: 201\r\nX-Path: ${exchange.params.PATH_INFO}\r\n\r\n${exchange.params.SCRIPT_FILENAME} ${body}`,
+      );
+    });
+    const nginx = await startNginx(t, { fastcgi: responder.socket, root });
+    const answer = await fetchHttp({ port: nginx.port, method: 'POST', path: '/a/b.lua/c?d=e', body: 'hello' });
+    assert.deepEqual([answer.status, answer.header('x-path'), answer.text], [201, '/c', `${root}/a/b.lua hello`]);
+  });
+
+  it('keeps connections on demand', async (t) => {
+    const seen: boolean[] = [];
+    const responder = await startResponder(t, (exchange) => {
+      seen.push(exchange.keepConn);
+      exchange.end('Content-Type: text/plain\r\n\r\nok');
+    });
+    for (const keepConn of [true, false]) {
+      const nginx = await startNginx(t, { fastcgi: responder.socket, root: '/', keepConn });
+      assert.equal((await fetchHttp({ port: nginx.port, path: '/x.lua' })).text, 'ok');
+    }
+    assert.deepEqual(seen, [true, false]);
+  });
+
+  it('streams both ways without buffering', async (t) => {
+    const responder = await startResponder(t);
+    const nginx = await startNginx(t, {
+      fastcgi: responder.socket,
+      root: '/',
+      buffering: false,
+      requestBuffering: false,
+    });
+    const http = new HttpExchange({
+      port: nginx.port,
+      method: 'POST',
+      path: '/x.lua',
+      headers: { 'content-length': 8 },
+    });
+    await http.write('ping');
+    const exchange = await responder.next();
+    await exchange.bodyUntil('ping');
+    exchange.stdout('Content-Type: text/plain\r\n\r\npong');
+    await http.bodyUntil('pong');
+    http.end('done');
+    await exchange.bodyUntil('done');
+    exchange.end('!');
+    assert.equal((await http.body()).toString(), 'pong!');
+  });
+
+  it('shows its log when it does not start', async (t) => {
+    await assert.rejects(
+      startNginx(t, { fastcgi: '127.0.0.1:1', root: '/', server: ['no_such_directive on;'] }),
+      /unknown directive "no_such_directive"/,
+    );
+  });
+
+  it('says what to install when a program is missing', async (t) => {
+    const product = {
+      name: 'webd',
+      program: 'no-such-web-server',
+      install: 'apt-get install webd',
+      configure: () => '',
+      args: () => [],
+      errorLog: 'error.log',
+      stopSignal: 'SIGTERM',
+      fatal: /fatal/,
+    } as const;
+    await assert.rejects(startWebServer(t, product), /webd is not installed: apt-get install webd/);
+  });
+});
+
+describe('a child process', () => {
+  const node = (script: string) => new Child({ name: 'script', command: process.execPath, args: ['-e', script] });
+
+  it('gives its output and its end', async () => {
+    const child = node('console.log("out"); console.error("err"); process.exitCode = 3');
+    assert.deepEqual(await child.ended(), { code: 3, signal: null });
+    assert.deepEqual([child.stdout.toString(), child.stderr.toString()], ['out\n', 'err\n']);
+  });
+
+  it('says what it wrote when it ends too early', async () => {
+    await assert.rejects(
+      node('console.log("oh no")').logged(/ready/),
+      /without saying.*ready[\s\S]*exit code 0[\s\S]*oh no/,
+    );
+  });
+
+  it('is stopped by a signal', async () => {
+    const child = node(
+      'process.on("SIGTERM", () => process.exit(0)); setInterval(() => {}, 1e6); console.log("ready")',
+    );
+    await child.logged(/ready/);
+    assert.deepEqual(await child.stop(), { code: 0, signal: null });
+  });
+
+  it('says so when there is no such program', async () => {
+    const child = new Child({ name: 'nothing', command: '/no/such/program', args: [] });
+    await assert.rejects(child.logged(/ready/), /ENOENT/);
+  });
+});
+
+describe('scripts/require-nginx.mjs', () => {
+  // Which nginx it finds depends on the machine, so only what it does where one is present can be run everywhere.
+  it('does nothing where nginx is present', (t) => {
+    const dir = tempDir(t);
+    const fake = join(dir, 'nginx');
+    writeFileSync(fake, '');
+    chmodSync(fake, 0o755);
+    const run = spawnSync(process.execPath, [join(ROOT, 'scripts/require-nginx.mjs')], { env: { PATH: dir } });
+    assert.deepEqual([run.status, run.stdout.toString(), run.stderr.toString()], [0, '', '']);
+    assert.ok(existsSync(fake));
+  });
+});
