@@ -11,7 +11,6 @@ function numberText(value: number, unit: string | undefined): string {
 export function allowedValues(row: OptionRow): string {
   switch (row.type) {
     case 'integer':
-    case 'number':
     case 'seconds': {
       const unit = { bytes: ' of bytes', ms: ' of milliseconds', s: ' of seconds', none: '' }[row.unit ?? 'none'];
       const noun = row.type === 'integer' ? `a whole number${unit}` : `a number${unit}`;

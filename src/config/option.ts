@@ -11,7 +11,7 @@ export type ListenAddress =
 
 /**
  * The types of option, each with the type of its value in `Config`.
- * - `integer`, `number`: a number, or a string that reads as one
+ * - `integer`: a whole number, or a string that reads as one
  * - `seconds`: a number of seconds, fractions allowed; `Config` holds milliseconds
  * - `text`: a byte string, each character one byte
  * - `header-lines`: `Name: value` lines; `Config` holds them with a CRLF after each
@@ -26,7 +26,6 @@ export type ListenAddress =
  */
 export interface ValueTypes {
   integer: number;
-  number: number;
   seconds: number;
   boolean: boolean;
   text: string;
@@ -73,7 +72,7 @@ interface Row {
 }
 
 interface NumberRow extends Row {
-  readonly type: 'integer' | 'number' | 'seconds';
+  readonly type: 'integer' | 'seconds';
   /** Unit of the Lua value, when it has one. */
   readonly unit?: 'bytes' | 'ms' | 's';
   readonly min: number;

@@ -55,10 +55,16 @@ function toText(value: LuaValue): string | undefined {
   return text === undefined || text === '' || text.includes('\0') ? undefined : text;
 }
 
+/** The members of a list; another value is a list of itself. An empty table may come as a record without fields. */
+function listOf(value: LuaValue): readonly LuaValue[] {
+  if (isList(value)) return value;
+  return typeof value === 'object' && Object.keys(value).length === 0 ? [] : [value];
+}
+
 /** One text, or a list of texts. Reports each member that is something else. */
 function toTexts({ value, report }: Task<OptionRow>): string[] {
   const texts: string[] = [];
-  for (const member of isList(value) ? value : [value]) {
+  for (const member of listOf(value)) {
     const text = toText(member);
     if (text === undefined) report(member);
     else texts.push(text);
@@ -87,7 +93,7 @@ function convertFile({ value, absolute, report }: Task<OptionRow>): string | und
 function convertAddresses(task: Task<OptionRow>): readonly ListenAddress[] {
   const addresses = new Map<string, ListenAddress>();
   const texts = toTexts(task);
-  if (texts.length === 0 && isList(task.value)) task.report(task.value, 'at least one address');
+  if (listOf(task.value).length === 0) task.report(task.value, 'at least one address');
   for (const text of texts) {
     const address = parseListenAddress(text, task.absolute);
     if ('reason' in address) {
@@ -153,7 +159,6 @@ function convert(task: Task<OptionRow>): unknown {
   const { row, value, report } = task;
   switch (row.type) {
     case 'integer':
-    case 'number':
     case 'seconds':
       return convertNumber({ ...task, row });
     case 'text': {

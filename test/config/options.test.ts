@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { allowedValues } from '../../src/config/bounds.js';
+import { configurationPage, optionHelp, sampleConfig } from '../../src/config/document.js';
+import type { OptionRow } from '../../src/config/option.js';
+import { type OptionName, optionNames, options, type SettableName } from '../../src/config/schema.js';
+import { type RawConfig, validate } from '../../src/config/validate.js';
+import type { LuaValue, RequestHost } from '../../src/lua/state.js';
+
+function check(values: RawConfig) {
+  return validate([{ values, label: '', absolute: (name) => `/etc/luafcgid/${name}` }], 4);
+}
+
+function convert(name: OptionName, value: LuaValue): unknown {
+  const { config, faults } = check({ [name]: value });
+  assert.deepEqual(faults, [], `${name} = ${JSON.stringify(value)}`);
+  return config[options[name].key];
+}
+
+/** Values that the row must refuse. */
+function wrongValues(row: OptionRow): readonly LuaValue[] {
+  switch (row.type) {
+    case 'integer':
+    case 'seconds': {
+      const below = [row.min - 1, row.min - 2].filter((value) => value !== row.special?.value);
+      const half = row.type === 'integer' ? [row.min + 0.5] : [];
+      return [...below, ...half, row.max * 2, Number.NaN, Number.POSITIVE_INFINITY, 'many', '', '1 2', true, [row.min]];
+    }
+    case 'text':
+      return ['', 'a\0b', 'a\r\nb\0', true, ['a'], {}];
+    case 'choice':
+      return ['loud', '', 1, true, [row.choices[0]]];
+    case 'boolean':
+      return ['true', 'yes', 1, 0, []];
+    case 'header-lines':
+      return ['no colon', ': value', 'A b: c', 'A: b\0', 'A: b\rC: d', 'A: b\r\n continued', 'Status: 404', true, []];
+    case 'addresses':
+      return ['', ':', ':http', ':65536', '9000', 9000, '::1:9000', '[::1]', '1.2.3:80', '1.2.3.256:80', 'a b:80', []];
+    case 'mode':
+      return ['0888', '66', '06600', 'rw', '', -1, true, []];
+    case 'source-file':
+    case 'log-file':
+      return [true, ['a'], {}, 'a\0b', '\xff'];
+    case 'directories':
+    case 'templates':
+      return [true, [true], ['a', ['b']], { a: 'b' }, 'a\0b', '\xff'];
+  }
+}
+
+/** Values that the row must take. */
+function rightValues(row: OptionRow): readonly LuaValue[] {
+  switch (row.type) {
+    case 'integer':
+    case 'seconds':
+      return [row.min, row.max, String(row.min), ` ${row.max} `, ...(row.special ? [row.special.value] : [])];
+    case 'choice':
+      return row.choices;
+    case 'boolean':
+      return [true, false];
+    default:
+      return [];
+  }
+}
+
+describe('every option', () => {
+  const page = configurationPage();
+  const sample = sampleConfig();
+  const help = optionHelp();
+
+  it('has a valid default', () => {
+    const { config, faults, notices } = check({});
+    assert.deepEqual(faults, []);
+    assert.deepEqual(notices, []);
+    assert.deepEqual(Object.keys(config).sort(), optionNames.map((name) => options[name].key).sort());
+  });
+
+  for (const name of optionNames) {
+    const row: OptionRow = options[name];
+    describe(name, () => {
+      it('is one lower-case word', () => assert.match(name, /^[a-z]+$/));
+
+      it('takes what its bounds allow', () => {
+        for (const value of [...rightValues(row), ...(row.example === undefined ? [] : [row.example])]) {
+          assert.deepEqual(check({ [name]: value }).faults, [], JSON.stringify(value));
+        }
+      });
+
+      it('refuses what they do not, naming itself, the value and what is allowed', () => {
+        for (const value of wrongValues(row)) {
+          const { faults } = check({ [name]: value });
+          assert.ok(faults.length > 0, `${JSON.stringify(value)} was accepted`);
+          for (const fault of faults) {
+            assert.equal(fault.option, name);
+            assert.match(fault.message, new RegExp(`^${name} = .*: must be .`));
+            assert.ok(fault.remedy.length > 0);
+          }
+        }
+      });
+
+      it('is in the documents', () => {
+        const section = page.split('\n### ').find((text) => text.startsWith(`${name}\n`));
+        assert.ok(section, `no section "${name}" in docs/configuration.md`);
+        for (const text of [row.summary, row.text, allowedValues(row)]) assert.ok(section.includes(text), text);
+        assert.match(sample, new RegExp(`^--${name} = `, 'm'));
+        assert.match(help, new RegExp(`^ {2}${name} +${row.summary.slice(0, 10)}`, 'm'));
+      });
+    });
+  }
+});
+
+describe('documents made from the option table', () => {
+  for (const [file, text] of [
+    ['docs/configuration.md', configurationPage()],
+    ['packaging/config.lua', sampleConfig()],
+  ] as const) {
+    it(`${file} is up to date`, () => {
+      assert.equal(readFileSync(file, 'utf8'), text, `run "npm run docs" to write ${file} anew`);
+    });
+  }
+});
+
+describe('values', () => {
+  it('takes numeric strings for numbers, as lua_isnumber does', () => {
+    for (const [text, number] of [
+      ['4', 4],
+      [' 4 ', 4],
+      ['+4', 4],
+      ['0x10', 16],
+      ['1e2', 100],
+      ['4.', 4],
+    ] as const) {
+      assert.equal(convert('workers', text), number);
+    }
+  });
+
+  it('takes numbers for strings', () => {
+    assert.equal(convert('httpstatus', 200), '200');
+  });
+
+  it('takes an empty table for an empty list', () => {
+    assert.deepEqual(convert('root', {}), []);
+    assert.deepEqual(convert('path', {}), []);
+  });
+
+  it('turns seconds into milliseconds', () => {
+    assert.equal(convert('queuetimeout', 0.25), 250);
+    assert.equal(check({}).config.halfLifeMs, 600_000);
+  });
+
+  it('rounds rings up to a power of two', () => {
+    assert.equal(convert('ring', 1024), 1024);
+    assert.equal(convert('ring', 1025), 2048);
+    assert.equal(convert('ring', 3 * 1024 * 1024), 4 * 1024 * 1024);
+  });
+
+  it('has a default for -1 as backlog', () => {
+    assert.equal(convert('backlog', -1), 511);
+  });
+
+  it('derives workers from the processors, and clones from workers', () => {
+    assert.deepEqual([check({}).config.workers, check({}).config.clones], [4, 4]);
+    assert.equal(validate([], 1).config.workers, 2);
+    assert.equal(validate([], 1000).config.workers, 256);
+    assert.equal(check({ workers: 7 }).config.clones, 7);
+  });
+
+  it('reads the digits of a socket mode as octal', () => {
+    assert.equal(convert('socketmode', '0660'), 0o660);
+    assert.equal(convert('socketmode', 660), 0o660);
+    assert.equal(convert('socketmode', '1777'), 0o1777);
+  });
+
+  it('ends each header with CRLF, whatever ended it before', () => {
+    assert.equal(convert('headers', 'A: b'), 'A: b\r\n');
+    assert.equal(convert('headers', 'A: b\nC-D:\tü\r\n\n'), 'A: b\r\nC-D:\tü\r\n');
+    assert.equal(convert('headers', ''), '');
+  });
+
+  it('splits templates, and completes relative ones', () => {
+    assert.deepEqual(convert('path', 'a/?.lua;;b/?.lua;'), ['/etc/luafcgid/a/?.lua', '/etc/luafcgid/b/?.lua']);
+    assert.deepEqual(convert('path', ['a;b', 'c']), ['/etc/luafcgid/a', '/etc/luafcgid/b', '/etc/luafcgid/c']);
+    assert.deepEqual(convert('path', ''), []);
+  });
+
+  it('takes file names as UTF-8, and an empty name for none', () => {
+    assert.equal(convert('logfile', 'gr\xc3\xbc\xc3\x9fe.log'), '/etc/luafcgid/grüße.log');
+    assert.equal(convert('logfile', ''), undefined);
+  });
+
+  it('reports every wrong member of a list', () => {
+    assert.equal(check({ listen: [':x', '/ok.sock', '1.2.3:4'] }).faults.length, 2);
+  });
+
+  it('refuses an address listed twice', () => {
+    assert.match(check({ listen: [':80', '*:80'] }).faults[0]?.message ?? '', /listed once/);
+  });
+
+  it('takes the last source that has an option', () => {
+    const source = (values: RawConfig, label: string) => ({ values, label, absolute: (name: string) => name });
+    const { config, faults } = validate(
+      [source({ workers: 3, states: 9 }, ''), source({ workers: 0, maxpost: 1 }, ' (command line)')],
+      4,
+    );
+    assert.deepEqual([config.states, config.maxPostBytes], [9, 1]);
+    assert.match(faults[0]?.message ?? '', /^workers = 0 \(command line\): must be a whole number from 1 to 256$/);
+  });
+});
+
+describe('notices', () => {
+  it('come for settings without effect, when they are set', () => {
+    assert.match(check({ retries: 1 }).notices.join('\n'), /^retries = 1: no effect/);
+    assert.equal(check({ watchdog: 5 }).notices.length, 1);
+    assert.deepEqual(check({ headersize: 64, bodysize: 1024 }).notices, []);
+  });
+
+  it('come for daemonize only when it is true', () => {
+    assert.match(check({ daemonize: true }).notices.join('\n'), /foreground/);
+    assert.deepEqual(check({ daemonize: false }).notices, []);
+  });
+});
+
+it('the settings that scripts may change are those of con:config', () => {
+  // Checked by the compiler, both ways.
+  const toHost: Parameters<RequestHost['configure']>[0] = 'buffering' as SettableName;
+  const toTable: SettableName = 'buffering' as Parameters<RequestHost['configure']>[0];
+  assert.equal(toHost, toTable);
+});
