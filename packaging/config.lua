@@ -23,7 +23,7 @@
 --workers = 4
 
 -- The most Lua states, over all scripts.
--- A whole number from 1 to 1000000.
+-- A whole number from 1 to 1000000. Default: 64, or the value of workers if that is more.
 --states = 64
 
 -- The most Lua states of one script.

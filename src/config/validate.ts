@@ -108,13 +108,13 @@ function convertAddresses(task: Task<OptionRow>): readonly ListenAddress[] {
 }
 
 /** Headers that other options or the scripts decide. */
-const RESERVED_HEADERS: Readonly<Record<string, string>> = {
-  status: 'Use the option httpstatus.',
-  'content-type': 'Use the option contenttype.',
-  location: 'Only a script can redirect: con:redirect(url).',
-  'content-length': 'Remove it: each answer has its own length.',
-  'transfer-encoding': 'Remove it: the web server decides how an answer is sent.',
-};
+const RESERVED_HEADERS = new Map([
+  ['status', 'Use the option httpstatus.'],
+  ['content-type', 'Use the option contenttype.'],
+  ['location', 'Only a script can redirect: con:redirect(url).'],
+  ['content-length', 'Remove it: each answer has its own length.'],
+  ['transfer-encoding', 'Remove it: the web server decides how an answer is sent.'],
+]);
 
 /** Other than a tab, and not the bytes of UTF-8 text. */
 function hasControlCharacter(bytes: string): boolean {
@@ -133,7 +133,7 @@ function convertHeaders({ value, report }: Task<OptionRow>): string | undefined 
       report(line, '"Name: value" with a name of letters, digits and "-", and no control characters');
       continue;
     }
-    const remedy = RESERVED_HEADERS[name.toLowerCase()];
+    const remedy = RESERVED_HEADERS.get(name.toLowerCase());
     if (remedy !== undefined) report(line, 'a header that every answer can have', remedy);
     lines += `${line}\r\n`;
   }
@@ -221,7 +221,13 @@ export function validate(sources: readonly Source[], cpus: number): Validation {
     config[row.key] = written === undefined ? undefined : convert({ row, value: written, absolute, report });
   }
   // Each key of the table was set to a value of its row's type, unless there is a fault: that is what Config says.
-  return { config: config as Config, faults, notices };
+  const complete = config as Config;
+  if (complete.states < complete.workers) {
+    notices.push(
+      `states = ${complete.states} is less than workers = ${complete.workers}: the further workers stay idle`,
+    );
+  }
+  return { config: complete, faults, notices };
 }
 
 function undoRemedy(row: OptionRow, fallback: LuaValue): string {

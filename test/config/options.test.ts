@@ -171,6 +171,10 @@ describe('values', () => {
     assert.equal(convert('socketmode', '1777'), 0o1777);
   });
 
+  it('takes any header name that is no setting of its own', () => {
+    assert.equal(convert('headers', 'constructor: x'), 'constructor: x\r\n');
+  });
+
   it('ends each header with CRLF, whatever ended it before', () => {
     assert.equal(convert('headers', 'A: b'), 'A: b\r\n');
     assert.equal(convert('headers', 'A: b\nC-D:\tü\r\n\n'), 'A: b\r\nC-D:\tü\r\n');
@@ -212,6 +216,12 @@ describe('notices', () => {
     assert.match(check({ retries: 1 }).notices.join('\n'), /^retries = 1: no effect/);
     assert.equal(check({ watchdog: 5 }).notices.length, 1);
     assert.deepEqual(check({ headersize: 64, bodysize: 1024 }).notices, []);
+  });
+
+  it('come for fewer states than workers', () => {
+    assert.match(check({ states: 3, workers: 4 }).notices.join('\n'), /^states = 3 is less than workers = 4/);
+    assert.deepEqual(check({ states: 4, workers: 4 }).notices, []);
+    assert.deepEqual(check({ workers: 200 }).notices, []);
   });
 
   it('come for daemonize only when it is true', () => {
