@@ -118,3 +118,8 @@ export function decodeDependency(payload: Uint8Array): Dependency {
   const split = text.indexOf('\0');
   return { fingerprint: text.slice(0, split), path: text.slice(split + 1) };
 }
+
+/** The name of a request in log and pages, the same in front and workers. */
+export function requestName(runName: string, requestId: number): string {
+  return `${runName}-${requestId.toString(36)}`;
+}

@@ -1,0 +1,91 @@
+/** Answers that the server makes itself: small pages that say what happened, in one look, with everything escaped. */
+import { statusLine } from './status.js';
+
+/** What a page may show of a script's error, when `showerrors` allows it. All text is one character per byte. */
+export interface ErrorDetail {
+  readonly message: string;
+  readonly traceback?: string;
+  /** Source lines around the fault. */
+  readonly source?: { readonly file: string; readonly lines: readonly SourceLine[] };
+}
+
+export interface SourceLine {
+  readonly number: number;
+  readonly text: string;
+  readonly isFault: boolean;
+}
+
+export interface ErrorPage {
+  readonly status: number;
+  /** Finds the request in the log. */
+  readonly requestName?: string | undefined;
+  readonly detail?: ErrorDetail | undefined;
+}
+
+/** What the page tells its reader. It names no file: that is for the log, or for `showerrors`. */
+const TEXTS: Readonly<Record<number, string>> = {
+  400: 'The request is incomplete or malformed.',
+  403: 'This page may not be shown.',
+  404: 'There is no such page here.',
+  405: 'This method is not served.',
+  413: 'The request body is larger than this server accepts.',
+  431: 'The request headers are larger than this server accepts.',
+  500: 'The page failed. The log of the server tells more.',
+  503: 'The server is busy. Please try again in a moment.',
+  504: 'The page took too long.',
+};
+
+/** Header lines that belong to a status: when to try again (RFC 9110, 10.2.3), which methods are served (10.2.1). */
+const HEADERS: Readonly<Record<number, string>> = {
+  405: 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n',
+  503: 'Retry-After: 1\r\n',
+};
+
+const STYLE =
+  'body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:52rem;padding:0 1rem;color:#222;background:#fff}' +
+  'h1{font-size:1.5rem}pre{background:#f4f4f4;padding:.8rem;overflow:auto;font-size:.85rem}' +
+  'mark{background:#ffd6d6;color:inherit}small{color:#666}' +
+  '@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#262626}mark{background:#6b2020}small{color:#999}}';
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Text made safe for HTML. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => ESCAPES[char] as string);
+}
+
+/** The detail of a script's error as HTML. */
+export function renderDetail(detail: ErrorDetail): string {
+  let html = `<pre>${escapeHtml(detail.message)}</pre>\n`;
+  if (detail.source !== undefined) {
+    const lines = detail.source.lines.map((line) => {
+      const text = escapeHtml(`${String(line.number).padStart(5)}  ${line.text}`);
+      return line.isFault ? `<mark>${text}</mark>` : text;
+    });
+    html += `<p>${escapeHtml(detail.source.file)}</p>\n<pre>${lines.join('\n')}</pre>\n`;
+  }
+  if (detail.traceback) html += `<pre>${escapeHtml(detail.traceback)}</pre>\n`;
+  return html;
+}
+
+/** A whole CGI answer, header block and page, as bytes. */
+export function renderErrorPage(page: ErrorPage): Buffer {
+  const status = statusLine(page.status);
+  const request =
+    page.requestName === undefined ? '' : `<p><small>Request ${escapeHtml(page.requestName)}</small></p>\n`;
+  const detail = page.detail === undefined ? '' : renderDetail(page.detail);
+  const html =
+    `<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>${escapeHtml(status)}</title>` +
+    `<style>${STYLE}</style></head>\n<body>\n<h1>${escapeHtml(status)}</h1>\n<p>${TEXTS[page.status] ?? ''}</p>\n` +
+    `${detail}${request}</body>\n</html>\n`;
+  const head =
+    `Status: ${status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: ${html.length}\r\n` +
+    `Cache-Control: no-store\r\n${HEADERS[page.status] ?? ''}\r\n`;
+  return Buffer.from(head + html, 'latin1');
+}

@@ -1,0 +1,153 @@
+/**
+ * The header block of one answer (RFC 3875, section 6): what a script may set, checked, and turned into bytes. All text
+ * is one character per byte.
+ */
+import { LuafcgidError } from '../errors.js';
+import { statusLine } from './status.js';
+
+/** What an answer starts from: the configuration's `httpstatus`, `contenttype` and `headers`. */
+export interface ResponseDefaults {
+  readonly httpStatus: string;
+  readonly contentType: string;
+  /** Complete header lines, each ended by CRLF; may be empty. */
+  readonly headers: string;
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const LINE_BREAKING = /[\r\n\0]/;
+const STATUS = /^([2-5][0-9][0-9])( .*)?$/;
+
+/** Headers that belong to one hop: the web server makes its own, a script's would break the connection's framing. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+export class ResponseHead {
+  readonly #defaults: ResponseDefaults;
+  #status: string | undefined;
+  #contentType: string | undefined;
+  #location: string | undefined;
+  #lines = '';
+  #contentLength: string | undefined;
+
+  constructor(defaults: ResponseDefaults) {
+    this.#defaults = defaults;
+  }
+
+  /** Drops everything that was set. */
+  reset(): void {
+    this.#status = undefined;
+    this.#contentType = undefined;
+    this.#location = undefined;
+    this.#contentLength = undefined;
+    this.#lines = '';
+  }
+
+  /**
+   * `404` or `404 Not Found`.
+   * @throws LuafcgidError `LUAFCGID_RESPONSE_STATUS`
+   */
+  setStatus(status: string): void {
+    const match = STATUS.exec(status);
+    if (match === null || LINE_BREAKING.test(status)) {
+      throw new LuafcgidError('LUAFCGID_RESPONSE_STATUS', { status: shown(status) });
+    }
+    const code = Number(match[1]);
+    this.#status = match[2] === undefined || match[2].trim() === '' ? statusLine(code) : status;
+  }
+
+  /**
+   * One `Name: value` line.
+   * @returns the name of a header that is not passed on, see `set`
+   */
+  setLine(line: string): string | undefined {
+    const colon = line.indexOf(':');
+    if (colon < 1)
+      throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', {
+        header: shown(line),
+        fault: 'it has no name before a colon',
+      });
+    return this.set(line.slice(0, colon), line.slice(colon + 1));
+  }
+
+  /**
+   * Adds a header. `Status`, `Content-Type`, `Content-Length` and `Location` replace what is set.
+   * @returns the header's name if it was left out because the web server alone may set it, else undefined
+   * @throws LuafcgidError `LUAFCGID_RESPONSE_HEADER`
+   */
+  set(name: string, rawValue: string): string | undefined {
+    if (!TOKEN.test(name))
+      throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', { header: shown(name), fault: 'its name is no token' });
+    if (LINE_BREAKING.test(rawValue)) {
+      throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', {
+        header: shown(`${name}: ${rawValue}`),
+        fault: 'its value holds CR, LF or NUL',
+      });
+    }
+    const value = rawValue.trim();
+    const key = name.toLowerCase();
+    if (HOP_BY_HOP.has(key)) return name;
+    if (key === 'status') this.setStatus(value);
+    else if (key === 'content-type') this.#contentType = value;
+    else if (key === 'location') this.#location = value;
+    else if (key === 'content-length') this.#contentLength = contentLength(value);
+    else this.#lines += `${name}: ${value}\r\n`;
+    return undefined;
+  }
+
+  /** The status code that `encode` will write. */
+  get statusCode(): number {
+    return Number.parseInt(this.#statusText(), 10);
+  }
+
+  /** Whether an answer of this status may have a body (RFC 9110, section 6.4.1). */
+  get mayHaveBody(): boolean {
+    const code = this.statusCode;
+    return code !== 204 && code !== 304;
+  }
+
+  /** Whether the script has said how long its body is. */
+  get hasContentLength(): boolean {
+    return this.#contentLength !== undefined;
+  }
+
+  /** The content type that `encode` will write. */
+  get contentType(): string {
+    return this.#contentType ?? this.#defaults.contentType;
+  }
+
+  /** The header block with its closing empty line, one character per byte. */
+  encode(): string {
+    const location = this.#location === undefined ? '' : `Location: ${this.#location}\r\n`;
+    const length =
+      this.#contentLength === undefined || !this.mayHaveBody ? '' : `Content-Length: ${this.#contentLength}\r\n`;
+    return `Status: ${this.#statusText()}\r\nContent-Type: ${this.contentType}\r\n${location}${length}${this.#defaults.headers}${this.#lines}\r\n`;
+  }
+
+  /** A Location alone is a redirect (RFC 3875, section 6.2.3, as every web server does it). */
+  #statusText(): string {
+    if (this.#status !== undefined) return this.#status;
+    return this.#location === undefined ? this.#defaults.httpStatus : statusLine(302);
+  }
+}
+
+function contentLength(value: string): string {
+  if (/^[0-9]+$/.test(value)) return value;
+  throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', {
+    header: `Content-Length: ${shown(value)}`,
+    fault: 'it is no number',
+  });
+}
+
+/** A value as it may stand in a message: control characters made visible, cut to a readable length. */
+function shown(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to be made visible
+  const visible = text.replace(/[\x00-\x1f\x7f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return visible.length > 200 ? `${visible.slice(0, 200)}…` : visible;
+}

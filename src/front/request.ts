@@ -1,0 +1,88 @@
+/** One request from its parameters to its last byte: what the front knows of it. */
+import type { CgiRequest } from '../cgi/request.js';
+import type { PoolState, Waiter } from '../pool/pool.js';
+import type { Connection } from './connection.js';
+
+/**
+ * Where a request stands.
+ * - `looking`: its script is being looked up
+ * - `reading`: its body is still coming and has not filled the front's buffer
+ * - `waiting`: it waits for a state
+ * - `running`: a worker has it
+ * - `over`: nothing more will happen
+ */
+export type Stage = 'looking' | 'reading' | 'waiting' | 'running' | 'over';
+
+/** Methods whose requests carry no body unless they say how long it is: they need not wait for its end. */
+const BODILESS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
+
+export class FrontRequest implements Waiter {
+  /** Unique among the requests under way; the name of the request towards workers. */
+  readonly id: number;
+  /** Its id on its connection. */
+  readonly fcgiId: number;
+  readonly connection: Connection;
+  readonly cgi: CgiRequest;
+  stage: Stage = 'looking';
+  /** The script's resolved file: what the pool knows it by. Set when the look-up is done. */
+  script = '';
+  arrivedMs = 0;
+  state: PoolState | undefined;
+  /** END_REQUEST is made (or cannot be any more): output that still comes from the script goes nowhere. */
+  isAnswered = false;
+  /** Some of the answer is on its way: it is too late for another one. */
+  hasOutput = false;
+
+  /** Body received and not yet handed to the worker. */
+  readonly #body: Uint8Array[] = [];
+  #bodyBytes = 0;
+  receivedBytes = 0;
+  /** All of the body has been received, as far as it will be. */
+  isBodyComplete: boolean;
+  /** The end of the body was told to the worker. */
+  isBodyEndSent = false;
+
+  constructor(id: number, fcgiId: number, connection: Connection, cgi: CgiRequest) {
+    this.id = id;
+    this.fcgiId = fcgiId;
+    this.connection = connection;
+    this.cgi = cgi;
+    this.isBodyComplete = cgi.contentLength === 0;
+  }
+
+  get bufferedBytes(): number {
+    return this.#bodyBytes;
+  }
+
+  /** Keeps a piece of body; the bytes are copied. */
+  keepBody(bytes: Uint8Array): void {
+    this.#body.push(Uint8Array.prototype.slice.call(bytes));
+    this.#bodyBytes += bytes.length;
+  }
+
+  /** The oldest piece kept. */
+  get firstBody(): Uint8Array | undefined {
+    return this.#body[0];
+  }
+
+  /** The first `count` bytes of the oldest piece have been handed on. */
+  dropBody(count: number): void {
+    const first = this.#body[0] as Uint8Array;
+    if (count === first.length) this.#body.shift();
+    else this.#body[0] = first.subarray(count);
+    this.#bodyBytes -= count;
+  }
+
+  /** Whether a worker can start it: nothing more will come, or the front holds as much as it may. */
+  isReady(bodyMemoryBytes: number): boolean {
+    if (this.isBodyComplete || this.#bodyBytes >= bodyMemoryBytes) return true;
+    return this.cgi.contentLength === undefined && BODILESS.has(this.cgi.method);
+  }
+
+  /** Nothing more will happen: gives its memory back. */
+  end(): void {
+    this.stage = 'over';
+    this.#body.length = 0;
+    this.#bodyBytes = 0;
+  }
+}
