@@ -1,0 +1,115 @@
+/**
+ * What a URL's path means in the document root: a script, a file, a folder, or nothing. Never anything outside the root.
+ *
+ * Paths are byte strings here (one character per byte), because file names are bytes and need not be UTF-8.
+ */
+import type { Stats } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+
+export type Place =
+  /** `scriptName` is the part of the path that names the script, `pathInfo` the rest, empty or beginning with `/`. */
+  | { readonly kind: 'script'; readonly scriptName: string; readonly pathInfo: string }
+  | { readonly kind: 'file'; readonly file: Buffer; readonly name: string }
+  /** A folder asked for without its last slash: relative links in it would be wrong. */
+  | { readonly kind: 'redirect'; readonly path: string }
+  | { readonly kind: 'refused'; readonly status: 400 | 403 | 404 };
+
+const INDEX_NAMES = ['index.lua', 'index.html'];
+
+export class Site {
+  /** The root folder's real path, as a byte string without a slash at its end. */
+  readonly root: string;
+
+  private constructor(root: string) {
+    this.root = root;
+  }
+
+  /** @throws the file system's error when there is no such folder */
+  static async open(root: string): Promise<Site> {
+    const real = await realpath(root, { encoding: 'buffer' });
+    if (!(await stat(real)).isDirectory()) throw new Error('not a folder');
+    return new Site(real.toString('latin1').replace(/\/$/, ''));
+  }
+
+  /** Finds what the path of a URL, still percent-encoded, stands for. */
+  async find(urlPath: string): Promise<Place> {
+    const decoded = decodePath(urlPath);
+    const segments = decoded === undefined ? undefined : normalise(decoded);
+    if (segments === undefined) return { kind: 'refused', status: 400 };
+    if (segments.some((segment) => segment.startsWith('.'))) return { kind: 'refused', status: 404 };
+    try {
+      return await this.#walk(segments);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code === 'EACCES' || code === 'EPERM') return { kind: 'refused', status: 403 };
+      return { kind: 'refused', status: 404 };
+    }
+  }
+
+  /** `segments` has an empty last one when the path ends with a slash. */
+  async #walk(segments: readonly string[]): Promise<Place> {
+    let path = '';
+    for (const [index, segment] of segments.entries()) {
+      if (segment === '') break;
+      path += `/${segment}`;
+      const stats = await this.#stat(path);
+      if (stats.isDirectory()) continue;
+      const rest = segments
+        .slice(index + 1)
+        .map((part) => `/${part}`)
+        .join('');
+      return this.#file(path, rest, stats);
+    }
+    if (segments.at(-1) !== '') return { kind: 'redirect', path: `${encodePath(path)}/` };
+    for (const name of INDEX_NAMES) {
+      const stats = await this.#stat(`${path}/${name}`).catch(() => undefined);
+      if (stats?.isFile()) return this.#file(`${path}/${name}`, '', stats);
+    }
+    return { kind: 'refused', status: 404 };
+  }
+
+  async #file(path: string, rest: string, stats: Stats): Promise<Place> {
+    const real = (await realpath(this.#bytes(path), { encoding: 'buffer' })).toString('latin1');
+    // A symbolic link may lead out of the root.
+    if (!real.startsWith(`${this.root}/`)) return { kind: 'refused', status: 403 };
+    if (!stats.isFile()) return { kind: 'refused', status: 404 };
+    if (path.endsWith('.lua')) return { kind: 'script', scriptName: path, pathInfo: rest };
+    if (rest !== '') return { kind: 'refused', status: 404 };
+    return { kind: 'file', file: this.#bytes(path), name: path };
+  }
+
+  #stat(path: string): Promise<Stats> {
+    return stat(this.#bytes(path));
+  }
+
+  #bytes(path: string): Buffer {
+    return Buffer.from(this.root + path, 'latin1');
+  }
+}
+
+/** Percent-decodes a path to bytes; undefined when it is malformed or has a NUL. */
+function decodePath(urlPath: string): string | undefined {
+  if (!urlPath.startsWith('/') || /%(?![0-9a-f]{2})/i.test(urlPath)) return undefined;
+  const decoded = urlPath.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return decoded.includes('\0') ? undefined : decoded;
+}
+
+/** Resolves `.`, `..` and double slashes; undefined when the path climbs above the root. */
+function normalise(path: string): string[] | undefined {
+  const parts = path.split('/').slice(1);
+  const segments: string[] = [];
+  for (const part of parts) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') segments.push(part);
+    else if (segments.pop() === undefined) return undefined;
+  }
+  if (['', '.', '..'].includes(parts.at(-1)!)) segments.push('');
+  return segments;
+}
+
+function encodePath(path: string): string {
+  return path.replace(
+    /[^A-Za-z0-9/._~!$&'()*+,;=:@-]/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+}
