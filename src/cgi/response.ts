@@ -29,7 +29,7 @@ const HOP_BY_HOP = new Set([
 ]);
 
 export class ResponseHead {
-  readonly #defaults: ResponseDefaults;
+  #defaults: ResponseDefaults;
   #status: string | undefined;
   #contentType: string | undefined;
   #location: string | undefined;
@@ -50,16 +50,24 @@ export class ResponseHead {
   }
 
   /**
+   * Changes what this answer starts from; what the script has set already stays.
+   * @throws LuafcgidError `LUAFCGID_RESPONSE_STATUS` or `LUAFCGID_RESPONSE_HEADER`
+   */
+  setDefault(name: 'httpStatus' | 'contentType', value: string): void {
+    if (name === 'httpStatus') {
+      this.#defaults = { ...this.#defaults, httpStatus: checkedStatus(value) };
+      return;
+    }
+    checkValue('Content-Type', value);
+    this.#defaults = { ...this.#defaults, contentType: value };
+  }
+
+  /**
    * `404` or `404 Not Found`.
    * @throws LuafcgidError `LUAFCGID_RESPONSE_STATUS`
    */
   setStatus(status: string): void {
-    const match = STATUS.exec(status);
-    if (match === null || LINE_BREAKING.test(status)) {
-      throw new LuafcgidError('LUAFCGID_RESPONSE_STATUS', { status: shown(status) });
-    }
-    const code = Number(match[1]);
-    this.#status = match[2] === undefined || match[2].trim() === '' ? statusLine(code) : status;
+    this.#status = checkedStatus(status);
   }
 
   /**
@@ -84,12 +92,7 @@ export class ResponseHead {
   set(name: string, rawValue: string): string | undefined {
     if (!TOKEN.test(name))
       throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', { header: shown(name), fault: 'its name is no token' });
-    if (LINE_BREAKING.test(rawValue)) {
-      throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', {
-        header: shown(`${name}: ${rawValue}`),
-        fault: 'its value holds CR, LF or NUL',
-      });
-    }
+    checkValue(name, rawValue);
     const value = rawValue.trim();
     const key = name.toLowerCase();
     if (HOP_BY_HOP.has(key)) return name;
@@ -135,6 +138,21 @@ export class ResponseHead {
     if (this.#status !== undefined) return this.#status;
     return this.#location === undefined ? this.#defaults.httpStatus : statusLine(302);
   }
+}
+
+/** A status as it goes on the wire: a bare code gets its standard phrase. */
+function checkedStatus(status: string): string {
+  const match = STATUS.exec(status);
+  if (match === null || LINE_BREAKING.test(status)) {
+    throw new LuafcgidError('LUAFCGID_RESPONSE_STATUS', { status: shown(status) });
+  }
+  return match[2] === undefined || match[2].trim() === '' ? statusLine(Number(match[1])) : status;
+}
+
+function checkValue(name: string, value: string): void {
+  if (!LINE_BREAKING.test(value)) return;
+  const header = shown(`${name}: ${value}`);
+  throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', { header, fault: 'its value holds CR, LF or NUL' });
 }
 
 function contentLength(value: string): string {

@@ -16,6 +16,8 @@ export const START_CREATE = 0x200;
 export const START_NO_BODY = 0x400;
 /** Set in `START`: close the state after this request, it has served its `maxcount`. */
 export const START_RETIRE = 0x800;
+/** Set in `START`: the answer goes without its body (a HEAD request). */
+export const START_HEAD = 0x1000;
 /** Set in `END`: the worker has closed the request's state (it failed to load, broke, or retired). */
 export const END_STATE_GONE = 0x200;
 
@@ -51,8 +53,6 @@ export const FromWorker = {
   DEPENDS: 5,
   /** A state asked to be closed is closed. argument: state. */
   CLOSED: 6,
-  /** The thread is up and waits for requests. */
-  READY: 7,
 } as const;
 
 /** Why a body will never be complete. */

@@ -18,6 +18,7 @@ import {
   type LogLevel,
   requestName,
   START_CREATE,
+  START_HEAD,
   START_NO_BODY,
   START_RETIRE,
   ToWorker,
@@ -395,9 +396,10 @@ export class Front {
     request.isBodyEndSent = !hasBody;
     worker.running = request;
     const flags = (create ? START_CREATE : 0) | (retire ? START_RETIRE : 0) | (hasBody ? 0 : START_NO_BODY);
+    const head = request.cgi.method === 'HEAD' ? START_HEAD : 0;
     const path = Buffer.from(request.script, 'latin1');
     const payload = encodeStart({ evictedState: evicted?.id ?? 0, path, params: request.cgi.params });
-    worker.send(ToWorker.START | flags, request.id, state.id, payload);
+    worker.send(ToWorker.START | flags | head, request.id, state.id, payload);
     if (hasBody) this.#passBody(worker, request);
   }
 

@@ -1,0 +1,186 @@
+/**
+ * Drives the front with Node.js' own sockets, on the main thread. It turns socket events into events of the front and
+ * carries out its actions; it decides nothing.
+ */
+import net from 'node:net';
+import type { ListenAddress } from '../config/load.js';
+import type { Front } from './front.js';
+
+/** How long a closed connection is still read, so that its peer gets the answer before a reset. */
+const LINGER_MS = 5_000;
+/** How often the front is told that time has passed. */
+const TICK_MS = 250;
+
+/** Sockets by connection number, and the part of the front's actions that concerns them. */
+export class NodeDriver {
+  readonly #sockets = new Map<number, net.Socket>();
+  readonly #servers: net.Server[] = [];
+  #front: Front | undefined;
+  #lastConnection = 0;
+  #ticker: NodeJS.Timeout | undefined;
+  #isPolling = false;
+  readonly #asleep: Int32Array;
+  readonly #onBug: (error: unknown) => void;
+
+  /**
+   * @param bell the word that is 1 while the front wants to be rung
+   * @param onBug told of an error that an event of the front threw; its connection is closed
+   */
+  constructor(bell: SharedArrayBuffer, onBug: (error: unknown) => void) {
+    this.#asleep = new Int32Array(bell);
+    this.#onBug = onBug;
+  }
+
+  /** Connects the core; to be called once, before `listen`. */
+  attach(front: Front): void {
+    this.#front = front;
+    Atomics.store(this.#asleep, 0, 1);
+    this.#ticker = setInterval(() => this.#guard(undefined, () => front.tick(performance.now())), TICK_MS);
+    this.#ticker.unref();
+  }
+
+  /** Accepts connections at an address; resolves to the address as it came to be (a port, where 0 was given). */
+  listen(address: ListenAddress, backlog: number): Promise<ListenAddress> {
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(listenOptions(address, backlog), () => {
+        server.removeListener('error', reject);
+        // Errors of accept itself (no descriptors left): the connection waits in the backlog, the server goes on.
+        server.on('error', this.#onBug);
+        this.#servers.push(server);
+        const bound = server.address();
+        resolve(bound !== null && typeof bound === 'object' ? { kind: 'tcp', host: bound.address, port: bound.port } : address);
+      });
+    });
+  }
+
+  /** Accepts no more connections. Unix sockets are unlinked. */
+  stopListening(): void {
+    for (const server of this.#servers.splice(0)) server.close();
+  }
+
+  /** Closes every connection at once, and the clock. */
+  destroy(): void {
+    this.stopListening();
+    clearInterval(this.#ticker);
+    for (const socket of this.#sockets.values()) socket.destroy();
+  }
+
+  /** A worker has rung: hears what they all say, and goes on looking as long as there is something. */
+  bell(): void {
+    this.#guard(undefined, () => this.#core.workersSpoke(performance.now()));
+    this.#poll();
+  }
+
+  write(connection: number, bytes: Uint8Array): number {
+    const socket = this.#sockets.get(connection);
+    if (socket === undefined || socket.destroyed) return 0;
+    socket.write(bytes);
+    return socket.writableLength;
+  }
+
+  close(connection: number, linger: boolean): void {
+    const socket = this.#sockets.get(connection);
+    if (socket === undefined) return;
+    if (!linger) {
+      // Faster than a half-close when everything is in the kernel already: the peer has nothing more to send.
+      if (socket.writableLength === 0) socket.destroy();
+      else socket.end(() => socket.destroy());
+      return;
+    }
+    socket.end();
+    socket.resume();
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once('end', () => socket.destroySoon());
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  pauseReading(connection: number): void {
+    this.#sockets.get(connection)?.pause();
+  }
+
+  resumeReading(connection: number): void {
+    this.#sockets.get(connection)?.resume();
+  }
+
+  get #core(): Front {
+    if (this.#front === undefined) throw new Error('no front is attached');
+    return this.#front;
+  }
+
+  #accept(socket: net.Socket): void {
+    const front = this.#core;
+    this.#lastConnection += 1;
+    const id = this.#lastConnection;
+    this.#sockets.set(id, socket);
+    this.#guard(id, () => front.connectionOpened(id));
+    socket.on('data', (bytes) => {
+      this.#guard(id, () => front.bytesArrived(id, bytes, performance.now()));
+      this.#poll();
+    });
+    socket.on('drain', () => {
+      this.#guard(id, () => front.sent(id, socket.writableLength, performance.now()));
+      this.#poll();
+    });
+    socket.on('end', () => this.#guard(id, () => front.readEnded(id, performance.now())));
+    // A reset or a failed write: 'close' follows, and that is what counts.
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      this.#sockets.delete(id);
+      this.#guard(undefined, () => front.connectionClosed(id, performance.now()));
+    });
+  }
+
+  /**
+   * While workers have something to say they need not ring: the front looks again once per turn of the event loop, and
+   * asks to be rung only when it finds nothing.
+   */
+  #poll(): void {
+    if (this.#isPolling) return;
+    this.#isPolling = true;
+    Atomics.store(this.#asleep, 0, 0);
+    setImmediate(() => this.#look());
+  }
+
+  #look(): void {
+    let heard = false;
+    this.#guard(undefined, () => {
+      heard = this.#core.workersSpoke(performance.now());
+    });
+    if (!heard) {
+      Atomics.store(this.#asleep, 0, 1);
+      // What came between the look and the wish to be rung would never be told.
+      this.#guard(undefined, () => {
+        heard = this.#core.workersSpoke(performance.now());
+      });
+      if (!heard) {
+        this.#isPolling = false;
+        return;
+      }
+      Atomics.store(this.#asleep, 0, 0);
+    }
+    setImmediate(() => this.#look());
+  }
+
+  /** An error here is a bug; it costs the connection it came from, not the server. */
+  #guard(connection: number | undefined, event: () => void): void {
+    try {
+      event();
+    } catch (error) {
+      this.#onBug(error);
+      if (connection !== undefined) this.#sockets.get(connection)?.destroy();
+    }
+  }
+}
+
+function listenOptions(address: ListenAddress, backlog: number): net.ListenOptions | { fd: number } {
+  switch (address.kind) {
+    case 'unix':
+      return { path: address.path, backlog };
+    case 'tcp':
+      return address.host === '' ? { port: address.port, backlog } : { host: address.host, port: address.port, backlog };
+    case 'fd':
+      return { fd: address.fd };
+  }
+}

@@ -1,0 +1,56 @@
+/** What a failed script's answer and log line say: message, traceback, and the source around the fault. */
+import type { ErrorDetail, SourceLine } from '../cgi/error-page.js';
+import { LuafcgidError } from '../errors.js';
+import { type ByteString, LuaError } from '../lua/state.js';
+import { readSource } from './source-files.js';
+
+/** Source lines shown before and after the faulty one. */
+const CONTEXT_LINES = 5;
+
+/** How a request that could not be answered ends. */
+export interface Failure {
+  readonly status: number;
+  /** One text for the log, with the code of the catalogue. */
+  readonly logText: ByteString;
+  readonly detail: ErrorDetail;
+}
+
+/** @param maySee whether the text of a file may be shown */
+export function describeFailure(error: unknown, maySee: (file: ByteString) => boolean): Failure {
+  const known = error instanceof LuaError && error.hostError !== undefined ? error.hostError : error;
+  if (error instanceof LuaError) {
+    const { message, traceback } = error;
+    const status = known instanceof LuafcgidError ? known.status : 500;
+    const code = known instanceof LuafcgidError ? known.code : 'LUAFCGID_SCRIPT_FAILED';
+    const source = sourceAround(message, maySee);
+    const logText = `${code}: ${message}${traceback === '' ? '' : `\n${traceback}`}`;
+    return { status, logText, detail: { message, traceback, ...(source === undefined ? {} : { source }) } };
+  }
+  if (error instanceof LuafcgidError) {
+    const logText = Buffer.from(`${error.code}: ${error.message}. ${error.solve}`).toString('latin1');
+    const message = Buffer.from(`${error.message}\n${error.solve}`).toString('latin1');
+    return { status: error.status, logText, detail: { message } };
+  }
+  const text = Buffer.from(error instanceof Error ? (error.stack ?? error.message) : String(error)).toString('latin1');
+  return { status: 500, logText: `LUAFCGID_BUG: ${text}`, detail: { message: 'luafcgid itself failed; its log has the details.' } };
+}
+
+/** The lines around `file:line:` at the start of a Lua message. */
+function sourceAround(message: ByteString, maySee: (file: ByteString) => boolean): ErrorDetail['source'] {
+  const match = /^(\/[^\n]*?):(\d+): /.exec(message);
+  if (match === null) return undefined;
+  const file = match[1] as string;
+  const faulty = Number(match[2]);
+  if (!maySee(file)) return undefined;
+  let text: string[];
+  try {
+    text = Buffer.from(readSource(file).bytes).toString('latin1').split('\n');
+  } catch {
+    return undefined;
+  }
+  const lines: SourceLine[] = [];
+  for (let number = Math.max(1, faulty - CONTEXT_LINES); number <= Math.min(text.length, faulty + CONTEXT_LINES); number++) {
+    lines.push({ number, text: text[number - 1] as string, isFault: number === faulty });
+  }
+  return { file, lines };
+}

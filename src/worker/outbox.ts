@@ -1,0 +1,85 @@
+/** The worker's end of the ring to the front. Writing blocks while the ring is full: that is the back-pressure. */
+import { encodeDependency, FromWorker, LOG_LEVELS, type LogLevel } from '../channel/messages.js';
+import type { RingWriter } from '../channel/ring.js';
+
+const NOTHING = new Uint8Array(0);
+
+export class Outbox {
+  readonly #ring: RingWriter;
+  readonly #ringBell: () => void;
+
+  /** @param ringBell wakes the front if it sleeps */
+  constructor(ring: RingWriter, ringBell: () => void) {
+    this.#ring = ring;
+    this.#ringBell = ringBell;
+  }
+
+  /** Sends output to the client, now. */
+  output(requestId: number, bytes: Uint8Array): void {
+    this.#stream(requestId, bytes, 0);
+    this.#ringBell();
+  }
+
+  /** Ends the answer; the worker goes on with the request. */
+  finish(requestId: number, appStatus: number): void {
+    this.#write(FromWorker.FINISH, requestId, appStatus, NOTHING);
+    this.#ringBell();
+  }
+
+  /** Ends the request, with the last of its output. @param flags `END_STATE_GONE` or 0 */
+  end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array): void {
+    const sent = this.#stream(requestId, lastOutput, this.#ring.maxPayloadBytes);
+    this.#write(FromWorker.END | flags, requestId, appStatus, lastOutput.subarray(sent));
+    this.#ringBell();
+  }
+
+  /** @param requestId 0 when the line belongs to no request @param text one character per byte */
+  log(requestId: number, level: LogLevel, text: string): void {
+    const bytes = Buffer.from(text, 'latin1');
+    const { maxPayloadBytes } = this.#ring;
+    // A line longer than a frame becomes several lines; nothing of it is lost.
+    for (let at = 0; at === 0 || at < bytes.length; at += maxPayloadBytes) {
+      this.#write(FromWorker.LOG, requestId, LOG_LEVELS.indexOf(level), bytes.subarray(at, at + maxPayloadBytes));
+    }
+    this.#ringBell();
+  }
+
+  /** The state depends on this file, as it was when `fingerprint` was taken. */
+  depends(stateId: number, path: string, fingerprint: string): void {
+    const message = encodeDependency({ path, fingerprint });
+    if (message.length > this.#ring.maxPayloadBytes) {
+      this.log(0, 'error', `path too long to be watched for changes: ${path}`);
+      return;
+    }
+    this.#write(FromWorker.DEPENDS, 0, stateId, message);
+  }
+
+  closed(stateId: number): void {
+    this.#write(FromWorker.CLOSED, 0, stateId, NOTHING);
+    this.#ringBell();
+  }
+
+  /** Wakes the front: it waits for room in the other ring, and there is some. */
+  tellRoom(): void {
+    this.#ringBell();
+  }
+
+  /** Sends all but the last `keepBytes` bytes as output; returns how many that were. */
+  #stream(requestId: number, bytes: Uint8Array, keepBytes: number): number {
+    const { maxPayloadBytes } = this.#ring;
+    let at = 0;
+    while (bytes.length - at > keepBytes) {
+      const piece = bytes.subarray(at, at + maxPayloadBytes);
+      this.#write(FromWorker.OUTPUT, requestId, 0, piece);
+      at += piece.length;
+    }
+    return at;
+  }
+
+  #write(type: number, id: number, argument: number, payload: Uint8Array): void {
+    while (!this.#ring.tryWrite(type, id, argument, payload)) {
+      this.#ringBell();
+      this.#ring.waitForRoom();
+    }
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * One request as its script sees it: what `con` does ends here. Output is kept until it has to go (the end, a flush, a
+ * full buffer), so headers can change and `reset` can drop it as long as possible.
+ */
+import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
+import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
+import { LuafcgidError } from '../errors.js';
+import type { ByteString, LogLevel, RequestHost } from '../lua/state.js';
+import type { Inbox } from './inbox.js';
+import type { Outbox } from './outbox.js';
+import type { OutputBuffer } from './output-buffer.js';
+
+export interface RequestSettings extends ResponseDefaults {
+  readonly buffering: boolean;
+  readonly outputBufferBytes: number;
+}
+
+const NOTHING = new Uint8Array(0);
+
+export class ScriptRequest implements RequestHost {
+  readonly params: Uint8Array;
+  readonly #id: number;
+  readonly #inbox: Inbox;
+  readonly #outbox: Outbox;
+  readonly #buffer: OutputBuffer;
+  readonly #head: ResponseHead;
+  readonly #isHead: boolean;
+  readonly #limitBytes: number;
+  #isBuffering: boolean;
+  #headIsSent = false;
+  #isFinished = false;
+
+  constructor(
+    id: number,
+    params: Uint8Array,
+    isHead: boolean,
+    settings: RequestSettings,
+    channels: { inbox: Inbox; outbox: Outbox; buffer: OutputBuffer },
+  ) {
+    this.#id = id;
+    this.params = params;
+    this.#isHead = isHead;
+    this.#head = new ResponseHead(settings);
+    this.#limitBytes = settings.outputBufferBytes;
+    this.#isBuffering = settings.buffering;
+    this.#inbox = channels.inbox;
+    this.#outbox = channels.outbox;
+    this.#buffer = channels.buffer;
+    this.#buffer.clear();
+  }
+
+  headerLine(line: ByteString): void {
+    this.#requireHead('con:header');
+    this.#tellLeftOut(this.#head.setLine(line));
+  }
+
+  header(name: ByteString, value: ByteString): void {
+    this.#requireHead('con:header');
+    this.#tellLeftOut(this.#head.set(name, value));
+  }
+
+  status(status: ByteString): void {
+    this.#requireHead('con:status');
+    this.#head.setStatus(status);
+  }
+
+  write(body: Uint8Array): void {
+    this.#requireOpen('con:puts');
+    if (this.#isBuffering && this.#buffer.length + body.length <= this.#limitBytes) return this.#buffer.add(body);
+    this.flush();
+    if (this.#mayHaveBody && body.length > 0) this.#outbox.output(this.#id, body);
+  }
+
+  flush(): void {
+    this.#requireOpen('con:flush');
+    const output = this.#takeOutput();
+    if (output.length > 0) this.#outbox.output(this.#id, output);
+  }
+
+  reset(): void {
+    this.#requireHead('con:reset');
+    this.#buffer.clear();
+    this.#head.reset();
+  }
+
+  finish(): void {
+    this.flush();
+    this.#isFinished = true;
+    this.#outbox.finish(this.#id, 0);
+  }
+
+  readBody(maxBytes: number): Uint8Array | null {
+    return this.#inbox.readBody(maxBytes);
+  }
+
+  log(level: LogLevel, text: ByteString): void {
+    this.#outbox.log(this.#id, level, text);
+  }
+
+  configure(name: 'buffering' | 'httpstatus' | 'contenttype', value: boolean | ByteString): void {
+    if (name === 'buffering') {
+      this.#isBuffering = value === true;
+      if (!this.#isBuffering && this.#buffer.length > 0) this.flush();
+      return;
+    }
+    this.#requireHead(`con:config("${name}")`);
+    this.#head.setDefault(name === 'httpstatus' ? 'httpStatus' : 'contentType', String(value));
+  }
+
+  /** The request is over: sends what is left of its answer. @param flags of the END message */
+  end(flags: number, appStatus: number): void {
+    const output = this.#isFinished ? NOTHING : this.#takeOutput();
+    this.#outbox.end(this.#id, flags, appStatus, output);
+  }
+
+  /**
+   * The script failed: its answer becomes an error page if nothing was sent yet. Otherwise the answer ends where it is,
+   * and the detail is added where a reader would see it.
+   */
+  fail(flags: number, status: number, requestName: string, detail: ErrorDetail | undefined): void {
+    let output: Uint8Array = NOTHING;
+    if (!this.#headIsSent) {
+      this.#headIsSent = true;
+      const page = renderErrorPage({ status, requestName, detail });
+      output = this.#isHead ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page;
+    } else if (!this.#isFinished) {
+      output = this.#takeOutput();
+      const isShown = detail !== undefined && this.#mayHaveBody && !this.#head.hasContentLength;
+      if (isShown && this.#head.contentType.startsWith('text/html')) {
+        output = Buffer.concat([output, Buffer.from(`\n<hr>\n${renderDetail(detail)}`, 'latin1')]);
+      }
+    }
+    this.#outbox.end(this.#id, flags, 1, output);
+  }
+
+  get #mayHaveBody(): boolean {
+    return !this.#isHead && this.#head.mayHaveBody;
+  }
+
+  /** The header block, unless it was sent, and the body kept so far. */
+  #takeOutput(): Uint8Array {
+    const body = this.#mayHaveBody ? this.#buffer.bytes : NOTHING;
+    if (this.#headIsSent) {
+      this.#buffer.clear();
+      return body;
+    }
+    this.#headIsSent = true;
+    const head = this.#head.encode();
+    const output = Buffer.allocUnsafe(head.length + body.length);
+    output.write(head, 0, "latin1");
+    output.set(body, head.length);
+    this.#buffer.clear();
+    return output;
+  }
+
+  #requireOpen(call: string): void {
+    if (this.#isFinished) throw new LuafcgidError('LUAFCGID_RESPONSE_FINISHED', { call });
+  }
+
+  #requireHead(call: string): void {
+    this.#requireOpen(call);
+    if (this.#headIsSent) throw new LuafcgidError('LUAFCGID_RESPONSE_SENT', { call });
+  }
+
+  #tellLeftOut(name: string | undefined): void {
+    if (name !== undefined) this.log('warn', `header ${name} left out: only the web server may set it`);
+  }
+}

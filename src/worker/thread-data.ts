@@ -1,0 +1,19 @@
+/** What a worker thread is given when it starts; all of it can be cloned or shared between threads. */
+import type { Config } from '../config/load.js';
+import type { EngineData, LuaValue } from '../lua/state.js';
+
+export interface ThreadData {
+  readonly config: Config;
+  /** What `con:config` reads, by the names in the configuration. */
+  readonly luaConfig: Readonly<Record<string, LuaValue>>;
+  readonly engine: EngineData;
+  /** Resolved directories of `root`; undefined: scripts lie anywhere. */
+  readonly roots: readonly string[] | undefined;
+  /** Begins the name of every request. */
+  readonly runName: string;
+  /** Rings, see `channel/ring.ts`. */
+  readonly toWorker: SharedArrayBuffer;
+  readonly toFront: SharedArrayBuffer;
+  /** One word: 1 while the front sleeps and wants to be told of messages. */
+  readonly bell: SharedArrayBuffer;
+}

@@ -1,0 +1,136 @@
+/**
+ * A worker thread: takes requests from its ring and runs each in one of its Lua states, one at a time. It never
+ * returns to the event loop while it serves; it sleeps in its ring.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import {
+  decodeStart,
+  END_STATE_GONE,
+  requestName,
+  START_CREATE,
+  START_HEAD,
+  START_NO_BODY,
+  START_RETIRE,
+  ToWorker,
+} from '../channel/messages.js';
+import { RingReader, RingWriter } from '../channel/ring.js';
+import { createEngine, LuaError } from '../lua/state.js';
+import { describeFailure } from './error-detail.js';
+import { Inbox, type Message } from './inbox.js';
+import { Outbox } from './outbox.js';
+import { OutputBuffer } from './output-buffer.js';
+import { ScriptRequest } from './script-request.js';
+import { ScriptState, type StateSettings } from './script-state.js';
+import { SourceRules } from './source-files.js';
+import type { ThreadData } from './thread-data.js';
+
+class WorkerThread {
+  readonly #data: ThreadData;
+  readonly #inbox: Inbox;
+  readonly #outbox: Outbox;
+  readonly #buffer = new OutputBuffer();
+  readonly #settings: StateSettings;
+  readonly #states = new Map<number, ScriptState>();
+  /** The request that runs, 0 between two. */
+  #requestId = 0;
+
+  constructor(data: ThreadData, ringBell: () => void) {
+    const { config } = data;
+    this.#data = data;
+    this.#outbox = new Outbox(new RingWriter(data.toFront), ringBell);
+    this.#inbox = new Inbox(new RingReader(data.toWorker), ringBell);
+    this.#settings = {
+      engine: createEngine(data.engine),
+      config,
+      rules: new SourceRules(
+        config.path.map((template) => Buffer.from(template).toString('latin1')),
+        data.roots,
+      ),
+      luaConfig: data.luaConfig,
+      reports: {
+        depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),
+        log: (level, text) => this.#outbox.log(this.#requestId, level, text),
+      },
+    };
+  }
+
+  /** Serves until told to stop. */
+  serve(): void {
+    for (;;) {
+      const message = this.#inbox.next();
+      switch (message.type) {
+        case ToWorker.START:
+          this.#run(message);
+          break;
+        case ToWorker.CLOSE:
+          this.#close(message.argument);
+          this.#outbox.closed(message.argument);
+          break;
+        case ToWorker.COLLECT:
+          this.#states.get(message.argument)?.lua.collectStep();
+          break;
+        case ToWorker.STOP:
+          for (const id of [...this.#states.keys()]) this.#close(id);
+          return;
+        default:
+          throw new Error(`message of type ${message.type} from the front`);
+      }
+    }
+  }
+
+  #run(message: Message): void {
+    const { flags, id, argument: stateId } = message;
+    const { evictedState, path, params } = decodeStart(message.payload);
+    const { config } = this.#data;
+    if (evictedState !== 0) this.#close(evictedState);
+    this.#requestId = id;
+    this.#inbox.beginBody(id, (flags & START_NO_BODY) === 0);
+    const request = new ScriptRequest(id, params, (flags & START_HEAD) !== 0, config, {
+      inbox: this.#inbox,
+      outbox: this.#outbox,
+      buffer: this.#buffer,
+    });
+    try {
+      const state = (flags & START_CREATE) === 0 ? this.#states.get(stateId) : this.#load(stateId, path);
+      if (state === undefined) throw new Error(`state ${stateId} is not here`);
+      const { exitCode } = state.lua.serve(config.handler, request);
+      const retires = (flags & START_RETIRE) !== 0;
+      if (retires) this.#close(stateId);
+      request.end(retires ? END_STATE_GONE : 0, exitCode);
+    } catch (error) {
+      this.#fail(request, stateId, flags, error);
+    }
+    this.#requestId = 0;
+  }
+
+  #load(stateId: number, path: Uint8Array): ScriptState {
+    const state = ScriptState.load(stateId, Buffer.from(path).toString('latin1'), this.#settings);
+    this.#states.set(stateId, state);
+    return state;
+  }
+
+  /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
+  #fail(request: ScriptRequest, stateId: number, flags: number, error: unknown): void {
+    const state = this.#states.get(stateId);
+    const isFit = error instanceof LuaError && (error.kind === 'runtime' || error.kind === 'syntax');
+    const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
+    request.log(status >= 500 ? 'error' : 'info', logText);
+    if (!isFit || (flags & START_RETIRE) !== 0) this.#close(stateId);
+    const name = requestName(this.#data.runName, this.#requestId);
+    const gone = this.#states.has(stateId) ? 0 : END_STATE_GONE;
+    request.fail(gone, status, name, this.#data.config.showErrors ? detail : undefined);
+  }
+
+  #close(stateId: number): void {
+    this.#states.get(stateId)?.lua.close();
+    this.#states.delete(stateId);
+  }
+}
+
+const data = workerData as ThreadData;
+const frontAsleep = new Int32Array(data.bell);
+const thread = new WorkerThread(data, () => {
+  if (Atomics.exchange(frontAsleep, 0, 0) === 1) parentPort?.postMessage('bell');
+});
+parentPort?.postMessage('ready');
+thread.serve();
