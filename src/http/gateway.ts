@@ -3,8 +3,7 @@
  * FastCGI socket exactly as a web server would do it. It knows nothing of the server behind that socket.
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import type net from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { LuafcgidError } from '../errors.js';
 import { cgiParams } from './cgi-params.js';
 import { sendErrorPage, sendPage } from './pages.js';

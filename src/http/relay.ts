@@ -110,8 +110,8 @@ class Relay {
     this.#upstream.close();
     this.#takeErrorText(undefined);
     this.#log('error', error.message);
-    // After the headers only a broken connection can tell the client that something is missing.
-    if (this.#response.headersSent) this.#response.destroy();
+    // After the headers only a connection that ends too early can tell the client that something is missing.
+    if (this.#response.headersSent) this.#request.socket.destroySoon();
     else sendErrorPage(this.#response, error);
     this.#dropBody();
   }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Where a harness leaves its clean-up: a test's context `t`, or `{ after }` of `node:test` for what a whole suite uses.
+ * Where a harness leaves its clean-up: a test's context `t`, or, in the body of a suite, `{ after }` of `node:test`.
  */
 export interface Cleanup {
   after(undo: () => Promise<void> | void): void;

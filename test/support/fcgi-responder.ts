@@ -80,6 +80,11 @@ export class Exchange {
     });
   }
 
+  /** Bytes of the answer that the kernel has not taken yet, because the client does not read. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   /** Bytes of the body so far. */
   get bodyBytes(): number {
     return this.#body.reduce((sum, part) => sum + part.length, 0);

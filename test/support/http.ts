@@ -83,12 +83,13 @@ export class HttpExchange {
   /** Sends a part of the body; resolves when it has left this process. */
   write(part: Uint8Array | string): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.request.write(part, (error) => (error ? reject(error) : resolve()));
+      this.request.write(Buffer.from(part), (error) => (error ? reject(error) : resolve()));
     });
   }
 
-  end(part?: Uint8Array | string): void {
-    this.request.end(part);
+  end(part: Uint8Array | string = ''): void {
+    // Never a string: node would send the headers with it in UTF-8 instead of byte for byte.
+    this.request.end(Buffer.from(part));
   }
 
   /** Waits for status and headers. */
