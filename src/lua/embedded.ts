@@ -1,0 +1,57 @@
+/**
+ * The embedded engine: Lua 5.1 as WebAssembly, each state an instance with a memory of its own. Nothing is shared between
+ * states, and a state reaches nothing of the process but what its host grants.
+ */
+
+import { EmbeddedState, type Running } from './embedded-state.js';
+import { guarded, type HostFunction, hostFunctions } from './host-functions.js';
+import type { LuaCFunction } from './host-trampoline.js';
+import { libcImports } from './libc.js';
+import { MachineFactory } from './machine-factory.js';
+import type { LuaEngine } from './state.js';
+import { checkEmbeddedModule, compileEmbeddedModule } from './wasm-module.js';
+
+export { compileEmbeddedModule } from './wasm-module.js';
+
+export interface EmbeddedEngineOptions {
+  /** What scripts see as `LUAFCGID_VERSION` and as `version` of the module `luafcgid`. */
+  readonly version?: string;
+}
+
+/**
+ * The engine of one thread. `module` comes from `compileEmbeddedModule`, perhaps in another thread; without it the engine
+ * compiles one for itself. Throws `LUAFCGID_LUA_ENGINE` when the WebAssembly file is not the expected one.
+ */
+export function createEmbeddedEngine(
+  module: WebAssembly.Module = compileEmbeddedModule(),
+  options: EmbeddedEngineOptions = {},
+): LuaEngine {
+  checkEmbeddedModule(module);
+  // Nothing runs before a machine is made and noted here.
+  const running = { machine: undefined, state: undefined } as unknown as Running;
+  const asCFunction =
+    (run: HostFunction): LuaCFunction =>
+    (L) =>
+      running.state === undefined ? 0 : run(running.state, L);
+  const machines = new MachineFactory({
+    module,
+    imports: libcImports(running, (text) => running.state?.log.write(2, text)),
+    hostFunctions: Object.fromEntries(
+      Object.entries(hostFunctions).map(([name, run]) => [name, asCFunction(guarded(run))]),
+    ),
+    exitHook(L) {
+      const { x } = running.machine;
+      x.lua_pushnil(L);
+      x.lua_error(L);
+    },
+    version: options.version ?? 'development',
+    use(machine) {
+      running.machine = machine;
+    },
+  });
+  return {
+    name: 'embedded',
+    version: 'Lua 5.1',
+    createState: (stateOptions) => new EmbeddedState(machines, running, stateOptions),
+  };
+}

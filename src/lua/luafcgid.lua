@@ -1,0 +1,160 @@
+-- The module luafcgid: helpers that web scripts need most. require("luafcgid") gives it.
+local version = ...
+
+local type, tostring, tonumber, error, next, pcall = type, tostring, tonumber, error, next, pcall
+local rawget = rawget
+local find, gsub, gmatch, sub, char, format = string.find, string.gsub, string.gmatch, string.sub, string.char, string.format
+local concat, floor, huge = table.concat, math.floor, math.huge
+
+local M = { version = version }
+
+-- The text of a string or number; anything else is an error of the caller's caller.
+local function text_argument(value, name)
+  local kind = type(value)
+  if kind == "string" then return value end
+  if kind == "number" then return tostring(value) end
+  error("bad argument #1 to '" .. name .. "' (string expected, got " .. (value == nil and "nil" or kind) .. ")", 3)
+end
+
+local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+-- Text for HTML: content and quoted attribute values.
+function M.escape(value)
+  local text = text_argument(value, "escape")
+  if not find(text, "[&<>\"']") then return text end
+  return (gsub(text, "[&<>\"']", entities))
+end
+
+local encoded = {}
+for byte = 0, 255 do encoded[char(byte)] = format("%%%02X", byte) end
+encoded[" "] = "+"
+
+-- Text for a query string or a form body: letters, digits and - . _ ~ stay, a space becomes +.
+function M.urlencode(value)
+  if value == nil then return nil end
+  return (gsub(text_argument(value, "urlencode"), "[^%w%-%._~]", encoded))
+end
+
+local function from_hex(digits)
+  return char(tonumber(digits, 16))
+end
+
+local function decode(text)
+  if not find(text, "[%%+]") then return text end
+  return (gsub(gsub(text, "%+", " "), "%%(%x%x)", from_hex))
+end
+
+-- The inverse of urlencode. What is no valid escape stays as it is.
+function M.urldecode(value)
+  if value == nil then return nil end
+  return decode(text_argument(value, "urldecode"))
+end
+
+-- Adds a field to a table of fields; a second value makes it a list. `lists` remembers which values are lists.
+local function add_field(fields, lists, name, value)
+  local present = fields[name]
+  if present == nil then
+    fields[name] = value
+  elseif lists[name] then
+    present[#present + 1] = value
+  else
+    fields[name] = { present, value }
+    lists[name] = true
+  end
+end
+
+-- The fields of a query string or of a form body. Names that come more than once have a list of values.
+function M.parse(value)
+  local fields, lists = {}, {}
+  if value == nil then return fields end
+  for pair in gmatch(text_argument(value, "parse"), "[^&]+") do
+    local equals = find(pair, "=", 1, true)
+    if equals then
+      add_field(fields, lists, decode(sub(pair, 1, equals - 1)), decode(sub(pair, equals + 1)))
+    else
+      add_field(fields, lists, decode(pair), "")
+    end
+  end
+  return fields
+end
+
+---- serialize ----
+
+-- Lua's parser gives up at 200 nested levels.
+local deepest = 180
+
+local function serialize_string(text)
+  return (gsub(format("%q", text), "\\\n", "\\n"))
+end
+
+local function serialize_number(number)
+  if number ~= number then return "0/0" end
+  if number == huge then return "1/0" end
+  if number == -huge then return "-1/0" end
+  -- Lua keeps 0 and -0 as one constant, so minus zero is computed.
+  if number == 0 then return 1 / number < 0 and "-1/(1/0)" or "0" end
+  for digits = 14, 16 do
+    local text = format("%." .. digits .. "g", number)
+    if tonumber(text) == number then return text end
+  end
+  return format("%.17g", number)
+end
+
+local serialize_value
+
+local function fail(what, path)
+  error("cannot serialize " .. what .. (#path == 0 and "" or " (at " .. concat(path) .. ")"), 0)
+end
+
+local function serialize_key(key, path)
+  local kind = type(key)
+  if kind == "string" then return "[" .. serialize_string(key) .. "]" end
+  if kind == "number" then return "[" .. serialize_number(key) .. "]" end
+  if kind == "boolean" then return "[" .. tostring(key) .. "]" end
+  fail("a table with a key that is a " .. kind, path)
+end
+
+local function serialize_table(value, path, open)
+  if open[value] then fail("a table that contains itself", path) end
+  if #path >= deepest then fail("tables nested deeper than " .. deepest .. " levels", {}) end
+  open[value] = true
+  local items, depth = {}, #path + 1
+  local length = 0
+  while rawget(value, length + 1) ~= nil do
+    length = length + 1
+    path[depth] = "[" .. length .. "]"
+    items[length] = serialize_value(rawget(value, length), path, open)
+  end
+  for key, item in next, value do
+    if not (type(key) == "number" and key >= 1 and key <= length and floor(key) == key) then
+      path[depth] = nil
+      local name = serialize_key(key, path)
+      path[depth] = name
+      items[#items + 1] = name .. "=" .. serialize_value(item, path, open)
+    end
+  end
+  path[depth] = nil
+  open[value] = nil
+  return "{" .. concat(items, ",") .. "}"
+end
+
+function serialize_value(value, path, open)
+  local kind = type(value)
+  if kind == "table" then return serialize_table(value, path, open) end
+  if kind == "string" then return serialize_string(value) end
+  if kind == "number" then return serialize_number(value) end
+  if kind == "boolean" or kind == "nil" then return tostring(value) end
+  fail("a " .. kind, path)
+end
+
+-- Lua source of a value: loadstring("return " .. s)() makes it again.
+function M.serialize(value)
+  local ok, result = pcall(serialize_value, value, {}, {})
+  if not ok then error(result, 2) end
+  return result
+end
+
+-- For the parts of the server that build on this module; not part of the interface.
+local internal = { add_field = add_field }
+
+return M, internal

@@ -1,0 +1,165 @@
+/** Makes machines with a booted Lua: the first one by booting it, all others as copies of its memory. */
+
+import { readFileSync } from 'node:fs';
+import { LuafcgidError } from '../errors.js';
+import { type Entries, type EntryName, entryNames } from './entries.js';
+import type { LuaCFunction, LuaHook } from './host-trampoline.js';
+import { asWasmFunctions } from './host-trampoline.js';
+import { type LuaExports, luaGc, luaStatus, Machine, registryIndex } from './machine.js';
+import { MemoryImage } from './memory-image.js';
+import { ownChunkName } from './traceback.js';
+
+/** The Lua files of this folder: the first one is called with the functions of the others. */
+const luaFiles = ['prelude.lua', 'luafcgid.lua', 'form.lua', 'request.lua', 'sandbox.lua'] as const;
+
+/**
+ * C stack of each machine. Lua stops at 200 nested C calls, and the largest frame that can nest, of `string.gsub`, is under
+ * 1.5 KB: the 4 MiB that the file reserves would only make every machine larger.
+ */
+const stackBytes = 512 * 1024;
+
+/** Closed machines up to this size are used again, up to this number: cheaper than new instances, and no garbage. */
+const largestSpareBytes = 2 << 20;
+const mostSpares = 16;
+
+/** Enough for booting; each state then has its own limit. */
+const bootMemoryBytes = 64 << 20;
+
+/** What a factory builds machines from. */
+export interface MachineParts {
+  readonly module: WebAssembly.Module;
+  readonly imports: WebAssembly.Imports;
+  /** Functions for `prelude.lua`, by name. */
+  readonly hostFunctions: Readonly<Record<string, LuaCFunction>>;
+  readonly exitHook: LuaHook;
+  /** What scripts see as the server's version. */
+  readonly version: string;
+  /** Told which machine runs before one does. */
+  use(machine: Machine): void;
+}
+
+function unusable(detail: string): LuafcgidError {
+  return new LuafcgidError('LUAFCGID_LUA_ENGINE', { detail });
+}
+
+export class MachineFactory {
+  readonly #parts: MachineParts;
+  /** The host functions and the hook, as a function table takes them. */
+  readonly #functions: readonly unknown[];
+  readonly #image: MemoryImage;
+  readonly #L: number;
+  readonly #scratch: number;
+  readonly #stackTop: number;
+  readonly #spares: Machine[] = [];
+  /** References to the functions of `prelude.lua`, the same in every machine. */
+  readonly entries: Entries;
+  /** The hook's entry in every function table. */
+  readonly exitHook: number;
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+    const functions = Object.values(parts.hostFunctions);
+    this.#functions = asWasmFunctions(functions, [parts.exitHook]);
+    const { machine, firstFunction } = this.#instantiate();
+    this.exitHook = firstFunction + functions.length;
+    parts.use(machine);
+    this.#stackTop = moveStack(machine);
+    machine.x.__wasm_call_ctors();
+    machine.allocateScratch();
+    machine.L = machine.x.luaL_newstate();
+    if (machine.L === 0) throw unusable('luaL_newstate failed');
+    machine.x.luaL_openlibs(machine.L);
+    this.entries = this.#runPrelude(machine, firstFunction);
+    for (let cycle = 0; cycle < 2; cycle += 1) machine.x.lua_gc(machine.L, luaGc.collect, 0);
+    this.#L = machine.L;
+    this.#scratch = machine.scratch;
+    this.#image = new MemoryImage(machine.memory, this.#stackTop);
+  }
+
+  /** A machine as booted. */
+  take(memoryLimitBytes: number): Machine {
+    const spare = this.#spares.pop();
+    const machine = spare ?? this.#instantiate().machine;
+    machine.memoryLimitBytes = Math.max(memoryLimitBytes, this.#image.length);
+    if (spare === undefined) {
+      if (machine.memoryBytes < this.#image.length && !machine.grow(this.#image.length)) {
+        throw unusable('the system has no memory for another Lua state');
+      }
+      machine.L = this.#L;
+      machine.scratch = this.#scratch;
+      this.#image.writeTo(machine.memory);
+    } else {
+      this.#image.restore(machine.memory);
+    }
+    machine.memoryLimitBytes = memoryLimitBytes;
+    machine.x.stackRestore(this.#stackTop);
+    return machine;
+  }
+
+  /** Takes a machine back that nobody uses any more. */
+  release(machine: Machine): void {
+    if (machine.memoryBytes <= largestSpareBytes && this.#spares.length < mostSpares) this.#spares.push(machine);
+  }
+
+  #instantiate(): { machine: Machine; firstFunction: number } {
+    const { module, imports } = this.#parts;
+    const exports = new WebAssembly.Instance(module, imports).exports as LuaExports;
+    const table = exports.__indirect_function_table;
+    const firstFunction = table.grow(this.#functions.length);
+    for (let at = 0; at < this.#functions.length; at += 1) table.set(firstFunction + at, this.#functions[at]);
+    return { machine: new Machine(exports, bootMemoryBytes), firstFunction };
+  }
+
+  /** Runs the Lua files; gives references to the functions that they return for the engine. */
+  #runPrelude(machine: Machine, firstFunction: number): Entries {
+    const { x, L } = machine;
+    const { hostFunctions, version } = this.#parts;
+    const compile = (file: string) => {
+      const source = readFileSync(new URL(`./${file}`, import.meta.url));
+      this.#expectOk(machine, machine.compile(L, source, Buffer.from(`=${ownChunkName}`)), file);
+    };
+    const [first, ...others] = luaFiles;
+    compile(first);
+    x.lua_createtable(L, 0, this.#functions.length);
+    Object.keys(hostFunctions).forEach((name, at) => {
+      machine.pushText(L, name);
+      x.lua_pushcclosure(L, firstFunction + at, 0);
+      x.lua_rawset(L, -3);
+    });
+    machine.pushText(L, version);
+    for (const file of others) compile(file);
+    this.#expectOk(machine, x.lua_pcall(L, others.length + 2, 1, 0), first);
+    const reference = (name: EntryName) => {
+      machine.pushText(L, name);
+      x.lua_rawget(L, 1);
+      return x.luaL_ref(L, registryIndex);
+    };
+    const entries = Object.fromEntries(entryNames.map((name) => [name, reference(name)]));
+    x.lua_settop(L, 0);
+    return entries as Entries;
+  }
+
+  #expectOk(machine: Machine, status: number, file: string): void {
+    if (status !== luaStatus.ok) throw unusable(`${file}: ${machine.text(machine.L, -1)}`);
+  }
+}
+
+/**
+ * Moves the C stack of a new machine down to right after the static data and lets the heap begin where it ends. The C
+ * library keeps the heap's start in one word of its data. Gives the stack's top.
+ */
+function moveStack({ x, words }: Machine): number {
+  x.emscripten_stack_init();
+  const base = x.emscripten_stack_get_base();
+  const dataEnd = x.emscripten_stack_get_end();
+  const heapStarts: number[] = [];
+  for (let at = 0; at < dataEnd; at += 4) if (words.getUint32(at, true) === base) heapStarts.push(at);
+  const [heapStart] = heapStarts;
+  if (base !== x.stackSave() || heapStart === undefined || heapStarts.length > 1) {
+    throw unusable('its memory is laid out in an unknown way');
+  }
+  const top = (Math.ceil(dataEnd / 16) + stackBytes / 16) * 16;
+  words.setUint32(heapStart, top, true);
+  x.stackRestore(top);
+  return top;
+}
