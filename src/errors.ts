@@ -149,6 +149,36 @@ export const catalogue = {
     message: 'no state came free within {seconds} seconds',
     solve: 'Make scripts faster, or raise workers, clones or queuetimeout.',
   },
+  LUAFCGID_LISTEN_IN_USE: {
+    blame: 'operator',
+    status: 0,
+    message: '{address} is in use: another server answers there',
+    solve: 'Stop the other server, or choose another address with listen.',
+  },
+  LUAFCGID_LISTEN_NOT_A_SOCKET: {
+    blame: 'operator',
+    status: 0,
+    message: '{path} exists and is no socket',
+    solve: 'Remove the file if it is not needed, or choose another path with listen.',
+  },
+  LUAFCGID_LISTEN_FAILED: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot listen on {address}: {reason}',
+    solve: 'Check that the address belongs to this machine, that its directory exists, and that this user may use it.',
+  },
+  LUAFCGID_LOG_FILE: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot open the log file {file}: {reason}',
+    solve: 'Create its directory and let the user that luafcgid runs as write there, or change logfile.',
+  },
+  LUAFCGID_WORKER_START: {
+    blame: 'bug',
+    status: 0,
+    message: 'a worker did not start: {reason}',
+    solve: 'Check that the installation is complete (npm ci); report this if it is.',
+  },
   LUAFCGID_WORKER_GONE: {
     blame: 'bug',
     status: 500,
