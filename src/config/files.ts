@@ -21,7 +21,10 @@ function look(path: string): Stats | undefined {
   }
 }
 
-function may(path: string, mode: number): boolean {
+/** Whether this process may do what `mode` says (of `fs.constants`). */
+type May = (path: string, mode: number) => boolean;
+
+function mayAccess(path: string, mode: number): boolean {
   try {
     accessSync(path, mode);
     return true;
@@ -30,7 +33,7 @@ function may(path: string, mode: number): boolean {
   }
 }
 
-function checkSourceFile(path: string): Problem | undefined {
+function checkSourceFile(path: string, may: May): Problem | undefined {
   const stats = look(path);
   if (!stats) return { reason: 'there is no such file' };
   if (!stats.isFile()) return { reason: 'this is no regular file' };
@@ -44,7 +47,7 @@ function checkDirectory(path: string): Problem | undefined {
 }
 
 /** Whether a file can be made at the path. */
-function checkParent(path: string): Problem | undefined {
+function checkParent(path: string, may: May): Problem | undefined {
   const parent = dirname(path);
   const problem = checkDirectory(parent);
   if (problem) return { reason: `there is no directory ${parent}`, remedy: `Create it: mkdir -p ${parent}` };
@@ -53,19 +56,19 @@ function checkParent(path: string): Problem | undefined {
     : { reason: `nothing may be created in ${parent}`, remedy: `Let the server's user write to ${parent}.` };
 }
 
-function checkLogFile(path: string): Problem | undefined {
+function checkLogFile(path: string, may: May): Problem | undefined {
   const stats = look(path);
-  if (!stats) return checkParent(path);
+  if (!stats) return checkParent(path, may);
   if (stats.isDirectory()) return { reason: 'this is a directory', remedy: 'Name a file in it.' };
   return may(path, constants.W_OK) ? undefined : { reason: 'the file may not be written' };
 }
 
-function checkSocket(path: string): Problem | undefined {
+function checkSocket(path: string, may: May): Problem | undefined {
   const stats = look(path);
   if (stats && !stats.isSocket()) {
     return { reason: 'a file that is no socket has this name', remedy: 'Remove the file, or name another socket.' };
   }
-  return checkParent(path);
+  return checkParent(path, may);
 }
 
 function socketPaths(addresses: readonly ListenAddress[]): readonly string[] {
@@ -73,12 +76,12 @@ function socketPaths(addresses: readonly ListenAddress[]): readonly string[] {
 }
 
 /** Every file and directory of the configuration that the server could not use. */
-export function checkFiles(config: Config): readonly ConfigFault[] {
+export function checkFiles(config: Config, may: May = mayAccess): readonly ConfigFault[] {
   const faults: ConfigFault[] = [];
   for (const option of optionNames) {
     const row = options[option];
-    const check = (path: string | undefined, problemOf: (path: string) => Problem | undefined) => {
-      const problem = path === undefined ? undefined : problemOf(path);
+    const check = (path: string | undefined, problemOf: (path: string, may: May) => Problem | undefined) => {
+      const problem = path === undefined ? undefined : problemOf(path, may);
       if (path === undefined || !problem) return;
       const value = shortLiteral(encodeText(path));
       faults.push(configFault('LUAFCGID_CONFIG_PLACE', { option, value, reason: problem.reason }, problem.remedy));

@@ -31,7 +31,7 @@ export function luaLiteral(value: LuaValue): string {
   if (value === undefined) return 'nil';
   if (typeof value === 'string') return quote(value);
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  if (isList(value)) return value.length === 0 ? '{}' : `{ ${value.map(luaLiteral).join(', ')} }`;
+  if (isList(value)) return value.length === 0 ? '{}' : `{ ${Array.from(value, luaLiteral).join(', ')} }`;
   const fields = Object.entries(value).map(([key, field]) => `[${quote(key)}] = ${luaLiteral(field)}`);
   return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`;
 }

@@ -100,23 +100,30 @@ function isOption(name: string): name is OptionName {
   return optionNames.some((option) => option === name);
 }
 
+/** A setting that is a function or another value that no setting can be. */
+function misfitFault(option: OptionName, value: string, remedy?: string): ConfigFault {
+  const allowed = 'text, a number, true, false or a table';
+  return configFault('LUAFCGID_CONFIG_VALUE', { option, value, allowed }, remedy);
+}
+
 /** Sorts what the script left behind into settings, hooks and faults. */
 function sortGlobals(state: LuaState, faults: ConfigFault[]) {
   const globals = state.globals();
   const values: Partial<Record<OptionName, LuaValue>> = {};
   const hooks: HookName[] = [];
   for (const [name, value] of Object.entries(globals.values)) {
-    if (isOption(name)) values[name] = value;
+    // Files and coroutines have no value outside of Lua; taking them for nil would quietly choose the default.
+    if (isOption(name) && value === undefined) faults.push(misfitFault(name, 'an object'));
+    else if (isOption(name)) values[name] = value;
     else if (isHook(name)) {
       const fault = { option: name, value: shortLiteral(value), allowed: 'a function' };
       faults.push(configFault('LUAFCGID_CONFIG_VALUE', fault, `Write "function ${name}() ... end".`));
-    } else faults.push(unknownFault(decodeText(name) ?? name, shortLiteral(value)));
+    } else faults.push(unknownFault(decodeText(name) ?? name, value === undefined ? 'an object' : shortLiteral(value)));
   }
   for (const name of globals.functions) {
     if (isHook(name)) hooks.push(name);
     else if (isOption(name)) {
-      const fault = { option: name, value: 'function', allowed: 'a value' };
-      faults.push(configFault('LUAFCGID_CONFIG_VALUE', fault, `Call the function: ${name} = (function() ... end)()`));
+      faults.push(misfitFault(name, 'function', `Call the function: ${name} = (function() ... end)()`));
     } else faults.push(unknownFault(decodeText(name) ?? name, 'function'));
   }
   return { values, hooks };
@@ -131,7 +138,8 @@ function makeHooks(state: LuaState, names: readonly HookName[]): ConfigHooks {
         state.call(name);
       } catch (error) {
         if (!(error instanceof LuaError)) throw error;
-        const detail = decodeText(error.traceback || error.message) ?? error.message;
+        const text = [error.message, error.traceback].filter((part) => part !== '').join('\n');
+        const detail = decodeText(text) ?? text;
         throw new LuafcgidError('LUAFCGID_CONFIG_HOOK', { name, detail }, error);
       }
     },
