@@ -3,20 +3,12 @@
 import type { EntryName } from './entries.js';
 import { isFatal } from './host-functions.js';
 import { EngineAbort, type RunningMachine } from './libc.js';
+import { LuaError, type LuaErrorKind } from './lua-error.js';
 import { luaStatus, luaType, type Machine, registryIndex } from './machine.js';
 import type { MachineFactory } from './machine-factory.js';
 import { ScriptLog } from './script-log.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
-import {
-  type ByteString,
-  type CallResult,
-  LuaError,
-  type LuaErrorKind,
-  type LuaState,
-  type LuaValue,
-  type RequestHost,
-  type StateOptions,
-} from './state.js';
+import type { ByteString, CallResult, LuaState, LuaValue, RequestHost, StateOptions } from './state.js';
 import { trimTraceback } from './traceback.js';
 
 /** Which machine and state run now on this thread. */

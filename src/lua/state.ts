@@ -5,6 +5,10 @@
  * each character is one byte (0 to 255, "latin1"). They are never decoded as UTF-8 on the way.
  */
 
+import { compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
+
+export { LuaError, type LuaErrorKind } from './lua-error.js';
+
 /** A JavaScript string whose characters are bytes, 0 to 255. */
 export type ByteString = string;
 
@@ -18,31 +22,6 @@ export type LuaValue =
   | ByteString
   | readonly LuaValue[]
   | { readonly [key: string]: LuaValue };
-
-/**
- * Why Lua code did not run to its end.
- * - `syntax`: the chunk does not compile
- * - `runtime`: an error was raised (any value: strings, tables, nil)
- * - `memory`: the state's memory limit was reached; the state should not be used again
- * - `fatal`: the virtual machine itself broke (a trap, exhausted native stack); the state must be closed
- */
-export type LuaErrorKind = 'syntax' | 'runtime' | 'memory' | 'fatal';
-
-export class LuaError extends Error {
-  override readonly name = 'LuaError';
-  readonly kind: LuaErrorKind;
-  /** The Lua stack at the time of the error, as `debug.traceback` prints it; may be empty. */
-  readonly traceback: ByteString;
-  /** A catalogued error that a host function raised and no script caught, e.g. a body over `maxpost`. */
-  readonly hostError: Error | undefined;
-
-  constructor(kind: LuaErrorKind, message: ByteString, traceback: ByteString = '', hostError?: Error) {
-    super(message);
-    this.kind = kind;
-    this.traceback = traceback;
-    this.hostError = hostError;
-  }
-}
 
 /** How the handler of a request ended, when it ended without an error. */
 export interface CallResult {
@@ -128,4 +107,26 @@ export interface LuaEngine {
   /** e.g. `Lua 5.1`. */
   readonly version: string;
   createState(options: StateOptions): LuaState;
+}
+
+/** What a thread needs to make an engine. Can be handed to worker threads, which then share the compiled code. */
+export interface EngineData {
+  readonly name: 'embedded';
+  readonly module: WebAssembly.Module;
+  /** The server's version, as scripts see it. */
+  readonly version: string;
+}
+
+/**
+ * Prepares the engine, once in the process. Throws a `LuafcgidError` when it cannot be used.
+ *
+ * @param version The server's version, as scripts see it: `LUAFCGID_VERSION`.
+ */
+export function prepareEngine(version: string): EngineData {
+  return { name: 'embedded', module: compileEmbeddedModule(), version };
+}
+
+/** The engine of one thread. */
+export function createEngine(data: EngineData): LuaEngine {
+  return createEmbeddedEngine(data.module, { version: data.version });
 }

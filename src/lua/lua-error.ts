@@ -1,0 +1,26 @@
+import type { ByteString } from './state.js';
+
+/**
+ * Why Lua code did not run to its end.
+ * - `syntax`: the chunk does not compile
+ * - `runtime`: an error was raised (any value: strings, tables, nil)
+ * - `memory`: the state's memory limit was reached; the state should not be used again
+ * - `fatal`: the virtual machine itself broke (a trap, exhausted native stack); the state must be closed
+ */
+export type LuaErrorKind = 'syntax' | 'runtime' | 'memory' | 'fatal';
+
+export class LuaError extends Error {
+  override readonly name = 'LuaError';
+  readonly kind: LuaErrorKind;
+  /** The Lua stack at the time of the error, as `debug.traceback` prints it; may be empty. */
+  readonly traceback: ByteString;
+  /** A catalogued error that a host function raised and no script caught, e.g. a body over `maxpost`. */
+  readonly hostError: Error | undefined;
+
+  constructor(kind: LuaErrorKind, message: ByteString, traceback: ByteString = '', hostError?: Error) {
+    super(message);
+    this.kind = kind;
+    this.traceback = traceback;
+    this.hostError = hostError;
+  }
+}
