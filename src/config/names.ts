@@ -25,10 +25,10 @@ function editDistance(from: string, to: string): number {
 export function nearestName(name: string): string | undefined {
   // All known names are one lower-case word: maxPost and max_post are spellings of maxpost.
   const plain = name.toLowerCase().replace(/[_-]/g, '');
-  const mostEdits = Math.max(1, Math.floor(plain.length / 3));
   let best: { name: string; edits: number } | undefined;
   for (const known of [...optionNames, ...hookNames]) {
     const edits = editDistance(plain, known);
+    const mostEdits = Math.floor(Math.max(plain.length, known.length) / 3);
     if (edits <= mostEdits && edits < (best?.edits ?? Number.POSITIVE_INFINITY)) best = { name: known, edits };
   }
   return best?.name;

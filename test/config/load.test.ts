@@ -260,6 +260,8 @@ describe('a configuration that cannot be used', () => {
 
   for (const [wrong, meant] of [
     ['worker', 'workers'],
+    ['woker', 'workers'],
+    ['list', 'listen'],
     ['max_post', 'maxpost'],
     ['logFile', 'logfile'],
     ['queueTimeout', 'queuetimeout'],
