@@ -165,7 +165,6 @@ function contentLength(value: string): string {
 
 /** A value as it may stand in a message: control characters made visible, cut to a readable length. */
 function shown(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to be made visible
-  const visible = text.replace(/[\x00-\x1f\x7f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  const visible = text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return visible.length > 200 ? `${visible.slice(0, 200)}…` : visible;
 }

@@ -105,7 +105,7 @@ export function decodeStart(payload: Uint8Array): StartMessage {
 export interface Dependency {
   /** Latin-1 text of the path's bytes. */
   readonly path: string;
-  /** Size, modification time in nanoseconds and inode; two are compared as text. */
+  /** See `fingerprint.ts`. */
   readonly fingerprint: string;
 }
 

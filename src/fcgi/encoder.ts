@@ -14,7 +14,14 @@ function streamBytes(contentBytes: number): number {
   return full * (HEADER_BYTES + MAX_CONTENT_BYTES) + (last === 0 ? 0 : HEADER_BYTES + last + paddingOf(last));
 }
 
-function putHeader(out: Uint8Array, at: number, type: number, requestId: number, bytes: number, padding: number): number {
+function putHeader(
+  out: Uint8Array,
+  at: number,
+  type: number,
+  requestId: number,
+  bytes: number,
+  padding: number,
+): number {
   out[at] = VERSION;
   out[at + 1] = type;
   out[at + 2] = requestId >> 8;

@@ -17,7 +17,8 @@ export function forEachPair(bytes: Uint8Array, visit: PairVisitor): void {
       nameBytes = longLength(bytes, at, nameBytes);
       at += 3;
     }
-    if (at >= end) throw new LuafcgidError('LUAFCGID_FCGI_PARAMS', { detail: `a pair ends at byte ${end}, in its lengths` });
+    if (at >= end)
+      throw new LuafcgidError('LUAFCGID_FCGI_PARAMS', { detail: `a pair ends at byte ${end}, in its lengths` });
     let valueBytes = bytes[at++] as number;
     if (valueBytes > 127) {
       valueBytes = longLength(bytes, at, valueBytes);

@@ -8,6 +8,7 @@
  */
 import { type ErrorPage, renderErrorPage } from '../cgi/error-page.js';
 import { parseRequest } from '../cgi/request.js';
+import { hasDigest, isUnchanged } from '../channel/fingerprint.js';
 import {
   BodyFault,
   decodeDependency,
@@ -199,16 +200,18 @@ export class Front {
   }
 
   /** A worker's thread has ended. Its request is answered, its states are gone. */
-  workerGone(id: number, reason: string): void {
+  workerGone(id: number, reason: string, nowMs: number): void {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     this.#workers.delete(id);
     this.#pool.removeWorker(id);
     const request = worker.running;
-    if (request === undefined) return;
     worker.running = undefined;
-    if (!request.isAnswered) this.#refuse(request, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }));
-    this.#over(request);
+    if (request !== undefined) {
+      if (!request.isAnswered) this.#refuse(request, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }));
+      this.#over(request);
+    }
+    this.#startWaiting(nowMs);
   }
 
   /** Some worker has written to its ring, or made room in the other one. */
@@ -232,10 +235,14 @@ export class Front {
     }
   }
 
-  /** Every file that a state was made from. */
-  dependencies(): Set<string> {
-    const paths = new Set<string>();
-    for (const state of this.#pool.states()) for (const path of state.dependencies.keys()) paths.add(path);
+  /** Every file that a state was made from, and whether its content is needed to tell its versions apart. */
+  dependencies(): Map<string, boolean> {
+    const paths = new Map<string, boolean>();
+    for (const state of this.#pool.states()) {
+      for (const [path, fingerprint] of state.dependencies) {
+        paths.set(path, hasDigest(fingerprint) || (paths.get(path) ?? false));
+      }
+    }
     return paths;
   }
 
@@ -248,7 +255,7 @@ export class Front {
     let flushed = 0;
     const idle = this.#pool.retireStale((state) => {
       for (const [path, fingerprint] of state.dependencies) {
-        if (fingerprints.has(path) && fingerprints.get(path) !== fingerprint) {
+        if (fingerprints.has(path) && !isUnchanged(fingerprint, fingerprints.get(path))) {
           flushed += 1;
           return true;
         }

@@ -3,13 +3,16 @@
  * carries out its actions; it decides nothing.
  */
 import net from 'node:net';
-import type { ListenAddress } from '../config/load.js';
+import { formatListenAddress, type ListenAddress } from '../config/load.js';
+import { LuafcgidError } from '../errors.js';
 import type { Front } from './front.js';
+import { clearStaleSocket, withFileMode } from './unix-socket.js';
 
 /** How long a closed connection is still read, so that its peer gets the answer before a reset. */
 const LINGER_MS = 5_000;
 /** How often the front is told that time has passed. */
 const TICK_MS = 250;
+const MAX_HIGH_WATER_MARK_BYTES = 64 * 1024;
 
 /** Sockets by connection number, and the part of the front's actions that concerns them. */
 export class NodeDriver {
@@ -19,14 +22,19 @@ export class NodeDriver {
   #lastConnection = 0;
   #ticker: NodeJS.Timeout | undefined;
   #isPolling = false;
+  #onAllClosed: (() => void) | undefined;
   readonly #asleep: Int32Array;
   readonly #onBug: (error: unknown) => void;
+  /** Past this many unsent bytes a socket tells when it is drained. */
+  readonly #highWaterMarkBytes: number;
 
   /**
+   * @param sendBufferBytes unsent bytes past which the front wants to be told when a socket is drained
    * @param bell the word that is 1 while the front wants to be rung
    * @param onBug told of an error that an event of the front threw; its connection is closed
    */
-  constructor(bell: SharedArrayBuffer, onBug: (error: unknown) => void) {
+  constructor(sendBufferBytes: number, bell: SharedArrayBuffer, onBug: (error: unknown) => void) {
+    this.#highWaterMarkBytes = Math.min(sendBufferBytes, MAX_HIGH_WATER_MARK_BYTES);
     this.#asleep = new Int32Array(bell);
     this.#onBug = onBug;
   }
@@ -40,17 +48,27 @@ export class NodeDriver {
   }
 
   /** Accepts connections at an address; resolves to the address as it came to be (a port, where 0 was given). */
-  listen(address: ListenAddress, backlog: number): Promise<ListenAddress> {
-    const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+  async listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
+    if (address.kind === 'unix') await clearStaleSocket(address.path);
+    const options = { allowHalfOpen: true, noDelay: true, highWaterMark: this.#highWaterMarkBytes };
+    const server = net.createServer(options, (socket) => this.#accept(socket));
     return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(listenOptions(address, backlog), () => {
-        server.removeListener('error', reject);
+      const fail = (error: NodeJS.ErrnoException): void => reject(listenFailure(error, address));
+      server.once('error', fail);
+      const bind = (): net.Server => server.listen(listenOptions(address, backlog));
+      if (address.kind === 'unix') withFileMode(socketMode, bind);
+      else bind();
+      server.once('listening', () => {
+        server.removeListener('error', fail);
         // Errors of accept itself (no descriptors left): the connection waits in the backlog, the server goes on.
         server.on('error', this.#onBug);
         this.#servers.push(server);
         const bound = server.address();
-        resolve(bound !== null && typeof bound === 'object' ? { kind: 'tcp', host: bound.address, port: bound.port } : address);
+        resolve(
+          bound !== null && typeof bound === 'object'
+            ? { kind: 'tcp', host: bound.address, port: bound.port }
+            : address,
+        );
       });
     });
   }
@@ -65,6 +83,14 @@ export class NodeDriver {
     this.stopListening();
     clearInterval(this.#ticker);
     for (const socket of this.#sockets.values()) socket.destroy();
+  }
+
+  /** Resolves when no connection is open any more. */
+  allClosed(): Promise<void> {
+    if (this.#sockets.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onAllClosed = resolve;
+    });
   }
 
   /** A worker has rung: hears what they all say, and goes on looking as long as there is something. */
@@ -129,6 +155,7 @@ export class NodeDriver {
     socket.on('close', () => {
       this.#sockets.delete(id);
       this.#guard(undefined, () => front.connectionClosed(id, performance.now()));
+      if (this.#sockets.size === 0) this.#onAllClosed?.();
     });
   }
 
@@ -179,8 +206,16 @@ function listenOptions(address: ListenAddress, backlog: number): net.ListenOptio
     case 'unix':
       return { path: address.path, backlog };
     case 'tcp':
-      return address.host === '' ? { port: address.port, backlog } : { host: address.host, port: address.port, backlog };
+      return address.host === ''
+        ? { port: address.port, backlog }
+        : { host: address.host, port: address.port, backlog };
     case 'fd':
       return { fd: address.fd };
   }
+}
+
+function listenFailure(error: NodeJS.ErrnoException, address: ListenAddress): LuafcgidError {
+  const text = formatListenAddress(address);
+  if (error.code === 'EADDRINUSE') return new LuafcgidError('LUAFCGID_LISTEN_IN_USE', { address: text }, error);
+  return new LuafcgidError('LUAFCGID_LISTEN_FAILED', { address: text, reason: error.message }, error);
 }

@@ -10,6 +10,8 @@ import { type Candidate, decide, type FreeWorker, type Score, scoreAfterUse, UNU
 import { VictimHeap } from './victim-heap.js';
 import { type Waiter, WaitingLine } from './waiting-line.js';
 
+export type { Waiter } from './waiting-line.js';
+
 export interface PoolLimits {
   /** Most states in all. */
   readonly states: number;

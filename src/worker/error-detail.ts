@@ -32,7 +32,11 @@ export function describeFailure(error: unknown, maySee: (file: ByteString) => bo
     return { status: error.status, logText, detail: { message } };
   }
   const text = Buffer.from(error instanceof Error ? (error.stack ?? error.message) : String(error)).toString('latin1');
-  return { status: 500, logText: `LUAFCGID_BUG: ${text}`, detail: { message: 'luafcgid itself failed; its log has the details.' } };
+  return {
+    status: 500,
+    logText: `LUAFCGID_BUG: ${text}`,
+    detail: { message: 'luafcgid itself failed; its log has the details.' },
+  };
 }
 
 /** The lines around `file:line:` at the start of a Lua message. */
@@ -49,7 +53,11 @@ function sourceAround(message: ByteString, maySee: (file: ByteString) => boolean
     return undefined;
   }
   const lines: SourceLine[] = [];
-  for (let number = Math.max(1, faulty - CONTEXT_LINES); number <= Math.min(text.length, faulty + CONTEXT_LINES); number++) {
+  for (
+    let number = Math.max(1, faulty - CONTEXT_LINES);
+    number <= Math.min(text.length, faulty + CONTEXT_LINES);
+    number++
+  ) {
     lines.push({ number, text: text[number - 1] as string, isFault: number === faulty });
   }
   return { file, lines };

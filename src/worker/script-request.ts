@@ -147,7 +147,7 @@ export class ScriptRequest implements RequestHost {
     this.#headIsSent = true;
     const head = this.#head.encode();
     const output = Buffer.allocUnsafe(head.length + body.length);
-    output.write(head, 0, "latin1");
+    output.write(head, 0, 'latin1');
     output.set(body, head.length);
     this.#buffer.clear();
     return output;

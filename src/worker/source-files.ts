@@ -2,18 +2,15 @@
  * Lua source files as the states of one worker read them: each read is noted with what the file was at that time, so
  * that housekeeping can tell when it is not that any more.
  */
+import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { fingerprintOf, isRecent } from '../channel/fingerprint.js';
 
 /** A file's content, and the text by which two versions of it differ. */
 export interface SourceFile {
   readonly bytes: Uint8Array;
   readonly fingerprint: string;
-}
-
-/** Size, modification time in nanoseconds and inode, as text. */
-export function fingerprintOf(stats: { size: bigint; mtimeNs: bigint; ino: bigint }): string {
-  return `${stats.size}:${stats.mtimeNs}:${stats.ino}`;
 }
 
 /**
@@ -27,7 +24,10 @@ export function readSource(path: string): SourceFile {
   try {
     const stats = fstatSync(fd, { bigint: true });
     if (!stats.isFile()) throw Object.assign(new Error(`${path} is no regular file`), { code: 'EISDIR' });
-    return { bytes: readFileSync(fd), fingerprint: fingerprintOf(stats) };
+    const isSettled = !isRecent(stats, Date.now());
+    const bytes = readFileSync(fd);
+    const digest = isSettled ? undefined : createHash('sha1').update(bytes).digest('hex');
+    return { bytes, fingerprint: fingerprintOf(stats, digest) };
   } finally {
     closeSync(fd);
   }

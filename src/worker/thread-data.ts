@@ -1,6 +1,7 @@
 /** What a worker thread is given when it starts; all of it can be cloned or shared between threads. */
 import type { Config } from '../config/load.js';
-import type { EngineData, LuaValue } from '../lua/state.js';
+import type { EngineData } from '../lua/engine.js';
+import type { LuaValue } from '../lua/state.js';
 
 export interface ThreadData {
   readonly config: Config;

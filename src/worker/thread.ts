@@ -14,7 +14,8 @@ import {
   ToWorker,
 } from '../channel/messages.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
-import { createEngine, LuaError } from '../lua/state.js';
+import { createEngine } from '../lua/engine.js';
+import { LuaError } from '../lua/state.js';
 import { describeFailure } from './error-detail.js';
 import { Inbox, type Message } from './inbox.js';
 import { Outbox } from './outbox.js';

@@ -1,0 +1,36 @@
+/**
+ * The text by which two versions of a file differ: size, modification time in nanoseconds and inode. A file written
+ * just before it was read may be written again within the same tick of the file system's clock; the fingerprint of such
+ * a one ends with "#" and a digest of its content.
+ */
+
+/** Coarsest tick of a kernel's file time (10 ms), with room for a clock that is read at another moment. */
+const RECENT_MS = 100;
+
+export interface FileVersion {
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ino: bigint;
+}
+
+/** Whether the file may change again without its times telling. */
+export function isRecent(version: FileVersion, nowMs: number): boolean {
+  return nowMs - Number(version.mtimeNs / 1_000_000n) < RECENT_MS;
+}
+
+/** @param digest of the content, where it is needed to tell versions apart */
+export function fingerprintOf(version: FileVersion, digest?: string): string {
+  const text = `${version.size}:${version.mtimeNs}:${version.ino}`;
+  return digest === undefined ? text : `${text}#${digest}`;
+}
+
+/** Whether comparing with this fingerprint takes the content's digest. */
+export function hasDigest(fingerprint: string): boolean {
+  return fingerprint.includes('#');
+}
+
+/** Whether a file is still what was noted. @param now its fingerprint now, with a digest if the noted one has it */
+export function isUnchanged(noted: string, now: string | undefined): boolean {
+  if (now === undefined) return false;
+  return hasDigest(noted) ? noted === now : noted === now.split('#', 1)[0];
+}

@@ -1,0 +1,120 @@
+/** What the command line can ask for, each task as one function. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { checkConfig, formatListenAddress, type LoadedConfig, loadConfig, type Overrides } from './config/load.js';
+import { startGateway } from './http/gateway.js';
+import { callScript, type ScriptCall } from './http/script-call.js';
+import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
+import { type Server, startServer } from './server.js';
+import { version } from './version.js';
+
+/** How a task ended; with `server` it goes on until that is stopped. */
+export interface Outcome {
+  readonly exitCode: number;
+  readonly server?: { stop(): Promise<void> };
+}
+
+interface Prepared {
+  readonly loaded: LoadedConfig;
+  readonly engine: EngineData;
+}
+
+function prepare(file: string | null | undefined, overrides: Overrides): Prepared {
+  const engine = prepareEngine(version);
+  return { loaded: loadConfig(file, overrides, createEngine(engine)), engine };
+}
+
+/** `luafcgid [config.lua]` */
+export async function serveConfig(file: string | undefined): Promise<Outcome> {
+  const { loaded, engine } = prepare(file, {});
+  const server = await startServer(loaded, engine);
+  if (loaded.config.logFile !== undefined) {
+    const where = server.addresses.map(formatListenAddress).join(', ');
+    process.stderr.write(`luafcgid ${version} ready: listening on ${where}; log: ${loaded.config.logFile}\n`);
+  }
+  return { exitCode: 0, server };
+}
+
+/** `luafcgid check FILE` */
+export function checkFile(file: string): Outcome {
+  const { valid, text } = checkConfig(file, createEngine(prepareEngine(version)));
+  (valid ? process.stdout : process.stderr).write(text);
+  return { exitCode: valid ? 0 : 1 };
+}
+
+/** `luafcgid serve [directory]`: a server on a socket of its own, and the gateway in front of it. */
+export async function serveDirectory(directory: string, port: number, config: string | undefined): Promise<Outcome> {
+  const root = resolve(directory);
+  const { server, socket, close } = await startPrivately(config ?? null, {});
+  try {
+    const gateway = await startGateway({
+      root,
+      port,
+      socket,
+      log: (level, text) => server.log.write(level, text),
+    });
+    process.stdout.write(
+      `luafcgid ${version} serves ${root}\n  http     http://127.0.0.1:${gateway.port}/\n  FastCGI  ${socket}\nCtrl-C stops it.\n`,
+    );
+    const stop = async (): Promise<void> => {
+      await gateway.close();
+      await close();
+    };
+    return { exitCode: 0, server: { stop } };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What `luafcgid run` is given. */
+export interface RunOptions {
+  readonly method: string | undefined;
+  readonly query: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** File to send as the body; `-` is standard input. */
+  readonly body: string | undefined;
+  readonly config: string | undefined;
+}
+
+/** `luafcgid run SCRIPT`: the same server as always, for one request. */
+export async function runScript(script: string, options: RunOptions): Promise<Outcome> {
+  const body = options.body === undefined ? undefined : readFileSync(options.body === '-' ? 0 : options.body);
+  const { socket, close } = await startPrivately(options.config ?? null, { workers: 1, loglevel: 'warn' });
+  try {
+    const call: ScriptCall = {
+      script: resolve(script),
+      method: options.method ?? (body === undefined ? 'GET' : 'POST'),
+      query: options.query,
+      headers: options.headers,
+      body,
+    };
+    const status = await callScript(socket, call, (bytes) => process.stdout.write(bytes));
+    return { exitCode: status < 500 ? 0 : 1 };
+  } finally {
+    await close();
+  }
+}
+
+/** Starts a server on a socket in a folder that only this user can enter, and that goes away with it. */
+async function startPrivately(
+  config: string | null,
+  overrides: Overrides,
+): Promise<{ server: Server; socket: string; close(): Promise<void> }> {
+  const folder = mkdtempSync(join(tmpdir(), 'luafcgid-'));
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+  const socket = join(folder, 'fastcgi.sock');
+  try {
+    const { loaded, engine } = prepare(config, { ...overrides, listen: socket });
+    const server = await startServer(loaded, engine);
+    const close = async (): Promise<void> => {
+      await server.stop();
+      removeFolder();
+    };
+    return { server, socket, close };
+  } catch (error) {
+    removeFolder();
+    throw error;
+  }
+}

@@ -1,0 +1,145 @@
+/** The command `luafcgid`: arguments in, one of its tasks out. The only file that ends the process. */
+import { parseArgs } from 'node:util';
+import { checkFile, type Outcome, runScript, serveConfig, serveDirectory } from './commands.js';
+import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
+import { LuafcgidError } from './errors.js';
+import { version } from './version.js';
+
+const USAGE = `Usage:
+  luafcgid [config.lua]             serve FastCGI in the foreground
+  luafcgid serve [directory]        serve a directory over HTTP, for development
+  luafcgid check FILE               check a configuration and tell every fault
+  luafcgid run SCRIPT [options]     run a script once and print its answer
+  luafcgid --help | --version
+
+Options of serve:
+  --port NUMBER       HTTP port (default: $PORT or 8080)
+  --config FILE       configuration to use
+
+Options of run:
+  --method METHOD     request method (default: GET, with --body POST)
+  --query QUERY       query string
+  --header NAME:VALUE request header, may be given several times
+  --body FILE         request body, - for standard input
+  --config FILE       configuration to use
+`;
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** A call that cannot be understood: the message is one line. */
+class UsageError extends Error {}
+
+const OPTIONS = {
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+  port: { type: 'string' },
+  config: { type: 'string' },
+  method: { type: 'string' },
+  query: { type: 'string' },
+  header: { type: 'string', multiple: true },
+  body: { type: 'string' },
+} as const;
+
+type OptionName = keyof typeof OPTIONS;
+
+const COMMAND_OPTIONS: Readonly<Record<string, readonly OptionName[]>> = {
+  serve: ['port', 'config'],
+  check: [],
+  run: ['method', 'query', 'header', 'body', 'config'],
+  '': [],
+};
+
+async function main(argv: readonly string[]): Promise<Outcome> {
+  const { values, positionals } = parse(argv);
+  if (values.help) {
+    process.stdout.write(`${USAGE}\nSettings of the configuration file:\n${optionHelp()}`);
+    return { exitCode: 0 };
+  }
+  if (values.version) {
+    process.stdout.write(`luafcgid ${version}\n`);
+    return { exitCode: 0 };
+  }
+  const command = ['serve', 'check', 'run'].includes(positionals[0] ?? '') ? (positionals.shift() as string) : '';
+  for (const name of Object.keys(values) as OptionName[]) {
+    if (!COMMAND_OPTIONS[command]?.includes(name)) {
+      throw new UsageError(`--${name} is no option of "luafcgid${command === '' ? '' : ` ${command}`}"`);
+    }
+  }
+  if (positionals.length > 1)
+    throw new UsageError(`one file expected, got ${positionals.length}: ${positionals.join(' ')}`);
+  const [file] = positionals;
+  switch (command) {
+    case 'serve':
+      return serveDirectory(file ?? '.', portOf(values.port ?? process.env.PORT ?? '8080'), values.config);
+    case 'check':
+      if (file === undefined) throw new UsageError('check needs the FILE to check');
+      return checkFile(file);
+    case 'run':
+      if (file === undefined) throw new UsageError('run needs the SCRIPT to run');
+      return runScript(file, {
+        method: values.method,
+        query: values.query ?? '',
+        headers: (values.header ?? []).map(headerOf),
+        body: values.body,
+        config: values.config,
+      });
+    default:
+      return serveConfig(file);
+  }
+}
+
+function parse(argv: readonly string[]): { values: ReturnType<typeof parseAll>['values']; positionals: string[] } {
+  try {
+    return parseAll(argv);
+  } catch (error) {
+    throw new UsageError((error as Error).message.split('\n', 1)[0]);
+  }
+}
+
+function parseAll(argv: readonly string[]) {
+  return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+}
+
+function portOf(text: string): number {
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) throw new UsageError(`no port: ${text}; write a number from 0 (any free one) to 65535`);
+  return port;
+}
+
+function headerOf(text: string): [name: string, value: string] {
+  const colon = text.indexOf(':');
+  if (colon < 1) throw new UsageError(`no header: ${text}; write NAME:VALUE`);
+  return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()];
+}
+
+function report(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`luafcgid: ${error.message} (see luafcgid --help)\n`);
+    return EXIT_USAGE;
+  }
+  if (error instanceof ConfigError) process.stderr.write(formatConfigError(error));
+  else if (error instanceof LuafcgidError)
+    process.stderr.write(`luafcgid: ${error.message}\n${error.solve} [${error.code}]\n`);
+  else process.stderr.write(`luafcgid: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return EXIT_FAILED;
+}
+
+main(process.argv.slice(2)).then(
+  async ({ exitCode, server }) => {
+    if (server === undefined) process.exit(exitCode);
+    let signals = 0;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        signals += 1;
+        // The second one does not wait for anything.
+        if (signals > 1) process.exit(EXIT_FAILED);
+        server.stop().then(
+          () => process.exit(0),
+          (error) => process.exit(report(error)),
+        );
+      });
+    }
+  },
+  (error) => process.exit(report(error)),
+);

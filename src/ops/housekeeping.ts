@@ -1,0 +1,66 @@
+/**
+ * The sweep: notices that files are not any more what states were made from, whatever the requests do meanwhile. It
+ * compares versions of files and never asks which of two times is later, so edits within one second, older versions
+ * put back and deletions are all seen.
+ */
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { fingerprintOf } from '../channel/fingerprint.js';
+
+/** What the sweep needs of the front. Paths have one character per byte. */
+export interface Swept {
+  /** Files that states were made from, and whether telling their versions apart takes their content. */
+  dependencies(): ReadonlyMap<string, boolean>;
+  flushStale(fingerprints: ReadonlyMap<string, string | undefined>): number;
+  collectIdle(): void;
+  readonly lookUps: {
+    entries(): [path: string, file: string][];
+    remember(path: string, file: string): void;
+    forget(path: string): void;
+  };
+}
+
+/** Files looked at together: enough to keep the file system's threads busy, few enough to leave room for others. */
+const BATCH = 64;
+
+/**
+ * Looks once at every file, and flushes what is stale.
+ * @param findScript what a script's path leads to now
+ * @returns how many states were flushed
+ */
+export async function sweep(swept: Swept, findScript: (path: string) => Promise<string>): Promise<number> {
+  await inBatches(swept.lookUps.entries(), async ([path, file]) => {
+    const now = await findScript(path).catch(() => undefined);
+    if (now === undefined) swept.lookUps.forget(path);
+    else if (now !== file) swept.lookUps.remember(path, now);
+  });
+  const fingerprints = new Map<string, string | undefined>();
+  await inBatches([...swept.dependencies()], async ([path, needsContent]) => {
+    fingerprints.set(path, await currentFingerprint(path, needsContent));
+  });
+  const flushed = swept.flushStale(fingerprints);
+  swept.collectIdle();
+  return flushed;
+}
+
+/** Undefined when there is no such regular file any more. */
+async function currentFingerprint(path: string, needsContent: boolean): Promise<string | undefined> {
+  const file = Buffer.from(path, 'latin1');
+  try {
+    const version = await stat(file, { bigint: true });
+    if (!version.isFile()) return undefined;
+    if (!needsContent) return fingerprintOf(version);
+    return fingerprintOf(
+      version,
+      createHash('sha1')
+        .update(await readFile(file))
+        .digest('hex'),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+async function inBatches<Item>(items: readonly Item[], look: (item: Item) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += BATCH) await Promise.all(items.slice(at, at + BATCH).map(look));
+}

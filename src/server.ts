@@ -1,0 +1,266 @@
+/**
+ * Puts a server together and takes it apart: the one place where configuration, log, front, driver and workers meet.
+ * Starting is a list of steps; each leaves its undo behind, and stopping (or a failed start) runs them in reverse.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  type Config,
+  formatListenAddress,
+  type ListenAddress,
+  type LoadedConfig,
+  scriptValues,
+} from './config/load.js';
+import { LuafcgidError } from './errors.js';
+import { Front } from './front/front.js';
+import { NodeDriver } from './front/node-driver.js';
+import { findScript, resolveRoots } from './front/script-lookup.js';
+import { WorkerLink } from './front/worker-link.js';
+import type { EngineData } from './lua/engine.js';
+import { sweep } from './ops/housekeeping.js';
+import { Log } from './ops/log.js';
+import { WorkerHandle, type WorkerSettings } from './worker/handle.js';
+
+export interface Server {
+  /** Where it listens, with the ports that were found for those given as 0. */
+  readonly addresses: readonly ListenAddress[];
+  readonly log: Log;
+  /** Finishes what runs, for a limited time, and gives everything back. */
+  stop(): Promise<void>;
+}
+
+/** How long a stop waits for requests that run, and then for their last bytes to be sent. */
+const DRAIN_MS = 10_000;
+const LAST_BYTES_MS = 1_000;
+
+/** Delay before a worker that ended is replaced, doubled each time it ends before it was ready. */
+const REPLACE_MS = 100;
+const MAX_REPLACE_MS = 10_000;
+
+/**
+ * Starts a server.
+ * @throws LuafcgidError when a socket, the log file or a worker cannot be had, or the startup hook fails
+ */
+export async function startServer(loaded: LoadedConfig, engine: EngineData): Promise<Server> {
+  const { config, hooks } = loaded;
+  const undo: (() => void | Promise<void>)[] = [];
+  const undoAll = async (): Promise<void> => {
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
+  };
+  try {
+    const log = openLog(config);
+    undo.push(() => log.close());
+    for (const notice of loaded.notices) log.write('warn', notice);
+    const reportBug = (error: unknown): void =>
+      log.write('error', `LUAFCGID_BUG: ${error instanceof Error ? error.stack : String(error)}`);
+
+    hooks.run('startup');
+    undo.push(() => runHook(loaded, 'shutdown', log));
+
+    const roots = config.root.length === 0 ? undefined : await resolveRoots(config.root.map(toByteString));
+    const bell = new SharedArrayBuffer(4);
+    const runName = randomBytes(3).toString('hex');
+    const driver = new NodeDriver(config.sendBufferBytes, bell, reportBug);
+    const drained = new Signal();
+    const front: Front = new Front(frontOptions(config, runName), {
+      write: (connection, bytes) => driver.write(connection, bytes),
+      close: (connection, linger) => driver.close(connection, linger),
+      pauseReading: (connection) => driver.pauseReading(connection),
+      resumeReading: (connection) => driver.resumeReading(connection),
+      lookUp: (path, request) => {
+        findScript(path, roots).then(
+          (file) => front.scriptFound(request, file, performance.now()),
+          (error) => front.scriptRefused(request, error),
+        );
+      },
+      log: (level, text, about) => log.write(level, text, about),
+      drained: () => drained.set(),
+    });
+    driver.attach(front);
+    undo.push(() => driver.destroy());
+
+    const shared = {
+      config,
+      luaConfig: scriptValues(config),
+      engine,
+      roots,
+      runName,
+      bell,
+      ringBytes: config.ringBytes,
+    };
+    const workers = new Workers(shared, front, driver, log);
+    undo.push(() => workers.stop());
+    await workers.start(config.workers);
+
+    const addresses: ListenAddress[] = [];
+    for (const address of config.listen) {
+      addresses.push(await driver.listen(address, config.backlog, config.socketMode));
+    }
+    undo.push(async () => {
+      driver.stopListening();
+      front.drain();
+      await within(DRAIN_MS, drained.isSet);
+      await within(LAST_BYTES_MS, driver.allClosed());
+    });
+
+    const housekeeping = keepHouse(
+      config.sweepMs,
+      async () => {
+        const flushed = await sweep(front, (path) => findScript(path, roots));
+        if (flushed > 0) log.write('info', `${flushed} states flushed: their files changed`);
+        runHook(loaded, 'housekeeping', log);
+      },
+      reportBug,
+    );
+    undo.push(() => housekeeping.stop());
+
+    log.write('info', `ready: listening on ${addresses.map(formatListenAddress).join(', ')}`);
+    return { addresses, log, stop: undoAll };
+  } catch (error) {
+    await undoAll();
+    throw error;
+  }
+}
+
+function openLog(config: Config): Log {
+  try {
+    return new Log(config.logFile, config.logLevel);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new LuafcgidError('LUAFCGID_LOG_FILE', { file: config.logFile, reason: message }, error);
+  }
+}
+
+/** A hook that fails costs nothing but its own work. */
+function runHook(loaded: LoadedConfig, name: 'housekeeping' | 'shutdown', log: Log): void {
+  try {
+    loaded.hooks.run(name);
+  } catch (error) {
+    log.write('error', error instanceof LuafcgidError ? `${error.code}: ${error.message}` : String(error));
+  }
+}
+
+function frontOptions(config: Config, runName: string): ConstructorParameters<typeof Front>[0] {
+  const { states, clones, workers, halfLifeMs, maxCount } = config;
+  const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, queueTimeoutMs, overload, showErrors } = config;
+  const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
+  return { pool, maxPostBytes, bodyMemoryBytes, sendBufferBytes, queueTimeoutMs, overload, showErrors, runName };
+}
+
+/** The worker threads: as many as configured, each replaced when it ends by itself. */
+class Workers {
+  readonly #settings: WorkerSettings;
+  readonly #front: Front;
+  readonly #driver: NodeDriver;
+  readonly #log: Log;
+  readonly #handles = new Set<WorkerHandle>();
+  #lastId = 0;
+  #isStopping = false;
+
+  constructor(settings: WorkerSettings, front: Front, driver: NodeDriver, log: Log) {
+    this.#settings = settings;
+    this.#front = front;
+    this.#driver = driver;
+    this.#log = log;
+  }
+
+  /** Starts `count` workers and waits until all are ready. */
+  async start(count: number): Promise<void> {
+    await Promise.all(
+      Array.from({ length: count }, (_, index) => {
+        return new Promise<void>((resolve, reject) => {
+          const failed = (reason: string): void => reject(new LuafcgidError('LUAFCGID_WORKER_START', { reason }));
+          this.#spawn(index, 0, resolve, failed);
+        });
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    const ends = [...this.#handles].map(async (handle) => {
+      await within(LAST_BYTES_MS, handle.stop());
+      await handle.terminate();
+    });
+    await Promise.all(ends);
+  }
+
+  /** @param failures times in a row that the worker in this place ended before it was ready */
+  #spawn(index: number, failures: number, onReady?: () => void, onFailed?: (reason: string) => void): void {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    let isReady = false;
+    const handle: WorkerHandle = new WorkerHandle(this.#settings, {
+      onReady: () => {
+        isReady = true;
+        const link = new WorkerLink(id, handle.toWorker, handle.toFront);
+        this.#front.workerReady(link, index, performance.now());
+        onReady?.();
+      },
+      onBell: () => this.#driver.bell(),
+      onGone: (reason) => {
+        this.#handles.delete(handle);
+        this.#front.workerGone(id, reason, performance.now());
+        if (this.#isStopping) return;
+        if (onFailed !== undefined && !isReady) return onFailed(reason);
+        this.#log.write('error', `worker ${index} ended and is replaced: ${reason}`);
+        const inARow = isReady ? 0 : failures + 1;
+        const delayMs = Math.min(MAX_REPLACE_MS, REPLACE_MS * 2 ** inARow);
+        setTimeout(() => {
+          if (!this.#isStopping) this.#spawn(index, inARow);
+        }, delayMs);
+      },
+    });
+    this.#handles.add(handle);
+  }
+}
+
+/** Repeats a task, each time `everyMs` after the last has ended. */
+function keepHouse(
+  everyMs: number,
+  task: () => Promise<void>,
+  onError: (error: unknown) => void,
+): { stop(): Promise<void> } {
+  let isStopped = false;
+  let current = Promise.resolve();
+  let timer: NodeJS.Timeout;
+  const next = (): void => {
+    timer = setTimeout(() => {
+      current = task()
+        .catch(onError)
+        .finally(() => {
+          if (!isStopped) next();
+        });
+    }, everyMs);
+  };
+  next();
+  return {
+    stop: () => {
+      isStopped = true;
+      clearTimeout(timer);
+      return current;
+    },
+  };
+}
+
+/** Something that happens once and can be waited for. */
+class Signal {
+  set: () => void = () => {};
+  readonly isSet = new Promise<void>((resolve) => {
+    this.set = resolve;
+  });
+}
+
+/** Waits for `work`, but no longer than `limitMs`. */
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+}
+
+/** File names of the configuration are text; inside, a path has one character per byte. */
+function toByteString(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
