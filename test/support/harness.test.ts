@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Child } from './child.js';
 import { tempDir } from './cleanup.js';
+import { request, scriptParams } from './fcgi-client.js';
 import { startResponder } from './fcgi-responder.js';
 import { fetchHttp, HttpExchange } from './http.js';
 import { startNginx } from './nginx.js';
-import { ROOT } from './server.js';
+import { ROOT, runCommand, startServer } from './server.js';
 import { startWebServer } from './web-server.js';
 
 describe('nginx in front of a FastCGI application', () => {
@@ -126,5 +127,36 @@ describe('scripts/require-nginx.mjs', () => {
     const run = spawnSync(process.execPath, [join(ROOT, 'scripts/require-nginx.mjs')], { env: { PATH: dir } });
     assert.deepEqual([run.status, run.stdout.toString(), run.stderr.toString()], [0, '', '']);
     assert.ok(existsSync(fake));
+  });
+});
+
+describe('the real server', () => {
+  const hello = 'function main(env, con) con:puts("hello ", env.REQUEST_METHOD) end';
+
+  it('is ready when it says so, and stops in order', async (t) => {
+    const server = await startServer(t, { files: { 'a/hello.lua': hello } });
+    const answer = await request({ socket: server.socket, params: scriptParams(server.path('a/hello.lua')) });
+    assert.deepEqual([answer.status, answer.body.toString()], [200, 'hello GET']);
+    await server.stop();
+    assert.equal(existsSync(server.socket), false, 'its socket is gone');
+  });
+
+  it('answers behind nginx', async (t) => {
+    const server = await startServer(t);
+    server.write('hello.lua', hello);
+    const nginx = await startNginx(t, { fastcgi: server.socket, root: server.scripts, keepConn: true });
+    assert.equal((await fetchHttp({ port: nginx.port, path: '/hello.lua', method: 'POST' })).text, 'hello POST');
+  });
+
+  it('shows its output when it does not start', async (t) => {
+    await assert.rejects(
+      startServer(t, { config: 'nonsense = 1' }),
+      /ended without saying[\s\S]*exit code 1[\s\S]*nonsense/,
+    );
+  });
+
+  it('runs a command to its end', async () => {
+    const { code, stdout } = await runCommand(['--version']);
+    assert.deepEqual([code, /^luafcgid \d/.test(stdout)], [0, true]);
   });
 });

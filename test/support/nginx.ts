@@ -24,11 +24,16 @@ export interface NginxOptions {
 
 /** Starts nginx: every path that ends in `.lua`, or has `.lua/` in it, goes to FastCGI; the rest are files of `root`. */
 export function startNginx(t: Cleanup, options: NginxOptions): Promise<WebServer> {
+  return startNginxWith(t, (port) => site(port, options));
+}
+
+/** Starts nginx with the given text in its `http` block. */
+export function startNginxWith(t: Cleanup, http: (port: number) => string): Promise<WebServer> {
   return startWebServer(t, {
     name: 'nginx',
     program: 'nginx',
     install: 'install it (Debian: apt-get install nginx-light), or run `node scripts/require-nginx.mjs` as root',
-    configure: (dir, port) => configuration(dir, port, options),
+    configure: (dir, port) => configuration(dir, http(port)),
     args: (dir, configFile) => ['-p', dir, '-c', configFile],
     errorLog: 'error.log',
     stopSignal: 'SIGTERM',
@@ -36,13 +41,10 @@ export function startNginx(t: Cleanup, options: NginxOptions): Promise<WebServer
   });
 }
 
-function configuration(dir: string, port: number, options: NginxOptions): string {
-  const address = options.fastcgi.startsWith('/') ? `unix:${options.fastcgi}` : options.fastcgi;
-  const onOff = (value: boolean | undefined): string => (value === false ? 'off' : 'on');
+function configuration(dir: string, http: string): string {
   const tempPaths = ['client_body', 'proxy', 'fastcgi', 'scgi', 'uwsgi']
     .map((name) => `${name}_temp_path ${join(dir, name)};`)
     .join('\n  ');
-  const lines = (directives: readonly string[] | undefined): string => (directives ?? []).join('\n      ');
   return `
 daemon off;
 worker_processes 1;
@@ -56,6 +58,16 @@ http {
   ${tempPaths}
   types { text/html html; text/css css; }
   default_type application/octet-stream;
+  ${http}
+}
+`;
+}
+
+function site(port: number, options: NginxOptions): string {
+  const address = options.fastcgi.startsWith('/') ? `unix:${options.fastcgi}` : options.fastcgi;
+  const onOff = (value: boolean | undefined): string => (value === false ? 'off' : 'on');
+  const lines = (directives: readonly string[] | undefined): string => (directives ?? []).join('\n      ');
+  return `
   client_max_body_size ${options.maxBody ?? '0'};
   upstream luafcgid {
     server ${address};
@@ -77,7 +89,6 @@ http {
     }
     ${lines(options.server)}
   }
-}
 `;
 }
 

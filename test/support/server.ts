@@ -94,7 +94,11 @@ export async function startServer(t: Cleanup, options: ServerOptions = {}): Prom
       await stop();
     } else await child.ended();
   });
-  await child.logged(options.ready ?? /ready/);
+  await child.logged(options.ready ?? /ready/).catch((error: unknown) => {
+    endIsExpected = true;
+    if (!child.exit) child.signal('SIGKILL');
+    throw error;
+  });
   return {
     dir,
     scripts,
