@@ -104,19 +104,18 @@ export class Machine {
    * last resort, and would otherwise run into the limit with half of the memory being garbage.
    */
   grow(neededBytes: number): boolean {
-    const held = this.memory.length;
-    if (neededBytes > this.memoryLimitBytes) return false;
-    const wanted = Math.min(this.memoryLimitBytes, Math.max(neededBytes, held + Math.min(held >>> 2, 8 << 20)));
-    const pages = Math.floor(wanted / pageBytes) - held / pageBytes;
-    const neededPages = Math.ceil((neededBytes - held) / pageBytes);
-    if (pages < neededPages) return false;
+    const held = this.memory.length / pageBytes;
+    const limit = Math.floor(this.memoryLimitBytes / pageBytes);
+    const needed = Math.ceil(neededBytes / pageBytes);
+    if (needed > limit) return false;
+    const pages = Math.min(limit, Math.max(needed, held + Math.min(held >>> 2, 128))) - held;
     try {
       this.x.memory.grow(pages);
     } catch {
       return false; // the system has no more memory: the same to Lua as its own limit
     }
     this.refresh();
-    if (this.L !== 0 && held > this.memoryLimitBytes / 2) {
+    if (this.L !== 0 && held > limit / 2) {
       this.x.lua_gc(this.L, luaGc.setPause, 120);
       this.x.lua_gc(this.L, luaGc.restart, 0);
     }
