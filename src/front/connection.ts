@@ -1,5 +1,6 @@
-/** One connection of a web server: its FastCGI session, its requests, and what waits to be sent on it. */
+/** One connection of a web server: its FastCGI session, its requests, and what may be read and written on it. */
 import type { ServerSession } from '../fcgi/session.js';
+import type { FrontActions } from './actions.js';
 import type { FrontRequest } from './request.js';
 
 export class Connection {
@@ -7,19 +8,62 @@ export class Connection {
   readonly session: ServerSession;
   /** Requests that are not answered yet, by their id on this connection. */
   readonly requests = new Map<number, FrontRequest>();
+  /** Requests that the bytes just read have changed, to be looked at when all of those are read. */
+  readonly changed: FrontRequest[] = [];
   /** The peer will send nothing more. */
   isReadEnded = false;
-  /** No bytes are read: a request's body has filled its buffer. */
-  isPaused = false;
-  /** Closed, or about to be when what was written is sent. */
-  isClosing = false;
   /** Bytes written and not yet sent. */
   unsentBytes = 0;
-  /** Requests that became complete with the bytes just read, to be started when all of those are read. */
-  readonly fresh: FrontRequest[] = [];
+  readonly #actions: FrontActions;
+  #isPaused = false;
+  #isClosing = false;
 
-  constructor(id: number, session: ServerSession) {
+  constructor(id: number, actions: FrontActions, makeSession: (connection: Connection) => ServerSession) {
     this.id = id;
-    this.session = session;
+    this.#actions = actions;
+    this.session = makeSession(this);
+  }
+
+  /** Closed, or about to be when what was written is sent: nothing is read or written any more. */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#isClosing) this.unsentBytes = this.#actions.write(this.id, bytes);
+  }
+
+  /** @param linger the peer may still be sending, see `FrontActions.close` */
+  close(linger: boolean): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#actions.close(this.id, linger);
+  }
+
+  /** The driver has closed it. */
+  markClosed(): void {
+    this.#isClosing = true;
+  }
+
+  /** Closes it if nothing more will happen on it. */
+  closeIfDone(isDraining: boolean, linger: boolean): void {
+    const isIdle = this.session.openRequests === 0;
+    const isAnswered = this.requests.size === 0;
+    if (this.session.isDone || (isIdle && isDraining) || (this.isReadEnded && isAnswered)) {
+      this.close(linger && !this.isReadEnded);
+    }
+  }
+
+  /** Reads on only while no request has `limitBytes` of its body waiting here. */
+  regulateReading(limitBytes: number): void {
+    if (this.#isClosing) return;
+    let isFull = false;
+    for (const request of this.requests.values()) {
+      if (request.bufferedBytes >= limitBytes && !request.isBodyComplete) isFull = true;
+    }
+    if (isFull === this.#isPaused) return;
+    this.#isPaused = isFull;
+    if (isFull) this.#actions.pauseReading(this.id);
+    else this.#actions.resumeReading(this.id);
   }
 }

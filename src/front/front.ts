@@ -3,11 +3,11 @@
  * worker has said something, time has passed) and answers with actions; it opens no socket, reads no clock and starts
  * no timer, so it can be driven through any order of events in a test. Drivers do the rest.
  *
- * Every event ends with the books in balance: each request is looking, reading, waiting or running, or it is over.
- * A request is answered exactly once: when its END_REQUEST is made, or when its connection is gone.
+ * Every event ends with the books in balance: each request is looking, reading, waiting or running, or it is over, and
+ * no request waits that could start.
  */
-import { type ErrorPage, renderErrorPage } from '../cgi/error-page.js';
-import { parseRequest } from '../cgi/request.js';
+
+import { type CgiRequest, parseRequest } from '../cgi/request.js';
 import { hasDigest, isUnchanged } from '../channel/fingerprint.js';
 import {
   BodyFault,
@@ -16,8 +16,6 @@ import {
   encodeStart,
   FromWorker,
   LOG_LEVELS,
-  type LogLevel,
-  requestName,
   START_CREATE,
   START_HEAD,
   START_NO_BODY,
@@ -26,97 +24,62 @@ import {
   typeOf,
 } from '../channel/messages.js';
 import type { Frame } from '../channel/ring.js';
-import { type ErrorCode, LuafcgidError } from '../errors.js';
-import {
-  encodeAnswerEnd,
-  encodeEndRequest,
-  encodeStream,
-  ProtocolStatus,
-  RecordType,
-  ServerSession,
-} from '../fcgi/session.js';
-import { type Assignment, Pool, type PoolCounts, type PoolLimits } from '../pool/pool.js';
+import { LuafcgidError } from '../errors.js';
+import { ServerSession } from '../fcgi/session.js';
+import { type Assignment, Pool, type PoolCounts } from '../pool/pool.js';
+import type { FrontActions, FrontOptions } from './actions.js';
+import { Answers } from './answers.js';
 import { Connection } from './connection.js';
 import { LookUps } from './look-ups.js';
 import { FrontRequest } from './request.js';
 import type { WorkerLink } from './worker-link.js';
 
-/** What the front lets its driver do. Connections are named by the number with which the driver opened them. */
-export interface FrontActions {
-  /** Sends bytes, which now belong to the driver. Returns how many bytes of this connection are not sent yet. */
-  write(connection: number, bytes: Uint8Array): number;
-  /**
-   * Closes when all is sent. With `linger` the peer may still be sending: what comes is read and dropped for a while,
-   * since closing on unread bytes would reset the connection and could cost the peer its answer.
-   */
-  close(connection: number, linger: boolean): void;
-  pauseReading(connection: number): void;
-  resumeReading(connection: number): void;
-  /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
-  lookUp(path: string, request: number): void;
-  log(level: LogLevel, text: string, about?: LogSubject): void;
-  /** After `drain`: the last request is over. */
-  drained(): void;
-}
+export type { FrontActions, FrontOptions, LogSubject } from './actions.js';
 
-/** What a log line is about. */
-export interface LogSubject {
-  readonly request?: string;
-  readonly script?: string;
-}
-
-export interface FrontOptions {
-  readonly pool: PoolLimits;
-  readonly maxPostBytes: number;
-  /** Body bytes kept here before a worker takes over. */
-  readonly bodyMemoryBytes: number;
-  /** Unsent bytes of a connection past which a script that writes more has to wait. */
-  readonly sendBufferBytes: number;
-  readonly queueTimeoutMs: number;
-  readonly overload: 'page' | 'protocol';
-  readonly showErrors: boolean;
-  /** Begins the name of every request, so that names of different runs differ in the log. */
-  readonly runName: string;
-}
-
+/** What GET_VALUES tells as FCGI_MAX_CONNS: only the system limits connections. */
 const MAX_CONNECTIONS_TOLD = 65_535;
-const NOTHING = new Uint8Array(0);
+
+/** Stands for the request of a client whose parameters cannot be used. */
+const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
 
 export class Front {
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
   readonly #pool: Pool<FrontRequest>;
+  readonly #answers: Answers;
   readonly #connections = new Map<number, Connection>();
   readonly #workers = new Map<number, WorkerLink>();
   /** All requests that are not over, by number. */
   readonly #requests = new Map<number, FrontRequest>();
+  /** What script paths were found to be; housekeeping keeps it true. */
   readonly lookUps = new LookUps();
   #lastRequest = 0;
-  #isDraining = false;
 
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = options;
     this.#actions = actions;
     this.#pool = new Pool(options.pool);
+    this.#answers = new Answers(options, actions, this.#pool, this.#requests);
   }
 
-  // ---- connections -------------------------------------------------------------------------------------------------
+  // ---- events of connections ---------------------------------------------------------------------------------------
 
   connectionOpened(id: number): void {
     const { pool } = this.#options;
     const values = { maxConnections: MAX_CONNECTIONS_TOLD, maxRequests: pool.workers + pool.queue };
-    const connection: Connection = new Connection(
-      id,
+    const makeSession = (connection: Connection): ServerSession =>
       new ServerSession(values, {
         onRequest: (fcgiId, params) => this.#begin(connection, fcgiId, params),
         onBody: (fcgiId, bytes) => this.#takeBody(connection, fcgiId, bytes),
         onBodyEnd: (fcgiId) => this.#endBody(connection, fcgiId),
         onAbort: (fcgiId) => this.#abort(connection, fcgiId),
-        onParamsTooLarge: (fcgiId, limit) => this.#refuseParams(connection, fcgiId, limit),
-        onReply: (bytes) => this.#write(connection, bytes),
-      }),
-    );
-    this.#connections.set(id, connection);
+        onParamsTooLarge: (fcgiId, limit) => {
+          const request = this.#list(connection, fcgiId, UNREADABLE);
+          this.#answers.refuse(request, new LuafcgidError('LUAFCGID_FCGI_PARAMS_TOO_LARGE', { limit }));
+        },
+        onReply: (bytes) => connection.write(bytes),
+      });
+    this.#connections.set(id, new Connection(id, this.#actions, makeSession));
   }
 
   bytesArrived(id: number, bytes: Uint8Array, nowMs: number): void {
@@ -125,14 +88,17 @@ export class Front {
     try {
       connection.session.receive(bytes);
     } catch (error) {
-      return this.#refuseConnection(connection, error, nowMs);
+      if (!(error instanceof LuafcgidError)) throw error;
+      this.#actions.log('warn', `${error.code}: ${error.message}. ${error.solve}`);
+      connection.close(true);
+      for (const request of [...connection.requests.values()]) this.#answers.detach(request);
     }
-    for (let request = connection.fresh.pop(); request !== undefined; request = connection.fresh.pop()) {
+    for (let request = connection.changed.pop(); request !== undefined; request = connection.changed.pop()) {
       this.#advance(request, nowMs);
     }
     this.#startWaiting(nowMs);
-    this.#regulateReading(connection);
-    this.#closeIfDone(connection, false);
+    connection.regulateReading(this.#options.bodyMemoryBytes);
+    connection.closeIfDone(this.#answers.isDraining, false);
   }
 
   /** The peer has sent its last byte; it may still be listening. */
@@ -144,7 +110,7 @@ export class Front {
       if (!request.isBodyComplete) this.#failBody(request, BodyFault.SHORT);
     }
     this.#startWaiting(nowMs);
-    this.#closeIfDone(connection, false);
+    connection.closeIfDone(this.#answers.isDraining, false);
   }
 
   /** The connection is gone, for whatever reason. */
@@ -152,11 +118,9 @@ export class Front {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     this.#connections.delete(id);
-    connection.isClosing = true;
-    for (const request of [...connection.requests.values()]) this.#detach(request);
-    for (const worker of this.#workers.values()) {
-      if (worker.heldBy === connection) this.#hear(worker, nowMs);
-    }
+    connection.markClosed();
+    for (const request of [...connection.requests.values()]) this.#answers.detach(request);
+    this.#hearHeld(connection, nowMs);
     this.#startWaiting(nowMs);
   }
 
@@ -165,14 +129,11 @@ export class Front {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     connection.unsentBytes = unsentBytes;
-    if (unsentBytes > this.#options.sendBufferBytes) return;
-    for (const worker of this.#workers.values()) {
-      if (worker.heldBy === connection) this.#hear(worker, nowMs);
-    }
+    if (unsentBytes <= this.#options.sendBufferBytes) this.#hearHeld(connection, nowMs);
     this.#startWaiting(nowMs);
   }
 
-  // ---- look-ups ----------------------------------------------------------------------------------------------------
+  // ---- events of look-ups ------------------------------------------------------------------------------------------
 
   /** The script of a request is this file (absolute, links resolved). */
   scriptFound(requestId: number, file: string, nowMs: number): void {
@@ -187,10 +148,10 @@ export class Front {
 
   scriptRefused(requestId: number, error: LuafcgidError): void {
     const request = this.#requests.get(requestId);
-    if (request !== undefined && request.stage === 'looking') this.#refuse(request, error);
+    if (request !== undefined && request.stage === 'looking') this.#answers.refuse(request, error);
   }
 
-  // ---- workers -----------------------------------------------------------------------------------------------------
+  // ---- events of workers -------------------------------------------------------------------------------------------
 
   /** A worker is ready. `index` is its place among the workers. */
   workerReady(link: WorkerLink, index: number, nowMs: number): void {
@@ -208,18 +169,22 @@ export class Front {
     const request = worker.running;
     worker.running = undefined;
     if (request !== undefined) {
-      if (!request.isAnswered) this.#refuse(request, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }));
-      this.#over(request);
+      this.#answers.refuse(request, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }));
+      this.#answers.over(request);
     }
     this.#startWaiting(nowMs);
   }
 
-  /** Some worker has written to its ring, or made room in the other one. */
+  /**
+   * Some worker has written to its ring, or made room in the other one.
+   * @returns whether any had something to say
+   */
   workersSpoke(nowMs: number): boolean {
     let heard = false;
     for (const worker of this.#workers.values()) {
       heard = this.#hear(worker, nowMs) || heard;
-      if (worker.flush() && worker.running !== undefined) this.#passBody(worker, worker.running);
+      worker.flush();
+      if (worker.running !== undefined) this.#passBody(worker, worker.running);
     }
     this.#startWaiting(nowMs);
     return heard;
@@ -231,7 +196,7 @@ export class Front {
   tick(nowMs: number): void {
     const { queueTimeoutMs } = this.#options;
     for (const request of this.#pool.waitingSince(nowMs - queueTimeoutMs)) {
-      this.#turnAway(request, 'LUAFCGID_POOL_TIMEOUT', { seconds: queueTimeoutMs / 1000 });
+      this.#answers.turnAway(request, 'LUAFCGID_POOL_TIMEOUT', { seconds: queueTimeoutMs / 1000 });
     }
   }
 
@@ -262,7 +227,7 @@ export class Front {
       }
       return false;
     });
-    for (const state of idle) this.#workers.get(state.worker)?.send(ToWorker.CLOSE, 0, state.id, NOTHING);
+    for (const state of idle) this.#workers.get(state.worker)?.send(ToWorker.CLOSE, 0, state.id);
     return flushed;
   }
 
@@ -270,15 +235,14 @@ export class Front {
   collectIdle(): void {
     for (const state of this.#pool.states()) {
       if (state.status !== 'idle' || !this.#pool.isFree(state.worker)) continue;
-      this.#workers.get(state.worker)?.send(ToWorker.COLLECT, 0, state.id, NOTHING);
+      this.#workers.get(state.worker)?.send(ToWorker.COLLECT, 0, state.id);
     }
   }
 
   /** No new connections will come: what has begun is finished, then each connection is closed. */
   drain(): void {
-    this.#isDraining = true;
-    for (const connection of [...this.#connections.values()]) this.#closeIfDone(connection, false);
-    if (this.#requests.size === 0) this.#actions.drained();
+    this.#answers.drain();
+    for (const connection of [...this.#connections.values()]) connection.closeIfDone(true, false);
   }
 
   counts(): PoolCounts & { readonly connections: number; readonly requests: number } {
@@ -288,68 +252,71 @@ export class Front {
   /** What does not balance, in words; for tests. */
   audit(): string[] {
     const faults = this.#pool.audit();
-    let running = 0;
-    let waiting = 0;
+    const stages = { looking: 0, reading: 0, waiting: 0, running: 0, over: 0 };
     for (const request of this.#requests.values()) {
-      if (request.stage === 'running') running += 1;
-      if (request.stage === 'waiting') waiting += 1;
-      if (request.stage === 'over') faults.push(`request ${request.id} is over and still listed`);
+      stages[request.stage] += 1;
       const isListed = request.connection.requests.get(request.fcgiId) === request;
-      if (isListed === request.isAnswered)
+      if (isListed === request.isAnswered) {
         faults.push(`request ${request.id}: answered ${request.isAnswered}, listed ${isListed}`);
+      }
     }
+    if (stages.over > 0) faults.push(`${stages.over} requests are over and still listed`);
     const busy = [...this.#workers.values()].filter((worker) => worker.running !== undefined).length;
-    if (busy !== running) faults.push(`${running} requests run on ${busy} workers`);
-    if (this.#pool.counts().waiting !== waiting) faults.push(`${waiting} requests wait, the pool has another number`);
+    if (busy !== stages.running) faults.push(`${stages.running} requests run on ${busy} workers`);
+    const { waiting } = this.#pool.counts();
+    if (waiting !== stages.waiting)
+      faults.push(`${stages.waiting} requests wait, ${waiting} of them in the pool's line`);
     return faults;
   }
 
-  // ---- a request's way ---------------------------------------------------------------------------------------------
+  // ---- a request's way to a worker ---------------------------------------------------------------------------------
 
   #begin(connection: Connection, fcgiId: number, params: Uint8Array): void {
-    const { request, error } = this.#makeRequest(connection, fcgiId, params);
-    connection.requests.set(fcgiId, request);
-    this.#requests.set(request.id, request);
-    if (error !== undefined) return this.#refuse(request, error);
     const { maxPostBytes } = this.#options;
-    if ((request.cgi.contentLength ?? 0) > maxPostBytes) return this.#refuse(request, tooLarge(maxPostBytes));
-    const known = this.lookUps.find(request.cgi.scriptPath);
-    if (known === undefined) return this.#actions.lookUp(request.cgi.scriptPath, request.id);
+    let cgi: CgiRequest;
+    try {
+      cgi = parseRequest(params);
+    } catch (error) {
+      // Without a status the pairs themselves are malformed: a protocol error, which costs the connection.
+      if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
+      return this.#answers.refuse(this.#list(connection, fcgiId, UNREADABLE), error);
+    }
+    const request = this.#list(connection, fcgiId, cgi);
+    if ((cgi.contentLength ?? 0) > maxPostBytes) return this.#answers.refuse(request, tooLarge(maxPostBytes));
+    const known = this.lookUps.find(cgi.scriptPath);
+    if (known === undefined) return this.#actions.lookUp(cgi.scriptPath, request.id);
     request.script = known;
     request.stage = 'reading';
-    connection.fresh.push(request);
+    connection.changed.push(request);
   }
 
-  #makeRequest(
-    connection: Connection,
-    fcgiId: number,
-    params: Uint8Array,
-  ): { request: FrontRequest; error?: LuafcgidError } {
-    const id = this.#nextRequestId();
-    try {
-      return { request: new FrontRequest(id, fcgiId, connection, parseRequest(params)) };
-    } catch (error) {
-      // Without a status the pairs themselves are malformed: that is the connection's fault, not the request's.
-      if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
-      const cgi = { method: 'GET', scriptPath: '', contentLength: undefined, params: NOTHING };
-      return { request: new FrontRequest(id, fcgiId, connection, cgi), error };
-    }
+  #list(connection: Connection, fcgiId: number, cgi: CgiRequest): FrontRequest {
+    do {
+      this.#lastRequest = (this.#lastRequest % 0x7fffffff) + 1;
+    } while (this.#requests.has(this.#lastRequest));
+    const request = new FrontRequest(this.#lastRequest, fcgiId, connection, cgi);
+    connection.requests.set(fcgiId, request);
+    this.#requests.set(request.id, request);
+    return request;
   }
 
   #takeBody(connection: Connection, fcgiId: number, bytes: Uint8Array): void {
     const request = connection.requests.get(fcgiId);
-    if (request === undefined || request.isBodyComplete) return;
+    if (request === undefined) return;
     const { contentLength } = request.cgi;
-    const wanted = contentLength === undefined ? bytes.length : contentLength - request.receivedBytes;
-    const taken = wanted < bytes.length ? bytes.subarray(0, wanted) : bytes;
+    const wantedBytes = contentLength === undefined ? bytes.length : contentLength - request.receivedBytes;
+    const taken = bytes.length > wantedBytes ? bytes.subarray(0, wantedBytes) : bytes;
+    if (taken.length < bytes.length && !request.isBodyTooLong) {
+      request.isBodyTooLong = true;
+      const text = `the body is longer than its CONTENT_LENGTH of ${contentLength} bytes; the rest is dropped`;
+      this.#answers.log(request, 'warn', text);
+    }
+    if (request.isBodyComplete) return;
     request.receivedBytes += taken.length;
     if (request.receivedBytes > this.#options.maxPostBytes) return this.#failBody(request, BodyFault.TOO_LARGE);
     request.keepBody(taken);
     if (request.receivedBytes === contentLength) request.isBodyComplete = true;
-    if (taken.length < bytes.length) {
-      this.#log(request, 'warn', `body longer than its CONTENT_LENGTH of ${contentLength} bytes: the rest is dropped`);
-    }
-    connection.fresh.push(request);
+    connection.changed.push(request);
   }
 
   #endBody(connection: Connection, fcgiId: number): void {
@@ -357,88 +324,71 @@ export class Front {
     if (request === undefined || request.isBodyComplete) return;
     if (request.cgi.contentLength !== undefined) return this.#failBody(request, BodyFault.SHORT);
     request.isBodyComplete = true;
-    connection.fresh.push(request);
+    connection.changed.push(request);
   }
 
-  /** The body will not be what it should: a script that reads it is told, a request that has not started is answered. */
-  #failBody(request: FrontRequest, fault: BodyFault): void {
-    if (request.stage === 'running') {
-      request.isBodyComplete = true;
-      request.isBodyEndSent = true;
-      const worker = this.#workers.get(request.state?.worker ?? 0);
-      worker?.send(ToWorker.BODY_END, request.id, fault, NOTHING);
-      return;
-    }
-    const error =
-      fault === BodyFault.TOO_LARGE
-        ? tooLarge(this.#options.maxPostBytes)
-        : new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT');
-    this.#refuse(request, error);
+  /** The body will not be what it should: a script that runs is told when it reads, other requests are answered. */
+  #failBody(request: FrontRequest, fault: typeof BodyFault.SHORT | typeof BodyFault.TOO_LARGE): void {
+    if (request.worker !== undefined) return request.worker.failBody(request, fault);
+    const isShort = fault === BodyFault.SHORT;
+    const error = isShort ? new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT') : tooLarge(this.#options.maxPostBytes);
+    this.#answers.refuse(request, error);
+  }
+
+  #abort(connection: Connection, fcgiId: number): void {
+    const request = connection.requests.get(fcgiId);
+    if (request !== undefined) this.#answers.abort(request);
   }
 
   /** Does for a request what can be done now. */
   #advance(request: FrontRequest, nowMs: number): void {
-    if (request.stage === 'reading' && request.isReady(this.#options.bodyMemoryBytes)) {
-      request.stage = 'waiting';
-      request.arrivedMs = nowMs;
-      const turnedAway = this.#pool.join(request);
-      if (turnedAway !== undefined)
-        this.#turnAway(turnedAway, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
-    } else if (request.stage === 'running') {
-      const worker = this.#workers.get(request.state?.worker ?? 0);
-      if (worker !== undefined) this.#passBody(worker, request);
-    }
+    if (request.worker !== undefined) return this.#passBody(request.worker, request);
+    if (request.stage !== 'reading' || !request.isReady(this.#options.bodyMemoryBytes)) return;
+    request.stage = 'waiting';
+    request.arrivedMs = nowMs;
+    const turnedAway = this.#pool.join(request);
+    if (turnedAway === undefined) return;
+    this.#answers.turnAway(turnedAway, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
   }
 
   #startWaiting(nowMs: number): void {
     for (let next = this.#pool.assign(nowMs); next !== undefined; next = this.#pool.assign(nowMs)) this.#start(next);
   }
 
-  #start(assignment: Assignment<FrontRequest>): void {
-    const { waiter: request, state, create, evicted, retire } = assignment;
+  #start({ waiter: request, state, create, evicted, retire }: Assignment<FrontRequest>): void {
     const worker = this.#workers.get(state.worker) as WorkerLink;
     const hasBody = !request.isBodyComplete || request.bufferedBytes > 0;
     request.stage = 'running';
     request.state = state;
+    request.worker = worker;
     request.isBodyEndSent = !hasBody;
     worker.running = request;
-    const flags = (create ? START_CREATE : 0) | (retire ? START_RETIRE : 0) | (hasBody ? 0 : START_NO_BODY);
-    const head = request.cgi.method === 'HEAD' ? START_HEAD : 0;
+    const type =
+      ToWorker.START |
+      (create ? START_CREATE : 0) |
+      (retire ? START_RETIRE : 0) |
+      (hasBody ? 0 : START_NO_BODY) |
+      (request.cgi.method === 'HEAD' ? START_HEAD : 0);
     const path = Buffer.from(request.script, 'latin1');
     const payload = encodeStart({ evictedState: evicted?.id ?? 0, path, params: request.cgi.params });
-    worker.send(ToWorker.START | flags | head, request.id, state.id, payload);
+    worker.send(type, request.id, state.id, payload);
     if (hasBody) this.#passBody(worker, request);
   }
 
-  /** Hands on what the ring takes of a running request's body, and its end. */
   #passBody(worker: WorkerLink, request: FrontRequest): void {
     if (request.isBodyEndSent) return;
-    for (let bytes = request.firstBody; bytes !== undefined; bytes = request.firstBody) {
-      const sent = worker.sendStream(ToWorker.BODY, request.id, bytes);
-      if (sent > 0) request.dropBody(sent);
-      if (sent < bytes.length) break;
-    }
-    if (request.isBodyComplete && request.bufferedBytes === 0) {
-      request.isBodyEndSent = true;
-      worker.send(ToWorker.BODY_END, request.id, 0, NOTHING);
-    }
-    this.#regulateReading(request.connection);
-  }
-
-  /** Reads no more from a connection while one of its requests has its buffer full. */
-  #regulateReading(connection: Connection): void {
-    if (connection.isClosing) return;
-    let isFull = false;
-    for (const request of connection.requests.values()) {
-      if (request.bufferedBytes >= this.#options.bodyMemoryBytes && !request.isBodyComplete) isFull = true;
-    }
-    if (isFull === connection.isPaused) return;
-    connection.isPaused = isFull;
-    if (isFull) this.#actions.pauseReading(connection.id);
-    else this.#actions.resumeReading(connection.id);
+    worker.passBody(request);
+    request.connection.regulateReading(this.#options.bodyMemoryBytes);
   }
 
   // ---- what workers say --------------------------------------------------------------------------------------------
+
+  /** Hears the workers whose output had to wait for this connection. */
+  #hearHeld(connection: Connection, nowMs: number): void {
+    for (const worker of this.#workers.values()) {
+      if (worker.heldBy === connection) this.#hear(worker, nowMs);
+    }
+  }
 
   /** Takes what a worker has said, until its output has to wait for a slow reader. */
   #hear(worker: WorkerLink, nowMs: number): boolean {
@@ -459,13 +409,17 @@ export class Front {
   }
 
   #take(worker: WorkerLink, frame: Frame, nowMs: number): void {
+    const request = worker.running;
     switch (typeOf(frame.type)) {
       case FromWorker.OUTPUT:
-        return this.#pass(worker.running, frame.payload);
+        if (request !== undefined) this.#answers.pass(request, frame.payload);
+        return;
       case FromWorker.FINISH:
-        return this.#finish(worker.running, NOTHING, frame.argument);
+        if (request !== undefined) this.#answers.finish(request, frame.payload, frame.argument);
+        return;
       case FromWorker.END:
-        return this.#end(worker, frame, nowMs);
+        if (request !== undefined) this.#end(worker, request, frame, nowMs);
+        return;
       case FromWorker.LOG:
         return this.#takeLog(frame);
       case FromWorker.DEPENDS: {
@@ -479,23 +433,16 @@ export class Front {
     }
   }
 
-  #pass(request: FrontRequest | undefined, output: Uint8Array): void {
-    if (request === undefined || request.isAnswered || output.length === 0) return;
-    request.hasOutput = true;
-    this.#write(request.connection, encodeStream(RecordType.STDOUT, request.fcgiId, output));
-  }
-
-  #end(worker: WorkerLink, frame: Frame, nowMs: number): void {
-    const request = worker.running;
+  #end(worker: WorkerLink, request: FrontRequest, frame: Frame, nowMs: number): void {
+    const stateId = request.state?.id ?? 0;
     worker.running = undefined;
-    if (request?.state === undefined) return;
-    if (this.#pool.release(request.state.id, (frame.type & END_STATE_GONE) !== 0)) {
-      worker.send(ToWorker.CLOSE, 0, request.state.id, NOTHING);
-    }
+    request.worker = undefined;
+    const hasToClose = this.#pool.release(stateId, (frame.type & END_STATE_GONE) !== 0);
+    if (hasToClose) worker.send(ToWorker.CLOSE, 0, stateId);
     // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.
     this.#startWaiting(nowMs);
-    this.#finish(request, frame.payload, frame.argument);
-    this.#over(request);
+    this.#answers.finish(request, frame.payload, frame.argument);
+    this.#answers.over(request);
   }
 
   #takeLog(frame: Frame): void {
@@ -503,127 +450,7 @@ export class Front {
     const text = Buffer.from(frame.payload).toString();
     const request = this.#requests.get(frame.id);
     if (request === undefined) this.#actions.log(level, text);
-    else this.#log(request, level, text);
-  }
-
-  // ---- answers and ends --------------------------------------------------------------------------------------------
-
-  /** Makes the end of an answer. */
-  #finish(request: FrontRequest | undefined, lastOutput: Uint8Array, appStatus: number): void {
-    if (request === undefined || request.isAnswered) return;
-    this.#write(
-      request.connection,
-      encodeAnswerEnd(request.fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE),
-    );
-    this.#answered(request);
-  }
-
-  /** END_REQUEST is made: the connection has nothing more to do with the request. */
-  #answered(request: FrontRequest): void {
-    const { connection, fcgiId } = request;
-    const isReceiving = connection.session.isReceiving(fcgiId);
-    this.#detach(request);
-    connection.session.finish(fcgiId);
-    this.#regulateReading(connection);
-    this.#closeIfDone(connection, isReceiving);
-  }
-
-  /** Parts a request from its connection; a script that runs goes on by itself. */
-  #detach(request: FrontRequest): void {
-    request.isAnswered = true;
-    if (request.connection.requests.get(request.fcgiId) === request) request.connection.requests.delete(request.fcgiId);
-    if (request.stage === 'waiting') this.#pool.leave(request);
-    if (request.stage !== 'running') return this.#over(request);
-    if (!request.isBodyComplete) this.#failBody(request, BodyFault.CLIENT_GONE);
-  }
-
-  #over(request: FrontRequest): void {
-    request.end();
-    this.#requests.delete(request.id);
-    if (this.#isDraining && this.#requests.size === 0) this.#actions.drained();
-  }
-
-  /** Answers a request that no script has answered. What was sent already cannot be taken back: it just ends there. */
-  #refuse(request: FrontRequest, error: LuafcgidError): void {
-    this.#log(request, error.blame === 'peer' ? 'info' : 'error', `${error.code}: ${error.message}. ${error.solve}`);
-    if (request.hasOutput) return this.#finish(request, NOTHING, 1);
-    const page: ErrorPage = {
-      status: error.status,
-      requestName: this.#nameOf(request),
-      detail: this.#options.showErrors ? { message: `${error.message}\n${error.solve}` } : undefined,
-    };
-    this.#finish(request, renderErrorPage(page), 0);
-  }
-
-  #turnAway(request: FrontRequest, code: ErrorCode, values: Readonly<Record<string, unknown>>): void {
-    this.#pool.leave(request);
-    if (this.#options.overload === 'page') return this.#refuse(request, new LuafcgidError(code, values));
-    this.#log(request, 'error', new LuafcgidError(code, values).message);
-    this.#write(request.connection, encodeEndRequest(request.fcgiId, 0, ProtocolStatus.OVERLOADED));
-    this.#answered(request);
-  }
-
-  #refuseParams(connection: Connection, fcgiId: number, limit: number): void {
-    const cgi = { method: 'GET', scriptPath: '', contentLength: undefined, params: NOTHING };
-    const request = new FrontRequest(this.#nextRequestId(), fcgiId, connection, cgi);
-    connection.requests.set(fcgiId, request);
-    this.#requests.set(request.id, request);
-    this.#refuse(request, new LuafcgidError('LUAFCGID_FCGI_PARAMS_TOO_LARGE', { limit }));
-  }
-
-  #abort(connection: Connection, fcgiId: number): void {
-    const request = connection.requests.get(fcgiId);
-    if (request === undefined) return;
-    if (request.hasOutput) return this.#finish(request, NOTHING, 0);
-    this.#write(connection, encodeEndRequest(fcgiId, 0, ProtocolStatus.REQUEST_COMPLETE));
-    this.#answered(request);
-  }
-
-  #refuseConnection(connection: Connection, error: unknown, nowMs: number): void {
-    if (!(error instanceof LuafcgidError)) throw error;
-    this.#actions.log('warn', `${error.code}: ${error.message}. ${error.solve}`);
-    this.#close(connection, true);
-    for (const request of [...connection.requests.values()]) this.#detach(request);
-    this.#startWaiting(nowMs);
-  }
-
-  #closeIfDone(connection: Connection, isReceiving: boolean): void {
-    if (connection.isClosing) return;
-    const isIdle = connection.session.openRequests === 0;
-    if (
-      connection.session.isDone ||
-      (isIdle && this.#isDraining) ||
-      (connection.isReadEnded && connection.requests.size === 0)
-    ) {
-      this.#close(connection, isReceiving && !connection.isReadEnded);
-    }
-  }
-
-  #close(connection: Connection, linger: boolean): void {
-    connection.isClosing = true;
-    this.#actions.close(connection.id, linger);
-  }
-
-  #write(connection: Connection, bytes: Uint8Array): void {
-    if (connection.isClosing) return;
-    connection.unsentBytes = this.#actions.write(connection.id, bytes);
-  }
-
-  #nextRequestId(): number {
-    do {
-      this.#lastRequest = (this.#lastRequest % 0x7fffffff) + 1;
-    } while (this.#requests.has(this.#lastRequest));
-    return this.#lastRequest;
-  }
-
-  /** The name that finds a request in the log. */
-  #nameOf(request: FrontRequest): string {
-    return requestName(this.#options.runName, request.id);
-  }
-
-  #log(request: FrontRequest, level: LogLevel, text: string): void {
-    const script = Buffer.from(request.script || request.cgi.scriptPath, 'latin1').toString();
-    this.#actions.log(level, text, { request: this.#nameOf(request), script });
+    else this.#answers.log(request, level, text);
   }
 }
 

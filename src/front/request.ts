@@ -2,6 +2,7 @@
 import type { CgiRequest } from '../cgi/request.js';
 import type { PoolState, Waiter } from '../pool/pool.js';
 import type { Connection } from './connection.js';
+import type { WorkerLink } from './worker-link.js';
 
 /**
  * Where a request stands.
@@ -28,6 +29,8 @@ export class FrontRequest implements Waiter {
   script = '';
   arrivedMs = 0;
   state: PoolState | undefined;
+  /** The worker that runs it. */
+  worker: WorkerLink | undefined;
   /** END_REQUEST is made (or cannot be any more): output that still comes from the script goes nowhere. */
   isAnswered = false;
   /** Some of the answer is on its way: it is too late for another one. */
@@ -37,6 +40,8 @@ export class FrontRequest implements Waiter {
   readonly #body: Uint8Array[] = [];
   #bodyBytes = 0;
   receivedBytes = 0;
+  /** More came than was announced, and the log says so. */
+  isBodyTooLong = false;
   /** All of the body has been received, as far as it will be. */
   isBodyComplete: boolean;
   /** The end of the body was told to the worker. */

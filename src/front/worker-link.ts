@@ -2,7 +2,7 @@
  * The front's end of one worker's two rings. It never blocks: what does not fit waits here (a start message and a few
  * short ones at most, since a worker runs one request at a time), and bodies wait with their request.
  */
-import { MORE } from '../channel/messages.js';
+import { type BodyFault, MORE, ToWorker } from '../channel/messages.js';
 import type { Frame, RingReader, RingWriter } from '../channel/ring.js';
 import type { Connection } from './connection.js';
 import type { FrontRequest } from './request.js';
@@ -13,6 +13,8 @@ interface Unsent {
   readonly argument: number;
   payload: Uint8Array;
 }
+
+const NOTHING = new Uint8Array(0);
 
 export class WorkerLink {
   readonly id: number;
@@ -30,14 +32,23 @@ export class WorkerLink {
     this.#in = incoming;
   }
 
+  /** The oldest frame from the worker. */
+  peek(): Frame | undefined {
+    return this.#in.peek();
+  }
+
+  release(): void {
+    this.#in.release();
+  }
+
   /** Sends a whole message, now or as soon as there is room; `payload` must stay as it is until then. */
-  send(type: number, id: number, argument: number, payload: Uint8Array): void {
+  send(type: number, id: number, argument: number, payload: Uint8Array = NOTHING): void {
     this.#unsent.push({ type, id, argument, payload });
     this.flush();
   }
 
-  /** Sends what waits. Returns whether nothing is left. */
-  flush(): boolean {
+  /** Sends what waits, as far as there is room. */
+  flush(): void {
     let wrote = false;
     for (let first = this.#unsent[0]; first !== undefined; first = this.#unsent[0]) {
       const { maxPayloadBytes } = this.#out;
@@ -49,11 +60,32 @@ export class WorkerLink {
       else first.payload = first.payload.subarray(maxPayloadBytes);
     }
     if (wrote) this.#out.wakeReader();
-    return this.#unsent.length === 0;
   }
 
-  /** Sends as much of a stream as fits now; returns how many bytes that was. The worker tells when there is room again. */
-  sendStream(type: number, id: number, bytes: Uint8Array): number {
+  /** Hands on what there is room for of the running request's body, and its end. */
+  passBody(request: FrontRequest): void {
+    if (request.isBodyEndSent) return;
+    for (let bytes = request.firstBody; bytes !== undefined; bytes = request.firstBody) {
+      const sent = this.#sendStream(ToWorker.BODY, request.id, bytes);
+      if (sent > 0) request.dropBody(sent);
+      if (sent < bytes.length) return;
+    }
+    if (request.isBodyComplete) this.#endBody(request, 0);
+  }
+
+  /** Tells the running script that its request's body will never be complete. What is not handed on yet is dropped. */
+  failBody(request: FrontRequest, fault: BodyFault): void {
+    request.isBodyComplete = true;
+    if (!request.isBodyEndSent) this.#endBody(request, fault);
+  }
+
+  #endBody(request: FrontRequest, fault: number): void {
+    request.isBodyEndSent = true;
+    this.send(ToWorker.BODY_END, request.id, fault);
+  }
+
+  /** Sends as much of a stream as fits now; returns how many bytes that was. */
+  #sendStream(type: number, id: number, bytes: Uint8Array): number {
     if (this.#unsent.length > 0) return 0;
     let sent = 0;
     while (sent < bytes.length) {
@@ -65,16 +97,7 @@ export class WorkerLink {
     return sent;
   }
 
-  /** The oldest frame from the worker. */
-  peek(): Frame | undefined {
-    return this.#in.peek();
-  }
-
-  release(): void {
-    this.#in.release();
-  }
-
-  /** The worker will ring when there is room, unless there is some already. */
+  /** Where there is no room now, the worker will ring when there is. */
   #tryWrite(type: number, id: number, argument: number, payload: Uint8Array): boolean {
     for (;;) {
       if (this.#out.tryWrite(type, id, argument, payload)) return true;

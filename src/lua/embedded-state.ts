@@ -99,7 +99,6 @@ export class EmbeddedState implements LuaState {
       });
     } finally {
       this.request = undefined;
-      this.#hostError = undefined;
     }
   }
 
@@ -196,15 +195,19 @@ export class EmbeddedState implements LuaState {
     running.machine = this.machine;
     running.state = this;
     this.#reported = undefined;
+    this.#hostError = undefined;
     try {
-      const result = work();
+      let result: T;
+      try {
+        result = work();
+      } catch (error) {
+        if (error instanceof LuaError) this.#leave();
+        throw error;
+      }
       this.#leave();
       return result;
     } catch (error) {
-      if (error instanceof LuaError) {
-        this.#leave();
-        throw error;
-      }
+      if (error instanceof LuaError) throw error;
       this.#condition = 'broken';
       throw isFatal(error) ? this.#fatal(error as Error) : error;
     } finally {

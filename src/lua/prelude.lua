@@ -47,6 +47,9 @@ local function callable(value)
   return type(value) == "function" or (type(meta) == "table" and type(meta.__call) == "function")
 end
 
+-- What is called through here has no name in stack traces but its place in the source, instead of one of these files'.
+local function nameless(value) return value end
+
 local function named_function(name)
   local value = G[name]
   if not callable(value) then
@@ -62,7 +65,7 @@ end
 
 function engine.call()
   local _, name = host.argument(1)
-  named_function(name)()
+  nameless(named_function(name))()
 end
 
 function engine.serve()
@@ -70,8 +73,7 @@ function engine.serve()
   local _, env = host.params()
   env.LUAFCGID_VERSION = version
   local con = request.begin(env)
-  local handler = named_function(name)
-  handler(env, con)
+  nameless(named_function(name))(env, con)
   request.complete()
 end
 

@@ -1,0 +1,42 @@
+/** What the front may do to the world, and the settings it decides by. */
+import type { LogLevel } from '../channel/messages.js';
+import type { PoolLimits } from '../pool/pool.js';
+
+/** What the front lets its driver do. Connections are named by the number with which the driver opened them. */
+export interface FrontActions {
+  /** Sends bytes, which now belong to the driver. Returns how many bytes of this connection are not sent yet. */
+  write(connection: number, bytes: Uint8Array): number;
+  /**
+   * Closes when all is sent. With `linger` the peer may still be sending: what comes is read and dropped for a while,
+   * since closing on unread bytes would reset the connection and could cost the peer its answer.
+   */
+  close(connection: number, linger: boolean): void;
+  pauseReading(connection: number): void;
+  resumeReading(connection: number): void;
+  /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
+  lookUp(path: string, request: number): void;
+  log(level: LogLevel, text: string, about?: LogSubject): void;
+  /** After `drain`: the last request is over. */
+  drained(): void;
+}
+
+/** What a log line is about. */
+export interface LogSubject {
+  readonly request?: string;
+  readonly script?: string;
+}
+
+export interface FrontOptions {
+  readonly pool: PoolLimits;
+  readonly maxPostBytes: number;
+  /** Body bytes kept here before a worker takes over. */
+  readonly bodyMemoryBytes: number;
+  /** Unsent bytes of a connection past which a script that writes more has to wait. */
+  readonly sendBufferBytes: number;
+  readonly queueTimeoutMs: number;
+  /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */
+  readonly overload: 'page' | 'protocol';
+  readonly showErrors: boolean;
+  /** Begins the name of every request, so that names of different runs differ in the log. */
+  readonly runName: string;
+}

@@ -1,0 +1,127 @@
+/**
+ * How requests end. Each is answered exactly once, by its script's output or by a page made here, or its connection is
+ * gone; after that it is parted from its connection, and it is over when no worker runs it any more.
+ */
+import { renderErrorPage } from '../cgi/error-page.js';
+import { BodyFault, type LogLevel, requestName } from '../channel/messages.js';
+import { type ErrorCode, LuafcgidError } from '../errors.js';
+import { encodeAnswerEnd, encodeEndRequest, encodeStream, ProtocolStatus, RecordType } from '../fcgi/session.js';
+import type { Pool } from '../pool/pool.js';
+import type { FrontActions, FrontOptions } from './actions.js';
+import type { FrontRequest } from './request.js';
+
+const NOTHING = new Uint8Array(0);
+
+export class Answers {
+  readonly #options: FrontOptions;
+  readonly #actions: FrontActions;
+  readonly #pool: Pool<FrontRequest>;
+  /** All requests that are not over, by number. */
+  readonly #requests: Map<number, FrontRequest>;
+  #isDraining = false;
+
+  constructor(
+    options: FrontOptions,
+    actions: FrontActions,
+    pool: Pool<FrontRequest>,
+    requests: Map<number, FrontRequest>,
+  ) {
+    this.#options = options;
+    this.#actions = actions;
+    this.#pool = pool;
+    this.#requests = requests;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** From now on connections are closed when their requests are answered. */
+  drain(): void {
+    this.#isDraining = true;
+    if (this.#requests.size === 0) this.#actions.drained();
+  }
+
+  /** Passes output of a script on. The bytes are copied. */
+  pass(request: FrontRequest, output: Uint8Array): void {
+    if (request.isAnswered || output.length === 0) return;
+    request.hasOutput = true;
+    request.connection.write(encodeStream(RecordType.STDOUT, request.fcgiId, output));
+  }
+
+  /** Makes the end of an answer. */
+  finish(request: FrontRequest, lastOutput: Uint8Array, appStatus: number): void {
+    if (request.isAnswered) return;
+    request.connection.write(encodeAnswerEnd(request.fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE));
+    this.#answered(request);
+  }
+
+  /** Answers a request that no script has answered. What was sent already cannot be taken back: it just ends there. */
+  refuse(request: FrontRequest, error: LuafcgidError): void {
+    if (request.isAnswered) return;
+    const text = `${error.code}: ${error.message}. ${error.solve}`;
+    this.log(request, error.blame === 'peer' ? 'info' : 'error', text);
+    if (request.hasOutput) return this.finish(request, NOTHING, 1);
+    const page = renderErrorPage({
+      status: error.status,
+      requestName: this.#nameOf(request),
+      detail: this.#options.showErrors ? { message: toByteString(`${error.message}\n${error.solve}`) } : undefined,
+    });
+    this.finish(request, request.cgi.method === 'HEAD' ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page, 0);
+  }
+
+  /** Refuses a request for want of a state. */
+  turnAway(request: FrontRequest, code: ErrorCode, values: Readonly<Record<string, unknown>>): void {
+    const error = new LuafcgidError(code, values);
+    if (this.#options.overload === 'page') return this.refuse(request, error);
+    this.log(request, 'error', `${error.code}: ${error.message}. ${error.solve}`);
+    request.connection.write(encodeEndRequest(request.fcgiId, 0, ProtocolStatus.OVERLOADED));
+    this.#answered(request);
+  }
+
+  /** The web server does not want the answer any more (FastCGI 1.0, 5.4). */
+  abort(request: FrontRequest): void {
+    if (request.hasOutput) return this.finish(request, NOTHING, 0);
+    request.connection.write(encodeEndRequest(request.fcgiId, 0, ProtocolStatus.REQUEST_COMPLETE));
+    this.#answered(request);
+  }
+
+  /** Parts a request from its connection, which has nothing more to do with it. A script that runs goes on by itself. */
+  detach(request: FrontRequest): void {
+    request.isAnswered = true;
+    request.connection.requests.delete(request.fcgiId);
+    if (request.stage === 'waiting') this.#pool.leave(request);
+    if (request.stage !== 'running') this.over(request);
+    else if (!request.isBodyComplete) request.worker?.failBody(request, BodyFault.CLIENT_GONE);
+  }
+
+  /** Nothing more will happen with the request. */
+  over(request: FrontRequest): void {
+    request.end();
+    this.#requests.delete(request.id);
+    if (this.#isDraining && this.#requests.size === 0) this.#actions.drained();
+  }
+
+  log(request: FrontRequest, level: LogLevel, text: string): void {
+    const script = Buffer.from(request.script || request.cgi.scriptPath, 'latin1').toString();
+    this.#actions.log(level, text, { request: this.#nameOf(request), script });
+  }
+
+  /** END_REQUEST is made. */
+  #answered(request: FrontRequest): void {
+    const { connection, fcgiId } = request;
+    const isReceiving = connection.session.isReceiving(fcgiId);
+    this.detach(request);
+    connection.session.finish(fcgiId);
+    connection.regulateReading(this.#options.bodyMemoryBytes);
+    connection.closeIfDone(this.#isDraining, isReceiving);
+  }
+
+  #nameOf(request: FrontRequest): string {
+    return requestName(this.#options.runName, request.id);
+  }
+}
+
+function toByteString(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
