@@ -293,6 +293,6 @@ export class LuafcgidError extends Error {
     this.code = code;
     this.blame = entry.blame;
     this.status = entry.status;
-    this.solve = entry.solve;
+    this.solve = fill(entry.solve, values);
   }
 }
