@@ -167,7 +167,7 @@ export class ServerSession {
       return this.#events.onParamsTooLarge(requestId, MAX_PARAMS_BYTES);
     }
     if (needed > request.params.length) {
-      const grown = new Uint8Array(Math.max(needed, 2 * request.params.length, FIRST_PARAMS_BYTES));
+      const grown = Buffer.allocUnsafe(Math.max(needed, 2 * request.params.length, FIRST_PARAMS_BYTES));
       grown.set(request.params.subarray(0, request.paramsBytes));
       request.params = grown;
     }

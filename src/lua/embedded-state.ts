@@ -218,8 +218,9 @@ export class EmbeddedState implements LuaState {
 
   /** The end of every visit: the request is forgotten, the stack is empty, started lines are logged. */
   #leave(): void {
+    const mustForget = this.request !== undefined || this.#exitCode !== undefined;
     this.#endExit();
-    if (this.request !== undefined) this.#protectedCall('forget', []);
+    if (mustForget) this.#protectedCall('forget', []);
     this.machine.x.lua_settop(this.machine.L, 0);
     this.log.flush();
   }

@@ -47,9 +47,6 @@ local function callable(value)
   return type(value) == "function" or (type(meta) == "table" and type(meta.__call) == "function")
 end
 
--- What is called through here has no name in stack traces but its place in the source, instead of one of these files'.
-local function nameless(value) return value end
-
 local function named_function(name)
   local value = G[name]
   if not callable(value) then
@@ -65,7 +62,7 @@ end
 
 function engine.call()
   local _, name = host.argument(1)
-  nameless(named_function(name))()
+  named_function(name)()
 end
 
 function engine.serve()
@@ -73,7 +70,7 @@ function engine.serve()
   local _, env = host.params()
   env.LUAFCGID_VERSION = version
   local con = request.begin(env)
-  nameless(named_function(name))(env, con)
+  named_function(name)(env, con)
   request.complete()
 end
 

@@ -6,10 +6,13 @@ import { BodyFault, MORE, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
 import { LuafcgidError } from '../errors.js';
 
-/** A message whose payload belongs to the receiver. */
+const FIRST_MESSAGE_BYTES = 16 * 1024;
+const NOTHING = new Uint8Array(0);
+
+/** A message; its payload is valid until the next one is taken. */
 export interface Message {
   readonly type: number;
-  /** The frame's type word without `MORE`: type and flags. */
+  /** The frame's type word: type and flags. */
   readonly flags: number;
   readonly id: number;
   readonly argument: number;
@@ -21,6 +24,8 @@ export class Inbox {
   readonly #tellRoom: () => void;
   /** Messages for later that came while a request was reading its body. */
   readonly #deferred: Message[] = [];
+  /** The message being taken: one buffer for all, so that requests allocate none. */
+  #collected = Buffer.allocUnsafeSlow(FIRST_MESSAGE_BYTES);
   #requestId = 0;
   #bodyIsOver = true;
   #fault = 0;
@@ -39,7 +44,7 @@ export class Inbox {
     const deferred = this.#deferred.shift();
     if (deferred !== undefined) return deferred;
     this.#letGo();
-    const parts: Uint8Array[] = [];
+    let bytes = 0;
     for (;;) {
       const frame = this.#waitForFrame();
       const type = typeOf(frame.type);
@@ -47,13 +52,11 @@ export class Inbox {
         this.#release();
         continue;
       }
-      parts.push(Uint8Array.prototype.slice.call(frame.payload));
+      bytes = this.#collect(frame.payload, bytes);
       const { id, argument } = frame;
-      const flags = frame.type & ~MORE;
+      const isLast = (frame.type & MORE) === 0;
       this.#release();
-      if ((frame.type & MORE) !== 0) continue;
-      const payload = parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
-      return { type, flags, id, argument, payload };
+      if (isLast) return { type, flags: frame.type, id, argument, payload: this.#collected.subarray(0, bytes) };
     }
   }
 
@@ -83,18 +86,29 @@ export class Inbox {
         this.#taken += piece.length;
         return piece;
       }
-      const payload = Uint8Array.prototype.slice.call(frame.payload);
       this.#release();
       if (type === ToWorker.BODY_END && frame.id === this.#requestId) {
         this.#bodyIsOver = true;
         this.#fault = frame.argument;
       } else if (type !== ToWorker.BODY && type !== ToWorker.BODY_END) {
-        // The front sends these whole while a request runs: short ones about idle states.
-        this.#deferred.push({ type, flags: frame.type, id: frame.id, argument: frame.argument, payload });
+        // While a request runs the front sends only short messages about idle states.
+        this.#deferred.push({ type, flags: frame.type, id: frame.id, argument: frame.argument, payload: NOTHING });
       }
     }
     if (this.#fault !== 0) throw faultOf(this.#fault);
     return null;
+  }
+
+  /** Puts a piece of a message behind what has come of it; returns how much that is now. */
+  #collect(piece: Uint8Array, at: number): number {
+    const end = at + piece.length;
+    if (end > this.#collected.length) {
+      const grown = Buffer.allocUnsafeSlow(2 * end);
+      grown.set(this.#collected.subarray(0, at));
+      this.#collected = grown;
+    }
+    this.#collected.set(piece, at);
+    return end;
   }
 
   #waitForFrame(): Frame {
