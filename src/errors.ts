@@ -179,6 +179,12 @@ export const catalogue = {
     message: 'a worker did not start: {reason}',
     solve: 'Check that the installation is complete (npm ci); report this if it is.',
   },
+  LUAFCGID_BUG: {
+    blame: 'bug',
+    status: 500,
+    message: 'luafcgid itself failed: {detail}',
+    solve: 'Report this with the text above and the log lines around it.',
+  },
   LUAFCGID_WORKER_GONE: {
     blame: 'bug',
     status: 500,

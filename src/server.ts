@@ -50,8 +50,7 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData): Pro
     const log = openLog(config);
     undo.push(() => log.close());
     for (const notice of loaded.notices) log.write('warn', notice);
-    const reportBug = (error: unknown): void =>
-      log.write('error', `LUAFCGID_BUG: ${error instanceof Error ? error.stack : String(error)}`);
+    const reportBug = (error: unknown): void => log.write('error', describeBug(error));
 
     hooks.run('startup');
     undo.push(() => runHook(loaded, 'shutdown', log));
@@ -128,6 +127,12 @@ function openLog(config: Config): Log {
     const { message } = error as Error;
     throw new LuafcgidError('LUAFCGID_LOG_FILE', { file: config.logFile, reason: message }, error);
   }
+}
+
+function describeBug(error: unknown): string {
+  const detail = error instanceof Error ? error.stack : String(error);
+  const bug = new LuafcgidError('LUAFCGID_BUG', { detail }, error);
+  return `${bug.code}: ${bug.message}\n${bug.solve}`;
 }
 
 /** A hook that fails costs nothing but its own work. */

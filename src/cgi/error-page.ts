@@ -30,7 +30,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   405: 'This method is not served.',
   413: 'The request body is larger than this server accepts.',
   431: 'The request headers are larger than this server accepts.',
-  500: 'The page failed. The log of the server tells more.',
+  500: 'This page failed.',
   503: 'The server is busy. Please try again in a moment.',
   504: 'The page took too long.',
 };

@@ -39,6 +39,9 @@ export type { FrontActions, FrontOptions, LogSubject } from './actions.js';
 /** What GET_VALUES tells as FCGI_MAX_CONNS: only the system limits connections. */
 const MAX_CONNECTIONS_TOLD = 65_535;
 
+/** States of one worker that collect garbage in one sweep: few, since a request that comes meanwhile has to wait. */
+const COLLECTED_PER_SWEEP = 4;
+
 /** Stands for the request of a client whose parameters cannot be used. */
 const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
 
@@ -93,9 +96,8 @@ export class Front {
       connection.close(true);
       for (const request of [...connection.requests.values()]) this.#answers.detach(request);
     }
-    for (let request = connection.changed.pop(); request !== undefined; request = connection.changed.pop()) {
-      this.#advance(request, nowMs);
-    }
+    for (const request of connection.changed) this.#advance(request, nowMs);
+    connection.changed.length = 0;
     this.#startWaiting(nowMs);
     connection.regulateReading(this.#options.bodyMemoryBytes);
     connection.closeIfDone(this.#answers.isDraining, false);
@@ -231,10 +233,9 @@ export class Front {
     return flushed;
   }
 
-  /** Lets free workers do a step of garbage collection in each of their idle states. */
+  /** Lets free workers collect garbage in a few of the states that were used since they last did. */
   collectIdle(): void {
-    for (const state of this.#pool.states()) {
-      if (state.status !== 'idle' || !this.#pool.isFree(state.worker)) continue;
+    for (const state of this.#pool.takeUncollected(COLLECTED_PER_SWEEP)) {
       this.#workers.get(state.worker)?.send(ToWorker.COLLECT, 0, state.id);
     }
   }

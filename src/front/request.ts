@@ -17,6 +17,8 @@ export type Stage = 'looking' | 'reading' | 'waiting' | 'running' | 'over';
 /** Methods whose requests carry no body unless they say how long it is: they need not wait for its end. */
 const BODILESS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
 
+const NOTHING: Buffer = Buffer.alloc(0);
+
 export class FrontRequest implements Waiter {
   /** Unique among the requests under way; the name of the request towards workers. */
   readonly id: number;
@@ -36,9 +38,10 @@ export class FrontRequest implements Waiter {
   /** Some of the answer is on its way: it is too late for another one. */
   hasOutput = false;
 
-  /** Body received and not yet handed to the worker. */
-  readonly #body: Uint8Array[] = [];
-  #bodyBytes = 0;
+  /** Body received and not yet handed to the worker: `[#bodyStart, #bodyEnd)` of one buffer, however it came. */
+  #body = NOTHING;
+  #bodyStart = 0;
+  #bodyEnd = 0;
   receivedBytes = 0;
   /** More came than was announced, and the log says so. */
   isBodyTooLong = false;
@@ -56,38 +59,50 @@ export class FrontRequest implements Waiter {
   }
 
   get bufferedBytes(): number {
-    return this.#bodyBytes;
+    return this.#bodyEnd - this.#bodyStart;
   }
 
   /** Keeps a piece of body; the bytes are copied. */
   keepBody(bytes: Uint8Array): void {
-    this.#body.push(Uint8Array.prototype.slice.call(bytes));
-    this.#bodyBytes += bytes.length;
+    if (this.#bodyEnd + bytes.length > this.#body.length) this.#makeRoom(bytes.length);
+    this.#body.set(bytes, this.#bodyEnd);
+    this.#bodyEnd += bytes.length;
   }
 
-  /** The oldest piece kept. */
-  get firstBody(): Uint8Array | undefined {
-    return this.#body[0];
+  /** The body bytes kept; valid until the next `keepBody`. */
+  get keptBody(): Uint8Array {
+    return this.#body.subarray(this.#bodyStart, this.#bodyEnd);
   }
 
-  /** The first `count` bytes of the oldest piece have been handed on. */
+  /** The first `count` bytes kept have been handed on. */
   dropBody(count: number): void {
-    const first = this.#body[0] as Uint8Array;
-    if (count === first.length) this.#body.shift();
-    else this.#body[0] = first.subarray(count);
-    this.#bodyBytes -= count;
+    this.#bodyStart += count;
+    if (this.#bodyStart < this.#bodyEnd) return;
+    this.#bodyStart = 0;
+    this.#bodyEnd = 0;
+  }
+
+  #makeRoom(neededBytes: number): void {
+    const kept = this.keptBody;
+    const isEnough = kept.length + neededBytes <= this.#body.length;
+    const room = isEnough ? this.#body : Buffer.allocUnsafeSlow(2 * (kept.length + neededBytes));
+    room.set(kept);
+    this.#body = room;
+    this.#bodyStart = 0;
+    this.#bodyEnd = kept.length;
   }
 
   /** Whether a worker can start it: nothing more will come, or the front holds as much as it may. */
   isReady(bodyMemoryBytes: number): boolean {
-    if (this.isBodyComplete || this.#bodyBytes >= bodyMemoryBytes) return true;
+    if (this.isBodyComplete || this.bufferedBytes >= bodyMemoryBytes) return true;
     return this.cgi.contentLength === undefined && BODILESS.has(this.cgi.method);
   }
 
   /** Nothing more will happen: gives its memory back. */
   end(): void {
     this.stage = 'over';
-    this.#body.length = 0;
-    this.#bodyBytes = 0;
+    this.#body = NOTHING;
+    this.#bodyStart = 0;
+    this.#bodyEnd = 0;
   }
 }

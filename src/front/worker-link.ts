@@ -65,11 +65,10 @@ export class WorkerLink {
   /** Hands on what there is room for of the running request's body, and its end. */
   passBody(request: FrontRequest): void {
     if (request.isBodyEndSent) return;
-    for (let bytes = request.firstBody; bytes !== undefined; bytes = request.firstBody) {
-      const sent = this.#sendStream(ToWorker.BODY, request.id, bytes);
-      if (sent > 0) request.dropBody(sent);
-      if (sent < bytes.length) return;
-    }
+    const bytes = request.keptBody;
+    const sent = this.#sendStream(ToWorker.BODY, request.id, bytes);
+    request.dropBody(sent);
+    if (sent < bytes.length) return;
     if (request.isBodyComplete) this.#endBody(request, 0);
   }
 

@@ -47,6 +47,8 @@ class State implements PoolState {
   score: Score = UNUSED;
   lastUse = 0;
   uses = 0;
+  /** `uses` when it last collected garbage. */
+  collectedUses = 0;
   heapIndex = -1;
   isStale = false;
   readonly dependencies = new Map<string, string>();
@@ -232,9 +234,19 @@ export class Pool<W extends Waiter> {
     return this.#states.values();
   }
 
-  isFree(workerId: number): boolean {
-    const worker = this.#workers.get(workerId);
-    return worker !== undefined && this.#free.has(worker);
+  /** Idle states on free workers that were used since they were last taken here, at most `perWorker` of each. */
+  takeUncollected(perWorker: number): PoolState[] {
+    const taken: PoolState[] = [];
+    const left = new Map<Worker, number>();
+    for (const worker of this.#free) left.set(worker, perWorker);
+    for (const state of this.#states.values()) {
+      const places = left.get(state.home) ?? 0;
+      if (places === 0 || state.status !== 'idle' || state.collectedUses === state.uses) continue;
+      left.set(state.home, places - 1);
+      state.collectedUses = state.uses;
+      taken.push(state);
+    }
+    return taken;
   }
 
   counts(): PoolCounts {

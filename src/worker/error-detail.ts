@@ -24,19 +24,16 @@ export function describeFailure(error: unknown, maySee: (file: ByteString) => bo
     const code = known instanceof LuafcgidError ? known.code : 'LUAFCGID_SCRIPT_FAILED';
     const source = sourceAround(message, maySee);
     const logText = `${code}: ${message}${traceback === '' ? '' : `\n${traceback}`}`;
-    return { status, logText, detail: { message, traceback, ...(source === undefined ? {} : { source }) } };
+    const remedy = known instanceof LuafcgidError ? `\n${toByteString(known.solve)}` : '';
+    return { status, logText, detail: { message: message + remedy, traceback, ...(source && { source }) } };
   }
   if (error instanceof LuafcgidError) {
-    const logText = Buffer.from(`${error.code}: ${error.message}. ${error.solve}`).toString('latin1');
-    const message = Buffer.from(`${error.message}\n${error.solve}`).toString('latin1');
+    const logText = toByteString(`${error.code}: ${error.message}. ${error.solve}`);
+    const message = toByteString(`${error.message}\n${error.solve}`);
     return { status: error.status, logText, detail: { message } };
   }
-  const text = Buffer.from(error instanceof Error ? (error.stack ?? error.message) : String(error)).toString('latin1');
-  return {
-    status: 500,
-    logText: `LUAFCGID_BUG: ${text}`,
-    detail: { message: 'luafcgid itself failed; its log has the details.' },
-  };
+  const detail = error instanceof Error ? error.stack : String(error);
+  return describeFailure(new LuafcgidError('LUAFCGID_BUG', { detail }, error), maySee);
 }
 
 /** The lines around `file:line:` at the start of a Lua message. */
@@ -61,4 +58,8 @@ function sourceAround(message: ByteString, maySee: (file: ByteString) => boolean
     lines.push({ number, text: text[number - 1] as string, isFault: number === faulty });
   }
   return { file, lines };
+}
+
+function toByteString(text: string): ByteString {
+  return Buffer.from(text).toString('latin1');
 }
