@@ -54,12 +54,12 @@ export class Connection {
     }
   }
 
-  /** Reads on only while no request has `limitBytes` of its body waiting here. */
+  /** Reads on only while no request has `limitBytes` of its body waiting here; where it may have none, one byte. */
   regulateReading(limitBytes: number): void {
     if (this.#isClosing) return;
     let isFull = false;
-    for (const request of this.requests.values()) {
-      if (request.bufferedBytes >= limitBytes && !request.isBodyComplete) isFull = true;
+    for (const { bufferedBytes, isBodyComplete } of this.requests.values()) {
+      if (bufferedBytes > 0 && bufferedBytes >= limitBytes && !isBodyComplete) isFull = true;
     }
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;

@@ -42,6 +42,13 @@ const MAX_CONNECTIONS_TOLD = 65_535;
 /** States of one worker that collect garbage in one sweep: few, since a request that comes meanwhile has to wait. */
 const COLLECTED_PER_SWEEP = 4;
 
+/**
+ * What is heard of one worker before the others' and the sockets' turn: a script that writes without an end must not
+ * hold the front. A frame counts as some bytes, whatever it carries.
+ */
+const HEARD_AT_ONCE_BYTES = 256 * 1024;
+const FRAME_COST_BYTES = 1024;
+
 /** Stands for the request of a client whose parameters cannot be used. */
 const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
 
@@ -98,9 +105,12 @@ export class Front {
     }
     for (const request of connection.changed) this.#advance(request, nowMs);
     connection.changed.length = 0;
+    // What waited for this connection need not wait any more if its request has just ended.
+    if (connection.unsentBytes > this.#options.sendBufferBytes) this.#hearHeld(connection, nowMs);
     this.#startWaiting(nowMs);
     connection.regulateReading(this.#options.bodyMemoryBytes);
-    connection.closeIfDone(this.#answers.isDraining, false);
+    // A request that was ended in mid-stream (its role is not served, it was aborted) may still be coming.
+    connection.closeIfDone(this.#answers.isDraining, true);
   }
 
   /** The peer has sent its last byte; it may still be listening. */
@@ -168,6 +178,11 @@ export class Front {
     if (worker === undefined) return;
     this.#workers.delete(id);
     this.#pool.removeWorker(id);
+    // Its last words: the news of its end may have overtaken the end of its request.
+    for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) {
+      this.#take(worker, frame, nowMs);
+      worker.release();
+    }
     const request = worker.running;
     worker.running = undefined;
     if (request !== undefined) {
@@ -178,8 +193,9 @@ export class Front {
   }
 
   /**
-   * Some worker has written to its ring, or made room in the other one.
-   * @returns whether any had something to say
+   * Some worker has written to its ring, or made room in the other one. Also to be called after `bytesArrived`, `sent`
+   * and `connectionClosed`, since they may leave some of what workers say for later.
+   * @returns whether any had something to say: there may be more, which is heard at the next call
    */
   workersSpoke(nowMs: number): boolean {
     let heard = false;
@@ -273,6 +289,8 @@ export class Front {
   // ---- a request's way to a worker ---------------------------------------------------------------------------------
 
   #begin(connection: Connection, fcgiId: number, params: Uint8Array): void {
+    // Sent after the last request that this connection was opened for.
+    if (connection.isClosing) return;
     const { maxPostBytes } = this.#options;
     let cgi: CgiRequest;
     try {
@@ -347,13 +365,15 @@ export class Front {
     if (request.stage !== 'reading' || !request.isReady(this.#options.bodyMemoryBytes)) return;
     request.stage = 'waiting';
     request.arrivedMs = nowMs;
-    const turnedAway = this.#pool.join(request);
-    if (turnedAway === undefined) return;
-    this.#answers.turnAway(turnedAway, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
+    this.#pool.join(request);
   }
 
+  /** Starts who can start; then turns away who is too many. */
   #startWaiting(nowMs: number): void {
     for (let next = this.#pool.assign(nowMs); next !== undefined; next = this.#pool.assign(nowMs)) this.#start(next);
+    for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
+      this.#answers.turnAway(extra, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
+    }
   }
 
   #start({ waiter: request, state, create, evicted, retire }: Assignment<FrontRequest>): void {
@@ -391,11 +411,11 @@ export class Front {
     }
   }
 
-  /** Takes what a worker has said, until its output has to wait for a slow reader. */
+  /** Takes what a worker has said, until its output has to wait for a slow reader or it is others' turn. */
   #hear(worker: WorkerLink, nowMs: number): boolean {
     let heard = false;
     worker.heldBy = undefined;
-    for (;;) {
+    for (let left = HEARD_AT_ONCE_BYTES; left > 0; left -= FRAME_COST_BYTES) {
       const reader = worker.running?.isAnswered === false ? worker.running.connection : undefined;
       if (reader !== undefined && reader.unsentBytes > this.#options.sendBufferBytes) {
         worker.heldBy = reader;
@@ -404,9 +424,11 @@ export class Front {
       const frame = worker.peek();
       if (frame === undefined) return heard;
       heard = true;
+      left -= frame.payload.length;
       this.#take(worker, frame, nowMs);
       worker.release();
     }
+    return heard;
   }
 
   #take(worker: WorkerLink, frame: Frame, nowMs: number): void {

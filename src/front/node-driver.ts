@@ -155,6 +155,7 @@ export class NodeDriver {
     socket.on('close', () => {
       this.#sockets.delete(id);
       this.#guard(undefined, () => front.connectionClosed(id, performance.now()));
+      this.#poll();
       if (this.#sockets.size === 0) this.#onAllClosed?.();
     });
   }

@@ -110,7 +110,7 @@ export class Pool<W extends Waiter> {
   readonly #states = new Map<number, State>();
   readonly #scriptStates = new Map<string, number>();
   readonly #line: WaitingLine<W>;
-  #nextState = 1;
+  #nextState = 0;
   #uses = 0;
 
   constructor(limits: PoolLimits) {
@@ -137,9 +137,14 @@ export class Pool<W extends Waiter> {
     for (const state of this.#states.values()) if (state.home === worker) this.#forget(state);
   }
 
-  /** A request asks for a state. Returns who has to be turned away for it: nobody, it, or another. */
-  join(waiter: W): W | undefined {
-    return this.#line.join(waiter);
+  /** A request asks for a state: see `assign`. */
+  join(waiter: W): void {
+    this.#line.join(waiter);
+  }
+
+  /** When nobody more can start, and more wait than may: who has to be turned away. It leaves by `leave`. */
+  excess(): W | undefined {
+    return this.#line.excess();
   }
 
   /** A request gives up waiting. */
@@ -302,8 +307,10 @@ export class Pool<W extends Waiter> {
   }
 
   #create(script: string, worker: Worker): State {
+    do {
+      this.#nextState = (this.#nextState % 0x7fffffff) + 1;
+    } while (this.#states.has(this.#nextState));
     const state = new State(this.#nextState, script, worker);
-    this.#nextState = (this.#nextState % 0x7fffffff) + 1;
     this.#states.set(state.id, state);
     this.#scriptStates.set(script, (this.#scriptStates.get(script) ?? 0) + 1);
     worker.stateCount += 1;

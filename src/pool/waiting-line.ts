@@ -15,6 +15,7 @@ export class WaitingLine<W extends Waiter> {
   readonly #lines = new Map<string, Set<W>>();
   /** Everybody, in order of arrival. */
   readonly #all = new Set<W>();
+  #newest: W | undefined;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -24,27 +25,35 @@ export class WaitingLine<W extends Waiter> {
     return this.#all.size;
   }
 
-  /**
-   * Lets a waiter join at the end of its script's line. Returns who has to be turned away: nobody, the newcomer, or the
-   * last of the longest line when that is another script's.
-   */
-  join(waiter: W): W | undefined {
-    let turnedAway: W | undefined;
-    if (this.#all.size >= this.#limit) {
-      turnedAway = this.#lastOfLongest(waiter);
-      if (turnedAway === waiter) return waiter;
-      this.leave(turnedAway);
-    }
+  /** Lets a waiter join at the end of its script's line. */
+  join(waiter: W): void {
     const line = this.#lines.get(waiter.script);
     if (line === undefined) this.#lines.set(waiter.script, new Set([waiter]));
     else line.add(waiter);
     this.#all.add(waiter);
-    return turnedAway;
+    this.#newest = waiter;
+  }
+
+  /**
+   * While more wait than may: who has to be turned away, which is the last to come of those in the longest lines. To be
+   * asked when everybody has left who can start: who need not wait is not too many.
+   */
+  excess(): W | undefined {
+    if (this.#all.size <= this.#limit) return undefined;
+    let longest = 0;
+    for (const line of this.#lines.values()) longest = Math.max(longest, line.size);
+    const isInLongest = (waiter: W): boolean => this.#lines.get(waiter.script)?.size === longest;
+    // In a flood the newest is the one: this spares a walk along the line for each that is turned away.
+    if (this.#newest !== undefined && isInLongest(this.#newest)) return this.#newest;
+    let last: W | undefined;
+    for (const waiter of this.#all) if (isInLongest(waiter)) last = waiter;
+    return last;
   }
 
   /** Takes a waiter out, served or not; unknown ones are ignored. Its script's next turn comes after all others'. */
   leave(waiter: W): void {
     if (!this.#all.delete(waiter)) return;
+    if (this.#newest === waiter) this.#newest = undefined;
     const line = this.#lines.get(waiter.script) as Set<W>;
     line.delete(waiter);
     if (line.size === 0) this.#lines.delete(waiter.script);
@@ -76,15 +85,5 @@ export class WaitingLine<W extends Waiter> {
       found.push(waiter);
     }
     return found;
-  }
-
-  #lastOfLongest(newcomer: W): W {
-    let longest: Set<W> | undefined;
-    for (const line of this.#lines.values()) if (longest === undefined || line.size > longest.size) longest = line;
-    const own = (this.#lines.get(newcomer.script)?.size ?? 0) + 1;
-    if (longest === undefined || own >= longest.size) return newcomer;
-    let last = newcomer;
-    for (const waiter of longest) last = waiter;
-    return last;
   }
 }

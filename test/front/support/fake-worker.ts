@@ -1,0 +1,285 @@
+/**
+ * The other end of a worker's two rings, without a thread: it does what a test tells it, as a real worker would see it
+ * (it reads body only when asked, and blocks when the ring to the front is full), and complains when the front breaks
+ * the rules between the two.
+ */
+import {
+  decodeStart,
+  END_STATE_GONE,
+  encodeDependency,
+  FromWorker,
+  LOG_LEVELS,
+  type LogLevel,
+  MORE,
+  START_CREATE,
+  START_HEAD,
+  START_NO_BODY,
+  START_RETIRE,
+  ToWorker,
+  typeOf,
+} from '../../../src/channel/messages.js';
+import { createRing, RingReader, RingWriter } from '../../../src/channel/ring.js';
+import { parsePairs } from '../../support/fcgi-wire.js';
+
+/** States that really exist, over all workers, by number: their script. */
+export type StateRegistry = Map<number, string>;
+
+/** A request as the worker was given it. */
+export interface Run {
+  readonly id: number;
+  readonly state: number;
+  readonly created: boolean;
+  readonly retires: boolean;
+  readonly isHead: boolean;
+  readonly script: string;
+  readonly params: ReadonlyMap<string, string>;
+  /** Body read so far. */
+  body: Buffer;
+  bodyEnded: boolean;
+  /** Why the body is incomplete, 0 when it is not. */
+  fault: number;
+}
+
+interface Unsaid {
+  readonly type: number;
+  readonly id: number;
+  readonly argument: number;
+  readonly payload: Uint8Array;
+}
+
+export class FakeWorker {
+  /** The front's ends. */
+  readonly toWorker: RingWriter;
+  readonly toFront: RingReader;
+  readonly violations: string[] = [];
+  /** Numbers of the states it holds. */
+  readonly states = new Set<number>();
+  running: Run | undefined;
+  isGone = false;
+  /** Requests begun, states closed on demand, and collection steps: what happened so far. */
+  started = 0;
+  collected = 0;
+  readonly #registry: StateRegistry;
+  readonly #reader: RingReader;
+  readonly #writer: RingWriter;
+  readonly #ringBell: () => void;
+  readonly #unsaid: Unsaid[] = [];
+  readonly #closeLater: number[] = [];
+  #parts: Buffer[] = [];
+  #isAsleep = false;
+
+  constructor(ringBytes: number, registry: StateRegistry, ringBell: () => void) {
+    const toWorker = createRing(ringBytes);
+    const toFront = createRing(ringBytes);
+    this.toWorker = new RingWriter(toWorker);
+    this.toFront = new RingReader(toFront);
+    this.#reader = new RingReader(toWorker);
+    this.#writer = new RingWriter(toFront);
+    this.#registry = registry;
+    this.#ringBell = ringBell;
+  }
+
+  /** It waits for room in the ring to the front, and does nothing else meanwhile. */
+  get isBlocked(): boolean {
+    return this.#unsaid.length > 0;
+  }
+
+  get maxPayloadBytes(): number {
+    return this.#writer.maxPayloadBytes;
+  }
+
+  /** Between requests: takes messages until a request begins or there are none. Returns whether it took any. */
+  listen(): boolean {
+    let took = false;
+    while (!this.isGone && !this.isBlocked && this.running === undefined) {
+      if (this.#closeNext()) {
+        took = true;
+        continue;
+      }
+      const frame = this.#reader.peek();
+      if (frame === undefined) break;
+      took = true;
+      const type = typeOf(frame.type);
+      const { id, argument } = frame;
+      const payload = Buffer.from(frame.payload);
+      const frameType = frame.type;
+      this.#release();
+      if (type === ToWorker.BODY || type === ToWorker.BODY_END) {
+        if (this.#parts.length > 0) this.violations.push('body in the middle of a message');
+        continue;
+      }
+      this.#parts.push(payload);
+      if ((frameType & MORE) !== 0) continue;
+      const message = Buffer.concat(this.#parts);
+      this.#parts = [];
+      if (type === ToWorker.START) this.#start(frameType, id, argument, message);
+      else this.#takeShort(type, argument);
+    }
+    return took;
+  }
+
+  /** During a request: reads up to the next piece of body or its end. Returns whether anything was read. */
+  read(): boolean {
+    const run = this.running;
+    if (this.isGone || this.isBlocked || run === undefined || run.bodyEnded) return false;
+    for (let frame = this.#reader.peek(); frame !== undefined; frame = this.#reader.peek()) {
+      const type = typeOf(frame.type);
+      const { id, argument } = frame;
+      const payload = Buffer.from(frame.payload);
+      if ((frame.type & MORE) !== 0) this.violations.push('a message in pieces while a request runs');
+      this.#release();
+      if (type === ToWorker.BODY) {
+        if (id !== run.id) continue;
+        if (payload.length === 0) this.violations.push('an empty piece of body');
+        run.body = Buffer.concat([run.body, payload]);
+        return true;
+      }
+      if (type === ToWorker.BODY_END) {
+        if (id !== run.id) continue;
+        run.bodyEnded = true;
+        run.fault = argument;
+        return true;
+      }
+      if (type === ToWorker.START) this.violations.push(`request ${id} was started while ${run.id} runs`);
+      else if (type === ToWorker.CLOSE) this.#closeLater.push(argument);
+      else this.#takeShort(type, argument);
+    }
+    return false;
+  }
+
+  /** Reads all of the body that is there. */
+  readAll(): Buffer {
+    while (this.read());
+    return this.running?.body ?? Buffer.alloc(0);
+  }
+
+  output(text: string | Uint8Array): void {
+    const bytes = Buffer.from(text as string, 'latin1');
+    for (let at = 0; at < bytes.length; at += this.maxPayloadBytes) {
+      this.#say(FromWorker.OUTPUT, this.#id, 0, bytes.subarray(at, at + this.maxPayloadBytes));
+    }
+  }
+
+  finish(appStatus = 0): void {
+    this.#say(FromWorker.FINISH, this.#id, appStatus, Buffer.alloc(0));
+  }
+
+  /** Ends the request. @param gone the state is closed as well, as it is when it retires or failed to load */
+  end(last: string | Uint8Array = '', gone = false, appStatus = 0): void {
+    const run = this.running;
+    if (run === undefined) throw new Error('nothing runs');
+    const bytes = Buffer.from(last as string, 'latin1');
+    let at = 0;
+    for (; bytes.length - at > this.maxPayloadBytes; at += this.maxPayloadBytes) {
+      this.#say(FromWorker.OUTPUT, run.id, 0, bytes.subarray(at, at + this.maxPayloadBytes));
+    }
+    const closes = gone || run.retires;
+    if (closes) this.#drop(run.state);
+    this.running = undefined;
+    this.#say(FromWorker.END | (closes ? END_STATE_GONE : 0), run.id, appStatus, bytes.subarray(at));
+  }
+
+  log(level: LogLevel, text: string, id = this.running?.id ?? 0): void {
+    this.#say(FromWorker.LOG, id, LOG_LEVELS.indexOf(level), Buffer.from(text, 'latin1'));
+  }
+
+  depends(path: string, fingerprint: string): void {
+    this.#say(FromWorker.DEPENDS, 0, this.running?.state ?? 0, encodeDependency({ path, fingerprint }));
+  }
+
+  /** Goes on with what it waited to say. Returns whether it could say any of it. */
+  flush(): boolean {
+    // A blocked thread is woken by the front's next `release` and by nothing else.
+    if (this.#isAsleep && this.#writer.askForRoom()) return false;
+    this.#isAsleep = false;
+    let said = false;
+    for (let next = this.#unsaid[0]; next !== undefined && !this.isGone; next = this.#unsaid[0]) {
+      if (!this.#writer.tryWrite(next.type, next.id, next.argument, next.payload)) {
+        this.#isAsleep = true;
+        this.#ringBell();
+        break;
+      }
+      this.#unsaid.shift();
+      said = true;
+    }
+    if (said) this.#ringBell();
+    return said;
+  }
+
+  /** The thread has ended: its states are no more. */
+  die(): void {
+    this.isGone = true;
+    for (const state of [...this.states]) this.#drop(state);
+    this.running = undefined;
+    this.#unsaid.length = 0;
+  }
+
+  get #id(): number {
+    if (this.running === undefined) throw new Error('nothing runs');
+    return this.running.id;
+  }
+
+  #say(type: number, id: number, argument: number, payload: Uint8Array): void {
+    this.#unsaid.push({ type, id, argument, payload: Uint8Array.from(payload) });
+    if (this.#unsaid.length === 1) this.flush();
+  }
+
+  #release(): void {
+    if (this.#reader.release()) this.#ringBell();
+  }
+
+  #start(flags: number, id: number, state: number, message: Buffer): void {
+    const { evictedState, path, params } = decodeStart(message);
+    if (evictedState !== 0) {
+      if (!this.states.has(evictedState)) this.violations.push(`state ${evictedState} is evicted, and is not here`);
+      this.#drop(evictedState);
+    }
+    const script = Buffer.from(path).toString('latin1');
+    const created = (flags & START_CREATE) !== 0;
+    if (created) {
+      if (this.#registry.has(state)) this.violations.push(`state ${state} is created twice`);
+      this.states.add(state);
+      this.#registry.set(state, script);
+    } else if (!this.states.has(state)) {
+      this.violations.push(`request ${id} is for state ${state}, which is not here`);
+    } else if (this.#registry.get(state) !== script) {
+      this.violations.push(`state ${state} of ${this.#registry.get(state)} gets a request for ${script}`);
+    }
+    this.started += 1;
+    this.running = {
+      id,
+      state,
+      created,
+      script,
+      retires: (flags & START_RETIRE) !== 0,
+      isHead: (flags & START_HEAD) !== 0,
+      params: new Map(parsePairs(params)),
+      body: Buffer.alloc(0),
+      bodyEnded: (flags & START_NO_BODY) !== 0,
+      fault: 0,
+    };
+  }
+
+  #takeShort(type: number, argument: number): void {
+    if (type === ToWorker.CLOSE) this.#close(argument);
+    else if (type === ToWorker.COLLECT) this.collected += 1;
+    else this.violations.push(`message of type ${type}`);
+  }
+
+  #closeNext(): boolean {
+    const state = this.#closeLater.shift();
+    if (state !== undefined) this.#close(state);
+    return state !== undefined;
+  }
+
+  #close(state: number): void {
+    if (!this.states.has(state)) this.violations.push(`state ${state} is to be closed, and is not here`);
+    this.#drop(state);
+    this.#say(FromWorker.CLOSED, 0, state, Buffer.alloc(0));
+  }
+
+  #drop(state: number): void {
+    this.states.delete(state);
+    this.#registry.delete(state);
+  }
+}

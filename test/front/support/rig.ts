@@ -1,0 +1,303 @@
+/**
+ * A front without sockets, threads or a clock: connections are lists of bytes, workers are scripted, and time passes
+ * when the test says so. After each event the books are audited; what was written is read back by the tests' own
+ * FastCGI reader, which shares no code with the server.
+ */
+import assert from 'node:assert/strict';
+import type { LuafcgidError } from '../../../src/errors.js';
+import { Front, type FrontOptions } from '../../../src/front/front.js';
+import { WorkerLink } from '../../../src/front/worker-link.js';
+import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
+import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
+import { FakeWorker, type StateRegistry } from './fake-worker.js';
+
+export interface RigOptions {
+  readonly ringBytes: number;
+  readonly pool: FrontOptions['pool'];
+  readonly front: Partial<Omit<FrontOptions, 'pool'>>;
+  /** Answer look-ups at once: the script's file is its path. */
+  readonly findsAtOnce: boolean;
+}
+
+const POOL = { states: 8, clones: 4, workers: 1, queue: 16, halfLifeMs: 60_000, maxCount: 0 };
+
+/** What the web server's side of a connection has seen. */
+export class Peer {
+  readonly id: number;
+  readonly records: FcgiRecord[] = [];
+  readonly violations: string[] = [];
+  /** How the front has closed it, or that the driver has told of its end. */
+  closed: 'no' | 'lingering' | 'now' | 'gone' = 'no';
+  isPaused = false;
+  /** While true nothing is sent: bytes written pile up. */
+  isSlow = false;
+  unsentBytes = 0;
+  writes = 0;
+  readonly book: ResponseBook;
+  readonly #reader = new RecordReader();
+  /** Bytes given to the front so far that are not yet understood here. */
+  #sent: Buffer = Buffer.alloc(0);
+  #isReadable = true;
+
+  constructor(id: number) {
+    this.id = id;
+    this.book = new ResponseBook((text) => this.violations.push(text));
+  }
+
+  /** The front has written. */
+  take(bytes: Uint8Array): void {
+    if (this.closed !== 'no') this.violations.push(`${bytes.length} bytes written after the close`);
+    for (const record of this.#reader.push(Buffer.from(bytes))) {
+      this.records.push(record);
+      this.book.add(record);
+    }
+    if (this.#reader.pendingBytes > 0) this.violations.push('half a record was written');
+  }
+
+  /** The test is about to give these bytes to the front: notes which requests they begin. */
+  noteSent(bytes: Uint8Array): void {
+    this.#sent = Buffer.concat([this.#sent, bytes]);
+    while (this.#isReadable && this.#sent.length >= 8) {
+      if (this.#sent[0] !== 1) {
+        this.#isReadable = false;
+        this.book.trustAnyId();
+        return;
+      }
+      const type = this.#sent[1] as number;
+      const id = this.#sent.readUInt16BE(2);
+      const contentBytes = this.#sent.readUInt16BE(4);
+      // Begun when its content has come: the front need not wait for the padding.
+      if (type === TYPE.BEGIN_REQUEST && this.#sent.length < 8 + contentBytes) return;
+      if (type === TYPE.BEGIN_REQUEST && id !== 0) this.book.begun(id);
+      if (type === TYPE.ABORT_REQUEST) this.book.aborted(id);
+      const end = 8 + contentBytes + (this.#sent[6] as number);
+      if (this.#sent.length < end) {
+        // Neither begun nor aborted twice when the rest comes.
+        if (type === TYPE.BEGIN_REQUEST || type === TYPE.ABORT_REQUEST) {
+          this.#sent = Buffer.concat([Buffer.of(1, 0, 0, 0), this.#sent.subarray(4)]);
+        }
+        return;
+      }
+      this.#sent = this.#sent.subarray(end);
+    }
+  }
+
+  /** The answer of a request; fails when it has not come to its end. */
+  response(fcgiId = 1): FcgiResponse {
+    const response = this.book.takeResponse(fcgiId);
+    assert.ok(response, `request ${fcgiId} has no answer: ${this.book.describe()}`);
+    return response;
+  }
+
+  stdout(fcgiId = 1): string {
+    return this.response(fcgiId).stdout.toString('latin1');
+  }
+
+  /** The HTTP status in the answer of a request. */
+  status(fcgiId = 1): number {
+    const text = this.stdout(fcgiId);
+    return Number(/^Status: (\d{3}) [^\r\n]+\r\n/.exec(text)?.[1] ?? assert.fail(`no status: ${text}`));
+  }
+}
+
+export class Rig {
+  readonly front: Front;
+  readonly options: RigOptions;
+  readonly peers = new Map<number, Peer>();
+  readonly workers: FakeWorker[] = [];
+  readonly links: WorkerLink[] = [];
+  readonly logs: string[] = [];
+  /** Look-ups that wait for an answer. */
+  readonly lookUps: { path: string; request: number }[] = [];
+  readonly registry: StateRegistry = new Map();
+  nowMs = 1_000;
+  drained = 0;
+  #bell = false;
+  #lastPeer = 0;
+
+  constructor(options: Partial<Omit<RigOptions, 'pool'>> & { readonly pool?: Partial<RigOptions['pool']> } = {}) {
+    const { ringBytes = 4096, findsAtOnce = true, front = {} } = options;
+    const pool = { ...POOL, ...options.pool };
+    this.options = { ringBytes, findsAtOnce, front, pool };
+    this.front = new Front(
+      {
+        pool,
+        maxPostBytes: 10_000,
+        bodyMemoryBytes: 1_000,
+        sendBufferBytes: 1_000,
+        queueTimeoutMs: 5_000,
+        overload: 'page',
+        showErrors: false,
+        runName: 'run',
+        ...front,
+      },
+      {
+        write: (id, bytes) => {
+          const peer = this.peers.get(id);
+          if (peer === undefined) return 0;
+          peer.take(bytes);
+          peer.writes += 1;
+          peer.unsentBytes = peer.isSlow ? peer.unsentBytes + bytes.length : 0;
+          return peer.unsentBytes;
+        },
+        close: (id, linger) => {
+          const peer = this.peers.get(id);
+          if (peer === undefined) return;
+          if (peer.closed !== 'no') peer.violations.push('closed twice');
+          peer.closed = linger ? 'lingering' : 'now';
+        },
+        pauseReading: (id) => this.#pause(id, true),
+        resumeReading: (id) => this.#pause(id, false),
+        lookUp: (path, request) => {
+          this.lookUps.push({ path, request });
+        },
+        log: (level, text, about) => {
+          this.logs.push(`${level} ${about?.request ?? '-'} ${text}`);
+        },
+        drained: () => {
+          this.drained += 1;
+        },
+      },
+    );
+  }
+
+  /** Events go through here: the books are audited after each. */
+  event<Result>(happens: () => Result): Result {
+    const result = happens();
+    assert.deepEqual(this.front.audit(), []);
+    return result;
+  }
+
+  // ---- connections
+
+  open(): Peer {
+    this.#lastPeer += 1;
+    const peer = new Peer(this.#lastPeer);
+    this.peers.set(peer.id, peer);
+    this.event(() => this.front.connectionOpened(peer.id));
+    return peer;
+  }
+
+  /** Bytes arrive, in pieces as given. */
+  send(peer: Peer, ...pieces: readonly Uint8Array[]): void {
+    for (const piece of pieces) {
+      peer.noteSent(piece);
+      const bytes = Uint8Array.from(piece);
+      this.event(() => this.front.bytesArrived(peer.id, bytes, this.nowMs));
+      // They belong to the driver again: nobody may still look at them.
+      bytes.fill(0xab);
+      this.#findAll();
+    }
+  }
+
+  endReading(peer: Peer): void {
+    this.event(() => this.front.readEnded(peer.id, this.nowMs));
+  }
+
+  /** The connection is gone for good. */
+  close(peer: Peer): void {
+    peer.closed = 'gone';
+    this.event(() => this.front.connectionClosed(peer.id, this.nowMs));
+    this.#bell = true;
+  }
+
+  /** All that was written is sent. */
+  sendUnsent(peer: Peer, leftBytes = 0): void {
+    peer.unsentBytes = leftBytes;
+    this.event(() => this.front.sent(peer.id, leftBytes, this.nowMs));
+    this.#bell = true;
+  }
+
+  // ---- look-ups
+
+  found(index = 0, file?: string): void {
+    const [lookUp] = this.lookUps.splice(index, 1);
+    assert.ok(lookUp, 'nobody looks for a script');
+    this.event(() => this.front.scriptFound(lookUp.request, file ?? lookUp.path, this.nowMs));
+  }
+
+  refused(error: LuafcgidError, index = 0): void {
+    const [lookUp] = this.lookUps.splice(index, 1);
+    assert.ok(lookUp, 'nobody looks for a script');
+    this.event(() => this.front.scriptRefused(lookUp.request, error));
+  }
+
+  // ---- workers
+
+  /** A worker is ready. @param index its place, the next one if left out */
+  addWorker(index = this.workers.length): FakeWorker {
+    const worker = new FakeWorker(this.options.ringBytes, this.registry, () => {
+      this.#bell = true;
+    });
+    const link = new WorkerLink(this.workers.length + 1, worker.toWorker, worker.toFront);
+    this.workers.push(worker);
+    this.links.push(link);
+    this.event(() => this.front.workerReady(link, index, this.nowMs));
+    worker.listen();
+    return worker;
+  }
+
+  killWorker(worker: FakeWorker, reason = 'it crashed'): void {
+    worker.die();
+    const link = this.links[this.workers.indexOf(worker)] as WorkerLink;
+    this.event(() => this.front.workerGone(link.id, reason, this.nowMs));
+  }
+
+  /** Lets front and workers say all they have to say, as the bell would; scripts go on only when the test says so. */
+  settle(): void {
+    for (let rounds = 0; ; rounds++) {
+      assert.ok(rounds < 100_000, 'front and workers never come to rest');
+      let moved = false;
+      for (const worker of this.workers) moved = worker.flush() || worker.listen() || moved;
+      moved = this.ring() || moved;
+      this.#findAll();
+      if (!moved && !this.#bell) break;
+    }
+    this.check();
+  }
+
+  /** The bell has rung, if it has: the front hears the workers until there is nothing more, as its driver lets it. */
+  ring(): boolean {
+    if (!this.#bell) return false;
+    this.#bell = false;
+    let heard = false;
+    while (this.event(() => this.front.workersSpoke(this.nowMs))) heard = true;
+    return heard;
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms;
+    this.event(() => this.front.tick(this.nowMs));
+  }
+
+  // ---- what must hold at any time
+
+  check(): void {
+    assert.deepEqual(this.front.audit(), []);
+    for (const peer of this.peers.values()) assert.deepEqual(peer.violations, [], `connection ${peer.id}`);
+    for (const worker of this.workers) assert.deepEqual(worker.violations, []);
+    const { states, clones } = this.options.pool;
+    assert.ok(this.registry.size <= states, `${this.registry.size} states exist, the limit is ${states}`);
+    const perScript = new Map<string, number>();
+    for (const script of this.registry.values()) perScript.set(script, (perScript.get(script) ?? 0) + 1);
+    for (const [script, count] of perScript) assert.ok(count <= clones, `${count} states of ${script}`);
+  }
+
+  /** After everything has ended: nothing is left. */
+  checkEmpty(): void {
+    this.check();
+    const { connections, requests, waiting } = this.front.counts();
+    assert.deepEqual({ connections, requests, waiting }, { connections: 0, requests: 0, waiting: 0 });
+  }
+
+  #findAll(): void {
+    while (this.options.findsAtOnce && this.lookUps.length > 0) this.found();
+  }
+
+  #pause(id: number, isPaused: boolean): void {
+    const peer = this.peers.get(id);
+    if (peer === undefined) return;
+    if (peer.isPaused === isPaused) peer.violations.push(isPaused ? 'paused twice' : 'resumed twice');
+    peer.isPaused = isPaused;
+  }
+}
