@@ -246,9 +246,16 @@ export class EmbeddedState implements LuaState {
     const message =
       reported?.message ??
       (machine.x.lua_type(machine.L, -1) === luaType.string ? machine.text(machine.L, -1) : 'error in error handling');
+    // Where a memory error came out of a coroutine, Lua raises its text again as an ordinary error.
+    const isMemory = kind === 'runtime' && message.endsWith('not enough memory');
     const hostError = this.#hostError;
     const isHostError = hostError !== undefined && message.endsWith(utf8(hostError.message));
-    return new LuaError(kind, message, trimTraceback(reported?.traceback ?? ''), isHostError ? hostError : undefined);
+    return new LuaError(
+      isMemory ? 'memory' : kind,
+      message,
+      trimTraceback(reported?.traceback ?? ''),
+      isHostError ? hostError : undefined,
+    );
   }
 }
 

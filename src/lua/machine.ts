@@ -27,6 +27,7 @@ export interface LuaExports {
   lua_createtable(L: number, arraySlots: number, hashSlots: number): void;
   lua_error(L: number): never;
   lua_gc(L: number, what: number, data: number): number;
+  lua_getallocf(L: number, userData: number): number;
   lua_gethook(L: number): number;
   lua_gethookcount(L: number): number;
   lua_gethookmask(L: number): number;
@@ -66,6 +67,12 @@ const pageBytes = 65_536;
 /** The small buffer inside the memory through which short strings go in. */
 const scratchBytes = 8192;
 
+/**
+ * The collector's step multiplier (work for each allocated byte, in percent) that stands for no limit: each step finishes its
+ * cycle. Only then does a step that follows a refused allocation begin a new cycle, which sees what the error made garbage.
+ */
+const wholeCycles = 0;
+
 /** A request for more than the state may have, made so that Lua raises its own "not enough memory". */
 const impossibleBytes = 0x7fff_ffff;
 
@@ -100,14 +107,20 @@ export class Machine {
 
   /**
    * The C library's heap has reached the end of the memory and needs it to be `neededBytes` long. Grows in steps, never
-   * beyond the limit. Past half the limit each step also makes Lua collect its garbage first: Lua 5.1 has no collection of
-   * last resort, and would otherwise run into the limit with half of the memory being garbage.
+   * beyond the limit.
+   *
+   * Lua 5.1 has no collection of last resort: left alone it would run into the limit with half of the memory being garbage,
+   * and once there fail in whatever runs next. So past half the limit each step makes it collect before it asks again, and
+   * a refusal makes it collect at its next allocation of an object.
    */
   grow(neededBytes: number): boolean {
     const held = this.memory.length / pageBytes;
     const limit = Math.floor(this.memoryLimitBytes / pageBytes);
     const needed = Math.ceil(neededBytes / pageBytes);
-    if (needed > limit) return false;
+    if (needed > limit) {
+      this.#collectSoon();
+      return false;
+    }
     const pages = Math.min(limit, Math.max(needed, held + Math.min(held >>> 2, 128))) - held;
     try {
       this.x.memory.grow(pages);
@@ -115,11 +128,16 @@ export class Machine {
       return false; // the system has no more memory: the same to Lua as its own limit
     }
     this.refresh();
-    if (this.L !== 0 && held > limit / 2) {
-      this.x.lua_gc(this.L, luaGc.setPause, 120);
-      this.x.lua_gc(this.L, luaGc.restart, 0);
-    }
+    if (held > limit / 2) this.#collectSoon();
     return true;
+  }
+
+  /** Lets the collector begin with Lua's next allocation. These calls only set numbers, so they are safe in the middle of one. */
+  #collectSoon(): void {
+    if (this.L === 0) return;
+    this.x.lua_gc(this.L, luaGc.setPause, 120);
+    this.x.lua_gc(this.L, luaGc.setStepMultiplier, wholeCycles);
+    this.x.lua_gc(this.L, luaGc.restart, 0);
   }
 
   /** Views die when a memory grows: make new ones. */

@@ -40,6 +40,7 @@ export const exportNames = [
   'lua_createtable',
   'lua_error',
   'lua_gc',
+  'lua_getallocf', // for tests, which make allocations fail
   'lua_gethook',
   'lua_gethookcount',
   'lua_gethookmask',

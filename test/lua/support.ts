@@ -1,0 +1,163 @@
+/** What the tests of the Lua engine share: one engine, states with a fake host, and requests that record what they are told. */
+
+import { createEmbeddedEngine } from '../../src/lua/embedded.js';
+import {
+  type ByteString,
+  type LogLevel,
+  LuaError,
+  type LuaState,
+  type RequestHost,
+  type StateOptions,
+} from '../../src/lua/state.js';
+
+export const engine = createEmbeddedEngine(undefined, { version: '2.0.0' });
+
+/** All 256 byte values, in order. */
+export const allBytes: ByteString = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)).toString('latin1');
+
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly text: ByteString;
+}
+
+export interface TestState {
+  readonly state: LuaState;
+  readonly log: LogLine[];
+  /** Paths that were asked for, in order. */
+  readonly asked: string[];
+  /** Runs Lua source as `/srv/script.lua`. */
+  run(source: ByteString): void;
+  /** The value of a Lua expression, as text. */
+  evaluate(expression: ByteString): ByteString;
+}
+
+/** A new state; `files` are what `readSource` finds. */
+export function newState(options: Partial<StateOptions> = {}, files: Readonly<Record<string, string>> = {}): TestState {
+  const log: LogLine[] = [];
+  const asked: string[] = [];
+  const state = engine.createState({
+    host: {
+      log: (level, text) => log.push({ level, text }),
+      readSource(path) {
+        asked.push(path);
+        const text = files[path];
+        return text === undefined ? undefined : Buffer.from(text, 'latin1');
+      },
+    },
+    memoryBytes: 64 << 20,
+    directory: '/srv',
+    path: [],
+    config: {},
+    ...options,
+  });
+  const run = (source: ByteString) => state.run(Buffer.from(source, 'latin1'), '@/srv/script.lua');
+  return {
+    state,
+    log,
+    asked,
+    run,
+    evaluate(expression) {
+      run(`function evaluate(env, con) con:puts(tostring((${expression}))) end`);
+      return serve(state, 'evaluate').body;
+    },
+  };
+}
+
+export interface Recorded extends RequestHost {
+  body: ByteString;
+  /** Everything but body bytes, in order, e.g. `header X-A: 1` or `flush`. */
+  readonly calls: string[];
+}
+
+/** FastCGI name-value pairs. */
+export function encodeParams(params: readonly (readonly [ByteString, ByteString])[]): Uint8Array {
+  const length = (bytes: number) =>
+    bytes < 128 ? [bytes] : [(bytes >>> 24) | 0x80, (bytes >>> 16) & 255, (bytes >>> 8) & 255, bytes & 255];
+  return Buffer.concat(
+    params.map(([name, value]) =>
+      Buffer.concat([
+        Uint8Array.from([...length(name.length), ...length(value.length)]),
+        Buffer.from(name + value, 'latin1'),
+      ]),
+    ),
+  );
+}
+
+export interface RequestInput {
+  readonly params?: Readonly<Record<string, ByteString>>;
+  readonly body?: ByteString;
+  /** Most bytes that one `readBody` gives. */
+  readonly pieceBytes?: number;
+  readonly override?: Partial<RequestHost>;
+}
+
+/** A request that records what the script does. */
+export function newRequest({ params = {}, body = '', pieceBytes = 1000, override = {} }: RequestInput = {}): Recorded {
+  let position = 0;
+  const recorded: Recorded = {
+    params: encodeParams(Object.entries(params)),
+    body: '',
+    calls: [],
+    headerLine: (line) => recorded.calls.push(`header line ${line}`),
+    header: (name, value) => recorded.calls.push(`header ${name}: ${value}`),
+    status: (status) => recorded.calls.push(`status ${status}`),
+    write(bytes) {
+      recorded.body += Buffer.from(bytes).toString('latin1');
+    },
+    flush: () => recorded.calls.push(`flush after ${recorded.body.length}`),
+    reset() {
+      recorded.body = '';
+      recorded.calls.push('reset');
+    },
+    finish: () => recorded.calls.push(`finish after ${recorded.body.length}`),
+    readBody(maxBytes) {
+      const piece = body.slice(position, position + Math.min(maxBytes, pieceBytes));
+      position += piece.length;
+      return piece === '' ? null : Buffer.from(piece, 'latin1');
+    },
+    log: (level, text) => recorded.calls.push(`log ${level} ${text}`),
+    configure: (name, value) => recorded.calls.push(`configure ${name} ${value}`),
+    ...override,
+  };
+  return recorded;
+}
+
+export interface Served {
+  readonly body: ByteString;
+  readonly calls: readonly string[];
+  readonly exitCode: number;
+}
+
+/** Serves a request and gives what came of it. Throws `LuaError`. */
+export function serve(state: LuaState, handler: string, input: RequestInput = {}): Served {
+  const request = newRequest(input);
+  const { exitCode } = state.serve(handler, request);
+  return { body: request.body, calls: request.calls, exitCode };
+}
+
+/** Serves one request with a handler of this source. */
+export function serveSource(source: ByteString, input: RequestInput = {}, options: Partial<StateOptions> = {}): Served {
+  const { state, run } = newState(options);
+  try {
+    run(`function main(env, con) ${source}\nend`);
+    return serve(state, 'main', input);
+  } finally {
+    state.close();
+  }
+}
+
+/** The error that some work ends with. */
+export function luaError(work: () => unknown): LuaError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof LuaError) return error;
+    throw error;
+  }
+  throw new Error('expected a LuaError');
+}
+
+/** The message of the error that a handler of this source ends with. */
+export function failure(source: ByteString, input: RequestInput = {}): ByteString {
+  return luaError(() => serveSource(source, input)).message;
+}
