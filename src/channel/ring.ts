@@ -156,8 +156,11 @@ export class RingReader extends RingEnd {
     this.#at = this.#next;
     Atomics.store(this.control, READ_AT, this.#at);
     if (Atomics.load(this.control, WRITER_ASLEEP) === 0) return false;
+    // Taken before the bell is rung: the writer may wake, find too little room and lie down again at any moment after,
+    // and that wish must stay.
+    const hasAsked = Atomics.exchange(this.control, WRITER_ASLEEP, 0) === 1;
     Atomics.notify(this.control, READ_AT);
-    return Atomics.exchange(this.control, WRITER_ASLEEP, 0) === 1;
+    return hasAsked;
   }
 
   /** Blocks this thread until there is a frame. */

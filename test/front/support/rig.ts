@@ -38,6 +38,8 @@ export class Peer {
   /** Bytes given to the front so far that are not yet understood here. */
   #sent: Buffer = Buffer.alloc(0);
   #isReadable = true;
+  readonly #open = new Set<number>();
+  readonly #beginsLater: number[] = [];
 
   constructor(id: number) {
     this.id = id;
@@ -50,6 +52,7 @@ export class Peer {
     for (const record of this.#reader.push(Buffer.from(bytes))) {
       this.records.push(record);
       this.book.add(record);
+      if (record.type === TYPE.END_REQUEST) this.#beginAgain(record.id);
     }
     if (this.#reader.pendingBytes > 0) this.violations.push('half a record was written');
   }
@@ -68,7 +71,7 @@ export class Peer {
       const contentBytes = this.#sent.readUInt16BE(4);
       // Begun when its content has come: the front need not wait for the padding.
       if (type === TYPE.BEGIN_REQUEST && this.#sent.length < 8 + contentBytes) return;
-      if (type === TYPE.BEGIN_REQUEST && id !== 0) this.book.begun(id);
+      if (type === TYPE.BEGIN_REQUEST && id !== 0) this.#begin(id);
       if (type === TYPE.ABORT_REQUEST) this.book.aborted(id);
       const end = 8 + contentBytes + (this.#sent[6] as number);
       if (this.#sent.length < end) {
@@ -80,6 +83,24 @@ export class Peer {
       }
       this.#sent = this.#sent.subarray(end);
     }
+  }
+
+  #begin(id: number): void {
+    if (this.#open.has(id)) this.#beginsLater.push(id);
+    else this.book.begun(id);
+    this.#open.add(id);
+  }
+
+  /** An id that was begun again in the same piece of bytes, before its first request's end could be seen. */
+  #beginAgain(id: number): void {
+    const index = this.#beginsLater.indexOf(id);
+    if (index < 0) {
+      this.#open.delete(id);
+      return;
+    }
+    this.#beginsLater.splice(index, 1);
+    this.book.begun(id);
+    this.book.aborted(id);
   }
 
   /** The answer of a request; fails when it has not come to its end. */
