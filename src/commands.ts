@@ -39,7 +39,7 @@ export async function serveConfig(file: string | undefined): Promise<Outcome> {
 /** `luafcgid check FILE` */
 export function checkFile(file: string): Outcome {
   const { valid, text } = checkConfig(file, createEngine(prepareEngine(version)));
-  (valid ? process.stdout : process.stderr).write(text);
+  (valid ? process.stdout : process.stderr).write(`${text}\n`);
   return { exitCode: valid ? 0 : 1 };
 }
 

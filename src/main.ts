@@ -53,7 +53,7 @@ const COMMAND_OPTIONS: Readonly<Record<string, readonly OptionName[]>> = {
 async function main(argv: readonly string[]): Promise<Outcome> {
   const { values, positionals } = parse(argv);
   if (values.help) {
-    process.stdout.write(`${USAGE}\nSettings of the configuration file:\n${optionHelp()}`);
+    process.stdout.write(`${USAGE}\n${optionHelp()}\n`);
     return { exitCode: 0 };
   }
   if (values.version) {
@@ -118,7 +118,7 @@ function report(error: unknown): number {
     process.stderr.write(`luafcgid: ${error.message} (see luafcgid --help)\n`);
     return EXIT_USAGE;
   }
-  if (error instanceof ConfigError) process.stderr.write(formatConfigError(error));
+  if (error instanceof ConfigError) process.stderr.write(`${formatConfigError(error)}\n`);
   else if (error instanceof LuafcgidError)
     process.stderr.write(`luafcgid: ${error.message}\n${error.solve} [${error.code}]\n`);
   else process.stderr.write(`luafcgid: ${error instanceof Error ? error.stack : String(error)}\n`);

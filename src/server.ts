@@ -48,7 +48,10 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData): Pro
   };
   try {
     const log = openLog(config);
-    undo.push(() => log.close());
+    undo.push(() => {
+      log.write('info', 'stopped');
+      log.close();
+    });
     for (const notice of loaded.notices) log.write('warn', notice);
     const reportBug = (error: unknown): void => log.write('error', describeBug(error));
 
@@ -95,9 +98,15 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData): Pro
       addresses.push(await driver.listen(address, config.backlog, config.socketMode));
     }
     undo.push(async () => {
+      log.write('info', `stopping: ${front.counts().requests} requests are under way`);
       driver.stopListening();
       front.drain();
-      await within(DRAIN_MS, drained.isSet);
+      if (!(await within(DRAIN_MS, drained.isSet))) {
+        log.write(
+          'warn',
+          `${front.counts().requests} requests did not end within ${DRAIN_MS / 1000} s and are broken off`,
+        );
+      }
       await within(LAST_BYTES_MS, driver.allClosed());
     });
 
@@ -255,14 +264,15 @@ class Signal {
   });
 }
 
-/** Waits for `work`, but no longer than `limitMs`. */
-async function within(limitMs: number, work: Promise<void>): Promise<void> {
+/** Waits for `work`, but no longer than `limitMs`. Returns whether it was done by then. */
+async function within(limitMs: number, work: Promise<void>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
+  const limit = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), limitMs);
   });
-  await Promise.race([work, limit]);
+  const isDone = await Promise.race([work.then(() => true), limit]);
   clearTimeout(timer);
+  return isDone;
 }
 
 /** File names of the configuration are text; inside, a path has one character per byte. */
