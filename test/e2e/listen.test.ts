@@ -1,0 +1,182 @@
+/** Where the real process listens: Unix sockets and their files, TCP, several addresses, an inherited descriptor. */
+import assert from 'node:assert/strict';
+import { existsSync, lstatSync, statSync, writeFileSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { Child } from '../support/child.js';
+import { tempDir } from '../support/cleanup.js';
+import { FcgiConnection } from '../support/fcgi-client.js';
+import { ROOT, runCommand, startServer } from '../support/server.js';
+import { ask } from '../support/shared.js';
+import { freePort } from '../support/web-server.js';
+
+const HELLO = { 'hello.lua': 'function main(env, con) con:puts("hello") end' };
+
+/** A Unix socket's file whose server was killed: nobody listens there any more. */
+async function leaveStaleSocket(path: string): Promise<void> {
+  const child = new Child({
+    name: 'short-lived server',
+    command: process.execPath,
+    args: ['-e', 'require("net").createServer().listen(process.argv[1], () => console.log("listens"))', path],
+  });
+  await child.logged(/listens/);
+  await child.stop('SIGKILL');
+  assert.ok(lstatSync(path).isSocket());
+}
+
+function listening(t: TestContext, address: string | number): Promise<net.Server> {
+  const server = net.createServer((socket) => socket.destroy());
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const done = (): void => resolve(server);
+    if (typeof address === 'number') server.listen(address, '127.0.0.1', done);
+    else server.listen(address, done);
+    t.after(() => server.close());
+  });
+}
+
+describe('a Unix socket', () => {
+  it('is unlinked at the end, whichever signal brings it', async (t) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const server = await startServer(t, { files: HELLO });
+      assert.ok(lstatSync(server.socket).isSocket());
+      assert.equal((await ask(server, 'hello.lua')).text, 'hello');
+      server.signal(signal);
+      assert.deepEqual(await server.ended(), { code: 0, signal: null });
+      assert.equal(existsSync(server.socket), false);
+    }
+  });
+
+  it('replaces a file that nobody listens on any more', async (t) => {
+    const dir = tempDir(t);
+    const socket = join(dir, 'stale.sock');
+    await leaveStaleSocket(socket);
+    const server = await startServer(t, { files: HELLO, config: `listen = ${JSON.stringify(socket)}` });
+    assert.equal((await ask(server, 'hello.lua', { socket })).text, 'hello');
+  });
+
+  it('is not taken from a server that answers there', async (t) => {
+    const server = await startServer(t, { files: HELLO });
+    const second = await runCommand([server.config]);
+    assert.equal(second.code, 1);
+    assert.match(second.stderr, /LUAFCGID_LISTEN_IN_USE/);
+    assert.ok(second.stderr.includes(server.socket), second.stderr);
+    assert.equal((await ask(server, 'hello.lua')).text, 'hello', 'the first one goes on');
+  });
+
+  it('does not replace a file that is no socket', async (t) => {
+    const dir = tempDir(t);
+    const config = join(dir, 'config.lua');
+    writeFileSync(join(dir, 'precious'), 'text');
+    writeFileSync(config, 'listen = "./precious"');
+    const run = await runCommand([config]);
+    assert.deepEqual([run.code, statSync(join(dir, 'precious')).size], [1, 4]);
+    assert.match(run.stderr, /precious.*socket/);
+  });
+
+  it('has the mode that socketmode says, from its first moment', async (t) => {
+    const dir = tempDir(t);
+    const socket = join(dir, 'mode.sock');
+    const modes = new Set<string>();
+    let isWatching = true;
+    const watch = (): void => {
+      const stats = lstatSync(socket, { throwIfNoEntry: false });
+      if (stats) modes.add((stats.mode & 0o7777).toString(8));
+      if (isWatching) setImmediate(watch);
+    };
+    watch();
+    const former = process.umask(0);
+    t.after(() => void process.umask(former));
+    await startServer(t, { config: `listen = ${JSON.stringify(socket)} socketmode = "0660"` });
+    isWatching = false;
+    watch();
+    assert.deepEqual([...modes], ['660']);
+  });
+});
+
+describe('listening', () => {
+  it('on several addresses at once serves each of them', async (t) => {
+    const port = await freePort();
+    const server = await startServer(t, {
+      files: HELLO,
+      config: ({ dir }) => `listen = {"unix:${dir}/a.sock", "./b.sock", "127.0.0.1:${port}"}`,
+    });
+    for (const socket of [join(server.dir, 'a.sock'), join(server.dir, 'b.sock'), port]) {
+      assert.equal((await ask(server, 'hello.lua', { socket })).text, 'hello');
+    }
+    await server.stop();
+    for (const name of ['a.sock', 'b.sock']) assert.equal(existsSync(join(server.dir, name)), false, name);
+  });
+
+  it('on port 0 takes a free port and tells which', async (t) => {
+    const server = await startServer(t, { files: HELLO, config: 'listen = "127.0.0.1:0"' });
+    const [, port] = await server.logged(/ready: listening on 127\.0\.0\.1:([1-9][0-9]*)\n/);
+    assert.equal((await ask(server, 'hello.lua', { socket: Number(port) })).text, 'hello');
+  });
+
+  it('on a TCP port that is taken ends with one error that names it, and leaves nothing behind', async (t) => {
+    const { port } = (await listening(t, 0)).address() as AddressInfo;
+    const dir = tempDir(t);
+    const config = join(dir, 'config.lua');
+    writeFileSync(config, `listen = {"./first.sock", "127.0.0.1:${port}"}`);
+    const run = await runCommand([config]);
+    assert.equal(run.code, 1);
+    assert.ok(run.stderr.includes(`127.0.0.1:${port}`), run.stderr);
+    assert.match(run.stderr, /LUAFCGID_LISTEN_IN_USE/);
+    assert.equal(existsSync(join(dir, 'first.sock')), false);
+  });
+
+  it('in a directory that does not exist is a fault of the configuration', async (t) => {
+    const config = join(tempDir(t), 'config.lua');
+    writeFileSync(config, 'listen = "/no/such/directory/a.sock"');
+    const run = await runCommand([config]);
+    assert.equal(run.code, 1);
+    assert.match(run.stderr, /no directory \/no\/such\/directory/);
+  });
+
+  it('on a descriptor that was inherited serves what the parent listens on', async (t) => {
+    const parent = await listening(t, 0);
+    const { port } = parent.address() as AddressInfo;
+    // The descriptor of a listening socket: Node.js has no public name for it.
+    const { fd } = (parent as unknown as { readonly _handle: { readonly fd: number } })._handle;
+    const server = await startServer(t, { files: HELLO, config: 'listen = "fd:0"', inherit: fd });
+    await new Promise((resolve) => parent.close(resolve));
+    assert.equal((await ask(server, 'hello.lua', { socket: port })).text, 'hello');
+  });
+
+  it('on a descriptor that is no socket is an error', async (t) => {
+    const config = join(tempDir(t), 'config.lua');
+    writeFileSync(config, 'listen = "fd:0"');
+    const run = await runCommand([config]);
+    assert.equal(run.code, 1);
+    assert.match(run.stderr, /LUAFCGID_LISTEN_FAILED.*/);
+  });
+
+  it('without a configuration is on loopback only', async (t) => {
+    const run = await runCommand(['--help']);
+    assert.match(run.stdout, /127\.0\.0\.1:9000/);
+    const dir = tempDir(t);
+    const child = new Child({
+      name: 'luafcgid',
+      command: process.execPath,
+      args: [join(ROOT, 'bin/luafcgid')],
+      cwd: dir,
+    });
+    // The port may be taken on this machine; the address is told either way.
+    const [line] = await child.logged(/127\.0\.0\.1:9000/);
+    assert.ok(line);
+    if (!child.exit) await child.stop('SIGKILL');
+  });
+});
+
+describe('connections without requests', () => {
+  it('cost nothing: silent clients and half records stop nobody', async (t) => {
+    const server = await startServer(t, { files: HELLO, config: 'workers = 1' });
+    const silent = await Promise.all(Array.from({ length: 200 }, () => FcgiConnection.connect(server.socket)));
+    for (const connection of silent) connection.send(Buffer.from([1, 1, 0]));
+    for (let round = 0; round < 5; round += 1) assert.equal((await ask(server, 'hello.lua')).text, 'hello');
+    await server.stop();
+    for (const connection of silent) await connection.closed();
+  });
+});
