@@ -1,0 +1,268 @@
+/** The pool of the real process: limits at every moment, isolation, eviction, and who waits how long. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FcgiConnection, PROTOCOL_STATUS, parseCgiAnswer, requestBytes, scriptParams } from '../support/fcgi-client.js';
+import { Held, HOLD } from '../support/held.js';
+import { type Server, startServer } from '../support/server.js';
+import { ask, eventually } from '../support/shared.js';
+
+/** Counts the requests of its state. */
+const COUNT = `
+served = 0
+function main(env, con)
+  served = served + 1
+  con:puts(served)
+end`;
+
+const served = async (server: Server, script: string): Promise<number> => {
+  const answer = await ask(server, script);
+  assert.equal(answer.status, 200, answer.text);
+  return Number(answer.text);
+};
+
+describe('the limits of the pool', () => {
+  it('hold at every moment under load', async (t) => {
+    const names = ['a.lua', 'b.lua', 'c.lua'];
+    const server = await startServer(t, {
+      files: Object.fromEntries(names.map((name) => [name, HOLD])),
+      config: 'workers = 4 states = 3 clones = 2 bodymemory = 0',
+    });
+    const active = new Map<string, number>(names.map((name) => [name, 0]));
+    let most = 0;
+    const one = async (script: string): Promise<void> => {
+      const held = await Held.ask(t, server, script);
+      await held.running;
+      active.set(script, active.get(script)! + 1);
+      const counts = [...active.values()];
+      const all = counts.reduce((sum, count) => sum + count, 0);
+      most = Math.max(most, all);
+      assert.ok(all <= 3, `${all} requests run in 3 states`);
+      assert.ok(Math.max(...counts) <= 2, `${counts} requests run in 2 clones of a script`);
+      await new Promise((resolve) => setImmediate(resolve));
+      active.set(script, active.get(script)! - 1);
+      const { status, text } = await held.release();
+      assert.equal(status, 200);
+      assert.match(text, /^running \d+ done$/);
+    };
+    await Promise.all(
+      Array.from({ length: 24 }, async (_, index) => {
+        for (let round = 0; round < 5; round += 1) await one(names[(index + round) % 3]!);
+      }),
+    );
+    assert.equal(most, 3, 'all states were used at once');
+  });
+
+  it('let as many clones run as clones says, and no more', async (t) => {
+    const server = await startServer(t, {
+      files: { 'hold.lua': HOLD, 'count.lua': COUNT },
+      config: 'workers = 4 states = 8 clones = 2 bodymemory = 0',
+    });
+    const held = await Promise.all(Array.from({ length: 5 }, () => Held.ask(t, server, 'hold.lua')));
+    await eventually('two of them running', () => held.filter((each) => each.isRunning).length === 2);
+    for (const each of held) await each.arrived();
+    assert.equal(await served(server, 'count.lua'), 1, 'other scripts have the workers that are left');
+    assert.equal(held.filter((each) => each.isRunning).length, 2);
+    for (const left of [4, 3, 2, 1, 0]) {
+      const next = held.find((each) => each.isRunning)!;
+      held.splice(held.indexOf(next), 1);
+      assert.equal((await next.release()).status, 200);
+      await eventually('the next one', () => held.filter((each) => each.isRunning).length === Math.min(2, left));
+    }
+  });
+
+  it('with clones = 1 make a script one truth whose requests follow each other', async (t) => {
+    const server = await startServer(t, { files: { 'count.lua': COUNT }, config: 'workers = 4 clones = 1' });
+    const numbers: number[] = [];
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        for (let round = 0; round < 25; round += 1) numbers.push(await served(server, 'count.lua'));
+      }),
+    );
+    assert.deepEqual(
+      numbers.sort((a, b) => a - b),
+      Array.from({ length: 200 }, (_, index) => index + 1),
+    );
+  });
+
+  it('keep scripts and clones apart', async (t) => {
+    const script = `
+      function main(env, con)
+        local before = tostring(secret) .. tostring(string.secret) .. tostring(package.loaded.secret)
+        secret, string.secret, package.loaded.secret = 1, 2, 3
+        con:puts("running ", before) con:flush()
+        con:gets()
+      end`;
+    const server = await startServer(t, {
+      files: { 'a.lua': script, 'b.lua': script },
+      config: 'workers = 3 clones = 2 bodymemory = 0',
+    });
+    const held = await Promise.all(['a.lua', 'a.lua', 'b.lua'].map((name) => Held.ask(t, server, name)));
+    for (const each of held) await each.running;
+    for (const each of held) assert.equal((await each.release()).text, 'running nilnilnil');
+    // The states live on: what they were told is still there.
+    const again = await Held.ask(t, server, 'b.lua');
+    assert.equal((await again.release()).text, 'running 123');
+  });
+
+  it('retire a state after maxcount requests', async (t) => {
+    const server = await startServer(t, { files: { 'count.lua': COUNT }, config: 'maxcount = 3' });
+    const numbers: number[] = [];
+    for (let round = 0; round < 8; round += 1) numbers.push(await served(server, 'count.lua'));
+    assert.deepEqual(numbers, [1, 2, 3, 1, 2, 3, 1, 2]);
+  });
+});
+
+describe('a full pool', () => {
+  it('gives up the least popular idle state, not the least recently used', async (t) => {
+    const server = await startServer(t, {
+      files: { 'popular.lua': COUNT, 'rare.lua': COUNT, 'new.lua': COUNT },
+      config: 'workers = 1 states = 2',
+    });
+    for (let round = 1; round <= 5; round += 1) assert.equal(await served(server, 'popular.lua'), round);
+    assert.equal(await served(server, 'rare.lua'), 1);
+    assert.equal(await served(server, 'new.lua'), 1);
+    assert.equal(await served(server, 'popular.lua'), 6, 'it is still there');
+    assert.equal(await served(server, 'rare.lua'), 1, 'it was loaded again');
+  });
+
+  it('forgets popularity with time', async (t) => {
+    const server = await startServer(t, {
+      files: { 'was-popular.lua': COUNT, 'now.lua': COUNT, 'new.lua': COUNT },
+      config: 'workers = 1 states = 2 halflife = 0.1',
+    });
+    for (let round = 1; round <= 8; round += 1) await served(server, 'was-popular.lua');
+    // As long as it weighs more, the two others take each other's place, and each begins anew.
+    await eventually('both newcomers staying', async () => {
+      await served(server, 'now.lua');
+      return (await served(server, 'new.lua')) > 1;
+    });
+    assert.equal(await served(server, 'was-popular.lua'), 1, 'the former favourite gave way');
+  });
+
+  it('never gives up a busy state', async (t) => {
+    const server = await startServer(t, {
+      files: { 'hold.lua': HOLD, 'count.lua': COUNT },
+      config: 'workers = 2 states = 1 bodymemory = 0',
+    });
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    const other = served(server, 'count.lua');
+    await held.arrived();
+    assert.equal((await held.release()).text, 'running 1 done');
+    assert.equal(await other, 1);
+  });
+
+  it('loses no place to scripts that fail to load', async (t) => {
+    const server = await startServer(t, {
+      files: { 'broken.lua': 'error("no")', 'no-main.lua': '', 'syntax.lua': 'function', 'count.lua': COUNT },
+      config: 'workers = 2 states = 1 clones = 1 queue = 0',
+    });
+    for (let round = 0; round < 5; round += 1) {
+      for (const name of ['broken.lua', 'no-main.lua', 'syntax.lua']) {
+        assert.equal((await ask(server, name)).status, 500, name);
+      }
+      assert.equal(await served(server, 'count.lua'), 1);
+    }
+  });
+});
+
+describe('waiting for a state', () => {
+  const start = (t: Parameters<typeof startServer>[0], settings: string): Promise<Server> =>
+    startServer(t, {
+      files: { 'hold.lua': HOLD, 'other.lua': HOLD, 'count.lua': COUNT },
+      config: `workers = 1 bodymemory = 0 ${settings}`,
+    });
+
+  it('is bounded: past queue the answer is 503 with Retry-After, at once', async (t) => {
+    const server = await start(t, 'queue = 2');
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    const waiting = [await Held.ask(t, server, 'hold.lua'), await Held.ask(t, server, 'other.lua')];
+    for (const each of waiting) await each.arrived();
+    for (const name of ['hold.lua', 'other.lua', 'count.lua']) {
+      const refused = await ask(server, name);
+      assert.equal(refused.status, 503);
+      assert.match(refused.headers.find(([key]) => key === 'Retry-After')?.[1] ?? '', /^[1-9][0-9]*$/);
+    }
+    await server.logged(/LUAFCGID_POOL_FULL/);
+    for (const each of [held, ...waiting]) assert.equal((await each.release()).status, 200);
+    assert.equal(await served(server, 'count.lua'), 1);
+  });
+
+  it('with queue = 0 never happens', async (t) => {
+    const server = await start(t, 'queue = 0');
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    assert.equal((await ask(server, 'count.lua')).status, 503);
+    await held.release();
+    assert.equal(await served(server, 'count.lua'), 1);
+  });
+
+  it('ends after queuetimeout with 503 and Retry-After', async (t) => {
+    const server = await start(t, 'queuetimeout = 0.2');
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    const late = await Held.ask(t, server, 'hold.lua');
+    const answer = await late.answer();
+    assert.equal(answer.status, 503);
+    assert.ok(answer.retryAfter);
+    await server.logged(/LUAFCGID_POOL_TIMEOUT/);
+    assert.equal((await held.release()).text, 'running 1 done');
+    assert.equal((await (await Held.ask(t, server, 'hold.lua')).release()).text, 'running 2 done');
+  });
+
+  it('with overload = "protocol" ends in OVERLOADED', async (t) => {
+    const server = await start(t, 'queue = 0 overload = "protocol"');
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    const second = await Held.ask(t, server, 'hold.lua');
+    assert.equal((await second.connection.response(1)).protocolStatus, PROTOCOL_STATUS.OVERLOADED);
+    await held.release();
+  });
+
+  it('is given up when the client goes', async (t) => {
+    const server = await start(t, 'queue = 1');
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    /** Who gets the one place in the line; whoever had it before is out of it then. */
+    const nextInLine = (): Promise<Held> =>
+      eventually('a free place in the line', async () => {
+        const each = await Held.ask(t, server, 'hold.lua');
+        const isWaiting = await each.arrived().then(
+          () => true,
+          () => false, // refused: its connection was closed
+        );
+        return isWaiting ? each : undefined;
+      });
+    for (let round = 0; round < 10; round += 1) (await nextInLine()).connection.destroy();
+    const patient = await nextInLine();
+    await held.release();
+    assert.equal((await patient.release()).text, 'running 2 done', 'none of those who went was served');
+  });
+
+  it('is fair: a flood on one script does not keep another waiting', async (t) => {
+    const server = await start(t, 'clones = 1 queue = 200');
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    const flood = Array.from({ length: 100 }, (_, index) => index + 1);
+    const last = 101;
+    const connection = await FcgiConnection.connect(server.socket);
+    t.after(() => connection.destroy());
+    connection.send(
+      ...flood.map((id) => requestBytes({ id, keepConn: true, params: scriptParams(server.path('count.lua')) })),
+      requestBytes({ id: last, keepConn: true, params: scriptParams(server.path('other.lua')) }),
+    );
+    await connection.getValues();
+    assert.equal((await held.release()).status, 200);
+    for (const id of [...flood, last]) {
+      assert.equal(parseCgiAnswer((await connection.response(id)).stdout).status, 200);
+    }
+    const order = connection.records.filter((entry) => entry.type === 3).map((entry) => entry.id);
+    assert.ok(order.indexOf(last) <= 2, `it was answered as number ${order.indexOf(last) + 1}`);
+    // Within a script: first come, first served.
+    assert.deepEqual(
+      order.filter((id) => id !== last),
+      flood,
+    );
+  });
+});
