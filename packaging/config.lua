@@ -58,7 +58,7 @@
 
 -- How much of a body is collected before the script starts.
 -- A whole number of bytes from 0 to 1073741824 (1 GiB).
---bodymemory = 64 * 1024
+--bodymemory = 1024 * 1024
 
 -- The most requests that wait for a state.
 -- A whole number from 0 to 1000000.
@@ -100,6 +100,10 @@
 -- How much of an answer is kept for a slow reader.
 -- A whole number of bytes from 1 to 1073741824 (1 GiB).
 --sendbuffer = 1024 * 1024
+
+-- How much of all answers to slow readers may wait in temporary files.
+-- A whole number of bytes, at least 0.
+--spool = 1024 * 1024 * 1024
 
 -- Show script errors in the browser.
 --showerrors = true

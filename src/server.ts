@@ -61,11 +61,12 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData): Pro
     const roots = config.root.length === 0 ? undefined : await resolveRoots(config.root.map(toByteString));
     const bell = new SharedArrayBuffer(4);
     const runName = randomBytes(3).toString('hex');
-    const driver = new NodeDriver(config.sendBufferBytes, bell, reportBug);
+    const driver = new NodeDriver(config, bell, reportBug);
     const drained = new Signal();
     const front: Front = new Front(frontOptions(config, runName), {
       write: (connection, bytes) => driver.write(connection, bytes),
       close: (connection, linger) => driver.close(connection, linger),
+      spool: (connection) => driver.spool(connection),
       pauseReading: (connection) => driver.pauseReading(connection),
       resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => {

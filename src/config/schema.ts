@@ -189,7 +189,7 @@ announced, the script gets an error as soon as it reads past the limit.`,
     unit: 'bytes',
     min: 0,
     max: GIB,
-    default: 64 * KIB,
+    default: MIB,
     script: 'read',
     summary: 'How much of a body is collected before the script starts.',
     text: `The script starts when its body is complete or this much has arrived, so that a slow client holds a buffer and not
@@ -314,7 +314,22 @@ own, and Location and lengths belong to scripts.`,
     default: MIB,
     script: 'read',
     summary: 'How much of an answer is kept for a slow reader.',
-    text: 'When more than this waits to be sent, the script waits too. An answer that fits frees its worker at once.',
+    text: `When more than this waits to be sent, the script waits too. An answer that fits frees its worker at once. See
+\`spool\` for longer ones.`,
+  },
+  spool: {
+    key: 'spoolBytes',
+    group: 'Answers',
+    type: 'integer',
+    unit: 'bytes',
+    min: 0,
+    max: 2 ** 53 - 1,
+    default: GIB,
+    script: 'read',
+    summary: 'How much of all answers to slow readers may wait in temporary files.',
+    text: `When a slow reader keeps a script waiting and with it a worker that other requests want, the rest of the answer
+goes to a file without a name in the system's folder for temporary files (\`TMPDIR\`), and the worker is free when the
+script ends. With 0, or when the disk is full, scripts wait for their readers.`,
   },
   showerrors: {
     key: 'showErrors',

@@ -11,6 +11,11 @@ export interface FrontActions {
    * since closing on unread bytes would reset the connection and could cost the peer its answer.
    */
   close(connection: number, linger: boolean): void;
+  /**
+   * Lets what is not sent yet, and all that is written from now on, wait in a temporary file instead of in memory: it
+   * then counts as unsent only until it is stored. Returns whether that can be had.
+   */
+  spool(connection: number): boolean;
   pauseReading(connection: number): void;
   resumeReading(connection: number): void;
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */

@@ -49,6 +49,9 @@ const COLLECTED_PER_SWEEP = 4;
 const HEARD_AT_ONCE_BYTES = 256 * 1024;
 const FRAME_COST_BYTES = 1024;
 
+/** Ticks for which a slow reader may hold a worker that others want: it might just be at its own work. */
+const PATIENCE_TICKS = 2;
+
 /** Stands for the request of a client whose parameters cannot be used. */
 const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
 
@@ -216,6 +219,7 @@ export class Front {
     for (const request of this.#pool.waitingSince(nowMs - queueTimeoutMs)) {
       this.#answers.turnAway(request, 'LUAFCGID_POOL_TIMEOUT', { seconds: queueTimeoutMs / 1000 });
     }
+    this.#freeHeldWorkers(nowMs);
   }
 
   /** Every file that a state was made from, and whether its content is needed to tell its versions apart. */
@@ -409,6 +413,23 @@ export class Front {
     for (const worker of this.#workers.values()) {
       if (worker.heldBy === connection) this.#hear(worker, nowMs);
     }
+  }
+
+  /**
+   * A worker that waits for a slow reader is no harm while nobody else wants it. When somebody does, the rest of the
+   * answer goes to a file, at the speed of the disk.
+   */
+  #freeHeldWorkers(nowMs: number): void {
+    const isWanted = this.#pool.counts().waiting > 0;
+    for (const worker of this.#workers.values()) {
+      const connection = worker.heldBy;
+      worker.heldTicks = connection === undefined ? 0 : worker.heldTicks + 1;
+      if (connection === undefined || !isWanted || worker.heldTicks < PATIENCE_TICKS) continue;
+      if (!this.#actions.spool(connection.id)) continue;
+      connection.unsentBytes = 0;
+      this.#hear(worker, nowMs);
+    }
+    this.#startWaiting(nowMs);
   }
 
   /** Takes what a worker has said, until its output has to wait for a slow reader or it is others' turn. */

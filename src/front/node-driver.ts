@@ -6,10 +6,10 @@ import net from 'node:net';
 import { formatListenAddress, type ListenAddress } from '../config/load.js';
 import { LuafcgidError } from '../errors.js';
 import type { Front } from './front.js';
+import { SpoolSpace } from './spool.js';
 import { clearStaleSocket, withFileMode } from './unix-socket.js';
+import { Wire } from './wire.js';
 
-/** How long a closed connection is still read, so that its peer gets the answer before a reset. */
-const LINGER_MS = 5_000;
 /** How often the front is told that time has passed. */
 const TICK_MS = 250;
 const MAX_HIGH_WATER_MARK_BYTES = 64 * 1024;
@@ -17,6 +17,8 @@ const MAX_HIGH_WATER_MARK_BYTES = 64 * 1024;
 /** Sockets by connection number, and the part of the front's actions that concerns them. */
 export class NodeDriver {
   readonly #sockets = new Map<number, net.Socket>();
+  readonly #wires = new Map<number, Wire>();
+  readonly #spoolSpace: SpoolSpace;
   readonly #servers: net.Server[] = [];
   #front: Front | undefined;
   #lastConnection = 0;
@@ -29,12 +31,18 @@ export class NodeDriver {
   readonly #highWaterMarkBytes: number;
 
   /**
-   * @param sendBufferBytes unsent bytes past which the front wants to be told when a socket is drained
+   * @param limits `sendBufferBytes`: unsent bytes past which the front wants to be told when a socket is drained;
+   *   `spoolBytes`: most bytes of all answers together that wait in temporary files
    * @param bell the word that is 1 while the front wants to be rung
    * @param onBug told of an error that an event of the front threw; its connection is closed
    */
-  constructor(sendBufferBytes: number, bell: SharedArrayBuffer, onBug: (error: unknown) => void) {
-    this.#highWaterMarkBytes = Math.min(sendBufferBytes, MAX_HIGH_WATER_MARK_BYTES);
+  constructor(
+    limits: { readonly sendBufferBytes: number; readonly spoolBytes: number },
+    bell: SharedArrayBuffer,
+    onBug: (error: unknown) => void,
+  ) {
+    this.#highWaterMarkBytes = Math.min(limits.sendBufferBytes, MAX_HIGH_WATER_MARK_BYTES);
+    this.#spoolSpace = new SpoolSpace(limits.spoolBytes);
     this.#asleep = new Int32Array(bell);
     this.#onBug = onBug;
   }
@@ -100,26 +108,15 @@ export class NodeDriver {
   }
 
   write(connection: number, bytes: Uint8Array): number {
-    const socket = this.#sockets.get(connection);
-    if (socket === undefined || socket.destroyed) return 0;
-    socket.write(bytes);
-    return socket.writableLength;
+    return this.#wires.get(connection)?.write(bytes) ?? 0;
+  }
+
+  spool(connection: number): boolean {
+    return this.#wires.get(connection)?.startSpooling(this.#spoolSpace) ?? false;
   }
 
   close(connection: number, linger: boolean): void {
-    const socket = this.#sockets.get(connection);
-    if (socket === undefined) return;
-    if (!linger) {
-      // Faster than a half-close when everything is in the kernel already: the peer has nothing more to send.
-      if (socket.writableLength === 0) socket.destroy();
-      else socket.end(() => socket.destroy());
-      return;
-    }
-    socket.end();
-    socket.resume();
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    socket.once('end', () => socket.destroySoon());
-    socket.once('close', () => clearTimeout(timer));
+    this.#wires.get(connection)?.close(linger);
   }
 
   pauseReading(connection: number): void {
@@ -140,13 +137,14 @@ export class NodeDriver {
     this.#lastConnection += 1;
     const id = this.#lastConnection;
     this.#sockets.set(id, socket);
+    const onSent = (unsentBytes: number): void => {
+      this.#guard(id, () => front.sent(id, unsentBytes, performance.now()));
+      this.#poll();
+    };
+    this.#wires.set(id, new Wire(socket, onSent));
     this.#guard(id, () => front.connectionOpened(id));
     socket.on('data', (bytes) => {
       this.#guard(id, () => front.bytesArrived(id, bytes, performance.now()));
-      this.#poll();
-    });
-    socket.on('drain', () => {
-      this.#guard(id, () => front.sent(id, socket.writableLength, performance.now()));
       this.#poll();
     });
     socket.on('end', () => this.#guard(id, () => front.readEnded(id, performance.now())));
@@ -154,6 +152,7 @@ export class NodeDriver {
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#sockets.delete(id);
+      this.#wires.delete(id);
       this.#guard(undefined, () => front.connectionClosed(id, performance.now()));
       this.#poll();
       if (this.#sockets.size === 0) this.#onAllClosed?.();

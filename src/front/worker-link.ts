@@ -22,6 +22,8 @@ export class WorkerLink {
   running: FrontRequest | undefined;
   /** The connection whose unsent bytes are past their limit: the worker's output waits in its ring meanwhile. */
   heldBy: Connection | undefined;
+  /** Ticks since its output began to wait. */
+  heldTicks = 0;
   readonly #out: RingWriter;
   readonly #in: RingReader;
   readonly #unsent: Unsent[] = [];

@@ -31,6 +31,7 @@ export class Peer {
   isPaused = false;
   /** While true nothing is sent: bytes written pile up. */
   isSlow = false;
+  isSpooled = false;
   unsentBytes = 0;
   writes = 0;
   readonly book: ResponseBook;
@@ -132,6 +133,8 @@ export class Rig {
   readonly lookUps: { path: string; request: number }[] = [];
   readonly registry: StateRegistry = new Map();
   nowMs = 1_000;
+  /** Whether a slow peer's answer may go to a file; it then counts as sent at once. */
+  canSpool = true;
   drained = 0;
   #bell = false;
   #lastPeer = 0;
@@ -166,6 +169,13 @@ export class Rig {
           if (peer === undefined) return;
           if (peer.closed !== 'no') peer.violations.push('closed twice');
           peer.closed = linger ? 'lingering' : 'now';
+        },
+        spool: (id) => {
+          const peer = this.peers.get(id);
+          if (peer === undefined || !this.canSpool) return false;
+          peer.isSlow = false;
+          peer.isSpooled = true;
+          return true;
         },
         pauseReading: (id) => this.#pause(id, true),
         resumeReading: (id) => this.#pause(id, false),

@@ -1,0 +1,159 @@
+/**
+ * A temporary file between a script that has written a long answer and a client that reads it slowly. Bytes come out in
+ * the order they went in. The file has no name any more when it is used, so nothing is left of it whatever happens.
+ */
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** How much is read back at once. */
+const READ_BYTES = 128 * 1024;
+
+/** How much all spools of a server may hold in files. */
+export class SpoolSpace {
+  #leftBytes: number;
+
+  constructor(limitBytes: number) {
+    this.#leftBytes = limitBytes;
+  }
+
+  get hasRoom(): boolean {
+    return this.#leftBytes > 0;
+  }
+
+  take(bytes: number): boolean {
+    if (bytes > this.#leftBytes) return false;
+    this.#leftBytes -= bytes;
+    return true;
+  }
+
+  giveBack(bytes: number): void {
+    this.#leftBytes += bytes;
+  }
+}
+
+export class Spool {
+  readonly #space: SpoolSpace;
+  readonly #fd: number;
+  readonly #onStored: () => void;
+  /** What is not in the file (yet): the newest bytes. */
+  readonly #queue: Uint8Array[] = [];
+  #queueBytes = 0;
+  /** The file holds the bytes before those of the queue at `[#readAt, #writtenTo)`. */
+  #readAt = 0;
+  #writtenTo = 0;
+  #isWriting = false;
+  #isReading = false;
+  /** The disk has refused a write: what comes from then on stays in memory. */
+  #hasFailed = false;
+  #isClosed = false;
+
+  /**
+   * @param onStored some of the bytes in memory are in the file now
+   * @throws the system's error when the file cannot be made
+   */
+  constructor(space: SpoolSpace, onStored: () => void) {
+    const folder = fs.mkdtempSync(join(tmpdir(), 'luafcgid-spool-'));
+    const file = join(folder, 'answer');
+    this.#fd = fs.openSync(file, 'wx+', 0o600);
+    fs.unlinkSync(file);
+    fs.rmdirSync(folder);
+    this.#space = space;
+    this.#onStored = onStored;
+  }
+
+  /** Bytes kept in memory, for want of time or room to store them. */
+  get memoryBytes(): number {
+    return this.#queueBytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.#queueBytes === 0 && this.#readAt === this.#writtenTo;
+  }
+
+  /** Adds bytes, which now belong to the spool. */
+  append(bytes: Uint8Array): void {
+    this.#queue.push(bytes);
+    this.#queueBytes += bytes.length;
+    this.#store();
+  }
+
+  /**
+   * Takes some of the oldest bytes, now or soon. To be called again only after `deliver` was called.
+   * @param deliver gets the bytes; undefined when they cannot be read back
+   * @returns false when there is nothing to take at the moment: try again after `onStored` or `append`
+   */
+  take(deliver: (bytes: Uint8Array | undefined) => void): boolean {
+    if (this.#readAt < this.#writtenTo) {
+      this.#read(deliver);
+      return true;
+    }
+    const oldest = this.#isWriting ? undefined : this.#queue.shift();
+    if (oldest === undefined) return false;
+    this.#queueBytes -= oldest.length;
+    deliver(oldest);
+    return true;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#queue.length = 0;
+    this.#queueBytes = 0;
+    this.#closeIfQuiet();
+  }
+
+  #store(): void {
+    const bytes = this.#queue[0];
+    if (bytes === undefined || this.#isWriting || this.#hasFailed || this.#isClosed) return;
+    if (!this.#space.take(bytes.length)) return;
+    this.#isWriting = true;
+    fs.write(this.#fd, bytes, 0, bytes.length, this.#writtenTo, (error, written) => {
+      this.#isWriting = false;
+      if (this.#isClosed) {
+        this.#space.giveBack(bytes.length);
+        this.#closeIfQuiet();
+        return;
+      }
+      // A full disk may take a part: the rest stays first in the queue.
+      const stored = error === null ? written : 0;
+      this.#space.giveBack(bytes.length - stored);
+      if (stored < bytes.length) this.#hasFailed = true;
+      this.#writtenTo += stored;
+      this.#queueBytes -= stored;
+      if (stored === bytes.length) this.#queue.shift();
+      else this.#queue[0] = bytes.subarray(stored);
+      this.#onStored();
+      this.#store();
+    });
+  }
+
+  #read(deliver: (bytes: Uint8Array | undefined) => void): void {
+    const wanted = Math.min(READ_BYTES, this.#writtenTo - this.#readAt);
+    this.#isReading = true;
+    fs.read(this.#fd, Buffer.allocUnsafe(wanted), 0, wanted, this.#readAt, (error, count, buffer) => {
+      this.#isReading = false;
+      if (this.#isClosed) return this.#closeIfQuiet();
+      if (error !== null || count === 0) return deliver(undefined);
+      this.#readAt += count;
+      if (this.#readAt === this.#writtenTo && !this.#isWriting) this.#startOver();
+      deliver(buffer.subarray(0, count));
+    });
+  }
+
+  /** All of the file is read: it begins anew, so that a long answer needs no more room than its reader is behind. */
+  #startOver(): void {
+    this.#space.giveBack(this.#writtenTo);
+    this.#readAt = 0;
+    this.#writtenTo = 0;
+    this.#store();
+  }
+
+  /** A descriptor must not be closed while an operation on it is under way: its number could be another file's by then. */
+  #closeIfQuiet(): void {
+    if (this.#isWriting || this.#isReading) return;
+    this.#space.giveBack(this.#writtenTo);
+    this.#writtenTo = 0;
+    fs.close(this.#fd, () => {});
+  }
+}

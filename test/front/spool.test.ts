@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { Spool, SpoolSpace } from '../../src/front/spool.js';
+import { Wire } from '../../src/front/wire.js';
+import { tempDir } from '../support/cleanup.js';
+
+/** Both ends of a connection on a Unix socket. */
+async function connected(t: TestContext): Promise<{ near: net.Socket; far: net.Socket }> {
+  const path = join(await tempDir(t), 'socket');
+  const server = net.createServer({ allowHalfOpen: true });
+  server.listen(path);
+  await once(server, 'listening');
+  const far = net.connect({ path, allowHalfOpen: true });
+  const [near] = (await once(server, 'connection')) as [net.Socket];
+  server.close();
+  t.after(() => {
+    near.destroy();
+    far.destroy();
+  });
+  return { near, far };
+}
+
+/** Numbered bytes, so that a lost or doubled piece shows. */
+function numbered(count: number, from: number): Buffer {
+  const bytes = Buffer.alloc(count * 4);
+  for (let i = 0; i < count; i++) bytes.writeUInt32BE(from + i, i * 4);
+  return bytes;
+}
+
+function spoolFolders(): string[] {
+  return readdirSync(tmpdir()).filter((name) => name.startsWith('luafcgid-spool-'));
+}
+
+/** Waits until the spool holds nothing in memory. */
+async function stored(spool: Spool, onStored: { tell: () => void }): Promise<void> {
+  while (spool.memoryBytes > 0) {
+    await new Promise<void>((resolve) => {
+      onStored.tell = resolve;
+    });
+  }
+}
+
+function newSpool(space: SpoolSpace): { spool: Spool; onStored: { tell: () => void } } {
+  const onStored = { tell: () => {} };
+  return { spool: new Spool(space, () => onStored.tell()), onStored };
+}
+
+/** Takes everything, waiting for reads. */
+async function takeAll(spool: Spool): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  while (!spool.isEmpty) {
+    await new Promise<void>((resolve, reject) => {
+      const isComing = spool.take((bytes) => {
+        if (bytes === undefined) return reject(new Error('nothing was read back'));
+        parts.push(bytes);
+        resolve();
+      });
+      if (!isComing) setImmediate(resolve);
+    });
+  }
+  return Buffer.concat(parts);
+}
+
+describe('a spool', () => {
+  it('gives back what went in, in order, whether it is stored by then or not', async () => {
+    const space = new SpoolSpace(1 << 30);
+    const { spool, onStored } = newSpool(space);
+    const sent: Buffer[] = [];
+    const got: Buffer[] = [];
+    let next = 0;
+    for (const [round, count] of [1, 1000, 50_000, 3, 200_000, 7].entries()) {
+      for (let piece = 0; piece < 5; piece++) {
+        const bytes = numbered(count, next);
+        next += count;
+        sent.push(bytes);
+        spool.append(bytes);
+      }
+      if (round % 2 === 0) await stored(spool, onStored);
+      got.push(await takeAll(spool));
+    }
+    assert.ok(Buffer.concat(got).equals(Buffer.concat(sent)));
+    spool.close();
+  });
+
+  it('leaves no file behind, not even while it is used', () => {
+    const before = spoolFolders();
+    const { spool } = newSpool(new SpoolSpace(1 << 20));
+    assert.deepEqual(spoolFolders(), before);
+    spool.close();
+  });
+
+  it('keeps in memory what is past the space, and gives its room back', async () => {
+    const space = new SpoolSpace(1000);
+    const { spool, onStored } = newSpool(space);
+    spool.append(numbered(200, 0));
+    await stored(spool, onStored);
+    spool.append(numbered(200, 200));
+    assert.equal(spool.memoryBytes, 800);
+    assert.ok((await takeAll(spool)).equals(numbered(400, 0)));
+    assert.equal(space.take(1000), true);
+    spool.close();
+  });
+
+  it('that is closed while it writes gives its room back', async () => {
+    const space = new SpoolSpace(1000);
+    const { spool } = newSpool(space);
+    spool.append(numbered(250, 0));
+    spool.close();
+    while (!space.take(1000)) await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
+describe('a wire', () => {
+  it('with a spool sends everything in order, then closes', async (t) => {
+    const { near, far } = await connected(t);
+    const wire = new Wire(near, () => {});
+    far.pause();
+    let next = 0;
+    const write = (count: number): void => {
+      wire.write(numbered(count, next));
+      next += count;
+    };
+    for (let i = 0; i < 20; i++) write(50_000);
+    assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
+    for (let i = 0; i < 40; i++) write(50_000);
+    wire.close(false);
+    const parts: Buffer[] = [];
+    far.on('data', (bytes) => parts.push(bytes)).resume();
+    await once(far, 'end');
+    assert.ok(Buffer.concat(parts).equals(numbered(next, 0)));
+  });
+
+  it('takes no spool where there is no space for one', async (t) => {
+    const { near } = await connected(t);
+    assert.equal(new Wire(near, () => {}).startSpooling(new SpoolSpace(0)), false);
+  });
+
+  it('that lingers drops what the peer still sends, and closes when the peer has ended', async (t) => {
+    const { near, far } = await connected(t);
+    const wire = new Wire(near, () => {});
+    far.write('still coming');
+    wire.write(Buffer.from('answer'));
+    wire.close(true);
+    const [bytes] = (await once(far, 'data')) as [Buffer];
+    assert.equal(bytes.toString(), 'answer');
+    await once(far, 'end');
+    far.end('more');
+    await once(near, 'close');
+  });
+});
