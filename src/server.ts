@@ -55,6 +55,10 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData): Pro
     for (const notice of loaded.notices) log.write('warn', notice);
     const reportBug = (error: unknown): void => log.write('error', describeBug(error));
 
+    // Told, and then the process ends as it would: nothing is known any more about the state it is in.
+    process.on('uncaughtExceptionMonitor', reportBug);
+    undo.push(() => void process.off('uncaughtExceptionMonitor', reportBug));
+
     hooks.run('startup');
     undo.push(() => runHook(loaded, 'shutdown', log));
 

@@ -84,8 +84,10 @@ export class FrontRequest implements Waiter {
 
   #makeRoom(neededBytes: number): void {
     const kept = this.keptBody;
-    const isEnough = kept.length + neededBytes <= this.#body.length;
-    const room = isEnough ? this.#body : Buffer.allocUnsafeSlow(2 * (kept.length + neededBytes));
+    const bytes = kept.length + neededBytes;
+    // Doubled, so that a body in small pieces is not copied for each; but never past what it is known to become.
+    const roomBytes = Math.max(bytes, Math.min(2 * bytes, this.cgi.contentLength ?? Number.POSITIVE_INFINITY));
+    const room = bytes <= this.#body.length ? this.#body : Buffer.allocUnsafeSlow(roomBytes);
     room.set(kept);
     this.#body = room;
     this.#bodyStart = 0;
