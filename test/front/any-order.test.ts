@@ -1,0 +1,116 @@
+/** Events in any order: the front's books balance after each, and at the end nothing is left. */
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { type ConnectionSpec, type RequestSpec, type Step, World } from './support/world.js';
+
+const REQUEST: fc.Arbitrary<RequestSpec> = fc.record({
+  reusesId: fc.nat(19).map((n) => n === 19),
+  keepConn: fc.nat(3).map((n) => n < 3),
+  role: fc.nat(15).map((n) => (n === 15 ? 3 : 1)),
+  script: fc.constantFrom('/a', '/b', '/c'),
+  method: fc.constantFrom('GET', 'POST', 'POST', 'HEAD'),
+  bodyBytes: fc.oneof(fc.constant(0), fc.nat(40), fc.nat(400)),
+  length: fc.constantFrom('right', 'right', 'right', 'unknown', 'longer', 'shorter'),
+  recordBytes: fc.integer({ min: 1, max: 150 }),
+  end: fc.constantFrom('sent', 'sent', 'sent', 'sent', 'abort', 'missing'),
+});
+
+const CONNECTION: fc.Arbitrary<ConnectionSpec> = fc.record({
+  requests: fc.array(REQUEST, { maxLength: 4 }),
+  order: fc.array(fc.nat(3), { maxLength: 30 }),
+  trailer: fc.constantFrom('none', 'none', 'none', 'values', 'unknown type', 'stale', 'garbage'),
+});
+
+/** How often each step comes, compared with the others. */
+const WEIGHTS: Readonly<Record<Step, number>> = {
+  open: 4,
+  bytes: 20,
+  endReading: 2,
+  close: 2,
+  slow: 1,
+  sent: 3,
+  found: 8,
+  refused: 2,
+  listen: 10,
+  read: 6,
+  output: 5,
+  finish: 1,
+  end: 6,
+  endGone: 1,
+  log: 1,
+  depends: 2,
+  flush: 4,
+  die: 2,
+  replace: 2,
+  ring: 10,
+  tick: 1,
+  sweep: 1,
+  collect: 1,
+};
+
+const STEPS = fc.array(
+  fc.record({
+    step: fc.oneof(
+      ...Object.entries(WEIGHTS).map(([step, weight]) => ({ arbitrary: fc.constant(step as Step), weight })),
+    ),
+    a: fc.nat(999),
+    b: fc.nat(999),
+  }),
+  { maxLength: 200, size: 'max' },
+);
+
+const CONNECTIONS = fc.array(CONNECTION, { minLength: 1, maxLength: 8 });
+
+type Options = ConstructorParameters<typeof World>[0];
+
+function holdsIn(options: fc.Arbitrary<Options>, numRuns: number): void {
+  fc.assert(
+    fc.property(options, CONNECTIONS, STEPS, (chosen, connections, steps) => {
+      const world = new World(chosen);
+      let opened = 0;
+      for (const { step, a, b } of steps) {
+        world.step(step, a, b, connections[opened % connections.length] as ConnectionSpec);
+        if (step === 'open') opened += 1;
+      }
+      world.comeToAnEnd();
+    }),
+    { numRuns },
+  );
+}
+
+describe('any order of events', () => {
+  it('leaves the books balanced and nothing behind', () => {
+    holdsIn(
+      fc.record({
+        ringBytes: fc.constantFrom(128, 256, 4096),
+        pool: fc.record({
+          states: fc.integer({ min: 1, max: 5 }),
+          clones: fc.integer({ min: 1, max: 3 }),
+          workers: fc.integer({ min: 1, max: 3 }),
+          queue: fc.constantFrom(0, 1, 3, 100),
+          halfLifeMs: fc.constant(1000),
+          maxCount: fc.constantFrom(0, 0, 1, 3),
+        }),
+        front: fc.record({
+          maxPostBytes: fc.constantFrom(0, 50, 10_000),
+          bodyMemoryBytes: fc.constantFrom(0, 1, 64, 1000),
+          sendBufferBytes: fc.constantFrom(1, 100, 10_000),
+          queueTimeoutMs: fc.constantFrom(500, 50_000),
+          overload: fc.constantFrom('page', 'protocol'),
+        }),
+      }),
+      400,
+    );
+  });
+
+  it('does so with everything as small as it can be', () => {
+    holdsIn(
+      fc.constant({
+        ringBytes: 128,
+        pool: { states: 1, clones: 1, workers: 1, queue: 1, halfLifeMs: 1, maxCount: 1 },
+        front: { maxPostBytes: 1000, bodyMemoryBytes: 1, sendBufferBytes: 1, queueTimeoutMs: 2000 },
+      }),
+      150,
+    );
+  });
+});

@@ -1,0 +1,399 @@
+/**
+ * A front in a world that does anything in any order: web servers that send good and bad streams in any pieces and go
+ * away when they like, workers that do their steps when they like, and time that passes in between. What must hold
+ * always is checked after each step; `comeToAnEnd` then lets everything finish and checks what must hold at the end.
+ */
+import assert from 'node:assert/strict';
+import { LuafcgidError } from '../../../src/errors.js';
+import { beginRequest, pairs, record, splitEvery, stream, TYPE } from '../../support/fcgi-wire.js';
+import type { FakeWorker } from './fake-worker.js';
+import { answer } from './requests.js';
+import { type Peer, Rig, type RigOptions } from './rig.js';
+
+export interface RequestSpec {
+  /** Uses the id of the request before it, which may still be open: a protocol error then. */
+  readonly reusesId: boolean;
+  readonly keepConn: boolean;
+  readonly role: number;
+  readonly script: string;
+  readonly method: string;
+  readonly bodyBytes: number;
+  readonly length: 'right' | 'unknown' | 'longer' | 'shorter';
+  /** Bytes of each PARAMS and STDIN record. */
+  readonly recordBytes: number;
+  readonly end: 'sent' | 'missing' | 'abort';
+}
+
+export interface ConnectionSpec {
+  readonly requests: readonly RequestSpec[];
+  /** Whose record comes next, by turns. */
+  readonly order: readonly number[];
+  /** Comes after all requests. */
+  readonly trailer: 'none' | 'values' | 'unknown type' | 'stale' | 'garbage';
+}
+
+export type Step =
+  | 'open'
+  | 'bytes'
+  | 'endReading'
+  | 'close'
+  | 'slow'
+  | 'sent'
+  | 'found'
+  | 'refused'
+  | 'listen'
+  | 'read'
+  | 'output'
+  | 'finish'
+  | 'end'
+  | 'endGone'
+  | 'log'
+  | 'depends'
+  | 'flush'
+  | 'die'
+  | 'replace'
+  | 'ring'
+  | 'tick'
+  | 'sweep'
+  | 'collect';
+
+interface Expected {
+  readonly tag: string;
+  readonly fcgiId: number;
+  readonly body: Buffer;
+  readonly spec: RequestSpec;
+}
+
+interface Client {
+  readonly peer: Peer;
+  readonly requests: readonly Expected[];
+  readonly trailer: ConnectionSpec['trailer'];
+  rest: Buffer;
+  /** It has behaved so far: all its complete requests are owed an answer. */
+  isFaithful: boolean;
+  hasEnded: boolean;
+}
+
+const FILES = ['/a', '/b', '/c'];
+
+export class World {
+  readonly rig: Rig;
+  readonly #clients: Client[] = [];
+  readonly #expected = new Map<string, Expected>();
+  #versions = 0;
+
+  constructor(options: Omit<RigOptions, 'findsAtOnce'>) {
+    this.rig = new Rig({ ...options, findsAtOnce: false });
+    for (let n = 0; n < options.pool.workers; n++) this.rig.addWorker();
+  }
+
+  /** One step; what it concerns is chosen by the numbers. */
+  step(step: Step, a: number, b: number, spec: ConnectionSpec): void {
+    const { rig } = this;
+    const client = pick(this.#clients, a);
+    const worker = pick(rig.workers, a);
+    switch (step) {
+      case 'open':
+        if (this.#clients.length < 8) this.#open(spec);
+        break;
+      case 'bytes':
+        if (client !== undefined) this.#send(client, 1 + (b % 200));
+        break;
+      case 'endReading':
+        if (client === undefined || client.hasEnded || !isOpen(client) || b % 4 > 0) break;
+        client.hasEnded = true;
+        client.isFaithful = false;
+        rig.endReading(client.peer);
+        break;
+      case 'close':
+        if (client === undefined || client.peer.closed === 'gone' || b % 4 > 0) break;
+        client.isFaithful = false;
+        rig.close(client.peer);
+        break;
+      case 'slow':
+        if (client !== undefined) client.peer.isSlow = true;
+        break;
+      case 'sent':
+        if (client !== undefined && client.peer.closed !== 'gone') {
+          rig.sendUnsent(client.peer, b % 2 === 0 ? 0 : client.peer.unsentBytes >> 1);
+        }
+        break;
+      case 'found':
+        if (rig.lookUps.length > 0) rig.found(a % rig.lookUps.length);
+        break;
+      case 'refused':
+        if (rig.lookUps.length > 0 && b % 4 === 0) {
+          rig.refused(new LuafcgidError('LUAFCGID_SCRIPT_NOT_FOUND', { path: '/x' }), a % rig.lookUps.length);
+        }
+        break;
+      case 'ring':
+        rig.ring();
+        break;
+      case 'tick':
+        rig.pass(b);
+        break;
+      case 'sweep':
+        this.#versions += 1;
+        rig.event(() => rig.front.flushStale(new Map([[FILES[a % 3] as string, String(this.#versions)]])));
+        break;
+      case 'collect':
+        rig.event(() => rig.front.collectIdle());
+        break;
+      case 'replace':
+        this.#replaceDead();
+        break;
+      default:
+        if (worker !== undefined && !worker.isGone) this.#work(worker, step, b);
+    }
+    rig.check();
+    for (const each of rig.workers) this.#checkBody(each);
+  }
+
+  /** Everybody finishes what was begun; then everything is closed, and nothing may be left. */
+  comeToAnEnd(): void {
+    const { rig } = this;
+    for (let rounds = 0; this.#finishSome(); rounds++) assert.ok(rounds < 2_000, 'it never comes to an end');
+    // What now waits, waits for ever: that is for requests whose web server has left them incomplete.
+    rig.pass(1_000_000);
+    while (this.#finishSome());
+    for (const client of this.#clients) this.#checkAnswers(client);
+    assert.equal(rig.front.counts().waiting, 0);
+    for (const { peer } of this.#clients) if (peer.closed !== 'gone') rig.close(peer);
+    while (this.#finishSome());
+    rig.checkEmpty();
+    const { freeWorkers, workers, states, idle } = rig.front.counts();
+    assert.equal(freeWorkers, workers);
+    assert.equal(states, idle);
+    assert.deepEqual(rig.registry.size, states);
+  }
+
+  #open(spec: ConnectionSpec): void {
+    const { rig } = this;
+    const number = this.#clients.length;
+    const lanes: Buffer[][] = [];
+    const requests: Expected[] = [];
+    let fcgiId = 0;
+    for (const [index, each] of spec.requests.entries()) {
+      if (!each.reusesId || fcgiId === 0) fcgiId += 1;
+      const tag = `${number}.${index}`;
+      const body = Buffer.from(Array.from({ length: each.bodyBytes }, (_, at) => (at * 7 + index) & 255));
+      const expected = { tag, fcgiId, body, spec: each };
+      requests.push(expected);
+      this.#expected.set(tag, expected);
+      lanes.push(recordsOf(expected));
+    }
+    const merged: Buffer[] = [];
+    for (let turn = 0; lanes.some((lane) => lane.length > 0); turn++) {
+      const waiting = lanes.filter((lane) => lane.length > 0);
+      const lane = waiting[(spec.order[turn] ?? 0) % waiting.length] as Buffer[];
+      merged.push(lane.shift() as Buffer);
+    }
+    merged.push(trailerBytes(spec.trailer));
+    const hasBadId = spec.requests.some((each, index) => each.reusesId && index > 0);
+    this.#clients.push({
+      peer: rig.open(),
+      requests,
+      trailer: spec.trailer,
+      rest: Buffer.concat(merged),
+      isFaithful: !hasBadId && spec.trailer !== 'garbage',
+      hasEnded: false,
+    });
+  }
+
+  /** Sends some of what is left, unless the front has paused the connection. Returns whether it did. */
+  #send(client: Client, bytes: number): boolean {
+    const { peer } = client;
+    if (client.rest.length === 0 || client.hasEnded || !isOpen(client) || peer.isPaused) return false;
+    const piece = client.rest.subarray(0, bytes);
+    client.rest = client.rest.subarray(bytes);
+    this.rig.send(peer, piece);
+    return true;
+  }
+
+  #work(worker: FakeWorker, step: Step, amount: number): void {
+    const { rig } = this;
+    if (step === 'flush') worker.flush();
+    else if (step === 'listen') worker.listen();
+    else if (step === 'die' && amount % 8 === 0) rig.killWorker(worker);
+    const { running } = worker;
+    if (running === undefined || worker.isBlocked || worker.isGone) return;
+    const tag = `[${running.params.get('TAG')}]`;
+    switch (step) {
+      case 'read':
+        worker.read();
+        break;
+      case 'output':
+        worker.output(tag.repeat(1 + (amount % 20)));
+        break;
+      case 'finish':
+        worker.finish(amount % 3);
+        break;
+      case 'end':
+        worker.end(tag.repeat(amount % 20), false, amount % 2);
+        break;
+      case 'endGone':
+        worker.end(tag, true);
+        break;
+      case 'log':
+        worker.log('info', tag);
+        break;
+      case 'depends':
+        worker.depends(running.script, String(this.#versions));
+        break;
+    }
+  }
+
+  #replaceDead(): boolean {
+    const { rig } = this;
+    const { workers } = rig.options.pool;
+    const living = rig.workers.filter((worker) => !worker.isGone).length;
+    if (living === workers) return false;
+    // A place among the workers is taken over by the one that replaces the dead: here always the first free one.
+    const taken = new Set(this.#places.values());
+    const place = [...Array(workers).keys()].find((index) => !taken.has(index)) ?? 0;
+    this.#places.set(rig.addWorker(place), place);
+    return true;
+  }
+
+  /** Where each living worker stands. */
+  get #places(): Map<FakeWorker, number> {
+    const { rig } = this;
+    if (this.#placeOf.size === 0) {
+      for (const [index, worker] of rig.workers.slice(0, rig.options.pool.workers).entries()) {
+        this.#placeOf.set(worker, index);
+      }
+    }
+    for (const worker of this.#placeOf.keys()) if (worker.isGone) this.#placeOf.delete(worker);
+    return this.#placeOf;
+  }
+  readonly #placeOf = new Map<FakeWorker, number>();
+
+  /** One round of everybody going on. Returns whether anything happened. */
+  #finishSome(): boolean {
+    const { rig } = this;
+    let moved = false;
+    while (this.#replaceDead()) moved = true;
+    for (const client of this.#clients) {
+      const { peer } = client;
+      peer.isSlow = false;
+      if (peer.unsentBytes > 0 && peer.closed !== 'gone') rig.sendUnsent(peer);
+      while (this.#send(client, 100)) moved = true;
+    }
+    for (; rig.lookUps.length > 0; moved = true) rig.found();
+    rig.settle();
+    const starved: FakeWorker[] = [];
+    for (const worker of rig.workers) {
+      const { running } = worker;
+      if (running === undefined || worker.isGone || worker.isBlocked) continue;
+      const before = running.body.length;
+      worker.readAll();
+      this.#checkBody(worker);
+      if (!running.bodyEnded && running.body.length === before) {
+        starved.push(worker);
+        continue;
+      }
+      moved = true;
+      if (running.bodyEnded) this.#answer(worker);
+    }
+    rig.settle();
+    if (moved || starved.length === 0) return moved;
+    // Their body will not come: its web server does not send it, or holds it back for another request's sake.
+    for (const worker of starved) this.#answer(worker);
+    rig.settle();
+    return true;
+  }
+
+  #answer(worker: FakeWorker): void {
+    worker.end(`${answer('')}[${worker.running?.params.get('TAG')}]`);
+  }
+
+  /** What a worker has read is the body that was sent, as far as it may have it. */
+  #checkBody(worker: FakeWorker): void {
+    const { running } = worker;
+    if (running === undefined) return;
+    const expected = this.#expected.get(running.params.get('TAG') ?? '');
+    assert.ok(expected, 'a worker runs a request that nobody sent');
+    assert.equal(running.script, expected.spec.script);
+    const allowed = Math.min(announced(expected) ?? expected.body.length, expected.body.length);
+    assert.ok(running.body.length <= allowed, `${running.body.length} bytes of body, ${allowed} allowed`);
+    assert.deepEqual(running.body, expected.body.subarray(0, running.body.length));
+    const { method, end } = expected.spec;
+    if (!running.bodyEnded || running.fault !== 0 || (end !== 'sent' && method !== 'POST')) return;
+    assert.equal(running.body.length, announced(expected) ?? expected.body.length);
+  }
+
+  #checkAnswers(client: Client): void {
+    const { peer } = client;
+    const ends = new Map<number, number>();
+    const output = new Map<number, string>();
+    for (const { type, id, content } of peer.records) {
+      if (type === TYPE.END_REQUEST) ends.set(id, (ends.get(id) ?? 0) + 1);
+      if (type === TYPE.STDOUT) output.set(id, (output.get(id) ?? '') + content.toString('latin1'));
+    }
+    for (const [id, text] of output) {
+      const own = new Set(client.requests.filter((each) => each.fcgiId === id).map(({ tag }) => tag));
+      for (const [, tag] of text.matchAll(/\[([^\]]*)\]/g)) {
+        assert.ok(own.has(tag as string), `output of ${tag} under id ${id} of connection ${peer.id}`);
+      }
+    }
+    if (!client.isFaithful || peer.closed !== 'no') return;
+    assert.equal(client.rest.length, 0, 'the connection was never read to its end');
+    for (const { fcgiId, spec } of client.requests) {
+      if (spec.end !== 'missing') assert.equal(ends.get(fcgiId), 1, `ends of request ${fcgiId}`);
+    }
+  }
+}
+
+/** What its CONTENT_LENGTH says. */
+function announced({ body, spec }: Expected): number | undefined {
+  switch (spec.length) {
+    case 'right':
+      return spec.method === 'POST' ? body.length : undefined;
+    case 'unknown':
+      return undefined;
+    case 'longer':
+      return body.length + 5;
+    case 'shorter':
+      return body.length >> 1;
+  }
+}
+
+function recordsOf(expected: Expected): Buffer[] {
+  const { fcgiId: id, spec, tag, body } = expected;
+  const params = {
+    TAG: tag,
+    SCRIPT_FILENAME: spec.script,
+    REQUEST_METHOD: spec.method,
+    CONTENT_LENGTH: String(announced(expected) ?? ''),
+  };
+  const records = [beginRequest(id, { keepConn: spec.keepConn, role: spec.role })];
+  for (const part of splitEvery(pairs(params), spec.recordBytes)) records.push(record(TYPE.PARAMS, id, part, 3));
+  records.push(record(TYPE.PARAMS, id));
+  for (const part of splitEvery(body, spec.recordBytes)) records.push(record(TYPE.STDIN, id, part));
+  if (spec.end === 'sent') records.push(record(TYPE.STDIN, id));
+  if (spec.end === 'abort') records.push(record(TYPE.ABORT_REQUEST, id));
+  return records;
+}
+
+function trailerBytes(trailer: ConnectionSpec['trailer']): Buffer {
+  switch (trailer) {
+    case 'none':
+      return Buffer.alloc(0);
+    case 'values':
+      return record(TYPE.GET_VALUES, 0, pairs({ FCGI_MAX_CONNS: '' }));
+    case 'unknown type':
+      return record(200, 0, 'what is this', 4);
+    case 'stale':
+      return stream(TYPE.STDIN, 500, 'nobody asked for this');
+    case 'garbage':
+      return Buffer.from('GET / HTTP/1.1\r\n\r\n');
+  }
+}
+
+function isOpen({ peer }: Client): boolean {
+  return peer.closed === 'no';
+}
+
+function pick<Item>(items: readonly Item[], number: number): Item | undefined {
+  return items[number % Math.max(1, items.length)];
+}
