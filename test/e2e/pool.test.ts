@@ -242,6 +242,7 @@ describe('waiting for a state', () => {
 
   it('is fair: a flood on one script does not keep another waiting', async (t) => {
     const server = await start(t, 'clones = 1 queue = 200');
+    for (const name of ['count.lua', 'other.lua']) assert.equal((await ask(server, name)).status, 200);
     const held = await Held.ask(t, server, 'hold.lua');
     await held.running;
     const flood = Array.from({ length: 100 }, (_, index) => index + 1);
