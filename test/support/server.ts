@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly args?: (paths: Pick<Server, 'dir' | 'scripts' | 'config'>) => readonly string[];
   /** A listening descriptor to inherit as descriptor 0. */
   readonly inherit?: number;
+  /** A program and its arguments to run the server's command line under. */
+  readonly under?: readonly string[];
   /** What says that all listeners accept. */
   readonly ready?: RegExp;
 }
@@ -74,10 +76,16 @@ export async function startServer(t: Cleanup, options: ServerOptions = {}): Prom
   const settings = typeof options.config === 'function' ? options.config({ dir, scripts, socket }) : options.config;
   writeFileSync(config, `listen = ${JSON.stringify(socket)}\n${settings ?? ''}\n`);
 
+  const [command = process.execPath, ...args] = [
+    ...(options.under ?? []),
+    process.execPath,
+    BIN,
+    ...(options.args?.({ dir, scripts, config }) ?? [config]),
+  ];
   const child = new Child({
     name: 'luafcgid',
-    command: process.execPath,
-    args: [BIN, ...(options.args?.({ dir, scripts, config }) ?? [config])],
+    command,
+    args,
     cwd: dir,
     env: { ...process.env, ...options.env },
     stdin: options.inherit,
