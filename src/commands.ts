@@ -6,7 +6,7 @@ import { checkConfig, formatListenAddress, type LoadedConfig, loadConfig, type O
 import { startGateway } from './http/gateway.js';
 import { callScript, type ScriptCall } from './http/script-call.js';
 import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
-import { type Server, startServer } from './server.js';
+import { type Printed, printToStandardError, type Server, startServer } from './server.js';
 import { version } from './version.js';
 
 /** How a task ended; with `server` it goes on until that is stopped. */
@@ -18,17 +18,22 @@ export interface Outcome {
 interface Prepared {
   readonly loaded: LoadedConfig;
   readonly engine: EngineData;
+  readonly printed: Printed;
 }
 
 function prepare(file: string | null | undefined, overrides: Overrides): Prepared {
   const engine = prepareEngine(version);
-  return { loaded: loadConfig(file, overrides, createEngine(engine)), engine };
+  const printed: Printed = { to: printToStandardError };
+  const loaded = loadConfig(file, overrides, createEngine(engine), {
+    log: (level, text) => printed.to(level, Buffer.from(text, 'latin1').toString()),
+  });
+  return { loaded, engine, printed };
 }
 
 /** `luafcgid [config.lua]` */
 export async function serveConfig(file: string | undefined): Promise<Outcome> {
-  const { loaded, engine } = prepare(file, {});
-  const server = await startServer(loaded, engine);
+  const { loaded, engine, printed } = prepare(file, {});
+  const server = await startServer(loaded, engine, printed);
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
     process.stderr.write(`luafcgid ${version} ready: listening on ${where}; log: ${loaded.config.logFile}\n`);
@@ -106,8 +111,8 @@ async function startPrivately(
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
   const socket = join(folder, 'fastcgi.sock');
   try {
-    const { loaded, engine } = prepare(config, { ...overrides, listen: socket });
-    const server = await startServer(loaded, engine);
+    const { loaded, engine, printed } = prepare(config, { ...overrides, listen: socket });
+    const server = await startServer(loaded, engine, printed);
     const close = async (): Promise<void> => {
       await server.stop();
       removeFolder();

@@ -13,12 +13,19 @@ import {
 import { LuafcgidError } from './errors.js';
 import { Front } from './front/front.js';
 import { NodeDriver } from './front/node-driver.js';
-import { findScript, resolveRoots } from './front/script-lookup.js';
+import { ScriptLookup } from './front/script-lookup.js';
 import { WorkerLink } from './front/worker-link.js';
 import type { EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
-import { Log } from './ops/log.js';
+import { Log, type LogLevel } from './ops/log.js';
 import { WorkerHandle, type WorkerSettings } from './worker/handle.js';
+
+/** Where that goes which a configuration script prints: standard error until there is a log. */
+export interface Printed {
+  to: (level: LogLevel, text: string) => void;
+}
+
+export const printToStandardError: Printed['to'] = (_level, text) => void process.stderr.write(`${text}\n`);
 
 export interface Server {
   /** Where it listens, with the ports that were found for those given as 0. */
@@ -38,9 +45,10 @@ const MAX_REPLACE_MS = 10_000;
 
 /**
  * Starts a server.
+ * @param printed what the hooks print from now on goes to the log
  * @throws LuafcgidError when a socket, the log file or a worker cannot be had, or the startup hook fails
  */
-export async function startServer(loaded: LoadedConfig, engine: EngineData): Promise<Server> {
+export async function startServer(loaded: LoadedConfig, engine: EngineData, printed: Printed): Promise<Server> {
   const { config, hooks } = loaded;
   const undo: (() => void | Promise<void>)[] = [];
   const undoAll = async (): Promise<void> => {
@@ -52,6 +60,10 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData): Pro
       log.write('info', 'stopped');
       log.close();
     });
+    printed.to = (level, text) => log.write(level, text);
+    undo.push(() => {
+      printed.to = printToStandardError;
+    });
     for (const notice of loaded.notices) log.write('warn', notice);
     const reportBug = (error: unknown): void => log.write('error', describeBug(error));
 
@@ -60,9 +72,13 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData): Pro
     undo.push(() => void process.off('uncaughtExceptionMonitor', reportBug));
 
     hooks.run('startup');
-    undo.push(() => runHook(loaded, 'shutdown', log));
+    undo.push(() => {
+      runHook(loaded, 'shutdown', log);
+      hooks.close();
+    });
 
-    const roots = config.root.length === 0 ? undefined : await resolveRoots(config.root.map(toByteString));
+    const roots = config.root.map(toByteString);
+    const scripts = new ScriptLookup(roots);
     const bell = new SharedArrayBuffer(4);
     const runName = randomBytes(3).toString('hex');
     const driver = new NodeDriver(config, bell, reportBug);
@@ -74,7 +90,7 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData): Pro
       pauseReading: (connection) => driver.pauseReading(connection),
       resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => {
-        findScript(path, roots).then(
+        scripts.find(path).then(
           (file) => front.scriptFound(request, file, performance.now()),
           (error) => front.scriptRefused(request, error),
         );
@@ -118,7 +134,8 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData): Pro
     const housekeeping = keepHouse(
       config.sweepMs,
       async () => {
-        const flushed = await sweep(front, (path) => findScript(path, roots));
+        scripts.refresh();
+        const flushed = await sweep(front, (path) => scripts.find(path));
         if (flushed > 0) log.write('info', `${flushed} states flushed: their files changed`);
         runHook(loaded, 'housekeeping', log);
       },

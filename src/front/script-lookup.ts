@@ -10,39 +10,54 @@ function bytesOf(path: string): Buffer {
   return Buffer.from(path, 'latin1');
 }
 
-/** `root` as it is configured, resolved as scripts are. Directories that do not exist hold no scripts. */
-export async function resolveRoots(roots: readonly string[]): Promise<string[]> {
-  const resolved: string[] = [];
-  for (const root of roots) {
-    const real = await realpath(root, { encoding: 'buffer' }).catch(() => undefined);
-    if (real !== undefined) resolved.push(real.toString('latin1'));
+/** Looks scripts up below the configured roots. */
+export class ScriptLookup {
+  readonly #roots: readonly string[] | undefined;
+  #resolvedRoots: Promise<string[]> | undefined;
+
+  /** @param roots directories in one of which a script has to lie; none: it may lie anywhere */
+  constructor(roots: readonly string[]) {
+    this.#roots = roots.length === 0 ? undefined : roots;
   }
-  return resolved;
+
+  /** Looks anew at what the roots are: a link among them may lead elsewhere by now. */
+  refresh(): void {
+    this.#resolvedRoots = undefined;
+  }
+
+  /**
+   * The regular, readable file behind `path`.
+   * @throws LuafcgidError of status 403 or 404
+   */
+  async find(path: string): Promise<string> {
+    try {
+      const real = await realpath(bytesOf(path), { encoding: 'buffer' });
+      const file = real.toString('latin1');
+      if (!(await this.#liesInRoot(file))) throw refusal('OUTSIDE_ROOT', path);
+      if (!(await stat(real)).isFile()) throw refusal('NOT_A_FILE', path);
+      await access(real, constants.R_OK);
+      return file;
+    } catch (error) {
+      if (error instanceof LuafcgidError) throw error;
+      const code = (error as NodeJS.ErrnoException).code;
+      if (MISSING.has(code)) throw refusal('NOT_FOUND', path);
+      throw refusal('UNREADABLE', path, code);
+    }
+  }
+
+  async #liesInRoot(file: string): Promise<boolean> {
+    if (this.#roots === undefined) return true;
+    this.#resolvedRoots ??= resolveRoots(this.#roots);
+    return (await this.#resolvedRoots).some((root) => file.startsWith(root === '/' ? root : `${root}/`));
+  }
 }
 
-/**
- * The regular, readable file behind `path`.
- * @param roots resolved directories in one of which it has to lie; undefined: it may lie anywhere
- * @throws LuafcgidError of status 403 or 404
- */
-export async function findScript(path: string, roots: readonly string[] | undefined): Promise<string> {
-  try {
-    const real = await realpath(bytesOf(path), { encoding: 'buffer' });
-    const file = real.toString('latin1');
-    if (roots !== undefined && !roots.some((root) => liesIn(file, root))) throw refusal('OUTSIDE_ROOT', path);
-    if (!(await stat(real)).isFile()) throw refusal('NOT_A_FILE', path);
-    await access(real, constants.R_OK);
-    return file;
-  } catch (error) {
-    if (error instanceof LuafcgidError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
-    if (MISSING.has(code)) throw refusal('NOT_FOUND', path);
-    throw refusal('UNREADABLE', path, code);
-  }
-}
-
-function liesIn(file: string, root: string): boolean {
-  return file.startsWith(root === '/' ? root : `${root}/`);
+/** Directories that do not exist hold no scripts. */
+async function resolveRoots(roots: readonly string[]): Promise<string[]> {
+  const resolved = await Promise.all(
+    roots.map((root) => realpath(bytesOf(root), { encoding: 'buffer' }).catch(() => undefined)),
+  );
+  return resolved.filter((root) => root !== undefined).map((root) => root.toString('latin1'));
 }
 
 function refusal(

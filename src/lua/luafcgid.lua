@@ -1,4 +1,15 @@
 -- The module luafcgid: helpers that web scripts need most. require("luafcgid") gives it.
+
+--- ## The module luafcgid
+---
+--- Helpers that web scripts need most. The module is part of the server; nothing has to be installed.
+---
+--- ```lua
+--- local luafcgid = require("luafcgid")
+--- ```
+---
+--- `luafcgid.version` is the version of the server, as `env.LUAFCGID_VERSION`.
+
 local version = ...
 
 local type, tostring, tonumber, error, next, pcall = type, tostring, tonumber, error, next, pcall
@@ -18,7 +29,13 @@ end
 
 local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
--- Text for HTML: content and quoted attribute values.
+--- luafcgid.escape(text)
+---
+--- Makes a string or number safe for HTML, as content and as a quoted attribute value: `&`, `<`, `>`, `"` and `'`
+--- become entities.
+---
+--- Errors: neither string nor number.
+--- Example: con:puts("<p>", luafcgid.escape(env.QUERY_STRING), "</p>")
 function M.escape(value)
   local text = text_argument(value, "escape")
   if not find(text, "[&<>\"']") then return text end
@@ -29,7 +46,13 @@ local encoded = {}
 for byte = 0, 255 do encoded[char(byte)] = format("%%%02X", byte) end
 encoded[" "] = "+"
 
--- Text for a query string or a form body: letters, digits and - . _ ~ stay, a space becomes +.
+--- luafcgid.urlencode(text)
+---
+--- Encodes a string or number for a query string or a form body: letters, digits and `- . _ ~` stay, a space becomes
+--- `+`, all other bytes become `%XX`. Gives nil for nil.
+---
+--- Errors: another type.
+--- Example: con:redirect("/search.lua?word=" .. luafcgid.urlencode("bread & butter"))
 function M.urlencode(value)
   if value == nil then return nil end
   return (gsub(text_argument(value, "urlencode"), "[^%w%-%._~]", encoded))
@@ -44,7 +67,12 @@ local function decode(text)
   return (gsub(gsub(text, "%+", " "), "%%(%x%x)", from_hex))
 end
 
--- The inverse of urlencode. What is no valid escape stays as it is.
+--- luafcgid.urldecode(text)
+---
+--- The inverse of `urlencode`. What is no valid escape stays as it is. Gives nil for nil.
+---
+--- Errors: neither string, number nor nil.
+--- Example: assert(luafcgid.urldecode("bread+%26+butter") == "bread & butter")
 function M.urldecode(value)
   if value == nil then return nil end
   return decode(text_argument(value, "urldecode"))
@@ -63,7 +91,14 @@ local function add_field(fields, lists, name, value)
   end
 end
 
--- The fields of a query string or of a form body. Names that come more than once have a list of values.
+--- luafcgid.parse(text)
+---
+--- The fields of a query string or of a form body, as a table from name to value, both decoded. A name without `=` has
+--- the value `""`. A name that comes more than once has a list of its values. Gives an empty table for nil.
+---
+--- Errors: neither string, number nor nil.
+--- Example: assert(luafcgid.parse("a=1&b=2&b=3").b[2] == "3")
+--- C daemon: failed on a name without `=`, cut values at their second `=`, and kept one value of each name.
 function M.parse(value)
   local fields, lists = {}, {}
   if value == nil then return fields end
@@ -147,7 +182,14 @@ function serialize_value(value, path, open)
   fail("a " .. kind, path)
 end
 
--- Lua source of a value: loadstring("return " .. s)() makes it again.
+--- luafcgid.serialize(value)
+---
+--- Gives Lua source that makes the value again: `loadstring("return " .. s)()`. Values are strings, numbers, booleans,
+--- nil and tables of these. Tables that are used twice are written twice.
+---
+--- Errors: functions, threads and userdata; a table that contains itself; more than 180 nested tables.
+--- Example: assert(loadstring("return " .. luafcgid.serialize({ 1, "two" }))()[2] == "two")
+--- C daemon: wrote tables that did not load.
 function M.serialize(value)
   local ok, result = pcall(serialize_value, value, {}, {})
   if not ok then error(result, 2) end

@@ -1,6 +1,35 @@
 -- The first Lua code of every state: puts the other parts together and gives the engine the functions it calls.
 -- `host` holds the raw host functions. Each returns true and its results, or nil and a message (`load` and `loadfile`:
 -- the function, or nil and a message). None raises a Lua error itself: the wrappers in these files do.
+
+--- # The Lua interface
+---
+--- A script is a Lua 5.1 file that defines a global function `main` (the setting `handler` can name another one):
+---
+--- ```lua
+--- function main(env, con)
+---   con:puts("Hello")
+--- end
+--- ```
+---
+--- When a state is made for the script, the file runs once, from top to bottom. After that every request that this
+--- state gets calls `main(env, con)`. Globals and the file's local variables keep their values between requests; a
+--- script that is in demand has several states, each with values of its own (`clones`). The values that `main` returns
+--- are ignored. An error that it raises ends the request, not the state.
+---
+--- Strings are bytes. All 256 values pass unchanged through `env`, `con:gets` and `con:puts`. A first line that starts
+--- with `#` and a UTF-8 byte order mark are skipped.
+---
+--- ## env
+---
+--- A new table for each request. It holds the FastCGI parameters of the web server as strings: `REQUEST_METHOD`,
+--- `QUERY_STRING`, `SCRIPT_NAME`, `PATH_INFO`, `REMOTE_ADDR`, the request headers as `HTTP_HOST`, `HTTP_COOKIE` and so
+--- on; `CONTENT_TYPE` and `CONTENT_LENGTH` describe the body. Which there are is up to the web server. If it sends a
+--- name twice, the last value counts. A client's `Proxy` header is left out, since libraries take `HTTP_PROXY` for a
+--- setting. `LUAFCGID_VERSION` is the version of this server.
+---
+--- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
+
 local host, version, new_luafcgid, new_form, new_request, new_sandbox = ...
 
 local G = _G

@@ -1,4 +1,19 @@
 -- `con`, through which a script answers one request. A con lives as long as its request.
+
+--- ## con
+---
+--- The second argument of `main`: the connection to the client. Its methods are called with a colon. `con` is valid
+--- until `main` returns; a script that keeps it and uses it later gets an error.
+---
+--- An answer is kept until the script ends or flushes, or until it is larger than the setting `outputbuffer`. So
+--- headers may be set after output, and an error replaces the whole answer by an error page. A script that sets nothing
+--- answers with the settings `httpstatus`, `contenttype` and `headers`.
+---
+--- Every method raises a Lua error when it cannot do what it is asked. An error that nobody catches ends the request
+--- with status 500, or with the status that is named below.
+---
+--- The C daemon had `puts`, `header`, `flush`, `reset`, `gets`, `config` and `log`; the other methods are new.
+
 local host, luafcgid, form = ...
 
 local type, tostring, tonumber, select, error, pairs = type, tostring, tonumber, select, error, pairs
@@ -53,6 +68,14 @@ local function text_argument(value, position, method)
   error("bad argument #" .. position .. " to '" .. method .. "' (string or number expected, got " .. type_name(value) .. ")", 3)
 end
 
+--- con:puts(...)
+---
+--- Adds strings and numbers to the body of the answer, in order and byte for byte. Many small pieces are cheap. The
+--- answer to a HEAD request, or of status 204 or 304, goes without its body.
+---
+--- Errors: an argument that is neither string nor number; after `con:finish()`.
+--- Example: con:puts("<p>", 6 * 7, "</p>\n")
+--- C daemon: took one argument and ignored the others.
 function Con.puts(self, ...)
   if self ~= current or finished then refuse(self, "puts") end
   local argument_count = select("#", ...)
@@ -86,6 +109,18 @@ function Con.puts(self, ...)
   end
 end
 
+--- con:header(name, value)
+--- con:header(line)
+---
+--- Adds a response header. `Status`, `Content-Type`, `Content-Length` and `Location` replace what is set; others are
+--- added, so two calls with `Set-Cookie` give two cookies. `Location` without a status makes the answer a redirect
+--- (302). Headers that belong to the web server's own connection (`Connection`, `Transfer-Encoding` and the like) are
+--- left out, and the log says so.
+---
+--- Errors: a name that is no header name; CR, LF or NUL in the value; a line without a colon; after headers were sent.
+--- Example: con:header("Cache-Control", "no-store")
+--- C daemon: always sent its own `Status` and `Content-Type` first, did not check for line breaks, and was silent after
+---   headers were sent.
 function Con.header(self, ...)
   if self ~= current or finished then refuse(self, "header") end
   local argument_count = select("#", ...)
@@ -101,6 +136,12 @@ function Con.header(self, ...)
   if not ok then error(message, 2) end
 end
 
+--- con:status(code)
+---
+--- Sets the HTTP status: a code from 200 to 599, alone or with its text.
+---
+--- Errors: anything else; after headers were sent.
+--- Example: con:status("404 Not Found")
 function Con.status(self, status)
   if self ~= current or finished then refuse(self, "status") end
   if type(status) == "number" and floor(status) ~= status then bad_argument(1, "status", "whole number", status) end
@@ -108,6 +149,12 @@ function Con.status(self, status)
   if not ok then error(message, 2) end
 end
 
+--- con:type(mime)
+---
+--- Sets the Content-Type.
+---
+--- Errors: no string; CR, LF or NUL in it; after headers were sent.
+--- Example: con:type("text/plain; charset=utf-8")
 function Con.type(self, mime)
   if self ~= current or finished then refuse(self, "type") end
   if type(mime) ~= "string" then bad_argument(1, "type", "string", mime) end
@@ -117,6 +164,13 @@ end
 
 local redirect_codes = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
+--- con:redirect(url[, code])
+---
+--- Answers with a redirect to `url`. The code is 301, 302 (if left out), 303, 307 or 308. The script goes on; `return`
+--- after it.
+---
+--- Errors: another code; a URL that is no string or has a line break; after headers were sent.
+--- Example: con:redirect("/thanks.lua", 303)
 function Con.redirect(self, url, code)
   if self ~= current or finished then refuse(self, "redirect") end
   if type(url) ~= "string" then bad_argument(1, "redirect", "string", url) end
@@ -170,6 +224,15 @@ local cookie_options = {
 }
 local cookie_option_order = { "path", "domain", "expires", "maxage", "secure", "httponly", "samesite" }
 
+--- con:cookie(name, value[, options])
+---
+--- Adds a cookie. The value is percent-encoded where cookies need it; `con:cookies()` decodes it. `options` is a table
+--- with any of `path` (begins with /), `domain`, `expires` (a time of `os.time()` or an HTTP date), `maxage` (seconds;
+--- 0 deletes the cookie), `secure`, `httponly` (true or false) and `samesite` (`"Strict"`, `"Lax"` or `"None"`, which
+--- needs `secure`).
+---
+--- Errors: a name or an option that cannot be in a cookie; an option that does not exist; after headers were sent.
+--- Example: con:cookie("theme", "dark", { maxage = 86400, httponly = true, samesite = "Lax" })
 function Con.cookie(self, name, value, options)
   if self ~= current or finished then refuse(self, "cookie") end
   if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+%-.^_`|~]+$") then
@@ -202,6 +265,14 @@ function Con.cookie(self, name, value, options)
   if not ok then error(message, 2) end
 end
 
+--- con:flush()
+---
+--- Sends headers and everything put so far to the web server, now. A web server may collect output itself: nginx passes
+--- it on at once if the script sets the header `X-Accel-Buffering: no`.
+---
+--- Errors: after `con:finish()`.
+--- Example: con:flush()
+--- C daemon: left the data in a buffer of its FastCGI library.
 function Con.flush(self)
   if self ~= current or finished then refuse(self, "flush") end
   local ok, message = hand_over()
@@ -209,6 +280,13 @@ function Con.flush(self)
   if not ok then error(message, 2) end
 end
 
+--- con:reset()
+---
+--- Drops body, headers and status that were set so far, to begin anew.
+---
+--- Errors: after headers were sent.
+--- Example: con:reset()
+--- C daemon: dropped the body only.
 function Con.reset(self)
   if self ~= current or finished then refuse(self, "reset") end
   local ok, message = host.reset()
@@ -216,6 +294,14 @@ function Con.reset(self)
   count, bytes = 0, 0
 end
 
+--- con:finish()
+---
+--- Sends the answer and ends it for the client. The script goes on, for work that nobody has to wait for; its worker
+--- stays busy until `main` returns. `con:log`, `con:config` and what was read of the input still work; an error after
+--- it is in the log only.
+---
+--- Errors: a second time.
+--- Example: con:finish()
 function Con.finish(self)
   if self ~= current or finished then refuse(self, "finish") end
   local ok, message = hand_over()
@@ -241,6 +327,15 @@ local function read_body(wanted)
   return concat(parts)
 end
 
+--- con:gets([n])
+---
+--- Reads the request body: all of it, or at most `n` bytes of what is left. Gives less than `n` bytes only at the end,
+--- and nil when nothing is left. Waits for bytes that have not come yet.
+---
+--- Errors: `n` is no whole number above 0; the body is larger than the setting `maxpost` (status 413); it ended before
+---   its announced length (status 400).
+--- Example: local text = con:gets()
+--- C daemon: cut off what was longer than `maxpost`, and had no `n`.
 function Con.gets(self, wanted)
   if self ~= current then refuse(self, "gets") end
   if wanted == nil then
@@ -259,6 +354,16 @@ local function to_boolean(value)
   if value == false or value == "false" or value == "off" or value == "0" or value == 0 then return false end
 end
 
+--- con:config(name)
+--- con:config(name, value)
+---
+--- Gives the value of a setting of the server, or nil for names that do not exist or are not for scripts (files,
+--- addresses). With a value, changes `buffering`, `httpstatus` or `contenttype` for this request.
+---
+--- Errors: a setting that cannot be changed; a value that it cannot have; changes after `con:finish()`, and of
+---   `httpstatus` and `contenttype` after headers were sent.
+--- Example: con:config("buffering", false)
+--- C daemon: always gave nil and changed nothing.
 function Con.config(self, name, ...)
   if self ~= current then refuse(self, "config") end
   if type(name) ~= "string" then bad_argument(1, "config", "string", name) end
@@ -290,6 +395,15 @@ end
 
 local log_levels = { debug = true, info = true, warn = true, error = true }
 
+--- con:log([level,] text)
+---
+--- Writes to the server's log, with the request's id and the script. The level is `"debug"`, `"info"` (if left out),
+--- `"warn"` or `"error"`; the setting `loglevel` says which are written. The text is never a format: `%` is just a
+--- character. `print` and `io.write` go to the log as `info`, `io.stderr:write` as `warn`.
+---
+--- Errors: another level.
+--- Example: con:log("warn", "the quota is nearly used up")
+--- C daemon: took the text for a format.
 function Con.log(self, ...)
   if self ~= current then refuse(self, "log") end
   local level, text = "info", ...
@@ -303,18 +417,40 @@ function Con.log(self, ...)
   if not ok then error(message, 2) end
 end
 
+--- con:query()
+---
+--- The fields of the query string, as a table: see `parse` of the module `luafcgid`.
+---
+--- Errors: none while the request runs.
+--- Example: local page = con:query().page or "1"
 function Con.query(self)
   if self ~= current then refuse(self, "query") end
   cache.query = cache.query or luafcgid.parse(env.QUERY_STRING)
   return cache.query
 end
 
+--- con:cookies()
+---
+--- The cookies that the browser sent, as a table from name to value, percent-decoded. A name that came twice has a list
+--- of values.
+---
+--- Errors: none while the request runs.
+--- Example: local theme = con:cookies().theme
 function Con.cookies(self)
   if self ~= current then refuse(self, "cookies") end
   cache.cookies = cache.cookies or form.cookies(env.HTTP_COOKIE)
   return cache.cookies
 end
 
+--- con:form()
+---
+--- The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any
+--- other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the
+--- browser says), `type` and `content`. A name that comes more than once has a list of these. The whole body is read
+--- into memory.
+---
+--- Errors: the body was read with `con:gets` before; those of `con:gets`.
+--- Example: local name = con:form().name
 function Con.form(self)
   if self ~= current then refuse(self, "form") end
   if cache.form then return cache.form end

@@ -1,5 +1,37 @@
 -- The parts of Lua's standard library that touch the world outside: there are no files and no processes here, standard
 -- output is the log, Lua sources come through the host, and os.exit ends a request.
+
+--- ## Lua's standard library
+---
+--- The embedded engine is Lua 5.1 with its whole language and the libraries `string`, `table`, `math`, `coroutine` and
+--- `debug`. What reaches outside of a state is different:
+---
+--- - **Files and processes**: there are none. `io.open`, `io.popen`, `io.tmpfile`, `os.remove`, `os.rename` and
+---   `os.tmpname` give nil, a message and 13 (the system's number for "permission denied"); `io.lines(name)` raises an
+---   error; `os.execute(command)` gives nil and a message, and `os.execute()` 0: there is no shell.
+--- - **Standard streams**: `print`, `io.write` and `io.stderr:write` write lines to the server's log; `io.read` is
+---   always at its end.
+--- - **`os.exit(code)`** ends the request, not the server; what was put so far is the answer. Nothing that the script
+---   does can catch it. The code goes to the web server as the FastCGI appStatus.
+--- - **`os.getenv`** gives nil: a script does not see the server's environment. (The configuration does.)
+--- - **`os.time`, `os.date`, `os.clock`** work, in the time zone of the server. `os.clock` counts real time.
+--- - **`math.random`** begins with the same numbers in every state. Call `math.randomseed` at the top of the script,
+---   and do not use it for secrets.
+--- - **`require`** looks beside the script (`NAME.lua`, then `NAME/init.lua`), then along the setting `path`. A module
+---   is loaded once in each state. When its file changes, the states that loaded it are made anew.
+--- - **`dofile`, `loadfile`** read Lua files under the same rules; a relative name starts beside the script. A file
+---   that lies neither beside or below the script, nor along `path`, nor below a `root`, is treated as missing, and the
+---   log says so.
+--- - **C modules** cannot be loaded: `package.cpath` is empty and `package.loadlib` fails.
+--- - **Precompiled chunks** are refused by `load`, `loadstring`, `loadfile`, `require` and for scripts, since forged
+---   ones can break a state. `string.dump` works, but what it gives cannot be loaded.
+--- - **Memory**: a state may use as much as the setting `memory` says. Going beyond is the Lua error "not enough
+---   memory"; a state whose request ended with it is replaced.
+---
+--- In the C daemon scripts had Lua's library as the system has it, with files, processes and C modules, and `os.exit`
+--- ended the daemon. It also changed the working directory to the script's before each request; here relative names
+--- only matter to `require`, `dofile` and `loadfile`.
+
 local host = ...
 
 local G = _G

@@ -36,13 +36,13 @@ export function readSource(path: string): SourceFile {
 /** Which files the scripts of a server may load as Lua code. */
 export class SourceRules {
   readonly #anywhere: readonly string[];
-  readonly #roots: readonly string[] | undefined;
+  readonly #roots: readonly string[];
 
   /**
    * @param templates the configured module path, e.g. `/usr/share/lua/5.1/?.lua`
-   * @param roots directories outside of which no script lies; undefined: there are none
+   * @param roots directories outside of which no script lies; none: scripts lie anywhere
    */
-  constructor(templates: readonly string[], roots: readonly string[] | undefined) {
+  constructor(templates: readonly string[], roots: readonly string[]) {
     this.#anywhere = templates.map((template) => dirname(template.replace(/\?.*$/, '?')));
     this.#roots = roots;
   }
@@ -50,9 +50,9 @@ export class SourceRules {
   /** Whether a script may load `path`: it lies beside or below the script, on the module path, or in a root. */
   allows(path: string, scriptDirectory: string): boolean {
     const file = resolve(path);
-    const granted = [scriptDirectory, ...this.#anywhere, ...(this.#roots ?? [])];
+    const granted = [scriptDirectory, ...this.#anywhere, ...this.#roots];
     if (!granted.some((directory) => liesIn(file, directory))) return false;
-    if (this.#roots === undefined) return true;
+    if (this.#roots.length === 0) return true;
     // With roots, a link must not lead out of them.
     const real = realPathOf(file);
     return real === undefined || granted.some((directory) => liesIn(real, realPathOf(directory) ?? directory));

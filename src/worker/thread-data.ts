@@ -8,8 +8,8 @@ export interface ThreadData {
   /** What `con:config` reads, by the names in the configuration. */
   readonly luaConfig: Readonly<Record<string, LuaValue>>;
   readonly engine: EngineData;
-  /** Resolved directories of `root`; undefined: scripts lie anywhere. */
-  readonly roots: readonly string[] | undefined;
+  /** Directories of `root`, one character per byte; none: scripts lie anywhere. */
+  readonly roots: readonly string[];
   /** Begins the name of every request. */
   readonly runName: string;
   /** Rings, see `channel/ring.ts`. */
