@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { allBytes, luaError, newState, serve, serveSource } from './support.js';
+
+const { state, run } = newState();
+after(() => state.close());
+run(`
+  local function show(value)
+    if type(value) ~= "table" then return value end
+    if value.filename then return "file(" .. value.filename .. "|" .. value.type .. "|" .. value.content .. ")" end
+    local parts = {}
+    for i = 1, #value do parts[i] = show(value[i]) end
+    return "{" .. table.concat(parts, ",") .. "}"
+  end
+  function main(env, con)
+    local lines = {}
+    for name, value in pairs(con[env.METHOD](con)) do lines[#lines + 1] = name .. "=" .. show(value) end
+    table.sort(lines)
+    con:puts(table.concat(lines, ";"))
+  end`);
+
+const form = (type: string, body: string, pieceBytes = 7) =>
+  serve(state, 'main', { params: { METHOD: 'form', CONTENT_TYPE: type }, body, pieceBytes }).body;
+const cookies = (header: string) => serve(state, 'main', { params: { METHOD: 'cookies', HTTP_COOKIE: header } }).body;
+
+const multipart = 'multipart/form-data; boundary=XX';
+const part = (head: string, content: string) => `--XX\r\n${head}\r\n\r\n${content}\r\n`;
+const field = (name: string, content: string) => part(`Content-Disposition: form-data; name="${name}"`, content);
+
+test('an urlencoded form', () => {
+  assert.equal(form('application/x-www-form-urlencoded', 'a=1&b=%20&a=2'), 'a={1,2};b= ');
+  assert.equal(form('Application/X-WWW-Form-URLencoded; charset=UTF-8', 'a=1'), 'a=1');
+  assert.equal(form('application/x-www-form-urlencoded', ''), '');
+});
+
+test('a multipart form with fields and files', () => {
+  const body =
+    field('a', 'one') +
+    field('b', '') +
+    field('a', 'two') +
+    part('Content-Disposition: form-data; name="f"; filename="x.png"\r\nContent-Type: image/png', allBytes) +
+    part('content-type: text/plain; charset=x\r\nCONTENT-DISPOSITION: form-data; filename="y"; name="g"', 'text') +
+    part('Content-Disposition: form-data; name="g"; filename=""', '') +
+    '--XX--\r\n';
+  assert.equal(
+    form(multipart, body),
+    `a={one,two};b=;f=file(x.png|image/png|${allBytes});g={file(y|text/plain; charset=x|text),file(|application/octet-stream|)}`,
+  );
+});
+
+test('multipart forms as they are seen in the wild', () => {
+  const cases: [what: string, type: string, body: string, wanted: string][] = [
+    [
+      'quoted boundary',
+      'multipart/form-data; boundary="X X"',
+      '--X X\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--X X--',
+      'a=1',
+    ],
+    ['other parameters first', 'multipart/form-data; charset=utf-8; Boundary=XX', `${field('a', '1')}--XX--`, 'a=1'],
+    ['preamble and epilogue', multipart, `preamble\r\n${field('a', '1')}--XX--\r\nepilogue --XX`, 'a=1'],
+    [
+      'padding after the boundary',
+      multipart,
+      '--XX \t\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--XX  \r\nContent-Disposition: form-data; name="b"\r\n\r\n2\r\n--XX--',
+      'a=1;b=2',
+    ],
+    [
+      'line ends and boundary-like lines in values',
+      multipart,
+      `${field('a', '\r\n--XY\r\n--XXX\r\n--X\r\n')}--XX--`,
+      'a=\r\n--XY\r\n--XXX\r\n--X\r\n',
+    ],
+    ['names with escapes', multipart, `${field('a%22b%0D%0Ac%41', '1')}--XX--`, 'a"b\r\nc%41=1'],
+    [
+      'a backslash escape',
+      multipart,
+      `${part('Content-Disposition: form-data; name="a\\"b"; filename="C:\\dir\\x.txt"', '1')}--XX--`,
+      'a"b=file(C:\\dir\\x.txt|application/octet-stream|1)',
+    ],
+    [
+      'a part without a name',
+      multipart,
+      `${part('Content-Disposition: form-data', 'x')}${field('a', '1')}--XX--`,
+      'a=1',
+    ],
+    ['a part without headers', multipart, `--XX\r\n\r\nx\r\n${field('a', '1')}--XX--`, 'a=1'],
+    [
+      'a part that never ends',
+      multipart,
+      `${field('a', '1')}--XX\r\nContent-Disposition: form-data; name="b"\r\n\r\n2`,
+      'a=1',
+    ],
+    ['no parts', multipart, '--XX--\r\n', ''],
+    ['no body', multipart, '', ''],
+    ['no boundary', 'multipart/form-data', field('a', '1'), ''],
+    ['an empty boundary', 'multipart/form-data; boundary=', field('a', '1'), ''],
+    [
+      'pattern characters in the boundary',
+      'multipart/form-data; boundary=(%a+)',
+      '--(%a+)\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--(%a+)--',
+      'a=1',
+    ],
+  ];
+  for (const [what, type, body, wanted] of cases) assert.equal(form(type, body), wanted, what);
+});
+
+test('a multipart form gives back what was written, and never fails on anything', () => {
+  const names = fc.stringMatching(/^[a-z]{1,5}$/);
+  const contents = fc
+    .array(fc.constantFrom('\r\n', '--', 'X', '--XX', '\r', '\n', 'a', '\0', '\xff'), { maxLength: 12 })
+    .map((parts) => parts.join(''))
+    // What a browser avoids by the choice of its boundary.
+    .filter((content) => !/\r\n--XX(--|[ \t]*\r\n)/.test(`\r\n${content}\r\n`));
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.tuple(names, contents), { selector: ([name]) => name, maxLength: 4 }), (fields) => {
+      const body = `${fields.map(([name, content]) => field(name, content)).join('')}--XX--\r\n`;
+      const wanted = fields.map(([name, content]) => `${name}=${content}`);
+      const sorted = wanted.map((line) => Buffer.from(line, 'latin1')).sort(Buffer.compare);
+      return form(multipart, body) === sorted.map((line) => line.toString('latin1')).join(';');
+    }),
+  );
+  const fragments = fc.constantFrom(
+    '--XX',
+    '\r\n',
+    '--',
+    'Content-Disposition: form-data; name="a"',
+    ';',
+    '"',
+    '\\',
+    'filename=',
+    ':',
+    ' ',
+    'x',
+  );
+  fc.assert(
+    fc.property(fc.array(fragments, { maxLength: 30 }), (parts) => typeof form(multipart, parts.join('')) === 'string'),
+  );
+});
+
+test('a body of another type gives an empty table and stays unread', () => {
+  const source = 'con:puts(tostring(next(con:form())), con:gets())';
+  assert.equal(serveSource(source, { params: { CONTENT_TYPE: 'application/json' }, body: '{}' }).body, 'nil{}');
+  assert.equal(serveSource(source, { body: 'x' }).body, 'nilx');
+});
+
+test('the form is parsed once, the body read once', () => {
+  const input = { params: { CONTENT_TYPE: 'application/x-www-form-urlencoded' }, body: 'a=1' };
+  assert.equal(
+    serveSource('con:puts(tostring(con:form() == con:form()), tostring(con:gets()))', input).body,
+    'truenil',
+  );
+  assert.match(
+    luaError(() => serveSource('con:gets() con:form()', input)).message,
+    /script.lua:1: con:form: the body was already read with con:gets/,
+  );
+});
+
+test('query and cookies are parsed once for a request, and anew for the next', () => {
+  const other = newState();
+  other.run(`function main(env, con)
+    con:puts(con:query().a, con:cookies().c, tostring(con:query() == con:query()), tostring(con:cookies() == con:cookies()))
+  end`);
+  for (const value of ['1', '2']) {
+    const params = { QUERY_STRING: `a=${value}`, HTTP_COOKIE: `c=${value}` };
+    assert.equal(serve(other.state, 'main', { params }).body, `${value}${value}truetrue`);
+  }
+  other.state.close();
+  assert.equal(serveSource('con:puts(tostring(next(con:query())), tostring(next(con:cookies())))').body, 'nilnil');
+});
+
+test('cookies as browsers send them', () => {
+  for (const [header, wanted] of [
+    ['a=1; b=2', 'a=1;b=2'],
+    ['a=1;b=2;', 'a=1;b=2'],
+    [' a = 1 ;; b', 'a=1'],
+    ['a="quoted"; b=x=y', 'a=quoted;b=x=y'],
+    ['a=1; a=2; a=3', 'a={1,2,3}'],
+    ['a=%20+%zz%', 'a= +%zz%'],
+    ['a=', 'a='],
+    ['=x', ''],
+    ['', ''],
+  ] as const) {
+    assert.equal(cookies(header), wanted, header);
+  }
+});
+
+test('a cookie value that was set comes back the same', () => {
+  const { calls } = serveSource('con:cookie("c", env.X)', { params: { X: allBytes } });
+  const [, line = ''] = /^header Set-Cookie: (.*)$/.exec(calls[0] ?? '') ?? [];
+  assert.equal(cookies(line), `c=${allBytes}`);
+});

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { LuafcgidError } from '../../src/errors.js';
+import { createEngine, prepareEngine } from '../../src/lua/state.js';
+import { checkEmbeddedModule, compileEmbeddedModule } from '../../src/lua/wasm-module.js';
+import { allBytes, luaError, newState, serve } from './support.js';
+
+test('states share nothing', () => {
+  const [one, two] = [newState(), newState()];
+  one.run('x = 1 string.mine = 2 require("luafcgid").mine = 3 getmetatable("").__index.other = 4 math.pi = 3');
+  two.run(`function main(env, con)
+    con:puts(tostring(x), tostring(string.mine), tostring(require("luafcgid").mine), tostring(("").other), math.floor(math.pi * 100))
+  end`);
+  assert.equal(serve(two.state, 'main').body, 'nilnilnilnil314');
+  one.state.close();
+  two.state.close();
+});
+
+test('a state made after another was closed has nothing of it', () => {
+  const marker = 'left over from before';
+  for (let round = 0; round < 50; round += 1) {
+    const { state, run, evaluate, log } = newState();
+    assert.equal(evaluate('tostring(x) .. tostring(string.mine) .. #package.loaders'), 'nilnil2');
+    run(
+      `x = "${marker} ${round}" string.mine = x io.write("partial") function main(env, con) con:puts(x) os.exit() end`,
+    );
+    serve(state, 'main');
+    assert.equal(log.length, 1);
+    state.close();
+  }
+  const { state } = newState();
+  const { machine } = state as unknown as { machine: { memory: Buffer } };
+  assert.equal(machine.memory.includes(marker), false);
+  state.close();
+});
+
+test('a script keeps its globals from request to request', () => {
+  const { state, run } = newState();
+  run('count = 0 function main(env, con) count = count + 1 con:puts(count) end');
+  assert.deepEqual(
+    [1, 2, 3].map(() => serve(state, 'main').body),
+    ['1', '2', '3'],
+  );
+  state.close();
+});
+
+test('a thousand requests leave nothing behind', () => {
+  const { state, run } = newState();
+  run(`function main(env, con)
+    local t = {} for i = 1, 50 do t[i] = env.X .. i end
+    con:puts(table.concat(t)) con:header("X-A", "b")
+    if env.FAIL then error("x") end
+  end`);
+  const once = (fail: boolean) => {
+    try {
+      serve(state, 'main', { params: fail ? { X: allBytes, FAIL: '1' } : { X: allBytes } });
+    } catch {}
+  };
+  for (let i = 0; i < 200; i += 1) once(i % 2 === 0);
+  const before = state.memoryBytes();
+  for (let i = 0; i < 1000; i += 1) once(i % 2 === 0);
+  assert.equal(state.memoryBytes(), before);
+  state.close();
+});
+
+test('a state that answers while another one is being served stays apart', () => {
+  const [outer, inner] = [newState(), newState()];
+  inner.run('function main(env, con) con:puts("inner") end');
+  outer.run('function main(env, con) con:puts("a") con:flush() con:puts("b") end');
+  let seen = '';
+  const { body } = serve(outer.state, 'main', {
+    override: {
+      flush() {
+        seen = serve(inner.state, 'main').body;
+      },
+    },
+  });
+  assert.deepEqual([seen, body], ['inner', 'ab']);
+  outer.state.close();
+  inner.state.close();
+});
+
+test('call runs a global function; its errors come out', () => {
+  const { state, run, evaluate } = newState();
+  run('function startup() started = true end function broken() error("boom") end');
+  state.call('startup');
+  assert.equal(evaluate('started'), 'true');
+  assert.equal(luaError(() => state.call('broken')).message, '/srv/script.lua:1: boom');
+  assert.equal(luaError(() => state.call('none')).message, "there is no function 'none': the global is a nil value");
+  state.close();
+});
+
+test('globals are those that the script made or changed', () => {
+  const { state, run } = newState();
+  assert.deepEqual(state.globals(), { values: {}, functions: [] });
+  run(`listen = { "/run/a.sock", ":9000" } workers = 5 showerrors = false name = "\\195\\188\\0" empty = {}
+    headers = { ["X-A"] = "b", nested = { 1, { two = 2 } } } holes = { 1, nil, 3 } mixed = { "a", b = "c", [10] = "d", f = print }
+    function startup() end local hidden = 1 _VERSION = "changed"`);
+  const { values, functions } = state.globals();
+  assert.deepEqual(functions, ['startup']);
+  assert.deepEqual(JSON.parse(JSON.stringify(values)), {
+    listen: ['/run/a.sock', ':9000'],
+    workers: 5,
+    showerrors: false,
+    name: '\xc3\xbc\0',
+    empty: [],
+    headers: { 'X-A': 'b', nested: [1, { two: 2 }] },
+    holes: [1, null, 3],
+    mixed: { '1': 'a', '10': 'd', b: 'c' },
+    _VERSION: 'changed',
+  });
+  state.close();
+});
+
+test('globals that contain themselves, or nest too deeply, are an error', () => {
+  const { state, run } = newState();
+  run('t = {} t.t = t');
+  assert.match(luaError(() => state.globals()).message, /a table contains itself/);
+  run('t = {} for i = 1, 100 do t = { t } end');
+  assert.match(luaError(() => state.globals()).message, /nested deeper than 64 levels/);
+  run('t = "__proto__" p = { __proto__ = 1 }');
+  assert.deepEqual(Object.keys(state.globals().values).sort(), ['p', 't']);
+  state.close();
+});
+
+test('a garbage-collection step runs finalizers, and survives their errors', () => {
+  const { state, run, evaluate } = newState();
+  run(`collected = 0
+    for i = 1, 10 do getmetatable(newproxy(true)).__gc = function() collected = collected + 1 end end
+    for i = 1, 20000 do local t = {} end`);
+  for (let step = 0; step < 100; step += 1) state.collectStep();
+  assert.equal(evaluate('collected'), '10');
+  run('getmetatable(newproxy(true)).__gc = function() error("in a finalizer") end');
+  for (let step = 0; step < 100; step += 1) {
+    try {
+      state.collectStep();
+    } catch (error) {
+      assert.equal((error as Error).message, '/srv/script.lua:1: in a finalizer');
+    }
+  }
+  assert.equal(evaluate('collected'), '10');
+  state.close();
+});
+
+test('the engine can be prepared in one thread and used in another', async () => {
+  const data = prepareEngine('1.2.3');
+  const door = new URL('../../src/lua/state.js', import.meta.url).href;
+  const script = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    const { createEngine } = await import(${JSON.stringify(door)});
+    const state = createEngine(workerData).createState({ host: { log: (level, text) => parentPort.postMessage(text), readSource() {} },
+      memoryBytes: 1 << 22, directory: '/', path: [], config: {} });
+    state.run(Buffer.from('print(require("luafcgid").version, _VERSION)'), '@x');`;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`), { workerData: data });
+  const text = await new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+  assert.equal(text, '1.2.3\tLua 5.1');
+  await worker.terminate();
+  const engine = createEngine(data);
+  assert.deepEqual([engine.name, engine.version], ['embedded', 'Lua 5.1']);
+});
+
+test('a WebAssembly file that is not the expected one is refused with one clear error', () => {
+  const refused = (detail: RegExp) => (error: unknown) =>
+    error instanceof LuafcgidError && error.code === 'LUAFCGID_LUA_ENGINE' && detail.test(error.message);
+  const empty = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
+  assert.throws(() => checkEmbeddedModule(empty), refused(/lacks the exports memory, /));
+  assert.throws(() => compileEmbeddedModule('/no/such/file.wasm'), refused(/no such file/));
+  assert.throws(() => compileEmbeddedModule(new URL(import.meta.url).pathname), refused(/not a WebAssembly module/));
+});
