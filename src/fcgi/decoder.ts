@@ -5,7 +5,10 @@
 import { LuafcgidError } from '../errors.js';
 import { HEADER_BYTES, RecordType, VERSION } from './constants.js';
 
-/** A record, or a piece of one when its type is a stream (PARAMS, STDIN, STDOUT, STDERR, DATA). */
+/**
+ * A record, or a piece of one when it belongs to a request's stream (PARAMS, STDIN, STDOUT, STDERR, DATA). Management
+ * records, whose id is 0, are always whole: each is answered once.
+ */
 export interface FcgiRecord {
   readonly type: number;
   readonly requestId: number;
@@ -18,7 +21,8 @@ export interface FcgiRecord {
 
 const NOTHING = new Uint8Array(0);
 
-function isStream(type: number): boolean {
+function isStream(type: number, requestId: number): boolean {
+  if (requestId === 0) return false;
   return (type >= RecordType.PARAMS && type <= RecordType.STDERR) || type === RecordType.DATA;
 }
 
@@ -63,7 +67,7 @@ export class RecordDecoder {
       const piece = this.#chunk.subarray(this.#at, this.#at + available);
       this.#at += available;
       this.#contentLeft -= available;
-      if (isStream(this.#type)) {
+      if (isStream(this.#type, this.#requestId)) {
         if (this.#contentLeft === 0) return this.#endRecord(piece);
         return { type: this.#type, requestId: this.#requestId, content: piece };
       }
