@@ -1,13 +1,21 @@
-// Writes the files that are made from tables in the code. Run by `npm run docs`; tests fail when a file is out of date.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// Writes the files that are made from tables and comments in the code. Run by `npm run docs`; tests fail when a file is
+// out of date. With --check it writes nothing, names the files that differ, and ends with status 1 if there are any.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { configurationPage, sampleConfig } from '../dist/src/config/document.js';
+import { luaApiPage } from './lua-api.mjs';
 
 const files = {
   'docs/configuration.md': configurationPage(),
+  'docs/lua-api.md': luaApiPage(),
   'packaging/config.lua': sampleConfig(),
 };
 for (const [file, text] of Object.entries(files)) {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
+  if (!process.argv.includes('--check')) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  } else if (!existsSync(file) || readFileSync(file, 'utf8') !== text) {
+    console.error(`${file} is out of date: run "npm run docs"`);
+    process.exitCode = 1;
+  }
 }

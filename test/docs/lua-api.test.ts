@@ -1,0 +1,43 @@
+/** docs/lua-api.md describes the script interface that the real engine has: all of it, and nothing else. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { serveSource } from '../lua/support.js';
+import { ROOT } from '../support/server.js';
+
+const page = readFileSync(join(ROOT, 'docs/lua-api.md'), 'utf8');
+
+/** Sections of functions: name, and the code block that ends each. */
+const functions = page
+  .split(/^(?=##+ )/m)
+  .filter((section) => section.startsWith('### '))
+  .map((section) => ({
+    name: section.slice(4, section.indexOf('\n')),
+    example: /```lua\n((?:(?!```).*\n)*)```\s*$/.exec(section)?.[1] ?? '',
+  }));
+
+/** What a script finds: names with the prefix that the page gives them. */
+function namesAtRunTime(): string[] {
+  const { body } = serveSource(`
+    for name in pairs(debug.getmetatable(con).__index) do con:puts("con:", name, "\\n") end
+    for name, value in pairs(require("luafcgid")) do
+      if type(value) == "function" then con:puts("luafcgid.", name, "\\n") end
+    end`);
+  return body.trim().split('\n');
+}
+
+describe('docs/lua-api.md', () => {
+  it('describes every function that scripts have, once', () => {
+    assert.deepEqual(functions.map(({ name }) => name).sort(), namesAtRunTime().sort());
+  });
+
+  for (const { name, example } of functions) {
+    it(`has an example of ${name} that runs`, () => {
+      assert.ok(example.includes(`${name}(`), `the example is ${example}`);
+      serveSource(`local luafcgid = require("luafcgid")\n${example}`, {
+        params: { QUERY_STRING: 'page=2', REQUEST_METHOD: 'GET' },
+      });
+    });
+  }
+});
