@@ -3,10 +3,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { configurationPage, sampleConfig } from '../dist/src/config/document.js';
+import { errorsPage } from './errors-page.mjs';
 import { luaApiPage } from './lua-api.mjs';
 
 const files = {
   'docs/configuration.md': configurationPage(),
+  'docs/errors.md': errorsPage(),
   'docs/lua-api.md': luaApiPage(),
   'packaging/config.lua': sampleConfig(),
 };
