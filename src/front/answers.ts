@@ -113,7 +113,7 @@ export class Answers {
     const isReceiving = connection.session.isReceiving(fcgiId);
     this.detach(request);
     connection.session.finish(fcgiId);
-    connection.regulateReading(this.#options.bodyMemoryBytes);
+    connection.regulateReading(this.#options);
     connection.closeIfDone(this.#isDraining, isReceiving);
   }
 

@@ -1,7 +1,13 @@
 /** One connection of a web server: its FastCGI session, its requests, and what may be read and written on it. */
 import type { ServerSession } from '../fcgi/session.js';
-import type { FrontActions } from './actions.js';
+import type { FrontActions, FrontOptions } from './actions.js';
 import type { FrontRequest } from './request.js';
+
+/**
+ * What a peer may leave unread past the send buffer, where the output of scripts stops by itself: replies of the protocol
+ * and refusals. Up to there it is read on, so that an ABORT_REQUEST is heard while a script waits for the peer to read.
+ */
+const UNREAD_BYTES = 1024 * 1024;
 
 export class Connection {
   readonly id: number;
@@ -54,12 +60,15 @@ export class Connection {
     }
   }
 
-  /** Reads on only while no request has `limitBytes` of its body waiting here; where it may have none, one byte. */
-  regulateReading(limitBytes: number): void {
+  /**
+   * Reads on only while no request has `bodyMemoryBytes` of its body waiting here (where it may have none, one byte), and
+   * while answers that the peer does not read do not pile up: it must not make the server write ever more.
+   */
+  regulateReading(limits: Pick<FrontOptions, 'bodyMemoryBytes' | 'sendBufferBytes'>): void {
     if (this.#isClosing) return;
-    let isFull = false;
+    let isFull = this.unsentBytes > limits.sendBufferBytes + UNREAD_BYTES;
     for (const { bufferedBytes, isBodyComplete } of this.requests.values()) {
-      if (bufferedBytes > 0 && bufferedBytes >= limitBytes && !isBodyComplete) isFull = true;
+      if (bufferedBytes > 0 && bufferedBytes >= limits.bodyMemoryBytes && !isBodyComplete) isFull = true;
     }
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;

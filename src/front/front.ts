@@ -111,7 +111,7 @@ export class Front {
     // What waited for this connection need not wait any more if its request has just ended.
     if (connection.unsentBytes > this.#options.sendBufferBytes) this.#hearHeld(connection, nowMs);
     this.#startWaiting(nowMs);
-    connection.regulateReading(this.#options.bodyMemoryBytes);
+    connection.regulateReading(this.#options);
     // A request that was ended in mid-stream (its role is not served, it was aborted) may still be coming.
     connection.closeIfDone(this.#answers.isDraining, true);
   }
@@ -145,6 +145,7 @@ export class Front {
     if (connection === undefined) return;
     connection.unsentBytes = unsentBytes;
     if (unsentBytes <= this.#options.sendBufferBytes) this.#hearHeld(connection, nowMs);
+    connection.regulateReading(this.#options);
     this.#startWaiting(nowMs);
   }
 
@@ -403,7 +404,7 @@ export class Front {
   #passBody(worker: WorkerLink, request: FrontRequest): void {
     if (request.isBodyEndSent) return;
     worker.passBody(request);
-    request.connection.regulateReading(this.#options.bodyMemoryBytes);
+    request.connection.regulateReading(this.#options);
   }
 
   // ---- what workers say --------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { pairs, record, TYPE } from '../support/fcgi-wire.js';
 import { answer, request } from './support/requests.js';
 import { Rig } from './support/rig.js';
 
@@ -54,5 +55,25 @@ describe('a slow reader that holds a worker', () => {
     assert.equal(slow.isSpooled, false);
     rig.pass(10_000);
     assert.equal(other.status(), 503);
+  });
+});
+
+describe('a peer that does not read', () => {
+  it('is not read any more when replies pile up, and is again when it has read them', () => {
+    const rig = new Rig({ front: { sendBufferBytes: 200 } });
+    const peer = rig.open();
+    peer.isSlow = true;
+    const values = Buffer.concat(
+      Array.from({ length: 1000 }, () => record(TYPE.GET_VALUES, 0, pairs({ FCGI_MAX_REQS: '' }))),
+    );
+    let rounds = 0;
+    while (!peer.isPaused) {
+      rig.send(peer, values);
+      rounds += 1;
+      assert.ok(rounds < 100, `${peer.unsentBytes} bytes wait and it is still read`);
+    }
+    assert.ok(peer.unsentBytes > 1024 * 1024);
+    rig.sendUnsent(peer, 0);
+    assert.equal(peer.isPaused, false);
   });
 });
