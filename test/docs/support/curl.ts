@@ -45,6 +45,6 @@ export function parseCurl(words: readonly string[], pathOf: (name: string) => st
 function multipart(field: string, pathOf: (name: string) => string): string {
   const [, name, file] = /^(\w+)=@(.+)$/.exec(field) ?? [];
   if (name === undefined || file === undefined) throw new Error(`-F ${field} is no NAME=@FILE`);
-  const head = `Content-Disposition: form-data; name="${name}"; filename="${file}"\r\nContent-Type: text/plain`;
+  const head = `Content-Disposition: form-data; name="${name}"; filename="${file}"\r\nContent-Type: application/octet-stream`;
   return `--xyz\r\n${head}\r\n\r\n${readFileSync(pathOf(file), 'latin1')}\r\n--xyz--\r\n`;
 }
