@@ -1,26 +1,10 @@
--- Reads what browsers send: cookies and form bodies.
+-- Reads the form bodies that browsers send.
 local internal = ...
 
 local find, gsub, gmatch, match, sub, lower = string.find, string.gsub, string.gmatch, string.match, string.sub, string.lower
-local char, tonumber = string.char, tonumber
 local add_field = internal.add_field
 
 local form = {}
-
-local function unescape_percent(digits) return char(tonumber(digits, 16)) end
-
--- The cookies of a Cookie header. Unlike in forms a + is a plus.
-function form.cookies(header)
-  local cookies, lists = {}, {}
-  for pair in gmatch(header or "", "[^;]+") do
-    local name, value = match(pair, "^%s*([^=%s]+)%s*=%s*(.-)%s*$")
-    if name then
-      value = match(value, '^"(.*)"$') or value
-      add_field(cookies, lists, name, (gsub(value, "%%(%x%x)", unescape_percent)))
-    end
-  end
-  return cookies
-end
 
 -- A parameter of a header field value such as `form-data; name="x"`, or nil.
 local function parameter(value, wanted)

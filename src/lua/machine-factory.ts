@@ -5,12 +5,13 @@ import { LuafcgidError } from '../errors.js';
 import { type Entries, type EntryName, entryNames } from './entries.js';
 import type { LuaCFunction, LuaHook } from './host-trampoline.js';
 import { asWasmFunctions } from './host-trampoline.js';
+import { LuaError } from './lua-error.js';
 import { type LuaExports, luaGc, luaStatus, Machine, registryIndex } from './machine.js';
 import { MemoryImage } from './memory-image.js';
 import { ownChunkName } from './traceback.js';
 
 /** The Lua files of this folder: the first one is called with the functions of the others. */
-const luaFiles = ['prelude.lua', 'luafcgid.lua', 'form.lua', 'request.lua', 'sandbox.lua'] as const;
+const luaFiles = ['prelude.lua', 'luafcgid.lua', 'form.lua', 'cookie.lua', 'request.lua', 'sandbox.lua'] as const;
 
 /**
  * C stack of each machine. Lua stops at 200 nested C calls, and the largest frame that can nest, of `string.gsub`, is under
@@ -76,23 +77,39 @@ export class MachineFactory {
     this.#image = new MemoryImage(machine.memory, this.#stackTop);
   }
 
-  /** A machine as booted. */
+  /**
+   * A machine as booted. The limit counts its whole linear memory, which starts with 768 KiB: 512 KiB of C stack, most of
+   * it never touched, and a heap with the booted Lua. Throws `LuaError` when the system has no memory left.
+   */
   take(memoryLimitBytes: number): Machine {
-    const spare = this.#spares.pop();
-    const machine = spare ?? this.#instantiate().machine;
-    machine.memoryLimitBytes = Math.max(memoryLimitBytes, this.#image.length);
-    if (spare === undefined) {
-      if (machine.memoryBytes < this.#image.length && !machine.grow(this.#image.length)) {
-        throw unusable('the system has no memory for another Lua state');
-      }
-      machine.L = this.#L;
-      machine.scratch = this.#scratch;
-      this.#image.writeTo(machine.memory);
-    } else {
-      this.#image.restore(machine.memory);
-    }
+    const machine = this.#takeSpare(memoryLimitBytes) ?? this.#takeNew();
     machine.memoryLimitBytes = memoryLimitBytes;
     machine.x.stackRestore(this.#stackTop);
+    return machine;
+  }
+
+  #takeSpare(memoryLimitBytes: number): Machine | undefined {
+    const fits = ({ memoryBytes }: Machine) => memoryBytes <= memoryLimitBytes;
+    const at = this.#spares.findLastIndex(fits);
+    if (at < 0) return undefined;
+    const [machine] = this.#spares.splice(at, 1);
+    if (machine !== undefined) this.#image.restore(machine.memory);
+    return machine;
+  }
+
+  #takeNew(): Machine {
+    let machine: Machine;
+    try {
+      machine = this.#instantiate().machine;
+    } catch (error) {
+      throw new LuaError('memory', `the system has no memory for another Lua state (${(error as Error).message})`);
+    }
+    if (machine.memoryBytes < this.#image.length && !machine.grow(this.#image.length)) {
+      throw new LuaError('memory', 'the system has no memory for another Lua state');
+    }
+    this.#image.writeTo(machine.memory);
+    machine.L = this.#L;
+    machine.scratch = this.#scratch;
     return machine;
   }
 

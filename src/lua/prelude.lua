@@ -30,7 +30,7 @@
 ---
 --- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
 
-local host, version, new_luafcgid, new_form, new_request, new_sandbox = ...
+local host, version, new_luafcgid, new_form, new_cookie, new_request, new_sandbox = ...
 
 local G = _G
 local type, tostring, pcall, pairs, rawequal = type, tostring, pcall, pairs, rawequal
@@ -40,7 +40,7 @@ local traceback = debug.traceback
 local luafcgid, internal = new_luafcgid(version)
 package.loaded.luafcgid = luafcgid
 local sandbox = new_sandbox(host)
-local request = new_request(host, luafcgid, new_form(internal))
+local request = new_request(host, luafcgid, new_form(internal), new_cookie(internal))
 
 local engine = {}
 
