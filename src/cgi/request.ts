@@ -63,7 +63,8 @@ function scriptPathOf(found: Readonly<Record<string, string>>): string {
 
 /**
  * Apache's mod_proxy_fcgi names the script as a URL: `proxy:fcgi://host:port/srv/x.lua?query`. Only a suffix that is
- * exactly the query is cut: cutting at any "?" would let `admin.lua?x.lua` pass rules made for other names.
+ * exactly the query is cut: cutting at any "?" would let `admin.lua?x.lua`, or `admin.lua?` without a query, pass rules
+ * made for other names.
  */
 function withoutProxyUrl(path: string, query: string): string {
   if (!path.startsWith('proxy:')) return path;
@@ -71,7 +72,7 @@ function withoutProxyUrl(path: string, query: string): string {
   const slash = authority < 0 ? -1 : path.indexOf('/', authority + 3);
   if (slash < 0) return path;
   const file = path.slice(slash);
-  return file.endsWith(`?${query}`) ? file.slice(0, -query.length - 1) : file;
+  return query !== '' && file.endsWith(`?${query}`) ? file.slice(0, -query.length - 1) : file;
 }
 
 /** An absent, empty or senseless length is no length: the end of the stream then tells. */

@@ -93,7 +93,8 @@ export class ResponseHead {
     if (!TOKEN.test(name))
       throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', { header: shown(name), fault: 'its name is no token' });
     checkValue(name, rawValue);
-    const value = rawValue.trim();
+    // Not trim(): it takes bytes for spaces that may be the end of a character in UTF-8.
+    const value = rawValue.replace(/^[ \t]+|[ \t]+$/g, '');
     const key = name.toLowerCase();
     if (HOP_BY_HOP.has(key)) return name;
     if (key === 'status') this.setStatus(value);
