@@ -14,7 +14,7 @@ export type ByteString = string;
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** A value that can be handed to Lua, or taken from its globals. Tables come back as arrays or records. */
+/** A value that can be handed to Lua, or taken from its globals. Tables come back as arrays (also empty ones) or records. */
 export type LuaValue =
   | undefined
   | boolean
@@ -70,7 +70,10 @@ export interface StateHost {
 
 export interface StateOptions {
   readonly host: StateHost;
-  /** Most bytes of the state's memory; going past it is a Lua "not enough memory" error. */
+  /**
+   * Most bytes of the state's memory; going past it is a Lua "not enough memory" error. Counts everything that
+   * `memoryBytes()` does, so less than what an empty state holds only means that it cannot grow.
+   */
   readonly memoryBytes: number;
   /** Directory searched first by `require`; relative `dofile` and `loadfile` paths start here. Absolute. */
   readonly directory: string;

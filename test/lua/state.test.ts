@@ -45,6 +45,47 @@ test('a script keeps its globals from request to request', () => {
   state.close();
 });
 
+test('a script that empties the libraries and its globals still answers', () => {
+  const { state, run } = newState({ config: { list: ['a'] } });
+  run(`local m, serialize_input = require("luafcgid"), { 1, a = "b", c = { 0.5, true } }
+    local tostring, print, write, getenv, wrap, compile, _G = tostring, print, io.write, os.getenv, coroutine.wrap, loadstring, _G
+    local date, clock, loadreader = os.date, os.clock, load
+    function main(env, con)
+      con:header("X-A", "b") con:header("X: y") con:status(201) con:type("a/b") con:redirect("/x", 303)
+      con:cookie("a", "b c", { path = "/", expires = 0, samesite = "Lax" })
+      con:puts("a", 1) con:puts(2) con:flush() con:reset()
+      con:puts(con:query().q, con:cookies().c, con:form().f, con:config("list")[1], tostring(con:gets()), tostring(con:gets(5)))
+      con:config("contenttype", "x/y") con:log("warn", "x")
+      con:puts(m.serialize(serialize_input), m.escape("<"), m.urlencode("a b"), m.urldecode("a+b"), m.parse("a=%41").a)
+      print("x", 1) write("y\\n") getenv("X") date() clock()
+      con:puts(wrap(function() return "w" end)(), compile("return 'l'")(), loadreader(function() end) and "r" or "")
+    end
+    for name, library in _G.pairs(_G.package.loaded) do
+      if name ~= "_G" and name ~= "luafcgid" then for key in _G.pairs(library) do library[key] = nil end end
+    end
+    local keep = main
+    for name in _G.next, _G do if name ~= "next" and name ~= "tostring" then _G[name] = nil end end
+    main = keep`);
+  const params = {
+    QUERY_STRING: 'q=Q',
+    HTTP_COOKIE: 'c=C',
+    CONTENT_TYPE: 'multipart/form-data; boundary=X',
+  };
+  const body = '--X\r\nContent-Disposition: form-data; name="f"; filename="n"\r\n\r\nF\r\n--X--';
+  assert.match(
+    luaError(() => serve(state, 'main', { params, body })).message,
+    /bad argument #3 to 'puts'/,
+    'everything up to the file, which is a table',
+  );
+  const plain = body.replace('; filename="n"', '');
+  assert.equal(
+    serve(state, 'main', { params, body: plain }).body,
+    'QCFanilnil{1,["a"]="b",["c"]={0.5,true}}&lt;a+ba bAwlr',
+  );
+  assert.match(luaError(() => serve(state, 'none')).message, /no function 'none'/);
+  state.close();
+});
+
 test('a thousand requests leave nothing behind', () => {
   const { state, run } = newState();
   run(`function main(env, con)
