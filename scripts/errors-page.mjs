@@ -36,6 +36,7 @@ const TITLES = {
   other: 'The server itself',
   config: 'Configuration',
   lua: 'The Lua engine',
+  run: 'The command run',
   gateway: 'The web server for development',
 };
 

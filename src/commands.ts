@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { checkConfig, formatListenAddress, type LoadedConfig, loadConfig, type Overrides } from './config/load.js';
+import { LuafcgidError } from './errors.js';
 import { startGateway } from './http/gateway.js';
 import { callScript, type ScriptCall } from './http/script-call.js';
 import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
@@ -85,7 +86,9 @@ export interface RunOptions {
 
 /** `luafcgid run SCRIPT`: the same server as always, for one request. */
 export async function runScript(script: string, options: RunOptions): Promise<Outcome> {
-  const body = options.body === undefined ? undefined : readFileSync(options.body === '-' ? 0 : options.body);
+  // Without a script there is no request to answer: better said here than with a page of status 404.
+  readInput(script);
+  const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
   const { socket, close } = await startPrivately(options.config ?? null, { workers: 1, loglevel: 'warn' });
   try {
     const call: ScriptCall = {
@@ -99,6 +102,18 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
     return { exitCode: status < 500 ? 0 : 1 };
   } finally {
     await close();
+  }
+}
+
+const STDIN = 0;
+
+/** @throws LuafcgidError `LUAFCGID_RUN_FILE` */
+function readInput(file: string | typeof STDIN): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    const reason = (error as Error).message.split(', ', 1)[0];
+    throw new LuafcgidError('LUAFCGID_RUN_FILE', { file: file === STDIN ? 'standard input' : file, reason }, error);
   }
 }
 

@@ -239,6 +239,12 @@ export const catalogue = {
     message: 'the embedded Lua engine cannot be used: {detail}',
     solve: 'Install the exact dependencies again with `npm ci`.',
   },
+  LUAFCGID_RUN_FILE: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot read {file}: {reason}',
+    solve: 'Name a file that exists and that this user may read.',
+  },
   LUAFCGID_GATEWAY_ROOT: {
     blame: 'operator',
     status: 0,

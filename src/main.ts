@@ -125,9 +125,17 @@ function report(error: unknown): number {
   return EXIT_FAILED;
 }
 
+/** Ends the process when all that was written has left it: a pipe takes it in its reader's time. */
+function leave(exitCode: number): void {
+  process.stdout.write('', () => process.exit(exitCode));
+}
+
+// Whoever read the output has gone.
+process.stdout.on('error', () => process.exit(EXIT_FAILED));
+
 main(process.argv.slice(2)).then(
-  async ({ exitCode, server }) => {
-    if (server === undefined) process.exit(exitCode);
+  ({ exitCode, server }) => {
+    if (server === undefined) return leave(exitCode);
     let signals = 0;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {

@@ -1,0 +1,282 @@
+/** The command `luafcgid`: what it prints, how it ends, what signals do. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { tempDir } from '../support/cleanup.js';
+import { parseCgiAnswer } from '../support/fcgi-client.js';
+import { Held, HOLD } from '../support/held.js';
+import { fetchHttp } from '../support/http.js';
+import { ROOT, runCommand, startServer } from '../support/server.js';
+import { ask, eventually } from '../support/shared.js';
+import { freePort } from '../support/web-server.js';
+
+const oneLine = /^luafcgid: [^\n]+\n$/;
+
+describe('luafcgid', () => {
+  it('tells usage and settings on --help, its version on --version', async () => {
+    const help = await runCommand(['--help']);
+    assert.deepEqual([help.code, help.stderr], [0, '']);
+    for (const part of ['luafcgid serve', 'luafcgid check', 'luafcgid run', '--body', 'maxpost', 'queuetimeout']) {
+      assert.ok(help.stdout.includes(part), part);
+    }
+    assert.ok(help.stdout.split('\n').every((line) => line.length <= 120));
+    const version = await runCommand(['--version']);
+    assert.deepEqual([version.code, version.stderr], [0, '']);
+    assert.match(version.stdout, /^luafcgid \d+\.\d+\.\d+\S*\n$/);
+  });
+
+  for (const args of [
+    ['--no-such-option'],
+    ['a.lua', 'b.lua'],
+    ['check'],
+    ['run'],
+    ['check', 'a', 'b'],
+    ['run', 'a.lua', '--method'],
+    ['run', 'a.lua', '--header', 'no colon'],
+    ['serve', '.', '--port', 'http'],
+    ['serve', '.', '--port', '65536'],
+    ['check', 'a.lua', '--port', '1'],
+    ['--query', 'x'],
+  ]) {
+    it(`says in one line what is wrong with "${args.join(' ')}", and ends with 2`, async () => {
+      const { code, stdout, stderr } = await runCommand(args);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr, oneLine);
+      assert.match(stderr, /--help/);
+    });
+  }
+});
+
+describe('a broken configuration', () => {
+  const broken = 'workers = "many"\nstattes = 4\nlisten = 9000\nclones = -1\n';
+  const faults = [/workers = "many"/, /stattes.*\n.*Did you mean "states"/, /listen = "9000"/, /clones = -1/];
+
+  for (const args of [['config.lua'], ['check', 'config.lua'], [], ['serve', '.', '--config', 'config.lua']]) {
+    it(`has all its faults listed by "${['luafcgid', ...args].join(' ')}", and nothing listens`, async (t) => {
+      const cwd = tempDir(t);
+      writeFileSync(join(cwd, 'config.lua'), broken);
+      const { code, stdout, stderr } = await runCommand(args, { cwd, env: { TMPDIR: cwd } });
+      assert.deepEqual([code, stdout], [1, '']);
+      // serve listens on a socket of its own, whatever the configuration says.
+      const told = args[0] === 'serve' ? faults.filter((fault) => !fault.source.includes('listen')) : faults;
+      for (const fault of told) assert.match(stderr, fault);
+      assert.deepEqual(readdirSync(cwd), ['config.lua'], 'nothing is left behind');
+    });
+  }
+
+  it('is one that is not there, or is no Lua', async (t) => {
+    const cwd = tempDir(t);
+    writeFileSync(join(cwd, 'syntax.lua'), 'listen = = 1');
+    for (const [file, reason] of [
+      ['missing.lua', /missing\.lua[\s\S]*no such file/],
+      ['syntax.lua', /syntax\.lua:1: unexpected symbol/],
+      ['.', /directory/],
+    ] as const) {
+      for (const args of [[file], ['check', file]]) {
+        const { code, stderr } = await runCommand(args, { cwd });
+        assert.equal(code, 1);
+        assert.match(stderr, reason);
+        assert.doesNotMatch(stderr, /\n {4}at /, 'no stack of JavaScript');
+      }
+    }
+  });
+
+  it('is none that check finds in order', async (t) => {
+    const cwd = tempDir(t);
+    writeFileSync(join(cwd, 'good.lua'), 'listen = "./a.sock" watchdog = 5');
+    const { code, stdout, stderr } = await runCommand(['check', 'good.lua'], { cwd });
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(stdout, /good\.lua/);
+    assert.match(stdout, /watchdog/, 'what has no effect is told');
+    assert.deepEqual(readdirSync(cwd), ['good.lua']);
+  });
+});
+
+describe('luafcgid run', () => {
+  const script = `
+    function main(env, con)
+      con:type("text/plain")
+      con:puts(env.REQUEST_METHOD, "|", env.QUERY_STRING, "|", env.HTTP_X_ONE or "-", "|", env.HTTP_COOKIE or "-", "|",
+        env.CONTENT_TYPE or "-", "|", con:gets() or "-")
+    end`;
+  const parts = async (args: readonly string[], stdin?: Uint8Array | string): Promise<string[]> => {
+    const run = await runCommand(args, stdin === undefined ? {} : { stdin });
+    assert.deepEqual([run.code, run.stderr], [0, '']);
+    const answer = parseCgiAnswer(run.stdoutBytes);
+    assert.equal(answer.status, 200);
+    return answer.body.toString('latin1').split('|');
+  };
+
+  it('prints the answer of a script', async (t) => {
+    const file = join(tempDir(t), 'page.lua');
+    writeFileSync(file, script);
+    assert.deepEqual(await parts(['run', file]), ['GET', '', '-', '-', '', '-']);
+    assert.deepEqual(
+      await parts([
+        'run',
+        file,
+        '--method',
+        'PUT',
+        '--query',
+        'a=b&c',
+        '--header',
+        'X-One: 1:2',
+        '--header',
+        'Cookie:x=y',
+      ]),
+      ['PUT', 'a=b&c', '1:2', 'x=y', '', '-'],
+    );
+  });
+
+  it('sends a body from a file or from standard input, byte for byte', async (t) => {
+    const dir = tempDir(t);
+    const file = join(dir, 'page.lua');
+    const body = Buffer.from(Array.from({ length: 256 }, (_, value) => value).filter((value) => value !== 0x7c));
+    writeFileSync(file, script);
+    writeFileSync(join(dir, 'body'), body);
+    for (const [source, stdin] of [
+      [join(dir, 'body'), undefined],
+      ['-', body],
+    ] as const) {
+      const [method, , , , type, sent] = await parts(['run', file, '--body', source], stdin);
+      assert.deepEqual([method, type], ['POST', 'application/x-www-form-urlencoded']);
+      assert.equal(sent, body.toString('latin1'));
+    }
+    const typed = await parts(['run', file, '--body', '-', '--header', 'content-type: text/x'], 'abc');
+    assert.deepEqual(typed.slice(4), ['text/x', 'abc']);
+  });
+
+  it('prints a large answer whole', async (t) => {
+    const file = join(tempDir(t), 'large.lua');
+    writeFileSync(file, 'function main(env, con) for i = 1, 100 do con:puts(("x"):rep(100000)) end end');
+    const { code, stdoutBytes } = await runCommand(['run', file]);
+    assert.deepEqual([code, parseCgiAnswer(stdoutBytes).body.length], [0, 10_000_000]);
+  });
+
+  it('finds modules beside the script, and takes a configuration', async (t) => {
+    const dir = tempDir(t);
+    mkdirSync(join(dir, 'lib'));
+    writeFileSync(join(dir, 'lib/m.lua'), 'return "module"');
+    writeFileSync(
+      join(dir, 'page.lua'),
+      'local m = require("lib.m")\nfunction go(env, con) con:puts(m) print("noted") end',
+    );
+    writeFileSync(join(dir, 'config.lua'), 'handler = "go" listen = "/no/such/place.sock" print("config says")');
+    const run = await runCommand(['run', 'page.lua', '--config', 'config.lua'], { cwd: dir });
+    assert.equal(run.code, 0, run.stderr);
+    assert.equal(parseCgiAnswer(run.stdoutBytes).body.toString(), 'module');
+  });
+
+  it('ends with 1 when the script fails, with the error on standard error too', async (t) => {
+    const file = join(tempDir(t), 'fails.lua');
+    writeFileSync(file, 'function main() error("oh no") end');
+    const run = await runCommand(['run', file]);
+    assert.equal(run.code, 1);
+    assert.equal(parseCgiAnswer(run.stdoutBytes).status, 500);
+    assert.match(run.stderr, /fails\.lua:1: oh no/);
+  });
+
+  it('says so when a file is missing', async (t) => {
+    const dir = tempDir(t);
+    writeFileSync(join(dir, 'page.lua'), script);
+    for (const [args, name] of [
+      [['run', 'page.lua', '--body', 'no-body.txt'], 'no-body.txt'],
+      [['run', 'no-page.lua'], 'no-page.lua'],
+    ] as const) {
+      const run = await runCommand(args, { cwd: dir });
+      assert.deepEqual([run.code, run.stdout], [1, ''], name);
+      assert.ok(run.stderr.includes(name), run.stderr);
+      assert.doesNotMatch(run.stderr, /\n {4}at /, 'no stack of JavaScript');
+    }
+  });
+});
+
+describe('luafcgid serve', () => {
+  const files = { 'hello.lua': 'function main(env, con) con:puts("hello") end', 'page.html': '<p>page' };
+
+  it('prints both addresses, and answers at each', async (t) => {
+    const server = await startServer(t, {
+      files,
+      args: ({ scripts }) => ['serve', scripts],
+      env: { PORT: '0' },
+      ready: /Ctrl-C/,
+    });
+    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+    const [, socket] = await server.logged(/FastCGI +(\/\S+)/);
+    assert.equal((await fetchHttp({ port: Number(port), path: '/hello.lua' })).text, 'hello');
+    assert.equal((await fetchHttp({ port: Number(port), path: '/page.html' })).text, '<p>page');
+    assert.equal((await ask(server, 'hello.lua', { socket: socket! })).text, 'hello');
+    server.signal('SIGINT');
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
+    assert.equal(existsSync(socket!), false);
+  });
+
+  it('takes its port from PORT, and --port before that', async (t) => {
+    const [port, other] = [await freePort(), await freePort()];
+    for (const args of [[], ['--port', String(other)]]) {
+      const server = await startServer(t, {
+        files,
+        args: ({ scripts }) => ['serve', scripts, ...args],
+        env: { PORT: String(port) },
+        ready: /Ctrl-C/,
+      });
+      const expected = args.length === 0 ? port : other;
+      assert.equal((await fetchHttp({ port: expected, path: '/hello.lua' })).text, 'hello');
+      await server.stop();
+    }
+  });
+
+  it('says which port is in use, and leaves nothing behind', async (t) => {
+    const dir = tempDir(t);
+    const taken = net.createServer().listen(0, '127.0.0.1');
+    t.after(() => void taken.close());
+    await new Promise((resolve) => taken.once('listening', resolve));
+    const { port } = taken.address() as net.AddressInfo;
+    const run = await runCommand(['serve', ROOT, '--port', String(port)], { env: { TMPDIR: dir } });
+    assert.deepEqual([run.code, run.stdout], [1, '']);
+    assert.match(run.stderr, new RegExp(`port ${port} .*in use[\\s\\S]*LUAFCGID_GATEWAY_PORT`));
+    assert.deepEqual(readdirSync(dir), []);
+  });
+
+  it('says that there is no such directory', async () => {
+    const run = await runCommand(['serve', '/no/such/directory', '--port', '0']);
+    assert.equal(run.code, 1);
+    assert.match(run.stderr, /\/no\/such\/directory/);
+  });
+});
+
+describe('a signal', () => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`${signal} lets requests under way finish, takes no new ones, and ends with 0`, async (t) => {
+      const server = await startServer(t, { files: { 'hold.lua': HOLD }, config: 'workers = 2 bodymemory = 0' });
+      const held = await Held.ask(t, server, 'hold.lua');
+      await held.running;
+      const waiting = await Held.ask(t, server, 'hold.lua');
+      await waiting.running;
+      server.signal(signal);
+      await eventually('the socket gone', () => !existsSync(server.socket));
+      for (const each of [held, waiting]) assert.equal((await each.release()).status, 200);
+      assert.deepEqual(await server.ended(), { code: 0, signal: null });
+    });
+  }
+
+  it('closes idle kept connections', async (t) => {
+    const server = await startServer(t, { files: { 'hold.lua': HOLD }, config: 'bodymemory = 0' });
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.release();
+    server.signal('SIGTERM');
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
+  });
+
+  it('that comes a second time does not wait for anything', async (t) => {
+    const server = await startServer(t, { files: { 'hold.lua': HOLD }, config: 'bodymemory = 0' });
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    server.signal('SIGTERM');
+    await eventually('the socket gone', () => !existsSync(server.socket));
+    server.signal('SIGTERM');
+    assert.deepEqual(await server.ended(), { code: 1, signal: null });
+  });
+});
