@@ -148,8 +148,8 @@ describe('memory', () => {
 });
 
 describe('a reader', () => {
-  it('that is slow, or never reads, holds its own request only', async (t) => {
-    const server = await startServer(t, { files: FILES, config: 'workers = 2 sendbuffer = 4096' });
+  it('that is slow, or never reads, holds its own request only, even with one worker', async (t) => {
+    const server = await startServer(t, { files: FILES, config: 'workers = 1 sendbuffer = 4096' });
     const slow = await FcgiConnection.connect(server.socket);
     slow.send(requestBytes({ params: scriptParams(server.path('answer.lua'), { QUERY_STRING: '16' }) }));
     await slow.received(1);
