@@ -1,9 +1,9 @@
 /** The harness itself: a real nginx in front of an application made of hand-built records. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { Child } from './child.js';
 import { tempDir } from './cleanup.js';
 import { request, scriptParams } from './fcgi-client.js';
@@ -117,16 +117,18 @@ describe('a child process', () => {
   });
 });
 
-describe('scripts/require-nginx.mjs', () => {
-  // Which nginx it finds depends on the machine, so only what it does where one is present can be run everywhere.
-  it('does nothing where nginx is present', (t) => {
+describe('scripts/require-web-servers.mjs', () => {
+  // What it does where one is missing depends on the machine, so only this can be run everywhere.
+  const runWith = (t: TestContext, programs: readonly string[]) => {
     const dir = tempDir(t);
-    const fake = join(dir, 'nginx');
-    writeFileSync(fake, '');
-    chmodSync(fake, 0o755);
-    const run = spawnSync(process.execPath, [join(ROOT, 'scripts/require-nginx.mjs')], { env: { PATH: dir } });
-    assert.deepEqual([run.status, run.stdout.toString(), run.stderr.toString()], [0, '', '']);
-    assert.ok(existsSync(fake));
+    for (const name of programs) writeFileSync(join(dir, name), '', { mode: 0o755 });
+    const script = join(ROOT, 'scripts/require-web-servers.mjs');
+    const run = spawnSync(process.execPath, [script], { env: { PATH: dir } });
+    return { status: run.status, output: run.stdout.toString() + run.stderr.toString() };
+  };
+
+  it('does nothing where all are present', (t) => {
+    assert.deepEqual(runWith(t, ['nginx', 'apache2', 'lighttpd']), { status: 0, output: '' });
   });
 });
 
