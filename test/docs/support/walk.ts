@@ -113,7 +113,7 @@ export class Walk {
       assert.match(text, /listen 80;/);
       return text
         .replace('listen 80;', `listen 127.0.0.1:${port};`)
-        .replace(/include fastcgi/g, 'include /etc/nginx/fastcgi');
+        .replace(/include(\s+)fastcgi/g, 'include$1/etc/nginx/fastcgi');
     });
   }
 
