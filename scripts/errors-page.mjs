@@ -15,7 +15,7 @@ const INTRODUCTION = `# Errors
 Each error that luafcgid reports begins with a code, in the log and in messages of the command line. A code never changes
 its meaning. Words in braces stand for values that the message has when it is written.
 
-*HTTP status* is what the client gets when the error ends its request; *none* means that it ends no request, or that the
+_HTTP status_ is what the client gets when the error ends its request; _none_ means that it ends no request, or that the
 connection is closed without an answer.
 `;
 

@@ -14,7 +14,7 @@ it('the steps of a migration work as they are shown', async (t) => {
 
 it('the table has every setting of the C daemon, and says which only give a notice', () => {
   const text = readFileSync(join(ROOT, 'docs/migrating-from-luafcgid.md'), 'utf8');
-  const table = new Map([...text.matchAll(/^\| `(\w+)` \| (.*) \|$/gm)].map(([, name, says]) => [name, says]));
+  const table = new Map([...text.matchAll(/^\| `(\w+)` +\| (.*?) +\|$/gm)].map(([, name, says]) => [name, says]));
   const fromC = optionNames.filter((name) => 'fromC' in options[name]);
   assert.deepEqual([...table.keys()].sort(), [...fromC].sort());
   for (const name of fromC) {
