@@ -40,7 +40,9 @@ export function parseRequest(params: Uint8Array): CgiRequest {
     if (WANTED.has(name)) found[name] = bytes.toString('latin1', valueStart, valueEnd);
   });
   const method = found.REQUEST_METHOD || 'GET';
-  if (!TOKEN.test(method) || NOT_SERVED.has(method)) throw new LuafcgidError('LUAFCGID_REQUEST_METHOD', { method });
+  if (!TOKEN.test(method) || NOT_SERVED.has(method)) {
+    throw new LuafcgidError('LUAFCGID_REQUEST_METHOD', { method: asText(method) });
+  }
   return {
     method,
     scriptPath: scriptPathOf(found),
@@ -56,9 +58,14 @@ function scriptPathOf(found: Readonly<Record<string, string>>): string {
     path = (found.DOCUMENT_ROOT ?? '') + found.SCRIPT_NAME;
   }
   path = withoutProxyUrl(path, found.QUERY_STRING ?? '');
-  if (!path.startsWith('/')) throw new LuafcgidError('LUAFCGID_REQUEST_RELATIVE_SCRIPT', { path });
-  if (path.includes('\0')) throw new LuafcgidError('LUAFCGID_REQUEST_NUL', { path: path.replaceAll('\0', '\\0') });
+  if (!path.startsWith('/')) throw new LuafcgidError('LUAFCGID_REQUEST_RELATIVE_SCRIPT', { path: asText(path) });
+  if (path.includes('\0')) throw new LuafcgidError('LUAFCGID_REQUEST_NUL', { path: asText(path) });
   return path;
+}
+
+/** Bytes as they may stand in a message. */
+function asText(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString().replaceAll('\0', '\\0');
 }
 
 /**

@@ -164,8 +164,9 @@ function contentLength(value: string): string {
   });
 }
 
-/** A value as it may stand in a message: control characters made visible, cut to a readable length. */
-function shown(text: string): string {
+/** A value as it may stand in a message: read as UTF-8, control characters made visible, cut to a readable length. */
+function shown(bytes: string): string {
+  const text = Buffer.from(bytes, 'latin1').toString();
   const visible = text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return visible.length > 200 ? `${visible.slice(0, 200)}…` : visible;
 }

@@ -69,7 +69,10 @@ export class ScriptState {
         state.lua.run(state.#readScript(file, settings.reports), `@${file}`);
       }
       state.lua.run(state.#readScript(path, settings.reports), `@${path}`);
-      if (!state.lua.hasFunction(handler)) throw new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path, handler });
+      if (!state.lua.hasFunction(handler)) {
+        const name = Buffer.from(path, 'latin1').toString();
+        throw new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path: name, handler });
+      }
       return state;
     } catch (error) {
       state.lua.close();

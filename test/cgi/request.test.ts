@@ -139,6 +139,10 @@ describe("the script's path", () => {
   }
 });
 
+it('is named in messages as people write it', () => {
+  assert.ok(faultOf({ SCRIPT_FILENAME: Buffer.from('grüße.lua').toString('latin1') }).message.includes('grüße.lua'));
+});
+
 describe('the length of the body', () => {
   const lengths: [text: string | undefined, length: number | undefined][] = [
     [undefined, undefined],

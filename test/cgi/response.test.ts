@@ -246,6 +246,11 @@ describe('a header', () => {
   });
 });
 
+it('an error shows text as people write it', () => {
+  const value = Buffer.from('grüße\n').toString('latin1');
+  assert.throws(() => new ResponseHead(DEFAULTS).set('X', value), /X: grüße/);
+});
+
 describe('any calls', () => {
   it('make lines that are as they were set, or an error of the script', () => {
     const text = fc.oneof(

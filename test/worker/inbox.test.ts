@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { BodyFault, MORE, START_CREATE, ToWorker } from '../../src/channel/messages.js';
+import { Ends } from './support/ends.js';
+
+const NOTHING = new Uint8Array(0);
+
+function read(ends: Ends, maxBytes = 1000): string | null {
+  const piece = ends.inbox.readBody(maxBytes);
+  return piece === null ? null : Buffer.from(piece).toString('latin1');
+}
+
+function readAll(ends: Ends, maxBytes = 1000): string {
+  let text = '';
+  for (let piece = read(ends, maxBytes); piece !== null; piece = read(ends, maxBytes)) text += piece;
+  return text;
+}
+
+describe('the inbox of a worker', () => {
+  it('gives messages in order, with their flags', () => {
+    const ends = new Ends();
+    ends.toWorker.tryWrite(ToWorker.START | START_CREATE, 7, 3, Buffer.from('payload'));
+    ends.toWorker.tryWrite(ToWorker.CLOSE, 0, 9, NOTHING);
+    const { type, flags, id, argument, payload } = ends.inbox.next();
+    assert.deepEqual([type, flags & START_CREATE, id, argument], [ToWorker.START, START_CREATE, 7, 3]);
+    assert.equal(Buffer.from(payload).toString(), 'payload');
+    const { type: second, argument: state, payload: none } = ends.inbox.next();
+    assert.deepEqual([second, state, none.length], [ToWorker.CLOSE, 9, 0]);
+  });
+
+  it('puts a message together that came in several frames, of any length', () => {
+    const ends = new Ends(128 * 1024);
+    for (const size of [1, 3, 20_000]) {
+      const parts = ['a', 'b', 'c'].map((letter) => Buffer.alloc(size, letter));
+      for (const [index, part] of parts.entries()) {
+        ends.toWorker.tryWrite(ToWorker.START | (index < 2 ? MORE : 0), 1, 2, part);
+      }
+      assert.deepEqual(Buffer.from(ends.inbox.next().payload), Buffer.concat(parts));
+    }
+  });
+
+  it('gives the body of the running request in pieces of the size asked for', () => {
+    const ends = new Ends();
+    ends.inbox.beginBody(1, true);
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('gh'));
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+    assert.deepEqual([read(ends, 4), read(ends, 4), read(ends, 4), read(ends, 4)], ['abcd', 'ef', 'gh', null]);
+    assert.equal(read(ends), null);
+  });
+
+  it('gives no body where there is none, without waiting for one', () => {
+    const ends = new Ends();
+    ends.inbox.beginBody(1, false);
+    assert.equal(read(ends), null);
+  });
+
+  it('passes over what is left of earlier bodies', () => {
+    const ends = new Ends();
+    ends.inbox.beginBody(1, true);
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
+    assert.equal(read(ends, 2), 'ab');
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('more'));
+    ends.toWorker.tryWrite(ToWorker.START, 2, 5, NOTHING);
+    // Late news of the first request, when the second is under way.
+    assert.equal(ends.inbox.next().id, 2);
+    ends.inbox.beginBody(2, true);
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('late'));
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 1, BodyFault.CLIENT_GONE, NOTHING);
+    ends.toWorker.tryWrite(ToWorker.BODY, 2, 0, Buffer.from('second'));
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 2, 0, NOTHING);
+    assert.equal(readAll(ends), 'second');
+  });
+
+  it('keeps messages that come among a body for afterwards', () => {
+    const ends = new Ends();
+    ends.inbox.beginBody(1, true);
+    ends.toWorker.tryWrite(ToWorker.CLOSE, 0, 4, NOTHING);
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('x'));
+    ends.toWorker.tryWrite(ToWorker.COLLECT, 0, 5, NOTHING);
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+    ends.toWorker.tryWrite(ToWorker.START, 2, 6, NOTHING);
+    assert.equal(readAll(ends), 'x');
+    const messages = [ends.inbox.next(), ends.inbox.next(), ends.inbox.next()];
+    assert.deepEqual(
+      messages.map(({ type, argument }) => [type, argument]),
+      [
+        [ToWorker.CLOSE, 4],
+        [ToWorker.COLLECT, 5],
+        [ToWorker.START, 6],
+      ],
+    );
+  });
+
+  it('raises what is wrong with a body, after what came of it, each time it is read', () => {
+    for (const [fault, code] of [
+      [BodyFault.SHORT, 'LUAFCGID_REQUEST_BODY_SHORT'],
+      [BodyFault.TOO_LARGE, 'LUAFCGID_REQUEST_BODY_TOO_LARGE'],
+      [BodyFault.CLIENT_GONE, 'LUAFCGID_REQUEST_BODY_SHORT'],
+    ] as const) {
+      const ends = new Ends();
+      ends.inbox.beginBody(1, true);
+      ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('some'));
+      ends.toWorker.tryWrite(ToWorker.BODY_END, 1, fault, NOTHING);
+      assert.equal(read(ends), 'some');
+      assert.throws(() => read(ends), { code });
+      assert.throws(() => read(ends), { code });
+      ends.inbox.beginBody(2, false);
+      assert.equal(read(ends), null);
+    }
+  });
+
+  it('tells the front of room that it waits for', () => {
+    const ends = new Ends(128);
+    ends.inbox.beginBody(1, true);
+    while (ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('12345678')));
+    assert.equal(ends.toWorker.askForRoom(), true);
+    assert.equal(read(ends), '12345678');
+    assert.equal(ends.bells, 0);
+    read(ends);
+    assert.equal(ends.bells, 1);
+    assert.ok(ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('12345678')));
+  });
+});
