@@ -186,3 +186,24 @@ describe('a reader', () => {
     assert.equal((await exchange.body()).length, 16 * MIB);
   });
 });
+
+describe('a writer', () => {
+  it('that dribbles its body holds no worker', async (t) => {
+    const server = await startServer(t, { files: FILES, config: 'workers = 1 queue = 0' });
+    const body = 'x'.repeat(500);
+    const dribbling = await Promise.all(Array.from({ length: 20 }, () => FcgiConnection.connect(server.socket)));
+    for (const connection of dribbling) {
+      connection.begin(1);
+      const params = { REQUEST_METHOD: 'POST', CONTENT_LENGTH: String(body.length) };
+      connection.params(1, scriptParams(server.path('body.lua'), params));
+    }
+    for (let round = 0; round < 10; round += 1) {
+      for (const connection of dribbling) await connection.stdin(1, body.slice(0, 40), { end: false });
+      assert.equal((await ask(server, 'hello.lua')).text, 'hello');
+    }
+    for (const connection of dribbling) {
+      connection.stdin(1, body.slice(400));
+      assert.equal(parseCgiAnswer((await connection.response(1)).stdout).body.toString(), '500');
+    }
+  });
+});

@@ -274,6 +274,25 @@ describe('the server on one FastCGI connection', () => {
     });
   }
 
+  it('survives garbage, whole or in the middle of a request', async () => {
+    let seed = 1;
+    const random = (below: number): number => {
+      seed = (seed * 48_271) % 0x7fffffff;
+      return seed % below;
+    };
+    const begun = [Buffer.alloc(0), beginRequest(1, { keepConn: true }), echo(1, 'x').subarray(0, 100)];
+    for (let round = 0; round < 300; round += 1) {
+      const connection = await FcgiConnection.connect(server().socket, { lenient: true });
+      const garbage = Buffer.from(Array.from({ length: random(200) }, () => random(256)));
+      // Half of it with a header that makes sense, so that it is not the version that gives it away.
+      const header = [[], [1, random(12), 0, random(3), 0, random(100), random(9), 0]][round % 2]!;
+      await connection.send(begun[random(3)]!, Buffer.from(header), garbage);
+      connection.destroy();
+    }
+    assert.equal((await ask(server(), 'echo.lua', { body: 'sane' })).text, 'POST:sane');
+    assert.doesNotMatch(server().log(), /LUAFCGID_BUG/);
+  });
+
   it('refuses parameters past 1 MiB with 431 and keeps the connection', async () => {
     const connection = await FcgiConnection.connect(server().socket);
     const big = { ...echoParams('', ''), HTTP_X: 'x'.repeat((1 << 20) + 1) };
