@@ -1,4 +1,5 @@
 /** The pool's decisions: what one costs, and which requests find their state, beside other policies. */
+import { RememberedScores } from '../dist/src/pool/remembered-scores.js';
 import { clairvoyant, hitRate, leastFrequentlyUsed, leastRecentlyUsed, popularityWithAging } from './policy/caches.mjs';
 import { timeDecisions } from './policy/decision-time.mjs';
 import { makeTraffic } from './policy/traffic.mjs';
@@ -35,7 +36,7 @@ export function measurePolicy(options) {
     leastRecentlyUsed: hitRate(requests, POOL, leastRecentlyUsed),
     leastFrequentlyUsed: hitRate(requests, POOL, leastFrequentlyUsed),
     byHalfLife: HALF_LIVES_S.map((seconds) =>
-      hitRate(requests, POOL, popularityWithAging(seconds * 1000, INTERVAL_MS)),
+      hitRate(requests, POOL, popularityWithAging(seconds * 1000, INTERVAL_MS, POOL), new RememberedScores(POOL)),
     ),
     optimum: hitRate(requests, POOL, clairvoyant(requests)),
   }));

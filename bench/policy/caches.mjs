@@ -1,5 +1,6 @@
 /** A pool of states reduced to what an eviction policy is about: which requests find their script's state. */
-import { scoreAfterUse, UNUSED } from '../../dist/src/pool/policy.js';
+import { ageOf, scoreAfterUse, UNUSED } from '../../dist/src/pool/policy.js';
+import { RememberedScores } from '../../dist/src/pool/remembered-scores.js';
 import { VictimHeap } from '../../dist/src/pool/victim-heap.js';
 
 /**
@@ -13,9 +14,9 @@ export const leastRecentlyUsed = () => 0;
 /** What was used least since it came goes. @type {Scoring} */
 export const leastFrequentlyUsed = (score) => (score === UNUSED ? 1 : score + 1);
 
-/** The pool's own policy. @param {number} halfLifeMs @param {number} intervalMs between two requests @returns {Scoring} */
-export const popularityWithAging = (halfLifeMs, intervalMs) => (score, index) =>
-  scoreAfterUse(score, index * intervalMs, halfLifeMs);
+/** The pool's own policy. @param {number} halfLifeMs @param {number} intervalMs between two requests @param {number} states @returns {Scoring} */
+export const popularityWithAging = (halfLifeMs, intervalMs, states) => (score, index) =>
+  scoreAfterUse(score, ageOf(index * intervalMs, index, halfLifeMs, states));
 
 /** What is needed again last goes: nothing can do better, and nothing can know it. @param {Int32Array} requests @returns {Scoring} */
 export function clairvoyant(requests) {
@@ -32,9 +33,10 @@ export function clairvoyant(requests) {
  * @param {Int32Array} requests
  * @param {number} states
  * @param {Scoring} scoring
+ * @param {RememberedScores} [remembered] of scripts whose state is gone
  * @returns {number} share of the requests that found a state
  */
-export function hitRate(requests, states, scoring) {
+export function hitRate(requests, states, scoring, remembered) {
   /** @type {Map<number, Entry>} */
   const entries = new Map();
   /** @type {VictimHeap<Entry>} */
@@ -51,8 +53,9 @@ export function hitRate(requests, states, scoring) {
       if (victim !== undefined) {
         heap.remove(victim);
         entries.delete(victim.script);
+        remembered?.keep(String(victim.script), victim.score);
       }
-      entry = { score: UNUSED, lastUse: 0, heapIndex: -1, script };
+      entry = { score: remembered?.take(String(script)) ?? UNUSED, lastUse: 0, heapIndex: -1, script };
       entries.set(script, entry);
     }
     entry.score = scoring(entry.score, index);

@@ -1,5 +1,5 @@
 /** What one decision costs with many states, in the policy alone and in the pool's whole books. */
-import { decide, scoreAfterUse } from '../../dist/src/pool/policy.js';
+import { ageOf, decide, scoreAfterUse } from '../../dist/src/pool/policy.js';
 import { Pool } from '../../dist/src/pool/pool.js';
 import { VictimHeap } from '../../dist/src/pool/victim-heap.js';
 import { median, randomNumbers } from '../statistics.mjs';
@@ -68,7 +68,7 @@ function policyMiss(states, workers) {
     worker.heap.remove(state);
     uses += 1;
     state.lastUse = uses;
-    state.score = scoreAfterUse(random() * 20, index * INTERVAL_MS, HALF_LIFE_MS);
+    state.score = scoreAfterUse(random() * 20, ageOf(index * INTERVAL_MS, uses, HALF_LIFE_MS, states));
     worker.heap.add(state);
   };
 }

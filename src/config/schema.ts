@@ -109,8 +109,9 @@ state: its globals are one truth, and its requests run one after the other. More
     default: 600,
     script: 'read',
     summary: 'How fast the popularity of a script is forgotten.',
-    text: `Each use of a state adds one to its score, and all scores halve in this time. A short time favours what was used
-last, a long one what was used most.`,
+    text: `Each use of a state adds one to its score, and all scores halve in this time; on a busy server sooner, each time
+that all states together were used ten times as often as there are \`states\`. A short time favours what was used last, a
+long one what was used most.`,
   },
   maxcount: {
     key: 'maxCount',

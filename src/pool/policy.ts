@@ -3,25 +3,37 @@
  * books and acts.
  *
  * Popularity and aging: each use adds one to a state's score, and scores halve every half-life. All scores shrink
- * alike, so which of two is lower never changes by waiting: the score is kept as a logarithm on a fixed time axis
- * ("what would it be worth at time zero"), compared as it is, and touched only when the state is used.
+ * alike, so which of two is lower never changes by waiting: the score is kept as a logarithm on a fixed axis of age
+ * ("what would it be worth at age zero"), compared as it is, and touched only when the state is used.
+ *
+ * The age is counted in half-lives: they pass with the clock, and with use. On a busy pool a half-life of the clock is
+ * many thousand uses, in which new favourites would wait for old ones to be forgotten.
  */
 
-/** Logarithm (base 2) of a state's decayed use count, moved to time zero. Higher is more popular. */
+/** Logarithm (base 2) of a state's decayed use count, moved to age zero. Higher is more popular. */
 export type Score = number;
 
 /** The score of a state that was never used: below every other. */
 export const UNUSED: Score = Number.NEGATIVE_INFINITY;
 
+/** Uses per state of the pool that age scores by as much as one half-life of the clock. */
+const USES_PER_HALF_LIFE = 10;
+
 /**
- * The score after one more use.
- * @param nowMs on any clock that all states share
+ * How many half-lives have passed since age zero.
+ * @param nowMs on any clock, the same for all states
+ * @param uses of all states so far
+ * @param states the most that the pool may hold
  */
-export function scoreAfterUse(score: Score, nowMs: number, halfLifeMs: number): Score {
-  const one = nowMs / halfLifeMs;
-  if (score === UNUSED) return one;
-  const high = Math.max(score, one);
-  const low = Math.min(score, one);
+export function ageOf(nowMs: number, uses: number, halfLifeMs: number, states: number): number {
+  return nowMs / halfLifeMs + uses / (USES_PER_HALF_LIFE * states);
+}
+
+/** The score after one more use, at this age. */
+export function scoreAfterUse(score: Score, age: number): Score {
+  if (score === UNUSED) return age;
+  const high = Math.max(score, age);
+  const low = Math.min(score, age);
   return high + Math.log2(1 + 2 ** (low - high));
 }
 

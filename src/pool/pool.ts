@@ -6,7 +6,8 @@
  * closed, and because each worker has its share of `states`: the shares add up to the limit, so a free worker can
  * always make room by itself and never waits for a busy one.
  */
-import { type Candidate, decide, type FreeWorker, type Score, scoreAfterUse, UNUSED } from './policy.js';
+import { ageOf, type Candidate, decide, type FreeWorker, type Score, scoreAfterUse } from './policy.js';
+import { RememberedScores } from './remembered-scores.js';
 import { VictimHeap } from './victim-heap.js';
 import { type Waiter, WaitingLine } from './waiting-line.js';
 
@@ -44,7 +45,7 @@ class State implements PoolState {
   readonly script: string;
   readonly home: Worker;
   status: 'busy' | 'idle' | 'closing' = 'busy';
-  score: Score = UNUSED;
+  score: Score;
   lastUse = 0;
   uses = 0;
   /** `uses` when it last collected garbage. */
@@ -53,7 +54,8 @@ class State implements PoolState {
   isStale = false;
   readonly dependencies = new Map<string, string>();
 
-  constructor(id: number, script: string, home: Worker) {
+  constructor(id: number, script: string, home: Worker, score: Score) {
+    this.score = score;
     this.id = id;
     this.script = script;
     this.home = home;
@@ -110,12 +112,14 @@ export class Pool<W extends Waiter> {
   readonly #states = new Map<number, State>();
   readonly #scriptStates = new Map<string, number>();
   readonly #line: WaitingLine<W>;
+  readonly #remembered: RememberedScores;
   #nextState = 0;
   #uses = 0;
 
   constructor(limits: PoolLimits) {
     this.#limits = limits;
     this.#line = new WaitingLine(limits.queue);
+    this.#remembered = new RememberedScores(limits.states);
   }
 
   /** A worker is ready. `index` (0 to `workers` - 1) is its place, which a replacement takes over. */
@@ -310,7 +314,7 @@ export class Pool<W extends Waiter> {
     do {
       this.#nextState = (this.#nextState % 0x7fffffff) + 1;
     } while (this.#states.has(this.#nextState));
-    const state = new State(this.#nextState, script, worker);
+    const state = new State(this.#nextState, script, worker, this.#remembered.take(script));
     this.#states.set(state.id, state);
     this.#scriptStates.set(script, (this.#scriptStates.get(script) ?? 0) + 1);
     worker.stateCount += 1;
@@ -324,7 +328,8 @@ export class Pool<W extends Waiter> {
     state.uses += 1;
     this.#uses += 1;
     state.lastUse = this.#uses;
-    state.score = scoreAfterUse(state.score, nowMs, this.#limits.halfLifeMs);
+    const { halfLifeMs, states } = this.#limits;
+    state.score = scoreAfterUse(state.score, ageOf(nowMs, this.#uses, halfLifeMs, states));
     state.home.running = state;
     this.#free.delete(state.home);
     const { maxCount } = this.#limits;
@@ -342,6 +347,7 @@ export class Pool<W extends Waiter> {
   }
 
   #forget(state: State): void {
+    this.#remembered.keep(state.script, state.score);
     if (state.status === 'idle') this.#unlist(state);
     this.#states.delete(state.id);
     state.home.stateCount -= 1;

@@ -112,7 +112,7 @@ describe('a score', () => {
   const halfLife = fc.integer({ min: 100, max: 10_000_000 });
 
   function scoreOf(usesMs: readonly number[], halfLifeMs: number): number {
-    return usesMs.reduce((score, nowMs) => scoreAfterUse(score, nowMs, halfLifeMs), UNUSED);
+    return usesMs.reduce((score, nowMs) => scoreAfterUse(score, nowMs / halfLifeMs), UNUSED);
   }
 
   it('is the logarithm of the decayed count of uses', () => {
@@ -137,20 +137,20 @@ describe('a score', () => {
         const first = { score: scoreOf(a, halfLifeMs), lastUse: 1 };
         const second = { score: scoreOf(b, halfLifeMs), lastUse: 2 };
         assert.equal(goesBefore(first, second), countA < countB);
-        assert.ok(scoreAfterUse(first.score, nowMs + laterMs, halfLifeMs) > first.score);
+        assert.ok(scoreAfterUse(first.score, (nowMs + laterMs) / halfLifeMs) > first.score);
       }),
       { numRuns: 500 },
     );
   });
 
   it('of a state never used is below all others', () => {
-    assert.ok(goesBefore({ score: UNUSED, lastUse: 9 }, { score: scoreAfterUse(UNUSED, 0, 1e12), lastUse: 1 }));
+    assert.ok(goesBefore({ score: UNUSED, lastUse: 9 }, { score: scoreAfterUse(UNUSED, 0), lastUse: 1 }));
   });
 
   it('stays a number over years of milliseconds and half-lives', () => {
     let score = UNUSED;
     for (const nowMs of [0, 1, 1e3, 1e6, 1e9, 1e11]) {
-      const next = scoreAfterUse(score, nowMs, 100);
+      const next = scoreAfterUse(score, nowMs / 100);
       assert.ok(Number.isFinite(next) && next > score);
       score = next;
     }
