@@ -46,6 +46,7 @@ const WEIGHTS: Readonly<Record<Step, number>> = {
   tick: 1,
   sweep: 1,
   collect: 1,
+  drain: 1,
 };
 
 const STEPS = fc.array(

@@ -55,7 +55,8 @@ export type Step =
   | 'ring'
   | 'tick'
   | 'sweep'
-  | 'collect';
+  | 'collect'
+  | 'drain';
 
 interface Expected {
   readonly tag: string;
@@ -83,6 +84,7 @@ export class World {
   readonly #clients: Client[] = [];
   readonly #expected = new Map<string, Expected>();
   #versions = 0;
+  #isDraining = false;
 
   constructor(options: Omit<RigOptions, 'findsAtOnce'>) {
     this.rig = new Rig({ ...options, findsAtOnce: false });
@@ -96,7 +98,7 @@ export class World {
     const worker = pick(rig.workers, a);
     switch (step) {
       case 'open':
-        if (this.#clients.length < 8) this.#open(spec);
+        if (this.#clients.length < 8 && !this.#isDraining) this.#open(spec);
         break;
       case 'bytes':
         if (client !== undefined) this.#send(client, 1 + (b % 200));
@@ -144,6 +146,11 @@ export class World {
       case 'replace':
         this.#replaceDead();
         break;
+      case 'drain':
+        if (b % 8 > 0) break;
+        this.#isDraining = true;
+        rig.event(() => rig.front.drain());
+        break;
       default:
         if (worker !== undefined && !worker.isGone) this.#work(worker, step, b);
     }
@@ -160,6 +167,7 @@ export class World {
     while (this.#finishSome());
     for (const client of this.#clients) this.#checkAnswers(client);
     assert.equal(rig.front.counts().waiting, 0);
+    if (this.#isDraining) this.#checkDrained();
     for (const { peer } of this.#clients) if (peer.closed !== 'gone') rig.close(peer);
     while (this.#finishSome());
     rig.checkEmpty();
@@ -167,6 +175,16 @@ export class World {
     assert.equal(freeWorkers, workers);
     assert.equal(states, idle);
     assert.deepEqual(rig.registry.size, states);
+  }
+
+  /** A server that stops has closed every connection on which nothing more is owed. */
+  #checkDrained(): void {
+    const { rig } = this;
+    const isComplete = ({ requests }: Client): boolean => requests.every(({ spec }) => spec.end !== 'missing');
+    for (const client of this.#clients) {
+      if (client.isFaithful && isComplete(client)) assert.notEqual(client.peer.closed, 'no');
+    }
+    if (rig.front.counts().requests === 0) assert.ok(rig.drained > 0);
   }
 
   #open(spec: ConnectionSpec): void {
