@@ -49,9 +49,10 @@ export interface ConfigHooks {
 
 export const noHooks: ConfigHooks = { names: [], run() {}, close() {} };
 
-function readRegularFile(path: string): Uint8Array | undefined {
+function readRegularFile(path: ByteString): Uint8Array | undefined {
+  const file = Buffer.from(path, 'latin1');
   try {
-    return statSync(path).isFile() ? readFileSync(path) : undefined;
+    return statSync(file).isFile() ? readFileSync(file) : undefined;
   } catch {
     return undefined;
   }
@@ -82,7 +83,8 @@ const KINDS = {
 } as const;
 
 function scriptFault(error: LuaError): ConfigFault {
-  const detail = decodeText(error.message) ?? error.message;
+  // Lua may have cut a character in two: what is left of it must not spoil the rest.
+  const detail = Buffer.from(error.message, 'latin1').toString();
   return configFault('LUAFCGID_CONFIG_SCRIPT', { kind: KINDS[error.kind], detail });
 }
 
@@ -164,14 +166,14 @@ export function runScript(file: string, engine: LuaEngine, surroundings: ScriptS
   const state = engine.createState({
     host: { log: surroundings.log, readSource: readRegularFile },
     memoryBytes: MEMORY_BYTES,
-    directory: dirname(file),
+    directory: encodeText(dirname(file)),
     path: [],
     config: {},
     environment: environmentBytes(surroundings.environment),
   });
   const faults: ConfigFault[] = [];
   try {
-    state.run(source, `@${file}`);
+    state.run(source, `@${encodeText(file)}`);
   } catch (error) {
     if (!(error instanceof LuaError)) {
       state.close();

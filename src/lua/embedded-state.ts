@@ -51,12 +51,12 @@ export class EmbeddedState implements LuaState {
     this.machine = machines.take(options.memoryBytes);
     const { directory } = options;
     const path = [`${directory}/?.lua`, `${directory}/?/init.lua`, ...options.path].join(';');
-    this.#call('init', utf8(directory), utf8(path));
+    this.#call('init', directory, path);
   }
 
   run(chunk: Uint8Array, chunkName: string): void {
     const source = withoutFirstLine(chunk);
-    const name = Buffer.from(chunkName);
+    const name = Buffer.from(chunkName, 'latin1');
     if (isBytecode(source)) {
       throw new LuaError('syntax', `${name.toString('latin1').replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }

@@ -200,7 +200,7 @@ export const hostFunctions = {
   loadfile(state, L) {
     const { machine } = state;
     const path = Buffer.from(machine.bytes(L, 1));
-    const source = state.options.host.readSource(path.toString());
+    const source = state.options.host.readSource(path.toString('latin1'));
     if (source === undefined) {
       machine.x.lua_pushboolean(L, 0);
       return 1;

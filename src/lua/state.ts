@@ -5,8 +5,6 @@
  * each character is one byte (0 to 255, "latin1"). They are never decoded as UTF-8 on the way.
  */
 
-import { compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
-
 export { LuaError, type LuaErrorKind } from './lua-error.js';
 
 /** A JavaScript string whose characters are bytes, 0 to 255. */
@@ -65,7 +63,7 @@ export interface StateHost {
    * Reads a Lua source file for `require`, `dofile` or `loadfile` and notes that this state depends on it.
    * Returns undefined when there is no such readable regular file.
    */
-  readSource(path: string): Uint8Array | undefined;
+  readSource(path: ByteString): Uint8Array | undefined;
 }
 
 export interface StateOptions {
@@ -76,9 +74,9 @@ export interface StateOptions {
    */
   readonly memoryBytes: number;
   /** Directory searched first by `require`; relative `dofile` and `loadfile` paths start here. Absolute. */
-  readonly directory: string;
+  readonly directory: ByteString;
   /** Further `package.path` style templates (`/usr/share/lua/5.1/?.lua`), searched after `directory`. */
-  readonly path: readonly string[];
+  readonly path: readonly ByteString[];
   /** What `con:config(name)` reads. */
   readonly config: Readonly<Record<string, LuaValue>>;
   /** What `os.getenv` sees; nothing when left out. */
@@ -87,7 +85,7 @@ export interface StateOptions {
 
 export interface LuaState {
   /** Compiles and runs a chunk at top level. Throws `LuaError`. */
-  run(chunk: Uint8Array, chunkName: string): void;
+  run(chunk: Uint8Array, chunkName: ByteString): void;
   /** Whether the global `name` can be called. */
   hasFunction(name: ByteString): boolean;
   /** Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`. */
@@ -110,26 +108,4 @@ export interface LuaEngine {
   /** e.g. `Lua 5.1`. */
   readonly version: string;
   createState(options: StateOptions): LuaState;
-}
-
-/** What a thread needs to make an engine. Can be handed to worker threads, which then share the compiled code. */
-export interface EngineData {
-  readonly name: 'embedded';
-  readonly module: WebAssembly.Module;
-  /** The server's version, as scripts see it. */
-  readonly version: string;
-}
-
-/**
- * Prepares the engine, once in the process. Throws a `LuafcgidError` when it cannot be used.
- *
- * @param version The server's version, as scripts see it: `LUAFCGID_VERSION`.
- */
-export function prepareEngine(version: string): EngineData {
-  return { name: 'embedded', module: compileEmbeddedModule(), version };
-}
-
-/** The engine of one thread. */
-export function createEngine(data: EngineData): LuaEngine {
-  return createEmbeddedEngine(data.module, { version: data.version });
 }

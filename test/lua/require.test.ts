@@ -108,9 +108,11 @@ test('dofile and loadfile read relative to the directory of the script', () => {
 });
 
 test('paths outside of ASCII reach the host as they are written', () => {
-  const { state, run, evaluate, asked } = newState({ directory: '/srv/é' }, { '/srv/é/ü.lua': 'return "ok"' });
+  // One character per byte: UTF-8 for é and ü, and a byte that is no UTF-8 at all.
+  const directory = '/srv/\xc3\xa9\xff';
+  const { state, run, evaluate, asked } = newState({ directory }, { [`${directory}/\xc3\xbc.lua`]: 'return "ok"' });
   run('name = "\\195\\188"');
   assert.equal(evaluate('require(name)'), 'ok');
-  assert.deepEqual(asked, ['/srv/é/ü.lua']);
+  assert.deepEqual(asked, [`${directory}/\xc3\xbc.lua`]);
   state.close();
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { LuafcgidError } from '../../src/errors.js';
-import { createEngine, prepareEngine } from '../../src/lua/state.js';
+import { createEngine, prepareEngine } from '../../src/lua/engine.js';
 import { checkEmbeddedModule, compileEmbeddedModule } from '../../src/lua/wasm-module.js';
 import { allBytes, luaError, newState, serve } from './support.js';
 
@@ -186,7 +186,7 @@ test('a garbage-collection step runs finalizers, and survives their errors', () 
 
 test('the engine can be prepared in one thread and used in another', async () => {
   const data = prepareEngine('1.2.3');
-  const door = new URL('../../src/lua/state.js', import.meta.url).href;
+  const door = new URL('../../src/lua/engine.js', import.meta.url).href;
   const script = `
     import { parentPort, workerData } from 'node:worker_threads';
     const { createEngine } = await import(${JSON.stringify(door)});
