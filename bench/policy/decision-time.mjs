@@ -85,6 +85,7 @@ function poolTask(states, workers, isNew) {
     pool.join({ script, peer: 1, arrivedMs: nowMs });
     const assignment = pool.assign(nowMs);
     if (assignment === undefined) throw new Error('a free pool did not serve');
+    if (assignment.evicted !== undefined) pool.closed(assignment.evicted.id);
     pool.release(assignment.state.id, false);
     return assignment;
   };

@@ -51,7 +51,7 @@ export const FromWorker = {
   LOG: 4,
   /** A state depends on a file. argument: state. payload: fingerprint text, a NUL byte, the path. */
   DEPENDS: 5,
-  /** A state asked to be closed is closed. argument: state. */
+  /** A state that was to be closed, or evicted, is closed. argument: state. */
   CLOSED: 6,
 } as const;
 

@@ -3,7 +3,8 @@
  * (`policy.ts`) and says nothing to anybody: the front asks, and carries out what it is told.
  *
  * Limits hold at every moment because a state counts from the moment it is assigned until its worker has reported it
- * closed, and because each worker has its share of `states`: the shares add up to the limit, so a free worker can
+ * closed (an evicted one counts for its script only: the worker closes it before it creates the one that takes its
+ * place), and because each worker has its share of `states`: the shares add up to the limit, so a free worker can
  * always make room by itself and never waits for a busy one.
  */
 import { ageOf, type Candidate, decide, type FreeWorker, type Score, scoreAfterUse } from './policy.js';
@@ -110,6 +111,9 @@ export class Pool<W extends Waiter> {
   readonly #workers = new Map<number, Worker>();
   readonly #free = new Set<Worker>();
   readonly #states = new Map<number, State>();
+  /** Evicted states that their workers have not closed yet. */
+  readonly #evicted = new Map<number, State>();
+  /** States of each script, the evicted ones included. */
   readonly #scriptStates = new Map<string, number>();
   readonly #line: WaitingLine<W>;
   readonly #remembered: RememberedScores;
@@ -139,6 +143,7 @@ export class Pool<W extends Waiter> {
     this.#workers.delete(id);
     this.#free.delete(worker);
     for (const state of this.#states.values()) if (state.home === worker) this.#forget(state);
+    for (const state of this.#evicted.values()) if (state.home === worker) this.closed(state.id);
   }
 
   /** A request asks for a state: see `assign`. */
@@ -175,7 +180,7 @@ export class Pool<W extends Waiter> {
       this.#line.leave(waiter);
       this.#line.endTurn(waiter.script);
       if (decision.action === 'use') return this.#occupy(waiter, decision.state, nowMs, undefined);
-      if (decision.evict !== undefined) this.#forget(decision.evict);
+      if (decision.evict !== undefined) this.#evict(decision.evict);
       const state = this.#create(waiter.script, decision.worker);
       return this.#occupy(waiter, state, nowMs, decision.evict);
     }
@@ -209,10 +214,14 @@ export class Pool<W extends Waiter> {
     return false;
   }
 
-  /** A worker has closed the state as asked. */
+  /** A worker has closed the state as asked, or because it was evicted. */
   closed(stateId: number): void {
     const state = this.#states.get(stateId);
-    if (state !== undefined) this.#forget(state);
+    if (state !== undefined) return this.#forget(state);
+    const evicted = this.#evicted.get(stateId);
+    if (evicted === undefined) return;
+    this.#evicted.delete(stateId);
+    this.#countDown(evicted.script);
   }
 
   /** Notes a file that a state was made from. The first fingerprint counts: it is what the state has loaded. */
@@ -284,6 +293,7 @@ export class Pool<W extends Waiter> {
       if (state.heapIndex >= 0 !== listed) faults.push(`state ${state.id} has heap place ${state.heapIndex}`);
       if ((state.home.running === state) !== (state.status === 'busy')) faults.push(`state ${state.id} runs wrongly`);
     }
+    for (const { script } of this.#evicted.values()) perScript.set(script, (perScript.get(script) ?? 0) + 1);
     for (const [script, count] of perScript) {
       if (count > clones) faults.push(`${count} states of ${script}, clones is ${clones}`);
       if (this.#scriptStates.get(script) !== count)
@@ -313,7 +323,7 @@ export class Pool<W extends Waiter> {
   #create(script: string, worker: Worker): State {
     do {
       this.#nextState = (this.#nextState % 0x7fffffff) + 1;
-    } while (this.#states.has(this.#nextState));
+    } while (this.#states.has(this.#nextState) || this.#evicted.has(this.#nextState));
     const state = new State(this.#nextState, script, worker, this.#remembered.take(script));
     this.#states.set(state.id, state);
     this.#scriptStates.set(script, (this.#scriptStates.get(script) ?? 0) + 1);
@@ -346,14 +356,27 @@ export class Pool<W extends Waiter> {
     else idle.splice(idle.indexOf(state), 1);
   }
 
+  #evict(state: State): void {
+    this.#remembered.keep(state.script, state.score);
+    this.#unlist(state);
+    state.status = 'closing';
+    this.#states.delete(state.id);
+    state.home.stateCount -= 1;
+    this.#evicted.set(state.id, state);
+  }
+
   #forget(state: State): void {
     this.#remembered.keep(state.script, state.score);
     if (state.status === 'idle') this.#unlist(state);
     this.#states.delete(state.id);
     state.home.stateCount -= 1;
     if (state.home.running === state) state.home.running = undefined;
-    const left = (this.#scriptStates.get(state.script) as number) - 1;
-    if (left === 0) this.#scriptStates.delete(state.script);
-    else this.#scriptStates.set(state.script, left);
+    this.#countDown(state.script);
+  }
+
+  #countDown(script: string): void {
+    const left = (this.#scriptStates.get(script) as number) - 1;
+    if (left === 0) this.#scriptStates.delete(script);
+    else this.#scriptStates.set(script, left);
   }
 }

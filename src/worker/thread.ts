@@ -83,7 +83,10 @@ class WorkerThread {
     const { flags, id, argument: stateId } = message;
     const { evictedState, path, params } = decodeStart(message.payload);
     const { config } = this.#data;
-    if (evictedState !== 0) this.#close(evictedState);
+    if (evictedState !== 0) {
+      this.#close(evictedState);
+      this.#outbox.closed(evictedState);
+    }
     this.#requestId = id;
     this.#inbox.beginBody(id, (flags & START_NO_BODY) === 0);
     const request = new ScriptRequest(id, params, (flags & START_HEAD) !== 0, config, {

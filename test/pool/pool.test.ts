@@ -141,6 +141,30 @@ describe('the pool', () => {
     assert.equal(setting.serve('other').evicted?.script, 'old');
   });
 
+  it('counts an evicted state for its script until its worker has closed it', () => {
+    const setting = new Setting({ states: 2, workers: 2, clones: 1 });
+    setting.come('a');
+    setting.come('b');
+    setting.end('a');
+    const [made] = setting.come('c');
+    assert.equal(made?.evicted?.script, 'a');
+    setting.end('b');
+    // There is a free worker, but "a" still has the one state that it may have.
+    assert.equal(setting.come('a').length, 0);
+    setting.pool.closed(made?.evicted?.id ?? 0);
+    assert.equal(setting.start()[0]?.evicted?.script, 'b');
+  });
+
+  it('forgets evicted states with their worker', () => {
+    const setting = new Setting({ states: 1, workers: 1, clones: 1 });
+    setting.serve('a');
+    const [made] = setting.come('b');
+    setting.pool.removeWorker(made?.state.worker ?? 0);
+    assert.deepEqual(setting.pool.audit(), []);
+    setting.pool.closed(made?.evicted?.id ?? 0);
+    assert.deepEqual(setting.pool.audit(), []);
+  });
+
   it('never evicts a busy state', () => {
     const setting = new Setting({ states: 1, workers: 1 });
     setting.come('a');
@@ -286,6 +310,8 @@ describe('the pool, whatever happens', () => {
         const pool = new Pool<Request>(limit);
         const places = new Map<number, number>();
         const running = new Map<number, Assignment<Request>>();
+        /** Evicted, and not reported closed yet. */
+        const evictedStates = new Set<PoolState>();
         let waiting: Request[] = [];
         let nowMs = 0;
         let lastWorker = 0;
@@ -312,6 +338,7 @@ describe('the pool, whatever happens', () => {
             assert.ok(evicted === undefined || (create && evicted.worker === state.worker));
             assert.equal(retire, limit.maxCount > 0 && state.uses === limit.maxCount);
             waiting = waiting.filter((other) => other !== waiter);
+            if (evicted !== undefined) evictedStates.add(evicted);
             running.set(state.worker, next);
           }
           for (let extra = pool.excess(); extra !== undefined; extra = pool.excess()) {
@@ -327,7 +354,8 @@ describe('the pool, whatever happens', () => {
           if (states.some((each) => each.script === script && each.status === 'idle' && free.includes(each.worker))) {
             return true;
           }
-          if (states.filter((each) => each.script === script).length >= limit.clones) return false;
+          const existing = [...states, ...evictedStates].filter((each) => each.script === script);
+          if (existing.length >= limit.clones) return false;
           return free.some((id) => {
             const index = places.get(id) as number;
             const share = Math.floor(limit.states / limit.workers) + (index < limit.states % limit.workers ? 1 : 0);
@@ -365,9 +393,11 @@ describe('the pool, whatever happens', () => {
               for (const state of pool.retireStale(({ id }) => id % 3 === n % 3)) assert.equal(state.status, 'closing');
               break;
             case 'closed': {
-              const closing = [...pool.states()].filter(({ status }) => status === 'closing');
+              const closing = [...pool.states(), ...evictedStates].filter(({ status }) => status === 'closing');
               const state = closing[n % Math.max(1, closing.length)];
-              if (state !== undefined) pool.closed(state.id);
+              if (state === undefined) break;
+              pool.closed(state.id);
+              evictedStates.delete(state);
               break;
             }
             case 'remove': {
@@ -376,6 +406,7 @@ describe('the pool, whatever happens', () => {
               places.delete(id);
               running.delete(id);
               pool.removeWorker(id);
+              for (const state of evictedStates) if (state.worker === id) evictedStates.delete(state);
               break;
             }
             case 'add':

@@ -31,6 +31,7 @@ describe('a script that comes back', () => {
     pool.join({ script, peer: 1, arrivedMs: 0 });
     const assignment = pool.assign(0);
     assert.ok(assignment);
+    if (assignment.evicted !== undefined) pool.closed(assignment.evicted.id);
     pool.release(assignment.state.id, false);
     return assignment.evicted?.script;
   }

@@ -233,6 +233,7 @@ export class FakeWorker {
     if (evictedState !== 0) {
       if (!this.states.has(evictedState)) this.violations.push(`state ${evictedState} is evicted, and is not here`);
       this.#drop(evictedState);
+      this.#say(FromWorker.CLOSED, 0, evictedState, Buffer.alloc(0));
     }
     const script = Buffer.from(path).toString('latin1');
     const created = (flags & START_CREATE) !== 0;
