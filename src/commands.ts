@@ -89,7 +89,7 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   // Without a script there is no request to answer: better said here than with a page of status 404.
   readInput(script);
   const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
-  const { socket, close } = await startPrivately(options.config ?? null, { workers: 1, loglevel: 'warn' });
+  const { socket, close } = await startPrivately(options.config ?? null, { workers: 1 }, true);
   try {
     const call: ScriptCall = {
       script: resolve(script),
@@ -98,14 +98,15 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
       headers: options.headers,
       body,
     };
-    const status = await callScript(socket, call, (bytes) => process.stdout.write(bytes));
-    return { exitCode: status < 500 ? 0 : 1 };
+    const { status, appStatus } = await callScript(socket, call, (bytes) => process.stdout.write(bytes));
+    return { exitCode: appStatus !== 0 ? appStatus & 0xff || EXIT_FAILED : status < 500 ? 0 : EXIT_FAILED };
   } finally {
     await close();
   }
 }
 
 const STDIN = 0;
+const EXIT_FAILED = 1;
 
 /** @throws LuafcgidError `LUAFCGID_RUN_FILE` */
 function readInput(file: string | typeof STDIN): Buffer {
@@ -121,13 +122,14 @@ function readInput(file: string | typeof STDIN): Buffer {
 async function startPrivately(
   config: string | null,
   overrides: Overrides,
+  isQuiet = false,
 ): Promise<{ server: Server; socket: string; close(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'luafcgid-'));
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
   const socket = join(folder, 'fastcgi.sock');
   try {
     const { loaded, engine, printed } = prepare(config, { ...overrides, listen: socket });
-    const server = await startServer(loaded, engine, printed);
+    const server = await startServer(loaded, engine, printed, isQuiet);
     const close = async (): Promise<void> => {
       await server.stop();
       removeFolder();

@@ -185,6 +185,12 @@ export const catalogue = {
     message: 'luafcgid itself failed: {detail}',
     solve: 'Report this with the text above and the log lines around it.',
   },
+  LUAFCGID_SERVER_STOPPED: {
+    blame: 'operator',
+    status: 503,
+    message: 'the server was stopped before the script had ended',
+    solve: 'A stop waits ten seconds for scripts that run; shorten what the script does, or let it do it in parts.',
+  },
   LUAFCGID_WORKER_GONE: {
     blame: 'bug',
     status: 500,

@@ -137,7 +137,7 @@ main(process.argv.slice(2)).then(
   ({ exitCode, server }) => {
     if (server === undefined) return leave(exitCode);
     let signals = 0;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
         signals += 1;
         // The second one does not wait for anything.

@@ -46,10 +46,17 @@ const MAX_REPLACE_MS = 10_000;
 /**
  * Starts a server.
  * @param printed what the hooks print from now on goes to the log
+ * @param isQuiet start and stop are no news: they are logged as `debug`
  * @throws LuafcgidError when a socket, the log file or a worker cannot be had, or the startup hook fails
  */
-export async function startServer(loaded: LoadedConfig, engine: EngineData, printed: Printed): Promise<Server> {
+export async function startServer(
+  loaded: LoadedConfig,
+  engine: EngineData,
+  printed: Printed,
+  isQuiet = false,
+): Promise<Server> {
   const { config, hooks } = loaded;
+  const lifeLevel = isQuiet ? 'debug' : 'info';
   const undo: (() => void | Promise<void>)[] = [];
   const undoAll = async (): Promise<void> => {
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
@@ -57,7 +64,7 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData, prin
   try {
     const log = openLog(config);
     undo.push(() => {
-      log.write('info', 'stopped');
+      log.write(lifeLevel, 'stopped');
       log.close();
     });
     printed.to = (level, text) => log.write(level, text);
@@ -119,7 +126,7 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData, prin
       addresses.push(await driver.listen(address, config.backlog, config.socketMode));
     }
     undo.push(async () => {
-      log.write('info', `stopping: ${front.counts().requests} requests are under way`);
+      log.write(lifeLevel, `stopping: ${front.counts().requests} requests are under way`);
       driver.stopListening();
       front.drain();
       if (!(await within(DRAIN_MS, drained.isSet))) {
@@ -143,7 +150,7 @@ export async function startServer(loaded: LoadedConfig, engine: EngineData, prin
     );
     undo.push(() => housekeeping.stop());
 
-    log.write('info', `ready: listening on ${addresses.map(formatListenAddress).join(', ')}`);
+    log.write(lifeLevel, `ready: listening on ${addresses.map(formatListenAddress).join(', ')}`);
     return { addresses, log, stop: undoAll };
   } catch (error) {
     await undoAll();

@@ -190,7 +190,10 @@ export class Front {
     const request = worker.running;
     worker.running = undefined;
     if (request !== undefined) {
-      this.#answers.refuse(request, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }));
+      const error = this.#answers.isDraining
+        ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
+        : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
+      this.#answers.refuse(request, error);
       this.#answers.over(request);
     }
     this.#startWaiting(nowMs);

@@ -15,13 +15,13 @@ const DEFAULT_CONTENT_TYPE = 'application/x-www-form-urlencoded';
 
 /**
  * Sends the request; `onOutput` gets the answer as it comes, header block first.
- * @returns the status of the answer
+ * @returns the status of the answer, and the application status: the code given to `os.exit`, 1 after an error
  */
 export function callScript(
   address: UpstreamAddress,
   call: ScriptCall,
   onOutput: (bytes: Uint8Array) => void,
-): Promise<number> {
+): Promise<{ readonly status: number; readonly appStatus: number }> {
   return new Promise((resolve, reject) => {
     let status = 0;
     const upstream = new Upstream(address, paramsOf(call), {
@@ -32,7 +32,7 @@ export function callScript(
       },
       onErrorText: (bytes) => process.stderr.write(bytes),
       onDrain: () => {},
-      onEnd: () => resolve(status),
+      onEnd: (_protocolStatus, appStatus) => resolve({ status, appStatus }),
       onFailure: reject,
     });
     if (call.body !== undefined) upstream.sendBody(call.body);

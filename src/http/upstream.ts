@@ -22,7 +22,7 @@ export interface UpstreamEvents {
   /** `sendBody` may be called again after it returned false. */
   onDrain(): void;
   /** END_REQUEST: the last event. */
-  onEnd(protocolStatus: number): void;
+  onEnd(protocolStatus: number, appStatus: number): void;
   /** The connection could not be made, or broke before END_REQUEST: the last event. */
   onFailure(error: Error): void;
 }
@@ -101,7 +101,8 @@ export class Upstream {
     else if (type === RecordType.END_REQUEST) {
       if (content.length !== 8) throw new Error(`END_REQUEST of ${content.length} bytes instead of 8`);
       this.close();
-      this.#events.onEnd(content[4] as number);
+      const appStatus = new DataView(content.buffer, content.byteOffset).getInt32(0);
+      this.#events.onEnd(content[4] as number, appStatus);
     }
   }
 

@@ -1,5 +1,6 @@
 /** One Lua state of the embedded engine, behind the interface of `state.ts`. */
 
+import { randomInt } from 'node:crypto';
 import type { EntryName } from './entries.js';
 import { isFatal } from './host-functions.js';
 import { EngineAbort, type RunningMachine } from './libc.js';
@@ -51,7 +52,8 @@ export class EmbeddedState implements LuaState {
     this.machine = machines.take(options.memoryBytes);
     const { directory } = options;
     const path = [`${directory}/?.lua`, `${directory}/?/init.lua`, ...options.path].join(';');
-    this.#call('init', directory, path);
+    // A machine is a copy of another: without a seed of its own every state would draw the same random numbers.
+    this.#call('init', directory, path, String(randomInt(0x7fffffff)));
   }
 
   run(chunk: Uint8Array, chunkName: string): void {

@@ -35,6 +35,7 @@ local host, version, new_luafcgid, new_form, new_cookie, new_request, new_sandbo
 local G = _G
 local type, tostring, pcall, pairs, rawequal = type, tostring, pcall, pairs, rawequal
 local error, collectgarbage, getmetatable = error, collectgarbage, debug.getmetatable
+local randomseed, tonumber = math.randomseed, tonumber
 local traceback = debug.traceback
 
 local luafcgid, internal = new_luafcgid(version)
@@ -67,6 +68,8 @@ end
 function engine.init()
   local _, directory = host.argument(1)
   local _, path = host.argument(2)
+  local _, seed = host.argument(3)
+  randomseed(tonumber(seed))
   sandbox.init(directory, path)
   request.init()
 end

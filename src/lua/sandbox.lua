@@ -15,8 +15,8 @@
 ---   does can catch it. The code goes to the web server as the FastCGI appStatus.
 --- - **`os.getenv`** gives nil: a script does not see the server's environment. (The configuration does.)
 --- - **`os.time`, `os.date`, `os.clock`** work, in the time zone of the server. `os.clock` counts real time.
---- - **`math.random`** begins with the same numbers in every state. Call `math.randomseed` at the top of the script,
----   and do not use it for secrets.
+--- - **`math.random`** is seeded in each new state, so states draw different numbers. They are no secrets: Lua 5.1 draws
+---   them from a plain generator.
 --- - **`require`** looks beside the script (`NAME.lua`, then `NAME/init.lua`), then along the setting `path`. A module
 ---   is loaded once in each state. When its file changes, the states that loaded it are made anew.
 --- - **`dofile`, `loadfile`** read Lua files under the same rules; a relative name starts beside the script. A file

@@ -29,11 +29,15 @@ export class ScriptState {
   readonly lua: LuaState;
   readonly #files = new Set<ByteString>();
 
-  private constructor(id: number, path: ByteString, settings: StateSettings) {
+  readonly #settings: StateSettings;
+
+  /** An empty state; `load` makes it the script's. */
+  constructor(id: number, path: ByteString, settings: StateSettings) {
     const { config, reports, rules } = settings;
     const directory = dirname(path);
     this.id = id;
     this.path = path;
+    this.#settings = settings;
     this.lua = settings.engine.createState({
       host: {
         log: reports.log,
@@ -57,26 +61,19 @@ export class ScriptState {
   }
 
   /**
-   * Creates a state, runs `preload` in it, then the script.
+   * Runs `preload`, then the script. After an error the state has to be closed.
    * @throws LuafcgidError when a file cannot be read or the handler is missing; LuaError when a chunk fails
    */
-  static load(id: number, path: ByteString, settings: StateSettings): ScriptState {
-    const state = new ScriptState(id, path, settings);
-    try {
-      const { preload, handler } = settings.config;
-      if (preload !== undefined) {
-        const file = Buffer.from(preload).toString('latin1');
-        state.lua.run(state.#readScript(file, settings.reports), `@${file}`);
-      }
-      state.lua.run(state.#readScript(path, settings.reports), `@${path}`);
-      if (!state.lua.hasFunction(handler)) {
-        const name = Buffer.from(path, 'latin1').toString();
-        throw new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path: name, handler });
-      }
-      return state;
-    } catch (error) {
-      state.lua.close();
-      throw error;
+  load(): void {
+    const { preload, handler } = this.#settings.config;
+    if (preload !== undefined) {
+      const file = Buffer.from(preload).toString('latin1');
+      this.lua.run(this.#readScript(file), `@${file}`);
+    }
+    this.lua.run(this.#readScript(this.path), `@${this.path}`);
+    if (!this.lua.hasFunction(handler)) {
+      const path = Buffer.from(this.path, 'latin1').toString();
+      throw new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path, handler });
     }
   }
 
@@ -85,9 +82,9 @@ export class ScriptState {
     return this.#files.has(file);
   }
 
-  #readScript(path: ByteString, reports: StateReports): Uint8Array {
+  #readScript(path: ByteString): Uint8Array {
     try {
-      return this.#read(path, reports).bytes;
+      return this.#read(path, this.#settings.reports).bytes;
     } catch (error) {
       const reason = (error as NodeJS.ErrnoException).code ?? String(error);
       const values = { path: Buffer.from(path, 'latin1').toString(), reason };

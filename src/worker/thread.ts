@@ -94,35 +94,37 @@ class WorkerThread {
       outbox: this.#outbox,
       buffer: this.#buffer,
     });
+    let state = this.#states.get(stateId);
     try {
-      const state = (flags & START_CREATE) === 0 ? this.#states.get(stateId) : this.#load(stateId, path);
+      if ((flags & START_CREATE) !== 0) {
+        state = new ScriptState(stateId, Buffer.from(path).toString('latin1'), this.#settings);
+        state.load();
+        this.#states.set(stateId, state);
+      }
       if (state === undefined) throw new Error(`state ${stateId} is not here`);
       const { exitCode } = state.lua.serve(config.handler, request);
       const retires = (flags & START_RETIRE) !== 0;
       if (retires) this.#close(stateId);
       request.end(retires ? END_STATE_GONE : 0, exitCode);
     } catch (error) {
-      this.#fail(request, stateId, flags, error);
+      this.#fail(request, state, flags, error);
     }
     this.#requestId = 0;
   }
 
-  #load(stateId: number, path: Uint8Array): ScriptState {
-    const state = ScriptState.load(stateId, Buffer.from(path).toString('latin1'), this.#settings);
-    this.#states.set(stateId, state);
-    return state;
-  }
-
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
-  #fail(request: ScriptRequest, stateId: number, flags: number, error: unknown): void {
-    const state = this.#states.get(stateId);
-    const isFit = error instanceof LuaError && (error.kind === 'runtime' || error.kind === 'syntax');
+  #fail(request: ScriptRequest, state: ScriptState | undefined, flags: number, error: unknown): void {
     const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
     request.log(status >= 500 ? 'error' : 'info', logText);
-    if (!isFit || (flags & START_RETIRE) !== 0) this.#close(stateId);
+    const isLoaded = state !== undefined && this.#states.get(state.id) === state;
+    const isFit = error instanceof LuaError && (error.kind === 'runtime' || error.kind === 'syntax');
+    const lives = isLoaded && isFit && (flags & START_RETIRE) === 0;
+    if (!lives && state !== undefined) {
+      state.lua.close();
+      this.#states.delete(state.id);
+    }
     const name = requestName(this.#data.runName, this.#requestId);
-    const gone = this.#states.has(stateId) ? 0 : END_STATE_GONE;
-    request.fail(gone, status, name, this.#data.config.showErrors ? detail : undefined);
+    request.fail(lives ? 0 : END_STATE_GONE, status, name, this.#data.config.showErrors ? detail : undefined);
   }
 
   #close(stateId: number): void {
