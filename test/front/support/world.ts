@@ -349,12 +349,16 @@ export class World {
     const ends = new Map<number, number>();
     const output = new Map<number, string>();
     for (const { type, id, content } of peer.records) {
-      if (type === TYPE.END_REQUEST) ends.set(id, (ends.get(id) ?? 0) + 1);
+      if (type === TYPE.END_REQUEST) {
+        ends.set(id, (ends.get(id) ?? 0) + 1);
+        // An id may be used again: what a worker that died left unfinished does not go on in the next answer.
+        if (output.has(id)) output.set(id, `${output.get(id)}\n`);
+      }
       if (type === TYPE.STDOUT) output.set(id, (output.get(id) ?? '') + content.toString('latin1'));
     }
     for (const [id, text] of output) {
       const own = new Set(client.requests.filter((each) => each.fcgiId === id).map(({ tag }) => tag));
-      for (const [, tag] of text.matchAll(/\[([^\]]*)\]/g)) {
+      for (const [, tag] of text.matchAll(/\[([^\]\n]*)\]/g)) {
         assert.ok(own.has(tag as string), `output of ${tag} under id ${id} of connection ${peer.id}`);
       }
     }
