@@ -59,7 +59,7 @@ export const FromWorker = {
 export const BodyFault = { SHORT: 1, TOO_LARGE: 2, CLIENT_GONE: 3 } as const;
 export type BodyFault = (typeof BodyFault)[keyof typeof BodyFault];
 
-/** ORDER LOG: the index in this list is what a LOG frame carries. */
+/** From least to most important. ORDER LOG: the index in this list is what a LOG frame carries. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 

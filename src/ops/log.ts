@@ -1,9 +1,8 @@
 /** The log: one line an event, in a form that people and `grep` read. Handed to whoever writes to it. */
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { LOG_LEVELS, type LogLevel } from '../channel/messages.js';
 
-/** From least to most important; a line below the chosen level is not written. */
-const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof LEVELS)[number];
+export type { LogLevel } from '../channel/messages.js';
 
 /** What a line is about, if it is about a request. */
 export interface LogSubject {
@@ -24,14 +23,14 @@ export class Log {
    * @throws the system's error when the file cannot be opened
    */
   constructor(file: string | undefined, level: LogLevel) {
-    this.#lowest = LEVELS.indexOf(level);
+    this.#lowest = LOG_LEVELS.indexOf(level);
     this.#file = file;
     if (file !== undefined) this.#fd = openSync(file, 'a', 0o640);
   }
 
   /** Writes a line. The text is data: control characters are made visible, further lines are set in. */
   write(level: LogLevel, text: string, about: LogSubject = {}): void {
-    if (LEVELS.indexOf(level) < this.#lowest) return;
+    if (LOG_LEVELS.indexOf(level) < this.#lowest) return;
     const subject = [about.request, about.script].filter((part) => part !== undefined).join(' ');
     const prefix = `${new Date().toISOString()} ${level.padEnd(5)} `;
     this.#put(`${prefix}${subject === '' ? '' : `[${visible(subject)}] `}${visible(text.trimEnd())}\n`);
