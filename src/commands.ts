@@ -126,6 +126,8 @@ async function startPrivately(
 ): Promise<{ server: Server; socket: string; close(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'luafcgid-'));
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+  // However the process ends: nobody else knows the folder.
+  process.once('exit', removeFolder);
   const socket = join(folder, 'fastcgi.sock');
   try {
     const { loaded, engine, printed } = prepare(config, { ...overrides, listen: socket });

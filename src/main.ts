@@ -1,4 +1,5 @@
 /** The command `luafcgid`: arguments in, one of its tasks out. The only file that ends the process. */
+import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import { checkFile, type Outcome, runScript, serveConfig, serveDirectory } from './commands.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
@@ -26,6 +27,8 @@ Options of run:
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
+/** The status that a shell gives a process which a signal has ended, less the signal's number. */
+const SIGNALLED = 128;
 
 /** A call that cannot be understood: the message is one line. */
 class UsageError extends Error {}
@@ -133,21 +136,27 @@ function leave(exitCode: number): void {
 // Whoever read the output has gone.
 process.stdout.on('error', () => process.exit(EXIT_FAILED));
 
+/** What runs until it is stopped, once it does. */
+let running: Outcome['server'];
+let signals = 0;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    signals += 1;
+    // What has not begun to serve has nothing to finish: it ends as the signal would have ended it.
+    if (running === undefined) process.exit(SIGNALLED + constants.signals[signal]);
+    // The second one does not wait for anything.
+    if (signals > 1) process.exit(EXIT_FAILED);
+    running.stop().then(
+      () => process.exit(0),
+      (error) => process.exit(report(error)),
+    );
+  });
+}
+
 main(process.argv.slice(2)).then(
   ({ exitCode, server }) => {
-    if (server === undefined) return leave(exitCode);
-    let signals = 0;
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        signals += 1;
-        // The second one does not wait for anything.
-        if (signals > 1) process.exit(EXIT_FAILED);
-        server.stop().then(
-          () => process.exit(0),
-          (error) => process.exit(report(error)),
-        );
-      });
-    }
+    running = server;
+    if (server === undefined) leave(exitCode);
   },
   (error) => process.exit(report(error)),
 );

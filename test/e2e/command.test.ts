@@ -1,9 +1,11 @@
 /** The command `luafcgid`: what it prints, how it ends, what signals do. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { Child } from '../support/child.js';
 import { tempDir } from '../support/cleanup.js';
 import { parseCgiAnswer } from '../support/fcgi-client.js';
 import { Held, HOLD } from '../support/held.js';
@@ -153,6 +155,38 @@ describe('luafcgid run', () => {
     writeFileSync(file, 'function main(env, con) for i = 1, 100 do con:puts(("x"):rep(100000)) end end');
     const { code, stdoutBytes } = await runCommand(['run', file]);
     assert.deepEqual([code, parseCgiAnswer(stdoutBytes).body.length], [0, 10_000_000]);
+  });
+
+  it('ends quietly, and leaves nothing behind, when nobody reads its answer to the end', async (t) => {
+    const dir = tempDir(t);
+    const file = join(dir, 'large.lua');
+    writeFileSync(file, 'function main(env, con) for i = 1, 100 do con:puts(("x"):rep(100000)) end end');
+    const pipe = '"$0" "$@" | head -c 20';
+    const run = spawnSync('sh', ['-c', pipe, process.execPath, join(ROOT, 'bin/luafcgid'), 'run', file], {
+      env: { ...process.env, TMPDIR: dir },
+    });
+    assert.deepEqual([run.stdout.toString(), run.stderr.toString()], ['Status: 200 OK\r\nCont', '']);
+    assert.deepEqual(readdirSync(dir), ['large.lua']);
+  });
+
+  it('leaves nothing behind when a signal ends it in the middle of a script', async (t) => {
+    const dir = tempDir(t);
+    const file = join(dir, 'loop.lua');
+    writeFileSync(file, 'function main(env, con) con:puts("begun") con:flush() while true do end end');
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      const child = new Child({
+        name: 'luafcgid run',
+        command: process.execPath,
+        args: [join(ROOT, 'bin/luafcgid'), 'run', file],
+        env: { ...process.env, TMPDIR: dir },
+      });
+      await child.logged(/begun/);
+      assert.equal((await child.stop(signal)).code, code);
+      assert.deepEqual(readdirSync(dir), ['loop.lua']);
+    }
   });
 
   it('finds modules beside the script, and takes a configuration', async (t) => {
