@@ -83,7 +83,7 @@ describe('a script that changes', () => {
     rmSync(file);
     await eventually('404', async () => (await ask(server(), 'mayfly.lua')).status === 404);
     server().write('mayfly.lua', version('reborn'));
-    assert.equal((await ask(server(), 'mayfly.lua')).text, 'reborn 1');
+    await shows(server(), 'mayfly.lua', '200 reborn 1');
   });
 
   it('is served as soon as it is there, even after a 404', async () => {
