@@ -6,9 +6,10 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { LuafcgidError } from '../errors.js';
 import { cgiParams } from './cgi-params.js';
+import { sendListing } from './listing.js';
 import { sendErrorPage, sendPage } from './pages.js';
 import { type GatewayLog, relay } from './relay.js';
-import { Site } from './site.js';
+import { encodePath, Site } from './site.js';
 import { sendFile } from './static.js';
 import type { UpstreamAddress } from './upstream.js';
 
@@ -85,6 +86,8 @@ async function serve(
       const query = /\?.*/.exec(request.url ?? '')?.[0] ?? '';
       return sendPage(response, 301, '', { Location: place.path + query });
     }
+    case 'folder':
+      return sendListing(response, place.path, place.files, encodePath);
     case 'file':
       return sendFile(request, response, place.file);
     case 'script': {

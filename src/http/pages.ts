@@ -2,15 +2,31 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { LuafcgidError } from '../errors.js';
 
-/** Answers with a small page. `detail` is text. Does nothing when an answer has begun already. */
+export interface Link {
+  readonly href: string;
+  readonly text: string;
+}
+
+/** Answers with the small page of a status. `detail` is text. Does nothing when an answer has begun already. */
 export function sendPage(
   response: ServerResponse<IncomingMessage>,
   status: number,
   detail = '',
   headers: Readonly<Record<string, string>> = {},
 ): void {
+  sendHtml(response, status, `${status} ${STATUS_CODES[status] ?? ''}`.trim(), detail, [], headers);
+}
+
+/** Answers with a small page: a title, lines of text, and links. Does nothing when an answer has begun already. */
+export function sendHtml(
+  response: ServerResponse<IncomingMessage>,
+  status: number,
+  title: string,
+  detail: string,
+  links: readonly Link[],
+  headers: Readonly<Record<string, string>> = {},
+): void {
   if (response.headersSent || response.destroyed) return;
-  const title = `${status} ${STATUS_CODES[status] ?? ''}`.trim();
   const page = Buffer.from(
     `<!doctype html>
 <html lang="en">
@@ -25,6 +41,7 @@ ${detail
   .filter((line) => line !== '')
   .map((line) => `<p>${escapeHtml(line)}</p>`)
   .join('\n')}
+${links.map(({ href, text }) => `<p><a href="${escapeHtml(href)}">${escapeHtml(text)}</a></p>`).join('\n')}
 </html>
 `,
   );

@@ -4,7 +4,8 @@
  * Paths are byte strings here (one character per byte), because file names are bytes and need not be UTF-8.
  */
 import type { Stats } from 'node:fs';
-import { realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
+import type { ListedFile } from './listing.js';
 
 export type Place =
   /** `scriptName` is the part of the path that names the script, `pathInfo` the rest, empty or beginning with `/`. */
@@ -12,6 +13,8 @@ export type Place =
   | { readonly kind: 'file'; readonly file: Buffer; readonly name: string }
   /** A folder asked for without its last slash: relative links in it would be wrong. */
   | { readonly kind: 'redirect'; readonly path: string }
+  /** A folder without an index. `path` has no slash at its end. */
+  | { readonly kind: 'folder'; readonly path: string; readonly files: readonly ListedFile[] }
   | { readonly kind: 'refused'; readonly status: 400 | 403 | 404 };
 
 const INDEX_NAMES = ['index.lua', 'index.html'];
@@ -65,7 +68,17 @@ export class Site {
       const stats = await this.#stat(`${path}/${name}`).catch(() => undefined);
       if (stats?.isFile()) return this.#file(`${path}/${name}`, '', stats);
     }
-    return { kind: 'refused', status: 404 };
+    const real = (await realpath(this.#bytes(path), { encoding: 'buffer' })).toString('latin1');
+    if (real !== this.root && !real.startsWith(`${this.root}/`)) return { kind: 'refused', status: 403 };
+    return { kind: 'folder', path, files: await this.#list(path) };
+  }
+
+  /** What may be asked for: no hidden files; folders first. */
+  async #list(path: string): Promise<ListedFile[]> {
+    const entries = await readdir(this.#bytes(path), { encoding: 'buffer', withFileTypes: true });
+    const files = entries.map((entry) => ({ name: entry.name.toString('latin1'), isFolder: entry.isDirectory() }));
+    const order = (file: ListedFile): string => (file.isFolder ? '0' : '1') + file.name;
+    return files.filter(({ name }) => !name.startsWith('.')).sort((a, b) => (order(a) < order(b) ? -1 : 1));
   }
 
   async #file(path: string, rest: string, stats: Stats): Promise<Place> {
@@ -107,7 +120,8 @@ function normalise(path: string): string[] | undefined {
   return segments;
 }
 
-function encodePath(path: string): string {
+/** Percent-encodes a byte string so that it can stand in a URL. */
+export function encodePath(path: string): string {
   return path.replace(
     /[^A-Za-z0-9/._~!$&'()*+,;=:@-]/g,
     (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,

@@ -370,13 +370,29 @@ describe('files and folders at the gateway', () => {
     assert.equal((await fetch('/large')).body.length, 5_000_000);
   });
 
+  it('lists a folder that has no index, and nothing hidden', async (t) => {
+    const { root, fetch } = await setUp(t);
+    mkdirSync(join(root, 'folder'));
+    for (const name of ['b.lua', 'a "<i>".html', 'http:x', '.hidden.lua'])
+      writeFileSync(join(root, 'folder', name), '');
+    mkdirSync(join(root, 'folder', 'z'));
+    const listing = await fetch('/folder/');
+    assert.equal(listing.status, 200);
+    const links = [...listing.text.matchAll(/<a href="([^"]*)">([^<]*)<\/a>/g)].map(([, href, text]) => [href, text]);
+    assert.deepEqual(links, [
+      ['./z/', 'z/'],
+      ['./a%20%22%3Ci%3E%22.html', 'a &#34;&#60;i&#62;&#34;.html'],
+      ['./b.lua', 'b.lua'],
+      ['./http:x', 'http:x'],
+    ]);
+  });
+
   it('refuses what it must, with a page', async (t) => {
     const { root, fetch, open } = await setUp(t);
     writeFileSync(join(root, 'page.html'), '');
     mkdirSync(join(root, 'folder'));
     for (const [method, path, status] of [
       ['GET', '/nothing.lua', 404],
-      ['GET', '/', 404],
       ['GET', '/../etc/passwd', 400],
       ['GET', '/.git/config', 404],
       ['POST', '/page.html', 405],
