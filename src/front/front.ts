@@ -25,7 +25,7 @@ import {
 } from '../channel/messages.js';
 import type { Frame } from '../channel/ring.js';
 import { LuafcgidError } from '../errors.js';
-import { ServerSession } from '../fcgi/session.js';
+import { decodeParams, ServerSession } from '../fcgi/session.js';
 import { type Assignment, Pool, type PoolCounts } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import { Answers } from './answers.js';
@@ -92,7 +92,10 @@ export class Front {
         },
         onReply: (bytes) => connection.write(bytes),
       });
-    this.#connections.set(id, new Connection(id, this.#actions, makeSession));
+    const connection = new Connection(id, this.#actions, makeSession);
+    this.#connections.set(id, connection);
+    // Accepted in the moment in which the server began to stop.
+    connection.closeIfDone(this.#answers.isDraining, false);
   }
 
   bytesArrived(id: number, bytes: Uint8Array, nowMs: number): void {
@@ -122,7 +125,13 @@ export class Front {
     if (connection === undefined || connection.isClosing) return;
     connection.isReadEnded = true;
     for (const request of [...connection.requests.values()]) {
-      if (!request.isBodyComplete) this.#failBody(request, BodyFault.SHORT);
+      if (request.isBodyComplete) continue;
+      if (!request.needsNoBody || request.receivedBytes > 0) {
+        this.#failBody(request, BodyFault.SHORT);
+        continue;
+      }
+      request.isBodyComplete = true;
+      this.#advance(request, nowMs);
     }
     this.#startWaiting(nowMs);
     connection.closeIfDone(this.#answers.isDraining, false);
@@ -306,7 +315,8 @@ export class Front {
     } catch (error) {
       // Without a status the pairs themselves are malformed: a protocol error, which costs the connection.
       if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
-      return this.#answers.refuse(this.#list(connection, fcgiId, UNREADABLE), error);
+      const method = decodeParams(params).get('REQUEST_METHOD') ?? UNREADABLE.method;
+      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method }), error);
     }
     const request = this.#list(connection, fcgiId, cgi);
     if ((cgi.contentLength ?? 0) > maxPostBytes) return this.#answers.refuse(request, tooLarge(maxPostBytes));

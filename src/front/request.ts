@@ -96,7 +96,11 @@ export class FrontRequest implements Waiter {
 
   /** Whether a worker can start it: nothing more will come, or the front holds as much as it may. */
   isReady(bodyMemoryBytes: number): boolean {
-    if (this.isBodyComplete || this.bufferedBytes >= bodyMemoryBytes) return true;
+    return this.isBodyComplete || this.needsNoBody || this.bufferedBytes >= bodyMemoryBytes;
+  }
+
+  /** Whether nothing says that there is a body. */
+  get needsNoBody(): boolean {
     return this.cgi.contentLength === undefined && BODILESS.has(this.cgi.method);
   }
 

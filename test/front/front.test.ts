@@ -142,6 +142,14 @@ describe('a request', () => {
     assert.ok(text.endsWith('\r\n\r\n'), text);
   });
 
+  it('of method HEAD that names no script gets the head of the page alone, too', () => {
+    const { rig, peer } = setUp();
+    rig.send(peer, request({ method: 'HEAD', params: { SCRIPT_FILENAME: '' } }));
+    const text = peer.stdout();
+    assert.match(text, /^Status: 404 Not Found\r\n/);
+    assert.ok(text.endsWith('\r\n\r\n'), text);
+  });
+
   it('gets a state of its own script, and the same one again', () => {
     const { rig, worker, peer } = setUp();
     const states: (number | undefined)[] = [];
@@ -1082,7 +1090,36 @@ describe('garbage collection', () => {
   });
 });
 
+describe('a half close before the end of STDIN', () => {
+  for (const findsAtOnce of [true, false]) {
+    it(`is the end of a body that nobody announced (script known: ${findsAtOnce})`, () => {
+      const { rig, worker, peer } = setUp({ findsAtOnce });
+      rig.send(peer, head());
+      rig.endReading(peer);
+      if (!findsAtOnce) rig.found();
+      rig.settle();
+      assert.equal(worker.readAll().length, 0);
+      finishRun(rig, worker);
+      assert.equal(peer.stdout(), answer('done'));
+      assert.equal(peer.closed, 'now');
+    });
+  }
+
+  it('is the loss of one that was announced', () => {
+    const { rig, peer } = setUp();
+    rig.send(peer, head({ length: 10 }));
+    rig.endReading(peer);
+    assert.equal(peer.status(), 400);
+  });
+});
+
 describe('draining', () => {
+  it('closes a connection that was accepted at the last moment', () => {
+    const { rig } = setUp();
+    rig.event(() => rig.front.drain());
+    assert.equal(rig.open().closed, 'now');
+  });
+
   it('closes idle connections at once, and others when their requests are answered', () => {
     const { rig, worker, peer } = setUp();
     const idle = rig.open();
