@@ -192,8 +192,7 @@ export const hostFunctions = {
   /** Compiles a source text: a function, or nil and a message. */
   load(state, L) {
     const { machine } = state;
-    const source = machine.bytes(L, 1).slice();
-    return load(state, L, source, machine.bytes(L, 2).slice());
+    return load(state, L, machine.bytes(L, 1), machine.bytes(L, 2));
   },
 
   /** The same with a file; false when there is no such file. */

@@ -203,9 +203,11 @@ export class Machine {
    * Compiles Lua source. Pushes the function, or a message unless the status is `memory`. Needs no protected call around it.
    */
   compile(L: number, source: Uint8Array, name: Uint8Array): number {
+    // Asked before room is made for the copy: that may grow the memory, which empties every view of it.
+    const sourceBytes = source.length;
     const copy = this.copyIn(Buffer.concat([source, Uint8Array.of(0), name, Uint8Array.of(0)]));
     if (copy === 0) return luaStatus.memory;
-    const status = this.x.luaL_loadbuffer(L, copy, source.length, copy + source.length + 1);
+    const status = this.x.luaL_loadbuffer(L, copy, sourceBytes, copy + sourceBytes + 1);
     this.x.free(copy);
     return status;
   }

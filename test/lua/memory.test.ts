@@ -176,3 +176,13 @@ test('whatever the limit, loading and serving work or are a memory error', () =>
   }
   assert.ok(worked > 0);
 });
+
+test('a source is compiled whole when its copy makes the memory grow', () => {
+  const { state, run, evaluate } = newState();
+  run('function length(bytes) return #assert(loadstring("return \\"" .. ("x"):rep(bytes) .. "\\""))() end');
+  // Each copy is larger than what is free: some of them grow the memory between the look at the source and its use.
+  for (let bytes = 1000; bytes < 4_000_000; bytes = Math.ceil(bytes * 1.3)) {
+    assert.equal(evaluate(`length(${bytes})`), String(bytes));
+  }
+  state.close();
+});
