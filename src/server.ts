@@ -97,10 +97,13 @@ export async function startServer(
       pauseReading: (connection) => driver.pauseReading(connection),
       resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => {
-        scripts.find(path).then(
-          (file) => front.scriptFound(request, file, performance.now()),
-          (error) => front.scriptRefused(request, error),
-        );
+        scripts
+          .find(path)
+          .then(
+            (file) => front.scriptFound(request, file, performance.now()),
+            (error) => front.scriptRefused(request, error),
+          )
+          .catch(reportBug);
       },
       log: (level, text, about) => log.write(level, text, about),
       drained: () => drained.set(),
@@ -148,7 +151,10 @@ export async function startServer(
       },
       reportBug,
     );
-    undo.push(() => housekeeping.stop());
+    undo.push(async () => {
+      // A file system that does not answer must not keep the server from stopping.
+      await within(LAST_BYTES_MS, housekeeping.stop());
+    });
 
     log.write(lifeLevel, `ready: listening on ${addresses.map(formatListenAddress).join(', ')}`);
     return { addresses, log, stop: undoAll };

@@ -93,8 +93,7 @@ export class ResponseHead {
     if (!TOKEN.test(name))
       throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', { header: shown(name), fault: 'its name is no token' });
     checkValue(name, rawValue);
-    // Not trim(): it takes bytes for spaces that may be the end of a character in UTF-8.
-    const value = rawValue.replace(/^[ \t]+|[ \t]+$/g, '');
+    const value = withoutPadding(rawValue);
     const key = name.toLowerCase();
     if (HOP_BY_HOP.has(key)) return name;
     if (key === 'status') this.setStatus(value);
@@ -139,6 +138,22 @@ export class ResponseHead {
     if (this.#status !== undefined) return this.#status;
     return this.#location === undefined ? this.#defaults.httpStatus : statusLine(302);
   }
+}
+
+/**
+ * A field value without the spaces and tabs around it. Not `trim()`: it takes bytes for spaces that may be the end of a
+ * character in UTF-8. Nor a pattern: it would try each of many inner spaces as the beginning of the end.
+ */
+function withoutPadding(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isPadding(value.charCodeAt(start))) start += 1;
+  while (end > start && isPadding(value.charCodeAt(end - 1))) end -= 1;
+  return value.slice(start, end);
+}
+
+function isPadding(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /** A status as it goes on the wire: a bare code gets its standard phrase. */

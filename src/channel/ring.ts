@@ -13,7 +13,16 @@
 const READ_AT = 0;
 const WRITTEN_TO = 1;
 const READER_ASLEEP = 2;
-const WRITER_ASLEEP = 3;
+const WRITER_WISH = 3;
+
+/**
+ * What the writer wants to be told of room: nothing; to be woken, since it blocks; or to be rung, since it asks. That it
+ * blocks is for the writer alone to take back: a reader that cleared it could clear the next such wish, of a writer
+ * that has woken, found too little room and lain down again meanwhile, and nobody would ever wake that one.
+ */
+const NONE = 0;
+const ASKS = 1;
+const BLOCKS = 2;
 
 const CONTROL_BYTES = 64;
 const FRAME_BYTES = 16;
@@ -92,9 +101,9 @@ export class RingWriter extends RingEnd {
 
   /** Blocks this thread until the reader has taken something since `tryWrite` last failed. */
   waitForRoom(): void {
-    Atomics.store(this.control, WRITER_ASLEEP, 1);
+    Atomics.store(this.control, WRITER_WISH, BLOCKS);
     Atomics.wait(this.control, READ_AT, this.#seenReadAt);
-    Atomics.store(this.control, WRITER_ASLEEP, 0);
+    Atomics.store(this.control, WRITER_WISH, NONE);
   }
 
   /**
@@ -102,9 +111,9 @@ export class RingWriter extends RingEnd {
    * meanwhile (try again), true when the reader will find the wish at its next `release`.
    */
   askForRoom(): boolean {
-    Atomics.store(this.control, WRITER_ASLEEP, 1);
+    Atomics.store(this.control, WRITER_WISH, ASKS);
     if (Atomics.load(this.control, READ_AT) === this.#seenReadAt) return true;
-    Atomics.store(this.control, WRITER_ASLEEP, 0);
+    Atomics.store(this.control, WRITER_WISH, NONE);
     return false;
   }
 }
@@ -155,12 +164,9 @@ export class RingReader extends RingEnd {
   release(): boolean {
     this.#at = this.#next;
     Atomics.store(this.control, READ_AT, this.#at);
-    if (Atomics.load(this.control, WRITER_ASLEEP) === 0) return false;
-    // Taken before the bell is rung: the writer may wake, find too little room and lie down again at any moment after,
-    // and that wish must stay.
-    const hasAsked = Atomics.exchange(this.control, WRITER_ASLEEP, 0) === 1;
-    Atomics.notify(this.control, READ_AT);
-    return hasAsked;
+    const wish = Atomics.load(this.control, WRITER_WISH);
+    if (wish === BLOCKS) Atomics.notify(this.control, READ_AT);
+    return wish === ASKS && Atomics.compareExchange(this.control, WRITER_WISH, ASKS, NONE) === ASKS;
   }
 
   /** Blocks this thread until there is a frame. */

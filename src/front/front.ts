@@ -67,6 +67,8 @@ export class Front {
   /** What script paths were found to be; housekeeping keeps it true. */
   readonly lookUps = new LookUps();
   #lastRequest = 0;
+  /** Some request was refused for want of a state since the last tick. */
+  #hasTurnedAway = false;
 
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = options;
@@ -209,8 +211,8 @@ export class Front {
   }
 
   /**
-   * Some worker has written to its ring, or made room in the other one. Also to be called after `bytesArrived`, `sent`
-   * and `connectionClosed`, since they may leave some of what workers say for later.
+   * Some worker has written to its ring, or made room in the other one. Also to be called after `bytesArrived`, `sent`,
+   * `tick` and `connectionClosed`, since they may leave some of what workers say for later.
    * @returns whether any had something to say: there may be more, which is heard at the next call
    */
   workersSpoke(nowMs: number): boolean {
@@ -390,6 +392,7 @@ export class Front {
   #startWaiting(nowMs: number): void {
     for (let next = this.#pool.assign(nowMs); next !== undefined; next = this.#pool.assign(nowMs)) this.#start(next);
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
+      this.#hasTurnedAway = true;
       this.#answers.turnAway(extra, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
     }
   }
@@ -434,7 +437,8 @@ export class Front {
    * answer goes to a file, at the speed of the disk.
    */
   #freeHeldWorkers(nowMs: number): void {
-    const isWanted = this.#pool.counts().waiting > 0;
+    const isWanted = this.#pool.counts().waiting > 0 || this.#hasTurnedAway;
+    this.#hasTurnedAway = false;
     for (const worker of this.#workers.values()) {
       const connection = worker.heldBy;
       worker.heldTicks = connection === undefined ? 0 : worker.heldTicks + 1;

@@ -51,7 +51,10 @@ export class NodeDriver {
   attach(front: Front): void {
     this.#front = front;
     Atomics.store(this.#asleep, 0, 1);
-    this.#ticker = setInterval(() => this.#guard(undefined, () => front.tick(performance.now())), TICK_MS);
+    this.#ticker = setInterval(() => {
+      this.#guard(undefined, () => front.tick(performance.now()));
+      this.#poll();
+    }, TICK_MS);
     this.#ticker.unref();
   }
 
@@ -68,7 +71,7 @@ export class NodeDriver {
       else bind();
       server.once('listening', () => {
         server.removeListener('error', fail);
-        // Errors of accept itself (no descriptors left): the connection waits in the backlog, the server goes on.
+        // Errors of accept itself. Out of descriptors is none of them: there libuv closes the connection and tells nobody.
         server.on('error', this.#onBug);
         this.#servers.push(server);
         const bound = server.address();

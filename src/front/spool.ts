@@ -2,6 +2,7 @@
  * A temporary file between a script that has written a long answer and a client that reads it slowly. Bytes come out in
  * the order they went in. The file has no name any more when it is used, so nothing is left of it whatever happens.
  */
+import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,11 +54,9 @@ export class Spool {
    * @throws the system's error when the file cannot be made
    */
   constructor(space: SpoolSpace, onStored: () => void) {
-    const folder = fs.mkdtempSync(join(tmpdir(), 'luafcgid-spool-'));
-    const file = join(folder, 'answer');
+    const file = join(tmpdir(), `luafcgid-spool-${randomUUID()}`);
     this.#fd = fs.openSync(file, 'wx+', 0o600);
     fs.unlinkSync(file);
-    fs.rmdirSync(folder);
     this.#space = space;
     this.#onStored = onStored;
   }
@@ -79,19 +78,25 @@ export class Spool {
   }
 
   /**
-   * Takes some of the oldest bytes, now or soon. To be called again only after `deliver` was called.
-   * @param deliver gets the bytes; undefined when they cannot be read back
-   * @returns false when there is nothing to take at the moment: try again after `onStored` or `append`
+   * Takes the oldest bytes that are in memory; undefined when there are none, or older ones in the file.
+   * All at once, so that many small writes do not become as many small sends.
    */
-  take(deliver: (bytes: Uint8Array | undefined) => void): boolean {
-    if (this.#readAt < this.#writtenTo) {
-      this.#read(deliver);
-      return true;
-    }
-    const oldest = this.#isWriting ? undefined : this.#queue.shift();
-    if (oldest === undefined) return false;
-    this.#queueBytes -= oldest.length;
-    deliver(oldest);
+  takeFromMemory(): Uint8Array | undefined {
+    if (this.#isWriting || this.#readAt < this.#writtenTo || this.#queueBytes === 0) return undefined;
+    const bytes = this.#queue.length === 1 ? (this.#queue[0] as Uint8Array) : Buffer.concat(this.#queue);
+    this.#queue.length = 0;
+    this.#queueBytes = 0;
+    return bytes;
+  }
+
+  /**
+   * Reads the oldest bytes back from the file. To be called again only after `deliver` was called.
+   * @param deliver gets the bytes; undefined when they cannot be read back
+   * @returns false when there are none in the file
+   */
+  takeFromFile(deliver: (bytes: Uint8Array | undefined) => void): boolean {
+    if (this.#readAt === this.#writtenTo) return false;
+    this.#read(deliver);
     return true;
   }
 

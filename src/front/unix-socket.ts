@@ -22,8 +22,8 @@ function answers(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    // EAGAIN: its backlog is full, so there is a server; ECONNREFUSED: there is none.
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EAGAIN'));
+    // ECONNREFUSED: nobody listens there any more. All others (a full backlog, no permission) leave it to its owner.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
   });
 }
 

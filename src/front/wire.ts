@@ -9,7 +9,7 @@ export class Wire {
   readonly #socket: net.Socket;
   readonly #onSent: (unsentBytes: number) => void;
   #spool: Spool | undefined;
-  /** Bytes from the spool are being read or sent. */
+  /** Bytes of the spool are being read back. */
   #isMoving = false;
   #closing: { readonly linger: boolean } | undefined;
 
@@ -17,7 +17,7 @@ export class Wire {
   constructor(socket: net.Socket, onSent: (unsentBytes: number) => void) {
     this.#socket = socket;
     this.#onSent = onSent;
-    socket.on('drain', () => this.#drained());
+    socket.on('drain', () => this.#proceed());
     socket.on('close', () => this.#spool?.close());
   }
 
@@ -40,10 +40,7 @@ export class Wire {
   startSpooling(space: SpoolSpace): boolean {
     if (this.#spool !== undefined || this.#socket.destroyed || !space.hasRoom) return false;
     try {
-      this.#spool = new Spool(space, () => {
-        this.#move();
-        this.#onSent(this.#spool?.memoryBytes ?? 0);
-      });
+      this.#spool = new Spool(space, () => this.#proceed());
       return true;
     } catch {
       return false;
@@ -53,7 +50,8 @@ export class Wire {
   /** Closes when all is sent. @param linger reads and drops for a while what the peer still sends */
   close(linger: boolean): void {
     this.#closing = { linger };
-    if (this.#spool === undefined || (this.#spool.isEmpty && !this.#isMoving)) this.#close(linger);
+    this.#leaveSpool();
+    if (this.#spool === undefined) this.#close(linger);
   }
 
   #close(linger: boolean): void {
@@ -73,28 +71,39 @@ export class Wire {
     });
   }
 
-  #drained(): void {
-    if (this.#spool === undefined) return this.#onSent(this.#socket.writableLength);
-    this.#isMoving = false;
-    this.#move();
-  }
-
-  /** Moves bytes from the spool to the socket until the socket has enough. */
+  /** Moves bytes from the spool to the socket until the socket has enough, then waits for 'drain'. */
   #move(): void {
     const spool = this.#spool;
     if (spool === undefined || this.#isMoving || this.#socket.destroyed) return;
-    if (this.#socket.writableNeedDrain) return;
-    this.#isMoving = true;
-    const isComing = spool.take((bytes) => {
-      // What cannot be read back is lost, and so is the rest of this answer: its client sees it end early.
-      if (bytes === undefined) return this.#socket.destroy();
-      // Without room in the socket, 'drain' goes on.
-      if (!this.#socket.write(bytes)) return;
-      this.#isMoving = false;
-      this.#move();
-    });
-    if (isComing) return;
-    this.#isMoving = false;
-    if (this.#closing !== undefined && spool.isEmpty) this.#close(this.#closing.linger);
+    while (!this.#socket.writableNeedDrain) {
+      const bytes = spool.takeFromMemory();
+      if (bytes !== undefined) {
+        this.#socket.write(bytes);
+        continue;
+      }
+      this.#isMoving = spool.takeFromFile((read) => {
+        this.#isMoving = false;
+        // What cannot be read back is lost, and so is the rest of this answer: its client sees it end early.
+        if (read === undefined) return void this.#socket.destroy();
+        this.#socket.write(read);
+        this.#proceed();
+      });
+      return;
+    }
+  }
+
+  /** Moves on after something has happened, and leaves the spool when its reader has caught up. */
+  #proceed(): void {
+    this.#move();
+    if (this.#leaveSpool() && this.#closing !== undefined) this.#close(this.#closing.linger);
+    else this.#onSent(this.#spool?.memoryBytes ?? this.#socket.writableLength);
+  }
+
+  /** Goes back to sending straight to the socket if nothing is in the spool any more. */
+  #leaveSpool(): boolean {
+    if (this.#spool === undefined || !this.#spool.isEmpty || this.#isMoving) return false;
+    this.#spool.close();
+    this.#spool = undefined;
+    return true;
   }
 }

@@ -15,8 +15,9 @@ local function unescape_percent(digits) return char(tonumber(digits, 16)) end
 function cookie.read(header)
   local cookies, lists = {}, {}
   for pair in gmatch(header or "", "[^;]+") do
-    local name, value = match(pair, "^%s*([^=%s]+)%s*=%s*(.-)%s*$")
+    local name, value = match(pair, "^%s*([^=%s]+)%s*=%s*(.*)$")
     if name then
+      value = match(value, "^(.*%S)") or ""
       value = match(value, '^"(.*)"$') or value
       add_field(cookies, lists, name, (gsub(value, "%%(%x%x)", unescape_percent)))
     end

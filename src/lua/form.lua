@@ -41,8 +41,10 @@ end
 
 -- The value of one header field in the head of a part.
 local function part_header(head, wanted)
-  for name, value in gmatch(head, "([^\r\n:]+):[ \t]*([^\r\n]*)") do
-    if lower(name) == wanted then return value end
+  -- Line by line: a pattern over all of it would try a long line without a colon from each of its bytes on.
+  for line in gmatch(head, "[^\r\n]+") do
+    local name, value = match(line, "^([^:]+):[ \t]*(.*)$")
+    if name and lower(name) == wanted then return value end
   end
 end
 

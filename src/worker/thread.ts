@@ -68,7 +68,7 @@ class WorkerThread {
           this.#outbox.closed(message.argument);
           break;
         case ToWorker.COLLECT:
-          this.#states.get(message.argument)?.lua.collectStep();
+          this.#collect(message.argument);
           break;
         case ToWorker.STOP:
           for (const id of [...this.#states.keys()]) this.#close(id);
@@ -125,6 +125,17 @@ class WorkerThread {
     }
     const name = requestName(this.#data.runName, this.#requestId);
     request.fail(lives ? 0 : END_STATE_GONE, status, name, this.#data.config.showErrors ? detail : undefined);
+  }
+
+  /** An error here comes from a script's finalizer; it must not cost the states of other scripts. */
+  #collect(stateId: number): void {
+    const state = this.#states.get(stateId);
+    try {
+      state?.lua.collectStep();
+    } catch (error) {
+      if (!(error instanceof LuaError)) throw error;
+      this.#outbox.log(0, 'warn', `${state?.path}: garbage collection failed: ${error.message}`);
+    }
   }
 
   #close(stateId: number): void {

@@ -5,8 +5,8 @@ import { answer, request } from './support/requests.js';
 import { Rig } from './support/rig.js';
 
 /** A worker that waits for a slow reader to take the rest of its answer. */
-function heldWorker() {
-  const rig = new Rig({ ringBytes: 256, front: { sendBufferBytes: 200 } });
+function heldWorker(pool: { queue?: number } = {}) {
+  const rig = new Rig({ ringBytes: 256, pool, front: { sendBufferBytes: 200 } });
   const worker = rig.addWorker();
   const slow = rig.open();
   slow.isSlow = true;
@@ -43,6 +43,19 @@ describe('a slow reader that holds a worker', () => {
     worker.end(answer('mine'));
     rig.settle();
     assert.equal(other.stdout(), answer('mine'));
+  });
+
+  it('is noticed, too, where nobody may wait', () => {
+    const { rig, slow } = heldWorker({ queue: 0 });
+    const other = rig.open();
+    for (let ticks = 0; ticks < 4; ticks++) {
+      rig.send(other, request());
+      rig.settle();
+      rig.pass(100);
+    }
+    rig.settle();
+    assert.equal(other.status(), 503);
+    assert.equal(slow.isSpooled, true);
   });
 
   it('goes on holding it when nothing can be stored; the waiting request is told after its time', () => {

@@ -32,7 +32,7 @@ function numbered(count: number, from: number): Buffer {
   return bytes;
 }
 
-function spoolFolders(): string[] {
+function spoolFiles(): string[] {
   return readdirSync(tmpdir()).filter((name) => name.startsWith('luafcgid-spool-'));
 }
 
@@ -54,8 +54,13 @@ function newSpool(space: SpoolSpace): { spool: Spool; onStored: { tell: () => vo
 async function takeAll(spool: Spool): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   while (!spool.isEmpty) {
+    const kept = spool.takeFromMemory();
+    if (kept !== undefined) {
+      parts.push(kept);
+      continue;
+    }
     await new Promise<void>((resolve, reject) => {
-      const isComing = spool.take((bytes) => {
+      const isComing = spool.takeFromFile((bytes) => {
         if (bytes === undefined) return reject(new Error('nothing was read back'));
         parts.push(bytes);
         resolve();
@@ -88,9 +93,9 @@ describe('a spool', () => {
   });
 
   it('leaves no file behind, not even while it is used', () => {
-    const before = spoolFolders();
+    const before = spoolFiles();
     const { spool } = newSpool(new SpoolSpace(1 << 20));
-    assert.deepEqual(spoolFolders(), before);
+    assert.deepEqual(spoolFiles(), before);
     spool.close();
   });
 
@@ -128,6 +133,43 @@ describe('a wire', () => {
     for (let i = 0; i < 20; i++) write(50_000);
     assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
     for (let i = 0; i < 40; i++) write(50_000);
+    wire.close(false);
+    const parts: Buffer[] = [];
+    far.on('data', (bytes) => parts.push(bytes)).resume();
+    await once(far, 'end');
+    assert.ok(Buffer.concat(parts).equals(numbered(next, 0)));
+  });
+
+  it('goes back to its socket when the reader has caught up', async (t) => {
+    const { near, far } = await connected(t);
+    let tell = (): void => {};
+    const wire = new Wire(near, () => tell());
+    far.pause();
+    while (wire.write(numbered(50_000, 0)) === 0);
+    assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
+    assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), false);
+    wire.write(numbered(50_000, 0));
+    far.resume();
+    while (!wire.startSpooling(new SpoolSpace(1 << 30))) {
+      await new Promise<void>((resolve) => {
+        tell = resolve;
+      });
+    }
+  });
+
+  it('sends very many small pieces that no file takes', async (t) => {
+    const { near, far } = await connected(t);
+    const wire = new Wire(near, () => {});
+    far.pause();
+    let next = 0;
+    const write = (count: number): void => {
+      wire.write(numbered(count, next));
+      next += count;
+    };
+    for (let i = 0; i < 20; i++) write(50_000);
+    // Room for one byte only: every piece stays in memory.
+    assert.equal(wire.startSpooling(new SpoolSpace(1)), true);
+    for (let i = 0; i < 60_000; i++) write(1);
     wire.close(false);
     const parts: Buffer[] = [];
     far.on('data', (bytes) => parts.push(bytes)).resume();
