@@ -161,6 +161,30 @@ describe('who waits at a ring', () => {
   });
 });
 
+describe('a writer that blocks', () => {
+  it('alone takes back that it does: a reader that is late must not take the wish of its next sleep', (t) => {
+    const { reader, writer, shared } = ends(256, 0);
+    while (writer.tryWrite(1, 1, 0, new Uint8Array(40)));
+    const control = new Int32Array(shared, 0, 16);
+    let asleep: number[] = [];
+    let afterRelease: number[] = [];
+    // What happens while the writer lies in its wait.
+    t.mock.method(Atomics, 'wait', () => {
+      reader.peek();
+      asleep = [...control];
+      reader.release();
+      afterRelease = [...control];
+      return 'ok';
+    });
+    writer.waitForRoom();
+    const changed = asleep.flatMap((word, place) => (word === afterRelease[place] ? [] : [place]));
+    assert.equal(changed.length, 1, 'only the position of the reader changes');
+    assert.notDeepEqual([...control], asleep);
+    t.mock.restoreAll();
+    assert.equal(writer.tryWrite(1, 1, 0, new Uint8Array(40)), true);
+  });
+});
+
 describe('two threads', () => {
   const FRAMES = 100_000;
 
