@@ -1,7 +1,9 @@
 /** What the command line can ask for, each task as one function. */
+
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { toText } from './byte-string.js';
 import { checkConfig, formatListenAddress, type LoadedConfig, loadConfig, type Overrides } from './config/load.js';
 import { LuafcgidError } from './errors.js';
 import { startGateway } from './http/gateway.js';
@@ -26,7 +28,7 @@ function prepare(file: string | null | undefined, overrides: Overrides): Prepare
   const engine = prepareEngine(version);
   const printed: Printed = { to: printToStandardError };
   const loaded = loadConfig(file, overrides, createEngine(engine), {
-    log: (level, text) => printed.to(level, Buffer.from(text, 'latin1').toString()),
+    log: (level, text) => printed.to(level, toText(text)),
   });
   return { loaded, engine, printed };
 }

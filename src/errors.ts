@@ -161,6 +161,18 @@ export const catalogue = {
     message: '{path} exists and is no socket',
     solve: 'Remove the file if it is not needed, or choose another path with listen.',
   },
+  LUAFCGID_LISTEN_STRANGER: {
+    blame: 'peer',
+    status: 0,
+    message: 'a connection from {address} was closed: FCGI_WEB_SERVER_ADDRS does not name it',
+    solve: 'Add the address to that environment variable if it is a web server of yours.',
+  },
+  LUAFCGID_LISTEN_ADDRS: {
+    blame: 'operator',
+    status: 0,
+    message: 'FCGI_WEB_SERVER_ADDRS names "{address}", which is no IP address',
+    solve: 'Write addresses separated by commas, such as "127.0.0.1,::1", or unset the environment variable.',
+  },
   LUAFCGID_LISTEN_FAILED: {
     blame: 'operator',
     status: 0,

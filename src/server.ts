@@ -2,7 +2,10 @@
  * Puts a server together and takes it apart: the one place where configuration, log, front, driver and workers meet.
  * Starting is a list of steps; each leaves its undo behind, and stopping (or a failed start) runs them in reverse.
  */
+
 import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
+import { toByteString } from './byte-string.js';
 import {
   type Config,
   formatListenAddress,
@@ -88,7 +91,13 @@ export async function startServer(
     const scripts = new ScriptLookup(roots);
     const bell = new SharedArrayBuffer(4);
     const runName = randomBytes(3).toString('hex');
-    const driver = new NodeDriver(config, bell, reportBug);
+    const driver = new NodeDriver(
+      config,
+      bell,
+      webServerAddresses(process.env.FCGI_WEB_SERVER_ADDRS),
+      (address) => log.write('warn', describe(new LuafcgidError('LUAFCGID_LISTEN_STRANGER', { address }))),
+      reportBug,
+    );
     const drained = new Signal();
     const front: Front = new Front(frontOptions(config, runName), {
       write: (connection, bytes) => driver.write(connection, bytes),
@@ -173,10 +182,26 @@ function openLog(config: Config): Log {
   }
 }
 
+function describe(error: LuafcgidError): string {
+  return `${error.code}: ${error.message}. ${error.solve}`;
+}
+
 function describeBug(error: unknown): string {
   const detail = error instanceof Error ? error.stack : String(error);
-  const bug = new LuafcgidError('LUAFCGID_BUG', { detail }, error);
-  return `${bug.code}: ${bug.message}\n${bug.solve}`;
+  return describe(new LuafcgidError('LUAFCGID_BUG', { detail }, error));
+}
+
+/**
+ * The addresses of which FCGI_WEB_SERVER_ADDRS says that only they may connect (FastCGI 1.0, 3.2): separated by commas.
+ * @throws LuafcgidError for what is no address: to let in everybody instead would be no answer
+ */
+function webServerAddresses(list: string | undefined): string[] | undefined {
+  if (list === undefined || list.trim() === '') return undefined;
+  const addresses = list.split(',').map((address) => address.trim());
+  for (const address of addresses) {
+    if (isIP(address) === 0) throw new LuafcgidError('LUAFCGID_LISTEN_ADDRS', { address });
+  }
+  return addresses;
 }
 
 /** A hook that fails costs nothing but its own work. */
@@ -308,9 +333,4 @@ async function within(limitMs: number, work: Promise<void>): Promise<boolean> {
   const isDone = await Promise.race([work.then(() => true), limit]);
   clearTimeout(timer);
   return isDone;
-}
-
-/** File names of the configuration are text; inside, a path has one character per byte. */
-function toByteString(text: string): string {
-  return Buffer.from(text).toString('latin1');
 }

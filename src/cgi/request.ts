@@ -1,4 +1,5 @@
 /** What the CGI parameters of a request mean for the server (RFC 3875, section 4.1, and what web servers make of it). */
+import { toText } from '../byte-string.js';
 import { LuafcgidError } from '../errors.js';
 import { forEachPair } from '../fcgi/session.js';
 
@@ -65,7 +66,7 @@ function scriptPathOf(found: Readonly<Record<string, string>>): string {
 
 /** Bytes as they may stand in a message. */
 function asText(bytes: string): string {
-  return Buffer.from(bytes, 'latin1').toString().replaceAll('\0', '\\0');
+  return toText(bytes).replaceAll('\0', '\\0');
 }
 
 /**

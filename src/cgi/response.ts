@@ -2,6 +2,7 @@
  * The header block of one answer (RFC 3875, section 6): what a script may set, checked, and turned into bytes. All text
  * is one character per byte.
  */
+import { toText } from '../byte-string.js';
 import { LuafcgidError } from '../errors.js';
 import { statusLine } from './status.js';
 
@@ -181,7 +182,7 @@ function contentLength(value: string): string {
 
 /** A value as it may stand in a message: read as UTF-8, control characters made visible, cut to a readable length. */
 function shown(bytes: string): string {
-  const text = Buffer.from(bytes, 'latin1').toString();
+  const text = toText(bytes);
   const visible = text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return visible.length > 200 ? `${visible.slice(0, 200)}…` : visible;
 }

@@ -1,8 +1,9 @@
 /** The files and directories that a configuration names: whether they are there, before anything is started. */
 import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { toByteString } from '../byte-string.js';
 import { type ConfigFault, configFault } from './fault.js';
-import { encodeText, shortLiteral } from './literal.js';
+import { shortLiteral } from './literal.js';
 import type { ListenAddress } from './option.js';
 import { type Config, optionNames, options } from './schema.js';
 
@@ -83,7 +84,7 @@ export function checkFiles(config: Config, may: May = mayAccess): readonly Confi
     const check = (path: string | undefined, problemOf: (path: string, may: May) => Problem | undefined) => {
       const problem = path === undefined ? undefined : problemOf(path, may);
       if (path === undefined || !problem) return;
-      const value = shortLiteral(encodeText(path));
+      const value = shortLiteral(toByteString(path));
       faults.push(configFault('LUAFCGID_CONFIG_PLACE', { option, value, reason: problem.reason }, problem.remedy));
     };
     if (row.type === 'source-file') check(config[row.key], checkSourceFile);

@@ -10,11 +10,6 @@ export function decodeText(bytes: ByteString): string | undefined {
   }
 }
 
-/** The bytes of a text, as Lua would hold it. */
-export function encodeText(text: string): ByteString {
-  return Buffer.from(text, 'utf8').toString('latin1');
-}
-
 const ESCAPES: Readonly<Record<string, string>> = { '\r': '\\r', '\n': '\\n', '\t': '\\t', '"': '\\"', '\\': '\\\\' };
 
 function quote(bytes: ByteString): string {

@@ -5,10 +5,10 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { toByteString } from '../byte-string.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
 import { ConfigError } from './fault.js';
 import { checkFiles } from './files.js';
-import { encodeText } from './literal.js';
 import { formatConfigError, formatValid } from './report.js';
 import type { Config } from './schema.js';
 import { type ConfigHooks, noHooks, runScript, type ScriptSurroundings } from './script.js';
@@ -66,7 +66,7 @@ function chooseFile(file: string | null | undefined, directory: string): string 
 
 /** Settings of the command line come as text; those of a script as bytes. */
 function toBytes(value: LuaValue): LuaValue {
-  if (typeof value === 'string') return encodeText(value);
+  if (typeof value === 'string') return toByteString(value);
   return Array.isArray(value) ? value.map(toBytes) : value;
 }
 

@@ -2,8 +2,10 @@
  * The configuration script: runs it once in a Lua state of its own and takes its globals for settings. The script is
  * trusted as far as the engine goes: it sees the whole environment and may load any Lua file.
  */
+
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { toByteString, toText } from '../byte-string.js';
 import { LuafcgidError } from '../errors.js';
 import {
   type ByteString,
@@ -14,7 +16,7 @@ import {
   type LuaValue,
 } from '../lua/state.js';
 import { type ConfigFault, configFault } from './fault.js';
-import { decodeText, encodeText, shortLiteral } from './literal.js';
+import { decodeText, shortLiteral } from './literal.js';
 import { nearestName } from './names.js';
 import { type HookName, hookNames, type OptionName, optionNames } from './schema.js';
 import type { RawConfig } from './validate.js';
@@ -72,7 +74,7 @@ function readReason(error: unknown): string {
 /** Environment variables as bytes. */
 function environmentBytes(environment: ScriptSurroundings['environment']): Record<string, ByteString> {
   const entries = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return Object.fromEntries(entries.map(([name, value]) => [encodeText(name), encodeText(value)]));
+  return Object.fromEntries(entries.map(([name, value]) => [toByteString(name), toByteString(value)]));
 }
 
 const KINDS = {
@@ -84,7 +86,7 @@ const KINDS = {
 
 function scriptFault(error: LuaError): ConfigFault {
   // Lua may have cut a character in two: what is left of it must not spoil the rest.
-  const detail = Buffer.from(error.message, 'latin1').toString();
+  const detail = toText(error.message);
   return configFault('LUAFCGID_CONFIG_SCRIPT', { kind: KINDS[error.kind], detail });
 }
 
@@ -166,14 +168,14 @@ export function runScript(file: string, engine: LuaEngine, surroundings: ScriptS
   const state = engine.createState({
     host: { log: surroundings.log, readSource: readRegularFile },
     memoryBytes: MEMORY_BYTES,
-    directory: encodeText(dirname(file)),
+    directory: toByteString(dirname(file)),
     path: [],
     config: {},
     environment: environmentBytes(surroundings.environment),
   });
   const faults: ConfigFault[] = [];
   try {
-    state.run(source, `@${encodeText(file)}`);
+    state.run(source, `@${toByteString(file)}`);
   } catch (error) {
     if (!(error instanceof LuaError)) {
       state.close();

@@ -2,6 +2,7 @@
  * How requests end. Each is answered exactly once, by its script's output or by a page made here, or its connection is
  * gone; after that it is parted from its connection, and it is over when no worker runs it any more.
  */
+import { toByteString, toText } from '../byte-string.js';
 import { renderErrorPage } from '../cgi/error-page.js';
 import { BodyFault, type LogLevel, requestName } from '../channel/messages.js';
 import { type ErrorCode, LuafcgidError } from '../errors.js';
@@ -103,7 +104,7 @@ export class Answers {
   }
 
   log(request: FrontRequest, level: LogLevel, text: string): void {
-    const script = Buffer.from(request.script || request.cgi.scriptPath, 'latin1').toString();
+    const script = toText(request.script || request.cgi.scriptPath);
     this.#actions.log(level, text, { request: this.#nameOf(request), script });
   }
 
@@ -120,8 +121,4 @@ export class Answers {
   #nameOf(request: FrontRequest): string {
     return requestName(this.#options.runName, request.id);
   }
-}
-
-function toByteString(text: string): string {
-  return Buffer.from(text).toString('latin1');
 }

@@ -26,6 +26,9 @@ export class NodeDriver {
   #isPolling = false;
   #onAllClosed: (() => void) | undefined;
   readonly #asleep: Int32Array;
+  /** Addresses that may connect over TCP; undefined: all. Unix sockets have permissions of their own. */
+  readonly #allowed: net.BlockList | undefined;
+  readonly #onStranger: (address: string) => void;
   readonly #onBug: (error: unknown) => void;
   /** Past this many unsent bytes a socket tells when it is drained. */
   readonly #highWaterMarkBytes: number;
@@ -34,13 +37,19 @@ export class NodeDriver {
    * @param limits `sendBufferBytes`: unsent bytes past which the front wants to be told when a socket is drained;
    *   `spoolBytes`: most bytes of all answers together that wait in temporary files
    * @param bell the word that is 1 while the front wants to be rung
+   * @param webServers addresses that may connect over TCP; undefined: all
+   * @param onStranger told of the address of a connection that was closed since it is not allowed
    * @param onBug told of an error that an event of the front threw; its connection is closed
    */
   constructor(
     limits: { readonly sendBufferBytes: number; readonly spoolBytes: number },
     bell: SharedArrayBuffer,
+    webServers: readonly string[] | undefined,
+    onStranger: (address: string) => void,
     onBug: (error: unknown) => void,
   ) {
+    this.#allowed = webServers === undefined ? undefined : blockList(webServers);
+    this.#onStranger = onStranger;
     this.#highWaterMarkBytes = Math.min(limits.sendBufferBytes, MAX_HIGH_WATER_MARK_BYTES);
     this.#spoolSpace = new SpoolSpace(limits.spoolBytes);
     this.#asleep = new Int32Array(bell);
@@ -130,6 +139,11 @@ export class NodeDriver {
     this.#sockets.get(connection)?.resume();
   }
 
+  #isAllowed({ remoteAddress, remoteFamily }: net.Socket): boolean {
+    if (this.#allowed === undefined || remoteAddress === undefined) return true;
+    return this.#allowed.check(remoteAddress, remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4');
+  }
+
   get #core(): Front {
     if (this.#front === undefined) throw new Error('no front is attached');
     return this.#front;
@@ -137,6 +151,11 @@ export class NodeDriver {
 
   #accept(socket: net.Socket): void {
     const front = this.#core;
+    if (!this.#isAllowed(socket)) {
+      this.#onStranger(socket.remoteAddress ?? 'an unknown address');
+      socket.destroy();
+      return;
+    }
     this.#lastConnection += 1;
     const id = this.#lastConnection;
     this.#sockets.set(id, socket);
@@ -202,6 +221,13 @@ export class NodeDriver {
       if (connection !== undefined) this.#sockets.get(connection)?.destroy();
     }
   }
+}
+
+/** Node.js compares addresses by block lists, whatever they are used for; an IPv4 one also as mapped into IPv6. */
+function blockList(addresses: readonly string[]): net.BlockList {
+  const list = new net.BlockList();
+  for (const address of addresses) list.addAddress(address, net.isIPv6(address) ? 'ipv6' : 'ipv4');
+  return list;
 }
 
 function listenOptions(address: ListenAddress, backlog: number): net.ListenOptions | { fd: number } {

@@ -1,5 +1,7 @@
 /** The page of a folder that has no index: its pages, so that the first address one opens leads somewhere. */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { toText } from '../byte-string.js';
 import { sendHtml } from './pages.js';
 
 /** One entry; `name` is a byte string. */
@@ -18,9 +20,9 @@ export function sendListing(
   const links = files.map(({ name, isFolder }) => {
     const slash = isFolder ? '/' : '';
     // "./" keeps a name with a colon from being read as the scheme of a URL.
-    return { href: `./${encodePath(name)}${slash}`, text: Buffer.from(name, 'latin1').toString() + slash };
+    return { href: `./${encodePath(name)}${slash}`, text: toText(name) + slash };
   });
-  const title = `Files in ${Buffer.from(path, 'latin1').toString()}/`;
+  const title = `Files in ${toText(path)}/`;
   sendHtml(
     response,
     200,

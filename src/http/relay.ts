@@ -2,7 +2,9 @@
  * One HTTP request through FastCGI: the body one way, the answer the other, each as fast as its receiver takes it.
  * Whatever happens on either side ends both.
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { toText } from '../byte-string.js';
 import { LuafcgidError } from '../errors.js';
 import { ProtocolStatus } from '../fcgi/session.js';
 import { type AnswerHead, AnswerReader } from './answer.js';
@@ -127,7 +129,7 @@ class Relay {
     const text = this.#errorText + (bytes === undefined ? '\n' : Buffer.from(bytes).toString('latin1'));
     const lines = text.split(/\r?\n/);
     this.#errorText = bytes === undefined ? '' : (lines.pop() ?? '');
-    for (const line of lines) if (line !== '') this.#log('warn', Buffer.from(line, 'latin1').toString('utf8'));
+    for (const line of lines) if (line !== '') this.#log('warn', toText(line));
   }
 
   #log(level: 'info' | 'warn' | 'error', text: string): void {

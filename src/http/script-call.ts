@@ -1,4 +1,5 @@
 /** One request made up on the command line: what a web server would send, without one. */
+import { toByteString } from '../byte-string.js';
 import type { Params } from './cgi-params.js';
 import { Upstream, type UpstreamAddress } from './upstream.js';
 
@@ -64,5 +65,5 @@ function paramsOf(call: ScriptCall): Params {
     else params.push([`HTTP_${header.toUpperCase().replaceAll('-', '_')}`, value]);
   }
   params.push(['CONTENT_TYPE', contentType]);
-  return params.map(([key, value]) => [key, Buffer.from(value).toString('latin1')]);
+  return params.map(([key, value]) => [key, toByteString(value)]);
 }

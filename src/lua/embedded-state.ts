@@ -1,6 +1,7 @@
 /** One Lua state of the embedded engine, behind the interface of `state.ts`. */
 
 import { randomInt } from 'node:crypto';
+import { toByteString } from '../byte-string.js';
 import type { EntryName } from './entries.js';
 import { isFatal } from './host-functions.js';
 import { EngineAbort, type RunningMachine } from './libc.js';
@@ -251,7 +252,7 @@ export class EmbeddedState implements LuaState {
     // Where a memory error came out of a coroutine, Lua raises its text again as an ordinary error.
     const isMemory = kind === 'runtime' && message.endsWith('not enough memory');
     const hostError = this.#hostError;
-    const isHostError = hostError !== undefined && message.endsWith(utf8(hostError.message));
+    const isHostError = hostError !== undefined && message.endsWith(toByteString(hostError.message));
     return new LuaError(
       isMemory ? 'memory' : kind,
       message,
@@ -259,8 +260,4 @@ export class EmbeddedState implements LuaState {
       isHostError ? hostError : undefined,
     );
   }
-}
-
-function utf8(text: string): ByteString {
-  return Buffer.from(text).toString('latin1');
 }

@@ -5,10 +5,10 @@
  * each character is one byte (0 to 255, "latin1"). They are never decoded as UTF-8 on the way.
  */
 
-export { LuaError, type LuaErrorKind } from './lua-error.js';
+import type { ByteString } from '../byte-string.js';
 
-/** A JavaScript string whose characters are bytes, 0 to 255. */
-export type ByteString = string;
+export type { ByteString } from '../byte-string.js';
+export { LuaError, type LuaErrorKind } from './lua-error.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 

@@ -1,4 +1,5 @@
 /** What a failed script's answer and log line say: message, traceback, and the source around the fault. */
+import { toByteString } from '../byte-string.js';
 import type { ErrorDetail, SourceLine } from '../cgi/error-page.js';
 import { LuafcgidError } from '../errors.js';
 import { type ByteString, LuaError } from '../lua/state.js';
@@ -58,8 +59,4 @@ function sourceAround(message: ByteString, maySee: (file: ByteString) => boolean
     lines.push({ number, text: text[number - 1] as string, isFault: number === faulty });
   }
   return { file, lines };
-}
-
-function toByteString(text: string): ByteString {
-  return Buffer.from(text).toString('latin1');
 }

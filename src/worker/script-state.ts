@@ -1,5 +1,7 @@
 /** A Lua state with its script loaded: how one comes to be, and the files it is made of. */
+
 import { dirname } from 'node:path';
+import { toByteString, toText } from '../byte-string.js';
 import type { Config } from '../config/load.js';
 import { LuafcgidError } from '../errors.js';
 import type { ByteString, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
@@ -55,7 +57,7 @@ export class ScriptState {
       },
       memoryBytes: config.memoryBytes,
       directory,
-      path: config.path.map((template) => Buffer.from(template).toString('latin1')),
+      path: config.path.map(toByteString),
       config: settings.luaConfig,
     });
   }
@@ -67,12 +69,12 @@ export class ScriptState {
   load(): void {
     const { preload, handler } = this.#settings.config;
     if (preload !== undefined) {
-      const file = Buffer.from(preload).toString('latin1');
+      const file = toByteString(preload);
       this.lua.run(this.#readScript(file), `@${file}`);
     }
     this.lua.run(this.#readScript(this.path), `@${this.path}`);
     if (!this.lua.hasFunction(handler)) {
-      const path = Buffer.from(this.path, 'latin1').toString();
+      const path = toText(this.path);
       throw new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path, handler });
     }
   }
@@ -87,7 +89,7 @@ export class ScriptState {
       return this.#read(path, this.#settings.reports).bytes;
     } catch (error) {
       const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-      const values = { path: Buffer.from(path, 'latin1').toString(), reason };
+      const values = { path: toText(path), reason };
       if (reason === 'ENOENT' || reason === 'ENOTDIR') throw new LuafcgidError('LUAFCGID_SCRIPT_NOT_FOUND', values);
       if (reason === 'EISDIR') throw new LuafcgidError('LUAFCGID_SCRIPT_NOT_A_FILE', values);
       throw new LuafcgidError('LUAFCGID_SCRIPT_UNREADABLE', values);

@@ -2,7 +2,9 @@
  * A worker thread: takes requests from its ring and runs each in one of its Lua states, one at a time. It never
  * returns to the event loop while it serves; it sleeps in its ring.
  */
+
 import { parentPort, workerData } from 'node:worker_threads';
+import { toByteString } from '../byte-string.js';
 import {
   decodeStart,
   END_STATE_GONE,
@@ -43,10 +45,7 @@ class WorkerThread {
     this.#settings = {
       engine: createEngine(data.engine),
       config,
-      rules: new SourceRules(
-        config.path.map((template) => Buffer.from(template).toString('latin1')),
-        data.roots,
-      ),
+      rules: new SourceRules(config.path.map(toByteString), data.roots),
       luaConfig: data.luaConfig,
       reports: {
         depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),

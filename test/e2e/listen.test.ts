@@ -115,6 +115,29 @@ describe('listening', () => {
     assert.equal((await ask(server, 'hello.lua', { socket: Number(port) })).text, 'hello');
   });
 
+  it('lets only the web servers in that FCGI_WEB_SERVER_ADDRS names', async (t) => {
+    for (const [addresses, isLetIn] of [
+      ['192.0.2.1, 127.0.0.1', true],
+      ['192.0.2.1', false],
+    ] as const) {
+      const env = { FCGI_WEB_SERVER_ADDRS: addresses };
+      const server = await startServer(t, { files: HELLO, config: 'listen = ":0"', env });
+      const [, port] = await server.logged(/ready: listening on \S*:([1-9][0-9]*)\n/);
+      if (isLetIn) {
+        assert.equal((await ask(server, 'hello.lua', { socket: Number(port) })).text, 'hello');
+        continue;
+      }
+      await assert.rejects(ask(server, 'hello.lua', { socket: Number(port) }));
+      await server.logged(/LUAFCGID_LISTEN_STRANGER.*127\.0\.0\.1/);
+    }
+  });
+
+  it('starts nothing when FCGI_WEB_SERVER_ADDRS holds something else', async () => {
+    const run = await runCommand([], { cwd: '/', env: { FCGI_WEB_SERVER_ADDRS: '127.0.0.1,localhost' } });
+    assert.equal(run.code, 1);
+    assert.match(run.stderr, /"localhost".*LUAFCGID_LISTEN_ADDRS/s);
+  });
+
   it('on a TCP port that is taken ends with one error that names it, and leaves nothing behind', async (t) => {
     const { port } = (await listening(t, 0)).address() as AddressInfo;
     const dir = tempDir(t);
