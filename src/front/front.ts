@@ -9,27 +9,14 @@
 
 import { type CgiRequest, parseRequest } from '../cgi/request.js';
 import { hasDigest, isUnchanged } from '../channel/fingerprint.js';
-import {
-  BodyFault,
-  decodeDependency,
-  END_STATE_GONE,
-  encodeStart,
-  FromWorker,
-  LOG_LEVELS,
-  START_CREATE,
-  START_HEAD,
-  START_NO_BODY,
-  START_RETIRE,
-  ToWorker,
-  typeOf,
-} from '../channel/messages.js';
-import type { Frame } from '../channel/ring.js';
+import { BodyFault } from '../channel/messages.js';
 import { LuafcgidError } from '../errors.js';
 import { decodeParams, ServerSession } from '../fcgi/session.js';
-import { type Assignment, Pool, type PoolCounts } from '../pool/pool.js';
+import { Pool, type PoolCounts } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import { Answers } from './answers.js';
 import { Connection } from './connection.js';
+import { Crew } from './crew.js';
 import { LookUps } from './look-ups.js';
 import { FrontRequest } from './request.js';
 import type { WorkerLink } from './worker-link.js';
@@ -38,19 +25,6 @@ export type { FrontActions, FrontOptions, LogSubject } from './actions.js';
 
 /** What GET_VALUES tells as FCGI_MAX_CONNS: only the system limits connections. */
 const MAX_CONNECTIONS_TOLD = 65_535;
-
-/** States of one worker that collect garbage in one sweep: few, since a request that comes meanwhile has to wait. */
-const COLLECTED_PER_SWEEP = 4;
-
-/**
- * What is heard of one worker before the others' and the sockets' turn: a script that writes without an end must not
- * hold the front. A frame counts as some bytes, whatever it carries.
- */
-const HEARD_AT_ONCE_BYTES = 256 * 1024;
-const FRAME_COST_BYTES = 1024;
-
-/** Ticks for which a slow reader may hold a worker that others want: it might just be at its own work. */
-const PATIENCE_TICKS = 2;
 
 /** Stands for the request of a client whose parameters cannot be used. */
 const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
@@ -61,20 +35,19 @@ export class Front {
   readonly #pool: Pool<FrontRequest>;
   readonly #answers: Answers;
   readonly #connections = new Map<number, Connection>();
-  readonly #workers = new Map<number, WorkerLink>();
+  readonly #crew: Crew;
   /** All requests that are not over, by number. */
   readonly #requests = new Map<number, FrontRequest>();
   /** What script paths were found to be; housekeeping keeps it true. */
   readonly lookUps = new LookUps();
   #lastRequest = 0;
-  /** Some request was refused for want of a state since the last tick. */
-  #hasTurnedAway = false;
 
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = options;
     this.#actions = actions;
     this.#pool = new Pool(options.pool);
     this.#answers = new Answers(options, actions, this.#pool, this.#requests);
+    this.#crew = new Crew(options, actions, this.#pool, this.#answers, this.#requests);
   }
 
   // ---- events of connections ---------------------------------------------------------------------------------------
@@ -114,8 +87,8 @@ export class Front {
     for (const request of connection.changed) this.#advance(request, nowMs);
     connection.changed.length = 0;
     // What waited for this connection need not wait any more if its request has just ended.
-    if (connection.unsentBytes > this.#options.sendBufferBytes) this.#hearHeld(connection, nowMs);
-    this.#startWaiting(nowMs);
+    if (connection.unsentBytes > this.#options.sendBufferBytes) this.#crew.hearHeld(connection, nowMs);
+    this.#crew.startWaiting(nowMs);
     connection.regulateReading(this.#options);
     // A request that was ended in mid-stream (its role is not served, it was aborted) may still be coming.
     connection.closeIfDone(this.#answers.isDraining, true);
@@ -135,7 +108,7 @@ export class Front {
       request.isBodyComplete = true;
       this.#advance(request, nowMs);
     }
-    this.#startWaiting(nowMs);
+    this.#crew.startWaiting(nowMs);
     connection.closeIfDone(this.#answers.isDraining, false);
   }
 
@@ -146,8 +119,8 @@ export class Front {
     this.#connections.delete(id);
     connection.markClosed();
     for (const request of [...connection.requests.values()]) this.#answers.detach(request);
-    this.#hearHeld(connection, nowMs);
-    this.#startWaiting(nowMs);
+    this.#crew.hearHeld(connection, nowMs);
+    this.#crew.startWaiting(nowMs);
   }
 
   /** Some of what was written has been sent; `unsentBytes` are left. */
@@ -155,9 +128,9 @@ export class Front {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     connection.unsentBytes = unsentBytes;
-    if (unsentBytes <= this.#options.sendBufferBytes) this.#hearHeld(connection, nowMs);
+    if (unsentBytes <= this.#options.sendBufferBytes) this.#crew.hearHeld(connection, nowMs);
     connection.regulateReading(this.#options);
-    this.#startWaiting(nowMs);
+    this.#crew.startWaiting(nowMs);
   }
 
   // ---- events of look-ups ------------------------------------------------------------------------------------------
@@ -170,7 +143,7 @@ export class Front {
     request.script = file;
     request.stage = 'reading';
     this.#advance(request, nowMs);
-    this.#startWaiting(nowMs);
+    this.#crew.startWaiting(nowMs);
   }
 
   scriptRefused(requestId: number, error: LuafcgidError): void {
@@ -182,32 +155,12 @@ export class Front {
 
   /** A worker is ready. `index` is its place among the workers. */
   workerReady(link: WorkerLink, index: number, nowMs: number): void {
-    this.#workers.set(link.id, link);
-    this.#pool.addWorker(link.id, index);
-    this.#startWaiting(nowMs);
+    this.#crew.ready(link, index, nowMs);
   }
 
   /** A worker's thread has ended. Its request is answered, its states are gone. */
   workerGone(id: number, reason: string, nowMs: number): void {
-    const worker = this.#workers.get(id);
-    if (worker === undefined) return;
-    this.#workers.delete(id);
-    this.#pool.removeWorker(id);
-    // Its last words: the news of its end may have overtaken the end of its request.
-    for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) {
-      this.#take(worker, frame, nowMs);
-      worker.release();
-    }
-    const request = worker.running;
-    worker.running = undefined;
-    if (request !== undefined) {
-      const error = this.#answers.isDraining
-        ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
-        : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
-      this.#answers.refuse(request, error);
-      this.#answers.over(request);
-    }
-    this.#startWaiting(nowMs);
+    this.#crew.gone(id, reason, nowMs);
   }
 
   /**
@@ -216,14 +169,7 @@ export class Front {
    * @returns whether any had something to say: there may be more, which is heard at the next call
    */
   workersSpoke(nowMs: number): boolean {
-    let heard = false;
-    for (const worker of this.#workers.values()) {
-      heard = this.#hear(worker, nowMs) || heard;
-      worker.flush();
-      if (worker.running !== undefined) this.#passBody(worker, worker.running);
-    }
-    this.#startWaiting(nowMs);
-    return heard;
+    return this.#crew.spoke(nowMs);
   }
 
   // ---- time and housekeeping ---------------------------------------------------------------------------------------
@@ -234,7 +180,7 @@ export class Front {
     for (const request of this.#pool.waitingSince(nowMs - queueTimeoutMs)) {
       this.#answers.turnAway(request, 'LUAFCGID_POOL_TIMEOUT', { seconds: queueTimeoutMs / 1000 });
     }
-    this.#freeHeldWorkers(nowMs);
+    this.#crew.freeHeld(nowMs);
   }
 
   /** Every file that a state was made from, and whether its content is needed to tell its versions apart. */
@@ -264,15 +210,13 @@ export class Front {
       }
       return false;
     });
-    for (const state of idle) this.#workers.get(state.worker)?.send(ToWorker.CLOSE, 0, state.id);
+    this.#crew.close(idle);
     return flushed;
   }
 
-  /** Lets free workers collect garbage in a few of the states that were used since they last did. */
+  /** Lets idle states collect garbage. */
   collectIdle(): void {
-    for (const state of this.#pool.takeUncollected(COLLECTED_PER_SWEEP)) {
-      this.#workers.get(state.worker)?.send(ToWorker.COLLECT, 0, state.id);
-    }
+    this.#crew.collectIdle();
   }
 
   /** No new connections will come: what has begun is finished, then each connection is closed. */
@@ -297,8 +241,8 @@ export class Front {
       }
     }
     if (stages.over > 0) faults.push(`${stages.over} requests are over and still listed`);
-    const busy = [...this.#workers.values()].filter((worker) => worker.running !== undefined).length;
-    if (busy !== stages.running) faults.push(`${stages.running} requests run on ${busy} workers`);
+    const { busyCount } = this.#crew;
+    if (busyCount !== stages.running) faults.push(`${stages.running} requests run on ${busyCount} workers`);
     const { waiting } = this.#pool.counts();
     if (waiting !== stages.waiting)
       faults.push(`${stages.waiting} requests wait, ${waiting} of them in the pool's line`);
@@ -381,138 +325,11 @@ export class Front {
 
   /** Does for a request what can be done now. */
   #advance(request: FrontRequest, nowMs: number): void {
-    if (request.worker !== undefined) return this.#passBody(request.worker, request);
+    if (request.worker !== undefined) return this.#crew.passBody(request);
     if (request.stage !== 'reading' || !request.isReady(this.#options.bodyMemoryBytes)) return;
     request.stage = 'waiting';
     request.arrivedMs = nowMs;
     this.#pool.join(request);
-  }
-
-  /** Starts who can start; then turns away who is too many. */
-  #startWaiting(nowMs: number): void {
-    for (let next = this.#pool.assign(nowMs); next !== undefined; next = this.#pool.assign(nowMs)) this.#start(next);
-    for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
-      this.#hasTurnedAway = true;
-      this.#answers.turnAway(extra, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
-    }
-  }
-
-  #start({ waiter: request, state, create, evicted, retire }: Assignment<FrontRequest>): void {
-    const worker = this.#workers.get(state.worker) as WorkerLink;
-    const hasBody = !request.isBodyComplete || request.bufferedBytes > 0;
-    request.stage = 'running';
-    request.state = state;
-    request.worker = worker;
-    request.isBodyEndSent = !hasBody;
-    worker.running = request;
-    const type =
-      ToWorker.START |
-      (create ? START_CREATE : 0) |
-      (retire ? START_RETIRE : 0) |
-      (hasBody ? 0 : START_NO_BODY) |
-      (request.cgi.method === 'HEAD' ? START_HEAD : 0);
-    const path = Buffer.from(request.script, 'latin1');
-    const payload = encodeStart({ evictedState: evicted?.id ?? 0, path, params: request.cgi.params });
-    worker.send(type, request.id, state.id, payload);
-    if (hasBody) this.#passBody(worker, request);
-  }
-
-  #passBody(worker: WorkerLink, request: FrontRequest): void {
-    if (request.isBodyEndSent) return;
-    worker.passBody(request);
-    request.connection.regulateReading(this.#options);
-  }
-
-  // ---- what workers say --------------------------------------------------------------------------------------------
-
-  /** Hears the workers whose output had to wait for this connection. */
-  #hearHeld(connection: Connection, nowMs: number): void {
-    for (const worker of this.#workers.values()) {
-      if (worker.heldBy === connection) this.#hear(worker, nowMs);
-    }
-  }
-
-  /**
-   * A worker that waits for a slow reader is no harm while nobody else wants it. When somebody does, the rest of the
-   * answer goes to a file, at the speed of the disk.
-   */
-  #freeHeldWorkers(nowMs: number): void {
-    const isWanted = this.#pool.counts().waiting > 0 || this.#hasTurnedAway;
-    this.#hasTurnedAway = false;
-    for (const worker of this.#workers.values()) {
-      const connection = worker.heldBy;
-      worker.heldTicks = connection === undefined ? 0 : worker.heldTicks + 1;
-      if (connection === undefined || !isWanted || worker.heldTicks < PATIENCE_TICKS) continue;
-      if (!this.#actions.spool(connection.id)) continue;
-      connection.unsentBytes = 0;
-      this.#hear(worker, nowMs);
-    }
-    this.#startWaiting(nowMs);
-  }
-
-  /** Takes what a worker has said, until its output has to wait for a slow reader or it is others' turn. */
-  #hear(worker: WorkerLink, nowMs: number): boolean {
-    let heard = false;
-    worker.heldBy = undefined;
-    for (let left = HEARD_AT_ONCE_BYTES; left > 0; left -= FRAME_COST_BYTES) {
-      const reader = worker.running?.isAnswered === false ? worker.running.connection : undefined;
-      if (reader !== undefined && reader.unsentBytes > this.#options.sendBufferBytes) {
-        worker.heldBy = reader;
-        return heard;
-      }
-      const frame = worker.peek();
-      if (frame === undefined) return heard;
-      heard = true;
-      left -= frame.payload.length;
-      this.#take(worker, frame, nowMs);
-      worker.release();
-    }
-    return heard;
-  }
-
-  #take(worker: WorkerLink, frame: Frame, nowMs: number): void {
-    const request = worker.running;
-    switch (typeOf(frame.type)) {
-      case FromWorker.OUTPUT:
-        if (request !== undefined) this.#answers.pass(request, frame.payload);
-        return;
-      case FromWorker.FINISH:
-        if (request !== undefined) this.#answers.finish(request, frame.payload, frame.argument);
-        return;
-      case FromWorker.END:
-        if (request !== undefined) this.#end(worker, request, frame, nowMs);
-        return;
-      case FromWorker.LOG:
-        return this.#takeLog(frame);
-      case FromWorker.DEPENDS: {
-        const { path, fingerprint } = decodeDependency(frame.payload);
-        return this.#pool.addDependency(frame.argument, path, fingerprint);
-      }
-      case FromWorker.CLOSED:
-        return this.#pool.closed(frame.argument);
-      default:
-        throw new Error(`message of type ${frame.type} from worker ${worker.id}`);
-    }
-  }
-
-  #end(worker: WorkerLink, request: FrontRequest, frame: Frame, nowMs: number): void {
-    const stateId = request.state?.id ?? 0;
-    worker.running = undefined;
-    request.worker = undefined;
-    const hasToClose = this.#pool.release(stateId, (frame.type & END_STATE_GONE) !== 0);
-    if (hasToClose) worker.send(ToWorker.CLOSE, 0, stateId);
-    // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.
-    this.#startWaiting(nowMs);
-    this.#answers.finish(request, frame.payload, frame.argument);
-    this.#answers.over(request);
-  }
-
-  #takeLog(frame: Frame): void {
-    const level = LOG_LEVELS[frame.argument] ?? 'info';
-    const text = Buffer.from(frame.payload).toString();
-    const request = this.#requests.get(frame.id);
-    if (request === undefined) this.#actions.log(level, text);
-    else this.#answers.log(request, level, text);
   }
 }
 

@@ -50,6 +50,7 @@ const PURE = [
   'front/actions',
   'front/answers',
   'front/connection',
+  'front/crew',
   'front/front',
   'front/look-ups',
   'front/request',

@@ -1,0 +1,253 @@
+/**
+ * The workers together: gives waiting requests to those that are free, hands bodies on, and hears what they say. A
+ * part of the front's core, as pure as that.
+ */
+import {
+  decodeDependency,
+  END_STATE_GONE,
+  encodeStart,
+  FromWorker,
+  LOG_LEVELS,
+  START_CREATE,
+  START_HEAD,
+  START_NO_BODY,
+  START_RETIRE,
+  ToWorker,
+  typeOf,
+} from '../channel/messages.js';
+import type { Frame } from '../channel/ring.js';
+import { LuafcgidError } from '../errors.js';
+import type { Assignment, Pool, PoolState } from '../pool/pool.js';
+import type { FrontActions, FrontOptions } from './actions.js';
+import type { Answers } from './answers.js';
+import type { Connection } from './connection.js';
+import type { FrontRequest } from './request.js';
+import type { WorkerLink } from './worker-link.js';
+
+/** States of one worker that collect garbage in one sweep: few, since a request that comes meanwhile has to wait. */
+const COLLECTED_PER_SWEEP = 4;
+
+/**
+ * What is heard of one worker before the others' and the sockets' turn: a script that writes without an end must not
+ * hold the front. A frame counts as some bytes, whatever it carries.
+ */
+const HEARD_AT_ONCE_BYTES = 256 * 1024;
+const FRAME_COST_BYTES = 1024;
+
+/** Ticks for which a slow reader may hold a worker that others want: it might just be at its own work. */
+const PATIENCE_TICKS = 2;
+
+export class Crew {
+  readonly #options: FrontOptions;
+  readonly #actions: FrontActions;
+  readonly #pool: Pool<FrontRequest>;
+  readonly #answers: Answers;
+  /** All requests that are not over, by number. */
+  readonly #requests: ReadonlyMap<number, FrontRequest>;
+  readonly #workers = new Map<number, WorkerLink>();
+  /** Some request was refused for want of a state since the last look at held workers. */
+  #hasTurnedAway = false;
+
+  constructor(
+    options: FrontOptions,
+    actions: FrontActions,
+    pool: Pool<FrontRequest>,
+    answers: Answers,
+    requests: ReadonlyMap<number, FrontRequest>,
+  ) {
+    this.#options = options;
+    this.#actions = actions;
+    this.#pool = pool;
+    this.#answers = answers;
+    this.#requests = requests;
+  }
+
+  /** Workers that run a request. */
+  get busyCount(): number {
+    return [...this.#workers.values()].filter((worker) => worker.running !== undefined).length;
+  }
+
+  /** A worker is ready. `index` is its place among the workers. */
+  ready(link: WorkerLink, index: number, nowMs: number): void {
+    this.#workers.set(link.id, link);
+    this.#pool.addWorker(link.id, index);
+    this.startWaiting(nowMs);
+  }
+
+  /** A worker's thread has ended. Its request is answered, its states are gone. */
+  gone(id: number, reason: string, nowMs: number): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    this.#workers.delete(id);
+    this.#pool.removeWorker(id);
+    // Its last words: the news of its end may have overtaken the end of its request.
+    for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) {
+      this.#take(worker, frame, nowMs);
+      worker.release();
+    }
+    const request = worker.running;
+    worker.running = undefined;
+    if (request !== undefined) {
+      const error = this.#answers.isDraining
+        ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
+        : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
+      this.#answers.refuse(request, error);
+      this.#answers.over(request);
+    }
+    this.startWaiting(nowMs);
+  }
+
+  /**
+   * Some worker has written to its ring, or made room in the other one. To be called again as long as it
+   * returns true.
+   * @returns whether any had something to say: there may be more, which is heard at the next call
+   */
+  spoke(nowMs: number): boolean {
+    let heard = false;
+    for (const worker of this.#workers.values()) {
+      heard = this.#hear(worker, nowMs) || heard;
+      worker.flush();
+      if (worker.running !== undefined) this.passBody(worker.running);
+    }
+    this.startWaiting(nowMs);
+    return heard;
+  }
+
+  /** Starts who can start; then turns away who is too many. */
+  startWaiting(nowMs: number): void {
+    for (let next = this.#pool.assign(nowMs); next !== undefined; next = this.#pool.assign(nowMs)) this.#start(next);
+    for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
+      this.#hasTurnedAway = true;
+      this.#answers.turnAway(extra, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
+    }
+  }
+
+  #start({ waiter: request, state, create, evicted, retire }: Assignment<FrontRequest>): void {
+    const worker = this.#workers.get(state.worker) as WorkerLink;
+    const hasBody = !request.isBodyComplete || request.bufferedBytes > 0;
+    request.stage = 'running';
+    request.state = state;
+    request.worker = worker;
+    request.isBodyEndSent = !hasBody;
+    worker.running = request;
+    const type =
+      ToWorker.START |
+      (create ? START_CREATE : 0) |
+      (retire ? START_RETIRE : 0) |
+      (hasBody ? 0 : START_NO_BODY) |
+      (request.cgi.method === 'HEAD' ? START_HEAD : 0);
+    const path = Buffer.from(request.script, 'latin1');
+    const payload = encodeStart({ evictedState: evicted?.id ?? 0, path, params: request.cgi.params });
+    worker.send(type, request.id, state.id, payload);
+    if (hasBody) this.passBody(request);
+  }
+
+  /** Hands on what there is room for of a running request's body. */
+  passBody(request: FrontRequest): void {
+    if (request.worker === undefined || request.isBodyEndSent) return;
+    request.worker.passBody(request);
+    request.connection.regulateReading(this.#options);
+  }
+
+  /** Tells workers to close idle states of theirs, which the pool does not use any more. */
+  close(states: readonly PoolState[]): void {
+    for (const state of states) this.#workers.get(state.worker)?.send(ToWorker.CLOSE, 0, state.id);
+  }
+
+  /** Lets free workers collect garbage in a few of the states that were used since they last did. */
+  collectIdle(): void {
+    for (const state of this.#pool.takeUncollected(COLLECTED_PER_SWEEP)) {
+      this.#workers.get(state.worker)?.send(ToWorker.COLLECT, 0, state.id);
+    }
+  }
+
+  /** Hears the workers whose output had to wait for this connection. */
+  hearHeld(connection: Connection, nowMs: number): void {
+    for (const worker of this.#workers.values()) {
+      if (worker.heldBy === connection) this.#hear(worker, nowMs);
+    }
+  }
+
+  /**
+   * A worker that waits for a slow reader is no harm while nobody else wants it. When somebody does, the rest of the
+   * answer goes to a file, at the speed of the disk.
+   */
+  freeHeld(nowMs: number): void {
+    const isWanted = this.#pool.counts().waiting > 0 || this.#hasTurnedAway;
+    this.#hasTurnedAway = false;
+    for (const worker of this.#workers.values()) {
+      const connection = worker.heldBy;
+      worker.heldTicks = connection === undefined ? 0 : worker.heldTicks + 1;
+      if (connection === undefined || !isWanted || worker.heldTicks < PATIENCE_TICKS) continue;
+      if (!this.#actions.spool(connection.id)) continue;
+      connection.unsentBytes = 0;
+      this.#hear(worker, nowMs);
+    }
+    this.startWaiting(nowMs);
+  }
+
+  /** Takes what a worker has said, until its output has to wait for a slow reader or it is others' turn. */
+  #hear(worker: WorkerLink, nowMs: number): boolean {
+    let heard = false;
+    worker.heldBy = undefined;
+    for (let left = HEARD_AT_ONCE_BYTES; left > 0; left -= FRAME_COST_BYTES) {
+      const reader = worker.running?.isAnswered === false ? worker.running.connection : undefined;
+      if (reader !== undefined && reader.unsentBytes > this.#options.sendBufferBytes) {
+        worker.heldBy = reader;
+        return heard;
+      }
+      const frame = worker.peek();
+      if (frame === undefined) return heard;
+      heard = true;
+      left -= frame.payload.length;
+      this.#take(worker, frame, nowMs);
+      worker.release();
+    }
+    return heard;
+  }
+
+  #take(worker: WorkerLink, frame: Frame, nowMs: number): void {
+    const request = worker.running;
+    switch (typeOf(frame.type)) {
+      case FromWorker.OUTPUT:
+        if (request !== undefined) this.#answers.pass(request, frame.payload);
+        return;
+      case FromWorker.FINISH:
+        if (request !== undefined) this.#answers.finish(request, frame.payload, frame.argument);
+        return;
+      case FromWorker.END:
+        if (request !== undefined) this.#end(worker, request, frame, nowMs);
+        return;
+      case FromWorker.LOG:
+        return this.#takeLog(frame);
+      case FromWorker.DEPENDS: {
+        const { path, fingerprint } = decodeDependency(frame.payload);
+        return this.#pool.addDependency(frame.argument, path, fingerprint);
+      }
+      case FromWorker.CLOSED:
+        return this.#pool.closed(frame.argument);
+      default:
+        throw new Error(`message of type ${frame.type} from worker ${worker.id}`);
+    }
+  }
+
+  #end(worker: WorkerLink, request: FrontRequest, frame: Frame, nowMs: number): void {
+    const stateId = request.state?.id ?? 0;
+    worker.running = undefined;
+    request.worker = undefined;
+    const hasToClose = this.#pool.release(stateId, (frame.type & END_STATE_GONE) !== 0);
+    if (hasToClose) worker.send(ToWorker.CLOSE, 0, stateId);
+    // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.
+    this.startWaiting(nowMs);
+    this.#answers.finish(request, frame.payload, frame.argument);
+    this.#answers.over(request);
+  }
+
+  #takeLog(frame: Frame): void {
+    const level = LOG_LEVELS[frame.argument] ?? 'info';
+    const text = Buffer.from(frame.payload).toString();
+    const request = this.#requests.get(frame.id);
+    if (request === undefined) this.#actions.log(level, text);
+    else this.#answers.log(request, level, text);
+  }
+}
