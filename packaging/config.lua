@@ -16,6 +16,10 @@
 -- A whole number from 1 to 65535, or -1 (the default).
 --backlog = 511
 
+-- How sockets are driven: by the kernel's epoll, or by Node.js.
+-- "auto", "epoll" or "node".
+--io = "auto"
+
 ---- Pool
 
 -- Threads that run Lua: the most requests that run at once.

@@ -161,6 +161,13 @@ export const catalogue = {
     message: '{path} exists and is no socket',
     solve: 'Remove the file if it is not needed, or choose another path with listen.',
   },
+  LUAFCGID_LISTEN_NO_ROOM: {
+    blame: 'operator',
+    status: 0,
+    message: 'no connection can be accepted for now ({reason}); {connections} are open',
+    solve:
+      'They wait and are accepted as soon as others end. Raise the limit of open files (`ulimit -n`, LimitNOFILE).',
+  },
   LUAFCGID_LISTEN_STRANGER: {
     blame: 'peer',
     status: 0,
@@ -257,6 +264,12 @@ export const catalogue = {
     message: 'the embedded Lua engine cannot be used: {detail}',
     solve: 'Install the exact dependencies again with `npm ci`.',
   },
+  LUAFCGID_IO_EPOLL: {
+    blame: 'operator',
+    status: 0,
+    message: 'io = "epoll" cannot be had: {reason}',
+    solve: 'Set io = "auto" or "node"; epoll needs Linux and the npm package koffi for this processor.',
+  },
   LUAFCGID_RUN_FILE: {
     blame: 'operator',
     status: 0,
@@ -316,13 +329,23 @@ export class LuafcgidError extends Error {
   /** HTTP status of the answer, 0 when the error does not belong to one request. */
   readonly status: number;
   readonly solve: string;
+  /** What filled the placeholders: with it the error can be made again in another thread. */
+  readonly values: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, values: Readonly<Record<string, unknown>> = {}, cause?: unknown) {
     const entry: CatalogueEntry = catalogue[code];
     super(fill(entry.message, values), cause === undefined ? undefined : { cause });
     this.code = code;
+    this.values = values;
     this.blame = entry.blame;
     this.status = entry.status;
     this.solve = fill(entry.solve, values);
   }
+}
+
+/** One text for the log. What is not in the catalogue is a bug of the server, told with its stack. */
+export function describeError(error: unknown): string {
+  if (error instanceof LuafcgidError) return `${error.code}: ${error.message}. ${error.solve}`;
+  const detail = error instanceof Error ? error.stack : String(error);
+  return describeError(new LuafcgidError('LUAFCGID_BUG', { detail }, error));
 }

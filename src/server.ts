@@ -13,11 +13,10 @@ import {
   type LoadedConfig,
   scriptValues,
 } from './config/load.js';
-import { LuafcgidError } from './errors.js';
-import { Front } from './front/front.js';
-import { NodeDriver } from './front/node-driver.js';
+import { describeError, LuafcgidError } from './errors.js';
+import { createFront } from './front/create-front.js';
+import type { FrontHandle } from './front/handle.js';
 import { ScriptLookup } from './front/script-lookup.js';
-import { WorkerLink } from './front/worker-link.js';
 import type { EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
 import { Log, type LogLevel } from './ops/log.js';
@@ -75,7 +74,7 @@ export async function startServer(
       printed.to = printToStandardError;
     });
     for (const notice of loaded.notices) log.write('warn', notice);
-    const reportBug = (error: unknown): void => log.write('error', describeBug(error));
+    const reportBug = (error: unknown): void => log.write('error', describeError(error));
 
     // Told, and then the process ends as it would: nothing is known any more about the state it is in.
     process.on('uncaughtExceptionMonitor', reportBug);
@@ -89,36 +88,33 @@ export async function startServer(
 
     const roots = config.root.map(toByteString);
     const scripts = new ScriptLookup(roots);
-    const bell = new SharedArrayBuffer(4);
     const runName = randomBytes(3).toString('hex');
-    const driver = new NodeDriver(
-      config,
-      bell,
-      webServerAddresses(process.env.FCGI_WEB_SERVER_ADDRS),
-      (address) => log.write('warn', describe(new LuafcgidError('LUAFCGID_LISTEN_STRANGER', { address }))),
-      reportBug,
-    );
     const drained = new Signal();
-    const front: Front = new Front(frontOptions(config, runName), {
-      write: (connection, bytes) => driver.write(connection, bytes),
-      close: (connection, linger) => driver.close(connection, linger),
-      spool: (connection) => driver.spool(connection),
-      pauseReading: (connection) => driver.pauseReading(connection),
-      resumeReading: (connection) => driver.resumeReading(connection),
-      lookUp: (path, request) => {
-        scripts
-          .find(path)
-          .then(
-            (file) => front.scriptFound(request, file, performance.now()),
-            (error) => front.scriptRefused(request, error),
-          )
-          .catch(reportBug);
+    const allClosed = new Signal();
+    const front: FrontHandle = await createFront(
+      config.io,
+      {
+        front: frontOptions(config, runName),
+        sendBufferBytes: config.sendBufferBytes,
+        spoolBytes: config.spoolBytes,
+        webServers: webServerAddresses(process.env.FCGI_WEB_SERVER_ADDRS),
       },
-      log: (level, text, about) => log.write(level, text, about),
-      drained: () => drained.set(),
-    });
-    driver.attach(front);
-    undo.push(() => driver.destroy());
+      {
+        log: (level, text, about) => log.write(level, text, about),
+        lookUp: (path, request) => {
+          scripts
+            .find(path)
+            .then(
+              (file) => front.call('scriptFound', request, file),
+              ({ code, values }: LuafcgidError) => front.call('scriptRefused', request, code, values),
+            )
+            .catch(reportBug);
+        },
+        drained: () => drained.set(),
+        allClosed: () => allClosed.set(),
+      },
+    );
+    undo.push(() => front.close());
 
     const shared = {
       config,
@@ -126,35 +122,36 @@ export async function startServer(
       engine,
       roots,
       runName,
-      bell,
+      bell: front.bell,
       ringBytes: config.ringBytes,
     };
-    const workers = new Workers(shared, front, driver, log);
+    const workers = new Workers(shared, front, log);
     undo.push(() => workers.stop());
     await workers.start(config.workers);
 
     const addresses: ListenAddress[] = [];
     for (const address of config.listen) {
-      addresses.push(await driver.listen(address, config.backlog, config.socketMode));
+      addresses.push(await front.listen(address, config.backlog, config.socketMode));
     }
     undo.push(async () => {
-      log.write(lifeLevel, `stopping: ${front.counts().requests} requests are under way`);
-      driver.stopListening();
-      front.drain();
+      log.write(lifeLevel, `stopping: ${(await front.call('counts')).requests} requests are under way`);
+      await front.call('drain');
       if (!(await within(DRAIN_MS, drained.isSet))) {
-        log.write(
-          'warn',
-          `${front.counts().requests} requests did not end within ${DRAIN_MS / 1000} s and are broken off`,
-        );
+        const { requests } = await front.call('counts');
+        log.write('warn', `${requests} requests did not end within ${DRAIN_MS / 1000} s and are broken off`);
       }
-      await within(LAST_BYTES_MS, driver.allClosed());
+      await front.call('tellAllClosed');
+      await within(LAST_BYTES_MS, allClosed.isSet);
     });
 
     const housekeeping = keepHouse(
       config.sweepMs,
       async () => {
         scripts.refresh();
-        const flushed = await sweep(front, (path) => scripts.find(path));
+        const flushed = await sweep(
+          { inventory: () => front.call('inventory'), refresh: (findings) => front.call('refresh', findings) },
+          (path) => scripts.find(path),
+        );
         if (flushed > 0) log.write('info', `${flushed} states flushed: their files changed`);
         runHook(loaded, 'housekeeping', log);
       },
@@ -182,15 +179,6 @@ function openLog(config: Config): Log {
   }
 }
 
-function describe(error: LuafcgidError): string {
-  return `${error.code}: ${error.message}. ${error.solve}`;
-}
-
-function describeBug(error: unknown): string {
-  const detail = error instanceof Error ? error.stack : String(error);
-  return describe(new LuafcgidError('LUAFCGID_BUG', { detail }, error));
-}
-
 /**
  * The addresses of which FCGI_WEB_SERVER_ADDRS says that only they may connect (FastCGI 1.0, 3.2): separated by commas.
  * @throws LuafcgidError for what is no address: to let in everybody instead would be no answer
@@ -213,7 +201,7 @@ function runHook(loaded: LoadedConfig, name: 'housekeeping' | 'shutdown', log: L
   }
 }
 
-function frontOptions(config: Config, runName: string): ConstructorParameters<typeof Front>[0] {
+function frontOptions(config: Config, runName: string): Parameters<typeof createFront>[1]['front'] {
   const { states, clones, workers, halfLifeMs, maxCount } = config;
   const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, queueTimeoutMs, overload, showErrors } = config;
   const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
@@ -223,17 +211,16 @@ function frontOptions(config: Config, runName: string): ConstructorParameters<ty
 /** The worker threads: as many as configured, each replaced when it ends by itself. */
 class Workers {
   readonly #settings: WorkerSettings;
-  readonly #front: Front;
-  readonly #driver: NodeDriver;
+  readonly #front: FrontHandle;
   readonly #log: Log;
   readonly #handles = new Set<WorkerHandle>();
+  readonly #onBug = (error: unknown): void => this.#log.write('error', describeError(error));
   #lastId = 0;
   #isStopping = false;
 
-  constructor(settings: WorkerSettings, front: Front, driver: NodeDriver, log: Log) {
+  constructor(settings: WorkerSettings, front: FrontHandle, log: Log) {
     this.#settings = settings;
     this.#front = front;
-    this.#driver = driver;
     this.#log = log;
   }
 
@@ -251,8 +238,9 @@ class Workers {
 
   async stop(): Promise<void> {
     this.#isStopping = true;
+    await this.#front.call('stopWorkers');
     const ends = [...this.#handles].map(async (handle) => {
-      await within(LAST_BYTES_MS, handle.stop());
+      await within(LAST_BYTES_MS, handle.ended);
       await handle.terminate();
     });
     await Promise.all(ends);
@@ -266,14 +254,12 @@ class Workers {
     const handle: WorkerHandle = new WorkerHandle(this.#settings, {
       onReady: () => {
         isReady = true;
-        const link = new WorkerLink(id, handle.toWorker, handle.toFront);
-        this.#front.workerReady(link, index, performance.now());
-        onReady?.();
+        this.#front.call('workerReady', id, index, handle.toWorker, handle.toFront).then(onReady, this.#onBug);
       },
-      onBell: () => this.#driver.bell(),
+      onBell: () => this.#front.rung(),
       onGone: (reason) => {
         this.#handles.delete(handle);
-        this.#front.workerGone(id, reason, performance.now());
+        this.#front.call('workerGone', id, reason).catch(this.#onBug);
         if (this.#isStopping) return;
         if (onFailed !== undefined && !isReady) return onFailed(reason);
         this.#log.write('error', `worker ${index} ended and is replaced: ${reason}`);

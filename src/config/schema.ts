@@ -53,6 +53,19 @@ so the digits of a number are read the same way: \`660\` is \`"0660"\`.`,
     text: 'The kernel may have a lower limit of its own (on Linux `net.core.somaxconn`).',
   },
 
+  io: {
+    key: 'io',
+    group: 'Listening',
+    type: 'choice',
+    choices: ['auto', 'epoll', 'node'],
+    default: 'auto',
+    script: 'hidden',
+    summary: "How sockets are driven: by the kernel's epoll, or by Node.js.",
+    text: `\`"epoll"\` serves connections on a thread of its own with the system's own calls; it is faster, and needs Linux.
+\`"node"\` serves them with the sockets of Node.js, on the main thread, and runs everywhere. \`"auto"\` takes the first
+where it can be had.`,
+  },
+
   // ---- Pool
   workers: {
     key: 'workers',

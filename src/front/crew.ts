@@ -74,6 +74,11 @@ export class Crew {
     this.startWaiting(nowMs);
   }
 
+  /** All workers are told to end when they have done what they were given. */
+  stop(): void {
+    for (const worker of this.#workers.values()) worker.send(ToWorker.STOP, 0, 0);
+  }
+
   /** A worker's thread has ended. Its request is answered, its states are gone. */
   gone(id: number, reason: string, nowMs: number): void {
     const worker = this.#workers.get(id);

@@ -158,6 +158,11 @@ export class Front {
     this.#crew.ready(link, index, nowMs);
   }
 
+  /** All workers are told to end when they have done what they were given. */
+  stopWorkers(): void {
+    this.#crew.stop();
+  }
+
   /** A worker's thread has ended. Its request is answered, its states are gone. */
   workerGone(id: number, reason: string, nowMs: number): void {
     this.#crew.gone(id, reason, nowMs);

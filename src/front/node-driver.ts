@@ -3,19 +3,24 @@
  * carries out its actions; it decides nothing.
  */
 import net from 'node:net';
-import { formatListenAddress, type ListenAddress } from '../config/load.js';
-import { LuafcgidError } from '../errors.js';
+import type { ListenAddress } from '../config/load.js';
+import {
+  blockList,
+  type Driver,
+  type DriverReports,
+  type DriverSettings,
+  listenFailure,
+  MAX_FULL_BYTES,
+  TICK_MS,
+} from './driver.js';
 import type { Front } from './front.js';
+import { NodeOutlet } from './node-outlet.js';
 import { SpoolSpace } from './spool.js';
 import { clearStaleSocket, withFileMode } from './unix-socket.js';
 import { Wire } from './wire.js';
 
-/** How often the front is told that time has passed. */
-const TICK_MS = 250;
-const MAX_HIGH_WATER_MARK_BYTES = 64 * 1024;
-
 /** Sockets by connection number, and the part of the front's actions that concerns them. */
-export class NodeDriver {
+export class NodeDriver implements Driver {
   readonly #sockets = new Map<number, net.Socket>();
   readonly #wires = new Map<number, Wire>();
   readonly #spoolSpace: SpoolSpace;
@@ -24,39 +29,22 @@ export class NodeDriver {
   #lastConnection = 0;
   #ticker: NodeJS.Timeout | undefined;
   #isPolling = false;
-  #onAllClosed: (() => void) | undefined;
+  #tellsAllClosed = false;
   readonly #asleep: Int32Array;
-  /** Addresses that may connect over TCP; undefined: all. Unix sockets have permissions of their own. */
   readonly #allowed: net.BlockList | undefined;
-  readonly #onStranger: (address: string) => void;
-  readonly #onBug: (error: unknown) => void;
+  readonly #reports: DriverReports;
   /** Past this many unsent bytes a socket tells when it is drained. */
-  readonly #highWaterMarkBytes: number;
+  readonly #fullBytes: number;
 
-  /**
-   * @param limits `sendBufferBytes`: unsent bytes past which the front wants to be told when a socket is drained;
-   *   `spoolBytes`: most bytes of all answers together that wait in temporary files
-   * @param bell the word that is 1 while the front wants to be rung
-   * @param webServers addresses that may connect over TCP; undefined: all
-   * @param onStranger told of the address of a connection that was closed since it is not allowed
-   * @param onBug told of an error that an event of the front threw; its connection is closed
-   */
-  constructor(
-    limits: { readonly sendBufferBytes: number; readonly spoolBytes: number },
-    bell: SharedArrayBuffer,
-    webServers: readonly string[] | undefined,
-    onStranger: (address: string) => void,
-    onBug: (error: unknown) => void,
-  ) {
-    this.#allowed = webServers === undefined ? undefined : blockList(webServers);
-    this.#onStranger = onStranger;
-    this.#highWaterMarkBytes = Math.min(limits.sendBufferBytes, MAX_HIGH_WATER_MARK_BYTES);
-    this.#spoolSpace = new SpoolSpace(limits.spoolBytes);
+  /** @param bell the word that is 1 while the front wants to be rung */
+  constructor(settings: DriverSettings, bell: SharedArrayBuffer, reports: DriverReports) {
+    this.#allowed = settings.webServers === undefined ? undefined : blockList(settings.webServers);
+    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
+    this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
     this.#asleep = new Int32Array(bell);
-    this.#onBug = onBug;
+    this.#reports = reports;
   }
 
-  /** Connects the core; to be called once, before `listen`. */
   attach(front: Front): void {
     this.#front = front;
     Atomics.store(this.#asleep, 0, 1);
@@ -70,7 +58,7 @@ export class NodeDriver {
   /** Accepts connections at an address; resolves to the address as it came to be (a port, where 0 was given). */
   async listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
     if (address.kind === 'unix') await clearStaleSocket(address.path);
-    const options = { allowHalfOpen: true, noDelay: true, highWaterMark: this.#highWaterMarkBytes };
+    const options = { allowHalfOpen: true, noDelay: true, highWaterMark: this.#fullBytes };
     const server = net.createServer(options, (socket) => this.#accept(socket));
     return new Promise((resolve, reject) => {
       const fail = (error: NodeJS.ErrnoException): void => reject(listenFailure(error, address));
@@ -81,7 +69,7 @@ export class NodeDriver {
       server.once('listening', () => {
         server.removeListener('error', fail);
         // Errors of accept itself. Out of descriptors is none of them: there libuv closes the connection and tells nobody.
-        server.on('error', this.#onBug);
+        server.on('error', (error) => this.#reports.bug(error));
         this.#servers.push(server);
         const bound = server.address();
         resolve(
@@ -105,12 +93,15 @@ export class NodeDriver {
     for (const socket of this.#sockets.values()) socket.destroy();
   }
 
-  /** Resolves when no connection is open any more. */
-  allClosed(): Promise<void> {
-    if (this.#sockets.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onAllClosed = resolve;
-    });
+  tellAllClosed(): void {
+    this.#tellsAllClosed = true;
+    this.#checkAllClosed();
+  }
+
+  #checkAllClosed(): void {
+    if (!this.#tellsAllClosed || this.#sockets.size > 0) return;
+    this.#tellsAllClosed = false;
+    this.#reports.allClosed();
   }
 
   /** A worker has rung: hears what they all say, and goes on looking as long as there is something. */
@@ -152,7 +143,7 @@ export class NodeDriver {
   #accept(socket: net.Socket): void {
     const front = this.#core;
     if (!this.#isAllowed(socket)) {
-      this.#onStranger(socket.remoteAddress ?? 'an unknown address');
+      this.#reports.stranger(socket.remoteAddress ?? 'an unknown address');
       socket.destroy();
       return;
     }
@@ -163,7 +154,9 @@ export class NodeDriver {
       this.#guard(id, () => front.sent(id, unsentBytes, performance.now()));
       this.#poll();
     };
-    this.#wires.set(id, new Wire(socket, onSent));
+    const wire = new Wire(new NodeOutlet(socket), onSent);
+    this.#wires.set(id, wire);
+    socket.on('drain', () => wire.drained());
     this.#guard(id, () => front.connectionOpened(id));
     socket.on('data', (bytes) => {
       this.#guard(id, () => front.bytesArrived(id, bytes, performance.now()));
@@ -175,9 +168,10 @@ export class NodeDriver {
     socket.on('close', () => {
       this.#sockets.delete(id);
       this.#wires.delete(id);
+      wire.gone();
       this.#guard(undefined, () => front.connectionClosed(id, performance.now()));
       this.#poll();
-      if (this.#sockets.size === 0) this.#onAllClosed?.();
+      this.#checkAllClosed();
     });
   }
 
@@ -217,17 +211,10 @@ export class NodeDriver {
     try {
       event();
     } catch (error) {
-      this.#onBug(error);
+      this.#reports.bug(error);
       if (connection !== undefined) this.#sockets.get(connection)?.destroy();
     }
   }
-}
-
-/** Node.js compares addresses by block lists, whatever they are used for; an IPv4 one also as mapped into IPv6. */
-function blockList(addresses: readonly string[]): net.BlockList {
-  const list = new net.BlockList();
-  for (const address of addresses) list.addAddress(address, net.isIPv6(address) ? 'ipv6' : 'ipv4');
-  return list;
 }
 
 function listenOptions(address: ListenAddress, backlog: number): net.ListenOptions | { fd: number } {
@@ -241,10 +228,4 @@ function listenOptions(address: ListenAddress, backlog: number): net.ListenOptio
     case 'fd':
       return { fd: address.fd };
   }
-}
-
-function listenFailure(error: NodeJS.ErrnoException, address: ListenAddress): LuafcgidError {
-  const text = formatListenAddress(address);
-  if (error.code === 'EADDRINUSE') return new LuafcgidError('LUAFCGID_LISTEN_IN_USE', { address: text }, error);
-  return new LuafcgidError('LUAFCGID_LISTEN_FAILED', { address: text, reason: error.message }, error);
 }

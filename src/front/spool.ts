@@ -13,6 +13,8 @@ const READ_BYTES = 128 * 1024;
 /** How much all spools of a server may hold in files. */
 export class SpoolSpace {
   #leftBytes: number;
+  /** Reads and writes of files that are under way. */
+  operations = 0;
 
   constructor(limitBytes: number) {
     this.#leftBytes = limitBytes;
@@ -113,8 +115,10 @@ export class Spool {
     if (bytes === undefined || this.#isWriting || this.#hasFailed || this.#isClosed) return;
     if (!this.#space.take(bytes.length)) return;
     this.#isWriting = true;
+    this.#space.operations += 1;
     fs.write(this.#fd, bytes, 0, bytes.length, this.#writtenTo, (error, written) => {
       this.#isWriting = false;
+      this.#space.operations -= 1;
       if (this.#isClosed) {
         this.#space.giveBack(bytes.length);
         this.#closeIfQuiet();
@@ -136,8 +140,10 @@ export class Spool {
   #read(deliver: (bytes: Uint8Array | undefined) => void): void {
     const wanted = Math.min(READ_BYTES, this.#writtenTo - this.#readAt);
     this.#isReading = true;
+    this.#space.operations += 1;
     fs.read(this.#fd, Buffer.allocUnsafe(wanted), 0, wanted, this.#readAt, (error, count, buffer) => {
       this.#isReading = false;
+      this.#space.operations -= 1;
       if (this.#isClosed) return this.#closeIfQuiet();
       if (error !== null || count === 0) return deliver(undefined);
       this.#readAt += count;

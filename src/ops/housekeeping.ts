@@ -9,15 +9,19 @@ import { fingerprintOf } from '../channel/fingerprint.js';
 
 /** What the sweep needs of the front. Paths have one character per byte. */
 export interface Swept {
-  /** Files that states were made from, and whether telling their versions apart takes their content. */
-  dependencies(): ReadonlyMap<string, boolean>;
-  flushStale(fingerprints: ReadonlyMap<string, string | undefined>): number;
-  collectIdle(): void;
-  readonly lookUps: {
-    entries(): [path: string, file: string][];
-    remember(path: string, file: string): void;
-    forget(path: string): void;
-  };
+  inventory(): Promise<{
+    /** Script paths as web servers name them, and the files they were found to be. */
+    readonly scripts: readonly (readonly [path: string, file: string])[];
+    /** Files that states were made from, and whether telling their versions apart takes their content. */
+    readonly dependencies: ReadonlyMap<string, boolean>;
+  }>;
+  /** @returns how many states were flushed */
+  refresh(findings: {
+    /** Script paths that lead elsewhere by now; undefined: nowhere. */
+    readonly moved: readonly (readonly [path: string, file: string | undefined])[];
+    /** Fingerprints of the dependencies now; undefined: the file is gone. */
+    readonly fingerprints: ReadonlyMap<string, string | undefined>;
+  }): Promise<number>;
 }
 
 /** Files looked at together: enough to keep the file system's threads busy, few enough to leave room for others. */
@@ -29,18 +33,17 @@ const BATCH = 64;
  * @returns how many states were flushed
  */
 export async function sweep(swept: Swept, findScript: (path: string) => Promise<string>): Promise<number> {
-  await inBatches(swept.lookUps.entries(), async ([path, file]) => {
+  const { scripts, dependencies } = await swept.inventory();
+  const moved: [path: string, file: string | undefined][] = [];
+  await inBatches(scripts, async ([path, file]) => {
     const now = await findScript(path).catch(() => undefined);
-    if (now === undefined) swept.lookUps.forget(path);
-    else if (now !== file) swept.lookUps.remember(path, now);
+    if (now !== file) moved.push([path, now]);
   });
   const fingerprints = new Map<string, string | undefined>();
-  await inBatches([...swept.dependencies()], async ([path, needsContent]) => {
+  await inBatches([...dependencies], async ([path, needsContent]) => {
     fingerprints.set(path, await currentFingerprint(path, needsContent));
   });
-  const flushed = swept.flushStale(fingerprints);
-  swept.collectIdle();
-  return flushed;
+  return swept.refresh({ moved, fingerprints });
 }
 
 /** Undefined when there is no such regular file any more. */

@@ -1,13 +1,12 @@
 /** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
 import { Worker } from 'node:worker_threads';
-import { ToWorker } from '../channel/messages.js';
-import { createRing, RingReader, RingWriter } from '../channel/ring.js';
+import { createRing } from '../channel/ring.js';
 import type { ThreadData } from './thread-data.js';
 
 export interface WorkerEvents {
   /** The thread waits for requests. */
   onReady(): void;
-  /** There is something in the ring to the front, or room in the other. */
+  /** There is something in the ring to the front, or room in the other. Only told where there is no other bell. */
   onBell(): void;
   /** The thread is no more. Also told when it never became ready. */
   onGone(reason: string): void;
@@ -17,19 +16,18 @@ export interface WorkerEvents {
 export type WorkerSettings = Omit<ThreadData, 'toWorker' | 'toFront'> & { readonly ringBytes: number };
 
 export class WorkerHandle {
-  /** The front's ends of the rings. */
-  readonly toWorker: RingWriter;
-  readonly toFront: RingReader;
+  /** The rings, whose other ends are the front's. */
+  readonly toWorker: SharedArrayBuffer;
+  readonly toFront: SharedArrayBuffer;
+  /** Resolves when the thread has ended. */
+  readonly ended: Promise<void>;
   readonly #thread: Worker;
-  readonly #ended: Promise<void>;
 
   constructor(settings: WorkerSettings, events: WorkerEvents) {
     const { ringBytes, ...shared } = settings;
-    const toWorker = createRing(ringBytes);
-    const toFront = createRing(ringBytes);
-    this.toWorker = new RingWriter(toWorker);
-    this.toFront = new RingReader(toFront);
-    const data: ThreadData = { ...shared, toWorker, toFront };
+    this.toWorker = createRing(ringBytes);
+    this.toFront = createRing(ringBytes);
+    const data: ThreadData = { ...shared, toWorker: this.toWorker, toFront: this.toFront };
     this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
     let reason = 'the thread ended';
     this.#thread.on('message', (message: 'ready' | 'bell') => {
@@ -39,19 +37,12 @@ export class WorkerHandle {
     this.#thread.on('error', (error) => {
       reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     });
-    this.#ended = new Promise((resolve) => {
+    this.ended = new Promise((resolve) => {
       this.#thread.on('exit', () => {
         resolve();
         events.onGone(reason);
       });
     });
-  }
-
-  /** Asks an idle worker to end, and waits until it has. */
-  async stop(): Promise<void> {
-    this.toWorker.tryWrite(ToWorker.STOP, 0, 0, new Uint8Array(0));
-    this.toWorker.wakeReader();
-    await this.#ended;
   }
 
   /** Ends the thread whatever it does. */

@@ -15,6 +15,11 @@ export interface ThreadData {
   /** Rings, see `channel/ring.ts`. */
   readonly toWorker: SharedArrayBuffer;
   readonly toFront: SharedArrayBuffer;
-  /** One word: 1 while the front sleeps and wants to be told of messages. */
-  readonly bell: SharedArrayBuffer;
+  /** How to wake the front. */
+  readonly bell: {
+    /** One word: 1 while the front sleeps and wants to be told of messages. */
+    readonly asleep: SharedArrayBuffer;
+    /** The eventfd to ring; undefined: tell the main thread. */
+    readonly fd: number | undefined;
+  };
 }

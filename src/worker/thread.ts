@@ -143,10 +143,18 @@ class WorkerThread {
   }
 }
 
+/** Gives the way to wake the front. Only where it is an eventfd is FFI loaded for it. */
+async function frontWaker({ fd }: ThreadData['bell']): Promise<() => void> {
+  if (fd === undefined) return () => parentPort?.postMessage('bell');
+  const { ringEventfd } = await import('../linux/eventfd.js');
+  return () => ringEventfd(fd);
+}
+
 const data = workerData as ThreadData;
-const frontAsleep = new Int32Array(data.bell);
+const frontAsleep = new Int32Array(data.bell.asleep);
+const wakeFront = await frontWaker(data.bell);
 const thread = new WorkerThread(data, () => {
-  if (Atomics.exchange(frontAsleep, 0, 0) === 1) parentPort?.postMessage('bell');
+  if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
 });
 parentPort?.postMessage('ready');
 thread.serve();

@@ -5,6 +5,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { NodeOutlet } from '../../src/front/node-outlet.js';
 import { Spool, SpoolSpace } from '../../src/front/spool.js';
 import { Wire } from '../../src/front/wire.js';
 import { tempDir } from '../support/cleanup.js';
@@ -120,10 +121,18 @@ describe('a spool', () => {
   });
 });
 
+/** As the driver on Node.js' sockets makes it. */
+function wireOf(socket: net.Socket, onSent: (unsentBytes: number) => void): Wire {
+  const wire = new Wire(new NodeOutlet(socket), onSent);
+  socket.on('drain', () => wire.drained());
+  socket.on('close', () => wire.gone());
+  return wire;
+}
+
 describe('a wire', () => {
   it('with a spool sends everything in order, then closes', async (t) => {
     const { near, far } = await connected(t);
-    const wire = new Wire(near, () => {});
+    const wire = wireOf(near, () => {});
     far.pause();
     let next = 0;
     const write = (count: number): void => {
@@ -143,7 +152,7 @@ describe('a wire', () => {
   it('goes back to its socket when the reader has caught up', async (t) => {
     const { near, far } = await connected(t);
     let tell = (): void => {};
-    const wire = new Wire(near, () => tell());
+    const wire = wireOf(near, () => tell());
     far.pause();
     while (wire.write(numbered(50_000, 0)) === 0);
     assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
@@ -159,7 +168,7 @@ describe('a wire', () => {
 
   it('sends very many small pieces that no file takes', async (t) => {
     const { near, far } = await connected(t);
-    const wire = new Wire(near, () => {});
+    const wire = wireOf(near, () => {});
     far.pause();
     let next = 0;
     const write = (count: number): void => {
@@ -179,12 +188,12 @@ describe('a wire', () => {
 
   it('takes no spool where there is no space for one', async (t) => {
     const { near } = await connected(t);
-    assert.equal(new Wire(near, () => {}).startSpooling(new SpoolSpace(0)), false);
+    assert.equal(wireOf(near, () => {}).startSpooling(new SpoolSpace(0)), false);
   });
 
   it('that lingers drops what the peer still sends, and closes when the peer has ended', async (t) => {
     const { near, far } = await connected(t);
-    const wire = new Wire(near, () => {});
+    const wire = wireOf(near, () => {});
     far.write('still coming');
     wire.write(Buffer.from('answer'));
     wire.close(true);

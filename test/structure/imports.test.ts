@@ -22,11 +22,15 @@ const RULES: Readonly<Record<string, Rule>> = {
   channel: { doors: ['channel/ring', 'channel/messages', 'channel/fingerprint'], mayImport: [] },
   pool: { doors: ['pool/pool'], mayImport: ['channel'] },
   front: {
-    doors: ['front/front', 'front/node-driver', 'front/script-lookup', 'front/worker-link'],
-    mayImport: ['fcgi', 'cgi', 'pool', 'channel', 'config'],
+    doors: ['front/create-front', 'front/handle', 'front/script-lookup'],
+    mayImport: ['fcgi', 'cgi', 'pool', 'channel', 'config', 'linux'],
   },
-  worker: { doors: ['worker/handle'], mayImport: ['channel', 'lua', 'cgi', 'config'] },
+  worker: { doors: ['worker/handle'], mayImport: ['channel', 'lua', 'cgi', 'config', 'linux'] },
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
+  linux: {
+    doors: ['linux/epoll', 'linux/eventfd', 'linux/libc', 'linux/sockets', 'linux/socket-address'],
+    mayImport: [],
+  },
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
   config: { doors: ['config/load'], mayImport: ['lua'] },
   ops: { doors: ['ops/log', 'ops/housekeeping'], mayImport: ['channel'] },

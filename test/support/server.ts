@@ -17,6 +17,9 @@ function findRoot(from: string): string {
   return findRoot(dirname(from));
 }
 
+/** The driver of the front that the servers of this run have: the test command runs them on each. */
+export const IO = process.env.LUAFCGID_TEST_IO ?? 'auto';
+
 export interface ServerOptions {
   /** Lua source of the configuration. `listen` is set before it, to `server.socket`. */
   readonly config?: string | ((paths: Pick<Server, 'dir' | 'scripts' | 'socket'>) => string);
@@ -74,7 +77,7 @@ export async function startServer(t: Cleanup, options: ServerOptions = {}): Prom
   };
   for (const [name, text] of Object.entries(options.files ?? {})) write(name, text);
   const settings = typeof options.config === 'function' ? options.config({ dir, scripts, socket }) : options.config;
-  writeFileSync(config, `listen = ${JSON.stringify(socket)}\n${settings ?? ''}\n`);
+  writeFileSync(config, `listen = ${JSON.stringify(socket)}\nio = ${JSON.stringify(IO)}\n${settings ?? ''}\n`);
 
   const [command = process.execPath, ...args] = [
     ...(options.under ?? []),

@@ -1,0 +1,61 @@
+/** What the drivers of the front have in common: they own its sockets, carry out its actions, and tell what went wrong. */
+import net from 'node:net';
+import { formatListenAddress, type ListenAddress } from '../config/load.js';
+import { LuafcgidError } from '../errors.js';
+import type { FrontActions } from './actions.js';
+import type { Front } from './front.js';
+
+/** How often the front is told that time has passed. */
+export const TICK_MS = 250;
+/** A socket is full at this many unsent bytes at the latest, whatever the front allows: it is asked for more in time. */
+export const MAX_FULL_BYTES = 64 * 1024;
+
+export interface DriverSettings {
+  /** Unsent bytes past which the front wants to be told when a socket has drained. */
+  readonly sendBufferBytes: number;
+  /** Most bytes of all answers together that wait in temporary files. */
+  readonly spoolBytes: number;
+  /** Addresses that may connect over TCP; undefined: all. Unix sockets have permissions of their own. */
+  readonly webServers: readonly string[] | undefined;
+}
+
+/** What a driver tells. */
+export interface DriverReports {
+  /** A connection from this address was closed since it is not allowed. */
+  stranger(address: string): void;
+  /** The system has no room for another connection, for this reason; `connections` are open. */
+  outOfRoom(reason: string, connections: number): void;
+  /** All that waited meanwhile is accepted. */
+  roomAgain(connections: number): void;
+  /** An event of the front threw this. Its connection is closed. */
+  bug(error: unknown): void;
+  /** After `tellAllClosed`: no connection is open any more. */
+  allClosed(): void;
+}
+
+type SocketActions = Pick<FrontActions, 'write' | 'close' | 'spool' | 'pauseReading' | 'resumeReading'>;
+
+export interface Driver extends SocketActions {
+  /** Connects the core; to be called once, before anything else. */
+  attach(front: Front): void;
+  /** Accepts no more connections. */
+  stopListening(): void;
+  /** Asks to be told, once, when no connection is open. */
+  tellAllClosed(): void;
+  /** Closes every connection at once, and stops. */
+  destroy(): void;
+}
+
+/** Node.js compares addresses by block lists, whatever they are used for; an IPv4 one also as mapped into IPv6. */
+export function blockList(addresses: readonly string[]): net.BlockList {
+  const list = new net.BlockList();
+  for (const address of addresses) list.addAddress(address, net.isIPv6(address) ? 'ipv6' : 'ipv4');
+  return list;
+}
+
+/** Why nobody can listen at an address, as an error of the catalogue. */
+export function listenFailure(error: NodeJS.ErrnoException, address: ListenAddress): LuafcgidError {
+  const text = formatListenAddress(address);
+  if (error.code === 'EADDRINUSE') return new LuafcgidError('LUAFCGID_LISTEN_IN_USE', { address: text }, error);
+  return new LuafcgidError('LUAFCGID_LISTEN_FAILED', { address: text, reason: error.message }, error);
+}

@@ -1,0 +1,337 @@
+/**
+ * Drives the front with the kernel's own calls, on a thread that does nothing else: it waits for sockets and for the
+ * bell that workers and the main thread ring, turns what happens into events of the front and carries out its actions;
+ * it decides nothing.
+ */
+import type net from 'node:net';
+import { Epoll, EpollEvent } from '../linux/epoll.js';
+import { clearEventfd } from '../linux/eventfd.js';
+import { Errno, systemError } from '../linux/libc.js';
+import { decodeSocketAddress } from '../linux/socket-address.js';
+import { isOutOfRoom, kernelSockets, type SocketCalls } from '../linux/sockets.js';
+import { blockList, type Driver, type DriverReports, type DriverSettings, MAX_FULL_BYTES, TICK_MS } from './driver.js';
+import { EpollSocket, type SocketOwner } from './epoll-socket.js';
+import type { Front } from './front.js';
+import { SpoolSpace } from './spool.js';
+import { Wire } from './wire.js';
+
+/** Events taken from the kernel at once: between two looks at what workers say. */
+const EVENTS_AT_ONCE = 128;
+/** Connections accepted at once, so that a flood of them does not keep the others waiting. */
+const ACCEPTED_AT_ONCE = 64;
+const READ_BYTES = 64 * 1024;
+/** How long the thread waits for sockets while a file of a spool is being written or read: the event loop tells of that. */
+const FILE_WAIT_MS = 1;
+
+interface Listener {
+  readonly fd: number;
+  readonly isTcp: boolean;
+  isPaused: boolean;
+}
+
+export interface EpollReports extends DriverReports {
+  /** The bell has been rung: the main thread may have called. */
+  rung(): void;
+}
+
+interface Link {
+  readonly socket: EpollSocket;
+  readonly wire: Wire;
+}
+
+export class EpollDriver implements Driver, SocketOwner {
+  readonly #epoll = new Epoll(EVENTS_AT_ONCE);
+  readonly #calls: SocketCalls;
+  readonly #bellFd: number;
+  readonly #asleep: Int32Array;
+  readonly #reports: EpollReports;
+  readonly #allowed: net.BlockList | undefined;
+  readonly #fullBytes: number;
+  readonly #spoolSpace: SpoolSpace;
+  readonly #listeners = new Map<number, Listener>();
+  readonly #links = new Map<number, Link>();
+  readonly #linksByFd = new Map<number, Link>();
+  /** Closed in this turn. Their descriptors are closed after it: until then no new connection can have such a number. */
+  readonly #ended: EpollSocket[] = [];
+  readonly #lingering = new Set<EpollSocket>();
+  readonly #input = Buffer.allocUnsafeSlow(READ_BYTES);
+  #front: Front | undefined;
+  #lastConnection = 0;
+  #nextTickMs = 0;
+  #isBusy = false;
+  #tellsAllClosed = false;
+  #isOutOfRoom = false;
+
+  /**
+   * @param bell `asleep`: the word that is 1 while the front wants to be rung; `fd`: the descriptor to ring
+   * @param calls what it asks of sockets
+   */
+  constructor(
+    settings: DriverSettings,
+    bell: { readonly asleep: SharedArrayBuffer; readonly fd: number },
+    reports: EpollReports,
+    calls: SocketCalls = kernelSockets,
+  ) {
+    this.#calls = calls;
+    this.#bellFd = bell.fd;
+    this.#asleep = new Int32Array(bell.asleep);
+    this.#reports = reports;
+    this.#allowed = settings.webServers === undefined ? undefined : blockList(settings.webServers);
+    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
+    this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
+    this.#epoll.add(bell.fd, EpollEvent.IN);
+  }
+
+  attach(front: Front): void {
+    this.#front = front;
+    this.#nextTickMs = performance.now() + TICK_MS;
+  }
+
+  /** Accepts connections on a listening socket, which now belongs to the driver. */
+  accept(fd: number, isTcp: boolean): void {
+    this.#listeners.set(fd, { fd, isTcp, isPaused: false });
+    this.#epoll.add(fd, EpollEvent.IN);
+  }
+
+  stopListening(): void {
+    for (const { fd } of this.#listeners.values()) this.#calls.close(fd);
+    this.#listeners.clear();
+  }
+
+  destroy(): void {
+    this.stopListening();
+    for (const { socket } of [...this.#links.values()]) socket.destroy();
+    this.#reapEnded();
+    this.#epoll.close();
+  }
+
+  tellAllClosed(): void {
+    this.#tellsAllClosed = true;
+    this.#checkAllClosed();
+  }
+
+  /** Whether it has to return to the thread's event loop soon, for files of spools that are being written or read. */
+  get needsEventLoop(): boolean {
+    return this.#spoolSpace.operations > 0;
+  }
+
+  /** One turn: waits for something to happen, at most until the next tick, and deals with it. */
+  turn(): void {
+    const count = this.#epoll.wait(this.#waitMs());
+    Atomics.store(this.#asleep, 0, 0);
+    const nowMs = performance.now();
+    for (let at = 0; at < count; at += 1) this.#take(this.#epoll.fdAt(at), this.#epoll.eventsAt(at), nowMs);
+    this.#isBusy = false;
+    this.#guard(undefined, () => {
+      this.#isBusy = this.#core.workersSpoke(nowMs);
+    });
+    if (nowMs >= this.#nextTickMs) this.#tick(nowMs);
+    this.#reapEnded();
+  }
+
+  // ---- actions of the front ----------------------------------------------------------------------------------------
+
+  write(connection: number, bytes: Uint8Array): number {
+    return this.#links.get(connection)?.wire.write(bytes) ?? 0;
+  }
+
+  spool(connection: number): boolean {
+    return this.#links.get(connection)?.wire.startSpooling(this.#spoolSpace) ?? false;
+  }
+
+  close(connection: number, linger: boolean): void {
+    this.#links.get(connection)?.wire.close(linger);
+  }
+
+  pauseReading(connection: number): void {
+    this.#links.get(connection)?.socket.setPaused(true);
+  }
+
+  resumeReading(connection: number): void {
+    this.#links.get(connection)?.socket.setPaused(false);
+  }
+
+  // ---- what sockets tell -------------------------------------------------------------------------------------------
+
+  interestChanged(socket: EpollSocket): void {
+    if (socket.isGone) return;
+    this.#epoll.change(socket.fd, (socket.isReading ? EpollEvent.IN : 0) | (socket.isSending ? EpollEvent.OUT : 0));
+    if (socket.expiresMs !== Number.POSITIVE_INFINITY) this.#lingering.add(socket);
+  }
+
+  closed(socket: EpollSocket): void {
+    this.#ended.push(socket);
+  }
+
+  nowMs(): number {
+    return performance.now();
+  }
+
+  // ---- events of the kernel ----------------------------------------------------------------------------------------
+
+  get #core(): Front {
+    if (this.#front === undefined) throw new Error('no front is attached');
+    return this.#front;
+  }
+
+  /**
+   * The longest wait. Who is about to sleep says so and looks once more: what workers say after that look, they ring for.
+   */
+  #waitMs(): number {
+    if (this.#isBusy) return 0;
+    Atomics.store(this.#asleep, 0, 1);
+    let heard = false;
+    this.#guard(undefined, () => {
+      heard = this.#core.workersSpoke(performance.now());
+    });
+    this.#reapEnded();
+    if (heard) return 0;
+    if (this.needsEventLoop) return FILE_WAIT_MS;
+    return Math.max(0, Math.ceil(this.#nextTickMs - performance.now()));
+  }
+
+  #take(fd: number, events: number, nowMs: number): void {
+    const link = this.#linksByFd.get(fd);
+    if (link !== undefined) return this.#guard(link, () => this.#serve(link, events, nowMs));
+    if (fd === this.#bellFd) {
+      clearEventfd(fd);
+      return this.#guard(undefined, () => this.#reports.rung());
+    }
+    const listener = this.#listeners.get(fd);
+    if (listener !== undefined) this.#guard(undefined, () => this.#acceptWaiting(listener, nowMs));
+  }
+
+  #serve({ socket, wire }: Link, events: number, nowMs: number): void {
+    if (socket.isGone) return;
+    if ((events & EpollEvent.OUT) !== 0 && socket.isSending) {
+      if (socket.flush()) wire.drained();
+      else if (!socket.isGone) this.#core.sent(socket.id, socket.unsentBytes, nowMs);
+      if (socket.isGone) return;
+    }
+    if (socket.isReading && (events & ~EpollEvent.OUT) !== 0) this.#read(socket, nowMs);
+    // The peer is gone for good: it reads nothing more, and what it sent last is read or nobody waits for it.
+    if ((events & (EpollEvent.HANG_UP | EpollEvent.ERROR)) !== 0 && !socket.isReading) socket.destroy();
+  }
+
+  #read(socket: EpollSocket, nowMs: number): void {
+    const input = this.#input;
+    const count = this.#calls.read(socket.fd, input);
+    if (count > 0) {
+      if (!socket.isLingering) this.#core.bytesArrived(socket.id, input.subarray(0, count), nowMs);
+      return;
+    }
+    if (count === 0) {
+      socket.noteEnd();
+      if (!socket.isGone) this.#core.readEnded(socket.id, nowMs);
+      return;
+    }
+    const number = this.#calls.errorNumber();
+    if (number !== Errno.EAGAIN && number !== Errno.EINTR) socket.destroy();
+  }
+
+  #acceptWaiting(listener: Listener, nowMs: number): void {
+    const wantsPeer = listener.isTcp && this.#allowed !== undefined;
+    for (let left = ACCEPTED_AT_ONCE; left > 0; left -= 1) {
+      const fd = this.#calls.accept(listener.fd, wantsPeer);
+      if (fd >= 0) {
+        if (!wantsPeer || this.#isAllowed(fd)) this.#open(fd, listener.isTcp, nowMs);
+        continue;
+      }
+      const number = this.#calls.errorNumber();
+      if (number === Errno.EAGAIN) return this.#noteRoom();
+      if (!isOutOfRoom(number)) continue; // a connection that was broken off while it waited, or a signal
+      this.#pauseAccepting(number);
+      return;
+    }
+  }
+
+  /** Out of descriptors: connections wait in the kernel until some are free again, and all others are served on. */
+  #pauseAccepting(number: number): void {
+    if (!this.#isOutOfRoom) this.#reports.outOfRoom(systemError('accept', number).message, this.#links.size);
+    this.#isOutOfRoom = true;
+    for (const listener of this.#listeners.values()) {
+      if (!listener.isPaused) this.#epoll.change(listener.fd, 0);
+      listener.isPaused = true;
+    }
+  }
+
+  #noteRoom(): void {
+    if (!this.#isOutOfRoom) return;
+    this.#isOutOfRoom = false;
+    this.#reports.roomAgain(this.#links.size);
+  }
+
+  #resumeAccepting(): void {
+    for (const listener of this.#listeners.values()) {
+      if (listener.isPaused) this.#epoll.change(listener.fd, EpollEvent.IN);
+      listener.isPaused = false;
+    }
+  }
+
+  #isAllowed(fd: number): boolean {
+    const peer = decodeSocketAddress(this.#calls.peer());
+    if (peer === undefined || peer.family === 'unix') return true;
+    if (this.#allowed?.check(peer.address, peer.family)) return true;
+    this.#calls.close(fd);
+    this.#reports.stranger(peer.address);
+    return false;
+  }
+
+  #open(fd: number, isTcp: boolean, nowMs: number): void {
+    if (isTcp) this.#calls.setNoDelay(fd);
+    this.#lastConnection += 1;
+    const id = this.#lastConnection;
+    const socket = new EpollSocket(id, fd, this.#calls, this.#fullBytes, this);
+    const wire = new Wire(socket, (unsentBytes) => this.#core.sent(id, unsentBytes, performance.now()));
+    const link = { socket, wire };
+    this.#links.set(id, link);
+    this.#linksByFd.set(fd, link);
+    this.#epoll.add(fd, EpollEvent.IN);
+    this.#guard(link, () => {
+      this.#core.connectionOpened(id);
+      // Web servers send their request as soon as they are connected: it is mostly there already.
+      if (socket.isReading && !socket.isGone) this.#read(socket, nowMs);
+    });
+  }
+
+  #tick(nowMs: number): void {
+    this.#nextTickMs = nowMs + TICK_MS;
+    this.#guard(undefined, () => this.#core.tick(nowMs));
+    for (const socket of [...this.#lingering])
+      if (socket.isGone || socket.expiresMs <= nowMs) {
+        this.#lingering.delete(socket);
+        socket.destroy();
+      }
+    this.#resumeAccepting();
+  }
+
+  /** Closes the descriptors of this turn's ended connections, and tells the front that they are gone. */
+  #reapEnded(): void {
+    for (let socket = this.#ended.pop(); socket !== undefined; socket = this.#ended.pop()) {
+      const { id, fd } = socket;
+      const link = this.#links.get(id);
+      this.#links.delete(id);
+      this.#linksByFd.delete(fd);
+      this.#calls.close(fd);
+      link?.wire.gone();
+      this.#guard(undefined, () => this.#core.connectionClosed(id, performance.now()));
+    }
+    this.#checkAllClosed();
+  }
+
+  #checkAllClosed(): void {
+    if (!this.#tellsAllClosed || this.#links.size > 0) return;
+    this.#tellsAllClosed = false;
+    this.#reports.allClosed();
+  }
+
+  /** An error here is a bug; it costs the connection it came from, not the server. */
+  #guard(link: Link | undefined, event: () => void): void {
+    try {
+      event();
+    } catch (error) {
+      this.#reports.bug(error);
+      link?.socket.destroy();
+    }
+  }
+}

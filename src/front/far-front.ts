@@ -1,0 +1,138 @@
+/** The front on a thread of its own, on the sockets of the kernel: Linux only. */
+import { lookup } from 'node:dns/promises';
+import { unlinkSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import type { ListenAddress } from '../config/load.js';
+import { closeEventfd, createEventfd, ringEventfd } from '../linux/eventfd.js';
+import { decodeSocketAddress, type SocketAddress } from '../linux/socket-address.js';
+import { boundAddress, interfaceIndex, listenAt, listenOn } from '../linux/sockets.js';
+import { listenFailure } from './driver.js';
+import type { Bell, FrontHandle } from './handle.js';
+import type { FrontEvents, FrontService, FrontSettings } from './service.js';
+import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
+import { clearStaleSocket, withFileMode } from './unix-socket.js';
+
+type Unnumbered<Message> = Message extends unknown ? Omit<Message, 'number'> : never;
+
+export class FarFront implements FrontHandle {
+  readonly bell: Bell & { readonly fd: number } = { asleep: new SharedArrayBuffer(4), fd: createEventfd() };
+  readonly #thread: Worker;
+  readonly #ended: Promise<void>;
+  readonly #answers = new Map<number, (result: unknown) => void>();
+  readonly #socketFiles: string[] = [];
+  #lastCall = 0;
+
+  constructor(settings: FrontSettings, events: FrontEvents) {
+    const data: FrontThreadData = { settings, bell: this.bell };
+    this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
+    this.#thread.on('message', (message: FromFront) => {
+      if (message.kind === 'event') {
+        (events[message.name] as (...args: readonly unknown[]) => void)(...message.args);
+        return;
+      }
+      this.#answers.get(message.number)?.(message.result);
+      this.#answers.delete(message.number);
+    });
+    // Without it there is no server: the error goes on to end the process, as it would from the main thread.
+    this.#thread.on('error', (error) => {
+      throw error;
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#thread.on('exit', () => resolve());
+    });
+  }
+
+  rung(): void {
+    ringEventfd(this.bell.fd);
+  }
+
+  async listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
+    if (address.kind === 'unix') await clearStaleSocket(address.path);
+    try {
+      return await this.#listen(address, backlog, socketMode);
+    } catch (error) {
+      throw listenFailure(error as NodeJS.ErrnoException, address);
+    }
+  }
+
+  call<Name extends keyof FrontService>(
+    name: Name,
+    ...args: Parameters<FrontService[Name]>
+  ): Promise<ReturnType<FrontService[Name]>> {
+    // Before anybody else can listen there: a later unlink could take their socket away.
+    if (name === 'drain') this.#removeSocketFiles();
+    return this.#send({ name, args }) as Promise<ReturnType<FrontService[Name]>>;
+  }
+
+  async close(): Promise<void> {
+    this.#removeSocketFiles();
+    void this.#send({ name: 'end' });
+    await this.#ended;
+    closeEventfd(this.bell.fd);
+  }
+
+  #send(call: Unnumbered<Call>): Promise<unknown> {
+    this.#lastCall += 1;
+    const number = this.#lastCall;
+    this.#thread.postMessage({ ...call, number });
+    ringEventfd(this.bell.fd);
+    return new Promise((resolve) => {
+      this.#answers.set(number, resolve);
+    });
+  }
+
+  async #listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
+    if (address.kind === 'fd') {
+      listenOn(address.fd, backlog);
+      await this.#send({ name: 'accept', fd: address.fd, isTcp: bound(address.fd)?.family !== 'unix' });
+      return address;
+    }
+    if (address.kind === 'unix') {
+      const { path } = address;
+      const fd = withFileMode(socketMode, () => listenAt({ family: 'unix', path }, backlog));
+      this.#socketFiles.push(path);
+      await this.#send({ name: 'accept', fd, isTcp: false });
+      return address;
+    }
+    const fd = await this.#listenTcp(address.host, address.port, backlog);
+    await this.#send({ name: 'accept', fd, isTcp: true });
+    const found = bound(fd);
+    return found === undefined || found.family === 'unix'
+      ? address
+      : { kind: 'tcp', host: found.address, port: found.port };
+  }
+
+  async #listenTcp(host: string, port: number, backlog: number): Promise<number> {
+    if (host !== '') return listenAt(await resolveHost(host, port), backlog);
+    try {
+      return listenAt({ family: 'ipv6', address: '::', port }, backlog);
+    } catch (error) {
+      // Machines without IPv6.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
+      return listenAt({ family: 'ipv4', address: '0.0.0.0', port }, backlog);
+    }
+  }
+
+  #removeSocketFiles(): void {
+    for (const file of this.#socketFiles.splice(0)) {
+      try {
+        unlinkSync(file);
+      } catch {
+        // Somebody else has removed it: as it should be.
+      }
+    }
+  }
+}
+
+function bound(fd: number): SocketAddress | undefined {
+  return decodeSocketAddress(boundAddress(fd));
+}
+
+async function resolveHost(host: string, port: number): Promise<SocketAddress> {
+  const [name = '', zone] = host.split('%');
+  const address = isIP(name) === 0 ? (await lookup(name)).address : name;
+  if (isIP(address) === 4) return { family: 'ipv4', address, port };
+  return { family: 'ipv6', address, port, ...(zone !== undefined && { scope: interfaceIndex(zone) }) };
+}

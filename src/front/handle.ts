@@ -1,0 +1,26 @@
+/** The front as the main thread sees it, wherever it runs. */
+import type { ListenAddress } from '../config/load.js';
+import type { FrontService } from './service.js';
+
+/** How workers wake the front; can be handed to a thread. */
+export interface Bell {
+  /** One word: 1 while the front sleeps and wants to be rung. */
+  readonly asleep: SharedArrayBuffer;
+  /** The eventfd to ring; undefined: tell the main thread, which calls `rung`. */
+  readonly fd: number | undefined;
+}
+
+export interface FrontHandle {
+  readonly bell: Bell;
+  /** A worker rang at the main thread. */
+  rung(): void;
+  /** Accepts connections at an address; resolves to the address as it came to be (a port, where 0 was given). */
+  listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress>;
+  /** Calls the front. Calls arrive in the order in which they were made. */
+  call<Name extends keyof FrontService>(
+    name: Name,
+    ...args: Parameters<FrontService[Name]>
+  ): Promise<ReturnType<FrontService[Name]>>;
+  /** Closes every connection and listener at once. */
+  close(): Promise<void>;
+}

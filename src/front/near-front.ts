@@ -1,0 +1,36 @@
+/** The front on the main thread, on the sockets of Node.js: runs everywhere. */
+import type { ListenAddress } from '../config/load.js';
+import type { Bell, FrontHandle } from './handle.js';
+import { NodeDriver } from './node-driver.js';
+import { type FrontEvents, FrontService, type FrontSettings, reportsTo } from './service.js';
+
+export class NearFront implements FrontHandle {
+  readonly bell: Bell = { asleep: new SharedArrayBuffer(4), fd: undefined };
+  readonly #driver: NodeDriver;
+  readonly #service: FrontService;
+
+  constructor(settings: FrontSettings, events: FrontEvents) {
+    this.#driver = new NodeDriver(settings, this.bell.asleep, reportsTo(events));
+    this.#service = new FrontService(settings, events, this.#driver);
+  }
+
+  rung(): void {
+    this.#driver.bell();
+  }
+
+  listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
+    return this.#driver.listen(address, backlog, socketMode);
+  }
+
+  async call<Name extends keyof FrontService>(
+    name: Name,
+    ...args: Parameters<FrontService[Name]>
+  ): Promise<ReturnType<FrontService[Name]>> {
+    const method = this.#service[name] as (...args: unknown[]) => ReturnType<FrontService[Name]>;
+    return method.apply(this.#service, args);
+  }
+
+  async close(): Promise<void> {
+    this.#service.destroy();
+  }
+}

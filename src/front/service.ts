@@ -1,0 +1,141 @@
+/**
+ * Everything that the main thread asks of the front, wherever the front runs. Arguments and results are plain values, so
+ * that each call can cross threads.
+ */
+
+import type { LogLevel } from '../channel/messages.js';
+import { RingReader, RingWriter } from '../channel/ring.js';
+import { describeError, type ErrorCode, LuafcgidError } from '../errors.js';
+import type { LogSubject } from './actions.js';
+import type { Driver, DriverReports, DriverSettings } from './driver.js';
+import { Front, type FrontOptions } from './front.js';
+import { WorkerLink } from './worker-link.js';
+
+/** What the front tells the main thread. */
+export interface FrontEvents {
+  log(level: LogLevel, text: string, about?: LogSubject): void;
+  /** Finds a script's file; answered with `scriptFound` or `scriptRefused`. */
+  lookUp(path: string, request: number): void;
+  /** After `drain`: the last request is over. */
+  drained(): void;
+  /** After `tellAllClosed`: no connection is open any more. */
+  allClosed(): void;
+}
+
+/** How the front is set up; can be handed to a thread. */
+export interface FrontSettings extends DriverSettings {
+  readonly front: FrontOptions;
+}
+
+/** All files that housekeeping looks at. Paths have one character per byte. */
+export interface Inventory {
+  /** Script paths as web servers name them, and the files they were found to be. */
+  readonly scripts: readonly (readonly [path: string, file: string])[];
+  /** Files that states were made from, and whether telling their versions apart takes their content. */
+  readonly dependencies: ReadonlyMap<string, boolean>;
+}
+
+/** What housekeeping has found out about an inventory. */
+export interface Findings {
+  /** Script paths that lead elsewhere by now; undefined: nowhere. */
+  readonly moved: readonly (readonly [path: string, file: string | undefined])[];
+  /** Fingerprints of the dependencies now; undefined: the file is gone. */
+  readonly fingerprints: ReadonlyMap<string, string | undefined>;
+}
+
+export type FrontCounts = ReturnType<Front['counts']>;
+
+/** What a driver reports, as lines of the log. */
+export function reportsTo(events: FrontEvents): DriverReports {
+  return {
+    stranger: (address) => {
+      events.log('warn', describeError(new LuafcgidError('LUAFCGID_LISTEN_STRANGER', { address })));
+    },
+    outOfRoom: (reason, connections) => {
+      events.log('error', describeError(new LuafcgidError('LUAFCGID_LISTEN_NO_ROOM', { reason, connections })));
+    },
+    roomAgain: (connections) => events.log('info', `connections are accepted again; ${connections} are open`),
+    bug: (error) => events.log('error', describeError(error)),
+    allClosed: () => events.allClosed(),
+  };
+}
+
+export class FrontService {
+  readonly #front: Front;
+  readonly #driver: Driver;
+
+  /** @param driver made with the reports of `reportsTo(events)` */
+  constructor(settings: FrontSettings, events: FrontEvents, driver: Driver) {
+    this.#driver = driver;
+    this.#front = new Front(settings.front, {
+      write: (connection, bytes) => driver.write(connection, bytes),
+      close: (connection, linger) => driver.close(connection, linger),
+      spool: (connection) => driver.spool(connection),
+      pauseReading: (connection) => driver.pauseReading(connection),
+      resumeReading: (connection) => driver.resumeReading(connection),
+      lookUp: (path, request) => events.lookUp(path, request),
+      log: (level, text, about) => events.log(level, text, about),
+      drained: () => events.drained(),
+    });
+    driver.attach(this.#front);
+  }
+
+  /** A worker is ready. `index` is its place; `toWorker` and `toFront` are its rings. */
+  workerReady(id: number, index: number, toWorker: SharedArrayBuffer, toFront: SharedArrayBuffer): void {
+    const link = new WorkerLink(id, new RingWriter(toWorker), new RingReader(toFront));
+    this.#front.workerReady(link, index, performance.now());
+  }
+
+  /** All workers are told to end when they have done what they were given. */
+  stopWorkers(): void {
+    this.#front.stopWorkers();
+  }
+
+  /** A worker's thread has ended. */
+  workerGone(id: number, reason: string): void {
+    this.#front.workerGone(id, reason, performance.now());
+  }
+
+  scriptFound(request: number, file: string): void {
+    this.#front.scriptFound(request, file, performance.now());
+  }
+
+  scriptRefused(request: number, code: ErrorCode, values: Readonly<Record<string, unknown>>): void {
+    this.#front.scriptRefused(request, new LuafcgidError(code, values));
+  }
+
+  inventory(): Inventory {
+    return { scripts: this.#front.lookUps.entries(), dependencies: this.#front.dependencies() };
+  }
+
+  /** Takes what is stale out of service and lets idle states collect garbage. @returns how many states were flushed */
+  refresh({ moved, fingerprints }: Findings): number {
+    const { lookUps } = this.#front;
+    for (const [path, file] of moved) {
+      if (file === undefined) lookUps.forget(path);
+      else lookUps.remember(path, file);
+    }
+    const flushed = this.#front.flushStale(fingerprints);
+    this.#front.collectIdle();
+    return flushed;
+  }
+
+  counts(): FrontCounts {
+    return this.#front.counts();
+  }
+
+  /** Accepts no more connections, finishes what has begun, and tells with `drained` when that is done. */
+  drain(): void {
+    this.#driver.stopListening();
+    this.#front.drain();
+  }
+
+  tellAllClosed(): void {
+    this.#driver.tellAllClosed();
+  }
+
+  /** Closes every connection at once. */
+  destroy(): void {
+    this.#driver.destroy();
+  }
+}

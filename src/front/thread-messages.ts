@@ -1,0 +1,20 @@
+/** What the main thread and the thread of the front say to each other. */
+import type { Bell } from './handle.js';
+import type { FrontEvents, FrontService, FrontSettings } from './service.js';
+
+export interface FrontThreadData {
+  readonly settings: FrontSettings;
+  readonly bell: Bell & { readonly fd: number };
+}
+
+/** To the front: a call of its service, or of its driver. Answered with an `Answer` of the same number. */
+export type Call =
+  | { readonly number: number; readonly name: keyof FrontService; readonly args: readonly unknown[] }
+  | { readonly number: number; readonly name: 'accept'; readonly fd: number; readonly isTcp: boolean }
+  /** The thread ends. */
+  | { readonly number: number; readonly name: 'end' };
+
+/** To the main thread: what a call gave, or an event. */
+export type FromFront =
+  | { readonly kind: 'answer'; readonly number: number; readonly result: unknown }
+  | { readonly kind: 'event'; readonly name: keyof FrontEvents; readonly args: readonly unknown[] };

@@ -1,0 +1,58 @@
+/**
+ * The thread of the front: turns of the epoll driver, one after the other. It returns to its event loop only while a
+ * file of a spool is being written or read; calls of the main thread lie in the port until the bell tells of them.
+ */
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { EpollDriver } from './epoll-driver.js';
+import { type FrontEvents, FrontService, reportsTo } from './service.js';
+import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
+
+const { settings, bell } = workerData as FrontThreadData;
+const port = parentPort as MessagePort;
+const tell = (message: FromFront): void => port.postMessage(message);
+
+const events: FrontEvents = {
+  log: (...args) => tell({ kind: 'event', name: 'log', args }),
+  lookUp: (...args) => tell({ kind: 'event', name: 'lookUp', args }),
+  drained: () => tell({ kind: 'event', name: 'drained', args: [] }),
+  allClosed: () => tell({ kind: 'event', name: 'allClosed', args: [] }),
+};
+
+let isEnding = false;
+const driver = new EpollDriver(settings, bell, { ...reportsTo(events), rung: takeCalls });
+const service = new FrontService(settings, events, driver);
+
+/** Does what the main thread has asked for. */
+function takeCalls(): void {
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+    const call = next.message as Call;
+    tell({ kind: 'answer', number: call.number, result: carryOut(call) });
+  }
+}
+
+function carryOut(call: Call): unknown {
+  switch (call.name) {
+    case 'accept':
+      return 'fd' in call && driver.accept(call.fd, call.isTcp);
+    case 'end':
+      isEnding = true;
+      return service.destroy();
+    default: {
+      const method = service[call.name] as (...args: readonly unknown[]) => unknown;
+      return method.apply(service, 'args' in call ? [...call.args] : []);
+    }
+  }
+}
+
+function run(): void {
+  while (!isEnding) {
+    driver.turn();
+    if (driver.needsEventLoop) {
+      setImmediate(run);
+      return;
+    }
+  }
+}
+
+takeCalls();
+run();

@@ -1,0 +1,46 @@
+/**
+ * The C library of a Linux system, called through FFI. This folder is loaded only where it is used (`io`): everywhere
+ * else the server runs without it.
+ */
+import koffi, { type LibraryHandle } from 'koffi';
+
+/** glibc and musl, by the names that are there without development packages. */
+const NAMES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1', 'libc.so'];
+
+function loadLibc(): LibraryHandle {
+  let reason: unknown;
+  for (const name of NAMES) {
+    try {
+      return koffi.load(name);
+    } catch (error) {
+      reason ??= error;
+    }
+  }
+  throw reason;
+}
+
+export const libc = loadLibc();
+
+/** The error number of this thread's last call that failed (errno.h). */
+export function errorNumber(): number {
+  return koffi.errno();
+}
+
+/** Error numbers, the same on all architectures that Node.js runs on. */
+export const Errno = {
+  EINTR: 4,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  ENFILE: 23,
+  EMFILE: 24,
+  EADDRINUSE: 98,
+  ENOBUFS: 105,
+} as const;
+
+/** Name and text of an error number, as other errors of Node.js have them. */
+export function systemError(call: string, number: number): NodeJS.ErrnoException {
+  const code = NAMES_OF_ERRORS.get(number) ?? `errno ${number}`;
+  return Object.assign(new Error(`${call} ${code}`), { code, errno: number, syscall: call });
+}
+
+const NAMES_OF_ERRORS = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));

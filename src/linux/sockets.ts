@@ -1,0 +1,131 @@
+/** Stream sockets through the system's calls (socket(7), unix(7), tcp(7)); all of them close on exec and never block. */
+import { Errno, errorNumber, libc, systemError } from './libc.js';
+import { encodeSocketAddress, type SocketAddress } from './socket-address.js';
+
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const MSG_NOSIGNAL = 0x4000;
+const SHUT_WR = 1;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+
+/** Enough for the longest socket address. */
+const ADDRESS_BYTES = 128;
+
+const c = {
+  socket: libc.func('int socket(int, int, int)'),
+  bind: libc.func('int bind(int, const void*, uint32_t)'),
+  listen: libc.func('int listen(int, int)'),
+  accept: libc.func('int accept4(int, void*, void*, int)'),
+  setOption: libc.func('int setsockopt(int, int, int, const void*, uint32_t)'),
+  getName: libc.func('int getsockname(int, void*, void*)'),
+  read: libc.func('int64_t read(int, void*, size_t)'),
+  send: libc.func('int64_t send(int, const void*, size_t, int)'),
+  shutdown: libc.func('int shutdown(int, int)'),
+  close: libc.func('int close(int)'),
+  control: libc.func('int fcntl(int, int, int)'),
+  interfaceIndex: libc.func('uint32_t if_nametoindex(const char*)'),
+};
+
+const one = Buffer.from(new Int32Array([1]).buffer);
+const zero = Buffer.from(new Int32Array([0]).buffer);
+const addressBytes = Buffer.alloc(ADDRESS_BYTES);
+const addressLength = new Int32Array(1);
+
+/**
+ * What a driver asks of its connections' sockets. A count of -1 means that nothing was done: `errorNumber` says why.
+ * Tests put one in front of the kernel's that fails on purpose.
+ */
+export interface SocketCalls {
+  /** The descriptor of the next connection that waits. Fills in the peer's address when `wantsPeer`. */
+  accept(listener: number, wantsPeer: boolean): number;
+  /** The peer of the last `accept` that was asked for it. */
+  peer(): Buffer;
+  read(fd: number, into: Uint8Array): number;
+  send(fd: number, bytes: Uint8Array): number;
+  /** Sends the end of the stream; the peer may go on sending. */
+  endSending(fd: number): void;
+  close(fd: number): void;
+  /** Sends small writes at once (TCP only). */
+  setNoDelay(fd: number): void;
+  errorNumber(): number;
+}
+
+export const kernelSockets: SocketCalls = {
+  accept(listener, wantsPeer) {
+    if (!wantsPeer) return c.accept(listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    addressLength[0] = ADDRESS_BYTES;
+    return c.accept(listener, addressBytes, addressLength, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  },
+  peer: () => addressBytes.subarray(0, addressLength[0]),
+  read: (fd, into) => c.read(fd, into, into.length),
+  send: (fd, bytes) => c.send(fd, bytes, bytes.length, MSG_NOSIGNAL),
+  endSending: (fd) => void c.shutdown(fd, SHUT_WR),
+  close: (fd) => void c.close(fd),
+  setNoDelay: (fd) => void c.setOption(fd, IPPROTO_TCP, TCP_NODELAY, one, one.length),
+  errorNumber,
+};
+
+/**
+ * A socket that listens at an address.
+ * @throws the system's error
+ */
+export function listenAt(address: SocketAddress, backlog: number): number {
+  const family = address.family === 'unix' ? AF_UNIX : address.family === 'ipv4' ? AF_INET : AF_INET6;
+  const fd = c.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw systemError('socket', errorNumber());
+  try {
+    if (address.family !== 'unix') check('setsockopt', c.setOption(fd, SOL_SOCKET, SO_REUSEADDR, one, one.length));
+    // So that "all interfaces" means those of IPv4 too, whatever the system's default is.
+    if (address.family === 'ipv6') check('setsockopt', c.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, zero, zero.length));
+    const bytes = encodeSocketAddress(address);
+    check('bind', c.bind(fd, bytes, bytes.length));
+    check('listen', c.listen(fd, backlog));
+    return fd;
+  } catch (error) {
+    c.close(fd);
+    throw error;
+  }
+}
+
+/** Prepares a listening socket that was inherited. @throws the system's error when it is none */
+export function listenOn(fd: number, backlog: number): void {
+  const flags = c.control(fd, F_GETFL, 0);
+  check('fcntl', flags);
+  check('fcntl', c.control(fd, F_SETFL, flags | O_NONBLOCK));
+  check('listen', c.listen(fd, backlog));
+}
+
+/** Where a socket is bound, as bytes of the system (socket-address.ts reads them). */
+export function boundAddress(fd: number): Buffer {
+  addressLength[0] = ADDRESS_BYTES;
+  check('getsockname', c.getName(fd, addressBytes, addressLength));
+  return Buffer.from(addressBytes.subarray(0, addressLength[0]));
+}
+
+/** The index of a network interface; @throws the system's error when there is none of this name */
+export function interfaceIndex(name: string): number {
+  const index: number = c.interfaceIndex(name);
+  if (index === 0) throw systemError('if_nametoindex', errorNumber());
+  return index;
+}
+
+function check(call: string, result: number): void {
+  if (result < 0) throw systemError(call, errorNumber());
+}
+
+/** Whether an error of `accept` says that the process or the system has no room for another connection now. */
+export function isOutOfRoom(number: number): boolean {
+  return number === Errno.EMFILE || number === Errno.ENFILE || number === Errno.ENOBUFS || number === Errno.ENOMEM;
+}
