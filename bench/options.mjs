@@ -2,6 +2,7 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pages } from './pages/pages.mjs';
+import { ownServers } from './peers/luafcgid.mjs';
 
 export const parts = /** @type {const} */ (['pages', 'policy', 'state-cost', 'streaming']);
 
@@ -16,8 +17,11 @@ Parts (default: all): ${parts.join(' ')}
   --mode MODE               kept or new connections, may be given several times (both)
   --connections A,B,...     numbers of connections (1,8,32)
   --workers N               workers of each server (number of processors, at least 2)
-  --settings LUA            lines of configuration for the server that is measured
-  --variant NAME=LUA        measure this server once more, with these lines of configuration
+  --settings LUA            lines of configuration for each luafcgid that is measured
+  --engine NAME             measure luafcgid with this engine, under its name; may be given several times
+  --variant NAME=LUA        measure luafcgid once more, with these further lines of configuration
+  --checkout NAME=PATH      measure the luafcgid of another checkout, already built: its folder or its bin/luafcgid;
+                            a --variant of the same NAME gives it lines of configuration
   --peer NAME=SOCKET[,PID]  measure a FastCGI server that runs already; with PID its CPU time too
   --peer-script NAME=PATH   its script; {page} in PATH stands for the page's name (the pages in bench/pages)
   --no-php                  leave php-fpm out
@@ -43,7 +47,9 @@ export function readOptions(argv) {
       connections: { type: 'string' },
       workers: { type: 'string' },
       settings: { type: 'string', default: '' },
+      engine: { type: 'string', multiple: true, default: [] },
       variant: { type: 'string', multiple: true, default: [] },
+      checkout: { type: 'string', multiple: true, default: [] },
       peer: { type: 'string', multiple: true, default: [] },
       'peer-script': { type: 'string', multiple: true, default: [] },
       'no-php': { type: 'boolean', default: false },
@@ -66,8 +72,12 @@ export function readOptions(argv) {
       .split(',')
       .map((text) => number('--connections', text, 1)),
     workers: number('--workers', values.workers ?? String(defaultWorkers), 1),
-    settings: values.settings,
-    variants: values.variant,
+    servers: ownServers({
+      settings: values.settings,
+      engines: values.engine,
+      variants: values.variant,
+      checkouts: values.checkout,
+    }),
     peers: values.peer,
     peerScripts: values['peer-script'],
     withPhp: !values['no-php'],

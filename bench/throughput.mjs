@@ -2,12 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { LoadGenerator } from './load/load.mjs';
-import { pageFile, pages } from './pages/pages.mjs';
-import { startLuafcgid } from './peers/luafcgid.mjs';
+import { pages } from './pages/pages.mjs';
 import { startNginx } from './peers/nginx.mjs';
 import { requirePrograms } from './peers/packages.mjs';
-import { givenPeers, split } from './peers/peer.mjs';
-import { startPhpFpm } from './peers/php-fpm.mjs';
+import { startPeers } from './peers/start-peers.mjs';
 import { fixed, millis, say, sayTable } from './report.mjs';
 import { median } from './statistics.mjs';
 
@@ -39,7 +37,9 @@ export async function measurePages(options, folder) {
   /** @type {Peer[]} */
   const peers = [];
   try {
-    await startPeers(peers, options, folder, programs.phpFpm);
+    const { phpFpm } = programs;
+    const { workers, connections } = options;
+    await startPeers(peers, options, folder, { workers, phpFpm, mostConnections: Math.max(...connections) });
     sayWhatIsCompared(options, peers, programs);
     const chosenPages = pages.filter((page) => options.pages.includes(page.name));
     for (const page of chosenPages) {
@@ -77,49 +77,6 @@ export async function measurePages(options, folder) {
     await generator.stop();
     for (const peer of peers) await peer.stop();
   }
-}
-
-/**
- * @param {Peer[]} peers filled one by one, so that what was started can be stopped
- * @param {import('./options.mjs').Options} options
- * @param {string} folder
- * @param {string | undefined} phpFpm
- */
-async function startPeers(peers, options, folder, phpFpm) {
-  const { workers, connections } = options;
-  const luaScript = (/** @type {string} */ page) => pageFile(page, 'lua');
-  const own = [['luafcgid', ''], ...options.variants.map((text) => split(text, '--variant NAME=LUA'))];
-  for (const [name, lines] of own) {
-    const server = await startLuafcgid(folder, name, `workers = ${workers}\n${options.settings}\n${lines}`);
-    peers.push({ ...server, name, script: luaScript, measures: () => true });
-  }
-  peers.push(...givenPeers(options.peers, options.peerScripts, luaScript));
-  if (phpFpm === undefined) return;
-  const most = Math.max(...connections);
-  const fpm = await startPhpFpm(phpFpm, folder, [
-    { name: 'few', children: workers },
-    { name: 'many', children: most },
-  ]);
-  const script = (/** @type {string} */ page) => pageFile(page, 'php');
-  peers.push({
-    name: 'php-fpm',
-    address: fpm.addresses[0],
-    pid: fpm.pid,
-    script,
-    measures: () => true,
-    stop: fpm.stop,
-  });
-  // A child of php-fpm serves one connection at a time: with more kept connections than children some get no answer.
-  const needsMany = (/** @type {{keep: boolean, connections: number}} */ wanted) =>
-    wanted.keep && wanted.connections > workers;
-  peers.push({
-    name: `php-fpm (${most})`,
-    address: fpm.addresses[1],
-    pid: fpm.pid,
-    script,
-    measures: needsMany,
-    stop: async () => {},
-  });
 }
 
 /** @param {import('./options.mjs').Options} options @param {Peer[]} peers @param {ReturnType<typeof requirePrograms>} programs */
