@@ -24,6 +24,7 @@ Parts (default: all): ${parts.join(' ')}
                             a --variant of the same NAME gives it lines of configuration
   --peer NAME=SOCKET[,PID]  measure a FastCGI server that runs already; with PID its CPU time too
   --peer-script NAME=PATH   its script; {page} in PATH stands for the page's name (the pages in bench/pages)
+  --reference NAME          the server that the others are compared with (the first luafcgid)
   --no-php                  leave php-fpm out
   --no-install              do not install missing programs
 `;
@@ -52,6 +53,7 @@ export function readOptions(argv) {
       checkout: { type: 'string', multiple: true, default: [] },
       peer: { type: 'string', multiple: true, default: [] },
       'peer-script': { type: 'string', multiple: true, default: [] },
+      reference: { type: 'string' },
       'no-php': { type: 'boolean', default: false },
       'no-install': { type: 'boolean', default: false },
     },
@@ -80,6 +82,7 @@ export function readOptions(argv) {
     }),
     peers: values.peer,
     peerScripts: values['peer-script'],
+    reference: values.reference,
     withPhp: !values['no-php'],
     mayInstall: !values['no-install'],
   };
