@@ -10,7 +10,7 @@ export const USAGE = `npm run bench [-- [PART...] [OPTIONS]]
 
 Parts (default: all): ${parts.join(' ')}
   --quick                   a short version: 1 run, half a second each, fewer cases
-  --runs N                  runs of each case; the tables show medians (3)
+  --runs N                  runs of each case; the tables show medians (5)
   --seconds S               length of each measurement (2)
   --page NAME               measure this page only, may be given several times: ${pages.map((page) => page.name).join(' ')}
   --way WAY                 direct or nginx, may be given several times (both)
@@ -65,7 +65,7 @@ export function readOptions(argv) {
     help: values.help,
     quick,
     parts: chosen('part', positionals, parts),
-    runs: number('--runs', values.runs ?? (quick ? '1' : '3'), 1),
+    runs: number('--runs', values.runs ?? (quick ? '1' : '5'), 1),
     seconds: number('--seconds', values.seconds ?? (quick ? '0.5' : '2'), 0.05),
     pages: chosen('--page', values.page, pageNames),
     ways: chosen('--way', values.way, /** @type {const} */ (['direct', 'nginx'])),
