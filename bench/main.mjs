@@ -50,6 +50,9 @@ async function run(options) {
         results.pages = await measurePages(options, folder);
         break;
       }
+      case 'hog':
+        results.hog = await (await import('./hog.mjs')).measureHog(options, folder);
+        break;
       case 'policy':
         results.policy = await (await import('./policy.mjs')).measurePolicy(options);
         break;

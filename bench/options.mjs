@@ -2,24 +2,29 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pages } from './pages/pages.mjs';
+import { ownServers } from './peers/luafcgid.mjs';
 
-export const parts = /** @type {const} */ (['pages', 'policy', 'state-cost', 'streaming']);
+export const parts = /** @type {const} */ (['pages', 'hog', 'policy', 'state-cost', 'streaming']);
 
 export const USAGE = `npm run bench [-- [PART...] [OPTIONS]]
 
 Parts (default: all): ${parts.join(' ')}
   --quick                   a short version: 1 run, half a second each, fewer cases
-  --runs N                  runs of each case; the tables show medians (3)
+  --runs N                  runs of each case; the tables show medians (5)
   --seconds S               length of each measurement (2)
   --page NAME               measure this page only, may be given several times: ${pages.map((page) => page.name).join(' ')}
   --way WAY                 direct or nginx, may be given several times (both)
   --mode MODE               kept or new connections, may be given several times (both)
   --connections A,B,...     numbers of connections (1,8,32)
   --workers N               workers of each server (number of processors, at least 2)
-  --settings LUA            lines of configuration for the server that is measured
-  --variant NAME=LUA        measure this server once more, with these lines of configuration
+  --settings LUA            lines of configuration for each luafcgid that is measured
+  --engine NAME             measure luafcgid with this engine, under its name; may be given several times
+  --variant NAME=LUA        measure luafcgid once more, with these further lines of configuration
+  --checkout NAME=PATH      measure the luafcgid of another checkout, already built: its folder or its bin/luafcgid;
+                            a --variant of the same NAME gives it lines of configuration
   --peer NAME=SOCKET[,PID]  measure a FastCGI server that runs already; with PID its CPU time too
   --peer-script NAME=PATH   its script; {page} in PATH stands for the page's name (the pages in bench/pages)
+  --reference NAME          the server that the others are compared with (the first luafcgid)
   --no-php                  leave php-fpm out
   --no-install              do not install missing programs
 `;
@@ -43,9 +48,12 @@ export function readOptions(argv) {
       connections: { type: 'string' },
       workers: { type: 'string' },
       settings: { type: 'string', default: '' },
+      engine: { type: 'string', multiple: true, default: [] },
       variant: { type: 'string', multiple: true, default: [] },
+      checkout: { type: 'string', multiple: true, default: [] },
       peer: { type: 'string', multiple: true, default: [] },
       'peer-script': { type: 'string', multiple: true, default: [] },
+      reference: { type: 'string' },
       'no-php': { type: 'boolean', default: false },
       'no-install': { type: 'boolean', default: false },
     },
@@ -57,7 +65,7 @@ export function readOptions(argv) {
     help: values.help,
     quick,
     parts: chosen('part', positionals, parts),
-    runs: number('--runs', values.runs ?? (quick ? '1' : '3'), 1),
+    runs: number('--runs', values.runs ?? (quick ? '1' : '5'), 1),
     seconds: number('--seconds', values.seconds ?? (quick ? '0.5' : '2'), 0.05),
     pages: chosen('--page', values.page, pageNames),
     ways: chosen('--way', values.way, /** @type {const} */ (['direct', 'nginx'])),
@@ -66,10 +74,15 @@ export function readOptions(argv) {
       .split(',')
       .map((text) => number('--connections', text, 1)),
     workers: number('--workers', values.workers ?? String(defaultWorkers), 1),
-    settings: values.settings,
-    variants: values.variant,
+    servers: ownServers({
+      settings: values.settings,
+      engines: values.engine,
+      variants: values.variant,
+      checkouts: values.checkout,
+    }),
     peers: values.peer,
     peerScripts: values['peer-script'],
+    reference: values.reference,
     withPhp: !values['no-php'],
     mayInstall: !values['no-install'],
   };

@@ -1,5 +1,5 @@
 /** What a Lua state costs: time until a cold script has answered, and memory. And what a server costs to start. */
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask } from './load/fastcgi-client.mjs';
 import { pageFile } from './pages/pages.mjs';
@@ -18,26 +18,40 @@ const MIB = 2 ** 20;
 /** @param {import('./options.mjs').Options} options @param {string} folder */
 export async function measureStateCost(options, folder) {
   const starts = [];
-  for (let run = 0; run < Math.max(3, options.runs); run += 1) starts.push(await timeStart(options, folder));
   const states = [];
-  for (const page of ['hello', 'environment']) states.push(await measureStates(options, folder, page));
+  for (const own of options.servers) {
+    const { name } = own;
+    const times = [];
+    for (let run = 0; run < Math.max(3, options.runs); run += 1) times.push(await timeStart(options, folder, own));
+    starts.push({ name, times });
+    for (const page of ['hello', 'environment']) {
+      states.push({ name, ...(await measureStates(options, folder, own, page)) });
+    }
+  }
 
   say(`### From starting the server to its first answer\n`);
   sayTable(
-    ['workers', 'median ms', 'worst ms', 'resident MiB then'],
-    [
-      [
-        String(options.workers),
-        millis(median(starts.map((start) => start.micros))),
-        millis(Math.max(...starts.map((start) => start.micros))),
-        fixed(median(starts.map((start) => start.residentBytes)) / MIB, 1),
-      ],
-    ],
+    ['server|', 'workers', 'median ms', 'worst ms', 'resident MiB then'],
+    starts.map(({ name, times }) => [
+      name,
+      String(options.workers),
+      millis(median(times.map((start) => start.micros))),
+      millis(Math.max(...times.map((start) => start.micros))),
+      fixed(median(times.map((start) => start.residentBytes)) / MIB, 1),
+    ]),
   );
   say(`### A script that was not loaded yet, on a warm server: ${STATES} of them, after ${WARMUP_STATES} others\n`);
   sayTable(
-    ['script|', 'first answer, median ms', 'p99 ms', 'second answer, median ms', 'memory of each state, KiB'],
+    [
+      'server|',
+      'script|',
+      'first answer, median ms',
+      'p99 ms',
+      'second answer, median ms',
+      'memory of each state, KiB',
+    ],
     states.map((state) => [
+      state.name,
       state.page,
       millis(median(state.firstMicros)),
       millis(percentile(state.firstMicros, 0.99)),
@@ -48,10 +62,14 @@ export async function measureStateCost(options, folder) {
   return { starts, states };
 }
 
-/** @param {import('./options.mjs').Options} options @param {string} folder */
-async function timeStart(options, folder) {
+/**
+ * @param {import('./options.mjs').Options} options
+ * @param {string} folder
+ * @param {import('./peers/luafcgid.mjs').OwnServer} own
+ */
+async function timeStart(options, folder, own) {
   const begin = performance.now();
-  const server = await startLuafcgid(folder, 'start', `workers = ${options.workers}\n${options.settings}`);
+  const server = await startLuafcgid(folder, own, `workers = ${options.workers}`);
   try {
     await ask(server.address, pageFile('hello', 'lua'));
     return { micros: (performance.now() - begin) * 1000, ...memoryOf(server.pid) };
@@ -60,14 +78,18 @@ async function timeStart(options, folder) {
   }
 }
 
-/** @param {import('./options.mjs').Options} options @param {string} folder @param {string} page */
-async function measureStates(options, folder, page) {
+/**
+ * @param {import('./options.mjs').Options} options
+ * @param {string} folder
+ * @param {import('./peers/luafcgid.mjs').OwnServer} own
+ * @param {string} page
+ */
+async function measureStates(options, folder, own, page) {
   const room = WARMUP_STATES + STATES + options.workers;
-  const settings = `workers = ${options.workers}\nstates = ${room}\nclones = 1\n${options.settings}`;
-  const server = await startLuafcgid(folder, `states-${page}`, settings);
+  const settings = `workers = ${options.workers}\nstates = ${room}\nclones = 1`;
+  const server = await startLuafcgid(folder, own, settings);
   try {
-    const copies = join(folder, page);
-    mkdirSync(copies);
+    const copies = mkdtempSync(join(folder, `${page}-`));
     const scripts = Array.from({ length: WARMUP_STATES + STATES }, (_, index) => join(copies, `${index}.lua`));
     for (const script of scripts) copyFileSync(pageFile(page, 'lua'), script);
     const warmup = scripts.slice(0, WARMUP_STATES);

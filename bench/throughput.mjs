@@ -2,12 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { LoadGenerator } from './load/load.mjs';
-import { pageFile, pages } from './pages/pages.mjs';
-import { startLuafcgid } from './peers/luafcgid.mjs';
+import { pages } from './pages/pages.mjs';
 import { startNginx } from './peers/nginx.mjs';
 import { requirePrograms } from './peers/packages.mjs';
-import { givenPeers, split } from './peers/peer.mjs';
-import { startPhpFpm } from './peers/php-fpm.mjs';
+import { referenceOf } from './peers/peer.mjs';
+import { startPeers } from './peers/start-peers.mjs';
 import { fixed, millis, say, sayTable } from './report.mjs';
 import { median } from './statistics.mjs';
 
@@ -39,7 +38,10 @@ export async function measurePages(options, folder) {
   /** @type {Peer[]} */
   const peers = [];
   try {
-    await startPeers(peers, options, folder, programs.phpFpm);
+    const { phpFpm } = programs;
+    const { workers, connections } = options;
+    await startPeers(peers, options, folder, { workers, phpFpm, mostConnections: Math.max(...connections) });
+    const reference = referenceOf(peers, options.reference);
     sayWhatIsCompared(options, peers, programs);
     const chosenPages = pages.filter((page) => options.pages.includes(page.name));
     for (const page of chosenPages) {
@@ -64,12 +66,12 @@ export async function measurePages(options, folder) {
             const measured = { page, way, keep, connections };
             const taking = peers.filter((peer) => peer.measures(measured));
             const runs = await runCase(generator, measured, taking, options, folder, programs.nginx);
-            rows.push(...taking.map((peer) => tableRow(measured, peer.name, runs, taking[0].name)));
+            rows.push(...taking.map((peer) => tableRow(measured, peer.name, runs, reference)));
             results.push({ ...measured, page: page.name, runs });
           }
         }
         say(`### ${page.name}: ${page.about}, ${way === 'direct' ? 'directly over FastCGI' : 'behind nginx'}\n`);
-        sayTable(head(peers[0].name), rows);
+        sayTable(head(reference), rows);
       }
     }
     return results;
@@ -77,49 +79,6 @@ export async function measurePages(options, folder) {
     await generator.stop();
     for (const peer of peers) await peer.stop();
   }
-}
-
-/**
- * @param {Peer[]} peers filled one by one, so that what was started can be stopped
- * @param {import('./options.mjs').Options} options
- * @param {string} folder
- * @param {string | undefined} phpFpm
- */
-async function startPeers(peers, options, folder, phpFpm) {
-  const { workers, connections } = options;
-  const luaScript = (/** @type {string} */ page) => pageFile(page, 'lua');
-  const own = [['luafcgid', ''], ...options.variants.map((text) => split(text, '--variant NAME=LUA'))];
-  for (const [name, lines] of own) {
-    const server = await startLuafcgid(folder, name, `workers = ${workers}\n${options.settings}\n${lines}`);
-    peers.push({ ...server, name, script: luaScript, measures: () => true });
-  }
-  peers.push(...givenPeers(options.peers, options.peerScripts, luaScript));
-  if (phpFpm === undefined) return;
-  const most = Math.max(...connections);
-  const fpm = await startPhpFpm(phpFpm, folder, [
-    { name: 'few', children: workers },
-    { name: 'many', children: most },
-  ]);
-  const script = (/** @type {string} */ page) => pageFile(page, 'php');
-  peers.push({
-    name: 'php-fpm',
-    address: fpm.addresses[0],
-    pid: fpm.pid,
-    script,
-    measures: () => true,
-    stop: fpm.stop,
-  });
-  // A child of php-fpm serves one connection at a time: with more kept connections than children some get no answer.
-  const needsMany = (/** @type {{keep: boolean, connections: number}} */ wanted) =>
-    wanted.keep && wanted.connections > workers;
-  peers.push({
-    name: `php-fpm (${most})`,
-    address: fpm.addresses[1],
-    pid: fpm.pid,
-    script,
-    measures: needsMany,
-    stop: async () => {},
-  });
 }
 
 /** @param {import('./options.mjs').Options} options @param {Peer[]} peers @param {ReturnType<typeof requirePrograms>} programs */
@@ -190,15 +149,16 @@ async function measure(generator, { page, way, keep, connections }, peer, measur
   }
 }
 
-/** @param {string} firstName */
-const head = (firstName) => [
+/** @param {string} reference */
+const head = (reference) => [
   'connections|',
   'server|',
   'requests/s',
-  `of ${firstName}`,
+  `of ${reference}`,
   'p50 ms',
   'p99 ms',
   'CPU µs/request',
+  `CPU of ${reference}`,
   'generator: busy + waiting %',
   'errors',
   'unanswered',
@@ -208,12 +168,16 @@ const head = (firstName) => [
  * @param {Case} measured
  * @param {string} name
  * @param {readonly Record<string, Outcome>[]} runs
- * @param {string} firstName the server that the others are compared with
+ * @param {string} reference the server that the others are compared with
  */
-function tableRow({ keep, connections }, name, runs, firstName) {
+function tableRow({ keep, connections }, name, runs, reference) {
   const own = runs.map((outcomes) => outcomes[name]);
   const rate = (/** @type {Outcome} */ outcome) => outcome.requests / outcome.seconds;
+  const cpuMicros = (/** @type {Outcome} */ outcome) => (outcome.serverCpuMicros ?? Number.NaN) / outcome.requests;
   const middle = (/** @type {(outcome: Outcome) => number} */ figure) => median(own.map(figure));
+  // Within one run both met the same machine. The reference may have no part in this case.
+  const ratio = (/** @type {(outcome: Outcome) => number} */ figure) =>
+    median(runs.map((run) => (run[reference] === undefined ? Number.NaN : figure(run[name]) / figure(run[reference]))));
   const errors = own.reduce((sum, outcome) => sum + outcome.errors, 0);
   const starved = Math.max(...own.map((outcome) => outcome.starved));
   const busy = middle((outcome) => outcome.cpuMicros / outcome.seconds / 1e6);
@@ -223,14 +187,11 @@ function tableRow({ keep, connections }, name, runs, firstName) {
     `${connections} ${keep ? 'kept' : 'new'}`,
     name,
     fixed(middle(rate)),
-    // Within one run both met the same machine.
-    fixed(median(runs.map((outcomes) => rate(outcomes[name]) / rate(outcomes[firstName]))), 2),
+    fixed(ratio(rate), 2),
     millis(middle((outcome) => outcome.p50Micros)),
     millis(middle((outcome) => outcome.p99Micros)),
-    fixed(
-      middle((outcome) => (outcome.serverCpuMicros ?? Number.NaN) / outcome.requests),
-      1,
-    ),
+    fixed(middle(cpuMicros), 1),
+    fixed(ratio(cpuMicros), 2),
     `${fixed(busy * 100)} + ${fixed(waiting * 100)}${busy > BUSY_GENERATOR ? ' (!)' : ''}`,
     errors === 0 ? '0' : `**${errors}**: ${firstError?.replaceAll('|', '/')}`,
     starved === 0 ? '0' : `**${starved}**`,

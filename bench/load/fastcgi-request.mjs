@@ -86,7 +86,8 @@ export function requestHead(params, keep) {
 /** One record of a body; an empty one ends it. @param {Buffer} content */
 export const bodyRecord = (content) => record(STDIN, content);
 
-/** A whole request without a body. @param {string} script @param {boolean} keep */
-export function pageRequest(script, keep) {
-  return Buffer.concat([requestHead(pageParams(script), keep), bodyRecord(Buffer.alloc(0))]);
+/** A whole request without a body. @param {string} script @param {boolean} keep @param {string} [query] */
+export function pageRequest(script, keep, query = '') {
+  const params = { ...pageParams(script), QUERY_STRING: query };
+  return Buffer.concat([requestHead(params, keep), bodyRecord(Buffer.alloc(0))]);
 }

@@ -16,6 +16,7 @@ import * as libc from './libc.mjs';
  * @property {string} address
  * @property {'fastcgi' | 'http'} protocol
  * @property {string} path of the script (FastCGI), or of the page (HTTP)
+ * @property {string} [query] the query string (FastCGI only)
  * @property {import('./answer.mjs').Expectation} expected
  * @property {number} connections
  * @property {boolean} keep keep connections; otherwise each request has a new one (FastCGI only)
@@ -76,7 +77,7 @@ class Run {
     this.#job = job;
     this.#address = libc.socketAddress(job.address);
     const isHttp = job.protocol === 'http';
-    this.#request = isHttp ? http.httpRequest(job.path, job.address) : pageRequest(job.path, job.keep);
+    this.#request = isHttp ? http.httpRequest(job.path, job.address) : pageRequest(job.path, job.keep, job.query);
     const protocol = isHttp ? http : fastcgi;
     this.#findEnd = protocol.findEnd;
     this.#check = new AnswerCheck(protocol, job.expected);

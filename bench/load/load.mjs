@@ -1,4 +1,4 @@
-/** The load generator as a benchmark sees it: one thread, one job at a time. */
+/** The load generator as a benchmark sees it: one thread, one job at a time. And a load on the machine alone. */
 import { Worker } from 'node:worker_threads';
 
 /** How much longer than planned a job may take before something is plainly broken. */
@@ -28,6 +28,15 @@ export class LoadGenerator {
       this.#thread.postMessage(job);
     });
   }
+
+  async stop() {
+    await this.#thread.terminate();
+  }
+}
+
+/** Keeps one processor busy, as a program would that has nothing to do with what is measured. */
+export class BusyThread {
+  #thread = new Worker('for (;;);', { eval: true });
 
   async stop() {
     await this.#thread.terminate();

@@ -34,6 +34,20 @@ export function givenPeers(peers, scripts, defaultScript) {
   });
 }
 
+/**
+ * The server that the others are compared with.
+ * @param {readonly Peer[]} peers
+ * @param {string | undefined} wanted its name; without one, the first
+ */
+export function referenceOf(peers, wanted) {
+  const names = peers.map((peer) => peer.name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new Error(`no two servers may be called ${twice}`);
+  if (wanted === undefined) return names[0];
+  if (!names.includes(wanted)) throw new Error(`no --reference ${wanted}; known: ${names.join(', ')}`);
+  return wanted;
+}
+
 /** @param {string} text @param {string} usage @returns {[name: string, value: string]} */
 export function split(text, usage) {
   const equals = text.indexOf('=');
