@@ -76,7 +76,10 @@ function policyMiss(states, workers) {
 /** @param {number} states @param {number} workers @param {boolean} isNew whether each request asks for a script not seen before */
 function poolTask(states, workers, isNew) {
   const random = randomNumbers(SEED);
-  const pool = new Pool({ states, clones: 1, workers, queue: 16, halfLifeMs: HALF_LIFE_MS, maxCount: 0 });
+  const pool = new Pool(
+    { states, clones: 1, workers, queue: 16, halfLifeMs: HALF_LIFE_MS, maxCount: 0 },
+    { mayOffer: () => false, revoke: () => true },
+  );
   for (let index = 0; index < workers; index += 1) pool.addWorker(index + 1, index);
   let nowMs = 0;
   let scripts = 0;
@@ -86,7 +89,7 @@ function poolTask(states, workers, isNew) {
     const assignment = pool.assign(nowMs);
     if (assignment === undefined) throw new Error('a free pool did not serve');
     if (assignment.evicted !== undefined) pool.closed(assignment.evicted.id);
-    pool.release(assignment.state.id, false);
+    pool.release(assignment.state.id, false, 1);
     return assignment;
   };
   const newScript = () => {

@@ -18,6 +18,8 @@ export const START_NO_BODY = 0x400;
 export const START_RETIRE = 0x800;
 /** Set in `START`: the answer goes without its body (a HEAD request). */
 export const START_HEAD = 0x1000;
+/** Set in `START`: only an offer, which has to be claimed before (`OfferSlots`); who fails to passes over it. */
+export const START_OFFER = 0x2000;
 /** Set in `END`: the worker has closed the request's state (it failed to load, broke, or retired). */
 export const END_STATE_GONE = 0x200;
 
@@ -25,7 +27,7 @@ const TYPE_MASK = 0xff;
 
 /** Front to worker. */
 export const ToWorker = {
-  /** Run a request. argument: state. payload: evicted state (u32, 0: none), path length (u32), path, parameters. */
+  /** Run a request. argument: state. payload: see `StartMessage`. */
   START: 1,
   /** A piece of the running request's body. */
   BODY: 2,
@@ -45,7 +47,7 @@ export const FromWorker = {
   OUTPUT: 1,
   /** The answer ends here for the client, the script goes on. argument: appStatus. */
   FINISH: 2,
-  /** The request is over and the worker free. argument: appStatus. payload: the last output. */
+  /** The request is over and the worker free. argument: appStatus. payload: the last output. See `withTook`. */
   END: 3,
   /** A log line. argument: index in `LOG_LEVELS`. payload: text, bytes as the script wrote them. */
   LOG: 4,
@@ -53,6 +55,8 @@ export const FromWorker = {
   DEPENDS: 5,
   /** A state that was to be closed, or evicted, is closed. argument: state. */
   CLOSED: 6,
+  /** An offer was claimed, but its state is not there any more: the request has not begun. */
+  BOUNCED: 7,
 } as const;
 
 /** Why a body will never be complete. */
@@ -68,23 +72,44 @@ export function typeOf(frameType: number): number {
   return frameType & TYPE_MASK;
 }
 
+/** The upper half of an END's type word tells how long the request ran, in microseconds; what is longer counts as this. */
+const MAX_TOOK_US = 0xffff;
+
+/** Adds to the type word of an END how long the request ran. */
+export function withTook(frameType: number, tookMs: number): number {
+  return frameType | (Math.min(MAX_TOOK_US, Math.round(tookMs * 1000)) << 16);
+}
+
+/** How long the request of an END ran, in milliseconds; at most 65. */
+export function tookMsOf(frameType: number): number {
+  return (frameType >>> 16) / 1000;
+}
+
 /** What a worker is told to start. */
 export interface StartMessage {
-  /** State to close before, 0 for none: its place is what the new state takes. */
-  readonly evictedState: number;
-  /** The script's file, absolute and resolved. */
+  /** With `START_CREATE` the state to close before, 0 for none; with `START_OFFER` the offer's number. */
+  readonly subject: number;
+  /** With `START_OFFER`: where it has to be claimed. */
+  readonly slot: number;
+  /** With `START_CREATE`: the script's file, absolute and resolved. */
   readonly path: Uint8Array;
   /** Encoded FastCGI parameters. */
   readonly params: Uint8Array;
 }
 
-const START_FIXED_BYTES = 8;
+const START_FIXED_BYTES = 12;
+
+/** Bytes of a START without path. */
+export function startBytes(params: Uint8Array): number {
+  return START_FIXED_BYTES + params.length;
+}
 
 export function encodeStart(message: StartMessage): Uint8Array {
   const { path, params } = message;
   const out = Buffer.allocUnsafe(START_FIXED_BYTES + path.length + params.length);
-  out.writeUInt32LE(message.evictedState, 0);
-  out.writeUInt32LE(path.length, 4);
+  out.writeUInt32LE(message.subject, 0);
+  out.writeUInt32LE(message.slot, 4);
+  out.writeUInt32LE(path.length, 8);
   out.set(path, START_FIXED_BYTES);
   out.set(params, START_FIXED_BYTES + path.length);
   return out;
@@ -93,9 +118,10 @@ export function encodeStart(message: StartMessage): Uint8Array {
 /** Views into `payload`, not copies. */
 export function decodeStart(payload: Uint8Array): StartMessage {
   const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
-  const pathEnd = START_FIXED_BYTES + view.getUint32(4, true);
+  const pathEnd = START_FIXED_BYTES + view.getUint32(8, true);
   return {
-    evictedState: view.getUint32(0, true),
+    subject: view.getUint32(0, true),
+    slot: view.getUint32(4, true),
     path: payload.subarray(START_FIXED_BYTES, pathEnd),
     params: payload.subarray(pathEnd),
   };

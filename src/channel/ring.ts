@@ -14,6 +14,9 @@ const READ_AT = 0;
 const WRITTEN_TO = 1;
 const READER_ASLEEP = 2;
 const WRITER_WISH = 3;
+/** Places for offers, see `offer-slots.ts`. */
+export const FIRST_SLOT = 4;
+export const SLOTS = 8;
 
 /**
  * What the writer wants to be told of room: nothing; to be woken, since it blocks; or to be rung, since it asks. That it
@@ -24,7 +27,7 @@ const NONE = 0;
 const ASKS = 1;
 const BLOCKS = 2;
 
-const CONTROL_BYTES = 64;
+export const CONTROL_BYTES = 64;
 const FRAME_BYTES = 16;
 const SKIP_TO_START = -1;
 
@@ -92,6 +95,14 @@ export class RingWriter extends RingEnd {
     this.#end = (end + frameBytes) | 0;
     Atomics.store(this.control, WRITTEN_TO, this.#end);
     return true;
+  }
+
+  /** Whether there is room for a frame of this size now. */
+  hasRoom(payloadBytes: number): boolean {
+    const frameBytes = FRAME_BYTES + ((payloadBytes + 7) & ~7);
+    const tillWrap = this.capacity - (this.#end & this.mask);
+    const used = (this.#end - Atomics.load(this.control, READ_AT)) | 0;
+    return used + frameBytes + (frameBytes > tillWrap ? tillWrap : 0) <= this.capacity;
   }
 
   /** Wakes a reader that waits in `RingReader.waitForFrame`. Call it after writing. */

@@ -91,8 +91,9 @@ export class Answers {
   detach(request: FrontRequest): void {
     request.isAnswered = true;
     request.connection.requests.delete(request.fcgiId);
-    if (request.stage === 'waiting') this.#pool.leave(request);
-    if (request.stage !== 'running') this.over(request);
+    // Who cannot leave has just been begun with, and will be found to run.
+    const isWithWorker = request.stage === 'running' || (request.stage === 'waiting' && !this.#pool.leave(request));
+    if (!isWithWorker) this.over(request);
     else if (!request.isBodyComplete) request.worker?.failBody(request, BodyFault.CLIENT_GONE);
   }
 

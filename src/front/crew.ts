@@ -13,11 +13,12 @@ import {
   START_NO_BODY,
   START_RETIRE,
   ToWorker,
+  tookMsOf,
   typeOf,
 } from '../channel/messages.js';
 import type { Frame } from '../channel/ring.js';
 import { LuafcgidError } from '../errors.js';
-import type { Assignment, Pool, PoolState } from '../pool/pool.js';
+import { type Assignment, LONG_MS, type Pool, type PoolState } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import type { Answers } from './answers.js';
 import type { Connection } from './connection.js';
@@ -36,6 +37,11 @@ const FRAME_COST_BYTES = 1024;
 
 /** Ticks for which a slow reader may hold a worker that others want: it might just be at its own work. */
 const PATIENCE_TICKS = 2;
+
+/** Who is a busy worker's turn within this time need not wake another one. */
+const AT_ONCE_MS = 0.05;
+
+const NOTHING = new Uint8Array(0);
 
 export class Crew {
   readonly #options: FrontOptions;
@@ -83,19 +89,23 @@ export class Crew {
   gone(id: number, reason: string, nowMs: number): void {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
-    this.#workers.delete(id);
-    this.#pool.removeWorker(id);
-    // Its last words: the news of its end may have overtaken the end of its request.
+    this.#pool.workerEnded(id);
+    // Its last words: the news of its end may have overtaken the end of its requests.
     for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) {
       this.#take(worker, frame, nowMs);
       worker.release();
     }
-    const request = worker.running;
+    const lost = this.#pool.removeWorker(id);
+    this.#workers.delete(id);
+    if (worker.running !== undefined) lost.push(worker.running);
     worker.running = undefined;
-    if (request !== undefined) {
+    for (const request of lost) {
       const error = this.#answers.isDraining
         ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
         : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
+      // No worker has it any more, and nobody has it wait.
+      request.stage = 'running';
+      request.worker = undefined;
       this.#answers.refuse(request, error);
       this.#answers.over(request);
     }
@@ -109,6 +119,7 @@ export class Crew {
    */
   spoke(nowMs: number): boolean {
     let heard = false;
+    this.#pool.reviewOffers(nowMs);
     for (const worker of this.#workers.values()) {
       heard = this.#hear(worker, nowMs) || heard;
       worker.flush();
@@ -118,31 +129,70 @@ export class Crew {
     return heard;
   }
 
-  /** Starts who can start; then turns away who is too many. */
+  /** Starts who can start, turns away who is too many, and lets busy workers find what they can do next. */
   startWaiting(nowMs: number): void {
-    for (let next = this.#pool.assign(nowMs); next !== undefined; next = this.#pool.assign(nowMs)) this.#start(next);
+    for (;;) {
+      // Waking a worker that sleeps takes longer than a short script that runs on another.
+      if (this.#offerNext(AT_ONCE_MS, nowMs)) continue;
+      const next = this.#pool.assign(nowMs);
+      if (next === undefined) break;
+      this.#start(next);
+    }
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
       this.#hasTurnedAway = true;
       this.#answers.turnAway(extra, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
     }
+    while (this.#offerNext(LONG_MS, nowMs));
+  }
+
+  /** Whether a request can be offered to this worker now. */
+  mayOffer(worker: number, request: FrontRequest): boolean {
+    return this.#workers.get(worker)?.mayOffer(request) ?? false;
+  }
+
+  /** Takes an offer back. Returns false when the worker has claimed it before. */
+  revoke(worker: number, offer: number): boolean {
+    return this.#workers.get(worker)?.revoke(offer) ?? false;
+  }
+
+  #offerNext(withinMs: number, nowMs: number): boolean {
+    const order = this.#pool.offer(withinMs, nowMs);
+    if (order === undefined) return false;
+    const { waiter, state, offer } = order;
+    const flags = START_NO_BODY | (waiter.cgi.method === 'HEAD' ? START_HEAD : 0);
+    this.#workers.get(state.worker)?.offer(offer, waiter, state.id, flags);
+    return true;
+  }
+
+  /** The worker has ended a request: what it was offered next is what it runs now. */
+  #beginOffered(worker: WorkerLink, nowMs: number): void {
+    const begun = this.#pool.beginOffered(worker.id, nowMs);
+    if (begun === undefined) return;
+    worker.forgetOffer(begun.offer);
+    this.#nowRuns(worker, begun.waiter, begun.state);
+    begun.waiter.isBodyEndSent = true;
+  }
+
+  #nowRuns(worker: WorkerLink, request: FrontRequest, state: PoolState): void {
+    request.stage = 'running';
+    request.state = state;
+    request.worker = worker;
+    worker.running = request;
   }
 
   #start({ waiter: request, state, create, evicted, retire }: Assignment<FrontRequest>): void {
     const worker = this.#workers.get(state.worker) as WorkerLink;
-    const hasBody = !request.isBodyComplete || request.bufferedBytes > 0;
-    request.stage = 'running';
-    request.state = state;
-    request.worker = worker;
+    const { hasBody } = request;
+    this.#nowRuns(worker, request, state);
     request.isBodyEndSent = !hasBody;
-    worker.running = request;
     const type =
       ToWorker.START |
       (create ? START_CREATE : 0) |
       (retire ? START_RETIRE : 0) |
       (hasBody ? 0 : START_NO_BODY) |
       (request.cgi.method === 'HEAD' ? START_HEAD : 0);
-    const path = Buffer.from(request.script, 'latin1');
-    const payload = encodeStart({ evictedState: evicted?.id ?? 0, path, params: request.cgi.params });
+    const path = create ? Buffer.from(request.script, 'latin1') : NOTHING;
+    const payload = encodeStart({ subject: evicted?.id ?? 0, slot: 0, path, params: request.cgi.params });
     worker.send(type, request.id, state.id, payload);
     if (hasBody) this.passBody(request);
   }
@@ -231,6 +281,11 @@ export class Crew {
       }
       case FromWorker.CLOSED:
         return this.#pool.closed(frame.argument);
+      case FromWorker.BOUNCED:
+        this.#pool.bounced(worker.id);
+        worker.forgetOffer(frame.argument);
+        this.#beginOffered(worker, nowMs);
+        return this.startWaiting(nowMs);
       default:
         throw new Error(`message of type ${frame.type} from worker ${worker.id}`);
     }
@@ -240,8 +295,9 @@ export class Crew {
     const stateId = request.state?.id ?? 0;
     worker.running = undefined;
     request.worker = undefined;
-    const hasToClose = this.#pool.release(stateId, (frame.type & END_STATE_GONE) !== 0);
+    const hasToClose = this.#pool.release(stateId, (frame.type & END_STATE_GONE) !== 0, tookMsOf(frame.type));
     if (hasToClose) worker.send(ToWorker.CLOSE, 0, stateId);
+    this.#beginOffered(worker, nowMs);
     // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.
     this.startWaiting(nowMs);
     this.#answers.finish(request, frame.payload, frame.argument);

@@ -20,8 +20,8 @@ const EVENTS_AT_ONCE = 128;
 /** Connections accepted at once, so that a flood of them does not keep the others waiting. */
 const ACCEPTED_AT_ONCE = 64;
 const READ_BYTES = 64 * 1024;
-/** How long the thread waits for sockets while a file of a spool is being written or read: the event loop tells of that. */
-const FILE_WAIT_MS = 1;
+/** The longest wait while a file of a spool is written or read, or while offers may have to be taken back. */
+const SHORT_WAIT_MS = 1;
 
 interface Listener {
   readonly fd: number;
@@ -186,7 +186,7 @@ export class EpollDriver implements Driver, SocketOwner {
     });
     this.#reapEnded();
     if (heard) return 0;
-    if (this.needsEventLoop) return FILE_WAIT_MS;
+    if (this.needsEventLoop || this.#core.isReviewDue) return SHORT_WAIT_MS;
     return Math.max(0, Math.ceil(this.#nextTickMs - performance.now()));
   }
 

@@ -45,7 +45,10 @@ export class Front {
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = options;
     this.#actions = actions;
-    this.#pool = new Pool(options.pool);
+    this.#pool = new Pool(options.pool, {
+      mayOffer: (worker, request) => this.#crew.mayOffer(worker, request),
+      revoke: (worker, offer) => this.#crew.revoke(worker, offer),
+    });
     this.#answers = new Answers(options, actions, this.#pool, this.#requests);
     this.#crew = new Crew(options, actions, this.#pool, this.#answers, this.#requests);
   }
@@ -183,9 +186,15 @@ export class Front {
   tick(nowMs: number): void {
     const { queueTimeoutMs } = this.#options;
     for (const request of this.#pool.waitingSince(nowMs - queueTimeoutMs)) {
+      if (!this.#pool.leave(request)) continue;
       this.#answers.turnAway(request, 'LUAFCGID_POOL_TIMEOUT', { seconds: queueTimeoutMs / 1000 });
     }
     this.#crew.freeHeld(nowMs);
+  }
+
+  /** Whether `workersSpoke` has to be called within a millisecond, even if nobody rings. */
+  get isReviewDue(): boolean {
+    return this.#pool.hasOffers;
   }
 
   /** Every file that a state was made from, and whether its content is needed to tell its versions apart. */

@@ -19,6 +19,9 @@ import { SpoolSpace } from './spool.js';
 import { clearStaleSocket, withFileMode } from './unix-socket.js';
 import { Wire } from './wire.js';
 
+/** When to look again at workers that were offered requests. */
+const REVIEW_MS = 1;
+
 /** Sockets by connection number, and the part of the front's actions that concerns them. */
 export class NodeDriver implements Driver {
   readonly #sockets = new Map<number, net.Socket>();
@@ -199,6 +202,7 @@ export class NodeDriver implements Driver {
       });
       if (!heard) {
         this.#isPolling = false;
+        if (this.#core.isReviewDue) setTimeout(() => this.#poll(), REVIEW_MS);
         return;
       }
       Atomics.store(this.#asleep, 0, 0);

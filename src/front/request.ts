@@ -62,6 +62,11 @@ export class FrontRequest implements Waiter {
     return this.#bodyEnd - this.#bodyStart;
   }
 
+  /** Whether some of a body is to be handed to the worker: it waits here, or is still to come. */
+  get hasBody(): boolean {
+    return !this.isBodyComplete || this.#bodyEnd > this.#bodyStart;
+  }
+
   /** Keeps a piece of body; the bytes are copied. */
   keepBody(bytes: Uint8Array): void {
     if (this.#bodyEnd + bytes.length > this.#body.length) this.#makeRoom(bytes.length);

@@ -4,6 +4,7 @@
  */
 
 import type { LogLevel } from '../channel/messages.js';
+import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import { describeError, type ErrorCode, LuafcgidError } from '../errors.js';
 import type { LogSubject } from './actions.js';
@@ -82,7 +83,7 @@ export class FrontService {
 
   /** A worker is ready. `index` is its place; `toWorker` and `toFront` are its rings. */
   workerReady(id: number, index: number, toWorker: SharedArrayBuffer, toFront: SharedArrayBuffer): void {
-    const link = new WorkerLink(id, new RingWriter(toWorker), new RingReader(toFront));
+    const link = new WorkerLink(id, new RingWriter(toWorker), new RingReader(toFront), new OfferSlots(toWorker));
     this.#front.workerReady(link, index, performance.now());
   }
 

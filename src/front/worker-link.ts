@@ -2,7 +2,8 @@
  * The front's end of one worker's two rings. It never blocks: what does not fit waits here (a start message and a few
  * short ones at most, since a worker runs one request at a time), and bodies wait with their request.
  */
-import { type BodyFault, MORE, ToWorker } from '../channel/messages.js';
+import { type BodyFault, encodeStart, MORE, START_OFFER, startBytes, ToWorker } from '../channel/messages.js';
+import type { OfferSlots } from '../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../channel/ring.js';
 import type { Connection } from './connection.js';
 import type { FrontRequest } from './request.js';
@@ -27,11 +28,48 @@ export class WorkerLink {
   readonly #out: RingWriter;
   readonly #in: RingReader;
   readonly #unsent: Unsent[] = [];
+  readonly #slots: OfferSlots;
+  /** Slots of the offers that nobody has claimed, as far as is known here, by their numbers. */
+  readonly #offered = new Map<number, number>();
 
-  constructor(id: number, out: RingWriter, incoming: RingReader) {
+  /** @param slots of the ring that `out` writes */
+  constructor(id: number, out: RingWriter, incoming: RingReader, slots: OfferSlots) {
     this.id = id;
     this.#out = out;
     this.#in = incoming;
+    this.#slots = slots;
+  }
+
+  /**
+   * Whether a request can be laid into the worker's ring behind the running one: it has no body, since that could not
+   * follow the running one's, and there is room for it.
+   */
+  mayOffer(request: FrontRequest): boolean {
+    if (this.running?.isBodyEndSent !== true || request.hasBody || this.#unsent.length > 0) return false;
+    const bytes = startBytes(request.cgi.params);
+    return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
+  }
+
+  /** Lays a request that `mayOffer` allows into the ring. @param flags of its START */
+  offer(number: number, request: FrontRequest, state: number, flags: number): void {
+    const slot = this.#slots.findFree();
+    this.#slots.lay(slot, number);
+    this.#offered.set(number, slot);
+    const payload = encodeStart({ subject: number, slot, path: NOTHING, params: request.cgi.params });
+    this.send(ToWorker.START | START_OFFER | flags, request.id, state, payload);
+  }
+
+  /** Takes an offer back. Returns false when the worker has claimed it before. */
+  revoke(number: number): boolean {
+    const slot = this.#offered.get(number);
+    if (slot === undefined || !this.#slots.claim(slot, number)) return false;
+    this.#offered.delete(number);
+    return true;
+  }
+
+  /** What becomes of an offer is known: the worker has it, or could not begin with it. */
+  forgetOffer(number: number): void {
+    this.#offered.delete(number);
   }
 
   /** The oldest frame from the worker. */

@@ -96,3 +96,21 @@ export function decide<State extends Candidate, Worker extends FreeWorker<State>
   if (evictFrom !== undefined) return { action: 'create', worker: evictFrom, evict };
   return WAIT;
 }
+
+/** How long a request of a state takes that has not served any: nobody can tell. */
+export const UNKNOWN_MS = Number.POSITIVE_INFINITY;
+
+/** Nobody waits longer than this behind a running request while another worker could serve it. */
+export const LONG_MS = 1;
+
+/** Most requests offered to one worker. ORDER OFFER: a ring's control block has this many places for them. */
+export const OFFERS_AT_MOST = 8;
+
+/**
+ * What the next request of a state is expected to take, after one that took `tookMs`. A long one counts at once, since
+ * somebody may be about to wait behind the next; that they have become short is believed little by little.
+ */
+export function expectedAfter(expectedMs: number, tookMs: number): number {
+  if (expectedMs === UNKNOWN_MS || tookMs >= expectedMs) return tookMs;
+  return expectedMs + (tookMs - expectedMs) / 8;
+}

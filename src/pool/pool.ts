@@ -6,12 +6,29 @@
  * closed (an evicted one counts for its script only: the worker closes it before it creates the one that takes its
  * place), and because each worker has its share of `states`: the shares add up to the limit, so a free worker can
  * always make room by itself and never waits for a busy one.
+ *
+ * A waiting request may be offered to a busy worker ahead of time, which then need not sleep between two short ones. It
+ * still waits, and counts as waiting: the offer is taken back when it could be served elsewhere, and holds no state.
  */
-import { ageOf, type Candidate, decide, type FreeWorker, type Score, scoreAfterUse } from './policy.js';
+import { type OfferDesk, Offers } from './offers.js';
+import {
+  ageOf,
+  type Candidate,
+  decide,
+  expectedAfter,
+  type FreeWorker,
+  LONG_MS,
+  OFFERS_AT_MOST,
+  type Score,
+  scoreAfterUse,
+  UNKNOWN_MS,
+} from './policy.js';
 import { RememberedScores } from './remembered-scores.js';
 import { VictimHeap } from './victim-heap.js';
 import { type Waiter, WaitingLine } from './waiting-line.js';
 
+export type { OfferDesk } from './offers.js';
+export { LONG_MS } from './policy.js';
 export type { Waiter } from './waiting-line.js';
 
 export interface PoolLimits {
@@ -53,6 +70,8 @@ class State implements PoolState {
   collectedUses = 0;
   heapIndex = -1;
   isStale = false;
+  /** How long its next request will take, as far as the former ones tell. */
+  expectedMs = UNKNOWN_MS;
   readonly dependencies = new Map<string, string>();
 
   constructor(id: number, script: string, home: Worker, score: Score) {
@@ -72,6 +91,12 @@ class Worker implements FreeWorker<State> {
   readonly share: number;
   stateCount = 0;
   running: State | undefined;
+  /** When its running request began. */
+  sinceMs = 0;
+  /** It has taken an offer that it cannot serve, and is about to say so. */
+  isBouncing = false;
+  /** Its thread is no more. */
+  hasEnded = false;
   readonly victims = new VictimHeap<State>();
   /** Idle states by script, the most recently used last. */
   readonly idle = new Map<string, State[]>();
@@ -98,6 +123,16 @@ export interface Assignment<W extends Waiter> {
   readonly retire: boolean;
 }
 
+/** A waiter that is offered to a busy worker, to run in this state of it. */
+export interface OfferOrder<W extends Waiter> {
+  readonly waiter: W;
+  readonly state: PoolState;
+  readonly offer: number;
+}
+
+/** Lines looked at for one more offer: who is further behind has time. */
+const LINES_LOOKED_AT = 16;
+
 export interface PoolCounts {
   readonly states: number;
   readonly idle: number;
@@ -116,13 +151,15 @@ export class Pool<W extends Waiter> {
   /** States of each script, the evicted ones included. */
   readonly #scriptStates = new Map<string, number>();
   readonly #line: WaitingLine<W>;
+  readonly #offers: Offers<W, State>;
   readonly #remembered: RememberedScores;
   #nextState = 0;
   #uses = 0;
 
-  constructor(limits: PoolLimits) {
+  constructor(limits: PoolLimits, desk: OfferDesk<W>) {
     this.#limits = limits;
     this.#line = new WaitingLine(limits.queue);
+    this.#offers = new Offers(desk, this.#line);
     this.#remembered = new RememberedScores(limits.states);
   }
 
@@ -136,14 +173,25 @@ export class Pool<W extends Waiter> {
     this.#free.add(worker);
   }
 
-  /** A worker is gone, and all its states with it. */
-  removeWorker(id: number): void {
+  /** A worker's thread has ended: what it has not begun with goes back into line. Its last words may be still to come. */
+  workerEnded(id: number): void {
+    this.#offers.takeBack(id);
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
+    worker.hasEnded = true;
+    this.#free.delete(worker);
+  }
+
+  /** A worker is gone, and all its states with it. @returns waiters that it had begun with, and nobody knew yet */
+  removeWorker(id: number): W[] {
+    const lost = this.#offers.workerGone(id);
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return lost;
     this.#workers.delete(id);
     this.#free.delete(worker);
     for (const state of this.#states.values()) if (state.home === worker) this.#forget(state);
     for (const state of this.#evicted.values()) if (state.home === worker) this.closed(state.id);
+    return lost;
   }
 
   /** A request asks for a state: see `assign`. */
@@ -156,9 +204,11 @@ export class Pool<W extends Waiter> {
     return this.#line.excess();
   }
 
-  /** A request gives up waiting. */
-  leave(waiter: W): void {
+  /** A request gives up waiting. Returns false if a worker has begun with it, as `beginOffered` will tell. */
+  leave(waiter: W): boolean {
+    if (!this.#offers.withdraw(waiter)) return false;
     this.#line.leave(waiter);
+    return true;
   }
 
   /** Requests that have waited since before `beforeMs`. */
@@ -188,21 +238,92 @@ export class Pool<W extends Waiter> {
   }
 
   /**
-   * The state's request is over and its worker free.
+   * The next request that is worth to be offered to a busy worker, if any: one that has the script's state and will be at
+   * it within `withinMs`, as far as one can tell. Call until there is none.
+   */
+  offer(withinMs: number, nowMs: number): OfferOrder<W> | undefined {
+    if (this.#line.isEmpty) return undefined;
+    const workers = this.#readyWithin(withinMs, nowMs);
+    if (workers.length === 0) return undefined;
+    let left = LINES_LOOKED_AT;
+    for (const waiter of this.#line.heads()) {
+      for (const worker of workers) {
+        const state = this.#stateToOffer(worker, waiter.script);
+        if (state === undefined || !this.#offers.isPossible(worker.id, waiter)) continue;
+        const { number } = this.#offers.make(worker.id, state, waiter);
+        this.#line.endTurn(waiter.script);
+        return { waiter, state, offer: number };
+      }
+      // Whose turn it is must not be passed over by those who happen to have a state at hand: a busy worker has to become
+      // free for it. But where it waits for its own states on other workers, these here can do nothing for it.
+      const waitsElsewhere =
+        (this.#scriptStates.get(waiter.script) ?? 0) >= this.#limits.clones &&
+        workers.every((worker) => this.#stateToOffer(worker, waiter.script) === undefined);
+      left -= 1;
+      if (left === 0 || !waitsElsewhere) return undefined;
+    }
+    return undefined;
+  }
+
+  /** Whether anything is offered: then `reviewOffers` has to be called every so often. */
+  get hasOffers(): boolean {
+    return this.#offers.count > 0;
+  }
+
+  /** Takes the offers back of workers whose request takes longer than one should wait behind. */
+  reviewOffers(nowMs: number): void {
+    if (this.#offers.count === 0) return;
+    for (const worker of this.#workers.values()) {
+      if (nowMs - worker.sinceMs >= LONG_MS) this.#offers.takeBack(worker.id);
+    }
+  }
+
+  /** A worker has ended a request: what it was offered next is what it runs now. Undefined when there is nothing. */
+  beginOffered(workerId: number, nowMs: number): OfferOrder<W> | undefined {
+    const worker = this.#workers.get(workerId);
+    const next = this.#offers.of(workerId)[0];
+    if (worker === undefined || next === undefined || worker.running !== undefined) return undefined;
+    if (this.#states.get(next.state.id) === next.state) {
+      const { waiter, state, number } = next;
+      this.#offers.begun(next);
+      this.#occupy(waiter, state, nowMs, undefined);
+      return { waiter, state, offer: number };
+    }
+    // Taken just when its state was closed. The worker is not free before it has said so.
+    worker.isBouncing = true;
+    this.#free.delete(worker);
+    return undefined;
+  }
+
+  /** A worker could not begin with what it was offered: its state is gone. */
+  bounced(workerId: number): void {
+    const worker = this.#workers.get(workerId);
+    const first = this.#offers.of(workerId)[0];
+    if (worker === undefined || first === undefined) return;
+    worker.isBouncing = false;
+    if (!worker.hasEnded) this.#free.add(worker);
+    this.#offers.bounced(first);
+  }
+
+  /**
+   * The state's request is over and its worker free, but for what it was offered.
    * @param isGone the worker has closed the state already
+   * @param tookMs how long the request ran
    * @returns whether the worker has to be told to close it, since one of its files has changed
    */
-  release(stateId: number, isGone: boolean): boolean {
+  release(stateId: number, isGone: boolean, tookMs: number): boolean {
     const state = this.#states.get(stateId);
     if (state === undefined) return false;
     const worker = state.home;
     worker.running = undefined;
-    this.#free.add(worker);
+    if (!worker.hasEnded) this.#free.add(worker);
+    state.expectedMs = expectedAfter(state.expectedMs, tookMs);
     if (isGone) {
       this.#forget(state);
+      this.#offers.takeBack(worker.id, state);
       return false;
     }
-    if (state.isStale) {
+    if (state.isStale && !this.#isTaken(state)) {
       state.status = 'closing';
       return true;
     }
@@ -239,7 +360,8 @@ export class Pool<W extends Waiter> {
     for (const state of this.#states.values()) {
       if (state.status === 'closing' || state.isStale || !isStale(state)) continue;
       state.isStale = true;
-      if (state.status === 'busy') continue;
+      this.#offers.takeBack(state.worker, state);
+      if (state.status === 'busy' || this.#isTaken(state)) continue;
       this.#unlist(state);
       state.status = 'closing';
       toClose.push(state);
@@ -306,9 +428,43 @@ export class Pool<W extends Waiter> {
         faults.push(`worker ${worker.id} counted as holding ${worker.stateCount}, has ${held}`);
       if (worker.stateCount > worker.share)
         faults.push(`worker ${worker.id} holds ${worker.stateCount} of ${worker.share}`);
-      if (this.#free.has(worker) !== (worker.running === undefined)) faults.push(`worker ${worker.id} is free wrongly`);
+      const isBusy = worker.running !== undefined || worker.isBouncing || worker.hasEnded;
+      if (this.#free.has(worker) === isBusy) faults.push(`worker ${worker.id} is free wrongly`);
+      if (!isBusy && this.#offers.of(worker.id).length > 0) faults.push(`worker ${worker.id} is free and has offers`);
     }
     return faults;
+  }
+
+  /** Busy workers that take offers and will be at a new one within this time, the soonest first. */
+  #readyWithin(withinMs: number, nowMs: number): Worker[] {
+    const found: { worker: Worker; readyMs: number }[] = [];
+    for (const worker of this.#workers.values()) {
+      const { running } = worker;
+      if (running === undefined || nowMs - worker.sinceMs >= LONG_MS) continue;
+      const offers = this.#offers.of(worker.id);
+      if (offers.length >= OFFERS_AT_MOST) continue;
+      let readyMs = running.expectedMs;
+      for (const { state } of offers) readyMs += state.expectedMs;
+      if (readyMs <= withinMs) found.push({ worker, readyMs });
+    }
+    if (found.length > 1) found.sort((a, b) => a.readyMs - b.readyMs);
+    return found.map(({ worker }) => worker);
+  }
+
+  /** The state in which a busy worker could run a request of this script next. */
+  #stateToOffer(worker: Worker, script: string): State | undefined {
+    const state = worker.running?.script === script ? worker.running : worker.idle.get(script)?.at(-1);
+    if (state === undefined || state.isStale) return undefined;
+    const { maxCount } = this.#limits;
+    if (maxCount === 0) return state;
+    // Its last request is never offered: who gets that one is told to close the state.
+    const offered = this.#offers.of(worker.id).filter((offer) => offer.state === state).length;
+    return state.uses + offered + 1 < maxCount ? state : undefined;
+  }
+
+  /** Whether the state's worker has begun with a request in it that the books take for offered still. */
+  #isTaken(state: State): boolean {
+    return this.#offers.of(state.worker).some((offer) => offer.state === state && offer.isTaken);
   }
 
   #idleStateOf(script: string): State | undefined {
@@ -341,6 +497,7 @@ export class Pool<W extends Waiter> {
     const { halfLifeMs, states } = this.#limits;
     state.score = scoreAfterUse(state.score, ageOf(nowMs, this.#uses, halfLifeMs, states));
     state.home.running = state;
+    state.home.sinceMs = nowMs;
     this.#free.delete(state.home);
     const { maxCount } = this.#limits;
     return { waiter, state, create, evicted, retire: maxCount > 0 && state.uses >= maxCount };

@@ -13,7 +13,7 @@ export class WaitingLine<W extends Waiter> {
   readonly #limit: number;
   /** Lines by script, in the order in which their turns come. A Set keeps arrival order and lets anyone leave. */
   readonly #lines = new Map<string, Set<W>>();
-  /** Everybody, in order of arrival. */
+  /** Everybody, in order of arrival: those in the lines and those beside them. */
   readonly #all = new Set<W>();
   #newest: W | undefined;
 
@@ -25,6 +25,11 @@ export class WaitingLine<W extends Waiter> {
     return this.#all.size;
   }
 
+  /** Whether somebody stands in a line. */
+  get isEmpty(): boolean {
+    return this.#lines.size === 0;
+  }
+
   /** Lets a waiter join at the end of its script's line. */
   join(waiter: W): void {
     const line = this.#lines.get(waiter.script);
@@ -32,6 +37,17 @@ export class WaitingLine<W extends Waiter> {
     else line.add(waiter);
     this.#all.add(waiter);
     this.#newest = waiter;
+  }
+
+  /** A waiter steps beside its line: it is about to be served, and still counts as waiting. */
+  stepAside(waiter: W): void {
+    this.#leaveLine(waiter);
+  }
+
+  /** A waiter steps back to the head of its line. */
+  stepBack(waiter: W): void {
+    const line = this.#lines.get(waiter.script) ?? [];
+    this.#lines.set(waiter.script, new Set([waiter, ...line]));
   }
 
   /**
@@ -42,7 +58,10 @@ export class WaitingLine<W extends Waiter> {
     if (this.#all.size <= this.#limit) return undefined;
     let longest = 0;
     for (const line of this.#lines.values()) longest = Math.max(longest, line.size);
-    const isInLongest = (waiter: W): boolean => this.#lines.get(waiter.script)?.size === longest;
+    const isInLongest = (waiter: W): boolean => {
+      const line = this.#lines.get(waiter.script);
+      return line?.size === longest && line.has(waiter);
+    };
     // In a flood the newest is the one: this spares a walk along the line for each that is turned away.
     if (this.#newest !== undefined && isInLongest(this.#newest)) return this.#newest;
     let last: W | undefined;
@@ -50,19 +69,17 @@ export class WaitingLine<W extends Waiter> {
     return last;
   }
 
-  /** Takes a waiter out, served or not; unknown ones are ignored. Its script's next turn comes after all others'. */
+  /** Takes a waiter out, served or not; unknown ones are ignored. */
   leave(waiter: W): void {
     if (!this.#all.delete(waiter)) return;
     if (this.#newest === waiter) this.#newest = undefined;
-    const line = this.#lines.get(waiter.script) as Set<W>;
-    line.delete(waiter);
-    if (line.size === 0) this.#lines.delete(waiter.script);
+    this.#leaveLine(waiter);
   }
 
   /** The script has had its turn: its line moves behind all others. */
   endTurn(script: string): void {
     const line = this.#lines.get(script);
-    if (line === undefined) return;
+    if (line === undefined || this.#lines.size === 1) return;
     this.#lines.delete(script);
     this.#lines.set(script, line);
   }
@@ -85,5 +102,10 @@ export class WaitingLine<W extends Waiter> {
       found.push(waiter);
     }
     return found;
+  }
+
+  #leaveLine(waiter: W): void {
+    const line = this.#lines.get(waiter.script);
+    if (line?.delete(waiter) && line.size === 0) this.#lines.delete(waiter.script);
   }
 }

@@ -1,5 +1,5 @@
 /** The worker's end of the ring to the front. Writing blocks while the ring is full: that is the back-pressure. */
-import { encodeDependency, FromWorker, LOG_LEVELS, type LogLevel } from '../channel/messages.js';
+import { encodeDependency, FromWorker, LOG_LEVELS, type LogLevel, withTook } from '../channel/messages.js';
 import type { RingWriter } from '../channel/ring.js';
 
 const NOTHING = new Uint8Array(0);
@@ -7,6 +7,7 @@ const NOTHING = new Uint8Array(0);
 export class Outbox {
   readonly #ring: RingWriter;
   readonly #ringBell: () => void;
+  #beganMs = 0;
 
   /** @param ringBell wakes the front if it sleeps */
   constructor(ring: RingWriter, ringBell: () => void) {
@@ -26,10 +27,16 @@ export class Outbox {
     this.#ringBell();
   }
 
+  /** A request begins: how long it takes is told with its end. */
+  begin(): void {
+    this.#beganMs = performance.now();
+  }
+
   /** Ends the request, with the last of its output. @param flags `END_STATE_GONE` or 0 */
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array): void {
     const sent = this.#stream(requestId, lastOutput, this.#ring.maxPayloadBytes);
-    this.#write(FromWorker.END | flags, requestId, appStatus, lastOutput.subarray(sent));
+    const type = withTook(FromWorker.END | flags, performance.now() - this.#beganMs);
+    this.#write(type, requestId, appStatus, lastOutput.subarray(sent));
     this.#ringBell();
   }
 
@@ -56,6 +63,12 @@ export class Outbox {
 
   closed(stateId: number): void {
     this.#write(FromWorker.CLOSED, 0, stateId, NOTHING);
+    this.#ringBell();
+  }
+
+  /** An offer was claimed that cannot be served: its state is gone. */
+  bounced(requestId: number, offer: number): void {
+    this.#write(FromWorker.BOUNCED, requestId, offer, NOTHING);
     this.#ringBell();
   }
 

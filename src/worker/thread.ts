@@ -12,9 +12,11 @@ import {
   START_CREATE,
   START_HEAD,
   START_NO_BODY,
+  START_OFFER,
   START_RETIRE,
   ToWorker,
 } from '../channel/messages.js';
+import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import { createEngine } from '../lua/engine.js';
 import { LuaError } from '../lua/state.js';
@@ -32,6 +34,7 @@ class WorkerThread {
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
   readonly #buffer = new OutputBuffer();
+  readonly #slots: OfferSlots;
   readonly #settings: StateSettings;
   readonly #states = new Map<number, ScriptState>();
   /** The request that runs, 0 between two. */
@@ -40,6 +43,7 @@ class WorkerThread {
   constructor(data: ThreadData, ringBell: () => void) {
     const { config } = data;
     this.#data = data;
+    this.#slots = new OfferSlots(data.toWorker);
     this.#outbox = new Outbox(new RingWriter(data.toFront), ringBell);
     this.#inbox = new Inbox(new RingReader(data.toWorker), ringBell);
     this.#settings = {
@@ -80,13 +84,17 @@ class WorkerThread {
 
   #run(message: Message): void {
     const { flags, id, argument: stateId } = message;
-    const { evictedState, path, params } = decodeStart(message.payload);
+    const { subject, slot, path, params } = decodeStart(message.payload);
     const { config } = this.#data;
-    if (evictedState !== 0) {
-      this.#close(evictedState);
-      this.#outbox.closed(evictedState);
+    if ((flags & START_OFFER) !== 0) {
+      if (!this.#slots.claim(slot, subject)) return;
+      if (!this.#states.has(stateId)) return this.#outbox.bounced(id, subject);
+    } else if (subject !== 0) {
+      this.#close(subject);
+      this.#outbox.closed(subject);
     }
     this.#requestId = id;
+    this.#outbox.begin();
     this.#inbox.beginBody(id, (flags & START_NO_BODY) === 0);
     const request = new ScriptRequest(id, params, (flags & START_HEAD) !== 0, config, {
       inbox: this.#inbox,

@@ -14,15 +14,15 @@ import {
 } from '../../src/channel/messages.js';
 
 describe('messages between the front and workers', () => {
-  it('START holds the state to evict, the path and the parameters', () => {
+  it('START holds its subject, slot, path and parameters', () => {
     const bytes = fc.uint8Array({ maxLength: 300 });
     fc.assert(
-      fc.property(fc.nat(0x7fffffff), bytes, bytes, fc.nat(9), (evictedState, path, params, offset) => {
-        const message = encodeStart({ evictedState, path, params });
+      fc.property(fc.nat(0x7fffffff), fc.nat(7), bytes, bytes, fc.nat(9), (subject, slot, path, params, offset) => {
+        const message = encodeStart({ subject, slot, path, params });
         // Where it lies in a larger buffer does not matter.
         const inside = Buffer.concat([Buffer.alloc(offset), message, Buffer.alloc(3)]);
         const decoded = decodeStart(inside.subarray(offset, offset + message.length));
-        assert.equal(decoded.evictedState, evictedState);
+        assert.deepEqual([decoded.subject, decoded.slot], [subject, slot]);
         assert.deepEqual(
           [Buffer.from(decoded.path), Buffer.from(decoded.params)],
           [Buffer.from(path), Buffer.from(params)],

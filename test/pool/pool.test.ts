@@ -7,6 +7,10 @@ interface Request extends Waiter {
   readonly name: string;
 }
 
+/** A request that nobody is offered to wait behind. */
+const LONG = 1000;
+const NO_OFFERS = { mayOffer: () => false, revoke: () => true };
+
 const LIMITS: PoolLimits = { states: 4, clones: 4, workers: 2, queue: 10, halfLifeMs: 1000, maxCount: 0 };
 
 /** A pool, and all that was assigned and not released yet. */
@@ -18,7 +22,7 @@ class Setting {
 
   constructor(limits: Partial<PoolLimits> = {}) {
     this.limits = { ...LIMITS, ...limits };
-    this.pool = new Pool(this.limits);
+    this.pool = new Pool(this.limits, NO_OFFERS);
     for (let index = 0; index < this.limits.workers; index++) this.pool.addWorker(index + 1, index);
   }
 
@@ -43,7 +47,7 @@ class Setting {
     const [workerId, assignment] =
       [...this.running].find(([, { state }]) => state.script === script) ?? assert.fail(`${script} does not run`);
     this.running.delete(workerId);
-    const hasToClose = this.pool.release(assignment.state.id, isGone);
+    const hasToClose = this.pool.release(assignment.state.id, isGone, LONG);
     assert.deepEqual(this.pool.audit(), []);
     return hasToClose;
   }
@@ -75,7 +79,7 @@ describe('the pool', () => {
     const [one, two, three] = [...setting.running.values()];
     for (const each of [two, three, one]) {
       setting.running.delete((each as Assignment<Request>).state.worker);
-      setting.pool.release((each as Assignment<Request>).state.id, false);
+      setting.pool.release((each as Assignment<Request>).state.id, false, LONG);
     }
     // By the order in which they were given work, not in which they ended.
     assert.equal(setting.come('a')[0]?.state.id, three?.state.id);
@@ -245,7 +249,7 @@ describe('the pool', () => {
       [[true, 77, 'a']],
     );
     // What the dead worker has still to say changes nothing.
-    setting.pool.release(lost.id, false);
+    setting.pool.release(lost.id, false, LONG);
     setting.pool.closed(lost.id);
     setting.pool.addDependency(lost.id, '/a', '1');
     assert.deepEqual(setting.pool.audit(), []);
@@ -307,7 +311,7 @@ describe('the pool, whatever happens', () => {
   it('keeps its limits and its books, and lets nobody wait who could start', () => {
     fc.assert(
       fc.property(limits, fc.array(MOVE, { maxLength: 150, size: 'max' }), (limit, moves) => {
-        const pool = new Pool<Request>(limit);
+        const pool = new Pool<Request>(limit, NO_OFFERS);
         const places = new Map<number, number>();
         const running = new Map<number, Assignment<Request>>();
         /** Evicted, and not reported closed yet. */
@@ -385,7 +389,7 @@ describe('the pool, whatever happens', () => {
               if (assignment === undefined) break;
               running.delete(assignment.state.worker);
               const isGone = move === 'endGone' || assignment.retire;
-              const hasToClose = pool.release(assignment.state.id, isGone);
+              const hasToClose = pool.release(assignment.state.id, isGone, LONG);
               assert.equal(hasToClose, !isGone && assignment.state.status === 'closing');
               break;
             }

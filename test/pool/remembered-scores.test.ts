@@ -32,19 +32,14 @@ describe('a script that comes back', () => {
     const assignment = pool.assign(0);
     assert.ok(assignment);
     if (assignment.evicted !== undefined) pool.closed(assignment.evicted.id);
-    pool.release(assignment.state.id, false);
+    pool.release(assignment.state.id, false, 1000);
     return assignment.evicted?.script;
   }
 
   it('keeps its place against one that was used less', () => {
-    const pool = new Pool<{ script: string; peer: number; arrivedMs: number }>({
-      states: 2,
-      clones: 1,
-      workers: 1,
-      queue: 10,
-      halfLifeMs: 1e9,
-      maxCount: 0,
-    });
+    const limits = { states: 2, clones: 1, workers: 1, queue: 10, halfLifeMs: 1e9, maxCount: 0 };
+    const noOffers = { mayOffer: () => false, revoke: () => true };
+    const pool = new Pool<{ script: string; peer: number; arrivedMs: number }>(limits, noOffers);
     pool.addWorker(1, 0);
     for (let i = 0; i < 4; i++) serve(pool, 'steady');
     serve(pool, 'favourite');

@@ -14,10 +14,13 @@ import {
   START_CREATE,
   START_HEAD,
   START_NO_BODY,
+  START_OFFER,
   START_RETIRE,
   ToWorker,
   typeOf,
+  withTook,
 } from '../../../src/channel/messages.js';
+import { OfferSlots } from '../../../src/channel/offer-slots.js';
 import { createRing, RingReader, RingWriter } from '../../../src/channel/ring.js';
 import { parsePairs } from '../../support/fcgi-wire.js';
 
@@ -51,6 +54,13 @@ export class FakeWorker {
   /** The front's ends. */
   readonly toWorker: RingWriter;
   readonly toFront: RingReader;
+  readonly frontSlots: OfferSlots;
+  /** How long it says that its requests took. Nobody is offered to wait behind one that takes longer than 1 ms. */
+  tookMs = 60;
+  /** Offers that it claimed; those that it found taken back; those whose state was gone. */
+  readonly offers = { claimed: 0, passedOver: 0, bounced: 0 };
+  /** What look-ups found: script paths that lead to other files. */
+  readonly files: Map<string, string>;
   readonly violations: string[] = [];
   /** Numbers of the states it holds. */
   readonly states = new Set<number>();
@@ -60,6 +70,7 @@ export class FakeWorker {
   started = 0;
   collected = 0;
   readonly #registry: StateRegistry;
+  readonly #slots: OfferSlots;
   readonly #reader: RingReader;
   readonly #writer: RingWriter;
   readonly #ringBell: () => void;
@@ -68,11 +79,19 @@ export class FakeWorker {
   #parts: Buffer[] = [];
   #isAsleep = false;
 
-  constructor(ringBytes: number, registry: StateRegistry, ringBell: () => void) {
+  constructor(
+    ringBytes: number,
+    registry: StateRegistry,
+    ringBell: () => void,
+    files: Map<string, string> = new Map(),
+  ) {
+    this.files = files;
     const toWorker = createRing(ringBytes);
     const toFront = createRing(ringBytes);
     this.toWorker = new RingWriter(toWorker);
     this.toFront = new RingReader(toFront);
+    this.frontSlots = new OfferSlots(toWorker);
+    this.#slots = new OfferSlots(toWorker);
     this.#reader = new RingReader(toWorker);
     this.#writer = new RingWriter(toFront);
     this.#registry = registry;
@@ -176,7 +195,8 @@ export class FakeWorker {
     const closes = gone || run.retires;
     if (closes) this.#drop(run.state);
     this.running = undefined;
-    this.#say(FromWorker.END | (closes ? END_STATE_GONE : 0), run.id, appStatus, bytes.subarray(at));
+    const type = withTook(FromWorker.END | (closes ? END_STATE_GONE : 0), this.tookMs);
+    this.#say(type, run.id, appStatus, bytes.subarray(at));
   }
 
   log(level: LogLevel, text: string, id = this.running?.id ?? 0): void {
@@ -229,13 +249,26 @@ export class FakeWorker {
   }
 
   #start(flags: number, id: number, state: number, message: Buffer): void {
-    const { evictedState, path, params } = decodeStart(message);
-    if (evictedState !== 0) {
-      if (!this.states.has(evictedState)) this.violations.push(`state ${evictedState} is evicted, and is not here`);
-      this.#drop(evictedState);
-      this.#say(FromWorker.CLOSED, 0, evictedState, Buffer.alloc(0));
+    const { subject, slot, path, params } = decodeStart(message);
+    if ((flags & START_OFFER) !== 0) {
+      if (!this.#slots.claim(slot, subject)) {
+        this.offers.passedOver += 1;
+        return;
+      }
+      if (!this.states.has(state)) {
+        this.offers.bounced += 1;
+        this.#say(FromWorker.BOUNCED, id, subject, Buffer.alloc(0));
+        return;
+      }
+      this.offers.claimed += 1;
+    } else if (subject !== 0) {
+      if (!this.states.has(subject)) this.violations.push(`state ${subject} is evicted, and is not here`);
+      this.#drop(subject);
+      this.#say(FromWorker.CLOSED, 0, subject, Buffer.alloc(0));
     }
-    const script = Buffer.from(path).toString('latin1');
+    const pairs = new Map(parsePairs(params));
+    const asked = pairs.get('SCRIPT_FILENAME') ?? '';
+    const script = path.length === 0 ? (this.files.get(asked) ?? asked) : Buffer.from(path).toString('latin1');
     const created = (flags & START_CREATE) !== 0;
     if (created) {
       if (this.#registry.has(state)) this.violations.push(`state ${state} is created twice`);
@@ -254,7 +287,7 @@ export class FakeWorker {
       script,
       retires: (flags & START_RETIRE) !== 0,
       isHead: (flags & START_HEAD) !== 0,
-      params: new Map(parsePairs(params)),
+      params: pairs,
       body: Buffer.alloc(0),
       bodyEnded: (flags & START_NO_BODY) !== 0,
       fault: 0,

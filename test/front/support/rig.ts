@@ -131,6 +131,8 @@ export class Rig {
   readonly logs: string[] = [];
   /** Look-ups that wait for an answer. */
   readonly lookUps: { path: string; request: number }[] = [];
+  /** Files that look-ups found under another path. */
+  readonly files = new Map<string, string>();
   readonly registry: StateRegistry = new Map();
   nowMs = 1_000;
   /** Whether a slow peer's answer may go to a file; it then counts as sent at once. */
@@ -244,6 +246,7 @@ export class Rig {
   found(index = 0, file?: string): void {
     const [lookUp] = this.lookUps.splice(index, 1);
     assert.ok(lookUp, 'nobody looks for a script');
+    if (file !== undefined) this.files.set(lookUp.path, file);
     this.event(() => this.front.scriptFound(lookUp.request, file ?? lookUp.path, this.nowMs));
   }
 
@@ -257,10 +260,15 @@ export class Rig {
 
   /** A worker is ready. @param index its place, the next one if left out */
   addWorker(index = this.workers.length): FakeWorker {
-    const worker = new FakeWorker(this.options.ringBytes, this.registry, () => {
-      this.#bell = true;
-    });
-    const link = new WorkerLink(this.workers.length + 1, worker.toWorker, worker.toFront);
+    const worker = new FakeWorker(
+      this.options.ringBytes,
+      this.registry,
+      () => {
+        this.#bell = true;
+      },
+      this.files,
+    );
+    const link = new WorkerLink(this.workers.length + 1, worker.toWorker, worker.toFront, worker.frontSlots);
     this.workers.push(worker);
     this.links.push(link);
     this.event(() => this.front.workerReady(link, index, this.nowMs));

@@ -250,6 +250,8 @@ export class World {
         worker.finish(amount % 3);
         break;
       case 'end':
+        // Short ones make the front offer requests to busy workers.
+        worker.tookMs = amount % 4 === 0 ? 60 : 0;
         worker.end(tag.repeat(amount % 20), false, amount % 2);
         break;
       case 'endGone':

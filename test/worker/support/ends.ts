@@ -36,7 +36,7 @@ export class Ends {
     const said: Said[] = [];
     for (let frame = this.toFront.peek(); frame !== undefined; frame = this.toFront.peek()) {
       const { type, id, argument, payload } = frame;
-      said.push({ type: typeOf(type), flags: type & ~0xff, id, argument, payload: Buffer.from(payload) });
+      said.push({ type: typeOf(type), flags: type & 0xff00, id, argument, payload: Buffer.from(payload) });
       this.toFront.release();
     }
     return said;
