@@ -107,7 +107,9 @@ export class RingWriter extends RingEnd {
 
   /** Wakes a reader that waits in `RingReader.waitForFrame`. Call it after writing. */
   wakeReader(): void {
-    if (Atomics.load(this.control, READER_ASLEEP) === 1) Atomics.notify(this.control, WRITTEN_TO);
+    // Taken back here, so that what is written before the reader has come to itself wakes nobody again.
+    if (Atomics.load(this.control, READER_ASLEEP) === 0) return;
+    if (Atomics.exchange(this.control, READER_ASLEEP, 0) === 1) Atomics.notify(this.control, WRITTEN_TO);
   }
 
   /** Blocks this thread until the reader has taken something since `tryWrite` last failed. */
@@ -182,8 +184,10 @@ export class RingReader extends RingEnd {
 
   /** Blocks this thread until there is a frame. */
   waitForFrame(): void {
-    Atomics.store(this.control, READER_ASLEEP, 1);
-    while (Atomics.load(this.control, WRITTEN_TO) === this.#at) Atomics.wait(this.control, WRITTEN_TO, this.#at);
+    while (Atomics.load(this.control, WRITTEN_TO) === this.#at) {
+      Atomics.store(this.control, READER_ASLEEP, 1);
+      Atomics.wait(this.control, WRITTEN_TO, this.#at);
+    }
     Atomics.store(this.control, READER_ASLEEP, 0);
   }
 }

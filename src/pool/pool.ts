@@ -242,7 +242,8 @@ export class Pool<W extends Waiter> {
    * it within `withinMs`, as far as one can tell. Call until there is none.
    */
   offer(withinMs: number, nowMs: number): OfferOrder<W> | undefined {
-    if (this.#line.isEmpty) return undefined;
+    // Who is one too many is turned away or served at once: it cannot wait beside the line either.
+    if (this.#line.isEmpty || this.#line.size > this.#limits.queue) return undefined;
     const workers = this.#readyWithin(withinMs, nowMs);
     if (workers.length === 0) return undefined;
     let left = LINES_LOOKED_AT;
