@@ -10,23 +10,14 @@
  * A waiting request may be offered to a busy worker ahead of time, which then need not sleep between two short ones. It
  * still waits, and counts as waiting: the offer is taken back when it could be served elsewhere, and holds no state.
  */
+import { auditPool } from './audit.js';
+import { type PoolState, State, Worker } from './entries.js';
 import { type OfferDesk, Offers } from './offers.js';
-import {
-  ageOf,
-  type Candidate,
-  decide,
-  expectedAfter,
-  type FreeWorker,
-  LONG_MS,
-  OFFERS_AT_MOST,
-  type Score,
-  scoreAfterUse,
-  UNKNOWN_MS,
-} from './policy.js';
+import { ageOf, decide, expectedAfter, LONG_MS, OFFERS_AT_MOST, scoreAfterUse } from './policy.js';
 import { RememberedScores } from './remembered-scores.js';
-import { VictimHeap } from './victim-heap.js';
 import { type Waiter, WaitingLine } from './waiting-line.js';
 
+export type { PoolState } from './entries.js';
 export type { OfferDesk } from './offers.js';
 export { LONG_MS } from './policy.js';
 export type { Waiter } from './waiting-line.js';
@@ -44,71 +35,6 @@ export interface PoolLimits {
   readonly halfLifeMs: number;
   /** Requests after which a state retires; 0: never. */
   readonly maxCount: number;
-}
-
-/** A Lua state as the books see it. */
-export interface PoolState extends Candidate {
-  readonly id: number;
-  readonly script: string;
-  readonly worker: number;
-  readonly status: 'busy' | 'idle' | 'closing';
-  /** Requests it has been given. */
-  readonly uses: number;
-  /** Files it was made from: path to fingerprint. */
-  readonly dependencies: ReadonlyMap<string, string>;
-}
-
-class State implements PoolState {
-  readonly id: number;
-  readonly script: string;
-  readonly home: Worker;
-  status: 'busy' | 'idle' | 'closing' = 'busy';
-  score: Score;
-  lastUse = 0;
-  uses = 0;
-  /** `uses` when it last collected garbage. */
-  collectedUses = 0;
-  heapIndex = -1;
-  isStale = false;
-  /** How long its next request will take, as far as the former ones tell. */
-  expectedMs = UNKNOWN_MS;
-  readonly dependencies = new Map<string, string>();
-
-  constructor(id: number, script: string, home: Worker, score: Score) {
-    this.score = score;
-    this.id = id;
-    this.script = script;
-    this.home = home;
-  }
-
-  get worker(): number {
-    return this.home.id;
-  }
-}
-
-class Worker implements FreeWorker<State> {
-  readonly id: number;
-  readonly share: number;
-  stateCount = 0;
-  running: State | undefined;
-  /** When its running request began. */
-  sinceMs = 0;
-  /** It has taken an offer that it cannot serve, and is about to say so. */
-  isBouncing = false;
-  /** Its thread is no more. */
-  hasEnded = false;
-  readonly victims = new VictimHeap<State>();
-  /** Idle states by script, the most recently used last. */
-  readonly idle = new Map<string, State[]>();
-
-  constructor(id: number, share: number) {
-    this.id = id;
-    this.share = share;
-  }
-
-  get victim(): State | undefined {
-    return this.victims.first;
-  }
 }
 
 /** A waiter's turn has come: run its request in this state. */
@@ -404,36 +330,16 @@ export class Pool<W extends Waiter> {
 
   /** What is wrong with the books, in words; nothing when they balance. For tests, after each event. */
   audit(): string[] {
-    const faults: string[] = [];
-    const { states, clones, queue } = this.#limits;
-    if (this.#states.size > states) faults.push(`${this.#states.size} states of ${states}`);
-    if (this.#line.size > queue) faults.push(`${this.#line.size} waiting of ${queue}`);
-    const perScript = new Map<string, number>();
-    for (const state of this.#states.values()) {
-      perScript.set(state.script, (perScript.get(state.script) ?? 0) + 1);
-      const listed = state.home.idle.get(state.script)?.includes(state) ?? false;
-      if (listed !== (state.status === 'idle')) faults.push(`state ${state.id} is ${state.status}, listed: ${listed}`);
-      if (state.heapIndex >= 0 !== listed) faults.push(`state ${state.id} has heap place ${state.heapIndex}`);
-      if ((state.home.running === state) !== (state.status === 'busy')) faults.push(`state ${state.id} runs wrongly`);
-    }
-    for (const { script } of this.#evicted.values()) perScript.set(script, (perScript.get(script) ?? 0) + 1);
-    for (const [script, count] of perScript) {
-      if (count > clones) faults.push(`${count} states of ${script}, clones is ${clones}`);
-      if (this.#scriptStates.get(script) !== count)
-        faults.push(`${script} counted as ${this.#scriptStates.get(script)}`);
-    }
-    if (perScript.size !== this.#scriptStates.size) faults.push('a script without states is still counted');
-    for (const worker of this.#workers.values()) {
-      const held = [...this.#states.values()].filter((state) => state.home === worker).length;
-      if (held !== worker.stateCount)
-        faults.push(`worker ${worker.id} counted as holding ${worker.stateCount}, has ${held}`);
-      if (worker.stateCount > worker.share)
-        faults.push(`worker ${worker.id} holds ${worker.stateCount} of ${worker.share}`);
-      const isBusy = worker.running !== undefined || worker.isBouncing || worker.hasEnded;
-      if (this.#free.has(worker) === isBusy) faults.push(`worker ${worker.id} is free wrongly`);
-      if (!isBusy && this.#offers.of(worker.id).length > 0) faults.push(`worker ${worker.id} is free and has offers`);
-    }
-    return faults;
+    return auditPool({
+      limits: this.#limits,
+      states: this.#states,
+      evicted: this.#evicted,
+      workers: this.#workers,
+      free: this.#free,
+      scriptStates: this.#scriptStates,
+      waiting: this.#line.size,
+      offersOf: (worker) => this.#offers.of(worker).length,
+    });
   }
 
   /** Busy workers that take offers and will be at a new one within this time, the soonest first. */

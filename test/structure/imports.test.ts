@@ -19,7 +19,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   version: { doors: ['version'], mayImport: [] },
   fcgi: { doors: ['fcgi/session'], mayImport: [] },
   cgi: { doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/status'], mayImport: ['fcgi'] },
-  channel: { doors: ['channel/ring', 'channel/messages', 'channel/fingerprint'], mayImport: [] },
+  channel: { doors: ['channel/ring', 'channel/offer-slots', 'channel/messages', 'channel/fingerprint'], mayImport: [] },
   pool: { doors: ['pool/pool'], mayImport: ['channel'] },
   front: {
     doors: ['front/create-front', 'front/handle', 'front/script-lookup'],

@@ -295,18 +295,19 @@ export class Rig {
     this.check();
   }
 
-  /** The bell has rung, if it has: the front hears the workers until there is nothing more, as its driver lets it. */
+  /** If the bell has rung, the front hears the workers until there is nothing more, as its driver lets it. */
   ring(): boolean {
     if (!this.#bell) return false;
     this.#bell = false;
-    let heard = false;
-    while (this.event(() => this.front.workersSpoke(this.nowMs))) heard = true;
-    return heard;
+    while (this.event(() => this.front.workersSpoke(this.nowMs)));
+    return true;
   }
 
   pass(ms: number): void {
     this.nowMs += ms;
     this.event(() => this.front.tick(this.nowMs));
+    // The driver looks at the workers soon even if nobody rings.
+    if (this.front.isReviewDue) this.#bell = true;
   }
 
   // ---- what must hold at any time
