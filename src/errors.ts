@@ -95,6 +95,13 @@ export const catalogue = {
     message: 'script {path} may not be read: {reason}',
     solve: 'Give the user that luafcgid runs as read permission on the file and search permission on its directories.',
   },
+  LUAFCGID_SCRIPT_NO_ROOM: {
+    blame: 'operator',
+    status: 503,
+    message: 'script {path} cannot be read for now: {reason}',
+    solve:
+      'Raise the limit of open files (`ulimit -n`, LimitNOFILE) for EMFILE; for others the system needs more room.',
+  },
   LUAFCGID_SCRIPT_OUTSIDE_ROOT: {
     blame: 'operator',
     status: 403,
@@ -348,4 +355,11 @@ export function describeError(error: unknown): string {
   if (error instanceof LuafcgidError) return `${error.code}: ${error.message}. ${error.solve}`;
   const detail = error instanceof Error ? error.stack : String(error);
   return describeError(new LuafcgidError('LUAFCGID_BUG', { detail }, error));
+}
+
+const WANT_OF_ROOM: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/** Whether an error of the system says nothing of the file it is about: there was no room to look at it just then. */
+export function isForWantOfRoom(error: unknown): boolean {
+  return WANT_OF_ROOM.has((error as NodeJS.ErrnoException).code);
 }

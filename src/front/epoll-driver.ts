@@ -8,7 +8,7 @@ import { Epoll, EpollEvent } from '../linux/epoll.js';
 import { clearEventfd } from '../linux/eventfd.js';
 import { Errno, systemError } from '../linux/libc.js';
 import { decodeSocketAddress } from '../linux/socket-address.js';
-import { isOutOfRoom, kernelSockets, type SocketCalls } from '../linux/sockets.js';
+import { isOfOneConnection, kernelSockets, type SocketCalls } from '../linux/sockets.js';
 import { blockList, type Driver, type DriverReports, type DriverSettings, MAX_FULL_BYTES, TICK_MS } from './driver.js';
 import { EpollSocket, type SocketOwner } from './epoll-socket.js';
 import type { Front } from './front.js';
@@ -20,13 +20,22 @@ const EVENTS_AT_ONCE = 128;
 /** Connections accepted at once, so that a flood of them does not keep the others waiting. */
 const ACCEPTED_AT_ONCE = 64;
 const READ_BYTES = 64 * 1024;
+/**
+ * Descriptors that connections leave free: what is open already has to be served, and that takes files of scripts and
+ * spools. Of a low limit a part.
+ */
+const SPARE_DESCRIPTORS = 32;
+const SPARE_PART = 1 / 4;
 /** The longest wait while a file of a spool is written or read, or while offers may have to be taken back. */
 const SHORT_WAIT_MS = 1;
 
 interface Listener {
   readonly fd: number;
   readonly isTcp: boolean;
+  /** Not watched: nothing can be accepted for now. */
   isPaused: boolean;
+  /** Since then its last waiting connection has not been accepted yet. */
+  isBehind: boolean;
 }
 
 export interface EpollReports extends DriverReports {
@@ -42,6 +51,7 @@ interface Link {
 export class EpollDriver implements Driver, SocketOwner {
   readonly #epoll = new Epoll(EVENTS_AT_ONCE);
   readonly #calls: SocketCalls;
+  readonly #clock: () => number;
   readonly #bellFd: number;
   readonly #asleep: Int32Array;
   readonly #reports: EpollReports;
@@ -61,18 +71,25 @@ export class EpollDriver implements Driver, SocketOwner {
   #isBusy = false;
   #tellsAllClosed = false;
   #isOutOfRoom = false;
+  /** A descriptor was closed since the last look for room. */
+  #hasClosed = false;
+  /** Connections do not take descriptors from this number on. */
+  #ceiling = 0;
 
   /**
    * @param bell `asleep`: the word that is 1 while the front wants to be rung; `fd`: the descriptor to ring
    * @param calls what it asks of sockets
+   * @param clock in milliseconds
    */
   constructor(
     settings: DriverSettings,
     bell: { readonly asleep: SharedArrayBuffer; readonly fd: number },
     reports: EpollReports,
     calls: SocketCalls = kernelSockets,
+    clock = () => performance.now(),
   ) {
     this.#calls = calls;
+    this.#clock = clock;
     this.#bellFd = bell.fd;
     this.#asleep = new Int32Array(bell.asleep);
     this.#reports = reports;
@@ -80,21 +97,26 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
     this.#epoll.add(bell.fd, EpollEvent.IN);
+    this.#findCeiling();
   }
 
   attach(front: Front): void {
     this.#front = front;
-    this.#nextTickMs = performance.now() + TICK_MS;
+    this.#nextTickMs = this.#clock() + TICK_MS;
   }
 
-  /** Accepts connections on a listening socket, which now belongs to the driver. */
+  /** Accepts connections on a listening socket, which now belongs to the driver. @throws the system's error */
   accept(fd: number, isTcp: boolean): void {
-    this.#listeners.set(fd, { fd, isTcp, isPaused: false });
     this.#epoll.add(fd, EpollEvent.IN);
+    this.#listeners.set(fd, { fd, isTcp, isPaused: false, isBehind: false });
   }
 
   stopListening(): void {
-    for (const { fd } of this.#listeners.values()) this.#calls.close(fd);
+    for (const { fd, isPaused } of this.#listeners.values()) {
+      // An inherited socket stays open elsewhere, and as long as it does it would be watched here.
+      if (!isPaused) this.#epoll.remove(fd);
+      this.#calls.close(fd);
+    }
     this.#listeners.clear();
   }
 
@@ -119,7 +141,7 @@ export class EpollDriver implements Driver, SocketOwner {
   turn(): void {
     const count = this.#epoll.wait(this.#waitMs());
     Atomics.store(this.#asleep, 0, 0);
-    const nowMs = performance.now();
+    const nowMs = this.#clock();
     for (let at = 0; at < count; at += 1) this.#take(this.#epoll.fdAt(at), this.#epoll.eventsAt(at), nowMs);
     this.#isBusy = false;
     this.#guard(undefined, () => {
@@ -127,6 +149,7 @@ export class EpollDriver implements Driver, SocketOwner {
     });
     if (nowMs >= this.#nextTickMs) this.#tick(nowMs);
     this.#reapEnded();
+    if (this.#isOutOfRoom && this.#hasClosed) this.#resumeAccepting(nowMs);
   }
 
   // ---- actions of the front ----------------------------------------------------------------------------------------
@@ -164,7 +187,7 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   nowMs(): number {
-    return performance.now();
+    return this.#clock();
   }
 
   // ---- events of the kernel ----------------------------------------------------------------------------------------
@@ -182,12 +205,12 @@ export class EpollDriver implements Driver, SocketOwner {
     Atomics.store(this.#asleep, 0, 1);
     let heard = false;
     this.#guard(undefined, () => {
-      heard = this.#core.workersSpoke(performance.now());
+      heard = this.#core.workersSpoke(this.#clock());
     });
     this.#reapEnded();
     if (heard) return 0;
     if (this.needsEventLoop || this.#core.isReviewDue) return SHORT_WAIT_MS;
-    return Math.max(0, Math.ceil(this.#nextTickMs - performance.now()));
+    return Math.max(0, Math.ceil(this.#nextTickMs - this.#clock()));
   }
 
   #take(fd: number, events: number, nowMs: number): void {
@@ -205,7 +228,7 @@ export class EpollDriver implements Driver, SocketOwner {
     if (socket.isGone) return;
     if ((events & EpollEvent.OUT) !== 0 && socket.isSending) {
       if (socket.flush()) wire.drained();
-      else if (!socket.isGone) this.#core.sent(socket.id, socket.unsentBytes, nowMs);
+      else if (!socket.isGone) wire.sentSome();
       if (socket.isGone) return;
     }
     if (socket.isReading && (events & ~EpollEvent.OUT) !== 0) this.#read(socket, nowMs);
@@ -235,37 +258,55 @@ export class EpollDriver implements Driver, SocketOwner {
       const fd = this.#calls.accept(listener.fd, wantsPeer);
       if (fd >= 0) {
         if (!wantsPeer || this.#isAllowed(fd)) this.#open(fd, listener.isTcp, nowMs);
+        // The lowest free number is given: all those below are in use.
+        if (fd >= this.#ceiling) return this.#pauseAccepting('the last descriptors are kept for files');
         continue;
       }
       const number = this.#calls.errorNumber();
-      if (number === Errno.EAGAIN) return this.#noteRoom();
-      if (!isOutOfRoom(number)) continue; // a connection that was broken off while it waited, or a signal
-      this.#pauseAccepting(number);
-      return;
+      if (number === Errno.EAGAIN) return this.#noteCaughtUp(listener);
+      if (!isOfOneConnection(number)) return this.#pauseAccepting(systemError('accept', number).message);
     }
   }
 
   /** Out of descriptors: connections wait in the kernel until some are free again, and all others are served on. */
-  #pauseAccepting(number: number): void {
-    if (!this.#isOutOfRoom) this.#reports.outOfRoom(systemError('accept', number).message, this.#links.size);
+  #pauseAccepting(reason: string): void {
+    if (!this.#isOutOfRoom) this.#reports.outOfRoom(reason, this.#links.size);
     this.#isOutOfRoom = true;
     for (const listener of this.#listeners.values()) {
-      if (!listener.isPaused) this.#epoll.change(listener.fd, 0);
+      // Not only no events wanted: an error of the listener itself would be told all the same, again and again.
+      if (!listener.isPaused) this.#epoll.remove(listener.fd);
       listener.isPaused = true;
+      listener.isBehind = true;
     }
   }
 
-  #noteRoom(): void {
-    if (!this.#isOutOfRoom) return;
+  #noteCaughtUp(listener: Listener): void {
+    listener.isBehind = false;
+    if (!this.#isOutOfRoom || [...this.#listeners.values()].some(({ isBehind }) => isBehind)) return;
     this.#isOutOfRoom = false;
     this.#reports.roomAgain(this.#links.size);
   }
 
-  #resumeAccepting(): void {
-    for (const listener of this.#listeners.values()) {
-      if (listener.isPaused) this.#epoll.change(listener.fd, EpollEvent.IN);
-      listener.isPaused = false;
+  #resumeAccepting(nowMs: number): void {
+    this.#hasClosed = false;
+    const next = this.#calls.nextDescriptor(this.#bellFd);
+    if (next < 0 || next >= this.#ceiling) return;
+    for (const listener of [...this.#listeners.values()]) {
+      if (!listener.isPaused) continue;
+      this.#guard(undefined, () => {
+        this.#epoll.add(listener.fd, EpollEvent.IN);
+        listener.isPaused = false;
+        this.#acceptWaiting(listener, nowMs);
+      });
+      if (listener.isPaused) return;
     }
+  }
+
+  /** The limit may be another one by now (prlimit(1)). */
+  #findCeiling(): void {
+    const limit = this.#calls.descriptorLimit();
+    const spare = Math.min(SPARE_DESCRIPTORS, Math.floor(limit * SPARE_PART));
+    this.#ceiling = limit < 0 ? Number.POSITIVE_INFINITY : limit - spare;
   }
 
   #isAllowed(fd: number): boolean {
@@ -282,12 +323,14 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#lastConnection += 1;
     const id = this.#lastConnection;
     const socket = new EpollSocket(id, fd, this.#calls, this.#fullBytes, this);
-    const wire = new Wire(socket, (unsentBytes) => this.#core.sent(id, unsentBytes, performance.now()));
-    const link = { socket, wire };
+    const wire = new Wire(socket, (unsentBytes) =>
+      this.#guard(link, () => this.#core.sent(id, unsentBytes, this.#clock())),
+    );
+    const link: Link = { socket, wire };
     this.#links.set(id, link);
     this.#linksByFd.set(fd, link);
-    this.#epoll.add(fd, EpollEvent.IN);
     this.#guard(link, () => {
+      this.#epoll.add(fd, EpollEvent.IN);
       this.#core.connectionOpened(id);
       // Web servers send their request as soon as they are connected: it is mostly there already.
       if (socket.isReading && !socket.isGone) this.#read(socket, nowMs);
@@ -302,7 +345,8 @@ export class EpollDriver implements Driver, SocketOwner {
         this.#lingering.delete(socket);
         socket.destroy();
       }
-    this.#resumeAccepting();
+    this.#findCeiling();
+    this.#hasClosed = true; // perhaps somebody else's
   }
 
   /** Closes the descriptors of this turn's ended connections, and tells the front that they are gone. */
@@ -313,8 +357,9 @@ export class EpollDriver implements Driver, SocketOwner {
       this.#links.delete(id);
       this.#linksByFd.delete(fd);
       this.#calls.close(fd);
+      this.#hasClosed = true;
       link?.wire.gone();
-      this.#guard(undefined, () => this.#core.connectionClosed(id, performance.now()));
+      this.#guard(undefined, () => this.#core.connectionClosed(id, this.#clock()));
     }
     this.#checkAllClosed();
   }

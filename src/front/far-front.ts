@@ -1,6 +1,6 @@
 /** The front on a thread of its own, on the sockets of the kernel: Linux only. */
 import { lookup } from 'node:dns/promises';
-import { unlinkSync } from 'node:fs';
+import { lstatSync, unlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { ListenAddress } from '../config/load.js';
@@ -19,9 +19,11 @@ export class FarFront implements FrontHandle {
   readonly bell: Bell & { readonly fd: number } = { asleep: new SharedArrayBuffer(4), fd: createEventfd() };
   readonly #thread: Worker;
   readonly #ended: Promise<void>;
-  readonly #answers = new Map<number, (result: unknown) => void>();
-  readonly #socketFiles: string[] = [];
+  readonly #calls = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
+  /** The sockets' files that it has made, with their inodes. */
+  readonly #socketFiles: { readonly path: string; readonly inode: bigint | undefined }[] = [];
   #lastCall = 0;
+  #isClosed = false;
 
   constructor(settings: FrontSettings, events: FrontEvents) {
     const data: FrontThreadData = { settings, bell: this.bell };
@@ -31,8 +33,10 @@ export class FarFront implements FrontHandle {
         (events[message.name] as (...args: readonly unknown[]) => void)(...message.args);
         return;
       }
-      this.#answers.get(message.number)?.(message.result);
-      this.#answers.delete(message.number);
+      const call = this.#calls.get(message.number);
+      this.#calls.delete(message.number);
+      if (message.kind === 'answer') call?.resolve(message.result);
+      else call?.reject(Object.assign(new Error(message.failure.message), message.failure));
     });
     // Without it there is no server: the error goes on to end the process, as it would from the main thread.
     this.#thread.on('error', (error) => {
@@ -68,17 +72,20 @@ export class FarFront implements FrontHandle {
   async close(): Promise<void> {
     this.#removeSocketFiles();
     void this.#send({ name: 'end' });
+    this.#isClosed = true;
     await this.#ended;
     closeEventfd(this.bell.fd);
   }
 
+  /** After the end nobody answers any more, and the bell's descriptor may be another file's. */
   #send(call: Unnumbered<Call>): Promise<unknown> {
-    this.#lastCall += 1;
-    const number = this.#lastCall;
-    this.#thread.postMessage({ ...call, number });
-    ringEventfd(this.bell.fd);
-    return new Promise((resolve) => {
-      this.#answers.set(number, resolve);
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return;
+      this.#lastCall += 1;
+      const number = this.#lastCall;
+      this.#calls.set(number, { resolve, reject });
+      this.#thread.postMessage({ ...call, number });
+      ringEventfd(this.bell.fd);
     });
   }
 
@@ -91,7 +98,7 @@ export class FarFront implements FrontHandle {
     if (address.kind === 'unix') {
       const { path } = address;
       const fd = withFileMode(socketMode, () => listenAt({ family: 'unix', path }, backlog));
-      this.#socketFiles.push(path);
+      this.#socketFiles.push({ path, inode: inodeOf(path) });
       await this.#send({ name: 'accept', fd, isTcp: false });
       return address;
     }
@@ -115,15 +122,20 @@ export class FarFront implements FrontHandle {
     }
   }
 
+  /** While the sockets are open, so that no other file can have their inodes: what is another server's by now stays. */
   #removeSocketFiles(): void {
-    for (const file of this.#socketFiles.splice(0)) {
+    for (const { path, inode } of this.#socketFiles.splice(0)) {
       try {
-        unlinkSync(file);
+        if (inodeOf(path) === inode) unlinkSync(path);
       } catch {
         // Somebody else has removed it: as it should be.
       }
     }
   }
+}
+
+function inodeOf(path: string): bigint | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
 function bound(fd: number): SocketAddress | undefined {

@@ -1,6 +1,6 @@
 /** Finds the file behind a script's path: links resolved, so that one file is one script however it is named. */
 import { access, constants, realpath, stat } from 'node:fs/promises';
-import { type ErrorCode, LuafcgidError } from '../errors.js';
+import { type ErrorCode, isForWantOfRoom, LuafcgidError } from '../errors.js';
 
 /** File system reasons for "there is no such file"; all others mean that it may not be read. */
 const MISSING: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']);
@@ -27,7 +27,7 @@ export class ScriptLookup {
 
   /**
    * The regular, readable file behind `path`.
-   * @throws LuafcgidError of status 403 or 404
+   * @throws LuafcgidError of status 403 or 404, or of 503 when nothing could be found out
    */
   async find(path: string): Promise<string> {
     try {
@@ -41,6 +41,7 @@ export class ScriptLookup {
       if (error instanceof LuafcgidError) throw error;
       const code = (error as NodeJS.ErrnoException).code;
       if (MISSING.has(code)) throw refusal('NOT_FOUND', path);
+      if (isForWantOfRoom(error)) throw refusal('NO_ROOM', path, code);
       throw refusal('UNREADABLE', path, code);
     }
   }
@@ -48,20 +49,28 @@ export class ScriptLookup {
   async #liesInRoot(file: string): Promise<boolean> {
     if (this.#roots === undefined) return true;
     this.#resolvedRoots ??= resolveRoots(this.#roots);
-    return (await this.#resolvedRoots).some((root) => file.startsWith(root === '/' ? root : `${root}/`));
+    const roots = await this.#resolvedRoots.catch((error: unknown) => {
+      this.#resolvedRoots = undefined;
+      throw error;
+    });
+    return roots.some((root) => file.startsWith(root === '/' ? root : `${root}/`));
   }
 }
 
-/** Directories that do not exist hold no scripts. */
+/** Directories that do not exist hold no scripts. @throws the system's error when that could not be found out */
 async function resolveRoots(roots: readonly string[]): Promise<string[]> {
   const resolved = await Promise.all(
-    roots.map((root) => realpath(bytesOf(root), { encoding: 'buffer' }).catch(() => undefined)),
+    roots.map((root) =>
+      realpath(bytesOf(root), { encoding: 'buffer' }).catch((error: unknown) => {
+        if (isForWantOfRoom(error)) throw error;
+      }),
+    ),
   );
   return resolved.filter((root) => root !== undefined).map((root) => root.toString('latin1'));
 }
 
 function refusal(
-  fact: 'OUTSIDE_ROOT' | 'NOT_A_FILE' | 'NOT_FOUND' | 'UNREADABLE',
+  fact: 'OUTSIDE_ROOT' | 'NOT_A_FILE' | 'NOT_FOUND' | 'UNREADABLE' | 'NO_ROOM',
   path: string,
   reason?: string,
 ): LuafcgidError {

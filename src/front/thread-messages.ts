@@ -14,7 +14,15 @@ export type Call =
   /** The thread ends. */
   | { readonly number: number; readonly name: 'end' };
 
-/** To the main thread: what a call gave, or an event. */
+/** What is left of an error on its way across threads, where only plain values go. */
+export interface Failure {
+  readonly message: string;
+  readonly code?: string | undefined;
+  readonly stack?: string | undefined;
+}
+
+/** To the main thread: what a call gave or the error it threw, or an event. */
 export type FromFront =
   | { readonly kind: 'answer'; readonly number: number; readonly result: unknown }
+  | { readonly kind: 'failure'; readonly number: number; readonly failure: Failure }
   | { readonly kind: 'event'; readonly name: keyof FrontEvents; readonly args: readonly unknown[] };

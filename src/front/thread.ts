@@ -26,7 +26,13 @@ const service = new FrontService(settings, events, driver);
 function takeCalls(): void {
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
     const call = next.message as Call;
-    tell({ kind: 'answer', number: call.number, result: carryOut(call) });
+    const { number } = call;
+    try {
+      tell({ kind: 'answer', number, result: carryOut(call) });
+    } catch (error) {
+      const { message, code, stack } = error as NodeJS.ErrnoException;
+      tell({ kind: 'failure', number, failure: { message, code, stack } });
+    }
   }
 }
 

@@ -55,6 +55,11 @@ export class Wire {
     this.#proceed();
   }
 
+  /** To be called when the socket has sent some of what it had. What a spool still holds does not wait for that. */
+  sentSome(): void {
+    if (this.#spool === undefined) this.#onSent(this.#outlet.unsentBytes);
+  }
+
   /** To be called when the socket is closed. */
   gone(): void {
     this.#spool?.close();

@@ -68,15 +68,16 @@ export function decodeSocketAddress(bytes: Buffer): SocketAddress | undefined {
     return { family: 'ipv4', address: [...bytes.subarray(4, 8)].join('.'), port: bytes.readUInt16BE(2) };
   }
   if (family !== AF_INET6) return undefined;
-  const text = textOf(bytes.subarray(8, 24));
-  return { family: 'ipv6', address: text, port: bytes.readUInt16BE(2) };
+  const scope = isLittleEndian ? bytes.readUInt32LE(24) : bytes.readUInt32BE(24);
+  const address = textOf(bytes.subarray(8, 24));
+  return { family: 'ipv6', address, port: bytes.readUInt16BE(2), ...(scope !== 0 && { scope }) };
 }
 
-/** An IPv6 address as text. Of the shorter ways to write one, those that matter here: `::`, and IPv4 mapped into IPv6. */
+/** An IPv6 address as text, in its canonical form (RFC 5952). */
 function textOf(address: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, at) => address.readUInt16BE(2 * at).toString(16));
   const plain = groups.join(':');
-  if (plain === '0:0:0:0:0:0:0:0') return '::';
   if (plain.startsWith('0:0:0:0:0:ffff:')) return `::ffff:${[...address.subarray(12)].join('.')}`;
-  return plain;
+  // Addresses of the web are written in that form (URL Standard, 3.5).
+  return new URL(`http://[${plain}]/`).hostname.slice(1, -1);
 }

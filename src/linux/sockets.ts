@@ -19,6 +19,9 @@ const SHUT_WR = 1;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
+const F_DUPFD_CLOEXEC = 1030;
+/** _SC_OPEN_MAX, with glibc and with musl: the limit of open files, as it is now. */
+const OPEN_MAX = 4;
 
 /** Enough for the longest socket address. */
 const ADDRESS_BYTES = 128;
@@ -36,6 +39,7 @@ const c = {
   close: libc.func('int close(int)'),
   control: libc.func('int fcntl(int, int, int)'),
   interfaceIndex: libc.func('uint32_t if_nametoindex(const char*)'),
+  systemValue: libc.func('int64_t sysconf(int)'),
 };
 
 const one = Buffer.from(new Int32Array([1]).buffer);
@@ -59,6 +63,10 @@ export interface SocketCalls {
   close(fd: number): void;
   /** Sends small writes at once (TCP only). */
   setNoDelay(fd: number): void;
+  /** The number that the next descriptor of this process will have: the lowest that is free. `fd` is any open one. */
+  nextDescriptor(fd: number): number;
+  /** Numbers of descriptors are below this limit; -1: there is none. */
+  descriptorLimit(): number;
   errorNumber(): number;
 }
 
@@ -74,6 +82,12 @@ export const kernelSockets: SocketCalls = {
   endSending: (fd) => void c.shutdown(fd, SHUT_WR),
   close: (fd) => void c.close(fd),
   setNoDelay: (fd) => void c.setOption(fd, IPPROTO_TCP, TCP_NODELAY, one, one.length),
+  nextDescriptor(fd) {
+    const next: number = c.control(fd, F_DUPFD_CLOEXEC, 0);
+    if (next >= 0) c.close(next);
+    return next;
+  },
+  descriptorLimit: () => Number(c.systemValue(OPEN_MAX)),
   errorNumber,
 };
 
@@ -125,7 +139,21 @@ function check(call: string, result: number): void {
   if (result < 0) throw systemError(call, errorNumber());
 }
 
-/** Whether an error of `accept` says that the process or the system has no room for another connection now. */
-export function isOutOfRoom(number: number): boolean {
-  return number === Errno.EMFILE || number === Errno.ENFILE || number === Errno.ENOBUFS || number === Errno.ENOMEM;
+/** Errors of `accept` that concern the connection it would have given, or a signal: the next one may be sound (accept(2)). */
+const OF_ONE_CONNECTION: ReadonlySet<number> = new Set([
+  Errno.EINTR,
+  Errno.ECONNABORTED,
+  Errno.EPERM,
+  Errno.EPROTO,
+  Errno.ENOPROTOOPT,
+  Errno.ENONET,
+  Errno.ENETDOWN,
+  Errno.ENETUNREACH,
+  Errno.EHOSTDOWN,
+  Errno.EHOSTUNREACH,
+]);
+
+/** Whether the next connection may be accepted at once after this error. All others would come again. */
+export function isOfOneConnection(number: number): boolean {
+  return OF_ONE_CONNECTION.has(number);
 }

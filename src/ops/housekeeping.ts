@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { fingerprintOf } from '../channel/fingerprint.js';
+import { isForWantOfRoom, LuafcgidError } from '../errors.js';
 
 /** What the sweep needs of the front. Paths have one character per byte. */
 export interface Swept {
@@ -36,17 +37,27 @@ export async function sweep(swept: Swept, findScript: (path: string) => Promise<
   const { scripts, dependencies } = await swept.inventory();
   const moved: [path: string, file: string | undefined][] = [];
   await inBatches(scripts, async ([path, file]) => {
-    const now = await findScript(path).catch(() => undefined);
+    const now = await findScript(path).catch((error: unknown) => (isUnknown(error) ? file : undefined));
     if (now !== file) moved.push([path, now]);
   });
   const fingerprints = new Map<string, string | undefined>();
   await inBatches([...dependencies], async ([path, needsContent]) => {
-    fingerprints.set(path, await currentFingerprint(path, needsContent));
+    try {
+      fingerprints.set(path, await currentFingerprint(path, needsContent));
+    } catch (error) {
+      // Nothing was found out: it counts as unchanged until the next sweep.
+      if (!isForWantOfRoom(error)) throw error;
+    }
   });
   return swept.refresh({ moved, fingerprints });
 }
 
-/** Undefined when there is no such regular file any more. */
+/** Whether a look-up failed for reasons that say nothing of the script. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof LuafcgidError && error.code === 'LUAFCGID_SCRIPT_NO_ROOM';
+}
+
+/** Undefined when there is no such regular file any more. @throws the system's error when that cannot be known now */
 async function currentFingerprint(path: string, needsContent: boolean): Promise<string | undefined> {
   const file = Buffer.from(path, 'latin1');
   try {
@@ -59,7 +70,8 @@ async function currentFingerprint(path: string, needsContent: boolean): Promise<
         .update(await readFile(file))
         .digest('hex'),
     );
-  } catch {
+  } catch (error) {
+    if (isForWantOfRoom(error)) throw error;
     return undefined;
   }
 }

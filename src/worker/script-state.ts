@@ -3,7 +3,7 @@
 import { dirname } from 'node:path';
 import { toByteString, toText } from '../byte-string.js';
 import type { Config } from '../config/load.js';
-import { LuafcgidError } from '../errors.js';
+import { isForWantOfRoom, LuafcgidError } from '../errors.js';
 import type { ByteString, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
 import { readSource, type SourceFile, type SourceRules } from './source-files.js';
 
@@ -50,7 +50,9 @@ export class ScriptState {
           }
           try {
             return this.#read(file, reports).bytes;
-          } catch {
+          } catch (error) {
+            // The script is told that there is none, as of any file that cannot be read.
+            if (isForWantOfRoom(error)) reports.log('error', `${file} was not loaded: ${(error as Error).message}`);
             return undefined;
           }
         },
@@ -92,6 +94,7 @@ export class ScriptState {
       const values = { path: toText(path), reason };
       if (reason === 'ENOENT' || reason === 'ENOTDIR') throw new LuafcgidError('LUAFCGID_SCRIPT_NOT_FOUND', values);
       if (reason === 'EISDIR') throw new LuafcgidError('LUAFCGID_SCRIPT_NOT_A_FILE', values);
+      if (isForWantOfRoom(error)) throw new LuafcgidError('LUAFCGID_SCRIPT_NO_ROOM', values);
       throw new LuafcgidError('LUAFCGID_SCRIPT_UNREADABLE', values);
     }
   }
