@@ -31,7 +31,8 @@ local pieces, count, bytes = {}, 0, 0
 local current -- the con of the running request; nil between requests
 local finished -- whether con:finish() was called
 local direct -- whether each puts goes out at once (buffering is off)
-local env, settings, cache, body_read
+local env, settings, body_read
+local query, cookies, fields -- parsed input, once somebody asked for it
 local buffering_setting
 
 local function type_name(value) return value == nil and "nil" or type(value) end
@@ -149,7 +150,10 @@ end
 --- Example: con:status("404 Not Found")
 function Con.status(self, status)
   if self ~= current or finished then refuse(self, "status") end
-  if type(status) == "number" and floor(status) ~= status then bad_argument(1, "status", "whole number", status) end
+  if type(status) == "number" then
+    if floor(status) ~= status then bad_argument(1, "status", "whole number", status) end
+    status = format("%d", status) -- Lua 5.4 would write 404.0
+  end
   local ok, message = host.status(text_argument(status, 1, "status"))
   if not ok then error(message, 2) end
 end
@@ -184,7 +188,7 @@ function Con.redirect(self, url, code)
     error("con:redirect with the code " .. tostring(code) .. "; use 301, 302, 303, 307 or 308", 2)
   end
   local ok, message = host.header("Location", url)
-  if ok then ok, message = host.status(tostring(code)) end
+  if ok then ok, message = host.status(format("%d", code)) end
   if not ok then error(message, 2) end
 end
 
@@ -367,8 +371,8 @@ end
 --- Example: local page = con:query().page or "1"
 function Con.query(self)
   if self ~= current then refuse(self, "query") end
-  cache.query = cache.query or luafcgid.parse(env.QUERY_STRING)
-  return cache.query
+  query = query or luafcgid.parse(env.QUERY_STRING)
+  return query
 end
 
 --- con:cookies()
@@ -380,8 +384,8 @@ end
 --- Example: local theme = con:cookies().theme
 function Con.cookies(self)
   if self ~= current then refuse(self, "cookies") end
-  cache.cookies = cache.cookies or cookie.read(env.HTTP_COOKIE)
-  return cache.cookies
+  cookies = cookies or cookie.read(env.HTTP_COOKIE)
+  return cookies
 end
 
 --- con:form()
@@ -395,10 +399,9 @@ end
 --- Example: local name = con:form().name
 function Con.form(self)
   if self ~= current then refuse(self, "form") end
-  if cache.form then return cache.form end
+  if fields then return fields end
   local content_type = env.CONTENT_TYPE or ""
   local kind = lower(match(content_type, "^[^;%s]*"))
-  local fields
   if kind == "application/x-www-form-urlencoded" or kind == "multipart/form-data" then
     if body_read then error("con:form: the body was already read with con:gets", 2) end
     local body, message = read_body(huge)
@@ -409,8 +412,8 @@ function Con.form(self)
       fields = luafcgid.parse(body)
     end
   end
-  cache.form = fields or {}
-  return cache.form
+  fields = fields or {}
+  return fields
 end
 
 local request = {}
@@ -422,22 +425,22 @@ end
 
 function request.begin(request_env)
   current = setmetatable({}, con_meta)
-  env, cache, settings = request_env, {}, nil
+  env = request_env
   finished, body_read = false, false
   direct = buffering_setting == false
   count, bytes = 0, 0
   return current
 end
 
--- Hands over what is left at the end of a request.
-function request.complete()
-  if finished then return end
-  local ok, message = hand_over()
-  if not ok then error(message, 0) end
+-- The output that was not handed over yet, at the end of a request; nil when there is none.
+function request.take()
+  if finished or count == 0 then return nil end
+  if count == 1 then return pieces[1] end
+  return concat(pieces, "", 1, count)
 end
 
 function request.forget()
-  current, env, cache, settings = nil, nil, nil, nil
+  current, env, settings, query, cookies, fields = nil, nil, nil, nil, nil, nil
   if pieces[64] then pieces = {} end
   count, bytes = 0, 0
 end

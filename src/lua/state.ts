@@ -107,5 +107,7 @@ export interface LuaEngine {
   readonly name: string;
   /** e.g. `Lua 5.1`. */
   readonly version: string;
+  /** Whether scripts reach nothing but what their host grants. Otherwise they may read any file that the process may. */
+  readonly isConfined: boolean;
   createState(options: StateOptions): LuaState;
 }
