@@ -257,6 +257,12 @@ export const catalogue = {
     message: 'the embedded Lua engine cannot be used: {detail}',
     solve: 'Install the exact dependencies again with `npm ci`.',
   },
+  LUAFCGID_LUA_LIBRARY: {
+    blame: 'operator',
+    status: 0,
+    message: 'the Lua engine {engine} cannot be used: {detail}',
+    solve: '{remedy}',
+  },
   LUAFCGID_RUN_FILE: {
     blame: 'operator',
     status: 0,

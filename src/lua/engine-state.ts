@@ -46,6 +46,8 @@ export abstract class EngineState implements LuaState, HostedState {
   /** The Lua thread that calls a host function. */
   callingThread = 0;
   #condition: 'usable' | 'broken' | 'closed' = 'usable';
+  /** Whether Lua runs: a host function must not use the state that called it. */
+  #isVisited = false;
   #handler: ByteString | undefined;
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
   #hostError: Error | undefined;
@@ -63,7 +65,8 @@ export abstract class EngineState implements LuaState, HostedState {
     const { directory } = this.options;
     const path = [`${directory}/?.lua`, `${directory}/?/init.lua`, ...this.options.path].join(';');
     // States are made alike: without a seed of its own every state would draw the same random numbers.
-    this.#call('init', directory, path, String(randomInt(0x7fffffff)));
+    const { memoryBytes } = this.options;
+    this.#call('init', directory, path, String(randomInt(0x7fffffff)), String(memoryBytes));
   }
 
   /** Calls a function of `prelude.lua`, protected and with `onerror` as its handler; leaves one result on the stack. */
@@ -134,6 +137,7 @@ export abstract class EngineState implements LuaState, HostedState {
       throw this.#leaveAfter(error);
     } finally {
       this.request = undefined;
+      this.#isVisited = false;
       this.leaveRunning();
     }
   }
@@ -199,6 +203,7 @@ export abstract class EngineState implements LuaState, HostedState {
 
   close(): void {
     if (this.#condition === 'closed') return;
+    if (this.#isVisited) throw new Error('the Lua state is at work');
     const isBroken = this.#condition === 'broken';
     this.#condition = 'closed';
     this.free(isBroken);
@@ -274,12 +279,20 @@ export abstract class EngineState implements LuaState, HostedState {
     } catch (error) {
       throw this.#leaveAfter(error);
     } finally {
+      this.#isVisited = false;
       this.leaveRunning();
     }
   }
 
-  #enter(): void {
+  /** Nothing may be asked of a state that was closed or broke, nor of one that is at work. */
+  protected requireUsable(): void {
     if (this.#condition !== 'usable') throw new LuaError('fatal', `the Lua state is ${this.#condition}`);
+  }
+
+  #enter(): void {
+    this.requireUsable();
+    if (this.#isVisited) throw new Error('the Lua state is at work');
+    this.#isVisited = true;
     this.#reported = undefined;
     this.#hostError = undefined;
     this.enterRunning();
