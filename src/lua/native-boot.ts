@@ -89,18 +89,22 @@ export class NativeBoot {
   /** A new state with the functions of `entryNames` as the first values on its stack. Throws `LuaError`. */
   boot(): number {
     const L = this.#newState();
+    const { library } = this.#parts;
     try {
+      // Nothing of what is made here becomes garbage.
+      library.stopCollector(L);
       this.#expectOk(L, this.#openLibraries(L));
       this.#load(L, firstFile);
       this.#pushGate(L);
       this.#load(L, 'manifest');
       this.#load(L, luaFiles[0]);
-      this.#parts.library.pushNumber(L, functionSlot);
+      library.pushNumber(L, functionSlot);
       for (const file of luaFiles.slice(1)) this.#load(L, file);
-      this.#expectOk(L, this.#parts.library.pcall(L, 3 + luaFiles.length, entryNames.length, 0));
+      this.#expectOk(L, library.pcall(L, 3 + luaFiles.length, entryNames.length, 0));
+      library.restartCollector(L);
       return L;
     } catch (error) {
-      this.#parts.library.close(L);
+      library.close(L);
       throw error;
     }
   }

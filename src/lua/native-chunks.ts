@@ -15,7 +15,6 @@ const escapes: Readonly<Record<string, string>> = {
 };
 
 function quote(text: ByteString): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the one byte that may not stand in a Lua source
   return `"${text.replace(/["\\\n\r\0]/g, (character) => escapes[character] as string)}"`;
 }
 

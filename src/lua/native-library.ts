@@ -113,6 +113,8 @@ export interface NativeLibrary {
   rawSetI(L: number, index: number, key: number): void;
   /** KiB in use. */
   usedKib(L: number): number;
+  stopCollector(L: number): void;
+  restartCollector(L: number): void;
   getHook(L: number): number;
   getHookMask(L: number): number;
   getHookCount(L: number): number;
@@ -169,7 +171,7 @@ function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind
   const pushCClosure = kind.hasCpcall ? unavailable : call('lua_pushcclosure', 'void', p, p, 'int');
   const toNumber = is54 ? call('lua_tonumberx', 'double', p, 'int', p) : call('lua_tonumber', 'double', p, 'int');
   const gc = call('lua_gc', 'int', p, 'int', 'int');
-  const countKib = 3;
+  const collector = { stop: 0, restart: 1, countKib: 3 } as const;
   const integer = is54 ? 'int64_t' : 'int';
   return {
     file,
@@ -192,7 +194,9 @@ function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind
     toString: call('lua_tolstring', p, p, 'int', p),
     rawGetI: call('lua_rawgeti', is54 ? 'int' : 'void', p, 'int', integer),
     rawSetI: call('lua_rawseti', 'void', p, 'int', integer),
-    usedKib: (L) => gc(L, countKib, 0),
+    usedKib: (L) => gc(L, collector.countKib, 0),
+    stopCollector: (L) => void gc(L, collector.stop, 0),
+    restartCollector: (L) => void gc(L, collector.restart, 0),
     getHook: call('lua_gethook', p, p),
     getHookMask: call('lua_gethookmask', 'int', p),
     getHookCount: call('lua_gethookcount', 'int', p),

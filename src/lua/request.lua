@@ -75,6 +75,15 @@ local function check_piece(piece, position)
   end
 end
 
+-- The pieces as one string. (LuaJIT makes traces without end of a table of all arguments.)
+local function join(left, a, b, c, d, ...)
+  if left > 4 then return a .. b .. c .. d .. join(left - 4, ...) end
+  if left == 4 then return a .. b .. c .. d end
+  if left == 3 then return a .. b .. c end
+  if left == 2 then return a .. b end
+  return left == 1 and a .. "" or ""
+end
+
 --- con:puts(...)
 ---
 --- Adds strings and numbers to the body of the answer, in order and byte for byte. Many small pieces are cheap. The
@@ -89,7 +98,8 @@ function Con.puts(self, ...)
   local piece = ...
   if argument_count ~= 1 then
     -- Joining them costs less than looking at each.
-    local ok, joined = pcall(concat, { ... }, "", 1, argument_count)
+    local ok, joined = pcall(join, argument_count, ...)
+    if type(joined) ~= "string" then ok = false end
     if not ok then
       for i = 1, argument_count do check_piece((select(i, ...)), i) end
       error(joined, 0) -- all are fine: not enough memory
