@@ -1,12 +1,8 @@
 /** Which Lua runs the scripts: makes an engine from data that can be handed to a thread. */
 import { compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
+import type { EngineName, NativeEngineName } from './engine-names.js';
 import { createNativeEngine } from './native.js';
-import { type NativeEngineName, nativeEngineNames } from './native-library.js';
 import type { LuaEngine } from './state.js';
-
-/** All engines, as the configuration names them. */
-export const engineNames = ['embedded', ...nativeEngineNames] as const;
-export type EngineName = (typeof engineNames)[number];
 
 interface EmbeddedData {
   readonly name: 'embedded';

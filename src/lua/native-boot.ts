@@ -4,12 +4,13 @@
  */
 
 import { readFileSync } from 'node:fs';
+import type { NativeEngineName } from './engine-names.js';
 import { luaStatus } from './engine-state.js';
 import { commonLuaFiles, entryNames } from './entries.js';
 import { LuaError } from './lua-error.js';
 import { StringChunk, templateText, valueChunk } from './native-chunks.js';
 import { type HostGate, nativeFunctionNames } from './native-functions.js';
-import { type Koffi, libraryError, type NativeEngineName, type NativeLibrary } from './native-library.js';
+import { type Koffi, libraryError, type NativeLibrary } from './native-library.js';
 import { GrowingMemory, NativeMemory } from './native-memory.js';
 import { bytecodeRefusal } from './source-text.js';
 import type { ByteString } from './state.js';

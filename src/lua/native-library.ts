@@ -10,9 +10,7 @@
 import { createRequire } from 'node:module';
 import type koffiModule from 'koffi';
 import { LuafcgidError } from '../errors.js';
-
-export const nativeEngineNames = ['lua5.1', 'lua5.4', 'luajit'] as const;
-export type NativeEngineName = (typeof nativeEngineNames)[number];
+import type { NativeEngineName } from './engine-names.js';
 
 /** What an engine's library is and what it is not. */
 interface Kind {

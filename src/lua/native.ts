@@ -3,9 +3,10 @@
  * modules; they share the process with the server.
  */
 
+import type { NativeEngineName } from './engine-names.js';
 import { NativeBoot } from './native-boot.js';
 import { HostGate } from './native-functions.js';
-import { loadKoffi, type NativeEngineName, type NativeLibrary, openNativeLibrary } from './native-library.js';
+import { loadKoffi, type NativeLibrary, openNativeLibrary } from './native-library.js';
 import { GrowingMemory } from './native-memory.js';
 import { type NativeParts, NativeState } from './native-state.js';
 import type { LuaEngine } from './state.js';

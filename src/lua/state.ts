@@ -8,6 +8,7 @@
 import type { ByteString } from '../byte-string.js';
 
 export type { ByteString } from '../byte-string.js';
+export { type EngineName, engineNames } from './engine-names.js';
 export { LuaError, type LuaErrorKind } from './lua-error.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
