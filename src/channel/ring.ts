@@ -31,6 +31,8 @@ export const CONTROL_BYTES = 64;
 const FRAME_BYTES = 16;
 const SKIP_TO_START = -1;
 
+const NOTHING = new Uint8Array(0);
+
 /** Smallest ring: anything below holds no useful frame. */
 export const MIN_RING_BYTES = 128;
 
@@ -72,9 +74,13 @@ export class RingWriter extends RingEnd {
     this.#end = Atomics.load(this.control, WRITTEN_TO);
   }
 
-  /** Writes a frame and returns true, or leaves the ring as it is and returns false when there is no room for it. */
-  tryWrite(type: number, id: number, argument: number, payload: Uint8Array): boolean {
-    const frameBytes = FRAME_BYTES + ((payload.length + 7) & ~7);
+  /**
+   * Writes a frame and returns true, or leaves the ring as it is and returns false when there is no room for it.
+   * @param rest goes on where `payload` ends
+   */
+  tryWrite(type: number, id: number, argument: number, payload: Uint8Array, rest: Uint8Array = NOTHING): boolean {
+    const payloadBytes = payload.length + rest.length;
+    const frameBytes = FRAME_BYTES + ((payloadBytes + 7) & ~7);
     let end = this.#end;
     const tillWrap = this.capacity - (end & this.mask);
     const wraps = frameBytes > tillWrap;
@@ -87,11 +93,12 @@ export class RingWriter extends RingEnd {
     }
     const at = end & this.mask;
     const word = at >> 2;
-    this.words[word] = payload.length;
+    this.words[word] = payloadBytes;
     this.words[word + 1] = type;
     this.words[word + 2] = id;
     this.words[word + 3] = argument;
-    this.bytes.set(payload, at + FRAME_BYTES);
+    if (payload.length > 0) this.bytes.set(payload, at + FRAME_BYTES);
+    if (rest.length > 0) this.bytes.set(rest, at + FRAME_BYTES + payload.length);
     this.#end = (end + frameBytes) | 0;
     Atomics.store(this.control, WRITTEN_TO, this.#end);
     return true;

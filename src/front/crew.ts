@@ -5,7 +5,6 @@
 import {
   decodeDependency,
   END_STATE_GONE,
-  encodeStart,
   FromWorker,
   LOG_LEVELS,
   START_CREATE,
@@ -185,15 +184,13 @@ export class Crew {
     const { hasBody } = request;
     this.#nowRuns(worker, request, state);
     request.isBodyEndSent = !hasBody;
-    const type =
-      ToWorker.START |
+    const flags =
       (create ? START_CREATE : 0) |
       (retire ? START_RETIRE : 0) |
       (hasBody ? 0 : START_NO_BODY) |
       (request.cgi.method === 'HEAD' ? START_HEAD : 0);
     const path = create ? Buffer.from(request.script, 'latin1') : NOTHING;
-    const payload = encodeStart({ subject: evicted?.id ?? 0, slot: 0, path, params: request.cgi.params });
-    worker.send(type, request.id, state.id, payload);
+    worker.start(flags, request, state.id, evicted?.id ?? 0, path);
     if (hasBody) this.passBody(request);
   }
 
