@@ -50,7 +50,7 @@ export class WorkerLink {
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }
 
-  /** Lays a request that `mayOffer` allows into the ring. @param flags of its START */
+  /** Lays a request that `mayOffer` allows into the ring; the worker has to be woken. @param flags of its START */
   offer(number: number, request: FrontRequest, state: number, flags: number): void {
     const slot = this.#slots.findFree();
     this.#slots.lay(slot, number);
@@ -58,7 +58,15 @@ export class WorkerLink {
     this.#start(START_OFFER | flags, request, state, encodeStartHead(number, slot, NOTHING));
   }
 
-  /** Has the worker run a request, now or as soon as there is room. @param evicted state to close before, 0 for none */
+  /** Wakes the worker if it sleeps: it has a START to find. */
+  wake(): void {
+    this.#out.wakeReader();
+  }
+
+  /**
+   * Has the worker run a request, as soon as there is room. It has to be woken for it.
+   * @param evicted state to close before, 0 for none
+   */
   start(flags: number, request: FrontRequest, state: number, evicted: number, path: Uint8Array): void {
     this.#start(flags, request, state, encodeStartHead(evicted, 0, path));
   }
@@ -67,9 +75,7 @@ export class WorkerLink {
     const { params } = request.cgi;
     const type = ToWorker.START | flags;
     const isWhole = head.length + params.length <= this.#out.maxPayloadBytes;
-    if (isWhole && this.#unsent.length === 0 && this.#out.tryWrite(type, request.id, state, head, params)) {
-      return this.#out.wakeReader();
-    }
+    if (isWhole && this.#unsent.length === 0 && this.#out.tryWrite(type, request.id, state, head, params)) return;
     this.send(type, request.id, state, Buffer.concat([head, params]));
   }
 
