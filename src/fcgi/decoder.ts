@@ -29,7 +29,8 @@ function isStream(type: number, requestId: number): boolean {
 export class RecordDecoder {
   #chunk: Uint8Array = NOTHING;
   #at = 0;
-  readonly #header = new Uint8Array(HEADER_BYTES);
+  /** Made when a header comes in pieces. */
+  #header: Uint8Array = NOTHING;
   #headerBytes = 0;
   /** The record whose header is complete; its content and padding still to come. */
   #type = 0;
@@ -88,6 +89,7 @@ export class RecordDecoder {
     } else {
       const taken = Math.min(HEADER_BYTES - this.#headerBytes, chunk.length - at);
       if (taken === 0) return false;
+      if (this.#header.length === 0) this.#header = new Uint8Array(HEADER_BYTES);
       this.#header.set(chunk.subarray(at, at + taken), this.#headerBytes);
       this.#headerBytes += taken;
       this.#at += taken;

@@ -27,6 +27,7 @@ import {
 import { RecordDecoder } from './decoder.js';
 import { encodeEndRequest, encodeRecord, encodeUnknownType } from './encoder.js';
 import { decodeParams, encodeParams } from './params.js';
+import { RequestTable } from './request-table.js';
 
 export { ProtocolStatus, RecordType, Role } from './constants.js';
 export { type FcgiRecord, RecordDecoder } from './decoder.js';
@@ -39,6 +40,7 @@ export {
   encodeStreamEnd,
 } from './encoder.js';
 export { decodeParams, encodeParams, forEachPair } from './params.js';
+export { RequestTable } from './request-table.js';
 
 /** What arriving bytes mean. Byte views in events are valid until the handler returns. */
 export interface SessionEvents {
@@ -74,7 +76,7 @@ const NOTHING = new Uint8Array(0);
 
 export class ServerSession {
   readonly #decoder = new RecordDecoder();
-  readonly #requests = new Map<number, OpenRequest>();
+  readonly #requests = new RequestTable<OpenRequest>();
   readonly #values: ServerValues;
   readonly #events: SessionEvents;
   #keepConnection = true;
@@ -147,7 +149,7 @@ export class ServerSession {
     } else if (this.#requests.size >= MAX_REQUESTS_PER_CONNECTION) {
       this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.OVERLOADED));
     } else {
-      this.#requests.set(requestId, { stage: 'params', params: NOTHING, paramsBytes: 0 });
+      this.#requests.add(requestId, { stage: 'params', params: NOTHING, paramsBytes: 0 });
     }
   }
 

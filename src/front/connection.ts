@@ -1,5 +1,5 @@
 /** One connection of a web server: its FastCGI session, its requests, and what may be read and written on it. */
-import type { ServerSession } from '../fcgi/session.js';
+import { RequestTable, ServerSession, type ServerValues, type SessionEvents } from '../fcgi/session.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import type { FrontRequest } from './request.js';
 
@@ -9,11 +9,22 @@ import type { FrontRequest } from './request.js';
  */
 const UNREAD_BYTES = 1024 * 1024;
 
-export class Connection {
+const NONE: readonly FrontRequest[] = [];
+
+/** Whom connections tell what their bytes mean. One for all, since many connections live for one request only. */
+export interface ConnectionOwner {
+  begin(connection: Connection, fcgiId: number, params: Uint8Array): void;
+  takeBody(connection: Connection, fcgiId: number, bytes: Uint8Array): void;
+  endBody(connection: Connection, fcgiId: number): void;
+  abort(connection: Connection, fcgiId: number): void;
+  refuseParams(connection: Connection, fcgiId: number, limitBytes: number): void;
+}
+
+export class Connection implements SessionEvents {
   readonly id: number;
   readonly session: ServerSession;
   /** Requests that are not answered yet, by their id on this connection. */
-  readonly requests = new Map<number, FrontRequest>();
+  readonly requests = new RequestTable<FrontRequest>();
   /** Requests that the bytes just read have changed, to be looked at when all of those are read. */
   readonly changed: FrontRequest[] = [];
   /** The peer will send nothing more. */
@@ -21,13 +32,39 @@ export class Connection {
   /** Bytes written and not yet sent. */
   unsentBytes = 0;
   readonly #actions: FrontActions;
+  readonly #owner: ConnectionOwner;
   #isPaused = false;
   #isClosing = false;
 
-  constructor(id: number, actions: FrontActions, makeSession: (connection: Connection) => ServerSession) {
+  constructor(id: number, actions: FrontActions, values: ServerValues, owner: ConnectionOwner) {
     this.id = id;
     this.#actions = actions;
-    this.session = makeSession(this);
+    this.#owner = owner;
+    this.session = new ServerSession(values, this);
+  }
+
+  onRequest(fcgiId: number, params: Uint8Array): void {
+    this.#owner.begin(this, fcgiId, params);
+  }
+
+  onBody(fcgiId: number, bytes: Uint8Array): void {
+    this.#owner.takeBody(this, fcgiId, bytes);
+  }
+
+  onBodyEnd(fcgiId: number): void {
+    this.#owner.endBody(this, fcgiId);
+  }
+
+  onAbort(fcgiId: number): void {
+    this.#owner.abort(this, fcgiId);
+  }
+
+  onParamsTooLarge(fcgiId: number, limitBytes: number): void {
+    this.#owner.refuseParams(this, fcgiId, limitBytes);
+  }
+
+  onReply(bytes: Uint8Array): void {
+    this.write(bytes);
   }
 
   /** Closed, or about to be when what was written is sent: nothing is read or written any more. */
@@ -67,7 +104,7 @@ export class Connection {
   regulateReading(limits: Pick<FrontOptions, 'bodyMemoryBytes' | 'sendBufferBytes'>): void {
     if (this.#isClosing) return;
     let isFull = this.unsentBytes > limits.sendBufferBytes + UNREAD_BYTES;
-    for (const { bufferedBytes, isBodyComplete } of this.requests.values()) {
+    for (const { bufferedBytes, isBodyComplete } of this.requests.size === 0 ? NONE : this.requests.values()) {
       if (bufferedBytes > 0 && bufferedBytes >= limits.bodyMemoryBytes && !isBodyComplete) isFull = true;
     }
     if (isFull === this.#isPaused) return;

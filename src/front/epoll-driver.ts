@@ -20,6 +20,8 @@ const EVENTS_AT_ONCE = 128;
 /** Connections accepted at once, so that a flood of them does not keep the others waiting. */
 const ACCEPTED_AT_ONCE = 64;
 const READ_BYTES = 64 * 1024;
+/** Turns without a wait after which new connections are watched like the others. */
+const TURNS_UNWATCHED = 4;
 /**
  * Descriptors that connections leave free: what is open already has to be served, and that takes files of scripts and
  * spools. Of a low limit a part.
@@ -60,10 +62,14 @@ export class EpollDriver implements Driver, SocketOwner {
   readonly #spoolSpace: SpoolSpace;
   readonly #listeners = new Map<number, Listener>();
   readonly #links = new Map<number, Link>();
-  readonly #linksByFd = new Map<number, Link>();
+  /** The same by descriptor: small numbers, which the system gives out again. */
+  readonly #linksByFd: (Link | undefined)[] = [];
   /** Closed in this turn. Their descriptors are closed after it: until then no new connection can have such a number. */
   readonly #ended: EpollSocket[] = [];
   readonly #lingering = new Set<EpollSocket>();
+  /** New connections, some of which may be watched by now. */
+  readonly #unwatched: EpollSocket[] = [];
+  #turnsUnwatched = 0;
   readonly #input = Buffer.allocUnsafeSlow(READ_BYTES);
   #front: Front | undefined;
   #lastConnection = 0;
@@ -139,7 +145,10 @@ export class EpollDriver implements Driver, SocketOwner {
 
   /** One turn: waits for something to happen, at most until the next tick, and deals with it. */
   turn(): void {
-    const count = this.#epoll.wait(this.#waitMs());
+    const waitMs = this.#waitMs();
+    this.#turnsUnwatched += 1;
+    if (waitMs > 0 || this.#turnsUnwatched >= TURNS_UNWATCHED) this.#watchNew();
+    const count = this.#epoll.wait(waitMs);
     Atomics.store(this.#asleep, 0, 0);
     const nowMs = this.#clock();
     for (let at = 0; at < count; at += 1) this.#take(this.#epoll.fdAt(at), this.#epoll.eventsAt(at), nowMs);
@@ -177,7 +186,10 @@ export class EpollDriver implements Driver, SocketOwner {
 
   interestChanged(socket: EpollSocket): void {
     if (socket.isGone) return;
-    this.#epoll.change(socket.fd, (socket.isReading ? EpollEvent.IN : 0) | (socket.isSending ? EpollEvent.OUT : 0));
+    const interest = (socket.isReading ? EpollEvent.IN : 0) | (socket.isSending ? EpollEvent.OUT : 0);
+    if (socket.isWatched) this.#epoll.change(socket.fd, interest);
+    else this.#epoll.add(socket.fd, interest);
+    socket.isWatched = true;
     if (socket.expiresMs !== Number.POSITIVE_INFINITY) this.#lingering.add(socket);
   }
 
@@ -220,7 +232,7 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   #take(fd: number, events: number, nowMs: number): void {
-    const link = this.#linksByFd.get(fd);
+    const link = this.#linksByFd[fd];
     if (link !== undefined) return this.#guard(link, () => this.#serve(link, events, nowMs));
     if (fd === this.#bellFd) {
       clearEventfd(fd);
@@ -334,13 +346,22 @@ export class EpollDriver implements Driver, SocketOwner {
     );
     const link: Link = { socket, wire };
     this.#links.set(id, link);
-    this.#linksByFd.set(fd, link);
+    this.#linksByFd[fd] = link;
+    this.#unwatched.push(socket);
     this.#guard(link, () => {
-      this.#epoll.add(fd, EpollEvent.IN);
       this.#core.connectionOpened(id);
       // Web servers send their request as soon as they are connected: it is mostly there already.
       if (socket.isReading && !socket.isGone) this.#read(socket, nowMs);
     });
+  }
+
+  /** Watches the new connections that are still there: many are answered and closed within a few turns. */
+  #watchNew(): void {
+    this.#turnsUnwatched = 0;
+    for (const socket of this.#unwatched.splice(0)) {
+      if (socket.isGone || socket.isWatched) continue;
+      this.#guard(this.#links.get(socket.id), () => this.interestChanged(socket));
+    }
   }
 
   #tick(nowMs: number): void {
@@ -362,7 +383,7 @@ export class EpollDriver implements Driver, SocketOwner {
       const { id, fd } = socket;
       const link = this.#links.get(id);
       this.#links.delete(id);
-      this.#linksByFd.delete(fd);
+      this.#linksByFd[fd] = undefined;
       this.#calls.close(fd);
       this.#hasClosed = true;
       link?.wire.gone();

@@ -18,6 +18,8 @@ export class EpollSocket implements Outlet {
   readonly fd: number;
   /** The peer has sent its last byte. */
   isEnded = false;
+  /** The kernel tells what happens on it. */
+  isWatched = false;
   /** When a lingering connection is closed in any case. */
   expiresMs = Number.POSITIVE_INFINITY;
   readonly #calls: SocketCalls;

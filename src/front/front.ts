@@ -11,11 +11,11 @@ import { type CgiRequest, parseRequest } from '../cgi/request.js';
 import { hasDigest, isUnchanged } from '../channel/fingerprint.js';
 import { BodyFault } from '../channel/messages.js';
 import { LuafcgidError } from '../errors.js';
-import { decodeParams, ServerSession } from '../fcgi/session.js';
+import { decodeParams, type ServerValues } from '../fcgi/session.js';
 import { Pool, type PoolCounts } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import { Answers } from './answers.js';
-import { Connection } from './connection.js';
+import { Connection, type ConnectionOwner } from './connection.js';
 import { Crew } from './crew.js';
 import { LookUps } from './look-ups.js';
 import { FrontRequest } from './request.js';
@@ -40,11 +40,24 @@ export class Front {
   readonly #requests = new Map<number, FrontRequest>();
   /** What script paths were found to be; housekeeping keeps it true. */
   readonly lookUps = new LookUps();
+  readonly #serverValues: ServerValues;
+  readonly #connectionOwner: ConnectionOwner = {
+    begin: (connection, fcgiId, params) => this.#begin(connection, fcgiId, params),
+    takeBody: (connection, fcgiId, bytes) => this.#takeBody(connection, fcgiId, bytes),
+    endBody: (connection, fcgiId) => this.#endBody(connection, fcgiId),
+    abort: (connection, fcgiId) => this.#abort(connection, fcgiId),
+    refuseParams: (connection, fcgiId, limit) => {
+      const request = this.#list(connection, fcgiId, UNREADABLE);
+      this.#answers.refuse(request, new LuafcgidError('LUAFCGID_FCGI_PARAMS_TOO_LARGE', { limit }));
+    },
+  };
   #lastRequest = 0;
 
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = options;
     this.#actions = actions;
+    const { workers, queue } = options.pool;
+    this.#serverValues = { maxConnections: MAX_CONNECTIONS_TOLD, maxRequests: workers + queue };
     this.#pool = new Pool(options.pool, {
       mayOffer: (worker, request) => this.#crew.mayOffer(worker, request),
       revoke: (worker, offer) => this.#crew.revoke(worker, offer),
@@ -56,21 +69,7 @@ export class Front {
   // ---- events of connections ---------------------------------------------------------------------------------------
 
   connectionOpened(id: number): void {
-    const { pool } = this.#options;
-    const values = { maxConnections: MAX_CONNECTIONS_TOLD, maxRequests: pool.workers + pool.queue };
-    const makeSession = (connection: Connection): ServerSession =>
-      new ServerSession(values, {
-        onRequest: (fcgiId, params) => this.#begin(connection, fcgiId, params),
-        onBody: (fcgiId, bytes) => this.#takeBody(connection, fcgiId, bytes),
-        onBodyEnd: (fcgiId) => this.#endBody(connection, fcgiId),
-        onAbort: (fcgiId) => this.#abort(connection, fcgiId),
-        onParamsTooLarge: (fcgiId, limit) => {
-          const request = this.#list(connection, fcgiId, UNREADABLE);
-          this.#answers.refuse(request, new LuafcgidError('LUAFCGID_FCGI_PARAMS_TOO_LARGE', { limit }));
-        },
-        onReply: (bytes) => connection.write(bytes),
-      });
-    const connection = new Connection(id, this.#actions, makeSession);
+    const connection = new Connection(id, this.#actions, this.#serverValues, this.#connectionOwner);
     this.#connections.set(id, connection);
     // Accepted in the moment in which the server began to stop.
     connection.closeIfDone(this.#answers.isDraining, false);
@@ -85,7 +84,7 @@ export class Front {
       if (!(error instanceof LuafcgidError)) throw error;
       this.#actions.log('warn', `${error.code}: ${error.message}. ${error.solve}`);
       connection.close(true);
-      for (const request of [...connection.requests.values()]) this.#answers.detach(request);
+      for (const request of connection.requests.values()) this.#answers.detach(request);
     }
     for (const request of connection.changed) this.#advance(request, nowMs);
     connection.changed.length = 0;
@@ -102,7 +101,7 @@ export class Front {
     const connection = this.#connections.get(id);
     if (connection === undefined || connection.isClosing) return;
     connection.isReadEnded = true;
-    for (const request of [...connection.requests.values()]) {
+    for (const request of connection.requests.values()) {
       if (request.isBodyComplete) continue;
       if (!request.needsNoBody || request.receivedBytes > 0) {
         this.#failBody(request, BodyFault.SHORT);
@@ -121,7 +120,7 @@ export class Front {
     if (connection === undefined) return;
     this.#connections.delete(id);
     connection.markClosed();
-    for (const request of [...connection.requests.values()]) this.#answers.detach(request);
+    for (const request of connection.requests.values()) this.#answers.detach(request);
     this.#crew.hearHeld(connection, nowMs);
     this.#crew.startWaiting(nowMs);
   }
@@ -297,7 +296,7 @@ export class Front {
       this.#lastRequest = (this.#lastRequest % 0x7fffffff) + 1;
     } while (this.#requests.has(this.#lastRequest));
     const request = new FrontRequest(this.#lastRequest, fcgiId, connection, cgi);
-    connection.requests.set(fcgiId, request);
+    connection.requests.add(fcgiId, request);
     this.#requests.set(request.id, request);
     return request;
   }
