@@ -184,7 +184,7 @@ export class EpollRig {
     this.#lastTickMs = this.nowMs;
     this.worker = new FakeWorker(options.ringBytes ?? 65_536, new Map(), () => {});
     this.front.workerReady(
-      new WorkerLink(1, this.worker.toWorker, this.worker.toFront, worker.frontSlots),
+      new WorkerLink(1, this.worker.toWorker, this.worker.toFront, this.worker.frontSlots),
       0,
       this.nowMs,
     );
