@@ -114,6 +114,14 @@
 
 ---- Scripts
 
+-- The Lua that runs the scripts.
+-- "embedded", "lua5.1", "lua5.4" or "luajit".
+--engine = "embedded"
+
+-- The file of the Lua library that a native engine loads.
+-- The name of a file. Default: the system's.
+--lualib = "/usr/local/lib/libluajit-5.1.so.2"
+
 -- The function of a script that answers a request.
 -- The name of a global function, like "main".
 --handler = "main"

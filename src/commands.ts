@@ -4,7 +4,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { toText } from './byte-string.js';
-import { checkConfig, formatListenAddress, type LoadedConfig, loadConfig, type Overrides } from './config/load.js';
+import {
+  type Config,
+  checkConfig,
+  formatListenAddress,
+  type LoadedConfig,
+  loadConfig,
+  type Overrides,
+} from './config/load.js';
 import { LuafcgidError } from './errors.js';
 import { startGateway } from './http/gateway.js';
 import { callScript, type ScriptCall } from './http/script-call.js';
@@ -25,17 +32,27 @@ interface Prepared {
 }
 
 function prepare(file: string | null | undefined, overrides: Overrides): Prepared {
-  const engine = prepareEngine(version);
+  const embedded = prepareEngine(version);
   const printed: Printed = { to: printToStandardError };
-  const loaded = loadConfig(file, overrides, createEngine(engine), {
+  const loaded = loadConfig(file, overrides, createEngine(embedded), {
     log: (level, text) => printed.to(level, toText(text)),
   });
-  return { loaded, engine, printed };
+  try {
+    return { loaded, engine: engineOf(loaded.config, embedded), printed };
+  } catch (error) {
+    loaded.hooks.close();
+    throw error;
+  }
+}
+
+/** The engine that a configuration wants. */
+function engineOf({ engine, luaLibrary }: Config, embedded: EngineData): EngineData {
+  return engine === 'embedded' ? embedded : prepareEngine(version, engine, luaLibrary);
 }
 
 /** `luafcgid [config.lua]` */
-export async function serveConfig(file: string | undefined): Promise<Outcome> {
-  const { loaded, engine, printed } = prepare(file, {});
+export async function serveConfig(file: string | undefined, overrides: Overrides): Promise<Outcome> {
+  const { loaded, engine, printed } = prepare(file, overrides);
   const server = await startServer(loaded, engine, printed);
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
@@ -46,15 +63,21 @@ export async function serveConfig(file: string | undefined): Promise<Outcome> {
 
 /** `luafcgid check FILE` */
 export function checkFile(file: string): Outcome {
-  const { valid, text } = checkConfig(file, createEngine(prepareEngine(version)));
+  const embedded = prepareEngine(version);
+  const { valid, text } = checkConfig(file, createEngine(embedded), {}, (config) => void engineOf(config, embedded));
   (valid ? process.stdout : process.stderr).write(`${text}\n`);
   return { exitCode: valid ? 0 : 1 };
 }
 
 /** `luafcgid serve [directory]`: a server on a socket of its own, and the gateway in front of it. */
-export async function serveDirectory(directory: string, port: number, config: string | undefined): Promise<Outcome> {
+export async function serveDirectory(
+  directory: string,
+  port: number,
+  config: string | undefined,
+  overrides: Overrides,
+): Promise<Outcome> {
   const root = resolve(directory);
-  const { server, socket, close } = await startPrivately(config ?? null, {});
+  const { server, socket, close } = await startPrivately(config ?? null, overrides);
   try {
     const gateway = await startGateway({
       root,
@@ -84,6 +107,7 @@ export interface RunOptions {
   /** File to send as the body; `-` is standard input. */
   readonly body: string | undefined;
   readonly config: string | undefined;
+  readonly overrides: Overrides;
 }
 
 /** `luafcgid run SCRIPT`: the same server as always, for one request. */
@@ -91,7 +115,7 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   // Without a script there is no request to answer: better said here than with a page of status 404.
   readInput(script);
   const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
-  const { socket, close } = await startPrivately(options.config ?? null, { workers: 1 }, true);
+  const { socket, close } = await startPrivately(options.config ?? null, { ...options.overrides, workers: 1 }, true);
   try {
     const call: ScriptCall = {
       script: resolve(script),

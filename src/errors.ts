@@ -271,6 +271,12 @@ export const catalogue = {
     message: 'the embedded Lua engine cannot be used: {detail}',
     solve: 'Install the exact dependencies again with `npm ci`.',
   },
+  LUAFCGID_LUA_LIBRARY: {
+    blame: 'operator',
+    status: 0,
+    message: 'the Lua engine {engine} cannot be used: {detail}',
+    solve: '{remedy}',
+  },
   LUAFCGID_IO_EPOLL: {
     blame: 'operator',
     status: 0,

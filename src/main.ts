@@ -13,6 +13,9 @@ const USAGE = `Usage:
   luafcgid run SCRIPT [options]     run a script once and print its answer
   luafcgid --help | --version
 
+Options of all that serves scripts:
+  --engine NAME       Lua engine: embedded, lua5.1, lua5.4 or luajit
+
 Options of serve:
   --port NUMBER       HTTP port (default: $PORT or 8080)
   --config FILE       configuration to use
@@ -38,6 +41,7 @@ const OPTIONS = {
   version: { type: 'boolean', short: 'v' },
   port: { type: 'string' },
   config: { type: 'string' },
+  engine: { type: 'string' },
   method: { type: 'string' },
   query: { type: 'string' },
   header: { type: 'string', multiple: true },
@@ -47,10 +51,10 @@ const OPTIONS = {
 type OptionName = keyof typeof OPTIONS;
 
 const COMMAND_OPTIONS: Readonly<Record<string, readonly OptionName[]>> = {
-  serve: ['port', 'config'],
+  serve: ['port', 'config', 'engine'],
   check: [],
-  run: ['method', 'query', 'header', 'body', 'config'],
-  '': [],
+  run: ['method', 'query', 'header', 'body', 'config', 'engine'],
+  '': ['engine'],
 };
 
 async function main(argv: readonly string[]): Promise<Outcome> {
@@ -72,9 +76,10 @@ async function main(argv: readonly string[]): Promise<Outcome> {
   if (positionals.length > 1)
     throw new UsageError(`one file expected, got ${positionals.length}: ${positionals.join(' ')}`);
   const [file] = positionals;
+  const overrides = values.engine === undefined ? {} : { engine: values.engine };
   switch (command) {
     case 'serve':
-      return serveDirectory(file ?? '.', portOf(values.port ?? process.env.PORT ?? '8080'), values.config);
+      return serveDirectory(file ?? '.', portOf(values.port ?? process.env.PORT ?? '8080'), values.config, overrides);
     case 'check':
       if (file === undefined) throw new UsageError('check needs the FILE to check');
       return checkFile(file);
@@ -86,9 +91,10 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         headers: (values.header ?? []).map(headerOf),
         body: values.body,
         config: values.config,
+        overrides,
       });
     default:
-      return serveConfig(file);
+      return serveConfig(file, overrides);
   }
 }
 

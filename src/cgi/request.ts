@@ -16,8 +16,8 @@ export interface CgiRequest {
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const NOT_SERVED = new Set(['CONNECT', 'TRACE']);
 
-/** Names the server itself looks at. Their lengths are compared first: most parameters are none of these. */
-const WANTED = new Set([
+/** The parameters that the server itself looks at. */
+const WANTED = [
   'CONTENT_LENGTH',
   'DOCUMENT_ROOT',
   'HTTP_PROXY',
@@ -25,8 +25,51 @@ const WANTED = new Set([
   'REQUEST_METHOD',
   'SCRIPT_FILENAME',
   'SCRIPT_NAME',
-]);
-const WANTED_LENGTHS = new Set([...WANTED].map((name) => name.length));
+] as const;
+type Wanted = (typeof WANTED)[number];
+
+interface WantedName {
+  readonly name: Wanted;
+  readonly bytes: Uint8Array;
+}
+
+/** By length: most parameters are told apart from these without a look at their names. */
+const WANTED_BY_LENGTH: readonly (readonly WantedName[])[] = Array.from({ length: 16 }, (_, length) =>
+  WANTED.filter((name) => name.length === length).map((name) => ({ name, bytes: Buffer.from(name) })),
+);
+
+/** Where the values lie: strings are only made of those that are needed. */
+class Places {
+  readonly #bytes: Buffer;
+  readonly #places: Partial<Record<Wanted, readonly [start: number, end: number]>> = {};
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  note(nameStart: number, valueStart: number, valueEnd: number): void {
+    const candidates = WANTED_BY_LENGTH[valueStart - nameStart];
+    if (candidates === undefined) return;
+    for (const { name, bytes } of candidates) {
+      if (isAt(this.#bytes, nameStart, bytes)) this.#places[name] = [nameStart, valueEnd];
+    }
+  }
+
+  has(name: Wanted): boolean {
+    return this.#places[name] !== undefined;
+  }
+
+  /** The value, one character per byte; empty when there is none. */
+  value(name: Wanted): string {
+    const place = this.#places[name];
+    return place === undefined ? '' : this.#bytes.toString('latin1', place[0] + name.length, place[1]);
+  }
+}
+
+function isAt(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
+  for (let i = 0; i < wanted.length; i += 1) if (bytes[at + i] !== wanted[i]) return false;
+  return true;
+}
 
 /**
  * Reads the parameters of a request.
@@ -34,31 +77,28 @@ const WANTED_LENGTHS = new Set([...WANTED].map((name) => name.length));
  */
 export function parseRequest(params: Uint8Array): CgiRequest {
   const bytes = Buffer.from(params.buffer, params.byteOffset, params.length);
-  const found: Record<string, string> = {};
-  forEachPair(params, (nameStart, valueStart, valueEnd) => {
-    if (!WANTED_LENGTHS.has(valueStart - nameStart)) return;
-    const name = bytes.toString('latin1', nameStart, valueStart);
-    if (WANTED.has(name)) found[name] = bytes.toString('latin1', valueStart, valueEnd);
-  });
-  const method = found.REQUEST_METHOD || 'GET';
-  if (!TOKEN.test(method) || NOT_SERVED.has(method)) {
+  const places = new Places(bytes);
+  forEachPair(params, (nameStart, valueStart, valueEnd) => places.note(nameStart, valueStart, valueEnd));
+  const method = places.value('REQUEST_METHOD') || 'GET';
+  if (method !== 'GET' && (!TOKEN.test(method) || NOT_SERVED.has(method))) {
     throw new LuafcgidError('LUAFCGID_REQUEST_METHOD', { method: asText(method) });
   }
   return {
     method,
-    scriptPath: scriptPathOf(found),
-    contentLength: contentLengthOf(found.CONTENT_LENGTH),
-    params: found.HTTP_PROXY === undefined ? params : withoutProxy(bytes),
+    scriptPath: scriptPathOf(places),
+    contentLength: contentLengthOf(places.value('CONTENT_LENGTH')),
+    params: places.has('HTTP_PROXY') ? withoutProxy(bytes) : params,
   };
 }
 
-function scriptPathOf(found: Readonly<Record<string, string>>): string {
-  let path = found.SCRIPT_FILENAME;
-  if (!path) {
-    if (!found.SCRIPT_NAME) throw new LuafcgidError('LUAFCGID_REQUEST_NO_SCRIPT');
-    path = (found.DOCUMENT_ROOT ?? '') + found.SCRIPT_NAME;
+function scriptPathOf(places: Places): string {
+  let path = places.value('SCRIPT_FILENAME');
+  if (path === '') {
+    const name = places.value('SCRIPT_NAME');
+    if (name === '') throw new LuafcgidError('LUAFCGID_REQUEST_NO_SCRIPT');
+    path = places.value('DOCUMENT_ROOT') + name;
   }
-  path = withoutProxyUrl(path, found.QUERY_STRING ?? '');
+  if (path.startsWith('proxy:')) path = withoutProxyUrl(path, places.value('QUERY_STRING'));
   if (!path.startsWith('/')) throw new LuafcgidError('LUAFCGID_REQUEST_RELATIVE_SCRIPT', { path: asText(path) });
   if (path.includes('\0')) throw new LuafcgidError('LUAFCGID_REQUEST_NUL', { path: asText(path) });
   return path;
@@ -75,7 +115,6 @@ function asText(bytes: string): string {
  * made for other names.
  */
 function withoutProxyUrl(path: string, query: string): string {
-  if (!path.startsWith('proxy:')) return path;
   const authority = path.indexOf('://');
   const slash = authority < 0 ? -1 : path.indexOf('/', authority + 3);
   if (slash < 0) return path;
@@ -84,8 +123,8 @@ function withoutProxyUrl(path: string, query: string): string {
 }
 
 /** An absent, empty or senseless length is no length: the end of the stream then tells. */
-function contentLengthOf(text: string | undefined): number | undefined {
-  if (text === undefined || !/^[0-9]{1,15}$/.test(text)) return undefined;
+function contentLengthOf(text: string): number | undefined {
+  if (text === '' || !/^[0-9]{1,15}$/.test(text)) return undefined;
   return Number(text);
 }
 

@@ -104,27 +104,30 @@ export function startBytes(params: Uint8Array): number {
   return START_FIXED_BYTES + params.length;
 }
 
-export function encodeStart(message: StartMessage): Uint8Array {
-  const { path, params } = message;
-  const out = Buffer.allocUnsafe(START_FIXED_BYTES + path.length + params.length);
-  out.writeUInt32LE(message.subject, 0);
-  out.writeUInt32LE(message.slot, 4);
+/** What comes before the parameters in a START: the message is this and, right behind it, `params`. */
+export function encodeStartHead(subject: number, slot: number, path: Uint8Array): Uint8Array {
+  const out = Buffer.allocUnsafe(START_FIXED_BYTES + path.length);
+  out.writeUInt32LE(subject, 0);
+  out.writeUInt32LE(slot, 4);
   out.writeUInt32LE(path.length, 8);
   out.set(path, START_FIXED_BYTES);
-  out.set(params, START_FIXED_BYTES + path.length);
   return out;
 }
 
 /** Views into `payload`, not copies. */
 export function decodeStart(payload: Uint8Array): StartMessage {
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
-  const pathEnd = START_FIXED_BYTES + view.getUint32(8, true);
+  const pathEnd = START_FIXED_BYTES + uint32(payload, 8);
   return {
-    subject: view.getUint32(0, true),
-    slot: view.getUint32(4, true),
+    subject: uint32(payload, 0),
+    slot: uint32(payload, 4),
     path: payload.subarray(START_FIXED_BYTES, pathEnd),
     params: payload.subarray(pathEnd),
   };
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+  return (low | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
 }
 
 /** A file a state was made from, and what it was then. */

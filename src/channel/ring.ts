@@ -9,6 +9,8 @@
  * and rings its bell. As both orders are sequentially consistent (Atomics), no wake-up is lost.
  */
 
+import { atomicsSleeper, type Sleeper } from './sleeper.js';
+
 /** Words of the control block at the start of the shared buffer. */
 const READ_AT = 0;
 const WRITTEN_TO = 1;
@@ -31,6 +33,8 @@ export const CONTROL_BYTES = 64;
 const FRAME_BYTES = 16;
 const SKIP_TO_START = -1;
 
+const NOTHING = new Uint8Array(0);
+
 /** Smallest ring: anything below holds no useful frame. */
 export const MIN_RING_BYTES = 128;
 
@@ -43,16 +47,23 @@ export function createRing(capacityBytes: number): SharedArrayBuffer {
 }
 
 class RingEnd {
+  protected readonly sleeper: Sleeper;
   protected readonly control: Int32Array;
+  /** The two words of it on which threads sleep. */
+  protected readonly readAt: Int32Array;
+  protected readonly asleep: Int32Array;
   protected readonly words: Int32Array;
   protected readonly bytes: Uint8Array;
   protected readonly capacity: number;
   protected readonly mask: number;
 
-  constructor(shared: SharedArrayBuffer) {
+  constructor(shared: SharedArrayBuffer, sleeper: Sleeper) {
+    this.sleeper = sleeper;
     this.capacity = shared.byteLength - CONTROL_BYTES;
     this.mask = this.capacity - 1;
     this.control = new Int32Array(shared, 0, CONTROL_BYTES / 4);
+    this.readAt = this.control.subarray(READ_AT, READ_AT + 1);
+    this.asleep = this.control.subarray(READER_ASLEEP, READER_ASLEEP + 1);
     this.words = new Int32Array(shared, CONTROL_BYTES);
     this.bytes = new Uint8Array(shared, CONTROL_BYTES);
   }
@@ -65,16 +76,21 @@ export class RingWriter extends RingEnd {
   /** Where the reader stood when `tryWrite` last looked: room made since then must not be waited for. */
   #seenReadAt: number;
 
-  constructor(shared: SharedArrayBuffer) {
-    super(shared);
+  /** @param sleeper the same as at the other end */
+  constructor(shared: SharedArrayBuffer, sleeper: Sleeper = atomicsSleeper) {
+    super(shared, sleeper);
     this.#seenReadAt = Atomics.load(this.control, READ_AT);
     this.maxPayloadBytes = this.capacity / 2 - FRAME_BYTES;
     this.#end = Atomics.load(this.control, WRITTEN_TO);
   }
 
-  /** Writes a frame and returns true, or leaves the ring as it is and returns false when there is no room for it. */
-  tryWrite(type: number, id: number, argument: number, payload: Uint8Array): boolean {
-    const frameBytes = FRAME_BYTES + ((payload.length + 7) & ~7);
+  /**
+   * Writes a frame and returns true, or leaves the ring as it is and returns false when there is no room for it.
+   * @param rest goes on where `payload` ends
+   */
+  tryWrite(type: number, id: number, argument: number, payload: Uint8Array, rest: Uint8Array = NOTHING): boolean {
+    const payloadBytes = payload.length + rest.length;
+    const frameBytes = FRAME_BYTES + ((payloadBytes + 7) & ~7);
     let end = this.#end;
     const tillWrap = this.capacity - (end & this.mask);
     const wraps = frameBytes > tillWrap;
@@ -87,11 +103,12 @@ export class RingWriter extends RingEnd {
     }
     const at = end & this.mask;
     const word = at >> 2;
-    this.words[word] = payload.length;
+    this.words[word] = payloadBytes;
     this.words[word + 1] = type;
     this.words[word + 2] = id;
     this.words[word + 3] = argument;
-    this.bytes.set(payload, at + FRAME_BYTES);
+    if (payload.length > 0) this.bytes.set(payload, at + FRAME_BYTES);
+    if (rest.length > 0) this.bytes.set(rest, at + FRAME_BYTES + payload.length);
     this.#end = (end + frameBytes) | 0;
     Atomics.store(this.control, WRITTEN_TO, this.#end);
     return true;
@@ -107,15 +124,15 @@ export class RingWriter extends RingEnd {
 
   /** Wakes a reader that waits in `RingReader.waitForFrame`. Call it after writing. */
   wakeReader(): void {
-    // Taken back here, so that what is written before the reader has come to itself wakes nobody again.
+    // The flag is taken back here: what is written before the reader has come to itself wakes nobody again.
     if (Atomics.load(this.control, READER_ASLEEP) === 0) return;
-    if (Atomics.exchange(this.control, READER_ASLEEP, 0) === 1) Atomics.notify(this.control, WRITTEN_TO);
+    if (Atomics.exchange(this.control, READER_ASLEEP, 0) === 1) this.sleeper.wake(this.asleep);
   }
 
   /** Blocks this thread until the reader has taken something since `tryWrite` last failed. */
   waitForRoom(): void {
     Atomics.store(this.control, WRITER_WISH, BLOCKS);
-    Atomics.wait(this.control, READ_AT, this.#seenReadAt);
+    this.sleeper.wait(this.readAt, this.#seenReadAt);
     Atomics.store(this.control, WRITER_WISH, NONE);
   }
 
@@ -143,8 +160,9 @@ export class RingReader extends RingEnd {
   #at: number;
   #next: number;
 
-  constructor(shared: SharedArrayBuffer) {
-    super(shared);
+  /** @param sleeper the same as at the other end */
+  constructor(shared: SharedArrayBuffer, sleeper: Sleeper = atomicsSleeper) {
+    super(shared, sleeper);
     this.#at = Atomics.load(this.control, READ_AT);
     this.#next = this.#at;
   }
@@ -178,7 +196,7 @@ export class RingReader extends RingEnd {
     this.#at = this.#next;
     Atomics.store(this.control, READ_AT, this.#at);
     const wish = Atomics.load(this.control, WRITER_WISH);
-    if (wish === BLOCKS) Atomics.notify(this.control, READ_AT);
+    if (wish === BLOCKS) this.sleeper.wake(this.readAt);
     return wish === ASKS && Atomics.compareExchange(this.control, WRITER_WISH, ASKS, NONE) === ASKS;
   }
 
@@ -186,7 +204,8 @@ export class RingReader extends RingEnd {
   waitForFrame(): void {
     while (Atomics.load(this.control, WRITTEN_TO) === this.#at) {
       Atomics.store(this.control, READER_ASLEEP, 1);
-      Atomics.wait(this.control, WRITTEN_TO, this.#at);
+      // It sleeps on its own flag: who takes that back at this very moment keeps it awake, whatever it was about.
+      if (Atomics.load(this.control, WRITTEN_TO) === this.#at) this.sleeper.wait(this.asleep, 1);
     }
     Atomics.store(this.control, READER_ASLEEP, 0);
   }

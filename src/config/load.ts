@@ -119,15 +119,21 @@ export function loadConfig(
   return { config, file: chosen, notices, hooks: noHooks };
 }
 
-/** The result of `luafcgid check FILE`: whether a server would start with the file, and the text that says so. */
+/**
+ * The result of `luafcgid check FILE`: whether a server would start with the file, and the text that says so.
+ *
+ * @param checkFurther Looks at what a valid configuration asks for outside of it; what it throws comes out.
+ */
 export function checkConfig(
   file: string | undefined,
   engine: LuaEngine,
   surroundings: Partial<Surroundings> = {},
+  checkFurther: (config: Config) => void = () => {},
 ): { readonly valid: boolean; readonly text: string } {
   try {
     const loaded = loadConfig(file, {}, engine, surroundings);
     loaded.hooks.close();
+    checkFurther(loaded.config);
     return { valid: true, text: formatValid(file ?? loaded.file, loaded.notices) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -2,6 +2,7 @@
  * The option table: everything the server knows about its settings, in one place. The validator, `Config`, the sample
  * file, `--help` and docs/configuration.md are made from it. It is long because it is a table: one row, one option.
  */
+import { engineNames } from '../lua/state.js';
 import type { OptionRow, ValueTypes } from './option.js';
 
 const KIB = 1024;
@@ -150,7 +151,9 @@ long one what was used most.`,
     default: 128 * MIB,
     script: 'read',
     summary: 'The most memory of one Lua state.',
-    text: 'A script that asks for more gets the Lua error "not enough memory", and its state is replaced.',
+    text: `A script that asks for more gets the Lua error "not enough memory", and its state is replaced. The native engines
+look at it each time that the garbage collector has finished a cycle, and after each request: a state may hold more for
+a moment, and a single huge string is not prevented.`,
   },
   sweep: {
     key: 'sweepMs',
@@ -358,6 +361,30 @@ request's id only, and the log has the detail.`,
   },
 
   // ---- Scripts
+  engine: {
+    key: 'engine',
+    group: 'Scripts',
+    type: 'choice',
+    choices: engineNames,
+    default: 'embedded',
+    script: 'read',
+    summary: 'The Lua that runs the scripts.',
+    text: `\`"embedded"\` is Lua 5.1 without files and processes, each state bounded and apart from all others; it needs
+nothing else. \`"lua5.1"\`, \`"lua5.4"\` and \`"luajit"\` are libraries of the system (Debian: \`liblua5.1-0\`,
+\`liblua5.4-0\`, \`libluajit-5.1-2\`), with files, processes and C modules. With them a script can end the server, as
+with the C daemon: run only scripts that you trust. [lua-api.md](lua-api.md#luas-standard-library) tells what differs.
+The configuration itself always runs in the embedded engine. \`--engine\` on the command line comes before this option.`,
+  },
+  lualib: {
+    key: 'luaLibrary',
+    group: 'Scripts',
+    type: 'source-file',
+    defaultText: "the system's",
+    example: '/usr/local/lib/libluajit-5.1.so.2',
+    script: 'hidden',
+    summary: 'The file of the Lua library that a native engine loads.',
+    text: 'For a library that the system does not find by its usual name. It must be the Lua that `engine` names.',
+  },
   handler: {
     key: 'handler',
     group: 'Scripts',

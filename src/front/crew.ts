@@ -5,7 +5,6 @@
 import {
   decodeDependency,
   END_STATE_GONE,
-  encodeStart,
   FromWorker,
   LOG_LEVELS,
   START_CREATE,
@@ -51,6 +50,8 @@ export class Crew {
   /** All requests that are not over, by number. */
   readonly #requests: ReadonlyMap<number, FrontRequest>;
   readonly #workers = new Map<number, WorkerLink>();
+  /** Workers that were given short requests and not woken for them yet. */
+  readonly #toWake = new Set<WorkerLink>();
   /** Some request was refused for want of a state since the last look at held workers. */
   #hasTurnedAway = false;
 
@@ -145,6 +146,15 @@ export class Crew {
     while (this.#offerNext(LONG_MS, nowMs));
   }
 
+  /**
+   * Wakes the workers that were given short requests since this was last called. To be called when nothing more is to be
+   * given to them at once: waking a thread can cost more than all they will do.
+   */
+  wake(): void {
+    for (const worker of this.#toWake) worker.wake();
+    this.#toWake.clear();
+  }
+
   /** Whether a request can be offered to this worker now. */
   mayOffer(worker: number, request: FrontRequest): boolean {
     return this.#workers.get(worker)?.mayOffer(request) ?? false;
@@ -160,7 +170,9 @@ export class Crew {
     if (order === undefined) return false;
     const { waiter, state, offer } = order;
     const flags = START_NO_BODY | (waiter.cgi.method === 'HEAD' ? START_HEAD : 0);
-    this.#workers.get(state.worker)?.offer(offer, waiter, state.id, flags);
+    const worker = this.#workers.get(state.worker) as WorkerLink;
+    worker.offer(offer, waiter, state.id, flags);
+    this.#toWake.add(worker);
     return true;
   }
 
@@ -185,15 +197,15 @@ export class Crew {
     const { hasBody } = request;
     this.#nowRuns(worker, request, state);
     request.isBodyEndSent = !hasBody;
-    const type =
-      ToWorker.START |
+    const flags =
       (create ? START_CREATE : 0) |
       (retire ? START_RETIRE : 0) |
       (hasBody ? 0 : START_NO_BODY) |
       (request.cgi.method === 'HEAD' ? START_HEAD : 0);
     const path = create ? Buffer.from(request.script, 'latin1') : NOTHING;
-    const payload = encodeStart({ subject: evicted?.id ?? 0, slot: 0, path, params: request.cgi.params });
-    worker.send(type, request.id, state.id, payload);
+    worker.start(flags, request, state.id, evicted?.id ?? 0, path);
+    if (state.expectedMs <= AT_ONCE_MS) this.#toWake.add(worker);
+    else worker.wake();
     if (hasBody) this.passBody(request);
   }
 

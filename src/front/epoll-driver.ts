@@ -143,10 +143,9 @@ export class EpollDriver implements Driver, SocketOwner {
     Atomics.store(this.#asleep, 0, 0);
     const nowMs = this.#clock();
     for (let at = 0; at < count; at += 1) this.#take(this.#epoll.fdAt(at), this.#epoll.eventsAt(at), nowMs);
-    this.#isBusy = false;
-    this.#guard(undefined, () => {
-      this.#isBusy = this.#core.workersSpoke(nowMs);
-    });
+    // Woken before their former words are heard: they go on while these are sent.
+    this.#core.wakeWorkers();
+    this.#isBusy = this.#hear(nowMs);
     if (nowMs >= this.#nextTickMs) this.#tick(nowMs);
     this.#reapEnded();
     if (this.#isOutOfRoom && this.#hasClosed) this.#resumeAccepting(nowMs);
@@ -203,14 +202,21 @@ export class EpollDriver implements Driver, SocketOwner {
   #waitMs(): number {
     if (this.#isBusy) return 0;
     Atomics.store(this.#asleep, 0, 1);
-    let heard = false;
-    this.#guard(undefined, () => {
-      heard = this.#core.workersSpoke(this.#clock());
-    });
+    const heard = this.#hear(this.#clock());
     this.#reapEnded();
     if (heard) return 0;
     if (this.needsEventLoop || this.#core.isReviewDue) return SHORT_WAIT_MS;
     return Math.max(0, Math.ceil(this.#nextTickMs - this.#clock()));
+  }
+
+  /** Returns whether workers had something to say. */
+  #hear(nowMs: number): boolean {
+    let heard = false;
+    this.#guard(undefined, () => {
+      heard = this.#core.workersSpoke(nowMs);
+    });
+    this.#core.wakeWorkers();
+    return heard;
   }
 
   #take(fd: number, events: number, nowMs: number): void {
@@ -340,6 +346,7 @@ export class EpollDriver implements Driver, SocketOwner {
   #tick(nowMs: number): void {
     this.#nextTickMs = nowMs + TICK_MS;
     this.#guard(undefined, () => this.#core.tick(nowMs));
+    this.#core.wakeWorkers();
     for (const socket of [...this.#lingering])
       if (socket.isGone || socket.expiresMs <= nowMs) {
         this.#lingering.delete(socket);

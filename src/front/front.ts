@@ -192,6 +192,11 @@ export class Front {
     this.#crew.freeHeld(nowMs);
   }
 
+  /** To be called after events, when no more are known at once: workers that were given something short are woken. */
+  wakeWorkers(): void {
+    this.#crew.wake();
+  }
+
   /** Whether `workersSpoke` has to be called within a millisecond, even if nobody rings. */
   get isReviewDue(): boolean {
     return this.#pool.hasOffers;

@@ -109,7 +109,7 @@ export class NodeDriver implements Driver {
 
   /** A worker has rung: hears what they all say, and goes on looking as long as there is something. */
   bell(): void {
-    this.#guard(undefined, () => this.#core.workersSpoke(performance.now()));
+    this.#hear();
     this.#poll();
   }
 
@@ -165,7 +165,10 @@ export class NodeDriver implements Driver {
       this.#guard(id, () => front.bytesArrived(id, bytes, performance.now()));
       this.#poll();
     });
-    socket.on('end', () => this.#guard(id, () => front.readEnded(id, performance.now())));
+    socket.on('end', () => {
+      this.#guard(id, () => front.readEnded(id, performance.now()));
+      this.#poll();
+    });
     // A reset or a failed write: 'close' follows, and that is what counts.
     socket.on('error', () => {});
     socket.on('close', () => {
@@ -190,16 +193,12 @@ export class NodeDriver implements Driver {
   }
 
   #look(): void {
-    let heard = false;
-    this.#guard(undefined, () => {
-      heard = this.#core.workersSpoke(performance.now());
-    });
+    this.#core.wakeWorkers();
+    let heard = this.#hear();
     if (!heard) {
       Atomics.store(this.#asleep, 0, 1);
       // What came between the look and the wish to be rung would never be told.
-      this.#guard(undefined, () => {
-        heard = this.#core.workersSpoke(performance.now());
-      });
+      heard = this.#hear();
       if (!heard) {
         this.#isPolling = false;
         if (this.#core.isReviewDue) setTimeout(() => this.#poll(), REVIEW_MS);
@@ -208,6 +207,16 @@ export class NodeDriver implements Driver {
       Atomics.store(this.#asleep, 0, 0);
     }
     setImmediate(() => this.#look());
+  }
+
+  /** Returns whether workers had something to say. */
+  #hear(): boolean {
+    let heard = false;
+    this.#guard(undefined, () => {
+      heard = this.#core.workersSpoke(performance.now());
+    });
+    this.#core.wakeWorkers();
+    return heard;
   }
 
   /** An error here is a bug; it costs the connection it came from, not the server. */

@@ -1,6 +1,6 @@
 /** One request from its parameters to its last byte: what the front knows of it. */
 import type { CgiRequest } from '../cgi/request.js';
-import type { PoolState, Waiter } from '../pool/pool.js';
+import type { Place, PoolState, Waiter } from '../pool/pool.js';
 import type { Connection } from './connection.js';
 import type { WorkerLink } from './worker-link.js';
 
@@ -30,6 +30,7 @@ export class FrontRequest implements Waiter {
   /** The script's resolved file: what the pool knows it by. Set when the look-up is done. */
   script = '';
   arrivedMs = 0;
+  place: Place | undefined;
   state: PoolState | undefined;
   /** The worker that runs it. */
   worker: WorkerLink | undefined;

@@ -6,6 +6,7 @@
 import type { LogLevel } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
+import { atomicsSleeper, type Sleeper } from '../channel/sleeper.js';
 import { describeError, type ErrorCode, LuafcgidError } from '../errors.js';
 import type { LogSubject } from './actions.js';
 import type { Driver, DriverReports, DriverSettings } from './driver.js';
@@ -64,9 +65,14 @@ export function reportsTo(events: FrontEvents): DriverReports {
 export class FrontService {
   readonly #front: Front;
   readonly #driver: Driver;
+  readonly #sleeper: Sleeper;
 
-  /** @param driver made with the reports of `reportsTo(events)` */
-  constructor(settings: FrontSettings, events: FrontEvents, driver: Driver) {
+  /**
+   * @param driver made with the reports of `reportsTo(events)`
+   * @param sleeper of the rings to workers
+   */
+  constructor(settings: FrontSettings, events: FrontEvents, driver: Driver, sleeper: Sleeper = atomicsSleeper) {
+    this.#sleeper = sleeper;
     this.#driver = driver;
     this.#front = new Front(settings.front, {
       write: (connection, bytes) => driver.write(connection, bytes),
@@ -83,8 +89,10 @@ export class FrontService {
 
   /** A worker is ready. `index` is its place; `toWorker` and `toFront` are its rings. */
   workerReady(id: number, index: number, toWorker: SharedArrayBuffer, toFront: SharedArrayBuffer): void {
-    const link = new WorkerLink(id, new RingWriter(toWorker), new RingReader(toFront), new OfferSlots(toWorker));
+    const out = new RingWriter(toWorker, this.#sleeper);
+    const link = new WorkerLink(id, out, new RingReader(toFront, this.#sleeper), new OfferSlots(toWorker));
     this.#front.workerReady(link, index, performance.now());
+    this.#front.wakeWorkers();
   }
 
   /** All workers are told to end when they have done what they were given. */
@@ -95,10 +103,12 @@ export class FrontService {
   /** A worker's thread has ended. */
   workerGone(id: number, reason: string): void {
     this.#front.workerGone(id, reason, performance.now());
+    this.#front.wakeWorkers();
   }
 
   scriptFound(request: number, file: string): void {
     this.#front.scriptFound(request, file, performance.now());
+    this.#front.wakeWorkers();
   }
 
   scriptRefused(request: number, code: ErrorCode, values: Readonly<Record<string, unknown>>): void {

@@ -3,6 +3,7 @@
  * file of a spool is being written or read; calls of the main thread lie in the port until the bell tells of them.
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { futexSleeper } from '../linux/futex.js';
 import { EpollDriver } from './epoll-driver.js';
 import { type FrontEvents, FrontService, reportsTo } from './service.js';
 import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
@@ -20,7 +21,7 @@ const events: FrontEvents = {
 
 let isEnding = false;
 const driver = new EpollDriver(settings, bell, { ...reportsTo(events), rung: takeCalls });
-const service = new FrontService(settings, events, driver);
+const service = new FrontService(settings, events, driver, futexSleeper());
 
 /** Does what the main thread has asked for. */
 function takeCalls(): void {

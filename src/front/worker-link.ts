@@ -2,7 +2,7 @@
  * The front's end of one worker's two rings. It never blocks: what does not fit waits here (a start message and a few
  * short ones at most, since a worker runs one request at a time), and bodies wait with their request.
  */
-import { type BodyFault, encodeStart, MORE, START_OFFER, startBytes, ToWorker } from '../channel/messages.js';
+import { type BodyFault, encodeStartHead, MORE, START_OFFER, startBytes, ToWorker } from '../channel/messages.js';
 import type { OfferSlots } from '../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../channel/ring.js';
 import type { Connection } from './connection.js';
@@ -50,13 +50,33 @@ export class WorkerLink {
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }
 
-  /** Lays a request that `mayOffer` allows into the ring. @param flags of its START */
+  /** Lays a request that `mayOffer` allows into the ring; the worker has to be woken. @param flags of its START */
   offer(number: number, request: FrontRequest, state: number, flags: number): void {
     const slot = this.#slots.findFree();
     this.#slots.lay(slot, number);
     this.#offered.set(number, slot);
-    const payload = encodeStart({ subject: number, slot, path: NOTHING, params: request.cgi.params });
-    this.send(ToWorker.START | START_OFFER | flags, request.id, state, payload);
+    this.#start(START_OFFER | flags, request, state, encodeStartHead(number, slot, NOTHING));
+  }
+
+  /** Wakes the worker if it sleeps: it has a START to find. */
+  wake(): void {
+    this.#out.wakeReader();
+  }
+
+  /**
+   * Has the worker run a request, as soon as there is room. It has to be woken for it.
+   * @param evicted state to close before, 0 for none
+   */
+  start(flags: number, request: FrontRequest, state: number, evicted: number, path: Uint8Array): void {
+    this.#start(flags, request, state, encodeStartHead(evicted, 0, path));
+  }
+
+  #start(flags: number, request: FrontRequest, state: number, head: Uint8Array): void {
+    const { params } = request.cgi;
+    const type = ToWorker.START | flags;
+    const isWhole = head.length + params.length <= this.#out.maxPayloadBytes;
+    if (isWhole && this.#unsent.length === 0 && this.#out.tryWrite(type, request.id, state, head, params)) return;
+    this.send(type, request.id, state, Buffer.concat([head, params]));
   }
 
   /** Takes an offer back. Returns false when the worker has claimed it before. */

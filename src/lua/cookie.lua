@@ -44,7 +44,7 @@ local options_of = {
     return "; Max-Age=" .. format("%d", value)
   end,
   expires = function(value)
-    if type(value) == "number" then value = date("!%a, %d %b %Y %H:%M:%S GMT", value) end
+    if type(value) == "number" then value = date("!%a, %d %b %Y %H:%M:%S GMT", floor(value)) end
     if type(value) ~= "string" or not find(value, "^[%w ,:%-]+$") then
       return nil, "a time as os.time() gives it, or an HTTP date"
     end

@@ -3,9 +3,8 @@
  * states, and a state reaches nothing of the process but what its host grants.
  */
 
+import { embeddedFunctions } from './embedded-functions.js';
 import { EmbeddedState, type Running } from './embedded-state.js';
-import { guarded, type HostFunction, hostFunctions } from './host-functions.js';
-import type { LuaCFunction } from './host-trampoline.js';
 import { libcImports } from './libc.js';
 import { MachineFactory } from './machine-factory.js';
 import type { LuaEngine } from './state.js';
@@ -29,16 +28,10 @@ export function createEmbeddedEngine(
   checkEmbeddedModule(module);
   // Nothing runs before a machine is made and noted here.
   const running = { machine: undefined, state: undefined } as unknown as Running;
-  const asCFunction =
-    (run: HostFunction): LuaCFunction =>
-    (L) =>
-      running.state === undefined ? 0 : run(running.state, L);
   const machines = new MachineFactory({
     module,
     imports: libcImports(running, (text) => running.state?.log.write(2, text)),
-    hostFunctions: Object.fromEntries(
-      Object.entries(hostFunctions).map(([name, run]) => [name, asCFunction(guarded(run))]),
-    ),
+    hostFunctions: embeddedFunctions(running),
     exitHook(L) {
       const { x } = running.machine;
       x.lua_pushnil(L);
@@ -52,6 +45,7 @@ export function createEmbeddedEngine(
   return {
     name: 'embedded',
     version: 'Lua 5.1',
+    isConfined: true,
     createState: (stateOptions) => new EmbeddedState(machines, running, stateOptions),
   };
 }

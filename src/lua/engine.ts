@@ -1,9 +1,10 @@
 /** Which Lua runs the scripts: makes an engine from data that can be handed to a thread. */
 import { compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
+import type { EngineName, NativeEngineName } from './engine-names.js';
+import { createNativeEngine } from './native.js';
 import type { LuaEngine } from './state.js';
 
-/** All that a thread needs to make its engine; can be cloned between threads. */
-export interface EngineData {
+interface EmbeddedData {
   readonly name: 'embedded';
   /** Compiled once, shared by all threads. */
   readonly module: WebAssembly.Module;
@@ -11,15 +12,31 @@ export interface EngineData {
   readonly version: string;
 }
 
+interface NativeData {
+  readonly name: NativeEngineName;
+  /** The library that was found. */
+  readonly file: string;
+  readonly version: string;
+}
+
+/** All that a thread needs to make its engine; can be cloned between threads. */
+export type EngineData = EmbeddedData | NativeData;
+
 /**
- * Prepares the engine for this and other threads.
+ * Prepares an engine for this and other threads.
+ * @param version the server's
+ * @param library a file to take in place of the system's library of a native engine
  * @throws LuafcgidError when its files are missing or not the expected ones
  */
-export function prepareEngine(version: string): EngineData {
-  return { name: 'embedded', module: compileEmbeddedModule(), version };
+export function prepareEngine(version: string, name: EngineName = 'embedded', library?: string): EngineData {
+  if (name === 'embedded') return { name, module: compileEmbeddedModule(), version };
+  const { file } = createNativeEngine(name, { version, ...(library !== undefined && { file: library }) });
+  return { name, file, version };
 }
 
 /** The engine of the calling thread. */
 export function createEngine(data: EngineData): LuaEngine {
-  return createEmbeddedEngine(data.module, { version: data.version });
+  const { version } = data;
+  if (data.name === 'embedded') return createEmbeddedEngine(data.module, { version });
+  return createNativeEngine(data.name, { file: data.file, version });
 }

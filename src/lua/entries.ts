@@ -2,16 +2,30 @@
 export const entryNames = [
   'onerror',
   'init',
-  'has',
-  'call',
+  'handler',
   'serve',
   'abandon',
   'forget',
+  'has',
+  'call',
   'collect',
   'globals',
 ] as const;
 
 export type EntryName = (typeof entryNames)[number];
 
-/** References to them in the Lua registry. */
+/** A number for each of them. */
 export type Entries = Readonly<Record<EntryName, number>>;
+
+/** The Lua files that both kinds of engine load, in the order in which `prelude.lua` takes them; it comes first itself. */
+export const commonLuaFiles = [
+  'prelude.lua',
+  'env.lua',
+  'exit.lua',
+  'streams.lua',
+  'sources.lua',
+  'luafcgid.lua',
+  'form.lua',
+  'cookie.lua',
+  'request.lua',
+] as const;

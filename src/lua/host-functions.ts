@@ -1,248 +1,151 @@
 /**
- * The functions that the Lua files beside this one call on their host, each a `lua_CFunction`. They return `true` and their
- * results, or nil and a message. Scripts can get at them through Lua's debug library, so they trust nothing they are given.
+ * The functions that the Lua files beside this one call on their host, the same for all engines. Scripts can get at them
+ * through Lua's debug library, so they trust nothing they are given.
  */
 
-import type { EmbeddedState } from './embedded-state.js';
-import { EngineAbort, longJump } from './libc.js';
-import { luaStatus } from './machine.js';
-import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
-import type { LogLevel, RequestHost } from './state.js';
-import { pushValue, readValue } from './values.js';
+import { toByteString } from '../byte-string.js';
+import type { ScriptLog } from './script-log.js';
+import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
 
-/** Works on the stack of `L`, gives the number of its results there. */
-export type HostFunction = (state: EmbeddedState, L: number) => number;
-
-/** Errors that mean that the machine itself broke; everything else becomes a Lua error. */
-export function isFatal(error: unknown): boolean {
-  return (
-    error instanceof WebAssembly.RuntimeError ||
-    error instanceof EngineAbort ||
-    (error instanceof RangeError && error.message.startsWith('Maximum call stack'))
-  );
+/** The state that calls, as these functions know it. */
+export interface HostedState {
+  readonly options: StateOptions;
+  readonly log: ScriptLog;
+  readonly startMs: number;
+  /** The request that is being answered. */
+  readonly request: RequestHost | undefined;
+  /** What the engine hands to the Lua function it calls. */
+  readonly callArguments: readonly ByteString[];
+  /** An error text and its Lua stack. */
+  noteError(message: ByteString, traceback: ByteString): void;
+  /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
+  beginExit(code: number | undefined): void;
 }
 
-function done({ machine }: EmbeddedState, L: number): number {
-  machine.x.lua_pushboolean(L, 1);
-  return 1;
+/** The arguments of a call, counted from 1. What is missing or of another type comes as zero or empty. */
+export interface HostArguments {
+  readonly count: number;
+  number(at: number): number;
+  isTrue(at: number): boolean;
+  text(at: number): ByteString;
+  /** A view that is valid during the call. */
+  bytes(at: number): Uint8Array;
 }
 
-/** `nil, message`; and remembers the error, in case that it ends the request. */
-function failed(state: EmbeddedState, L: number, error: Error): number {
-  const { machine } = state;
-  state.noteHostError(error);
-  machine.x.lua_pushnil(L);
-  machine.pushBytes(L, Buffer.from(error.message));
-  return 2;
-}
+/** What a call gives back. Bytes become a Lua string. */
+export type HostResult = LuaValue | Uint8Array;
 
-function running(state: EmbeddedState): RequestHost {
+/** In Lua these return true and the result, or nil and the message of what was thrown. */
+export type HostFunction = (state: HostedState, args: HostArguments) => HostResult;
+
+/** Most bytes that one read of the request body gives. */
+const largestReadBytes = 1 << 18;
+
+function running(state: HostedState): RequestHost {
   if (state.request === undefined) throw new Error('no request is running');
   return state.request;
-}
-
-/** Wraps a host function so that what it throws becomes `nil, message`, and only Lua's own errors and fatal ones pass. */
-export function guarded(run: HostFunction): HostFunction {
-  return (state, L) => {
-    try {
-      return run(state, L);
-    } catch (error) {
-      if (error === longJump || isFatal(error)) throw error;
-      return failed(state, L, error instanceof Error ? error : new Error(String(error)));
-    }
-  };
 }
 
 function isLogLevel(text: string): text is LogLevel {
   return text === 'debug' || text === 'info' || text === 'warn' || text === 'error';
 }
 
-/** The length at `at` of a FastCGI name-value block: one byte, or four with the top bit set. */
-function pairLength(block: Uint8Array, at: number): number {
-  const first = block[at] ?? 0;
-  if (first < 0x80) return first;
-  return ((first & 0x7f) << 24) | ((block[at + 1] ?? 0) << 16) | ((block[at + 2] ?? 0) << 8) | (block[at + 3] ?? 0);
-}
-
 export const hostFunctions = {
-  /** A table of the request's parameters; the last of several with one name counts. */
-  params(state, L) {
-    const { machine } = state;
-    const { x } = machine;
-    const block = running(state).params;
-    done(state, L);
-    x.lua_createtable(L, 0, 32);
-    machine.withCopy(L, block, (copy) => {
-      for (let at = 0; at < block.length; ) {
-        const nameBytes = pairLength(block, at);
-        at += block[at]! < 0x80 ? 1 : 4;
-        const valueBytes = pairLength(block, at);
-        at += (block[at] ?? 0) < 0x80 ? 1 : 4;
-        const end = at + nameBytes + valueBytes;
-        if (end > block.length) break; // checked by the session; never read beyond the block all the same
-        x.lua_pushlstring(L, copy + at, nameBytes);
-        x.lua_pushlstring(L, copy + at + nameBytes, valueBytes);
-        x.lua_rawset(L, -3);
-        at = end;
-      }
-    });
-    return 2;
+  write(state, args) {
+    running(state).write(args.bytes(1));
+    return undefined;
   },
 
-  write(state, L) {
-    running(state).write(state.machine.bytes(L, 1));
-    return done(state, L);
+  headerline(state, args) {
+    running(state).headerLine(args.text(1));
+    return undefined;
   },
 
-  headerline(state, L) {
-    running(state).headerLine(state.machine.text(L, 1));
-    return done(state, L);
+  header(state, args) {
+    running(state).header(args.text(1), args.text(2));
+    return undefined;
   },
 
-  header(state, L) {
-    running(state).header(state.machine.text(L, 1), state.machine.text(L, 2));
-    return done(state, L);
+  status(state, args) {
+    running(state).status(args.text(1));
+    return undefined;
   },
 
-  status(state, L) {
-    running(state).status(state.machine.text(L, 1));
-    return done(state, L);
-  },
-
-  flush(state, L) {
+  flush(state) {
     running(state).flush();
-    return done(state, L);
+    return undefined;
   },
 
-  reset(state, L) {
+  reset(state) {
     running(state).reset();
-    return done(state, L);
+    return undefined;
   },
 
-  finish(state, L) {
+  finish(state) {
     running(state).finish();
-    return done(state, L);
+    return undefined;
   },
 
-  /** `true, bytes`, or `true, nil` at the end of the body. */
-  readbody(state, L) {
-    const { machine } = state;
-    const wanted = machine.x.lua_tonumber(L, 1);
-    const body = running(state).readBody(wanted >= 1 ? Math.min(Math.floor(wanted), 1 << 18) : 1);
-    done(state, L);
-    if (body === null) machine.x.lua_pushnil(L);
-    else machine.pushBytes(L, body);
-    return 2;
+  /** Bytes, or nil at the end of the body. */
+  readbody(state, args) {
+    const wanted = args.number(1);
+    const body = running(state).readBody(wanted >= 1 ? Math.min(Math.floor(wanted), largestReadBytes) : 1);
+    return body ?? undefined;
   },
 
-  log(state, L) {
-    const level = state.machine.text(L, 1);
-    running(state).log(isLogLevel(level) ? level : 'info', state.machine.text(L, 2));
-    return done(state, L);
+  log(state, args) {
+    const level = args.text(1);
+    running(state).log(isLogLevel(level) ? level : 'info', args.text(2));
+    return undefined;
   },
 
-  configure(state, L) {
-    const { machine } = state;
-    const name = machine.text(L, 1);
-    if (name === 'buffering') running(state).configure(name, machine.x.lua_toboolean(L, 2) !== 0);
-    else if (name === 'httpstatus' || name === 'contenttype') running(state).configure(name, machine.text(L, 2));
+  configure(state, args) {
+    const name = args.text(1);
+    if (name === 'buffering') running(state).configure(name, args.isTrue(2));
+    else if (name === 'httpstatus' || name === 'contenttype') running(state).configure(name, args.text(2));
     else throw new Error(`the setting ${name} cannot be changed`);
-    return done(state, L);
+    return undefined;
   },
 
-  /** `true, value` of a configuration setting. */
-  config(state, L) {
+  /** The value of a configuration setting. */
+  config(state, args) {
     const { config } = state.options;
-    const name = state.machine.text(L, 1);
-    done(state, L);
-    pushValue(state.machine, L, Object.hasOwn(config, name) ? config[name] : undefined);
-    return 2;
+    const name = args.text(1);
+    return Object.hasOwn(config, name) ? config[name] : undefined;
   },
 
   /** Adds to standard output (1) or error (2). */
-  print(state, L) {
-    state.log.write(state.machine.x.lua_tonumber(L, 1), state.machine.text(L, 2));
-    return done(state, L);
+  print(state, args) {
+    state.log.write(args.number(1), args.text(2));
+    return undefined;
   },
 
-  getenv(state, L) {
+  getenv(state, args) {
     const { environment = {} } = state.options;
-    const name = Buffer.from(state.machine.bytes(L, 1)).toString();
+    const name = Buffer.from(args.bytes(1)).toString();
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
-    done(state, L);
-    if (value === undefined) state.machine.x.lua_pushnil(L);
-    else state.machine.pushBytes(L, Buffer.from(value));
-    return 2;
+    return value === undefined ? undefined : toByteString(value);
   },
 
   /** Seconds since an arbitrary moment: the thread works for one script at a time, so this stands for its processor time. */
-  clock(state, L) {
-    done(state, L);
-    state.machine.x.lua_pushnumber(L, (performance.now() - state.startMs) / 1000);
-    return 2;
+  clock(state) {
+    return (performance.now() - state.startMs) / 1000;
   },
 
   /** Ends the request, with a code when there is an argument. */
-  exit(state, L) {
-    const { x } = state.machine;
-    state.beginExit(L, x.lua_gettop(L) === 0 ? undefined : Math.trunc(x.lua_tonumber(L, 1)) | 0);
-    return done(state, L);
-  },
-
-  /** Compiles a source text: a function, or nil and a message. */
-  load(state, L) {
-    const { machine } = state;
-    return load(state, L, machine.bytes(L, 1), machine.bytes(L, 2));
-  },
-
-  /** The same with a file; false when there is no such file. */
-  loadfile(state, L) {
-    const { machine } = state;
-    const path = Buffer.from(machine.bytes(L, 1));
-    const source = state.options.host.readSource(path.toString('latin1'));
-    if (source === undefined) {
-      machine.x.lua_pushboolean(L, 0);
-      return 1;
-    }
-    return load(state, L, withoutFirstLine(source), Buffer.concat([Buffer.from('@'), path]));
+  exit(state, args) {
+    state.beginExit(args.count === 0 ? undefined : Math.trunc(args.number(1)) | 0);
+    return undefined;
   },
 
   /** What the engine hands to the Lua function it calls. */
-  argument(state, L) {
-    const value = state.callArguments[state.machine.x.lua_tonumber(L, 1) - 1];
-    done(state, L);
-    if (value === undefined) state.machine.x.lua_pushnil(L);
-    else state.machine.pushText(L, value);
-    return 2;
+  argument(state, args) {
+    return state.callArguments[args.number(1) - 1];
   },
 
   /** What an error says, and the Lua stack where it was raised. */
-  report(state, L) {
-    state.noteError(state.machine.text(L, 1), state.machine.text(L, 2));
-    return done(state, L);
-  },
-
-  /** The script's own globals: a table of values and a list of the functions' names. */
-  globals(state, L) {
-    const values = readValue(state.machine, L, 1);
-    const functions = readValue(state.machine, L, 2);
-    state.noteGlobals(values, functions);
-    return done(state, L);
+  report(state, args) {
+    state.noteError(args.text(1), args.text(2));
+    return undefined;
   },
 } satisfies Record<string, HostFunction>;
-
-/** Compiles: pushes a function, or nil and a message. */
-function load({ machine }: EmbeddedState, L: number, source: Uint8Array, name: Uint8Array): number {
-  const { x } = machine;
-  if (isBytecode(source)) {
-    x.lua_pushnil(L);
-    machine.pushText(L, bytecodeRefusal);
-    return 2;
-  }
-  const status = machine.compile(L, source, name);
-  if (status === luaStatus.ok) return 1;
-  if (status === luaStatus.memory) machine.raiseMemoryError(L);
-  x.lua_pushnil(L);
-  x.lua_pushvalue(L, -2);
-  return 2;
-}

@@ -15,7 +15,9 @@ local version = ...
 local type, tostring, tonumber, error, next, pcall = type, tostring, tonumber, error, next, pcall
 local rawget = rawget
 local find, gsub, gmatch, sub, char, format = string.find, string.gsub, string.gmatch, string.sub, string.char, string.format
-local concat, floor, huge = table.concat, math.floor, math.huge
+local concat, floor, huge, math_type = table.concat, math.floor, math.huge, math.type
+
+local lowest_integer = math.mininteger
 
 local M = { version = version }
 
@@ -123,16 +125,22 @@ local function serialize_string(text)
 end
 
 local function serialize_number(number)
+  if math_type and math_type(number) == "integer" then
+    -- The digits of the lowest one would be read as a float.
+    return number == lowest_integer and "(-9223372036854775807-1)" or format("%d", number)
+  end
   if number ~= number then return "0/0" end
   if number == huge then return "1/0" end
   if number == -huge then return "-1/0" end
   -- Lua keeps 0 and -0 as one constant, so minus zero is computed.
-  if number == 0 then return 1 / number < 0 and "-1/(1/0)" or "0" end
-  for digits = 14, 16 do
-    local text = format("%." .. digits .. "g", number)
-    if tonumber(text) == number then return text end
+  if number == 0 then return 1 / number < 0 and "-1/(1/0)" or math_type and "0.0" or "0" end
+  local text
+  for digits = 14, 17 do
+    text = format("%." .. digits .. "g", number)
+    if tonumber(text) == number then break end
   end
-  return format("%.17g", number)
+  -- Where Lua has integers, a float must not come back as one.
+  return math_type and not find(text, "[.e]") and text .. ".0" or text
 end
 
 local serialize_value

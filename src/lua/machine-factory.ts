@@ -2,16 +2,17 @@
 
 import { readFileSync } from 'node:fs';
 import { LuafcgidError } from '../errors.js';
-import { type Entries, type EntryName, entryNames } from './entries.js';
+import { luaStatus } from './engine-state.js';
+import { commonLuaFiles, type Entries, type EntryName, entryNames } from './entries.js';
 import type { LuaCFunction, LuaHook } from './host-trampoline.js';
 import { asWasmFunctions } from './host-trampoline.js';
 import { LuaError } from './lua-error.js';
-import { type LuaExports, luaGc, luaStatus, Machine, registryIndex } from './machine.js';
+import { type LuaExports, luaGc, Machine, registryIndex } from './machine.js';
 import { MemoryImage } from './memory-image.js';
 import { ownChunkName } from './traceback.js';
 
-/** The Lua files of this folder: the first one is called with the functions of the others. */
-const luaFiles = ['prelude.lua', 'luafcgid.lua', 'form.lua', 'cookie.lua', 'request.lua', 'sandbox.lua'] as const;
+/** The first one is called with the functions of the others. */
+const luaFiles = [...commonLuaFiles, 'sandbox.lua'] as const;
 
 /**
  * C stack of each machine. Lua stops at 200 nested C calls, and the largest frame that can nest, of `string.gsub`, is under

@@ -55,8 +55,8 @@ export interface LuaExports {
   lua_type(L: number, index: number): number;
 }
 
-/** Results of `lua_pcall` and `luaL_loadbuffer`. */
-export const luaStatus = { ok: 0, runtime: 2, syntax: 3, memory: 4, handler: 5 } as const;
+/** The result of `luaL_loadbuffer` when there is no memory. */
+const memoryStatus = 4;
 /** Results of `lua_type`. */
 export const luaType = { none: -1, nil: 0, boolean: 1, number: 3, string: 4, table: 5, function: 6 } as const;
 /** What `lua_gc` is asked to do. */
@@ -206,7 +206,7 @@ export class Machine {
     // Asked before room is made for the copy: that may grow the memory, which empties every view of it.
     const sourceBytes = source.length;
     const copy = this.copyIn(Buffer.concat([source, Uint8Array.of(0), name, Uint8Array.of(0)]));
-    if (copy === 0) return luaStatus.memory;
+    if (copy === 0) return memoryStatus;
     const status = this.x.luaL_loadbuffer(L, copy, sourceBytes, copy + sourceBytes + 1);
     this.x.free(copy);
     return status;

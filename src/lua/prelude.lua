@@ -30,17 +30,23 @@
 ---
 --- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
 
-local host, version, new_luafcgid, new_form, new_cookie, new_request, new_sandbox = ...
+local host, version, new_env, new_exit, new_streams, new_sources, new_luafcgid, new_form, new_cookie, new_request,
+  new_library = ...
 
 local G = _G
-local type, tostring, pcall, pairs, rawequal = type, tostring, pcall, pairs, rawequal
-local error, collectgarbage, getmetatable = error, collectgarbage, debug.getmetatable
+local type, tostring, pcall = type, tostring, pcall
+local error, collectgarbage = error, collectgarbage
 local randomseed, tonumber = math.randomseed, tonumber
-local traceback = debug.traceback
+local traceback, getmetatable = debug.traceback, debug.getmetatable
 
+-- First, since it wraps functions of Lua's library that all others use.
+local env = new_env(host, version)
+local pairs, rawequal = pairs, rawequal
+local exit = new_exit(host)
+local sources = new_sources(host)
+local library = new_library(host, new_streams(host), sources, env)
 local luafcgid, internal = new_luafcgid(version)
 package.loaded.luafcgid = luafcgid
-local sandbox = new_sandbox(host)
 local request = new_request(host, luafcgid, new_form(internal), new_cookie(internal))
 
 local engine = {}
@@ -60,7 +66,7 @@ end
 
 -- The message handler of everything the engine calls.
 function engine.onerror(value)
-  if not sandbox.is_exiting() then host.report(describe(value), traceback("", 2)) end
+  if not exit.is_exiting() then host.report(describe(value), traceback("", 2)) end
   return value
 end
 
@@ -70,7 +76,8 @@ function engine.init()
   local _, path = host.argument(2)
   local _, seed = host.argument(3)
   randomseed(tonumber(seed))
-  sandbox.init(directory, path)
+  sources.init(directory)
+  library.init(directory, path)
   request.init()
 end
 
@@ -97,28 +104,47 @@ function engine.call()
   named_function(name)()
 end
 
-function engine.serve()
+local handler_name
+
+-- Names the global function that `serve` calls.
+function engine.handler()
   local _, name = host.argument(1)
-  local _, env = host.params()
-  env.LUAFCGID_VERSION = version
-  local con = request.begin(env)
-  named_function(name)(env, con)
-  request.complete()
+  handler_name = name
 end
 
--- After a request that did not complete: hands over the output it had collected.
+-- Found by a function of its own, so that in stack traces the handler does not bear the name of a variable here.
+local function find_handler()
+  local handler = G[handler_name]
+  return type(handler) == "function" and handler or named_function(handler_name)
+end
+
+-- Answers a request. Gives the output that is left to be handed over, or nil.
+function engine.serve()
+  local request_env = env.new()
+  local con = request.begin(request_env)
+  find_handler()(request_env, con)
+  local output = request.take()
+  request.forget()
+  env.forget()
+  return output
+end
+
+-- After a request that did not complete: gives the output it had collected.
 function engine.abandon()
-  request.complete()
+  return request.take()
 end
 
--- Forgets the request, so that its `con` is dead.
+-- Forgets a request that did not complete, so that its `con` is dead.
 function engine.forget()
   request.forget()
-  sandbox.clear_exit()
+  env.forget()
+  exit.clear()
 end
 
+-- A step of garbage collection while the state is idle; without an argument a whole cycle.
 function engine.collect()
-  collectgarbage("step", 64)
+  local _, what = host.argument(1)
+  if what then collectgarbage("step", 64) else collectgarbage() end
 end
 
 local baseline = {}

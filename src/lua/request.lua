@@ -31,7 +31,8 @@ local pieces, count, bytes = {}, 0, 0
 local current -- the con of the running request; nil between requests
 local finished -- whether con:finish() was called
 local direct -- whether each puts goes out at once (buffering is off)
-local env, settings, cache, body_read
+local env, settings, body_read
+local query, cookies, fields -- parsed input, once somebody asked for it
 local buffering_setting
 
 local function type_name(value) return value == nil and "nil" or type(value) end
@@ -74,6 +75,15 @@ local function check_piece(piece, position)
   end
 end
 
+-- The pieces as one string. (LuaJIT makes traces without end of a table of all arguments.)
+local function join(left, a, b, c, d, ...)
+  if left > 4 then return a .. b .. c .. d .. join(left - 4, ...) end
+  if left == 4 then return a .. b .. c .. d end
+  if left == 3 then return a .. b .. c end
+  if left == 2 then return a .. b end
+  return left == 1 and a .. "" or ""
+end
+
 --- con:puts(...)
 ---
 --- Adds strings and numbers to the body of the answer, in order and byte for byte. Many small pieces are cheap. The
@@ -88,7 +98,8 @@ function Con.puts(self, ...)
   local piece = ...
   if argument_count ~= 1 then
     -- Joining them costs less than looking at each.
-    local ok, joined = pcall(concat, { ... }, "", 1, argument_count)
+    local ok, joined = pcall(join, argument_count, ...)
+    if type(joined) ~= "string" then ok = false end
     if not ok then
       for i = 1, argument_count do check_piece((select(i, ...)), i) end
       error(joined, 0) -- all are fine: not enough memory
@@ -149,7 +160,10 @@ end
 --- Example: con:status("404 Not Found")
 function Con.status(self, status)
   if self ~= current or finished then refuse(self, "status") end
-  if type(status) == "number" and floor(status) ~= status then bad_argument(1, "status", "whole number", status) end
+  if type(status) == "number" then
+    if floor(status) ~= status then bad_argument(1, "status", "whole number", status) end
+    status = format("%d", status) -- Lua 5.4 would write 404.0
+  end
   local ok, message = host.status(text_argument(status, 1, "status"))
   if not ok then error(message, 2) end
 end
@@ -184,7 +198,7 @@ function Con.redirect(self, url, code)
     error("con:redirect with the code " .. tostring(code) .. "; use 301, 302, 303, 307 or 308", 2)
   end
   local ok, message = host.header("Location", url)
-  if ok then ok, message = host.status(tostring(code)) end
+  if ok then ok, message = host.status(format("%d", code)) end
   if not ok then error(message, 2) end
 end
 
@@ -367,8 +381,8 @@ end
 --- Example: local page = con:query().page or "1"
 function Con.query(self)
   if self ~= current then refuse(self, "query") end
-  cache.query = cache.query or luafcgid.parse(env.QUERY_STRING)
-  return cache.query
+  query = query or luafcgid.parse(env.QUERY_STRING)
+  return query
 end
 
 --- con:cookies()
@@ -380,8 +394,8 @@ end
 --- Example: local theme = con:cookies().theme
 function Con.cookies(self)
   if self ~= current then refuse(self, "cookies") end
-  cache.cookies = cache.cookies or cookie.read(env.HTTP_COOKIE)
-  return cache.cookies
+  cookies = cookies or cookie.read(env.HTTP_COOKIE)
+  return cookies
 end
 
 --- con:form()
@@ -395,10 +409,9 @@ end
 --- Example: local name = con:form().name
 function Con.form(self)
   if self ~= current then refuse(self, "form") end
-  if cache.form then return cache.form end
+  if fields then return fields end
   local content_type = env.CONTENT_TYPE or ""
   local kind = lower(match(content_type, "^[^;%s]*"))
-  local fields
   if kind == "application/x-www-form-urlencoded" or kind == "multipart/form-data" then
     if body_read then error("con:form: the body was already read with con:gets", 2) end
     local body, message = read_body(huge)
@@ -409,8 +422,8 @@ function Con.form(self)
       fields = luafcgid.parse(body)
     end
   end
-  cache.form = fields or {}
-  return cache.form
+  fields = fields or {}
+  return fields
 end
 
 local request = {}
@@ -422,22 +435,22 @@ end
 
 function request.begin(request_env)
   current = setmetatable({}, con_meta)
-  env, cache, settings = request_env, {}, nil
+  env = request_env
   finished, body_read = false, false
   direct = buffering_setting == false
   count, bytes = 0, 0
   return current
 end
 
--- Hands over what is left at the end of a request.
-function request.complete()
-  if finished then return end
-  local ok, message = hand_over()
-  if not ok then error(message, 0) end
+-- The output that was not handed over yet, at the end of a request; nil when there is none.
+function request.take()
+  if finished or count == 0 then return nil end
+  if count == 1 then return pieces[1] end
+  return concat(pieces, "", 1, count)
 end
 
 function request.forget()
-  current, env, cache, settings = nil, nil, nil, nil
+  current, env, settings, query, cookies, fields = nil, nil, nil, nil, nil, nil
   if pieces[64] then pieces = {} end
   count, bytes = 0, 0
 end

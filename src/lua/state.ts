@@ -8,6 +8,7 @@
 import type { ByteString } from '../byte-string.js';
 
 export type { ByteString } from '../byte-string.js';
+export { type EngineName, engineNames } from './engine-names.js';
 export { LuaError, type LuaErrorKind } from './lua-error.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -107,5 +108,7 @@ export interface LuaEngine {
   readonly name: string;
   /** e.g. `Lua 5.1`. */
   readonly version: string;
+  /** Whether scripts reach nothing but what their host grants. Otherwise they may read any file that the process may. */
+  readonly isConfined: boolean;
   createState(options: StateOptions): LuaState;
 }

@@ -10,6 +10,8 @@ export interface PoolState extends Candidate {
   readonly status: 'busy' | 'idle' | 'closing';
   /** Requests it has been given. */
   readonly uses: number;
+  /** How long its next request will take, as far as the former ones tell. */
+  readonly expectedMs: number;
   /** Files it was made from: path to fingerprint. */
   readonly dependencies: ReadonlyMap<string, string>;
 }

@@ -13,14 +13,14 @@
 import { auditPool } from './audit.js';
 import { type PoolState, State, Worker } from './entries.js';
 import { type OfferDesk, Offers } from './offers.js';
-import { ageOf, decide, expectedAfter, LONG_MS, OFFERS_AT_MOST, scoreAfterUse } from './policy.js';
+import { ageOf, decide, expectedAfter, LONG_MS, OFFERS_AT_MOST, scoreAfterUse, UNKNOWN_MS } from './policy.js';
 import { RememberedScores } from './remembered-scores.js';
 import { type Waiter, WaitingLine } from './waiting-line.js';
 
 export type { PoolState } from './entries.js';
 export type { OfferDesk } from './offers.js';
 export { LONG_MS } from './policy.js';
-export type { Waiter } from './waiting-line.js';
+export type { Place, Waiter } from './waiting-line.js';
 
 export interface PoolLimits {
   /** Most states in all. */
@@ -145,7 +145,7 @@ export class Pool<W extends Waiter> {
   /** The next request that can start now, with its state; undefined when none can. Call until then. */
   assign(nowMs: number): Assignment<W> | undefined {
     if (this.#free.size === 0) return undefined;
-    for (const waiter of this.#line.heads()) {
+    for (let waiter = this.#line.head; waiter !== undefined; waiter = this.#line.headAfter(waiter)) {
       const decision = decide<State, Worker>({
         idle: this.#idleStateOf(waiter.script),
         scriptStates: this.#scriptStates.get(waiter.script) ?? 0,
@@ -169,25 +169,20 @@ export class Pool<W extends Waiter> {
    */
   offer(withinMs: number, nowMs: number): OfferOrder<W> | undefined {
     // Who is one too many is turned away or served at once: it cannot wait beside the line either.
-    if (this.#line.isEmpty || this.#line.size > this.#limits.queue) return undefined;
-    const workers = this.#readyWithin(withinMs, nowMs);
-    if (workers.length === 0) return undefined;
-    let left = LINES_LOOKED_AT;
-    for (const waiter of this.#line.heads()) {
-      for (const worker of workers) {
-        const state = this.#stateToOffer(worker, waiter.script);
-        if (state === undefined || !this.#offers.isPossible(worker.id, waiter)) continue;
-        const { number } = this.#offers.make(worker.id, state, waiter);
+    if (this.#line.size > this.#limits.queue) return undefined;
+    let waiter = this.#line.head;
+    if (waiter === undefined || !this.#canOffer(withinMs, nowMs)) return undefined;
+    for (let left = LINES_LOOKED_AT; waiter !== undefined && left > 0; left -= 1) {
+      const state = this.#stateToOffer(waiter, withinMs, nowMs);
+      if (state !== undefined) {
+        const { number } = this.#offers.make(state.home.id, state, waiter);
         this.#line.endTurn(waiter.script);
         return { waiter, state, offer: number };
       }
       // Whose turn it is must not be passed over by those who happen to have a state at hand: a busy worker has to become
-      // free for it. But where it waits for its own states on other workers, these here can do nothing for it.
-      const waitsElsewhere =
-        (this.#scriptStates.get(waiter.script) ?? 0) >= this.#limits.clones &&
-        workers.every((worker) => this.#stateToOffer(worker, waiter.script) === undefined);
-      left -= 1;
-      if (left === 0 || !waitsElsewhere) return undefined;
+      // free for it. But where it waits for its own states on other workers, none of these can do anything for it.
+      if (!this.#waitsElsewhere(waiter.script, withinMs, nowMs)) return undefined;
+      waiter = this.#line.headAfter(waiter);
     }
     return undefined;
   }
@@ -342,24 +337,48 @@ export class Pool<W extends Waiter> {
     });
   }
 
-  /** Busy workers that take offers and will be at a new one within this time, the soonest first. */
-  #readyWithin(withinMs: number, nowMs: number): Worker[] {
-    const found: { worker: Worker; readyMs: number }[] = [];
+  /** When a busy worker will be at a new offer, in milliseconds from now; UNKNOWN_MS when it takes none. */
+  #readyMs(worker: Worker, nowMs: number): number {
+    const { running } = worker;
+    const offers = this.#offers.of(worker.id);
+    if (running === undefined || nowMs - worker.sinceMs >= LONG_MS || offers.length >= OFFERS_AT_MOST)
+      return UNKNOWN_MS;
+    let readyMs = running.expectedMs;
+    for (const { state } of offers) readyMs += state.expectedMs;
+    return readyMs;
+  }
+
+  #canOffer(withinMs: number, nowMs: number): boolean {
+    for (const worker of this.#workers.values()) if (this.#readyMs(worker, nowMs) <= withinMs) return true;
+    return false;
+  }
+
+  /** The state in which a busy worker can run this request soonest. */
+  #stateToOffer(waiter: W, withinMs: number, nowMs: number): State | undefined {
+    let found: State | undefined;
+    let soonestMs = withinMs;
     for (const worker of this.#workers.values()) {
-      const { running } = worker;
-      if (running === undefined || nowMs - worker.sinceMs >= LONG_MS) continue;
-      const offers = this.#offers.of(worker.id);
-      if (offers.length >= OFFERS_AT_MOST) continue;
-      let readyMs = running.expectedMs;
-      for (const { state } of offers) readyMs += state.expectedMs;
-      if (readyMs <= withinMs) found.push({ worker, readyMs });
+      const readyMs = this.#readyMs(worker, nowMs);
+      if (readyMs > soonestMs || (found !== undefined && readyMs === soonestMs)) continue;
+      const state = this.#stateOn(worker, waiter.script);
+      if (state === undefined || !this.#offers.isPossible(worker.id, waiter)) continue;
+      found = state;
+      soonestMs = readyMs;
     }
-    if (found.length > 1) found.sort((a, b) => a.readyMs - b.readyMs);
-    return found.map(({ worker }) => worker);
+    return found;
+  }
+
+  /** Whether a script has all the states it may have, and none of them on a worker that takes offers. */
+  #waitsElsewhere(script: string, withinMs: number, nowMs: number): boolean {
+    if ((this.#scriptStates.get(script) ?? 0) < this.#limits.clones) return false;
+    for (const worker of this.#workers.values()) {
+      if (this.#readyMs(worker, nowMs) <= withinMs && this.#stateOn(worker, script) !== undefined) return false;
+    }
+    return true;
   }
 
   /** The state in which a busy worker could run a request of this script next. */
-  #stateToOffer(worker: Worker, script: string): State | undefined {
+  #stateOn(worker: Worker, script: string): State | undefined {
     const state = worker.running?.script === script ? worker.running : worker.idle.get(script)?.at(-1);
     if (state === undefined || state.isStale) return undefined;
     const { maxCount } = this.#limits;

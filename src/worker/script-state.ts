@@ -44,7 +44,8 @@ export class ScriptState {
       host: {
         log: reports.log,
         readSource: (file) => {
-          if (!rules.allows(file, directory)) {
+          // A native script can read any file by itself.
+          if (settings.engine.isConfined && !rules.allows(file, directory)) {
             reports.log('warn', `${file} was not loaded: it lies neither beside ${path} nor on the configured path`);
             return undefined;
           }

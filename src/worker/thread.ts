@@ -18,6 +18,7 @@ import {
 } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
+import type { Sleeper } from '../channel/sleeper.js';
 import { createEngine } from '../lua/engine.js';
 import { LuaError } from '../lua/state.js';
 import { describeFailure } from './error-detail.js';
@@ -40,12 +41,12 @@ class WorkerThread {
   /** The request that runs, 0 between two. */
   #requestId = 0;
 
-  constructor(data: ThreadData, ringBell: () => void) {
+  constructor(data: ThreadData, sleeper: Sleeper | undefined, ringBell: () => void) {
     const { config } = data;
     this.#data = data;
     this.#slots = new OfferSlots(data.toWorker);
-    this.#outbox = new Outbox(new RingWriter(data.toFront), ringBell);
-    this.#inbox = new Inbox(new RingReader(data.toWorker), ringBell);
+    this.#outbox = new Outbox(new RingWriter(data.toFront, sleeper), ringBell);
+    this.#inbox = new Inbox(new RingReader(data.toWorker, sleeper), ringBell);
     this.#settings = {
       engine: createEngine(data.engine),
       config,
@@ -151,18 +152,24 @@ class WorkerThread {
   }
 }
 
-/** Gives the way to wake the front. Only where it is an eventfd is FFI loaded for it. */
-async function frontWaker({ fd }: ThreadData['bell']): Promise<() => void> {
-  if (fd === undefined) return () => parentPort?.postMessage('bell');
-  const { ringEventfd } = await import('../linux/eventfd.js');
-  return () => ringEventfd(fd);
+/** How this thread and the front wake each other. Only where that is done by the kernel's calls is FFI loaded for it. */
+async function waysToWake({
+  fd,
+}: ThreadData['bell']): Promise<{ wakeFront: () => void; sleeper?: Sleeper | undefined }> {
+  if (fd === undefined) return { wakeFront: () => parentPort?.postMessage('bell') };
+  const [{ ringEventfd }, { futexSleeper }] = await Promise.all([
+    import('../linux/eventfd.js'),
+    import('../linux/futex.js'),
+  ]);
+  return { wakeFront: () => ringEventfd(fd), sleeper: futexSleeper() };
 }
 
 const data = workerData as ThreadData;
 const frontAsleep = new Int32Array(data.bell.asleep);
-const wakeFront = await frontWaker(data.bell);
-const thread = new WorkerThread(data, () => {
+const { wakeFront, sleeper } = await waysToWake(data.bell);
+const ringBell = (): void => {
   if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
-});
+};
+const thread = new WorkerThread(data, sleeper, ringBell);
 parentPort?.postMessage('ready');
 thread.serve();

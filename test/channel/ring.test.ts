@@ -44,6 +44,29 @@ describe('a ring', () => {
     assert.equal(reader.peek(), undefined);
   });
 
+  it('keeps a reader awake that is rung for nothing while it lies down, and wakes it for the next frame', () => {
+    const shared = createRing(128);
+    const writer = new RingWriter(shared, { wait: () => assert.fail('the writer sleeps'), wake: () => (wakes += 1) });
+    let wakes = 0;
+    let lies = 0;
+    const reader = new RingReader(shared, {
+      wake: () => assert.fail('the reader wakes somebody'),
+      // As the kernel does it: who finds another value does not sleep.
+      wait(cell, expected) {
+        lies += 1;
+        if (lies === 1) writer.wakeReader();
+        if (cell[0] !== expected) return;
+        const before = wakes;
+        writer.tryWrite(1, 2, 3, NOTHING);
+        writer.wakeReader();
+        assert.equal(wakes, before + 1, 'the reader would sleep on');
+      },
+    });
+    reader.waitForFrame();
+    assert.equal(reader.peek()?.id, 2);
+    assert.equal(lies, 2);
+  });
+
   it('that is full takes nothing, and takes it when there is room', () => {
     const { reader, writer } = ends(128);
     for (let n = 0; n < 8; n++) assert.ok(writer.tryWrite(n, 0, 0, NOTHING));

@@ -19,7 +19,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   version: { doors: ['version'], mayImport: [] },
   fcgi: { doors: ['fcgi/session'], mayImport: [] },
   cgi: { doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/status'], mayImport: ['fcgi'] },
-  channel: { doors: ['channel/ring', 'channel/offer-slots', 'channel/messages', 'channel/fingerprint'], mayImport: [] },
+  channel: {
+    doors: ['channel/ring', 'channel/offer-slots', 'channel/sleeper', 'channel/messages', 'channel/fingerprint'],
+    mayImport: [],
+  },
   pool: { doors: ['pool/pool'], mayImport: ['channel'] },
   front: {
     doors: ['front/create-front', 'front/handle', 'front/script-lookup'],
@@ -28,8 +31,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   worker: { doors: ['worker/handle'], mayImport: ['channel', 'lua', 'cgi', 'config', 'linux'] },
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
   linux: {
-    doors: ['linux/epoll', 'linux/eventfd', 'linux/libc', 'linux/sockets', 'linux/socket-address'],
-    mayImport: [],
+    doors: ['linux/futex', 'linux/epoll', 'linux/eventfd', 'linux/libc', 'linux/sockets', 'linux/socket-address'],
+    mayImport: ['channel'],
   },
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
   config: { doors: ['config/load'], mayImport: ['lua'] },

@@ -183,11 +183,8 @@ export class EpollRig {
     driver.attach(this.front);
     this.#lastTickMs = this.nowMs;
     this.worker = new FakeWorker(options.ringBytes ?? 65_536, new Map(), () => {});
-    this.front.workerReady(
-      new WorkerLink(1, this.worker.toWorker, this.worker.toFront, this.worker.frontSlots),
-      0,
-      this.nowMs,
-    );
+    const { toWorker, toFront, frontSlots } = this.worker;
+    this.front.workerReady(new WorkerLink(1, toWorker, toFront, frontSlots), 0, this.nowMs);
     t.after(() => this.destroy());
   }
 

@@ -1,0 +1,351 @@
+/**
+ * What a Lua state does, whichever engine runs it: calls of the functions of `prelude.lua`, errors and how they are told,
+ * requests and `os.exit`. The engines add how their Lua is called.
+ */
+
+import { randomInt } from 'node:crypto';
+import { toByteString } from '../byte-string.js';
+import type { EntryName } from './entries.js';
+import type { HostedState } from './host-functions.js';
+import { LuaError, type LuaErrorKind } from './lua-error.js';
+import { ScriptLog } from './script-log.js';
+import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
+import type { ByteString, CallResult, LuaState, LuaValue, RequestHost, StateOptions } from './state.js';
+import { trimTraceback } from './traceback.js';
+
+/** Results of `lua_pcall` and `luaL_loadbuffer`, in all versions. */
+export const luaStatus = { ok: 0, runtime: 2, syntax: 3, memory: 4, handler: 5 } as const;
+
+/** Which state runs now on this thread, for callbacks from Lua. */
+export interface RunningState<State> {
+  state: State | undefined;
+}
+
+/** A hook as `lua_sethook` takes it. */
+export type Hook = readonly [hook: number, mask: number, count: number];
+
+const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
+  [luaStatus.runtime]: 'runtime',
+  [luaStatus.syntax]: 'syntax',
+  [luaStatus.memory]: 'memory',
+  [luaStatus.handler]: 'runtime',
+};
+
+const noArguments: readonly ByteString[] = [];
+const ended: CallResult = { exitCode: 0 };
+
+/** Why Lua code is being ended from outside. */
+type Stop = { readonly exitCode: number } | 'memory';
+
+export abstract class EngineState implements LuaState, HostedState {
+  readonly options: StateOptions;
+  readonly log: ScriptLog;
+  readonly startMs = performance.now();
+  request: RequestHost | undefined;
+  callArguments: readonly ByteString[] = noArguments;
+  /** The Lua thread that calls a host function. */
+  callingThread = 0;
+  #condition: 'usable' | 'broken' | 'closed' = 'usable';
+  /** Whether Lua runs: a host function must not use the state that called it. */
+  #isVisited = false;
+  #handler: ByteString | undefined;
+  #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
+  #hostError: Error | undefined;
+  #stop: Stop | undefined;
+  #scriptHook: Hook = [0, 0, 0];
+  #globals: { values: LuaValue; functions: LuaValue } = { values: {}, functions: [] };
+
+  constructor(options: StateOptions) {
+    this.options = options;
+    this.log = new ScriptLog(options.host);
+  }
+
+  /** The last step of making a state: Lua learns about its surroundings. Throws `LuaError`. */
+  protected begin(): void {
+    const { directory } = this.options;
+    const path = [`${directory}/?.lua`, `${directory}/?/init.lua`, ...this.options.path].join(';');
+    // States are made alike: without a seed of its own every state would draw the same random numbers.
+    const { memoryBytes } = this.options;
+    this.#call('init', directory, path, String(randomInt(0x7fffffff)), String(memoryBytes));
+  }
+
+  /** Calls a function of `prelude.lua`, protected and with `onerror` as its handler; leaves one result on the stack. */
+  protected abstract callEntry(entry: EntryName): number;
+  /** Pushes `onerror` and a compiled chunk, or an error message. Never raises. */
+  protected abstract compile(source: Uint8Array, name: ByteString): number;
+  /** Calls what `compile` pushed. */
+  protected abstract callCompiled(): number;
+  /** Whether the value on top of the stack is true. */
+  protected abstract topIsTrue(): boolean;
+  /** The string on top of the stack, valid until Lua runs on; nothing when it is no string. */
+  protected abstract topBytes(): Uint8Array | undefined;
+  protected abstract clearStack(): void;
+  /** Lets callbacks find this state; gives what was there before, for `leaveRunning`. */
+  protected abstract enterRunning(): void;
+  protected abstract leaveRunning(): void;
+  /** The hook of the main thread. */
+  protected abstract readHook(): Hook;
+  /** Lets a hook raise an error at every instruction of a thread; `undefined`: of the main one. */
+  protected abstract setStopHook(thread: number | undefined): void;
+  protected abstract restoreHook(hook: Hook): void;
+  /** The error for a machine that broke, when this is one. */
+  protected abstract describeFatal(error: unknown): string | undefined;
+  /** Why there is no memory. */
+  protected abstract memoryMessage(): string;
+  /** Whether the state holds more than it may; asked between two visits. */
+  protected abstract isOverLimit(): boolean;
+  protected abstract free(isBroken: boolean): void;
+  abstract memoryBytes(): number;
+
+  run(chunk: Uint8Array, chunkName: ByteString): void {
+    const source = withoutFirstLine(chunk);
+    if (isBytecode(source)) {
+      throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
+    }
+    this.#visit(() => {
+      const compiled = this.compile(source, chunkName);
+      if (compiled !== luaStatus.ok) throw this.#error(compiled);
+      const status = this.callCompiled();
+      if (this.#stop !== undefined) throw this.#stoppedOutsideRequest('at its top level');
+      if (status !== luaStatus.ok) throw this.#error(status);
+    });
+  }
+
+  hasFunction(name: ByteString): boolean {
+    return this.#call('has', name);
+  }
+
+  call(name: ByteString): void {
+    this.#call('call', name);
+  }
+
+  serve(handler: ByteString, request: RequestHost): CallResult {
+    if (handler !== this.#handler) {
+      this.#call('handler', handler);
+      this.#handler = handler;
+    }
+    this.#enter();
+    this.request = request;
+    try {
+      const status = this.callEntry('serve');
+      if (status !== luaStatus.ok || this.#stop !== undefined) return this.#endBadly(status);
+      this.#writeTop(request);
+      this.#leave();
+      if (this.isOverLimit()) this.#collectOrFail();
+      return ended;
+    } catch (error) {
+      throw this.#leaveAfter(error);
+    } finally {
+      this.request = undefined;
+      this.#isVisited = false;
+      this.leaveRunning();
+    }
+  }
+
+  /** The handler was left through an error or `os.exit`. */
+  #endBadly(status: number): CallResult {
+    const stop = this.#stop;
+    const exit = typeof stop === 'object' ? stop : undefined;
+    this.#endStop();
+    const error = exit !== undefined ? undefined : this.#error(stop === 'memory' ? luaStatus.memory : status);
+    if (error?.kind !== 'memory') {
+      // The output so far belongs before what the error adds. An error of this matters only if the script had none.
+      this.#reported = undefined;
+      const abandoned = this.callEntry('abandon');
+      if (abandoned !== luaStatus.ok) {
+        if (error === undefined) throw this.#error(abandoned);
+      } else if (this.request !== undefined) {
+        try {
+          this.#writeTop(this.request);
+        } catch (writeError) {
+          if (error === undefined) throw writeError;
+        }
+      }
+    }
+    if (error !== undefined) throw error;
+    this.#forget();
+    this.#leave();
+    return exit ?? ended;
+  }
+
+  /** Hands over the output that an entry has left on the stack. */
+  #writeTop(request: RequestHost): void {
+    const output = this.topBytes();
+    if (output === undefined) return;
+    try {
+      request.write(output);
+    } catch (error) {
+      const cause = error instanceof Error ? error : new Error(String(error));
+      throw new LuaError('runtime', toByteString(cause.message), '', cause);
+    }
+  }
+
+  /** The state may have grown past its limit with what is garbage by now. */
+  #collectOrFail(): void {
+    this.callArguments = noArguments;
+    for (let cycle = 0; cycle < 2 && this.isOverLimit(); cycle += 1) this.callEntry('collect');
+    this.clearStack();
+    if (this.isOverLimit()) throw new LuaError('memory', this.memoryMessage());
+  }
+
+  globals(): { values: Readonly<Record<string, LuaValue>>; functions: readonly string[] } {
+    this.#call('globals');
+    const { values, functions } = this.#globals;
+    return {
+      values: (Array.isArray(values) ? {} : values) as Readonly<Record<string, LuaValue>>,
+      functions: functions as readonly string[],
+    };
+  }
+
+  collectStep(): void {
+    this.#call('collect', 'step');
+  }
+
+  close(): void {
+    if (this.#condition === 'closed') return;
+    if (this.#isVisited) throw new Error('the Lua state is at work');
+    const isBroken = this.#condition === 'broken';
+    this.#condition = 'closed';
+    this.free(isBroken);
+  }
+
+  noteError(message: ByteString, traceback: ByteString): void {
+    this.#reported = { message, traceback };
+  }
+
+  /** An error of a host function that is about to become a Lua error. */
+  noteHostError(error: Error): void {
+    this.#hostError = error;
+  }
+
+  /** The answer of the entry `globals`. */
+  noteGlobals(values: LuaValue, functions: LuaValue): void {
+    this.#globals = { values, functions };
+  }
+
+  /**
+   * From here on a hook raises an error at every instruction of this thread and of the main one, until the call of the
+   * engine is over. (Threads between the two get their hooks as the error reaches them.)
+   */
+  beginExit(code: number | undefined): void {
+    this.#beginStop(code === undefined ? undefined : { exitCode: code });
+  }
+
+  /** The same for a state that holds more memory than it may. */
+  stopForMemory(): void {
+    this.#beginStop('memory');
+  }
+
+  #beginStop(stop: Stop | undefined): void {
+    if (this.#stop === undefined) this.#scriptHook = this.readHook();
+    this.#stop ??= stop ?? { exitCode: 0 };
+    this.setStopHook(this.callingThread);
+    this.setStopHook(undefined);
+  }
+
+  #endStop(): void {
+    if (this.#stop === undefined) return;
+    this.#stop = undefined;
+    this.restoreHook(this.#scriptHook);
+  }
+
+  #stoppedOutsideRequest(where: string): LuaError {
+    if (typeof this.#stop !== 'object') return new LuaError('memory', this.memoryMessage());
+    const { exitCode } = this.#stop;
+    return new LuaError(
+      'runtime',
+      `the script called os.exit(${exitCode}) ${where}; only a request can be ended that way`,
+    );
+  }
+
+  /** Calls one of the engine's Lua functions and throws its error. Gives whether its result is true. */
+  #call(entry: EntryName, ...args: readonly ByteString[]): boolean {
+    return this.#visit(() => {
+      this.callArguments = args;
+      const status = this.callEntry(entry);
+      if (this.#stop !== undefined) throw this.#stoppedOutsideRequest('outside of a request');
+      if (status !== luaStatus.ok) throw this.#error(status);
+      return this.topIsTrue();
+    });
+  }
+
+  /** Runs `work` on this state and leaves it in order, whatever happened. */
+  #visit<T>(work: () => T): T {
+    this.#enter();
+    try {
+      const result = work();
+      this.#leave();
+      return result;
+    } catch (error) {
+      throw this.#leaveAfter(error);
+    } finally {
+      this.#isVisited = false;
+      this.leaveRunning();
+    }
+  }
+
+  /** Nothing may be asked of a state that was closed or broke, nor of one that is at work. */
+  protected requireUsable(): void {
+    if (this.#condition !== 'usable') throw new LuaError('fatal', `the Lua state is ${this.#condition}`);
+  }
+
+  #enter(): void {
+    this.requireUsable();
+    if (this.#isVisited) throw new Error('the Lua state is at work');
+    this.#isVisited = true;
+    this.#reported = undefined;
+    this.#hostError = undefined;
+    this.enterRunning();
+  }
+
+  /** The end of every visit: the stack is empty, started lines are logged. */
+  #leave(): void {
+    this.clearStack();
+    this.log.flush();
+  }
+
+  /** The same after an error. A broken machine is a fatal error. */
+  #leaveAfter(error: unknown): unknown {
+    let cause = error;
+    if (cause instanceof LuaError) {
+      try {
+        this.#forget();
+        this.#leave();
+        return cause;
+      } catch (another) {
+        cause = another;
+      }
+    }
+    this.#condition = 'broken';
+    const fatal = this.describeFatal(cause);
+    return fatal === undefined ? cause : new LuaError('fatal', `${fatal}; the Lua state cannot be used again`);
+  }
+
+  #forget(): void {
+    this.#endStop();
+    this.callEntry('forget');
+  }
+
+  /** The error that ended a call with this status. */
+  #error(status: number): LuaError {
+    const kind = errorKinds[status] ?? 'fatal';
+    if (kind === 'memory') return new LuaError('memory', this.memoryMessage());
+    const reported = this.#reported;
+    const message = reported?.message ?? this.#topText() ?? 'error in error handling';
+    // Where a memory error came out of a coroutine, Lua raises its text again as an ordinary error.
+    const isMemory = kind === 'runtime' && message.endsWith('not enough memory');
+    const hostError = this.#hostError;
+    const isHostError = hostError !== undefined && message.endsWith(toByteString(hostError.message));
+    return new LuaError(
+      isMemory ? 'memory' : kind,
+      message,
+      trimTraceback(reported?.traceback ?? ''),
+      isHostError ? hostError : undefined,
+    );
+  }
+
+  #topText(): ByteString | undefined {
+    const bytes = this.topBytes();
+    return bytes === undefined ? undefined : Buffer.from(bytes).toString('latin1');
+  }
+}

@@ -1,0 +1,68 @@
+-- os.exit ends a request, wherever it is called, and nothing that a script does can catch it: the host sets a hook that
+-- raises an error at each instruction from then on. Hooks belong to one thread, so coroutines pass the end on.
+
+local host = ...
+
+local type, error, tonumber, setmetatable = type, error, tonumber, setmetatable
+
+local exiting = false
+local exit_signal = setmetatable({}, { __tostring = function() return "os.exit" end })
+
+local function bad_argument(position, name, wanted, value)
+  error("bad argument #" .. position .. " to '" .. name .. "' (" .. wanted .. " expected, got " ..
+    (value == nil and "no value" or type(value)) .. ")", 3)
+end
+
+function os.exit(code)
+  if code == nil or code == true then code = 0 elseif code == false then code = 1 end
+  local number = tonumber(code)
+  if not number then bad_argument(1, "exit", "number", code) end
+  exiting = true
+  host.exit(number)
+  error(exit_signal, 0) -- in case that hooks are off, as they are inside a debug hook
+end
+
+local sethook = debug.sethook
+function debug.sethook(...)
+  if not exiting then return sethook(...) end
+end
+
+local create, resume, close = coroutine.create, coroutine.resume, coroutine.close
+
+local function pass_on(...)
+  if exiting then
+    host.exit()
+    error(exit_signal, 0)
+  end
+  return ...
+end
+
+function coroutine.resume(...)
+  return pass_on(resume(...))
+end
+
+local function unwrap(thread, ok, ...)
+  if exiting then
+    host.exit()
+    error(exit_signal, 0)
+  end
+  if ok then return ... end
+  if close then close(thread) end
+  local value = ...
+  error(value, type(value) == "string" and 3 or 0)
+end
+
+function coroutine.wrap(body)
+  if type(body) ~= "function" then bad_argument(1, "wrap", "function", body) end
+  local thread = create(body)
+  return function(...)
+    return unwrap(thread, resume(thread, ...)) -- a tail call: unwrap's levels count on it
+  end
+end
+
+local exit = {}
+
+function exit.is_exiting() return exiting end
+function exit.clear() exiting = false end
+
+return exit

@@ -1,0 +1,158 @@
+-- The first Lua code of a native state: makes the host functions of `prelude.lua` from the one C function that a native
+-- state has. That function reads its arguments but never raises an error and never makes a Lua string itself, since an
+-- error may not leave it. Text that it gives comes as a function that returns the text, or in memory that LuaJIT can read.
+
+local call, make_manifest, prelude, slot_to_clear, new_env, new_exit, new_streams, new_sources, new_luafcgid,
+  new_form, new_cookie, new_request, new_library = ...
+
+local manifest = make_manifest()
+local type, error, pcall, next, rawget, tostring = type, error, pcall, next, rawget, tostring
+local byte, sub, format, concat, floor = string.byte, string.sub, string.format, table.concat, math.floor
+local load, loadstring, is_51 = load, loadstring, _VERSION == "Lua 5.1"
+
+if slot_to_clear then debug.getregistry()[slot_to_clear] = nil end
+
+local read_buffer, buffer -- of LuaJIT
+if manifest.buffer then
+  local ffi = require("ffi")
+  buffer = ffi.cast("const char *", manifest.buffer)
+  read_buffer = ffi.string
+end
+
+-- Statuses: true and a plain value; 1 and 2: text, as a function or as a length in the buffer; 3 and 4: the text of an
+-- error, likewise; false: no memory for the text; nothing: the state is being closed.
+local function finish(status, value)
+  if status == true then return true, value end
+  if status == 1 then return true, value() end
+  if status == 2 then return true, read_buffer(buffer, value) end
+  if status == 3 then return nil, value() end
+  if status == 4 then return nil, read_buffer(buffer, value) end
+  if status == false then error("not enough memory", 0) end
+end
+
+local host = {}
+for i = 1, #manifest.functions do
+  host[manifest.functions[i]] = function(...) return finish(call(i, ...)) end
+end
+
+---- sources ----
+
+function host.load(source, name, ...)
+  if byte(source, 1) == 27 then return nil, manifest.refusal end
+  local chunk, message
+  if is_51 and not jit then
+    chunk, message = loadstring(source, name)
+  else
+    chunk, message = load(source, name, "t", ...)
+  end
+  if message == "not enough memory" then error(message, 0) end
+  return chunk, message
+end
+
+local load_text, read_source = host.load, host.source
+
+function host.loadfile(path, ...)
+  local ok, source = read_source(path)
+  if not ok then return nil, source end
+  if not source then return false end
+  return load_text(source, "@" .. path, ...)
+end
+
+---- parameters ----
+
+local read_params = host.params
+local new_table = jit and require("table.new")
+
+-- FastCGI name-value pairs (FastCGI 1.0, 3.4): lengths of one byte, or of four with the top bit set.
+local function decode(block, params)
+  local at, last = 1, #block
+  while at < last do
+    local name_bytes, value_bytes = byte(block, at, at + 1)
+    if name_bytes < 128 and value_bytes < 128 then
+      at = at + 2
+    else
+      local b, c, d
+      at = at + 1
+      if name_bytes >= 128 then
+        b, c, d = byte(block, at, at + 2)
+        if not d then break end
+        name_bytes, at = (name_bytes - 128) * 16777216 + b * 65536 + c * 256 + d, at + 3
+      end
+      value_bytes = byte(block, at)
+      if not value_bytes then break end
+      at = at + 1
+      if value_bytes >= 128 then
+        b, c, d = byte(block, at, at + 2)
+        if not d then break end
+        value_bytes, at = (value_bytes - 128) * 16777216 + b * 65536 + c * 256 + d, at + 3
+      end
+    end
+    local value_at = at + name_bytes
+    local next_at = value_at + value_bytes
+    if next_at > last + 1 then break end -- checked by the session; never trust a length all the same
+    params[sub(block, at, value_at - 1)] = sub(block, value_at, next_at - 1)
+    at = next_at
+  end
+end
+
+function host.params(params)
+  local ok, block = read_params()
+  params = params or new_table and new_table(0, 32) or {}
+  if ok then decode(block, params) end
+  return ok, params
+end
+
+---- values that leave Lua: parsed by native-values.ts ----
+
+local deepest = 64
+
+local function flatten(value, pieces, open, depth)
+  local kind = type(value)
+  local piece = "u"
+  if kind == "boolean" then
+    piece = value and "b1" or "b0"
+  elseif kind == "number" then
+    piece = "n" .. format("%.17g", value) .. ";"
+  elseif kind == "string" then
+    piece = "s" .. #value .. ":" .. value
+  elseif kind == "table" then
+    if open[value] then error("a table contains itself", 0) end
+    if depth >= deepest then error("tables are nested deeper than " .. deepest .. " levels", 0) end
+    open[value] = true
+    local length, count, is_list = #value, 0, true
+    for key in next, value do
+      local is_number = type(key) == "number"
+      if is_number or type(key) == "string" then count = count + 1 end
+      if not (is_number and key >= 1 and key <= length and floor(key) == key) then is_list = false end
+    end
+    pieces[#pieces + 1] = is_list and "a" .. length .. ":" or "r" .. count .. ":"
+    if is_list then
+      for i = 1, length do flatten(rawget(value, i), pieces, open, depth + 1) end
+    else
+      for key, field in next, value do
+        if type(key) == "number" or type(key) == "string" then
+          flatten(key, pieces, open, depth + 1)
+          flatten(field, pieces, open, depth + 1)
+        end
+      end
+    end
+    open[value] = nil
+    return
+  end
+  pieces[#pieces + 1] = piece
+end
+
+local send_globals = host.globals
+
+function host.globals(values, functions)
+  local pieces = {}
+  local ok, message = pcall(flatten, { values, functions }, pieces, {}, -1)
+  if not ok then return nil, tostring(message) end
+  return send_globals(concat(pieces))
+end
+
+local engine = prelude(host, manifest.version, new_env, new_exit, new_streams, new_sources, new_luafcgid, new_form,
+  new_cookie, new_request, new_library)
+local entries = manifest.entries
+return engine[entries[1]], engine[entries[2]], engine[entries[3]], engine[entries[4]], engine[entries[5]],
+  engine[entries[6]], engine[entries[7]], engine[entries[8]], engine[entries[9]], engine[entries[10]]

@@ -1,0 +1,152 @@
+-- What is different in Lua's library of the native engines: little. Standard output is the log, and Lua files and C
+-- modules are found beside the script.
+
+local host, streams, sources, env = ...
+
+local type, error, pcall, select = type, error, pcall, select
+local concat, gmatch, sub = table.concat, string.gmatch, string.sub
+local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
+local pairs, max = pairs, math.max
+
+---- io: the default files may be the standard ones, which are not those of the process ----
+
+local io = io
+local open, is_file, lines = io.open, io.type, io.lines
+local is_standard = streams.is_standard
+local default_input, default_output = streams.stdin, streams.stdout
+
+local function default_file(current, file, mode, name)
+  if file == nil then return current end
+  if type(file) == "string" then
+    local opened, message = open(file, mode)
+    if not opened then error(message, 3) end
+    return opened
+  end
+  if not is_standard(file) and not is_file(file) then
+    error("bad argument #1 to '" .. name .. "' (FILE* expected, got " .. type(file) .. ")", 3)
+  end
+  return file
+end
+
+local function checked(ok, ...)
+  if not ok then error((...), 3) end
+  return ...
+end
+
+function io.type(value)
+  if is_standard(value) then return "file" end
+  return is_file(value)
+end
+function io.input(file) default_input = default_file(default_input, file, "r", "input") return default_input end
+function io.output(file) default_output = default_file(default_output, file, "w", "output") return default_output end
+function io.write(...)
+  if is_standard(default_output) then return streams.write(default_output, ...) end
+  return checked(pcall(default_output.write, default_output, ...))
+end
+function io.read(...)
+  if is_standard(default_input) then return streams.read(...) end
+  return checked(pcall(default_input.read, default_input, ...))
+end
+function io.flush() return default_output:flush() end
+function io.close(file)
+  if file == nil then file = default_output end
+  return file:close()
+end
+function io.lines(name, ...)
+  if name == nil then return checked(pcall(default_input.lines, default_input, ...)) end
+  return checked(pcall(lines, name, ...))
+end
+
+if warn then
+  function warn(...)
+    for i = 1, select("#", ...) do
+      if type((select(i, ...))) ~= "string" then
+        error("bad argument #" .. i .. " to 'warn' (string expected, got " .. type((select(i, ...))) .. ")", 2)
+      end
+    end
+    if select("#", ...) > 1 or sub((...), 1, 1) ~= "@" then host.print(2, concat({ ... }) .. "\n") end
+  end
+end
+
+---- package: C modules read tables without asking metatables ----
+
+local function noticed(search)
+  return function(name)
+    local ok, loader, extra = pcall(search, name)
+    if not ok then error(loader, 0) end
+    if type(loader) == "function" then env.decode_always() end
+    return loader, extra
+  end
+end
+
+local searchers = package.loaders or package.searchers
+searchers[2] = sources.search_path
+for i = 3, #searchers do searchers[i] = noticed(searchers[i]) end
+
+local loadlib = package.loadlib
+function package.loadlib(...)
+  env.decode_always()
+  return checked(pcall(loadlib, ...))
+end
+
+for name, loader in pairs(package.preload) do
+  if name ~= "ffi" then
+    package.preload[name] = function(...)
+      env.decode_always()
+      return loader(...)
+    end
+  end
+end
+
+-- A search path without the templates that are relative to a working directory.
+local function absolute(path)
+  local kept = {}
+  for template in gmatch(path, "[^;]+") do
+    if sub(template, 1, 1) == "/" then kept[#kept + 1] = template end
+  end
+  return concat(kept, ";")
+end
+
+---- memory: looked at whenever the garbage collector has finished a cycle ----
+
+local limit_kib
+local usual_pause = 200
+local check
+
+-- An object that the next cycle finds dead.
+local function watch()
+  if newproxy then
+    getmetatable(newproxy(true)).__gc = check
+  else
+    setmetatable({}, { __gc = check })
+  end
+end
+
+function check()
+  watch()
+  local used = collectgarbage("count")
+  if not used then
+    host.checkmemory() -- Lua 5.4 cannot tell inside of a finalizer
+  elseif used > limit_kib then
+    host.overmemory()
+  else
+    -- The next cycle should end before the limit, not far beyond.
+    local pause = limit_kib / used * 100
+    if pause < usual_pause then
+      collectgarbage("setpause", max(pause - pause % 1, 105))
+    end
+  end
+end
+
+local library = {}
+
+-- `path`: beside the script, then along the configured path.
+function library.init(directory, path)
+  package.path = path .. ";" .. absolute(package.path)
+  package.cpath = directory .. "/?.so;" .. absolute(package.cpath)
+  local _, limit = host.argument(4)
+  limit_kib = limit / 1024
+  watch()
+end
+
+return library
