@@ -73,11 +73,14 @@ describe('clients that break off at any moment', () => {
         const isDeaf = random(4) === 0;
         if (isDeaf) connection.pause();
         connection.send(sent);
-        if (random(4) === 0) connection.end();
+        const isHalfClosed = random(4) === 0;
+        if (isHalfClosed) connection.end();
         // Some see the beginning of an answer first, if there will be one.
         const seen = script === 'large.lua' ? 1 + random(3) * 100_000 : 1;
         if (isWhole && !isDeaf && random(2) === 0) await connection.received(seen);
-        connection.destroy({ reset: target !== server.socket && !connection.isClosed && random(2) === 0 });
+        // Node.js cannot reset what it has half closed, nor a Unix socket.
+        const canReset = target !== server.socket && !isHalfClosed && !connection.isClosed;
+        connection.destroy({ reset: canReset && random(2) === 0 });
       }
     };
     const rude = Promise.all(Array.from({ length: RUDE_CLIENTS }, (_, index) => misbehave(index + 1))).finally(() => {
