@@ -94,7 +94,7 @@ describe('clients that break off at any moment', () => {
     for (const connection of polite) connection.destroy();
     await eventually('the last descriptors closed', () => descriptors() <= before - POLITE_CLIENTS);
     await server.stop();
-    assert.match(server.log(), /stopping: 0 requests are under way/);
-    assert.doesNotMatch(server.log(), /LUAFCGID_BUG|ended and is replaced/);
+    // A request that was lost would be waited for.
+    assert.doesNotMatch(server.log(), /did not end within|LUAFCGID_BUG|ended and is replaced/);
   });
 });
