@@ -10,9 +10,18 @@ import { Spool, SpoolSpace } from '../../src/front/spool.js';
 import { Wire } from '../../src/front/wire.js';
 import { tempDir } from '../support/cleanup.js';
 
-/** Both ends of a connection on a Unix socket. */
-async function connected(t: TestContext): Promise<{ near: net.Socket; far: net.Socket }> {
-  const path = join(await tempDir(t), 'socket');
+/** One end of a connection on a Unix socket, as a driver has it, and the other. */
+interface Connected {
+  /** The wire of the near end, as the driver makes it. */
+  wireOf(onSent: (unsentBytes: number) => void): Wire;
+  readonly far: net.Socket;
+  /** The near end is closed. */
+  readonly closed: Promise<unknown>;
+}
+
+/** By a socket of Node.js. */
+async function connectedByNode(t: TestContext): Promise<Connected> {
+  const path = join(tempDir(t), 'socket');
   const server = net.createServer({ allowHalfOpen: true });
   server.listen(path);
   await once(server, 'listening');
@@ -23,7 +32,64 @@ async function connected(t: TestContext): Promise<{ near: net.Socket; far: net.S
     near.destroy();
     far.destroy();
   });
-  return { near, far };
+  return {
+    wireOf: (onSent) => {
+      const wire = new Wire(new NodeOutlet(near), onSent);
+      near.on('drain', () => wire.drained());
+      near.on('close', () => wire.gone());
+      return wire;
+    },
+    far,
+    closed: once(near, 'close'),
+  };
+}
+
+/** By the kernel's calls. Instead of being told of events the near end tries again and again. */
+async function connectedByEpoll(t: TestContext): Promise<Connected> {
+  const { EpollSocket } = await import('../../src/front/epoll-socket.js');
+  const { kernelSockets, listenAt } = await import('../../src/linux/sockets.js');
+  const path = join(tempDir(t), 'socket');
+  const listener = listenAt({ family: 'unix', path }, 1);
+  const far = net.connect({ path, allowHalfOpen: true });
+  await once(far, 'connect');
+  const fd = kernelSockets.accept(listener, false);
+  kernelSockets.close(listener);
+  let close = (): void => {};
+  const closed = new Promise<void>((resolve) => {
+    close = resolve;
+  });
+  let wire: Wire | undefined;
+  const near = new EpollSocket(1, fd, kernelSockets, 64 * 1024, {
+    interestChanged: () => {},
+    closed: () => {
+      kernelSockets.close(fd);
+      wire?.gone();
+      close();
+    },
+    nowMs: () => 0,
+  });
+  const into = Buffer.alloc(1000);
+  const look = (): void => {
+    if (near.isSending) {
+      if (near.flush()) wire?.drained();
+      else wire?.sentSome();
+    }
+    if (!near.isGone && near.isReading && kernelSockets.read(fd, into) === 0) near.noteEnd();
+    if (!near.isGone) setImmediate(look);
+  };
+  look();
+  t.after(() => {
+    near.destroy();
+    far.destroy();
+  });
+  return {
+    wireOf: (onSent) => {
+      wire = new Wire(near, onSent);
+      return wire;
+    },
+    far,
+    closed,
+  };
 }
 
 /** Numbered bytes, so that a lost or doubled piece shows. */
@@ -121,86 +187,85 @@ describe('a spool', () => {
   });
 });
 
-/** As the driver on Node.js' sockets makes it. */
-function wireOf(socket: net.Socket, onSent: (unsentBytes: number) => void): Wire {
-  const wire = new Wire(new NodeOutlet(socket), onSent);
-  socket.on('drain', () => wire.drained());
-  socket.on('close', () => wire.gone());
-  return wire;
+const KINDS: readonly (readonly [name: string, connected: (t: TestContext) => Promise<Connected>])[] = [
+  ['Node.js', connectedByNode],
+  ...(process.platform === 'linux' ? ([['the kernel', connectedByEpoll]] as const) : []),
+];
+
+for (const [name, connected] of KINDS) {
+  describe(`a wire on a socket of ${name}`, () => {
+    it('with a spool sends everything in order, then closes', async (t) => {
+      const { wireOf, far } = await connected(t);
+      const wire = wireOf(() => {});
+      far.pause();
+      let next = 0;
+      const write = (count: number): void => {
+        wire.write(numbered(count, next));
+        next += count;
+      };
+      for (let i = 0; i < 20; i++) write(50_000);
+      assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
+      for (let i = 0; i < 40; i++) write(50_000);
+      wire.close(false);
+      const parts: Buffer[] = [];
+      far.on('data', (bytes) => parts.push(bytes)).resume();
+      await once(far, 'end');
+      assert.ok(Buffer.concat(parts).equals(numbered(next, 0)));
+    });
+
+    it('goes back to its socket when the reader has caught up', async (t) => {
+      const { wireOf, far } = await connected(t);
+      let tell = (): void => {};
+      const wire = wireOf(() => tell());
+      far.pause();
+      while (wire.write(numbered(50_000, 0)) === 0);
+      assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
+      assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), false);
+      wire.write(numbered(50_000, 0));
+      far.resume();
+      while (!wire.startSpooling(new SpoolSpace(1 << 30))) {
+        await new Promise<void>((resolve) => {
+          tell = resolve;
+        });
+      }
+    });
+
+    it('sends very many small pieces that no file takes', async (t) => {
+      const { wireOf, far } = await connected(t);
+      const wire = wireOf(() => {});
+      far.pause();
+      let next = 0;
+      const write = (count: number): void => {
+        wire.write(numbered(count, next));
+        next += count;
+      };
+      for (let i = 0; i < 20; i++) write(50_000);
+      // Room for one byte only: every piece stays in memory.
+      assert.equal(wire.startSpooling(new SpoolSpace(1)), true);
+      for (let i = 0; i < 60_000; i++) write(1);
+      wire.close(false);
+      const parts: Buffer[] = [];
+      far.on('data', (bytes) => parts.push(bytes)).resume();
+      await once(far, 'end');
+      assert.ok(Buffer.concat(parts).equals(numbered(next, 0)));
+    });
+
+    it('takes no spool where there is no space for one', async (t) => {
+      const { wireOf } = await connected(t);
+      assert.equal(wireOf(() => {}).startSpooling(new SpoolSpace(0)), false);
+    });
+
+    it('that lingers drops what the peer still sends, and closes when the peer has ended', async (t) => {
+      const { wireOf, far, closed } = await connected(t);
+      const wire = wireOf(() => {});
+      far.write('still coming');
+      wire.write(Buffer.from('answer'));
+      wire.close(true);
+      const [bytes] = (await once(far, 'data')) as [Buffer];
+      assert.equal(bytes.toString(), 'answer');
+      await once(far, 'end');
+      far.end('more');
+      await closed;
+    });
+  });
 }
-
-describe('a wire', () => {
-  it('with a spool sends everything in order, then closes', async (t) => {
-    const { near, far } = await connected(t);
-    const wire = wireOf(near, () => {});
-    far.pause();
-    let next = 0;
-    const write = (count: number): void => {
-      wire.write(numbered(count, next));
-      next += count;
-    };
-    for (let i = 0; i < 20; i++) write(50_000);
-    assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
-    for (let i = 0; i < 40; i++) write(50_000);
-    wire.close(false);
-    const parts: Buffer[] = [];
-    far.on('data', (bytes) => parts.push(bytes)).resume();
-    await once(far, 'end');
-    assert.ok(Buffer.concat(parts).equals(numbered(next, 0)));
-  });
-
-  it('goes back to its socket when the reader has caught up', async (t) => {
-    const { near, far } = await connected(t);
-    let tell = (): void => {};
-    const wire = wireOf(near, () => tell());
-    far.pause();
-    while (wire.write(numbered(50_000, 0)) === 0);
-    assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
-    assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), false);
-    wire.write(numbered(50_000, 0));
-    far.resume();
-    while (!wire.startSpooling(new SpoolSpace(1 << 30))) {
-      await new Promise<void>((resolve) => {
-        tell = resolve;
-      });
-    }
-  });
-
-  it('sends very many small pieces that no file takes', async (t) => {
-    const { near, far } = await connected(t);
-    const wire = wireOf(near, () => {});
-    far.pause();
-    let next = 0;
-    const write = (count: number): void => {
-      wire.write(numbered(count, next));
-      next += count;
-    };
-    for (let i = 0; i < 20; i++) write(50_000);
-    // Room for one byte only: every piece stays in memory.
-    assert.equal(wire.startSpooling(new SpoolSpace(1)), true);
-    for (let i = 0; i < 60_000; i++) write(1);
-    wire.close(false);
-    const parts: Buffer[] = [];
-    far.on('data', (bytes) => parts.push(bytes)).resume();
-    await once(far, 'end');
-    assert.ok(Buffer.concat(parts).equals(numbered(next, 0)));
-  });
-
-  it('takes no spool where there is no space for one', async (t) => {
-    const { near } = await connected(t);
-    assert.equal(wireOf(near, () => {}).startSpooling(new SpoolSpace(0)), false);
-  });
-
-  it('that lingers drops what the peer still sends, and closes when the peer has ended', async (t) => {
-    const { near, far } = await connected(t);
-    const wire = wireOf(near, () => {});
-    far.write('still coming');
-    wire.write(Buffer.from('answer'));
-    wire.close(true);
-    const [bytes] = (await once(far, 'data')) as [Buffer];
-    assert.equal(bytes.toString(), 'answer');
-    await once(far, 'end');
-    far.end('more');
-    await once(near, 'close');
-  });
-});
