@@ -74,7 +74,7 @@ export class NativeBoot {
     try {
       this.#openers = library.kind.openers.map((name) => library.symbol(`luaopen_${name}`));
     } catch (error) {
-      throw libraryError(parts.name, library.file, `${library.file}: ${(error as Error).message}`);
+      throw libraryError(parts.name, `${library.file}: ${(error as Error).message}`);
     }
     const L = this.#newState();
     try {
@@ -202,7 +202,7 @@ export class NativeBoot {
     const [version = '', jit = ''] = found.split('/');
     const { kind, file } = library;
     if (version !== kind.version || (jit !== '') !== kind.isJit) {
-      throw libraryError(name, file, `${file} is ${jit === '' ? version : jit}`);
+      throw libraryError(name, `${file} is ${jit === '' ? version : jit}`);
     }
     return jit === '' ? version : jit;
   }

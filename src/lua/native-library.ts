@@ -139,17 +139,12 @@ export function openNativeLibrary(name: NativeEngineName, file: string | undefin
       faults.push(`${candidate}: ${(error as Error).message}`);
     }
   }
-  throw libraryError(name, file, (file === undefined ? faults.slice(0, 1) : faults).join('; '));
+  throw libraryError(name, (file === undefined ? faults.slice(0, 1) : faults).join('; '));
 }
 
 /** The one error of a library that is missing or is not the right one. */
-export function libraryError(name: NativeEngineName, file: string | undefined, detail: string): LuafcgidError {
-  const { packageName } = nativeKinds[name];
-  const solve =
-    file === undefined
-      ? `Install it (Debian, Ubuntu: apt-get install ${packageName}), name another file with lualib, or choose another engine.`
-      : `Correct lualib, or remove it to use the system's library (Debian, Ubuntu: package ${packageName}).`;
-  return new LuafcgidError('LUAFCGID_LUA_LIBRARY', { engine: name, detail, remedy: solve });
+export function libraryError(name: NativeEngineName, detail: string): LuafcgidError {
+  return new LuafcgidError('LUAFCGID_LUA_LIBRARY', { engine: name, detail, package: nativeKinds[name].packageName });
 }
 
 function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind: Kind): NativeLibrary {

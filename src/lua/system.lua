@@ -68,6 +68,42 @@ if warn then
   end
 end
 
+---- string: LuaJIT does not count nested calls of C functions, and each gsub takes 8 KiB of the C stack ----
+
+if jit then
+  local gsub, getinfo = string.gsub, debug.getinfo
+  local deepest = 400
+  local depth = 0
+
+  local function leave(...)
+    depth = depth - 1
+    return ...
+  end
+
+  -- How many calls are open: errors have left some without counting.
+  local function count_calls()
+    local count, level = 0, 3
+    while true do
+      local info = getinfo(level, "f")
+      if not info then return count end
+      if info.func == gsub then count = count + 1 end
+      level = level + 1
+    end
+  end
+
+  function string.gsub(text, pattern, replacement, ...)
+    if type(replacement) ~= "function" and type(replacement) ~= "table" then
+      return gsub(text, pattern, replacement, ...)
+    end
+    if depth >= deepest then
+      depth = count_calls()
+      if depth >= deepest then error("C stack overflow", 2) end
+    end
+    depth = depth + 1
+    return leave(gsub(text, pattern, replacement, ...))
+  end
+end
+
 ---- package: C modules read tables without asking metatables ----
 
 local function noticed(search)
@@ -110,8 +146,13 @@ end
 ---- memory: looked at whenever the garbage collector has finished a cycle ----
 
 local limit_kib
-local usual_pause = 200
+local usual_pause, usual_step = 200, 200
 local check
+
+-- Lua 5.1 and LuaJIT: the collector's step multiplier that stands for no limit, so that each cycle is one step. In small
+-- steps a cycle would not end while a string doubles and doubles.
+local whole_cycles = 0
+local needs_whole_cycles = newproxy ~= nil
 
 -- An object that the next cycle finds dead.
 local function watch()
@@ -147,6 +188,15 @@ function library.init(directory, path)
   local _, limit = host.argument(4)
   limit_kib = limit / 1024
   watch()
+  if needs_whole_cycles then collectgarbage("setstepmul", whole_cycles) end
+end
+
+-- A step of garbage collection while the state is idle: a small one.
+function library.collect_step()
+  if needs_whole_cycles then collectgarbage("setstepmul", usual_step) end
+  local ok, message = pcall(collectgarbage, "step", 64)
+  if needs_whole_cycles then collectgarbage("setstepmul", whole_cycles) end
+  if not ok then error(message, 0) end
 end
 
 return library

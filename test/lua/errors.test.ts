@@ -138,21 +138,6 @@ test('endless recursion, nested calls and nested errors are errors of the script
   state.close();
 });
 
-test('an exhausted native stack is fatal, and only for its state', () => {
-  const { state, run } = newState();
-  const other = newState();
-  run('function main() return pcall(string.find, ("a"):rep(1000000), (".?"):rep(1000000) .. "b") end');
-  const error = luaError(() => serve(state, 'main'));
-  assert.equal(error.kind, 'fatal');
-  assert.match(error.message, /the native stack is exhausted/);
-  const later = luaError(() => serve(state, 'main'));
-  assert.equal(later.kind, 'fatal');
-  assert.match(later.message, /broken/);
-  state.close();
-  assert.equal(other.evaluate('1 + 1'), '2');
-  other.state.close();
-});
-
 test('a closed state says so', () => {
   const { state } = newState();
   state.close();

@@ -58,13 +58,6 @@ test('a package.path that the script changes is honoured, relative to the direct
   state.close();
 });
 
-test('there are no C modules', () => {
-  const { state, evaluate } = newState();
-  assert.equal(evaluate('package.cpath'), '');
-  assert.equal(evaluate('#package.loaders'), '2');
-  state.close();
-});
-
 test('a module that does not compile or fails says where', () => {
   const { state, evaluate } = newState({}, { '/srv/syntax.lua': 'x =\n= 1', '/srv/fails.lua': '\nerror("inside")' });
   assert.equal(

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { LuafcgidError } from '../../src/errors.js';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
-import { checkEmbeddedModule, compileEmbeddedModule } from '../../src/lua/wasm-module.js';
-import { allBytes, luaError, newState, serve } from './support.js';
+import { engineName, isJit, isLua54, luaError, newState, serve } from './support.js';
 
 test('states share nothing', () => {
   const [one, two] = [newState(), newState()];
@@ -15,24 +13,6 @@ test('states share nothing', () => {
   assert.equal(serve(two.state, 'main').body, 'nilnilnilnil314');
   one.state.close();
   two.state.close();
-});
-
-test('a state made after another was closed has nothing of it', () => {
-  const marker = 'left over from before';
-  for (let round = 0; round < 50; round += 1) {
-    const { state, run, evaluate, log } = newState();
-    assert.equal(evaluate('tostring(x) .. tostring(string.mine) .. #package.loaders'), 'nilnil2');
-    run(
-      `x = "${marker} ${round}" string.mine = x io.write("partial") function main(env, con) con:puts(x) os.exit() end`,
-    );
-    serve(state, 'main');
-    assert.equal(log.length, 1);
-    state.close();
-  }
-  const { state } = newState();
-  const { machine } = state as unknown as { machine: { memory: Buffer } };
-  assert.equal(machine.memory.includes(marker), false);
-  state.close();
 });
 
 test('a script keeps its globals from request to request', () => {
@@ -83,25 +63,6 @@ test('a script that empties the libraries and its globals still answers', () => 
     'QCFanilnil{1,["a"]="b",["c"]={0.5,true}}&lt;a+ba bAwlr',
   );
   assert.match(luaError(() => serve(state, 'none')).message, /no function 'none'/);
-  state.close();
-});
-
-test('a thousand requests leave nothing behind', () => {
-  const { state, run } = newState();
-  run(`function main(env, con)
-    local t = {} for i = 1, 50 do t[i] = env.X .. i end
-    con:puts(table.concat(t)) con:header("X-A", "b")
-    if env.FAIL then error("x") end
-  end`);
-  const once = (fail: boolean) => {
-    try {
-      serve(state, 'main', { params: fail ? { X: allBytes, FAIL: '1' } : { X: allBytes } });
-    } catch {}
-  };
-  for (let i = 0; i < 200; i += 1) once(i % 2 === 0);
-  const before = state.memoryBytes();
-  for (let i = 0; i < 1000; i += 1) once(i % 2 === 0);
-  assert.equal(state.memoryBytes(), before);
   state.close();
 });
 
@@ -185,7 +146,7 @@ test('a garbage-collection step runs finalizers, and survives their errors', () 
 });
 
 test('the engine can be prepared in one thread and used in another', async () => {
-  const data = prepareEngine('1.2.3');
+  const data = prepareEngine('1.2.3', engineName);
   const door = new URL('../../src/lua/engine.js', import.meta.url).href;
   const script = `
     import { parentPort, workerData } from 'node:worker_threads';
@@ -198,17 +159,9 @@ test('the engine can be prepared in one thread and used in another', async () =>
     worker.once('message', resolve);
     worker.once('error', reject);
   });
-  assert.equal(text, '1.2.3\tLua 5.1');
+  assert.equal(text, `1.2.3\t${isLua54 ? 'Lua 5.4' : 'Lua 5.1'}`);
   await worker.terminate();
   const engine = createEngine(data);
-  assert.deepEqual([engine.name, engine.version], ['embedded', 'Lua 5.1']);
-});
-
-test('a WebAssembly file that is not the expected one is refused with one clear error', () => {
-  const refused = (detail: RegExp) => (error: unknown) =>
-    error instanceof LuafcgidError && error.code === 'LUAFCGID_LUA_ENGINE' && detail.test(error.message);
-  const empty = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
-  assert.throws(() => checkEmbeddedModule(empty), refused(/lacks the exports memory, /));
-  assert.throws(() => compileEmbeddedModule('/no/such/file.wasm'), refused(/no such file/));
-  assert.throws(() => compileEmbeddedModule(new URL(import.meta.url).pathname), refused(/not a WebAssembly module/));
+  assert.equal(engine.name, engineName);
+  assert.match(engine.version, isJit ? /^LuaJIT 2\.1/ : isLua54 ? /^Lua 5\.4$/ : /^Lua 5\.1$/);
 });
