@@ -163,6 +163,8 @@ function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind
   const cpcall = kind.hasCpcall ? call('lua_cpcall', 'int', p, p, p) : unavailable;
   const pushCClosure = kind.hasCpcall ? unavailable : call('lua_pushcclosure', 'void', p, p, 'int');
   const toNumber = is54 ? call('lua_tonumberx', 'double', p, 'int', p) : call('lua_tonumber', 'double', p, 'int');
+  const pushFloat = call('lua_pushnumber', 'void', p, 'double');
+  const pushInteger = is54 ? call('lua_pushinteger', 'void', p, 'int64_t') : unavailable;
   const gc = call('lua_gc', 'int', p, 'int', 'int');
   const collector = { stop: 0, restart: 1, countKib: 3 } as const;
   const integer = is54 ? 'int64_t' : 'int';
@@ -178,7 +180,10 @@ function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind
     pushValue: call('lua_pushvalue', 'void', p, 'int'),
     pushBoolean: call('lua_pushboolean', 'void', p, 'int'),
     pushNil: call('lua_pushnil', 'void', p),
-    pushNumber: call('lua_pushnumber', 'void', p, 'double'),
+    // A float would be written as 1.0.
+    pushNumber: is54
+      ? (L, value) => (Number.isSafeInteger(value) ? pushInteger(L, value) : pushFloat(L, value))
+      : pushFloat,
     setTop: call('lua_settop', 'void', p, 'int'),
     getTop: call('lua_gettop', 'int', p),
     type: call('lua_type', 'int', p, 'int'),

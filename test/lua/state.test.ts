@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
-import { engineName, isJit, isLua54, luaError, newState, serve } from './support.js';
+import { compatible, engineName, isJit, isLua54, luaError, newState, serve } from './support.js';
 
 test('states share nothing', () => {
   const [one, two] = [newState(), newState()];
@@ -27,7 +27,7 @@ test('a script keeps its globals from request to request', () => {
 
 test('a script that empties the libraries and its globals still answers', () => {
   const { state, run } = newState({ config: { list: ['a'] } });
-  run(`local m, serialize_input = require("luafcgid"), { 1, a = "b", c = { 0.5, true } }
+  run(`${compatible}local m, serialize_input = require("luafcgid"), { 1, a = "b", c = { 0.5, true } }
     local tostring, print, write, getenv, wrap, compile, _G = tostring, print, io.write, os.getenv, coroutine.wrap, loadstring, _G
     local date, clock, loadreader = os.date, os.clock, load
     function main(env, con)
@@ -41,7 +41,7 @@ test('a script that empties the libraries and its globals still answers', () => 
       con:puts(wrap(function() return "w" end)(), compile("return 'l'")(), loadreader(function() end) and "r" or "")
     end
     for name, library in _G.pairs(_G.package.loaded) do
-      if name ~= "_G" and name ~= "luafcgid" then for key in _G.pairs(library) do library[key] = nil end end
+      if _G.type(library) == "table" and name ~= "_G" and name ~= "luafcgid" then for key in _G.pairs(library) do library[key] = nil end end
     end
     local keep = main
     for name in _G.next, _G do if name ~= "next" and name ~= "tostring" then _G[name] = nil end end
@@ -129,11 +129,14 @@ test('globals that contain themselves, or nest too deeply, are an error', () => 
 test('a garbage-collection step runs finalizers, and survives their errors', () => {
   const { state, run, evaluate } = newState();
   run(`collected = 0
-    for i = 1, 10 do getmetatable(newproxy(true)).__gc = function() collected = collected + 1 end end
+    function finalized(run)
+      if newproxy then getmetatable(newproxy(true)).__gc = run else setmetatable({}, { __gc = run }) end
+    end
+    for i = 1, 10 do finalized(function() collected = collected + 1 end) end
     for i = 1, 20000 do local t = {} end`);
   for (let step = 0; step < 100; step += 1) state.collectStep();
   assert.equal(evaluate('collected'), '10');
-  run('getmetatable(newproxy(true)).__gc = function() error("in a finalizer") end');
+  run('finalized(function() error("in a finalizer") end)');
   for (let step = 0; step < 100; step += 1) {
     try {
       state.collectStep();
@@ -153,14 +156,15 @@ test('the engine can be prepared in one thread and used in another', async () =>
     const { createEngine } = await import(${JSON.stringify(door)});
     const state = createEngine(workerData).createState({ host: { log: (level, text) => parentPort.postMessage(text), readSource() {} },
       memoryBytes: 1 << 22, directory: '/', path: [], config: {} });
-    state.run(Buffer.from('print(require("luafcgid").version, _VERSION)'), '@x');`;
+    state.run(Buffer.from('print(require("luafcgid").version, _VERSION)'), '@x');
+    state.close();`;
   const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`), { workerData: data });
   const text = await new Promise((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);
   });
   assert.equal(text, `1.2.3\t${isLua54 ? 'Lua 5.4' : 'Lua 5.1'}`);
-  await worker.terminate();
+  await new Promise((resolve) => worker.once('exit', resolve));
   const engine = createEngine(data);
   assert.equal(engine.name, engineName);
   assert.match(engine.version, isJit ? /^LuaJIT 2\.1/ : isLua54 ? /^Lua 5\.4$/ : /^Lua 5\.1$/);

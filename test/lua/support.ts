@@ -32,6 +32,17 @@ export const isJit = engineName === 'luajit';
 /** Lua 5.1 itself, embedded or not: the texts of its messages are those of no other version. */
 export const isPlain51 = isEmbedded || engineName === 'lua5.1';
 
+/** Lua source that gives Lua 5.4 the functions of Lua 5.1 that tests use; one line, without an end. */
+export const compatible = isLua54 ? 'loadstring = load unpack = table.unpack package.loaders = package.searchers ' : '';
+
+/** How stack traces name a global function: only Lua 5.4 finds its name. */
+export function inGlobal(name: string, line: number): string {
+  return isLua54 ? `in function '${name}'` : `in function </srv/script.lua:${line}>`;
+}
+
+/** The end of a source, as messages tell it. */
+export const endOfSource = isLua54 ? '<eof>' : "'<eof>'";
+
 /** All 256 byte values, in order. */
 export const allBytes: ByteString = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)).toString('latin1');
 
