@@ -82,6 +82,12 @@ export function loadKoffi(): Koffi {
   return loaded;
 }
 
+/** The C function `_exit`: nothing is tidied up and no thread is waited for. */
+export function exitAtOnce(exitCode: number): never {
+  loadKoffi().load(null).func('_exit', 'void', ['int'])(exitCode);
+  throw new Error('the process goes on after _exit');
+}
+
 /** The C API, bound. `L` is always a `lua_State*`. */
 export interface NativeLibrary {
   readonly file: string;

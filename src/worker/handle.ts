@@ -22,9 +22,11 @@ export class WorkerHandle {
   readonly toFront: RingReader;
   readonly #thread: Worker;
   readonly #ended: Promise<void>;
+  readonly #isNative: boolean;
 
   constructor(settings: WorkerSettings, events: WorkerEvents) {
     const { ringBytes, ...shared } = settings;
+    this.#isNative = settings.engine.name !== 'embedded';
     const toWorker = createRing(ringBytes);
     const toFront = createRing(ringBytes);
     this.toWorker = new RingWriter(toWorker);
@@ -54,8 +56,12 @@ export class WorkerHandle {
     await this.#ended;
   }
 
-  /** Ends the thread whatever it does. */
+  /**
+   * Ends the thread whatever it does. One that runs native code cannot be ended: to break off JavaScript that Lua has
+   * called would hand Lua an undefined result. It is left to the end of the process, see `endProcess`.
+   */
   async terminate(): Promise<void> {
-    await this.#thread.terminate();
+    if (this.#isNative) this.#thread.unref();
+    else await this.#thread.terminate();
   }
 }
