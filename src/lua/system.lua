@@ -4,7 +4,7 @@
 local host, streams, sources, env = ...
 
 local type, error, pcall, select = type, error, pcall, select
-local concat, gmatch, sub = table.concat, string.gmatch, string.sub
+local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
 local pairs, max = pairs, math.max
 
@@ -28,9 +28,17 @@ local function default_file(current, file, mode, name)
   return file
 end
 
+-- The level of who called a function that ends with a tail call of `checked`: only Lua 5.1 itself counts that call.
+local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
+
+-- The results of a protected call; its error becomes one of the script's line.
 local function checked(ok, ...)
-  if not ok then error((...), 3) end
-  return ...
+  if ok then return ... end
+  local message = ...
+  if type(message) == "string" then
+    message = gsub(gsub(message, "^%[luafcgid%]:%d+: ", ""), "to '%?' ", "")
+  end
+  error(message, caller_level)
 end
 
 function io.type(value)
@@ -71,7 +79,7 @@ end
 ---- string: LuaJIT does not count nested calls of C functions, and each gsub takes 8 KiB of the C stack ----
 
 if jit then
-  local gsub, getinfo = string.gsub, debug.getinfo
+  local getinfo = debug.getinfo
   local deepest = 400
   local depth = 0
 
