@@ -192,7 +192,7 @@ end
 
 --- luafcgid.serialize(value)
 ---
---- Gives Lua source that makes the value again: `loadstring("return " .. s)()`. Values are strings, numbers, booleans,
+--- Gives Lua source that makes the value again: `loadstring("return " .. s)()` (in Lua 5.4 `load`). Values are strings, numbers, booleans,
 --- nil and tables of these. Tables that are used twice are written twice.
 ---
 --- Errors: functions, threads and userdata; a table that contains itself; more than 180 nested tables.

@@ -4,7 +4,7 @@
 
 --- # The Lua interface
 ---
---- A script is a Lua 5.1 file that defines a global function `main` (the setting `handler` can name another one):
+--- A script is a Lua file (Lua 5.1, unless the setting `engine` says otherwise) that defines a global function `main` (the setting `handler` can name another one):
 ---
 --- ```lua
 --- function main(env, con)

@@ -1,6 +1,47 @@
 -- What is different in Lua's library of the native engines: little. Standard output is the log, and Lua files and C
 -- modules are found beside the script.
 
+--- ## Native engines
+---
+--- With `engine` (or `--engine`) set to `lua5.1`, `lua5.4` or `luajit` scripts run in the system's library of that name.
+--- `con`, `env` and the module `luafcgid` are the same; Lua's own library is the system's, whole:
+---
+--- - **Files and processes**: `io.open`, `io.popen`, `os.execute`, `os.remove` and all others work, with the rights of the
+---   server. Relative names start at the server's working directory, which all scripts share: the C daemon changed it to
+---   the script's folder before each request. `env.SCRIPT_FILENAME` tells where the script lies.
+--- - **Standard streams**: `print`, `io.write`, `io.stderr:write` (and `warn` of Lua 5.4) write to the log, and `io.read`
+---   is at its end, as in the embedded engine. What a process writes that a script started goes to the server's own
+---   standard output.
+--- - **`os.exit`** ends the request, as in the embedded engine. **`os.getenv`** sees the server's environment.
+---   **`os.clock`** is the processor time of the whole server. **`os.setlocale`** changes the locale of the whole server.
+--- - **`require`** looks beside the script, along the setting `path`, then where the system has Lua modules (`LUA_PATH`
+---   counts), then for C modules: beside the script, and where the system has them (`LUA_CPATH` counts). Debian's
+---   `lua-cjson`, `lua-filesystem`, `lua-sql-sqlite3` and `lua-lpeg` work, as others do. A C module is shared by all
+---   states of the server: one that keeps data of its own outside of Lua must be fit for threads.
+--- - **`dofile`, `loadfile`** read any file that the server may read; a relative name starts beside the script.
+--- - **Precompiled chunks** are refused here too: a forged one ends the server.
+--- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
+---   request. A script that goes beyond is ended and cannot catch that. Between two looks a state may hold more, and one
+---   huge string is not prevented.
+--- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, by LuaJIT's `ffi`, or in
+---   Lua 5.1 by a pattern of more than some ten thousand characters.
+---
+--- What differs by Lua version:
+---
+--- | | `embedded`, `lua5.1` | `luajit` | `lua5.4` |
+--- |---|---|---|---|
+--- | `setfenv`, `getfenv`, `loadstring`, `unpack`, `newproxy` | yes | yes | no: use `load(text, name, "t", env)`, `table.unpack` |
+--- | `load` takes a text | no: `loadstring` | yes | yes |
+--- | integers | no | no | yes: `con:puts(1.0)` puts `1.0`, `con:puts(1)` puts `1` |
+--- | `//`, `&`, `~`, `utf8`, `goto` | no | `goto`, the module `bit` | yes |
+--- | `print` calls the global `tostring` | yes | yes | no |
+--- | `io.write` gives back | true | true | the file |
+---
+--- Where a number stands for something whole (`con:status(404.0)`, `maxage = 60.0`), Lua 5.4's floats are fine.
+---
+--- `env` is decoded when a script first looks into it. A script that keeps it must have looked while its request ran: later
+--- it raises an error.
+
 local host, streams, sources, env = ...
 
 local type, error, pcall, select = type, error, pcall, select
