@@ -200,7 +200,8 @@ function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind
     rawSetI: call('lua_rawseti', 'void', p, 'int', integer),
     usedKib: (L) => gc(L, collector.countKib, 0),
     stopCollector: (L) => void gc(L, collector.stop, 0),
-    restartCollector: (L) => void gc(L, collector.restart, 0),
+    // LuaJIT takes -1 for "at the next cycle, not now"; the others do not look at it.
+    restartCollector: (L) => void gc(L, collector.restart, -1),
     getHook: call('lua_gethook', p, p),
     getHookMask: call('lua_gethookmask', 'int', p),
     getHookCount: call('lua_gethookcount', 'int', p),
