@@ -5,7 +5,13 @@
 import { readFileSync } from 'node:fs';
 
 /** In the order of the page. */
-const SOURCES = ['src/lua/prelude.lua', 'src/lua/request.lua', 'src/lua/luafcgid.lua', 'src/lua/sandbox.lua'];
+const SOURCES = [
+  'src/lua/prelude.lua',
+  'src/lua/request.lua',
+  'src/lua/luafcgid.lua',
+  'src/lua/sandbox.lua',
+  'src/lua/system.lua',
+];
 
 const NOTE = '<!-- Made from the comments in src/lua/*.lua by `npm run docs`: change it there. -->';
 

@@ -1,11 +1,13 @@
 // Runs every compiled test file, or those whose path contains one of the arguments. The end-to-end tests run once for
-// each driver that the front has here (`io`), all others once.
+// each driver that the front has here (`io`). The tests of the script interface, directly in test/lua, run again with
+// each native engine, together with those of native engines only. All others run once.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 
 const isLinux = process.platform === 'linux';
 /** Drivers of the front, by the name that the configuration has for them. */
-const drivers = isLinux ? ['epoll', 'node'] : ['node'];
+const DRIVERS = isLinux ? ['epoll', 'node'] : ['node'];
+const NATIVE_ENGINES = ['lua5.1', 'lua5.4', 'luajit'];
 /** What calls the kernel of Linux. */
 const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(epoll-driver|far-front)\.)/;
 /** Most of the time a file waits for processes that it has started: one more runs beside. */
@@ -24,21 +26,27 @@ if (files.length === 0) {
 }
 
 const isEndToEnd = (file) => file.startsWith('dist/test/e2e/');
+const isForNative = (file) => file.startsWith('dist/test/lua/native/');
+const isForEveryEngine = (file) => /^dist\/test\/lua\/[^/]*$/.test(file);
 const passes = [
-  { name: 'all but end to end', files: files.filter((file) => !isEndToEnd(file)), env: {} },
-  ...drivers.map((io) => ({
-    name: `end to end, io = "${io}"`,
-    files: files.filter(isEndToEnd),
-    env: { LUAFCGID_TEST_IO: io },
+  { name: 'all but end to end', isIn: (file) => !isEndToEnd(file) && !isForNative(file), env: {} },
+  ...NATIVE_ENGINES.map((engine) => ({
+    name: `engine ${engine}`,
+    isIn: (file) => isForEveryEngine(file) || isForNative(file),
+    env: { LUAFCGID_TEST_ENGINE: engine },
   })),
-].filter((pass) => pass.files.length > 0);
+  ...DRIVERS.map((io) => ({ name: `end to end, io = "${io}"`, isIn: isEndToEnd, env: { LUAFCGID_TEST_IO: io } })),
+];
 
-const results = passes.map(({ name, files, env }) => {
-  console.log(`\n==== ${name}: ${files.length} files`);
-  const args = ['--test', `--test-concurrency=${CONCURRENCY}`, '--enable-source-maps', ...files];
+const results = [];
+for (const { name, isIn, env } of passes) {
+  const chosen = files.filter(isIn);
+  if (chosen.length === 0) continue;
+  console.log(`\n==== ${name}: ${chosen.length} files`);
+  const args = ['--test', `--test-concurrency=${CONCURRENCY}`, '--enable-source-maps', ...chosen];
   const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...env } });
-  return { name, isPassed: status === 0 };
-});
+  results.push({ name, isPassed: status === 0 });
+}
 console.log('');
 for (const { name, isPassed } of results) console.log(`==== ${isPassed ? 'passed' : 'FAILED'}: ${name}`);
 process.exit(results.every(({ isPassed }) => isPassed) ? 0 : 1);

@@ -19,6 +19,8 @@ import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
 import { type Printed, printToStandardError, type Server, startServer } from './server.js';
 import { version } from './version.js';
 
+export { endProcess } from './lua/engine.js';
+
 /** How a task ended; with `server` it goes on until that is stopped. */
 export interface Outcome {
   readonly exitCode: number;

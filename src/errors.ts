@@ -275,7 +275,7 @@ export const catalogue = {
     blame: 'operator',
     status: 0,
     message: 'the Lua engine {engine} cannot be used: {detail}',
-    solve: '{remedy}',
+    solve: 'Install the library (Debian, Ubuntu: apt-get install {package}), or name its file with lualib.',
   },
   LUAFCGID_IO_EPOLL: {
     blame: 'operator',

@@ -1,7 +1,7 @@
 /** The command `luafcgid`: arguments in, one of its tasks out. The only file that ends the process. */
 import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
-import { checkFile, type Outcome, runScript, serveConfig, serveDirectory } from './commands.js';
+import { checkFile, endProcess, type Outcome, runScript, serveConfig, serveDirectory } from './commands.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
 import { LuafcgidError } from './errors.js';
 import { version } from './version.js';
@@ -136,11 +136,11 @@ function report(error: unknown): number {
 
 /** Ends the process when all that was written has left it: a pipe takes it in its reader's time. */
 function leave(exitCode: number): void {
-  process.stdout.write('', () => process.exit(exitCode));
+  process.stdout.write('', () => endProcess(exitCode));
 }
 
 // Whoever read the output has gone.
-process.stdout.on('error', () => process.exit(EXIT_FAILED));
+process.stdout.on('error', () => endProcess(EXIT_FAILED));
 
 /** What runs until it is stopped, once it does. */
 let running: Outcome['server'];
@@ -149,12 +149,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     signals += 1;
     // What has not begun to serve has nothing to finish: it ends as the signal would have ended it.
-    if (running === undefined) process.exit(SIGNALLED + constants.signals[signal]);
+    if (running === undefined) endProcess(SIGNALLED + constants.signals[signal]);
     // The second one does not wait for anything.
-    if (signals > 1) process.exit(EXIT_FAILED);
+    if (signals > 1) endProcess(EXIT_FAILED);
     running.stop().then(
-      () => process.exit(0),
-      (error) => process.exit(report(error)),
+      () => endProcess(0),
+      (error) => endProcess(report(error)),
     );
   });
 }
@@ -164,5 +164,5 @@ main(process.argv.slice(2)).then(
     running = server;
     if (server === undefined) leave(exitCode);
   },
-  (error) => process.exit(report(error)),
+  (error) => endProcess(report(error)),
 );

@@ -183,8 +183,13 @@ export abstract class EngineState implements LuaState, HostedState {
   /** The state may have grown past its limit with what is garbage by now. */
   #collectOrFail(): void {
     this.callArguments = noArguments;
-    for (let cycle = 0; cycle < 2 && this.isOverLimit(); cycle += 1) this.callEntry('collect');
-    this.clearStack();
+    // Lua's own buffers shrink by half in each cycle.
+    let before = Number.POSITIVE_INFINITY;
+    while (this.isOverLimit() && this.memoryBytes() < before) {
+      before = this.memoryBytes();
+      this.callEntry('collect');
+      this.clearStack();
+    }
     if (this.isOverLimit()) throw new LuaError('memory', this.memoryMessage());
   }
 

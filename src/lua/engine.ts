@@ -2,6 +2,7 @@
 import { compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
 import type { EngineName, NativeEngineName } from './engine-names.js';
 import { createNativeEngine } from './native.js';
+import { exitAtOnce } from './native-library.js';
 import type { LuaEngine } from './state.js';
 
 interface EmbeddedData {
@@ -30,8 +31,22 @@ export type EngineData = EmbeddedData | NativeData;
  */
 export function prepareEngine(version: string, name: EngineName = 'embedded', library?: string): EngineData {
   if (name === 'embedded') return { name, module: compileEmbeddedModule(), version };
+  isNativeInUse = true;
   const { file } = createNativeEngine(name, { version, ...(library !== undefined && { file: library }) });
   return { name, file, version };
+}
+
+let isNativeInUse = false;
+
+/**
+ * Ends the process. `process.exit` would wait for all threads and break off their JavaScript; a thread that runs native
+ * Lua does not end then, or has its Lua called back into nothing. So with a native engine the system ends the process.
+ */
+export function endProcess(exitCode: number): never {
+  if (!isNativeInUse) process.exit(exitCode);
+  process.exitCode = exitCode;
+  process.emit('exit', exitCode);
+  return exitAtOnce(exitCode);
 }
 
 /** The engine of the calling thread. */

@@ -41,6 +41,9 @@ function coroutine.resume(...)
   return pass_on(resume(...))
 end
 
+-- The level of who called the function that coroutine.wrap gives: only Lua 5.1 itself counts a tail call.
+local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
+
 local function unwrap(thread, ok, ...)
   if exiting then
     host.exit()
@@ -49,14 +52,14 @@ local function unwrap(thread, ok, ...)
   if ok then return ... end
   if close then close(thread) end
   local value = ...
-  error(value, type(value) == "string" and 3 or 0)
+  error(value, type(value) == "string" and caller_level or 0)
 end
 
 function coroutine.wrap(body)
   if type(body) ~= "function" then bad_argument(1, "wrap", "function", body) end
   local thread = create(body)
   return function(...)
-    return unwrap(thread, resume(thread, ...)) -- a tail call: unwrap's levels count on it
+    return unwrap(thread, resume(thread, ...)) -- a tail call: caller_level counts on it
   end
 end
 

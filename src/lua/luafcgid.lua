@@ -14,7 +14,8 @@ local version = ...
 
 local type, tostring, tonumber, error, next, pcall = type, tostring, tonumber, error, next, pcall
 local rawget = rawget
-local find, gsub, gmatch, sub, char, format = string.find, string.gsub, string.gmatch, string.sub, string.char, string.format
+local find, gsub, gmatch, sub, char = string.find, string.gsub, string.gmatch, string.sub, string.char
+local byte, format, setmetatable = string.byte, string.format, setmetatable
 local concat, floor, huge, math_type = table.concat, math.floor, math.huge, math.type
 
 local lowest_integer = math.mininteger
@@ -44,9 +45,14 @@ function M.escape(value)
   return (gsub(text, "[&<>\"']", entities))
 end
 
-local encoded = {}
-for byte = 0, 255 do encoded[char(byte)] = format("%%%02X", byte) end
-encoded[" "] = "+"
+-- Made as they are needed: each state has its own.
+local encoded = setmetatable({ [" "] = "+" }, {
+  __index = function(escapes, character)
+    local escape = format("%%%02X", byte(character))
+    escapes[character] = escape
+    return escape
+  end,
+})
 
 --- luafcgid.urlencode(text)
 ---
@@ -192,7 +198,7 @@ end
 
 --- luafcgid.serialize(value)
 ---
---- Gives Lua source that makes the value again: `loadstring("return " .. s)()`. Values are strings, numbers, booleans,
+--- Gives Lua source that makes the value again: `loadstring("return " .. s)()` (in Lua 5.4 `load`). Values are strings, numbers, booleans,
 --- nil and tables of these. Tables that are used twice are written twice.
 ---
 --- Errors: functions, threads and userdata; a table that contains itself; more than 180 nested tables.

@@ -74,7 +74,10 @@ export class NativeBoot {
     try {
       this.#openers = library.kind.openers.map((name) => library.symbol(`luaopen_${name}`));
     } catch (error) {
-      throw libraryError(parts.name, library.file, `${library.file}: ${(error as Error).message}`);
+      throw libraryError(parts.name, `${library.file}: ${(error as Error).message}`);
+    }
+    if (!library.kind.isJit && hasSymbol(library, 'luaopen_jit')) {
+      throw libraryError(parts.name, `${library.file} is LuaJIT`);
     }
     const L = this.#newState();
     try {
@@ -200,10 +203,7 @@ export class NativeBoot {
     const { library, name } = this.#parts;
     const found = this.#evaluate(L, 'return _VERSION .. "/" .. (jit and jit.version or "")').toString('latin1');
     const [version = '', jit = ''] = found.split('/');
-    const { kind, file } = library;
-    if (version !== kind.version || (jit !== '') !== kind.isJit) {
-      throw libraryError(name, file, `${file} is ${jit === '' ? version : jit}`);
-    }
+    if (version !== library.kind.version) throw libraryError(name, `${library.file} is ${version}`);
     return jit === '' ? version : jit;
   }
 
@@ -253,5 +253,13 @@ export class NativeBoot {
       library.setTop(L, 0);
     }
     return chunk;
+  }
+}
+
+function hasSymbol(library: NativeLibrary, name: string): boolean {
+  try {
+    return library.symbol(name) !== 0;
+  } catch {
+    return false;
   }
 }

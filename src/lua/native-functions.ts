@@ -109,7 +109,9 @@ export class HostGate {
   readonly #ffi: Koffi;
   readonly #library: NativeLibrary;
   readonly #running: { readonly state: NativeState | undefined };
+  /** By the number of calls that are open. */
   readonly #frames: CallFrame[] = [];
+  readonly #visits: CallFrame[] = [];
   #depth = 0;
   /** Where LuaJIT reads text from; part of every state, so it is never replaced. */
   readonly buffer: NativeMemory | undefined;
@@ -150,23 +152,26 @@ export class HostGate {
     }
   };
 
-  /** Memory for the strings of one more visit of Lua or call from there. */
+  /** What the next call works with. */
   #enter(L: number): CallFrame {
-    const frame = this.frameAt(this.#depth + 1);
     this.#depth += 1;
+    const frame = this.#frame(this.#frames);
     frame.L = L;
     return frame;
   }
 
-  frameAt(depth: number): CallFrame {
-    this.#frames[depth] ??= new CallFrame(this.#ffi, this.#library);
-    return this.#frames[depth] as CallFrame;
+  /** That of the calls that are open now, made when it is first needed. */
+  #frame(frames: CallFrame[]): CallFrame {
+    const frame = frames[this.#depth] ?? new CallFrame(this.#ffi, this.#library);
+    frames[this.#depth] = frame;
+    return frame;
   }
 
-  /** The string at an index of a state that is visited, outside of every call. */
+  /** The string on top of the stack of a state that is visited; valid until the next one is read. */
   readTop(L: number): Uint8Array | undefined {
     if (this.#library.type(L, -1) !== stringType) return undefined;
-    const frame = this.frameAt(this.#depth);
+    // Not that of a call: one may be open in which this state is visited.
+    const frame = this.#frame(this.#visits);
     frame.L = L;
     return frame.stringAt(-1);
   }

@@ -119,15 +119,21 @@ local function flatten(value, pieces, open, depth)
     if open[value] then error("a table contains itself", 0) end
     if depth >= deepest then error("tables are nested deeper than " .. deepest .. " levels", 0) end
     open[value] = true
-    local length, count, is_list = #value, 0, true
+    local length, count, is_list = 0, 0, true
     for key in next, value do
       local is_number = type(key) == "number"
       if is_number or type(key) == "string" then count = count + 1 end
-      if not (is_number and key >= 1 and key <= length and floor(key) == key) then is_list = false end
+      if not (is_number and key >= 1 and floor(key) == key) then
+        is_list = false
+      elseif key > length then
+        length = key
+      end
     end
+    if length > 2 * count then is_list = false end -- a list may have holes, but it is not made of them
+    length = format("%d", is_list and length or 0)
     pieces[#pieces + 1] = is_list and "a" .. length .. ":" or "r" .. count .. ":"
     if is_list then
-      for i = 1, length do flatten(rawget(value, i), pieces, open, depth + 1) end
+      for i = 1, length + 0 do flatten(rawget(value, i), pieces, open, depth + 1) end
     else
       for key, field in next, value do
         if type(key) == "number" or type(key) == "string" then

@@ -82,6 +82,12 @@ export function loadKoffi(): Koffi {
   return loaded;
 }
 
+/** The C function `_exit`: nothing is tidied up and no thread is waited for. */
+export function exitAtOnce(exitCode: number): never {
+  loadKoffi().load(null).func('_exit', 'void', ['int'])(exitCode);
+  throw new Error('the process goes on after _exit');
+}
+
 /** The C API, bound. `L` is always a `lua_State*`. */
 export interface NativeLibrary {
   readonly file: string;
@@ -139,17 +145,12 @@ export function openNativeLibrary(name: NativeEngineName, file: string | undefin
       faults.push(`${candidate}: ${(error as Error).message}`);
     }
   }
-  throw libraryError(name, file, (file === undefined ? faults.slice(0, 1) : faults).join('; '));
+  throw libraryError(name, (file === undefined ? faults.slice(0, 1) : faults).join('; '));
 }
 
 /** The one error of a library that is missing or is not the right one. */
-export function libraryError(name: NativeEngineName, file: string | undefined, detail: string): LuafcgidError {
-  const { packageName } = nativeKinds[name];
-  const solve =
-    file === undefined
-      ? `Install it (Debian, Ubuntu: apt-get install ${packageName}), name another file with lualib, or choose another engine.`
-      : `Correct lualib, or remove it to use the system's library (Debian, Ubuntu: package ${packageName}).`;
-  return new LuafcgidError('LUAFCGID_LUA_LIBRARY', { engine: name, detail, remedy: solve });
+export function libraryError(name: NativeEngineName, detail: string): LuafcgidError {
+  return new LuafcgidError('LUAFCGID_LUA_LIBRARY', { engine: name, detail, package: nativeKinds[name].packageName });
 }
 
 function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind: Kind): NativeLibrary {
@@ -168,6 +169,8 @@ function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind
   const cpcall = kind.hasCpcall ? call('lua_cpcall', 'int', p, p, p) : unavailable;
   const pushCClosure = kind.hasCpcall ? unavailable : call('lua_pushcclosure', 'void', p, p, 'int');
   const toNumber = is54 ? call('lua_tonumberx', 'double', p, 'int', p) : call('lua_tonumber', 'double', p, 'int');
+  const pushFloat = call('lua_pushnumber', 'void', p, 'double');
+  const pushInteger = is54 ? call('lua_pushinteger', 'void', p, 'int64_t') : unavailable;
   const gc = call('lua_gc', 'int', p, 'int', 'int');
   const collector = { stop: 0, restart: 1, countKib: 3 } as const;
   const integer = is54 ? 'int64_t' : 'int';
@@ -183,7 +186,10 @@ function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind
     pushValue: call('lua_pushvalue', 'void', p, 'int'),
     pushBoolean: call('lua_pushboolean', 'void', p, 'int'),
     pushNil: call('lua_pushnil', 'void', p),
-    pushNumber: call('lua_pushnumber', 'void', p, 'double'),
+    // A float would be written as 1.0.
+    pushNumber: is54
+      ? (L, value) => (Number.isSafeInteger(value) ? pushInteger(L, value) : pushFloat(L, value))
+      : pushFloat,
     setTop: call('lua_settop', 'void', p, 'int'),
     getTop: call('lua_gettop', 'int', p),
     type: call('lua_type', 'int', p, 'int'),
@@ -194,7 +200,8 @@ function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind
     rawSetI: call('lua_rawseti', 'void', p, 'int', integer),
     usedKib: (L) => gc(L, collector.countKib, 0),
     stopCollector: (L) => void gc(L, collector.stop, 0),
-    restartCollector: (L) => void gc(L, collector.restart, 0),
+    // LuaJIT takes -1 for "at the next cycle, not now"; the others do not look at it.
+    restartCollector: (L) => void gc(L, collector.restart, -1),
     getHook: call('lua_gethook', p, p),
     getHookMask: call('lua_gethookmask', 'int', p),
     getHookCount: call('lua_gethookcount', 'int', p),

@@ -4,7 +4,7 @@
 
 --- # The Lua interface
 ---
---- A script is a Lua 5.1 file that defines a global function `main` (the setting `handler` can name another one):
+--- A script is a Lua file (Lua 5.1, unless the setting `engine` says otherwise) that defines a global function `main` (the setting `handler` can name another one):
 ---
 --- ```lua
 --- function main(env, con)
@@ -144,7 +144,13 @@ end
 -- A step of garbage collection while the state is idle; without an argument a whole cycle.
 function engine.collect()
   local _, what = host.argument(1)
-  if what then collectgarbage("step", 64) else collectgarbage() end
+  if not what then
+    collectgarbage()
+  elseif library.collect_step then
+    library.collect_step()
+  else
+    collectgarbage("step", 64)
+  end
 end
 
 local baseline = {}

@@ -1,10 +1,11 @@
--- The parts of Lua's standard library that touch the world outside: there are no files and no processes here, standard
--- output is the log, Lua sources come through the host, and os.exit ends a request.
+-- The parts of the embedded engine's standard library that touch the world outside: there are no files, no processes and
+-- no C modules here.
 
 --- ## Lua's standard library
 ---
---- The embedded engine is Lua 5.1 with its whole language and the libraries `string`, `table`, `math`, `coroutine` and
---- `debug`. What reaches outside of a state is different:
+--- This is about the embedded engine, which runs scripts unless the setting `engine` names another one: Lua 5.1 with its
+--- whole language and the libraries `string`, `table`, `math`, `coroutine` and `debug`. What reaches outside of a state
+--- is different:
 ---
 --- - **Files and processes**: there are none. `io.open`, `io.popen`, `io.tmpfile`, `os.remove`, `os.rename` and
 ---   `os.tmpname` give nil, a message and 13 (the system's number for "permission denied"); `io.lines(name)` raises an

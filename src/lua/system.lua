@@ -1,10 +1,51 @@
 -- What is different in Lua's library of the native engines: little. Standard output is the log, and Lua files and C
 -- modules are found beside the script.
 
+--- ## Native engines
+---
+--- With `engine` (or `--engine`) set to `lua5.1`, `lua5.4` or `luajit` scripts run in the system's library of that name.
+--- `con`, `env` and the module `luafcgid` are the same; Lua's own library is the system's, whole:
+---
+--- - **Files and processes**: `io.open`, `io.popen`, `os.execute`, `os.remove` and all others work, with the rights of the
+---   server. Relative names start at the server's working directory, which all scripts share: the C daemon changed it to
+---   the script's folder before each request. `env.SCRIPT_FILENAME` tells where the script lies.
+--- - **Standard streams**: `print`, `io.write`, `io.stderr:write` (and `warn` of Lua 5.4) write to the log, and `io.read`
+---   is at its end, as in the embedded engine. What a process writes that a script started goes to the server's own
+---   standard output.
+--- - **`os.exit`** ends the request, as in the embedded engine. **`os.getenv`** sees the server's environment.
+---   **`os.clock`** is the processor time of the whole server. **`os.setlocale`** changes the locale of the whole server.
+--- - **`require`** looks beside the script, along the setting `path`, then where the system has Lua modules (`LUA_PATH`
+---   counts), then for C modules: beside the script, and where the system has them (`LUA_CPATH` counts). Debian's
+---   `lua-cjson`, `lua-filesystem`, `lua-sql-sqlite3` and `lua-lpeg` work, as others do. A C module is shared by all
+---   states of the server: one that keeps data of its own outside of Lua must be fit for threads.
+--- - **`dofile`, `loadfile`** read any file that the server may read; a relative name starts beside the script.
+--- - **Precompiled chunks** are refused here too: a forged one ends the server.
+--- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
+---   request. A script that goes beyond is ended and cannot catch that. Between two looks a state may hold more, and one
+---   huge string is not prevented.
+--- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, by LuaJIT's `ffi`, or in
+---   Lua 5.1 by a pattern of more than some ten thousand characters.
+---
+--- What differs by Lua version:
+---
+--- | | `embedded`, `lua5.1` | `luajit` | `lua5.4` |
+--- |---|---|---|---|
+--- | `setfenv`, `getfenv`, `loadstring`, `unpack`, `newproxy` | yes | yes | no: use `load(text, name, "t", env)`, `table.unpack` |
+--- | `load` takes a text | no: `loadstring` | yes | yes |
+--- | integers | no | no | yes: `con:puts(1.0)` puts `1.0`, `con:puts(1)` puts `1` |
+--- | `//`, `&`, `~`, `utf8`, `goto` | no | `goto`, the module `bit` | yes |
+--- | `print` calls the global `tostring` | yes | yes | no |
+--- | `io.write` gives back | true | true | the file |
+---
+--- Where a number stands for something whole (`con:status(404.0)`, `maxage = 60.0`), Lua 5.4's floats are fine.
+---
+--- `env` is decoded when a script first looks into it. A script that keeps it must have looked while its request ran: later
+--- it raises an error.
+
 local host, streams, sources, env = ...
 
 local type, error, pcall, select = type, error, pcall, select
-local concat, gmatch, sub = table.concat, string.gmatch, string.sub
+local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
 local pairs, max = pairs, math.max
 
@@ -28,9 +69,17 @@ local function default_file(current, file, mode, name)
   return file
 end
 
+-- The level of who called a function that ends with a tail call of `checked`: only Lua 5.1 itself counts that call.
+local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
+
+-- The results of a protected call; its error becomes one of the script's line.
 local function checked(ok, ...)
-  if not ok then error((...), 3) end
-  return ...
+  if ok then return ... end
+  local message = ...
+  if type(message) == "string" then
+    message = gsub(gsub(message, "^%[luafcgid%]:%d+: ", ""), "to '%?' ", "")
+  end
+  error(message, caller_level)
 end
 
 function io.type(value)
@@ -65,6 +114,42 @@ if warn then
       end
     end
     if select("#", ...) > 1 or sub((...), 1, 1) ~= "@" then host.print(2, concat({ ... }) .. "\n") end
+  end
+end
+
+---- string: LuaJIT does not count nested calls of C functions, and each gsub takes 8 KiB of the C stack ----
+
+if jit then
+  local getinfo = debug.getinfo
+  local deepest = 400
+  local depth = 0
+
+  local function leave(...)
+    depth = depth - 1
+    return ...
+  end
+
+  -- How many calls are open: errors have left some without counting.
+  local function count_calls()
+    local count, level = 0, 3
+    while true do
+      local info = getinfo(level, "f")
+      if not info then return count end
+      if info.func == gsub then count = count + 1 end
+      level = level + 1
+    end
+  end
+
+  function string.gsub(text, pattern, replacement, ...)
+    if type(replacement) ~= "function" and type(replacement) ~= "table" then
+      return gsub(text, pattern, replacement, ...)
+    end
+    if depth >= deepest then
+      depth = count_calls()
+      if depth >= deepest then error("C stack overflow", 2) end
+    end
+    depth = depth + 1
+    return leave(gsub(text, pattern, replacement, ...))
   end
 end
 
@@ -110,8 +195,13 @@ end
 ---- memory: looked at whenever the garbage collector has finished a cycle ----
 
 local limit_kib
-local usual_pause = 200
+local usual_pause, usual_step = 200, 200
 local check
+
+-- Lua 5.1 and LuaJIT: the collector's step multiplier that stands for no limit, so that each cycle is one step. In small
+-- steps a cycle would not end while a string doubles and doubles.
+local whole_cycles = 0
+local needs_whole_cycles = newproxy ~= nil
 
 -- An object that the next cycle finds dead.
 local function watch()
@@ -147,6 +237,15 @@ function library.init(directory, path)
   local _, limit = host.argument(4)
   limit_kib = limit / 1024
   watch()
+  if needs_whole_cycles then collectgarbage("setstepmul", whole_cycles) end
+end
+
+-- A step of garbage collection while the state is idle: a small one.
+function library.collect_step()
+  if needs_whole_cycles then collectgarbage("setstepmul", usual_step) end
+  local ok, message = pcall(collectgarbage, "step", 64)
+  if needs_whole_cycles then collectgarbage("setstepmul", whole_cycles) end
+  if not ok then error(message, 0) end
 end
 
 return library

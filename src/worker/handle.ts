@@ -22,9 +22,11 @@ export class WorkerHandle {
   /** Resolves when the thread has ended. */
   readonly ended: Promise<void>;
   readonly #thread: Worker;
+  readonly #isNative: boolean;
 
   constructor(settings: WorkerSettings, events: WorkerEvents) {
     const { ringBytes, ...shared } = settings;
+    this.#isNative = settings.engine.name !== 'embedded';
     this.toWorker = createRing(ringBytes);
     this.toFront = createRing(ringBytes);
     const data: ThreadData = { ...shared, toWorker: this.toWorker, toFront: this.toFront };
@@ -45,8 +47,12 @@ export class WorkerHandle {
     });
   }
 
-  /** Ends the thread whatever it does. */
+  /**
+   * Ends the thread whatever it does. One that runs native code cannot be ended: to break off JavaScript that Lua has
+   * called would hand Lua an undefined result. It is left to the end of the process, see `endProcess`.
+   */
   async terminate(): Promise<void> {
-    await this.#thread.terminate();
+    if (this.#isNative) this.#thread.unref();
+    else await this.#thread.terminate();
   }
 }

@@ -81,7 +81,7 @@ const PRODUCTS = [
 ] as const;
 
 for (const { name, program, start } of PRODUCTS) {
-  // scripts/require-web-servers.mjs has installed it where that is possible, and else has said what is left out.
+  // scripts/require-packages.mjs has installed it where that is possible, and else has said what is left out.
   const skip = findProgram(program) === undefined && `${program} is not installed`;
 
   describe(`behind ${name}`, { skip }, () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { allBytes, luaError, newState, serve } from './support.js';
+import { allBytes, compatible, isLua54, luaError, newState, serve } from './support.js';
 
 const { state, run, evaluate } = newState();
 after(() => state.close());
@@ -99,7 +99,7 @@ test('the module knows its version', () => {
 });
 
 test('serialize writes source that makes the value again', () => {
-  run(`function same(a, b)
+  run(`${compatible}function same(a, b)
     if type(a) ~= type(b) then return false end
     if type(a) ~= "table" then return a == b and (a ~= 0 or 1 / a == 1 / b) or (a ~= a and b ~= b) end
     for k, v in pairs(a) do if not same(v, b[k]) then return false end end
@@ -146,7 +146,7 @@ test('serialize writes source that makes the value again', () => {
 
 test('serialize keeps every number exactly', () => {
   run(
-    'function number(env, con) con:puts(tostring(tonumber(env.TEXT) == loadstring("return " .. m.serialize(tonumber(env.TEXT)))())) end',
+    `${compatible}function number(env, con) con:puts(tostring(tonumber(env.TEXT) == loadstring("return " .. m.serialize(tonumber(env.TEXT)))())) end`,
   );
   fc.assert(
     fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
@@ -156,7 +156,9 @@ test('serialize keeps every number exactly', () => {
 });
 
 test('serialize writes plain numbers plainly', () => {
-  assert.equal(evaluate('m.serialize({1, 0.1, -5, x = 1e15})'), '{1,0.1,-5,["x"]=1e+15}');
+  assert.equal(evaluate('m.serialize({1, 0.1, -5, x = 1e15})'), `{1,0.1,-5,["x"]=1e+15}`);
+  // Only Lua 5.4 tells 1 and 1.0 apart.
+  assert.equal(evaluate('m.serialize({1.0, 2, 1e300})'), isLua54 ? '{1.0,2,1e+300}' : '{1,2,1e+300}');
 });
 
 test('serialize says what cannot be written, and where it lies', () => {

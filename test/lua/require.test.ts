@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { luaError, newState } from './support.js';
+import { endOfSource, isEmbedded, luaError, newState } from './support.js';
 
 test('require looks beside the script first, then on the configured path', () => {
   const { state, evaluate, asked } = newState(
@@ -14,7 +14,11 @@ test('require looks beside the script first, then on the configured path', () =>
       '/opt/other/main.lua': 'return "other"',
     },
   );
-  assert.equal(evaluate('package.path'), '/srv/?.lua;/srv/?/init.lua;/usr/share/lua/5.1/?.lua;/opt/?/main.lua');
+  const path = evaluate('package.path');
+  const own = '/srv/?.lua;/srv/?/init.lua;/usr/share/lua/5.1/?.lua;/opt/?/main.lua';
+  // The native engines add the system's path, of which only absolute templates are kept.
+  if (isEmbedded) assert.equal(path, own);
+  else assert.ok(path.startsWith(`${own};/`) && !path.includes(';.'), path);
   assert.equal(evaluate('require("near")'), 'near near');
   assert.deepEqual(asked, ['/srv/near.lua']);
   assert.equal(evaluate('require("near")'), 'near near');
@@ -25,16 +29,17 @@ test('require looks beside the script first, then on the configured path', () =>
 
 test('a module that is nowhere: the error lists what was tried', () => {
   const { state, evaluate } = newState({ path: ['/x/?.lua'] });
-  assert.equal(
-    luaError(() => evaluate('require("no.such")')).message,
-    [
-      "/srv/script.lua:1: module 'no.such' not found:",
-      "\tno field package.preload['no.such']",
-      "\tno file '/srv/no/such.lua'",
-      "\tno file '/srv/no/such/init.lua'",
-      "\tno file '/x/no/such.lua'",
-    ].join('\n'),
-  );
+  const lines = luaError(() => evaluate('require("no.such")')).message.split('\n');
+  assert.deepEqual(lines.slice(0, 5), [
+    "/srv/script.lua:1: module 'no.such' not found:",
+    "\tno field package.preload['no.such']",
+    "\tno file '/srv/no/such.lua'",
+    "\tno file '/srv/no/such/init.lua'",
+    "\tno file '/x/no/such.lua'",
+  ]);
+  // After them those of the system's path, and C modules.
+  if (isEmbedded) assert.equal(lines.length, 5);
+  else assert.ok(lines.includes("\tno file '/srv/no/such.so'"), lines.join('\n'));
   state.close();
 });
 
@@ -55,13 +60,6 @@ test('a package.path that the script changes is honoured, relative to the direct
   assert.equal(asked[0], '/srv/lib/m.lua');
   run('package.path = nil');
   assert.match(luaError(() => evaluate('require("q")')).message, /'package.path' must be a string/);
-  state.close();
-});
-
-test('there are no C modules', () => {
-  const { state, evaluate } = newState();
-  assert.equal(evaluate('package.cpath'), '');
-  assert.equal(evaluate('#package.loaders'), '2');
   state.close();
 });
 
@@ -102,8 +100,11 @@ test('dofile and loadfile read relative to the directory of the script', () => {
   assert.deepEqual(asked, ['/srv/inc.lua', '/srv/inc.lua', '/abs/x.lua', '/srv/inc.lua']);
   assert.equal(luaError(() => evaluate('dofile("none.lua")')).message, 'cannot open /srv/none.lua');
   assert.equal(evaluate('select(2, loadfile("none.lua"))'), 'cannot open /srv/none.lua');
-  assert.equal(evaluate('select(2, loadfile("bad.lua"))'), "/srv/bad.lua:1: unexpected symbol near '<eof>'");
-  assert.equal(luaError(() => evaluate('dofile("bad.lua")')).message, "/srv/bad.lua:1: unexpected symbol near '<eof>'");
+  assert.equal(evaluate('select(2, loadfile("bad.lua"))'), `/srv/bad.lua:1: unexpected symbol near ${endOfSource}`);
+  assert.equal(
+    luaError(() => evaluate('dofile("bad.lua")')).message,
+    `/srv/bad.lua:1: unexpected symbol near ${endOfSource}`,
+  );
   state.close();
 });
 

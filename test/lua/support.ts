@@ -1,8 +1,13 @@
-/** What the tests of the Lua engine share: one engine, states with a fake host, and requests that record what they are told. */
+/**
+ * What the tests of the Lua engines share: one engine, states with a fake host, and requests that record what they are
+ * told. The files directly in this folder run once for each engine (scripts/test.mjs), which LUAFCGID_TEST_ENGINE names.
+ */
 
-import { createEmbeddedEngine } from '../../src/lua/embedded.js';
+import { createEngine, prepareEngine } from '../../src/lua/engine.js';
 import {
   type ByteString,
+  type EngineName,
+  engineNames,
   type LogLevel,
   LuaError,
   type LuaState,
@@ -10,7 +15,33 @@ import {
   type StateOptions,
 } from '../../src/lua/state.js';
 
-export const engine = createEmbeddedEngine(undefined, { version: '2.0.0' });
+const wanted = process.env.LUAFCGID_TEST_ENGINE ?? 'embedded';
+
+/** The engine that is tested. */
+export const engineName: EngineName =
+  engineNames.find((name) => name === wanted) ??
+  (() => {
+    throw new Error(`LUAFCGID_TEST_ENGINE=${wanted}: there is no such engine`);
+  })();
+
+export const engine = createEngine(prepareEngine('2.0.0', engineName));
+
+export const isEmbedded = engineName === 'embedded';
+export const isLua54 = engineName === 'lua5.4';
+export const isJit = engineName === 'luajit';
+/** Lua 5.1 itself, embedded or not: the texts of its messages are those of no other version. */
+export const isPlain51 = isEmbedded || engineName === 'lua5.1';
+
+/** Lua source that gives Lua 5.4 the functions of Lua 5.1 that tests use; one line, without an end. */
+export const compatible = isLua54 ? 'loadstring = load unpack = table.unpack package.loaders = package.searchers ' : '';
+
+/** How stack traces name a global function: only Lua 5.4 finds its name. */
+export function inGlobal(name: string, line: number): string {
+  return isLua54 ? `in function '${name}'` : `in function </srv/script.lua:${line}>`;
+}
+
+/** The end of a source, as messages tell it. */
+export const endOfSource = isLua54 ? '<eof>' : "'<eof>'";
 
 /** All 256 byte values, in order. */
 export const allBytes: ByteString = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)).toString('latin1');

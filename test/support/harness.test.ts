@@ -117,12 +117,12 @@ describe('a child process', () => {
   });
 });
 
-describe('scripts/require-web-servers.mjs', () => {
+describe('scripts/require-packages.mjs', () => {
   // What it does where one is missing depends on the machine, so only this can be run everywhere.
   const runWith = (t: TestContext, programs: readonly string[]) => {
     const dir = tempDir(t);
     for (const name of programs) writeFileSync(join(dir, name), '', { mode: 0o755 });
-    const script = join(ROOT, 'scripts/require-web-servers.mjs');
+    const script = join(ROOT, 'scripts/require-packages.mjs');
     const run = spawnSync(process.execPath, [script], { env: { PATH: dir } });
     return { status: run.status, output: run.stdout.toString() + run.stderr.toString() };
   };

@@ -32,7 +32,7 @@ export function startNginxWith(t: Cleanup, http: (port: number) => string): Prom
   return startWebServer(t, {
     name: 'nginx',
     program: 'nginx',
-    install: 'install it (Debian: apt-get install nginx-light), or run `node scripts/require-web-servers.mjs` as root',
+    install: 'install it (Debian: apt-get install nginx-light), or run `node scripts/require-packages.mjs` as root',
     configure: (dir, port) => configuration(dir, http(port)),
     args: (dir, configFile) => ['-p', dir, '-c', configFile],
     errorLog: 'error.log',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { type BrokenDownTime, gmtime, localtime, mktime, strftime } from '../../src/lua/calendar.js';
+import { type BrokenDownTime, gmtime, localtime, mktime, strftime } from '../../../src/lua/calendar.js';
 
 /** What glibc's `strftime` gives in the C locale. */
 const known: [epochSeconds: number, format: string, text: string][] = [
@@ -65,7 +65,7 @@ test('mktime carries over fields that are out of range', () => {
 
 /** What a child process with another time zone prints for some Lua, as JSON. */
 function inZone(zone: string, work: string): unknown {
-  const module = new URL('../../src/lua/calendar.js', import.meta.url).href;
+  const module = new URL('../../../src/lua/calendar.js', import.meta.url).href;
   const script = `import { localtime, mktime, strftime } from ${JSON.stringify(module)}; console.log(JSON.stringify(${work}))`;
   const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
     env: { ...process.env, TZ: zone },

@@ -1,0 +1,234 @@
+/** The native engines in the real process: chosen in the configuration and on the command line, with C modules. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { tempDir } from '../support/cleanup.js';
+import { parseCgiAnswer } from '../support/fcgi-client.js';
+import { Held, HOLD } from '../support/held.js';
+import { fetchHttp } from '../support/http.js';
+import { runCommand, startServer } from '../support/server.js';
+import { ask, eventually, shared } from '../support/shared.js';
+
+const WHICH = `
+  function main(env, con)
+    con:type("text/plain")
+    con:puts(jit and jit.version:match("^LuaJIT") or _VERSION, " ", io.open("/etc/hostname") and "files" or "no files",
+      " ", con:config("engine"), " ", env.REQUEST_METHOD)
+  end`;
+
+/** What the script above says under each engine. */
+const ENGINES = [
+  ['embedded', 'Lua 5.1 no files'],
+  ['lua5.1', 'Lua 5.1 files'],
+  ['lua5.4', 'Lua 5.4 files'],
+  ['luajit', 'LuaJIT files'],
+] as const;
+
+describe('the Lua engine', () => {
+  for (const [engine, says] of ENGINES) {
+    it(`${engine} is chosen by the configuration, and by --engine before that`, async (t) => {
+      const files = { 'which.lua': WHICH };
+      const server = await startServer(t, { files, config: `engine = "${engine}"` });
+      assert.equal((await ask(server, 'which.lua')).text, `${says} ${engine} GET`);
+      const other = await startServer(t, {
+        files,
+        config: `engine = "${engine === 'luajit' ? 'embedded' : 'luajit'}"`,
+        args: ({ config }) => [config, '--engine', engine],
+      });
+      assert.equal((await ask(other, 'which.lua')).text, `${says} ${engine} GET`);
+    });
+  }
+
+  it('is what --engine says for run and for serve', async (t) => {
+    const file = join(tempDir(t), 'which.lua');
+    writeFileSync(file, WHICH);
+    for (const [engine, says] of ENGINES) {
+      const run = await runCommand(['run', file, '--engine', engine]);
+      assert.equal(run.code, 0, run.stderr);
+      assert.equal(parseCgiAnswer(run.stdoutBytes).body.toString(), `${says} ${engine} GET`);
+    }
+    const server = await startServer(t, {
+      files: { 'which.lua': WHICH },
+      args: ({ scripts }) => ['serve', scripts, '--engine', 'lua5.4'],
+      env: { PORT: '0' },
+      ready: /Ctrl-C/,
+    });
+    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+    assert.equal((await fetchHttp({ port: Number(port), path: '/which.lua' })).text, 'Lua 5.4 files lua5.4 GET');
+  });
+
+  it('that does not exist, or whose library does not, is one clear error before anything starts', async (t) => {
+    const dir = tempDir(t);
+    const file = join(dir, 'config.lua');
+    const library = join(dir, 'liblua.so');
+    writeFileSync(library, 'no library');
+    for (const [config, message] of [
+      ['engine = "lua5.3"', /engine = "lua5\.3": must be "embedded", "lua5\.1", "lua5\.4" or "luajit"/],
+      ['engine = "luajit" lualib = "/no/such/liblua.so"', /lualib = "\/no\/such\/liblua\.so": there is no such file/],
+      [
+        `engine = "luajit" lualib = "${library}"`,
+        /luajit cannot be used: .*liblua\.so.*\n.*apt-get install libluajit-5\.1-2/,
+      ],
+      ['engine = "lua5.4" lualib = LIBC', /lua5\.4 cannot be used: .*\n.*apt-get install liblua5\.4-0/],
+    ] as const) {
+      const libc = process.report?.getReport() as { sharedObjects?: string[] };
+      const path = libc.sharedObjects?.find((name) => /\/libc[.-]/.test(name)) ?? '/lib/x86_64-linux-gnu/libc.so.6';
+      writeFileSync(file, `listen = "a.sock" ${config.replace('LIBC', JSON.stringify(path))}`);
+      for (const args of [['check', file], [file]]) {
+        const { code, stdout, stderr } = await runCommand(args, { cwd: dir });
+        assert.deepEqual([code, stdout], [1, ''], stderr);
+        assert.match(stderr, message);
+        assert.doesNotMatch(stderr, /\n {4}at /, 'no stack of JavaScript');
+      }
+    }
+    const wrong = await runCommand(['--engine', 'perl'], { cwd: dir });
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /engine = "perl" \(command line\): must be/);
+    writeFileSync(file, 'engine = "luajit"');
+    assert.equal((await runCommand(['check', file], { cwd: dir })).code, 0);
+  });
+
+  it('is refused when the library is another Lua', async (t) => {
+    const dir = tempDir(t);
+    const file = join(dir, 'config.lua');
+    const script = join(dir, 'find.lua');
+    writeFileSync(
+      script,
+      `function main(env, con)
+        for line in io.lines("/proc/self/maps") do
+          local file = line:match("%S+libluajit%S+$")
+          if file then con:puts(file) return end
+        end
+      end`,
+    );
+    const find = await runCommand(['run', script, '--engine', 'luajit']);
+    const libraryFile = parseCgiAnswer(find.stdoutBytes).body.toString();
+    writeFileSync(file, `engine = "lua5.1" lualib = "${libraryFile}"`);
+    const { code, stderr } = await runCommand(['check', file]);
+    assert.equal(code, 1);
+    assert.match(stderr, /lua5\.1 cannot be used: .* is LuaJIT\n/);
+  });
+});
+
+describe('C modules on lua5.1', () => {
+  const server = shared((t) =>
+    startServer(t, {
+      config: 'engine = "lua5.1" clones = 1',
+      files: {
+        'with-cjson.lua': `
+          local cjson = require("cjson")
+          function main(env, con)
+            con:puts(cjson.encode({ list = { 1, 2, cjson.null } }), " ", cjson.decode('{"a":["é",true]}').a[1])
+            con:puts(" ", cjson.decode(cjson.encode(env)).QUERY_STRING)
+          end`,
+        'with-lfs.lua': `
+          local lfs = require("lfs")
+          function main(env, con)
+            local folder = env.SCRIPT_FILENAME:match("^(.*)/")
+            local names = {}
+            for name in lfs.dir(folder) do if name:match("%.lua$") then names[#names + 1] = name end end
+            table.sort(names)
+            con:puts(table.concat(names, " "), " ", lfs.attributes(env.SCRIPT_FILENAME, "mode"))
+          end`,
+        'with-lpeg.lua': `
+          local lpeg = require("lpeg")
+          local number = lpeg.R("09") ^ 1 / tonumber
+          local sum = lpeg.Cf(number * (lpeg.P("+") * number) ^ 0, function(a, b) return a + b end)
+          function main(env, con) con:puts(sum:match(env.QUERY_STRING)) end`,
+        'with-sqlite.lua': `
+          local sqlite3 = require("luasql.sqlite3")
+          local connection = assert(sqlite3.sqlite3():connect(":memory:"))
+          assert(connection:execute("create table visits (name text)"))
+          function main(env, con)
+            assert(connection:execute("insert into visits values ('" .. connection:escape(env.QUERY_STRING) .. "')"))
+            local cursor = assert(connection:execute("select count(*), group_concat(name, '|') from visits"))
+            con:puts(table.concat({ cursor:fetch() }, " "))
+            cursor:close()
+          end`,
+      },
+    }),
+  );
+  const answer = async (script: string, query: string): Promise<string> => {
+    const { status, text } = await ask(server(), script, { params: { QUERY_STRING: query } });
+    assert.equal(status, 200, text);
+    return text;
+  };
+
+  it('lua-cjson encodes and decodes, env included', async () => {
+    for (const query of ['first=1', 'second=2']) {
+      assert.equal(await answer('with-cjson.lua', query), `{"list":[1,2,null]} é ${query}`);
+    }
+  });
+
+  it('lua-filesystem reads folders', async () => {
+    assert.equal(await answer('with-lfs.lua', ''), 'with-cjson.lua with-lfs.lua with-lpeg.lua with-sqlite.lua file');
+  });
+
+  it('lua-lpeg matches', async () => {
+    assert.equal(await answer('with-lpeg.lua', '1+20+300'), '321');
+  });
+
+  it('lua-sql-sqlite3 keeps its connection from request to request', async () => {
+    assert.equal(await answer('with-sqlite.lua', "o'ne"), "1 o'ne");
+    assert.equal(await answer('with-sqlite.lua', 'two'), "2 o'ne|two");
+    assert.equal(await answer('with-sqlite.lua', 'three'), "3 o'ne|two|three");
+  });
+});
+
+describe('a native state', () => {
+  it('is made anew when its script, or a file that it required, changes', async (t) => {
+    const server = await startServer(t, {
+      config: 'engine = "luajit" sweep = 20',
+      files: {
+        'page.lua': 'local part = require("part") function main(env, con) con:puts("a ", part.text) end',
+        'part.lua': 'return { text = "one" }',
+      },
+    });
+    assert.equal((await ask(server, 'page.lua')).text, 'a one');
+    server.write('part.lua', 'return { text = "another" }');
+    await eventually('the changed module', async () => (await ask(server, 'page.lua')).text === 'a another');
+  });
+
+  it('that uses too much memory costs its request, and is replaced', async (t) => {
+    const server = await startServer(t, {
+      config: 'engine = "lua5.4" memory = 8388608 clones = 1',
+      files: {
+        'hog.lua': `count = 0
+          function main(env, con)
+            count = count + 1
+            if env.QUERY_STRING == "hog" then local t = {} while true do t[#t + 1] = { #t } end end
+            con:puts(count)
+          end`,
+      },
+    });
+    const visit = (query: string) => ask(server, 'hog.lua', { params: { QUERY_STRING: query } });
+    assert.equal((await visit('')).text, '1');
+    const hog = await visit('hog');
+    assert.equal(hog.status, 500);
+    assert.match(hog.text, /not enough memory \(the state may have 8388608 bytes\)/);
+    assert.equal((await visit('')).text, '1', 'a new state');
+  });
+
+  it('finishes its request when the server is told to stop, and a script that does not end is left', async (t) => {
+    const server = await startServer(t, { config: 'engine = "luajit" bodymemory = 0', files: { 'hold.lua': HOLD } });
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    server.signal('SIGTERM');
+    await eventually('the stop', () => /stopping/.test(server.log()));
+    assert.equal((await held.release()).status, 200);
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
+
+    const stuck = await startServer(t, {
+      config: 'engine = "lua5.1"',
+      files: { 'loop.lua': 'function main(env, con) con:puts("begun") con:flush() while true do end end' },
+    });
+    void ask(stuck, 'loop.lua').catch(() => {});
+    await eventually('the loop', () => true);
+    stuck.signal('SIGTERM');
+    await eventually('the stop', () => /stopping/.test(stuck.log()));
+    stuck.signal('SIGTERM');
+    const { code, signal } = await stuck.ended();
+    assert.ok(signal === null && (code === 1 || code === 0), `${code} ${signal}`);
+  });
+});

@@ -1,0 +1,68 @@
+/** The setting memory without an allocator of our own. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { luaError, newState, serve } from '../support.js';
+
+const mebibyte = 1 << 20;
+
+test('a script that goes on past the memory limit is ended, and cannot catch that', async (t) => {
+  const hogs: [name: string, source: string][] = [
+    ['tables', 'local t = {} for i = 1, 1e9 do t[i] = {} end'],
+    ['strings', 'local t = {} for i = 1, 1e9 do t[i] = ("x"):rep(1000) .. i end'],
+    ['a string that doubles', 'local s = "x" while true do s = s .. s end'],
+    ['closures', 'local f for i = 1, 1e9 do local g = f f = function() return g end end'],
+    ['coroutines', 'local t = {} for i = 1, 1e9 do t[i] = coroutine.create(print) end'],
+    ['in pcall', 'while true do pcall(function() local t = {} for i = 1, 1e9 do t[i] = {} end end) end'],
+    [
+      'in a coroutine',
+      'coroutine.wrap(function() local t = {} while true do pcall(function() t[#t + 1] = {} end) end end)()',
+    ],
+  ];
+  for (const [name, source] of hogs) {
+    await t.test(name, () => {
+      const { state, run } = newState({ memoryBytes: 4 * mebibyte });
+      run(`function main(env, con) ${source} end function small(env, con) con:puts("alive") end`);
+      const error = luaError(() => serve(state, 'main'));
+      assert.equal(error.kind, 'memory');
+      assert.equal(error.message, 'not enough memory (the state may have 4194304 bytes)');
+      assert.equal(serve(state, 'small').body, 'alive');
+      state.close();
+    });
+  }
+});
+
+test('what is garbage does not count', () => {
+  const { state, run } = newState({ memoryBytes: 8 * mebibyte });
+  run(`kept = {} for i = 1, 40 do kept[i] = ("k"):rep(100000) .. i end
+    function main(env, con) for i = 1, 2000 do local s = ("x"):rep(50000) .. i end con:puts(#kept) end`);
+  assert.equal(serve(state, 'main').body, '40');
+  state.close();
+});
+
+test('a request that leaves too much behind is one that failed', () => {
+  const { state, run } = newState({ memoryBytes: 2 * mebibyte });
+  run('function main(env, con) collectgarbage("stop") kept = ("x"):rep(3000000) end');
+  assert.equal(luaError(() => serve(state, 'main')).kind, 'memory');
+  state.close();
+});
+
+test('a thousand requests leave nothing behind', () => {
+  const { state, run } = newState();
+  run(`function main(env, con)
+    local t = {} for i = 1, 50 do t[i] = env.X .. i end
+    con:puts(table.concat(t)) con:header("X-A", "b")
+    if env.FAIL then error("x") end
+  end
+  function used(env, con) collectgarbage() collectgarbage() con:puts(collectgarbage("count")) end`);
+  const once = (fail: boolean) => {
+    try {
+      serve(state, 'main', { params: fail ? { X: 'text', FAIL: '1' } : { X: 'text' } });
+    } catch {}
+  };
+  const used = () => Number(serve(state, 'used').body);
+  for (let i = 0; i < 500; i += 1) once(i % 2 === 0);
+  const before = used();
+  for (let i = 0; i < 1000; i += 1) once(i % 2 === 0);
+  assert.ok(used() < before + 100, `${before} KiB before, ${used()} KiB after`);
+  state.close();
+});
