@@ -82,20 +82,6 @@ export function encodeStreamEnd(type: number, requestId: number): Buffer {
   return out;
 }
 
-/** The last of an answer, in one buffer: remaining output, the end of STDOUT, END_REQUEST (section 5.5). */
-export function encodeAnswerEnd(
-  requestId: number,
-  content: Uint8Array,
-  appStatus: number,
-  protocolStatus: ProtocolStatus,
-): Buffer {
-  const out = Buffer.allocUnsafe(streamBytes(content.length) + HEADER_BYTES + END_REQUEST_BYTES);
-  let at = putStream(out, 0, RecordType.STDOUT, requestId, content);
-  at = putHeader(out, at, RecordType.STDOUT, requestId, 0, 0);
-  putEnd(out, at, requestId, appStatus, protocolStatus);
-  return out;
-}
-
 /** END_REQUEST alone, for a request that never had an output stream (section 5.5). */
 export function encodeEndRequest(requestId: number, appStatus: number, protocolStatus: ProtocolStatus): Buffer {
   const out = Buffer.allocUnsafe(END_REQUEST_BYTES);
@@ -112,4 +98,37 @@ export function encodeUnknownType(type: number): Buffer {
 export function encodeBeginRequest(requestId: number, role: number, keepConn: boolean): Buffer {
   const body = Uint8Array.of(role >> 8, role, keepConn ? KEEP_CONN : 0, 0, 0, 0, 0, 0);
   return encodeRecord(RecordType.BEGIN_REQUEST, requestId, body);
+}
+
+/** Larger buffers are made anew each time and not kept. */
+const KEPT_BYTES = 256 * 1024;
+
+/** Makes the records of answers in a buffer that is used again and again: what it gives is valid until the next call. */
+export class AnswerEncoder {
+  #room: Buffer = Buffer.allocUnsafeSlow(16 * 1024);
+
+  /** Output as records; nothing for no output. */
+  output(requestId: number, content: Uint8Array): Uint8Array {
+    const bytes = streamBytes(content.length);
+    const out = this.#reserve(bytes);
+    putStream(out, 0, RecordType.STDOUT, requestId, content);
+    return out.subarray(0, bytes);
+  }
+
+  /** The last of an answer: remaining output, the end of STDOUT, END_REQUEST (section 5.5). */
+  end(requestId: number, content: Uint8Array, appStatus: number, protocolStatus: ProtocolStatus): Uint8Array {
+    const bytes = streamBytes(content.length) + HEADER_BYTES + END_REQUEST_BYTES;
+    const out = this.#reserve(bytes);
+    let at = putStream(out, 0, RecordType.STDOUT, requestId, content);
+    at = putHeader(out, at, RecordType.STDOUT, requestId, 0, 0);
+    putEnd(out, at, requestId, appStatus, protocolStatus);
+    return out.subarray(0, bytes);
+  }
+
+  #reserve(bytes: number): Buffer {
+    if (bytes <= this.#room.length) return this.#room;
+    const room = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(KEPT_BYTES, 2 * bytes)));
+    if (room.length <= KEPT_BYTES) this.#room = room;
+    return room;
+  }
 }

@@ -32,7 +32,7 @@ import { RequestTable } from './request-table.js';
 export { ProtocolStatus, RecordType, Role } from './constants.js';
 export { type FcgiRecord, RecordDecoder } from './decoder.js';
 export {
-  encodeAnswerEnd,
+  AnswerEncoder,
   encodeBeginRequest,
   encodeEndRequest,
   encodeRecord,

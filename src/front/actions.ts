@@ -4,7 +4,7 @@ import type { PoolLimits } from '../pool/pool.js';
 
 /** What the front lets its driver do. Connections are named by the number with which the driver opened them. */
 export interface FrontActions {
-  /** Sends bytes, which now belong to the driver. Returns how many bytes of this connection are not sent yet. */
+  /** Sends bytes, which are valid during this call only. Returns how many bytes of this connection are not sent yet. */
   write(connection: number, bytes: Uint8Array): number;
   /**
    * Closes when all is sent. With `linger` the peer may still be sending: what comes is read and dropped for a while,

@@ -6,7 +6,7 @@ import { toByteString, toText } from '../byte-string.js';
 import { renderErrorPage } from '../cgi/error-page.js';
 import { BodyFault, type LogLevel, requestName } from '../channel/messages.js';
 import { type ErrorCode, LuafcgidError } from '../errors.js';
-import { encodeAnswerEnd, encodeEndRequest, encodeStream, ProtocolStatus, RecordType } from '../fcgi/session.js';
+import { AnswerEncoder, encodeEndRequest, ProtocolStatus } from '../fcgi/session.js';
 import type { Pool } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import type { FrontRequest } from './request.js';
@@ -19,6 +19,7 @@ export class Answers {
   readonly #pool: Pool<FrontRequest>;
   /** All requests that are not over, by number. */
   readonly #requests: Map<number, FrontRequest>;
+  readonly #encoder = new AnswerEncoder();
   #isDraining = false;
 
   constructor(
@@ -47,13 +48,14 @@ export class Answers {
   pass(request: FrontRequest, output: Uint8Array): void {
     if (request.isAnswered || output.length === 0) return;
     request.hasOutput = true;
-    request.connection.write(encodeStream(RecordType.STDOUT, request.fcgiId, output));
+    request.connection.write(this.#encoder.output(request.fcgiId, output));
   }
 
   /** Makes the end of an answer. */
   finish(request: FrontRequest, lastOutput: Uint8Array, appStatus: number): void {
     if (request.isAnswered) return;
-    request.connection.write(encodeAnswerEnd(request.fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE));
+    const { fcgiId } = request;
+    request.connection.write(this.#encoder.end(fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE));
     this.#answered(request);
   }
 

@@ -73,7 +73,7 @@ export class EpollSocket implements Outlet {
     if (this.#isGone || bytes.length === 0) return;
     const sent = this.#unsentBytes === 0 ? this.#send(bytes) : 0;
     if (sent < 0 || sent === bytes.length) return;
-    this.#unsent.push(sent === 0 ? bytes : bytes.subarray(sent));
+    this.#unsent.push(Buffer.from(sent === 0 ? bytes : bytes.subarray(sent)));
     this.#unsentBytes += bytes.length - sent;
     if (this.#unsent.length === 1) this.#owner.interestChanged(this);
   }

@@ -22,7 +22,7 @@ export class NodeOutlet implements Outlet {
   }
 
   write(bytes: Uint8Array): void {
-    this.#socket.write(bytes);
+    this.#socket.write(Buffer.from(bytes));
   }
 
   end(linger: boolean): void {

@@ -10,7 +10,7 @@ export interface Outlet {
   readonly isFull: boolean;
   /** The connection is no more; nothing can be sent. */
   readonly isGone: boolean;
-  /** Sends bytes, which now belong to it, as soon as possible. */
+  /** Sends bytes, which are valid during this call only, as soon as possible. */
   write(bytes: Uint8Array): void;
   /** Closes when all is sent. @param linger what the peer still sends is read and dropped for a while */
   end(linger: boolean): void;

@@ -16,7 +16,7 @@ export class Wire {
     this.#onSent = onSent;
   }
 
-  /** Sends bytes, which now belong to the wire. Returns how many bytes wait in memory. */
+  /** Sends bytes, which are valid during this call only. Returns how many bytes wait in memory. */
   write(bytes: Uint8Array): number {
     const outlet = this.#outlet;
     if (outlet.isGone) return 0;
@@ -24,7 +24,7 @@ export class Wire {
       outlet.write(bytes);
       return outlet.unsentBytes;
     }
-    this.#spool.append(bytes);
+    this.#spool.append(Buffer.from(bytes));
     this.#move();
     return this.#spool.memoryBytes;
   }

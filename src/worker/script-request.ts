@@ -137,19 +137,13 @@ export class ScriptRequest implements RequestHost {
     return !this.#isHead && this.#head.mayHaveBody;
   }
 
-  /** The header block, unless it was sent, and the body kept so far. */
+  /** The header block, unless it was sent, and the body kept so far. Valid until more is written. */
   #takeOutput(): Uint8Array {
-    const body = this.#mayHaveBody ? this.#buffer.bytes : NOTHING;
-    if (this.#headIsSent) {
-      this.#buffer.clear();
-      return body;
-    }
+    const buffer = this.#buffer;
+    if (!this.#mayHaveBody) buffer.clear();
+    const output = this.#headIsSent ? buffer.bytes : buffer.bytesAfter(this.#head.encode());
     this.#headIsSent = true;
-    const head = this.#head.encode();
-    const output = Buffer.allocUnsafe(head.length + body.length);
-    output.write(head, 0, 'latin1');
-    output.set(body, head.length);
-    this.#buffer.clear();
+    buffer.clear();
     return output;
   }
 

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { LuafcgidError } from '../../src/errors.js';
 import {
-  encodeAnswerEnd,
+  AnswerEncoder,
   encodeBeginRequest,
   encodeEndRequest,
   encodeRecord,
@@ -93,7 +93,7 @@ describe('special records', () => {
     assert.deepEqual([...encodeEndRequest(1, -1, 0)], [1, 3, 0, 1, 0, 8, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]);
     assert.deepEqual([...encodeStreamEnd(7, 300)], [1, 7, 1, 44, 0, 0, 0, 0]);
     assert.deepEqual(
-      [...encodeAnswerEnd(1, Buffer.from('hi'), 5, ProtocolStatus.REQUEST_COMPLETE)],
+      [...new AnswerEncoder().end(1, Buffer.from('hi'), 5, ProtocolStatus.REQUEST_COMPLETE)],
       [
         ...[1, 6, 0, 1, 0, 2, 6, 0, 104, 105, 0, 0, 0, 0, 0, 0],
         ...[1, 6, 0, 1, 0, 0, 0, 0],
@@ -111,7 +111,7 @@ describe('a stream', () => {
       // Memory that was used before: padding has to be written, not left.
       for (let n = 0; n < 4; n++) Buffer.allocUnsafe(size).fill(0xee);
       for (const isEnd of [false, true]) {
-        const bytes = isEnd ? encodeAnswerEnd(3, content, 1, 0) : encodeStream(6, 3, content);
+        const bytes = isEnd ? new AnswerEncoder().end(3, content, 1, 0) : encodeStream(6, 3, content);
         const records = new RecordReader().push(bytes);
         const end = isEnd ? records.splice(-2) : [];
         assert.equal(records.length, Math.ceil(size / 65528));
