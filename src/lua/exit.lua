@@ -29,7 +29,12 @@ end
 
 local create, resume, close = coroutine.create, coroutine.resume, coroutine.close
 
+-- LuaJIT does not count coroutines that resume each other, and each takes a part of the C stack. Lua itself stops at 200
+-- nested C calls, of which each is one.
+local deepest, depth = 190, 0
+
 local function pass_on(...)
+  depth = depth - 1
   if exiting then
     host.exit()
     error(exit_signal, 0)
@@ -37,14 +42,18 @@ local function pass_on(...)
   return ...
 end
 
-function coroutine.resume(...)
-  return pass_on(resume(...))
+function coroutine.resume(thread, ...)
+  if type(thread) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
+  if depth >= deepest then return false, "C stack overflow" end
+  depth = depth + 1
+  return pass_on(resume(thread, ...))
 end
 
 -- The level of who called the function that coroutine.wrap gives: only Lua 5.1 itself counts a tail call.
 local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
 
 local function unwrap(thread, ok, ...)
+  depth = depth - 1
   if exiting then
     host.exit()
     error(exit_signal, 0)
@@ -59,6 +68,8 @@ function coroutine.wrap(body)
   if type(body) ~= "function" then bad_argument(1, "wrap", "function", body) end
   local thread = create(body)
   return function(...)
+    if depth >= deepest then error("C stack overflow", 2) end
+    depth = depth + 1
     return unwrap(thread, resume(thread, ...)) -- a tail call: caller_level counts on it
   end
 end
