@@ -4,6 +4,7 @@ import type { EmbeddedState } from './embedded-state.js';
 import { luaStatus } from './engine-state.js';
 import { type HostArguments, type HostResult, hostFunctions } from './host-functions.js';
 import type { LuaCFunction } from './host-trampoline.js';
+import { escapeHtml, LONGEST_TEXT_BYTES } from './html-escape.js';
 import { EngineAbort, longJump } from './libc.js';
 import { luaType, type Machine } from './machine.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
@@ -131,6 +132,16 @@ const stackFunctions = {
     x.lua_pushboolean(L, 1);
     x.lua_pushvalue(L, 1);
     return 2;
+  },
+
+  /** The string escaped for HTML; nothing when it is too long for this. */
+  escape({ machine }, L) {
+    const text = machine.bytes(L, 1);
+    if (text.length > LONGEST_TEXT_BYTES) return 0;
+    const escaped = escapeHtml(text);
+    if (escaped === undefined) machine.x.lua_settop(L, 1);
+    else machine.pushBytes(L, escaped);
+    return 1;
   },
 
   /** Compiles a source text: a function, or nil and a message. */

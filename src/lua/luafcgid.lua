@@ -10,7 +10,8 @@
 ---
 --- `luafcgid.version` is the version of the server, as `env.LUAFCGID_VERSION`.
 
-local version = ...
+-- `host_escape` escapes strings faster than Lua can; only the embedded engine's host has it, and not for long strings.
+local version, host_escape = ...
 
 local type, tostring, tonumber, error, next, pcall = type, tostring, tonumber, error, next, pcall
 local rawget = rawget
@@ -43,6 +44,14 @@ function M.escape(value)
   local text = text_argument(value, "escape")
   if not find(text, "[&<>\"']") then return text end
   return (gsub(text, "[&<>\"']", entities))
+end
+
+if host_escape then
+  local escape = M.escape
+
+  function M.escape(value)
+    return type(value) == "string" and host_escape(value) or escape(value)
+  end
 end
 
 -- LuaJIT compiles a loop over bytes into machine code, but calls of the library's pattern functions end its traces.

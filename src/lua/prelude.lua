@@ -45,7 +45,7 @@ local pairs, rawequal = pairs, rawequal
 local exit = new_exit(host)
 local sources = new_sources(host)
 local library = new_library(host, new_streams(host), sources, env)
-local luafcgid, internal = new_luafcgid(version)
+local luafcgid, internal = new_luafcgid(version, host.escape)
 package.loaded.luafcgid = luafcgid
 local request = new_request(host, luafcgid, new_form(internal), new_cookie(internal))
 

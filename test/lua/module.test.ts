@@ -81,6 +81,15 @@ test('fields survive being written and parsed', () => {
   );
 });
 
+test('escape does so with texts of any length', () => {
+  for (const length of [0, 1, 4095, 4096, 4097, 8192, 8193, 100_000]) {
+    const plain = 'p'.repeat(length);
+    assert.equal(call('escape', plain), plain);
+    assert.equal(call('escape', `${plain}<`), `${plain}&lt;`);
+    assert.equal(call('escape', '"'.repeat(length)), '&quot;'.repeat(length));
+  }
+});
+
 test('escape makes text safe in HTML', () => {
   assert.equal(
     call('escape', `<a href="x" title='y'>&amp;</a>`),
