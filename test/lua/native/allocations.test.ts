@@ -37,6 +37,11 @@ const engine = createNativeEngine(engineName as NativeEngineName, {
     const type = ffi.pointer(ffi.proto(p, [p, p, 'size_t', 'size_t']));
     const newState = ffi.load(library.file).func('lua_newstate', p, [p, p]);
     const address = Number(ffi.register(allocate, type));
+    // LuaJIT's compiled code crashes now and then when memory ends inside of it: only its interpreter is swept. The
+    // compiler is turned on by one of the openers, and off after each of them (luaJIT_setmode, engine, off).
+    const stopCompiler = library.kind.isJit
+      ? ffi.load(library.file).func('luaJIT_setmode', 'int', [p, 'int', 'int'])
+      : undefined;
     const openers = library.kind.openers.map((name) => library.symbol(`luaopen_${name}`));
     // Lua 5.1 closes the standard files of the process if memory ends in the middle of luaopen_io, and LuaJIT cannot
     // close a state of which it opened the libraries in part.
@@ -57,6 +62,7 @@ const engine = createNativeEngine(engineName as NativeEngineName, {
           return library.cpcall(L, cFunction);
         } finally {
           isSpared = false;
+          stopCompiler?.(L, 0, 0);
         }
       },
     };
