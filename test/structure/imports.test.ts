@@ -53,6 +53,8 @@ const PURE = [
   'pool/',
   'channel/messages',
   'channel/fingerprint',
+  'config/options/',
+  'config/units',
   'config/schema',
   'front/actions',
   'front/answers',

@@ -1,0 +1,102 @@
+/** Options: what answers begin with, and what of them is held back. */
+import type { OptionRow } from '../option.js';
+import { GIB, MIB } from '../units.js';
+
+export const answers = {
+  headers: {
+    key: 'headers',
+    group: 'Answers',
+    type: 'header-lines',
+    default: 'X-Powered-By: Lua\r\n',
+    fromC: true,
+    script: 'read',
+    summary: 'Response headers that every script gets.',
+    text: `\`Name: value\` lines, separated by \`\\r\\n\` or \`\\n\`. Empty: none. A status and a content type have options of their
+own, and Location and lengths belong to scripts.`,
+  },
+  httpstatus: {
+    key: 'httpStatus',
+    group: 'Answers',
+    type: 'text',
+    pattern: /^[2-5][0-9]{2}( [\x20-\x7e]*)?$/,
+    allowed: 'a status code from 200 to 599, alone or with its text, like "200 OK"',
+    default: '200 OK',
+    fromC: true,
+    script: 'set',
+    summary: 'HTTP status of scripts that set none.',
+    text: 'A status code from 200 to 599, alone or with its text.',
+  },
+  contenttype: {
+    key: 'contentType',
+    group: 'Answers',
+    type: 'text',
+    pattern: /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+ *(;[\x20-\x7e]*)?$/,
+    allowed: 'a MIME type, like "text/html" or "text/html; charset=utf-8"',
+    default: 'text/html',
+    fromC: true,
+    script: 'set',
+    summary: 'Content-Type of scripts that set none.',
+    text: 'A MIME type, with parameters when wanted: `"text/html; charset=utf-8"`.',
+  },
+  buffering: {
+    key: 'buffering',
+    group: 'Answers',
+    type: 'boolean',
+    default: true,
+    fromC: true,
+    script: 'set',
+    summary: 'Keep the answer until the script ends or flushes.',
+    text: `Keeps headers and body together as long as they fit into \`outputbuffer\`, so that a script may change its mind
+(\`con:reset()\`) and an error gives an error page. With \`false\` the first output sends the headers.`,
+  },
+  outputbuffer: {
+    key: 'outputBufferBytes',
+    group: 'Answers',
+    type: 'integer',
+    unit: 'bytes',
+    min: 1,
+    max: GIB,
+    default: MIB,
+    script: 'read',
+    summary: 'How much of an answer `buffering` keeps.',
+    text: 'When an answer grows past it, headers and body are sent and the rest follows as it is written.',
+  },
+  sendbuffer: {
+    key: 'sendBufferBytes',
+    group: 'Answers',
+    type: 'integer',
+    unit: 'bytes',
+    min: 1,
+    max: GIB,
+    default: MIB,
+    script: 'read',
+    summary: 'How much of an answer is kept for a slow reader.',
+    text: `When more than this waits to be sent, the script waits too. An answer that fits frees its worker at once. See
+\`spool\` for longer ones.`,
+  },
+  spool: {
+    key: 'spoolBytes',
+    group: 'Answers',
+    type: 'integer',
+    unit: 'bytes',
+    min: 0,
+    max: 2 ** 53 - 1,
+    default: GIB,
+    script: 'read',
+    summary: 'How much of all answers to slow readers may wait in temporary files.',
+    text: `When a slow reader keeps a script waiting and with it a worker that other requests want, the rest of the answer
+goes to a file without a name in the system's folder for temporary files (\`TMPDIR\`), and the worker is free when the
+script ends. With 0, or when the disk is full, scripts wait for their readers.`,
+  },
+  showerrors: {
+    key: 'showErrors',
+    group: 'Answers',
+    type: 'boolean',
+    default: true,
+    fromC: true,
+    script: 'read',
+    summary: 'Show script errors in the browser.',
+    text: `\`true\` shows message, traceback and source lines. Set it to \`false\` on a public site: the page then shows the
+request's id only, and the log has the detail.`,
+  },
+} as const satisfies Record<string, OptionRow>;

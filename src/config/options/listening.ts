@@ -1,0 +1,59 @@
+/** Options: where and how the server listens. */
+import type { OptionRow } from '../option.js';
+
+export const listening = {
+  listen: {
+    key: 'listen',
+    group: 'Listening',
+    type: 'addresses',
+    default: '127.0.0.1:9000',
+    fromC: true,
+    script: 'hidden',
+    summary: 'Where to listen for the web server: one address or a list.',
+    text: `One address, or a list of them:
+
+- \`"/run/luafcgid.sock"\` or \`"unix:run/luafcgid.sock"\`: a Unix socket. A socket file that nobody listens on is replaced.
+- \`"127.0.0.1:9000"\`, \`"localhost:9000"\`, \`"[::1]:9000"\`: TCP on one address.
+- \`":9000"\`: TCP on all interfaces. FastCGI has no authentication: whoever reaches the port can run any script.
+- \`"fd:0"\`: a listening socket inherited from the process that started the server.
+
+A name without a colon is a Unix socket, as it was in the C daemon. Without the option only this machine can connect.`,
+  },
+  socketmode: {
+    key: 'socketMode',
+    group: 'Listening',
+    type: 'mode',
+    script: 'hidden',
+    defaultText: "what the process's umask leaves",
+    example: '0660',
+    summary: 'Permissions of Unix sockets, in octal.',
+    text: `Three or four octal digits, for instance \`"0660"\` so that owner and group may connect. Lua has no octal numbers,
+so the digits of a number are read the same way: \`660\` is \`"0660"\`.`,
+  },
+  backlog: {
+    key: 'backlog',
+    group: 'Listening',
+    type: 'integer',
+    min: 1,
+    max: 65_535,
+    special: { value: -1, means: 'the default', becomes: 511 },
+    default: 511,
+    fromC: true,
+    script: 'read',
+    summary: 'Connections that wait in the kernel to be accepted.',
+    text: 'The kernel may have a lower limit of its own (on Linux `net.core.somaxconn`).',
+  },
+
+  io: {
+    key: 'io',
+    group: 'Listening',
+    type: 'choice',
+    choices: ['auto', 'epoll', 'node'],
+    default: 'auto',
+    script: 'hidden',
+    summary: "How sockets are driven: by the kernel's epoll, or by Node.js.",
+    text: `\`"epoll"\` serves connections on a thread of its own with the system's own calls; it is faster, and needs Linux.
+\`"node"\` serves them with the sockets of Node.js, on the main thread, and runs everywhere. \`"auto"\` takes the first
+where it can be had.`,
+  },
+} as const satisfies Record<string, OptionRow>;

@@ -1,0 +1,121 @@
+/** Options: how many workers and states there are, and how long they live. */
+import type { OptionRow } from '../option.js';
+import { DAY_SECONDS, GIB, KIB, MIB } from '../units.js';
+
+export const pool = {
+  workers: {
+    key: 'workers',
+    group: 'Pool',
+    type: 'integer',
+    min: 1,
+    max: 256,
+    default: ({ cpus }) => Math.min(256, Math.max(2, cpus)),
+    defaultText: 'the number of processors, at least 2',
+    example: 4,
+    fromC: true,
+    script: 'read',
+    summary: 'Threads that run Lua: the most requests that run at once.',
+    text: `Each worker runs one request at a time. Scripts that compute need no more workers than there are processors;
+scripts that wait (for a database, for a slow client) are served by more.`,
+  },
+  states: {
+    key: 'states',
+    group: 'Pool',
+    type: 'integer',
+    min: 1,
+    max: 1_000_000,
+    default: ({ workers }) => Math.max(64, workers),
+    defaultText: '64, or the value of `workers` if that is more',
+    example: 64,
+    fromC: true,
+    script: 'read',
+    summary: 'The most Lua states, over all scripts.',
+    text: `When all states are taken, a new script takes the place of the idle state that is used least. With fewer states
+than \`workers\`, the further workers stay idle.`,
+  },
+  clones: {
+    key: 'clones',
+    group: 'Pool',
+    type: 'integer',
+    min: 1,
+    max: 1_000_000,
+    default: ({ workers }) => workers,
+    defaultText: 'the value of `workers`',
+    example: 4,
+    fromC: true,
+    script: 'read',
+    summary: 'The most Lua states of one script.',
+    text: `Bounds what a script opens once per state, such as database connections. With \`clones = 1\` a script is a single
+state: its globals are one truth, and its requests run one after the other. More than \`states\` has no effect.`,
+  },
+  halflife: {
+    key: 'halfLifeMs',
+    group: 'Pool',
+    type: 'seconds',
+    unit: 's',
+    min: 0.1,
+    max: 365 * DAY_SECONDS,
+    default: 600,
+    script: 'read',
+    summary: 'How fast the popularity of a script is forgotten.',
+    text: `Each use of a state adds one to its score, and all scores halve in this time; on a busy server sooner, each time
+that all states together were used ten times as often as there are \`states\`. A short time favours what was used last, a
+long one what was used most.`,
+  },
+  maxcount: {
+    key: 'maxCount',
+    group: 'Pool',
+    type: 'integer',
+    min: 1,
+    max: 2 ** 53 - 1,
+    special: { value: 0, means: 'no limit' },
+    default: 0,
+    fromC: true,
+    script: 'read',
+    summary: 'Requests after which a state is replaced.',
+    text: 'For scripts that leak.',
+  },
+  memory: {
+    key: 'memoryBytes',
+    group: 'Pool',
+    type: 'integer',
+    unit: 'bytes',
+    min: 2 * MIB,
+    max: 4 * GIB,
+    special: { value: 0, means: 'no limit', becomes: 4 * GIB },
+    default: 128 * MIB,
+    script: 'read',
+    summary: 'The most memory of one Lua state.',
+    text: `A script that asks for more gets the Lua error "not enough memory", and its state is replaced. The native engines
+look at it each time that the garbage collector has finished a cycle, and after each request: a state may hold more for
+a moment, and a single huge string is not prevented.`,
+  },
+  sweep: {
+    key: 'sweepMs',
+    group: 'Pool',
+    type: 'integer',
+    unit: 'ms',
+    min: 10,
+    max: DAY_SECONDS * 1000,
+    default: 1000,
+    fromC: true,
+    script: 'read',
+    summary: 'Time between two rounds of housekeeping.',
+    text: `A round drops the states whose script, or a file it required, has changed, and calls the hook \`housekeeping()\`. A
+changed script is served at the latest after this time.`,
+  },
+  ring: {
+    key: 'ringBytes',
+    group: 'Pool',
+    type: 'integer',
+    unit: 'bytes',
+    min: KIB,
+    max: 64 * MIB,
+    powerOfTwo: true,
+    default: 256 * KIB,
+    script: 'read',
+    summary: 'Memory shared with each worker, for each direction.',
+    text: `What bodies and answers pass through on their way between the sockets and a worker. Rounded up to a power of two.
+Larger rings wake threads less often for large answers.`,
+  },
+} as const satisfies Record<string, OptionRow>;

@@ -1,0 +1,75 @@
+/** Options: which Lua runs which files. */
+import { engineNames } from '../../lua/state.js';
+import type { OptionRow } from '../option.js';
+
+export const scripts = {
+  engine: {
+    key: 'engine',
+    group: 'Scripts',
+    type: 'choice',
+    choices: engineNames,
+    default: 'embedded',
+    script: 'read',
+    summary: 'The Lua that runs the scripts.',
+    text: `\`"embedded"\` is Lua 5.1 without files and processes, each state bounded and apart from all others; it needs
+nothing else. \`"lua5.1"\`, \`"lua5.4"\` and \`"luajit"\` are libraries of the system (Debian: \`liblua5.1-0\`,
+\`liblua5.4-0\`, \`libluajit-5.1-2\`), with files, processes and C modules. With them a script can end the server, as
+with the C daemon: run only scripts that you trust. [lua-api.md](lua-api.md#luas-standard-library) tells what differs.
+The configuration itself always runs in the embedded engine. \`--engine\` on the command line comes before this option.`,
+  },
+  lualib: {
+    key: 'luaLibrary',
+    group: 'Scripts',
+    type: 'source-file',
+    defaultText: "the system's",
+    example: '/usr/local/lib/libluajit-5.1.so.2',
+    script: 'hidden',
+    summary: 'The file of the Lua library that a native engine loads.',
+    text: 'For a library that the system does not find by its usual name. It must be the Lua that `engine` names.',
+  },
+  handler: {
+    key: 'handler',
+    group: 'Scripts',
+    type: 'text',
+    pattern: /^[^\0]+$/,
+    allowed: 'the name of a global function, like "main"',
+    default: 'main',
+    fromC: true,
+    script: 'read',
+    summary: 'The function of a script that answers a request.',
+    text: 'The name of a global function. It is called as `main(env, con)` for each request.',
+  },
+  root: {
+    key: 'root',
+    group: 'Scripts',
+    type: 'directories',
+    default: [],
+    defaultText: 'anywhere',
+    example: '/var/www',
+    script: 'hidden',
+    summary: 'Directories that scripts must lie in.',
+    text: `One directory, or a list. A request for a script outside of them, after links are resolved, is answered with 403.
+Without the option the web server alone decides which files are run.`,
+  },
+  path: {
+    key: 'path',
+    group: 'Scripts',
+    type: 'templates',
+    default: [],
+    defaultText: 'only the directory of the script',
+    example: 'lib/?.lua;lib/?/init.lua',
+    script: 'hidden',
+    summary: 'Where `require` looks after the directory of the script.',
+    text: 'File name templates in which `?` stands for the module, as in `package.path`: `"lib/?.lua;lib/?/init.lua"`, or a list.',
+  },
+  preload: {
+    key: 'preload',
+    group: 'Scripts',
+    type: 'source-file',
+    defaultText: 'none',
+    example: 'preload.lua',
+    script: 'hidden',
+    summary: 'A Lua file that runs in each new state before the script.',
+    text: 'A good place for what all scripts of a site share.',
+  },
+} as const satisfies Record<string, OptionRow>;
