@@ -52,6 +52,8 @@ export abstract class EngineState implements LuaState, HostedState {
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
   #hostError: Error | undefined;
   #stop: Stop | undefined;
+  /** Whether the code that runs is what a stop from outside is meant for, and not the tidying up after it. */
+  #mayBeStopped = false;
   #scriptHook: Hook = [0, 0, 0];
   #globals: { values: LuaValue; functions: LuaValue } = { values: {}, functions: [] };
 
@@ -109,6 +111,7 @@ export abstract class EngineState implements LuaState, HostedState {
       const compiled = this.compile(source, chunkName);
       if (compiled !== luaStatus.ok) throw this.#error(compiled);
       const status = this.callCompiled();
+      this.#mayBeStopped = false;
       if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'at its top level');
       if (status !== luaStatus.ok) throw this.#error(status);
     });
@@ -131,6 +134,7 @@ export abstract class EngineState implements LuaState, HostedState {
     this.request = request;
     try {
       const status = this.callEntry('serve');
+      this.#mayBeStopped = false;
       if (status !== luaStatus.ok || this.#stop !== undefined) return this.#endBadly(status);
       this.#writeTop(request);
       this.#leave();
@@ -250,6 +254,7 @@ export abstract class EngineState implements LuaState, HostedState {
    */
   lookAtInterrupts(thread: number): void {
     const { interrupts } = this.options;
+    if (!this.#mayBeStopped) return;
     if (interrupts?.takeTrace()) interrupts.traced(trimTraceback(this.readTraceback(thread)));
     if (interrupts?.isStopWanted !== true) return;
     this.callingThread = thread;
@@ -288,6 +293,7 @@ export abstract class EngineState implements LuaState, HostedState {
     return this.#visit(() => {
       this.callArguments = args;
       const status = this.callEntry(entry);
+      this.#mayBeStopped = false;
       if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'outside of a request');
       if (status !== luaStatus.ok) throw this.#error(status);
       return this.topIsTrue();
@@ -318,6 +324,7 @@ export abstract class EngineState implements LuaState, HostedState {
     this.requireUsable();
     if (this.#isVisited) throw new Error('the Lua state is at work');
     this.#isVisited = true;
+    this.#mayBeStopped = true;
     this.#reported = undefined;
     this.#hostError = undefined;
     this.enterRunning();

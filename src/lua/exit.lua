@@ -35,7 +35,8 @@ function debug.sethook(...)
 end
 
 local function script_hook(hook, ...)
-  if hook ~= "external hook" then return hook, ... end
+  if hook == "external hook" then return nil, "", 0 end
+  return hook, ...
 end
 
 function debug.gethook(...)
