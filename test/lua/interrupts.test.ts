@@ -47,7 +47,7 @@ const LOOPS: readonly [name: string, source: string][] = [
       while true do end
     end)()`,
   ],
-  ['a finalizer', 'local p = setmetatable({}, {__index = function() while true do end end}) local x = p.x'],
+  ['a metamethod', 'local p = setmetatable({}, {__index = function() while true do end end}) local x = p.x'],
   [
     'a sort',
     'while true do local t = {} for i = 1, 100 do t[i] = -i end table.sort(t, function(a, b) return a < b end) end',
