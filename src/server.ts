@@ -136,7 +136,10 @@ export async function startServer(
       stop: () => front.call('stopWorkers'),
       log: (level, text) => log.write(level, text),
       bug: reportBug,
-      hangs: () => log.write('error', 'a worker thread hangs in native code and goes on in the background'),
+      hangs: (isIdle) => {
+        const how = isIdle ? 'gets only processor time that nobody else wants' : 'takes processor time from the others';
+        log.write('error', `a worker thread hangs in native code; it cannot be ended, and ${how}`);
+      },
     });
     undo.push(() => workers.stop());
     await workers.start(shared, config.workers, (ready, retired) => {

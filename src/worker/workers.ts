@@ -27,8 +27,8 @@ export interface WorkersEvents {
   stop(): Promise<void>;
   log(level: 'warn' | 'error', text: string): void;
   bug(error: unknown): void;
-  /** A thread that was given up does not end, and cannot be ended without the process. */
-  hangs(): void;
+  /** A thread that was given up does not end, and cannot be ended without the process. `isIdle`: it disturbs nobody. */
+  hangs(isIdle: boolean): void;
 }
 
 /** Who served for so long was no failure. */
@@ -130,7 +130,9 @@ export class Workers {
 
   async #endAbandoned(handle: WorkerHandle): Promise<void> {
     await handle.abandon();
-    if (!(await endsWithin(END_MS, handle)) && !this.#isStopping) this.#events.hangs();
+    if ((await endsWithin(END_MS, handle)) || this.#isStopping) return;
+    const isIdle = await handle.makeIdle();
+    this.#events.hangs(isIdle);
   }
 
   #spawn(place: Place, onReady?: (worker: ReadyWorker) => void, onFailed?: (reason: string) => void): void {
