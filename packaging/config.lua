@@ -130,6 +130,10 @@
 -- A directory, or a list of directories. Default: anywhere.
 --root = "/var/www"
 
+-- How the names of scripts end: one extension or a list.
+-- An extension like ".lua", a list of them, or "*" for any file.
+--extensions = ".lua"
+
 -- Where `require` looks after the directory of the script.
 -- File name templates separated by ";", like "lib/?.lua", or a list of them. Default: only the
 -- directory of the script.

@@ -117,7 +117,11 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   // Without a script there is no request to answer: better said here than with a page of status 404.
   readInput(script);
   const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
-  const { socket, close } = await startPrivately(options.config ?? null, { ...options.overrides, workers: 1 }, true);
+  const { socket, close } = await startPrivately(
+    options.config ?? null,
+    { ...options.overrides, ...NAMED_SCRIPT },
+    true,
+  );
   try {
     const call: ScriptCall = {
       script: resolve(script),
@@ -132,6 +136,9 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
     await close();
   }
 }
+
+/** Whoever names a script wants that one, whatever its name is. */
+const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*' };
 
 const STDIN = 0;
 const EXIT_FAILED = 1;

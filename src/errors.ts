@@ -108,6 +108,12 @@ export const catalogue = {
     message: 'script {path} lies outside of root',
     solve: 'Move the script into one of the directories of root, or add its directory there.',
   },
+  LUAFCGID_SCRIPT_EXTENSION: {
+    blame: 'operator',
+    status: 403,
+    message: 'file {path} is no script: the names of scripts end with {extensions}',
+    solve: 'Rename the file, or add its ending to extensions if such files are scripts.',
+  },
   LUAFCGID_SCRIPT_NO_HANDLER: {
     blame: 'script',
     status: 500,

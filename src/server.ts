@@ -87,7 +87,7 @@ export async function startServer(
     });
 
     const roots = config.root.map(toByteString);
-    const scripts = new ScriptLookup(roots);
+    const scripts = new ScriptLookup(roots, config.extensions.map(toByteString));
     const runName = randomBytes(3).toString('hex');
     const drained = new Signal();
     const allClosed = new Signal();

@@ -40,6 +40,8 @@ export function allowedValues(row: OptionRow): string {
       return 'the name of a file';
     case 'directories':
       return 'a directory, or a list of directories';
+    case 'extensions':
+      return 'an extension like ".lua", a list of them, or "*" for any file';
     case 'templates':
       return 'file name templates separated by ";", like "lib/?.lua", or a list of them';
   }

@@ -20,6 +20,7 @@ export type ListenAddress =
  * - `mode`: file permissions, written as octal digits
  * - `source-file`: a file that must exist; `log-file`: one that must be writable
  * - `directories`: one directory that must exist, or a list
+ * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -36,6 +37,7 @@ export interface ValueTypes {
   'source-file': string | undefined;
   'log-file': string | undefined;
   directories: readonly string[];
+  extensions: readonly string[];
   templates: readonly string[];
 }
 

@@ -149,6 +149,18 @@ function convertBoolean({ value, report }: Task<OptionRow>): boolean | undefined
   return typeof value === 'boolean' ? value : void report(value);
 }
 
+/** None stand for all names. */
+function convertExtensions(task: Task<OptionRow>): readonly string[] {
+  const texts = toTexts(task);
+  if (listOf(task.value).length === 0) task.report(task.value);
+  for (const text of texts) {
+    if (text === '*' || /^\.[^/;*?]+$/.test(text)) continue;
+    if (/^[\w-]+$/.test(text)) task.report(text, undefined, `Write ".${text}".`);
+    else task.report(text);
+  }
+  return texts.includes('*') ? [] : texts;
+}
+
 function convertTemplates(task: Task<OptionRow>): readonly string[] {
   const templates = task.value === '' ? [] : toTexts(task).flatMap((text) => text.split(';'));
   return templates.filter((template) => template !== '').map(task.absolute);
@@ -180,6 +192,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertFile(task);
     case 'directories':
       return toTexts(task).map(task.absolute);
+    case 'extensions':
+      return convertExtensions(task);
     case 'templates':
       return convertTemplates(task);
   }

@@ -44,13 +44,12 @@ export class ScriptState {
       host: {
         log: reports.log,
         readSource: (file) => {
-          // A native script can read any file by itself.
-          if (settings.engine.isConfined && !rules.allows(file, directory)) {
+          try {
+            // A native script can read any file by itself.
+            const source = settings.engine.isConfined ? rules.readFor(file, directory) : readSource(file);
+            if (source !== undefined) return this.#note(file, source);
             reports.log('warn', `${file} was not loaded: it lies neither beside ${path} nor on the configured path`);
             return undefined;
-          }
-          try {
-            return this.#read(file, reports).bytes;
           } catch (error) {
             // The script is told that there is none, as of any file that cannot be read.
             if (isForWantOfRoom(error)) reports.log('error', `${file} was not loaded: ${(error as Error).message}`);
@@ -70,12 +69,16 @@ export class ScriptState {
    * @throws LuafcgidError when a file cannot be read or the handler is missing; LuaError when a chunk fails
    */
   load(): void {
+    const { rules } = this.#settings;
     const { preload, handler } = this.#settings.config;
     if (preload !== undefined) {
       const file = toByteString(preload);
-      this.lua.run(this.#readScript(file), `@${file}`);
+      this.lua.run(this.#readScript(file, readSource), `@${file}`);
     }
-    this.lua.run(this.#readScript(this.path), `@${this.path}`);
+    this.lua.run(
+      this.#readScript(this.path, (path) => rules.readScript(path)),
+      `@${this.path}`,
+    );
     if (!this.lua.hasFunction(handler)) {
       const path = toText(this.path);
       throw new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path, handler });
@@ -87,10 +90,11 @@ export class ScriptState {
     return this.#files.has(file);
   }
 
-  #readScript(path: ByteString): Uint8Array {
+  #readScript(path: ByteString, read: (path: ByteString) => SourceFile): Uint8Array {
     try {
-      return this.#read(path, this.#settings.reports).bytes;
+      return this.#note(path, read(path));
     } catch (error) {
+      if (error instanceof LuafcgidError) throw error;
       const reason = (error as NodeJS.ErrnoException).code ?? String(error);
       const values = { path: toText(path), reason };
       if (reason === 'ENOENT' || reason === 'ENOTDIR') throw new LuafcgidError('LUAFCGID_SCRIPT_NOT_FOUND', values);
@@ -100,10 +104,10 @@ export class ScriptState {
     }
   }
 
-  #read(path: ByteString, reports: StateReports): SourceFile {
-    const file = readSource(path);
+  /** The state depends on this file from now on. */
+  #note(path: ByteString, { bytes, fingerprint }: SourceFile): Uint8Array {
     this.#files.add(path);
-    reports.depends(this.id, path, file.fingerprint);
-    return file;
+    this.#settings.reports.depends(this.id, path, fingerprint);
+    return bytes;
   }
 }

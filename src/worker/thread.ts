@@ -50,7 +50,11 @@ class WorkerThread {
     this.#settings = {
       engine: createEngine(data.engine),
       config,
-      rules: new SourceRules(config.path.map(toByteString), data.roots),
+      rules: new SourceRules({
+        templates: config.path.map(toByteString),
+        roots: data.roots,
+        extensions: config.extensions.map(toByteString),
+      }),
       luaConfig: data.luaConfig,
       reports: {
         depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),

@@ -42,6 +42,8 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
     case 'source-file':
     case 'log-file':
       return [true, ['a'], {}, 'a\0b', '\xff'];
+    case 'extensions':
+      return ['lua', '', '.', '.a/b', true, {}, [true], 'a\0b', '\xff'];
     case 'directories':
     case 'templates':
       return [true, [true], ['a', ['b']], { a: 'b' }, 'a\0b', '\xff'];
@@ -190,6 +192,13 @@ describe('values', () => {
   it('takes file names as UTF-8, and an empty name for none', () => {
     assert.equal(convert('logfile', 'gr\xc3\xbc\xc3\x9fe.log'), '/etc/luafcgid/grüße.log');
     assert.equal(convert('logfile', ''), undefined);
+  });
+
+  it('takes an extension, a list of them, or all names', () => {
+    assert.deepEqual(convert('extensions', '.lua'), ['.lua']);
+    assert.deepEqual(convert('extensions', ['.lua', '.lp']), ['.lua', '.lp']);
+    assert.deepEqual(convert('extensions', '*'), []);
+    assert.equal(check({ extensions: 'lua' }).faults[0]?.remedy, 'Write ".lua".');
   });
 
   it('reports every wrong member of a list', () => {

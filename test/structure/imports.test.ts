@@ -18,7 +18,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   'byte-string': { doors: ['byte-string'], mayImport: [] },
   version: { doors: ['version'], mayImport: [] },
   fcgi: { doors: ['fcgi/session'], mayImport: [] },
-  cgi: { doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/status'], mayImport: ['fcgi'] },
+  cgi: {
+    doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/script-name', 'cgi/status'],
+    mayImport: ['fcgi'],
+  },
   channel: {
     doors: ['channel/ring', 'channel/offer-slots', 'channel/sleeper', 'channel/messages', 'channel/fingerprint'],
     mayImport: [],

@@ -51,6 +51,17 @@ The configuration itself always runs in the embedded engine. \`--engine\` on the
     text: `One directory, or a list. A request for a script outside of them, after links are resolved, is answered with 403.
 Without the option the web server alone decides which files are run.`,
   },
+  extensions: {
+    key: 'extensions',
+    group: 'Scripts',
+    type: 'extensions',
+    default: '.lua',
+    script: 'hidden',
+    summary: 'How the names of scripts end: one extension or a list.',
+    text: `A request for any other file is answered with 403, so that what visitors upload (\`photo.jpg\`) never runs, whatever
+the web server is made to ask for. It is the name of the file itself that counts, links resolved, with its letters as they
+are written. \`"*"\` lets every file be a script. Files that scripts load themselves may have any name.`,
+  },
   path: {
     key: 'path',
     group: 'Scripts',
