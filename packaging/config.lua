@@ -12,6 +12,14 @@
 -- Three or four octal digits, like "0660". Default: what the process's umask leaves.
 --socketmode = "0660"
 
+-- The user that Unix sockets belong to.
+-- The name or the number of a user. Default: who starts the server.
+--socketowner = "www-data"
+
+-- The group that Unix sockets belong to.
+-- The name or the number of a group. Default: the group of who starts the server.
+--socketgroup = "www-data"
+
 -- Connections that wait in the kernel to be accepted.
 -- A whole number from 1 to 65535, or -1 (the default).
 --backlog = 511
@@ -152,6 +160,14 @@
 -- The least important messages that are logged.
 -- "debug", "info", "warn" or "error".
 --loglevel = "info"
+
+-- The user that the server becomes once it listens.
+-- The name or the number of a user. Default: who starts the server.
+--user = "www-data"
+
+-- The group that the server belongs to once it listens.
+-- The name or the number of a group. Default: that of user.
+--group = "www-data"
 
 -- Accepted; the server always stays in the foreground.
 --daemonize = false

@@ -153,6 +153,9 @@ function readInput(file: string | typeof STDIN): Buffer {
   }
 }
 
+/** Its folder is this user's, and so is whoever talks to it. */
+const STAY: Overrides = { user: '', group: '', socketowner: '', socketgroup: '' };
+
 /** Starts a server on a socket in a folder that only this user can enter, and that goes away with it. */
 async function startPrivately(
   config: string | null,
@@ -165,7 +168,7 @@ async function startPrivately(
   process.once('exit', removeFolder);
   const socket = join(folder, 'fastcgi.sock');
   try {
-    const { loaded, engine, printed } = prepare(config, { ...overrides, listen: socket });
+    const { loaded, engine, printed } = prepare(config, { ...overrides, ...STAY, listen: socket });
     const server = await startServer(loaded, engine, printed, isQuiet);
     const close = async (): Promise<void> => {
       await server.stop();

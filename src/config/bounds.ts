@@ -40,6 +40,9 @@ export function allowedValues(row: OptionRow): string {
       return 'the name of a file';
     case 'directories':
       return 'a directory, or a list of directories';
+    case 'user':
+    case 'group':
+      return `the name or the number of a ${row.type}`;
     case 'extensions':
       return 'an extension like ".lua", a list of them, or "*" for any file';
     case 'templates':

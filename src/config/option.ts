@@ -20,6 +20,7 @@ export type ListenAddress =
  * - `mode`: file permissions, written as octal digits
  * - `source-file`: a file that must exist; `log-file`: one that must be writable
  * - `directories`: one directory that must exist, or a list
+ * - `user`, `group`: a name of the system's accounts, or a number
  * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
@@ -37,6 +38,8 @@ export interface ValueTypes {
   'source-file': string | undefined;
   'log-file': string | undefined;
   directories: readonly string[];
+  user: string | undefined;
+  group: string | undefined;
   extensions: readonly string[];
   templates: readonly string[];
 }

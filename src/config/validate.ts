@@ -149,6 +149,13 @@ function convertBoolean({ value, report }: Task<OptionRow>): boolean | undefined
   return typeof value === 'boolean' ? value : void report(value);
 }
 
+/** Whether there is such an account is found out elsewhere (accounts.ts). */
+function convertAccount({ value, report }: Task<OptionRow>): string | undefined {
+  if (value === '') return undefined;
+  const name = toText(value);
+  return name !== undefined && /^[\w.][^\s:,/]*$/.test(name) ? name : void report(value);
+}
+
 /** None stand for all names. */
 function convertExtensions(task: Task<OptionRow>): readonly string[] {
   const texts = toTexts(task);
@@ -192,6 +199,9 @@ function convert(task: Task<OptionRow>): unknown {
       return convertFile(task);
     case 'directories':
       return toTexts(task).map(task.absolute);
+    case 'user':
+    case 'group':
+      return convertAccount(task);
     case 'extensions':
       return convertExtensions(task);
     case 'templates':

@@ -42,6 +42,9 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
     case 'source-file':
     case 'log-file':
       return [true, ['a'], {}, 'a\0b', '\xff'];
+    case 'user':
+    case 'group':
+      return ['a b', 'a:b', '-x', true, {}, ['root'], 'a\0b', '\xff'];
     case 'extensions':
       return ['lua', '', '.', '.a/b', true, {}, [true], 'a\0b', '\xff'];
     case 'directories':

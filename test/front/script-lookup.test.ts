@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { LookUps } from '../../src/front/look-ups.js';
 import { ScriptLookup } from '../../src/front/script-lookup.js';
-import { clearStaleSocket, withFileMode } from '../../src/front/unix-socket.js';
+import { withFileMode } from '../../src/front/socket-file.js';
+import { clearStaleSocket } from '../../src/front/unix-socket.js';
 import { tempDir } from '../support/cleanup.js';
 
 function latin1(text: string): string {

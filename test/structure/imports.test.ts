@@ -39,7 +39,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
   config: { doors: ['config/load'], mayImport: ['lua'] },
-  ops: { doors: ['ops/log', 'ops/housekeeping'], mayImport: ['channel'] },
+  ops: { doors: ['ops/log', 'ops/housekeeping', 'ops/user-change'], mayImport: ['channel'] },
 };
 
 /** Only the place where the server is put together hands out logs and metrics: all others get them as arguments. */
