@@ -147,6 +147,18 @@
 -- directory of the script.
 --path = "lib/?.lua;lib/?/init.lua"
 
+-- Directories whose files scripts of the embedded engine may use.
+-- A table of directories like { read = { "data" }, write = { "data" } }. Default: no files.
+--files = { ["read"] = { "/srv/data" }, ["write"] = { "/srv/data" } }
+
+-- The environment that scripts of the embedded engine see by `os.getenv`.
+-- A list of names like { "HOME" }, or a table of names and values like { MODE = "test" }. Default:
+-- nothing.
+--environment = { "HOME", "TZ" }
+
+-- Load precompiled Lua.
+--bytecode = false
+
 -- A Lua file that runs in each new state before the script.
 -- The name of a file. Default: none.
 --preload = "preload.lua"

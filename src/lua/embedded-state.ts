@@ -6,6 +6,7 @@ import type { EntryName } from './entries.js';
 import { EngineAbort, type RunningMachine } from './libc.js';
 import { luaType, type Machine, registryIndex } from './machine.js';
 import type { MachineFactory } from './machine-factory.js';
+import { OpenFiles } from './open-files.js';
 import type { ByteString, StateOptions } from './state.js';
 
 /** Which machine and state run now on this thread. */
@@ -17,6 +18,8 @@ const hookEveryInstruction = { mask: 8, count: 1 } as const;
 
 export class EmbeddedState extends EngineState {
   readonly machine: Machine;
+  /** What it has open; undefined when it was granted none. */
+  readonly files: OpenFiles | undefined;
   readonly #machines: MachineFactory;
   readonly #running: Running;
   /** What ran before this state did: one may serve while another waits. */
@@ -27,6 +30,7 @@ export class EmbeddedState extends EngineState {
     super(options);
     this.#machines = machines;
     this.#running = running;
+    this.files = options.files === undefined ? undefined : new OpenFiles(options.files);
     this.machine = machines.take(options.memoryBytes);
     this.begin();
   }
@@ -62,6 +66,13 @@ export class EmbeddedState extends EngineState {
 
   protected clearStack(): void {
     this.machine.x.lua_settop(this.machine.L, 0);
+    if (this.files?.hasWriters) this.#flushFiles();
+  }
+
+  /** What a script has written and not closed is stored at the end of each visit: nobody else would do it in time. */
+  #flushFiles(): void {
+    if (this.machine.x.fflush(0) === 0) return;
+    this.options.host.log('error', 'what the script wrote to a file that it left open could not be stored');
   }
 
   protected enterRunning(): void {
@@ -115,6 +126,7 @@ export class EmbeddedState extends EngineState {
   }
 
   protected free(isBroken: boolean): void {
+    this.files?.closeAll();
     if (!isBroken) this.#machines.release(this.machine);
   }
 }

@@ -5,6 +5,7 @@ import { toByteString, toText } from '../byte-string.js';
 import type { Config } from '../config/load.js';
 import { isForWantOfRoom, LuafcgidError } from '../errors.js';
 import type { ByteString, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
+import { type FileGrants, GrantedFiles } from './granted-files.js';
 import { readSource, type SourceFile, type SourceRules } from './source-files.js';
 
 /** What a state tells while it lives. */
@@ -22,6 +23,10 @@ export interface StateSettings {
   /** What `con:config` reads. */
   readonly luaConfig: Readonly<Record<string, LuaValue>>;
   readonly reports: StateReports;
+  /** What `os.getenv` sees in a confined state. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Directories that confined states may use files of. */
+  readonly files: FileGrants | undefined;
 }
 
 export class ScriptState {
@@ -61,6 +66,9 @@ export class ScriptState {
       directory,
       path: config.path.map(toByteString),
       config: settings.luaConfig,
+      allowsBytecode: config.bytecode,
+      environment: settings.environment,
+      ...(settings.files !== undefined && { files: new GrantedFiles(settings.files, directory) }),
     });
   }
 
