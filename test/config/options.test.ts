@@ -211,7 +211,10 @@ describe('values', () => {
   it('takes directories to read and to write, each for itself', () => {
     const data = '/etc/luafcgid/data';
     assert.deepEqual(convert('files', { read: 'data' }), { read: [data], write: [] });
-    assert.deepEqual(convert('files', { write: ['data', 'x'], read: {} }), { read: [], write: [data, '/etc/luafcgid/x'] });
+    assert.deepEqual(convert('files', { write: ['data', 'x'], read: {} }), {
+      read: [],
+      write: [data, '/etc/luafcgid/x'],
+    });
     assert.equal(convert('files', undefined), undefined);
   });
 
