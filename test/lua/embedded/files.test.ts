@@ -291,7 +291,7 @@ test('nothing outside is read or made while links are switched as fast as can be
     local f = io.open("${dir}/data/" .. name, mode) if not f then return "no" end
     local text = f:read("*a") if mode then f:write("+") end f:close() return text end
     function attack() local seen = {} for i = 1, 2000 do
-      seen[try("folder/file")] = true seen[try("link")] = true
+      seen[try("folder/file")] = true seen[try("link")] = true seen[try("leaf")] = true
       local f = io.open("${dir}/data/folder/new", "w") if f then f:close() end
       os.remove("${dir}/data/folder/victim")
     end local list = {} for name in pairs(seen) do list[#list + 1] = name end table.sort(list) return table.concat(list, " ") end`);
@@ -309,7 +309,7 @@ test('nothing outside is read or made while links are switched as fast as can be
 });
 
 const SWITCHER = `
-  const { renameSync, symlinkSync } = require('node:fs');
+  const { renameSync, symlinkSync, writeFileSync } = require('node:fs');
   const { parentPort, workerData: { dir } } = require('node:worker_threads');
   const put = (target, name) => {
     symlinkSync(target, dir + '/data/next');
@@ -320,6 +320,9 @@ const SWITCHER = `
   for (;;) for (const [folder, link] of [['/outside', '/outside/file'], ['/data/inside', '/data/plain']]) {
     put(dir + folder, 'folder');
     put(dir + link, 'link');
+    writeFileSync(dir + '/data/next', 'inside');
+    renameSync(dir + '/data/next', dir + '/data/leaf');
+    put(dir + '/outside/file', 'leaf');
   }`;
 
 test('a file may change, shrink and vanish while it is open', (t) => {
