@@ -1,5 +1,5 @@
--- The parts of the embedded engine's standard library that touch the world outside: there are no files, no processes and
--- no C modules here.
+-- The parts of the embedded engine's standard library that touch the world outside: there are no processes and no C
+-- modules here, and no files but those that the configuration grants.
 
 --- ## Lua's standard library
 ---
@@ -7,25 +7,32 @@
 --- whole language and the libraries `string`, `table`, `math`, `coroutine` and `debug`. What reaches outside of a state
 --- is different:
 ---
---- - **Files and processes**: there are none. `io.open`, `io.popen`, `io.tmpfile`, `os.remove`, `os.rename` and
----   `os.tmpname` give nil, a message and 13 (the system's number for "permission denied"); `io.lines(name)` raises an
----   error; `os.execute(command)` gives nil and a message, and `os.execute()` 0: there is no shell.
+--- - **Files**: none, unless the setting `files` names directories; then Lua's `io` and the functions of `os` work on
+---   regular files below these. Relative names start beside the script, as in the C daemon. What is not granted gives nil, a
+---   message and 13 (the system's number for "permission denied"), whether it is there or not; `io.lines` raises an error.
+---   Links are followed as long as they lead to what is granted. `io.tmpfile` and `os.tmpname` use the first directory of
+---   `write`. A state has at most 16 files open. What was written and not closed is stored at the end of the request; the
+---   file itself stays open as long as the script keeps it. (The error number that a method of a file gives is that of
+---   WebAssembly's C library, not the system's.)
+--- - **Processes**: there are none. `io.popen` and `os.execute(command)` give nil and a message, and `os.execute()` 0: there
+---   is no shell.
 --- - **Standard streams**: `print`, `io.write` and `io.stderr:write` write lines to the server's log; `io.read` is
 ---   always at its end.
 --- - **`os.exit(code)`** ends the request, not the server; what was put so far is the answer. Nothing that the script
 ---   does can catch it. The code goes to the web server as the FastCGI appStatus.
---- - **`os.getenv`** gives nil: a script does not see the server's environment. (The configuration does.)
+--- - **`os.getenv`** gives what the setting `environment` grants, by default nil. (The configuration sees the server's
+---   whole environment.)
 --- - **`os.time`, `os.date`, `os.clock`** work, in the time zone of the server. `os.clock` counts real time.
 --- - **`math.random`** is seeded in each new state, so states draw different numbers. They are no secrets: Lua 5.1 draws
 ---   them from a plain generator.
 --- - **`require`** looks beside the script (`NAME.lua`, then `NAME/init.lua`), then along the setting `path`. A module
 ---   is loaded once in each state. When its file changes, the states that loaded it are made anew.
 --- - **`dofile`, `loadfile`** read Lua files under the same rules; a relative name starts beside the script. A file
----   that lies neither beside or below the script, nor along `path`, nor below a `root`, is treated as missing, and the
----   log says so.
+---   that lies neither beside or below the script, nor along `path`, nor below a `root` or a directory of `files.read`, is
+---   treated as missing, and the log says so.
 --- - **C modules** cannot be loaded: `package.cpath` is empty and `package.loadlib` fails.
 --- - **Precompiled chunks** are refused by `load`, `loadstring`, `loadfile`, `require` and for scripts, since forged
----   ones can break a state. `string.dump` works, but what it gives cannot be loaded.
+---   ones can break a state, unless the setting `bytecode` allows them. `string.dump` works always.
 --- - **Memory**: a state may use as much as the setting `memory` says. Going beyond is the Lua error "not enough
 ---   memory"; a state whose request ended with it is replaced.
 ---

@@ -11,7 +11,7 @@
 ---   the script's folder before each request. `env.SCRIPT_FILENAME` tells where the script lies.
 --- - **Standard streams**: `print`, `io.write`, `io.stderr:write` (and `warn` of Lua 5.4) write to the log, and `io.read`
 ---   is at its end, as in the embedded engine. What a process writes that a script started goes to the server's own
----   standard output.
+---   standard output. Such a process inherits the standard streams and no other descriptor of the server.
 --- - **`os.exit`** ends the request, as in the embedded engine. **`os.getenv`** sees the server's environment.
 ---   **`os.clock`** is the processor time of the whole server. **`os.setlocale`** changes the locale of the whole server.
 --- - **`require`** looks beside the script, along the setting `path`, then where the system has Lua modules (`LUA_PATH`
@@ -19,7 +19,8 @@
 ---   `lua-cjson`, `lua-filesystem`, `lua-sql-sqlite3` and `lua-lpeg` work, as others do. A C module is shared by all
 ---   states of the server: one that keeps data of its own outside of Lua must be fit for threads.
 --- - **`dofile`, `loadfile`** read any file that the server may read; a relative name starts beside the script.
---- - **Precompiled chunks** are refused here too: a forged one ends the server.
+--- - **Precompiled chunks** are refused here too, unless the setting `bytecode` allows them: a forged one ends the server
+---   or takes it over. `files` and `environment` do not confine native scripts, so a server with both does not start.
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
 ---   request. A script that goes beyond is ended and cannot catch that. Between two looks a state may hold more, and one
 ---   huge string is not prevented.
