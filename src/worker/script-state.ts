@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { toByteString, toText } from '../byte-string.js';
 import type { Config } from '../config/load.js';
 import { isForWantOfRoom, LuafcgidError } from '../errors.js';
-import type { ByteString, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
+import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
 import { type FileGrants, GrantedFiles } from './granted-files.js';
 import { readSource, type SourceFile, type SourceRules } from './source-files.js';
 
@@ -27,6 +27,7 @@ export interface StateSettings {
   readonly environment: Readonly<Record<string, string>>;
   /** Directories that confined states may use files of. */
   readonly files: FileGrants | undefined;
+  readonly interrupts: InterruptSource;
 }
 
 export class ScriptState {
@@ -46,6 +47,7 @@ export class ScriptState {
     this.path = path;
     this.#settings = settings;
     this.lua = settings.engine.createState({
+      interrupts: settings.interrupts,
       host: {
         log: reports.log,
         readSource: (file) => {
