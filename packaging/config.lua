@@ -5,7 +5,8 @@
 ---- Listening
 
 -- Where to listen for the web server: one address or a list.
--- An address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000" or "fd:0".
+-- An address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000", "fd:0" or
+-- "systemd". Default: "127.0.0.1:9000", or "systemd" when systemd has passed sockets.
 --listen = "127.0.0.1:9000"
 
 -- Permissions of Unix sockets, in octal.
@@ -149,8 +150,12 @@
 -- "debug", "info", "warn" or "error".
 --loglevel = "info"
 
--- Accepted; the server always stays in the foreground.
+-- Serves in the background; the command ends when the server is ready.
 --daemonize = false
+
+-- The file that the process number is written to.
+-- The name of a file. Default: none.
+--pidfile = "/run/luafcgid/luafcgid.pid"
 
 ---- Without effect
 

@@ -11,9 +11,9 @@ interface Rule {
 }
 
 const RULES: Readonly<Record<string, Rule>> = {
-  main: { doors: [], mayImport: ['commands', 'config', 'version'] },
-  commands: { doors: ['commands'], mayImport: ['config', 'http', 'lua', 'server', 'version'] },
-  server: { doors: ['server'], mayImport: ['config', 'front', 'lua', 'ops', 'worker'] },
+  main: { doors: [], mayImport: ['commands', 'config', 'service', 'version'] },
+  commands: { doors: ['commands'], mayImport: ['config', 'http', 'lua', 'server', 'service', 'version'] },
+  server: { doors: ['server'], mayImport: ['config', 'front', 'lua', 'ops', 'service', 'worker'] },
   errors: { doors: ['errors'], mayImport: [] },
   'byte-string': { doors: ['byte-string'], mayImport: [] },
   version: { doors: ['version'], mayImport: [] },
@@ -31,8 +31,27 @@ const RULES: Readonly<Record<string, Rule>> = {
   worker: { doors: ['worker/handle'], mayImport: ['channel', 'lua', 'cgi', 'config', 'linux'] },
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
   linux: {
-    doors: ['linux/futex', 'linux/epoll', 'linux/eventfd', 'linux/libc', 'linux/sockets', 'linux/socket-address'],
+    doors: [
+      'linux/futex',
+      'linux/epoll',
+      'linux/eventfd',
+      'linux/libc',
+      'linux/sockets',
+      'linux/socket-address',
+      'linux/datagram',
+      'linux/file-lock',
+    ],
     mayImport: ['channel'],
+  },
+  service: {
+    doors: [
+      'service/background',
+      'service/environment',
+      'service/notify',
+      'service/passed-sockets',
+      'service/pid-file',
+    ],
+    mayImport: ['config', 'linux'],
   },
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
   config: { doors: ['config/load'], mayImport: ['lua'] },
@@ -64,6 +83,8 @@ const PURE = [
   'front/look-ups',
   'front/request',
   'front/worker-link',
+  'service/environment',
+  'service/passed-sockets',
 ];
 
 /** What is wrong with an import, in words; undefined when it is allowed. */
