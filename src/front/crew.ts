@@ -101,7 +101,7 @@ export class Crew {
     if (worker.running !== undefined) lost.push(worker.running);
     worker.running = undefined;
     for (const request of lost) {
-      const error = this.#answers.isDraining
+      const error = this.#answers.drain.isUnderWay
         ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
         : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
       // No worker has it any more, and nobody has it wait.

@@ -26,9 +26,11 @@ const MODE = 0o644;
 /** Others that start at the same time may each take the place once. */
 const MAX_TRIES = 20;
 
+const isLinux = process.platform === 'linux';
+
 /** The system's way to lock files, where it is known. */
 export async function systemLock(): Promise<LockFile> {
-  if (process.platform !== 'linux') return undefined;
+  if (!isLinux) return undefined;
   return import('../linux/file-lock.js').then(
     ({ lockFile }) => lockFile,
     () => undefined,

@@ -79,6 +79,7 @@ const PURE = [
   'front/answers',
   'front/connection',
   'front/crew',
+  'front/drain',
   'front/front',
   'front/look-ups',
   'front/request',

@@ -7,7 +7,7 @@ export const listening = {
     group: 'Listening',
     type: 'addresses',
     default: ({ hasPassedSockets }) => (hasPassedSockets ? 'systemd' : '127.0.0.1:9000'),
-    defaultText: '`"127.0.0.1:9000"`, or `"systemd"` when systemd has passed sockets',
+    defaultText: '`"127.0.0.1:9000"`, or the sockets that systemd has passed',
     example: '127.0.0.1:9000',
     fromC: true,
     script: 'hidden',

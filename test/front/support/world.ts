@@ -149,7 +149,7 @@ export class World {
       case 'drain':
         if (b % 8 > 0) break;
         this.#isDraining = true;
-        rig.event(() => rig.front.drain());
+        rig.event(() => rig.front.drain(rig.nowMs));
         break;
       default:
         if (worker !== undefined && !worker.isGone) this.#work(worker, step, b);
