@@ -59,6 +59,8 @@ export class FakeWorker {
   tookMs = 60;
   /** Offers that it claimed; those that it found taken back; those whose state was gone. */
   readonly offers = { claimed: 0, passedOver: 0, bounced: 0 };
+  /** Paths may lead to another file by the time that a request starts: then a state's script is what the state says. */
+  pathsMayMove = false;
   /** What look-ups found: script paths that lead to other files. */
   readonly files: Map<string, string>;
   readonly violations: string[] = [];
@@ -66,6 +68,8 @@ export class FakeWorker {
   readonly states = new Set<number>();
   running: Run | undefined;
   isGone = false;
+  /** It was told to end when it has done what it was given. */
+  isStopping = false;
   /** Requests begun, states closed on demand, and collection steps: what happened so far. */
   started = 0;
   collected = 0;
@@ -110,7 +114,7 @@ export class FakeWorker {
   /** Between requests: takes messages until a request begins or there are none. Returns whether it took any. */
   listen(): boolean {
     let took = false;
-    while (!this.isGone && !this.isBlocked && this.running === undefined) {
+    while (!this.isGone && !this.isBlocked && !this.isStopping && this.running === undefined) {
       if (this.#closeNext()) {
         took = true;
         continue;
@@ -276,7 +280,7 @@ export class FakeWorker {
       this.#registry.set(state, script);
     } else if (!this.states.has(state)) {
       this.violations.push(`request ${id} is for state ${state}, which is not here`);
-    } else if (this.#registry.get(state) !== script) {
+    } else if (this.#registry.get(state) !== script && !this.pathsMayMove) {
       this.violations.push(`state ${state} of ${this.#registry.get(state)} gets a request for ${script}`);
     }
     this.started += 1;
@@ -284,7 +288,7 @@ export class FakeWorker {
       id,
       state,
       created,
-      script,
+      script: created || !this.pathsMayMove ? script : (this.#registry.get(state) ?? script),
       retires: (flags & START_RETIRE) !== 0,
       isHead: (flags & START_HEAD) !== 0,
       params: pairs,
@@ -297,6 +301,7 @@ export class FakeWorker {
   #takeShort(type: number, argument: number): void {
     if (type === ToWorker.CLOSE) this.#close(argument);
     else if (type === ToWorker.COLLECT) this.collected += 1;
+    else if (type === ToWorker.STOP) this.isStopping = true;
     else this.violations.push(`message of type ${type}`);
   }
 
