@@ -118,37 +118,48 @@ const REPLIES: readonly number[] = [TYPE.END_REQUEST, TYPE.GET_VALUES_RESULT, TY
 function hear(pieces: readonly Uint8Array[]): { readonly events: string[]; readonly code: string | undefined } {
   const events: string[] = [];
   const replies = new RecordReader();
+  /** Ids in use: whether their body may still come. */
+  const open = new Map<number, 'body' | 'ended' | 'refused'>();
   let late = 0;
   const finish = (id: number): void => {
-    if (id % 2 === 0) return session.finish(id);
-    if (late !== 0) session.finish(late);
-    late = id;
+    const done = id % 2 === 0 ? id : late;
+    if (id % 2 === 1) late = id;
+    open.delete(done);
+    if (done !== 0) session.finish(done);
   };
   const session: ServerSession = new ServerSession(
     { maxConnections: 1, maxRequests: 2 },
     {
       onRequest: (id, params) => {
+        assert.ok(!open.has(id), `request ${id} begins while it is open`);
+        open.set(id, 'body');
         assert.ok(session.isReceiving(id));
         events.push(`request ${id} ${Buffer.from(params).toString('hex')}`);
         checkParams(params);
         checkRequest(params);
       },
       onBody: (id, bytes) => {
-        assert.ok(bytes.length > 0);
+        assert.ok(bytes.length > 0 && open.get(id) === 'body', `body of request ${id}, which is ${open.get(id)}`);
         const text = Buffer.from(bytes).toString('latin1');
         const last = events.length - 1;
         if (events[last]?.startsWith(`body ${id} `)) events[last] += text;
         else events.push(`body ${id} ${text}`);
       },
       onBodyEnd: (id) => {
+        assert.equal(open.get(id), 'body', `end of the body of request ${id}`);
+        open.set(id, 'ended');
         events.push(`end ${id}`);
         finish(id);
       },
       onAbort: (id) => {
+        assert.ok(open.has(id), `abort of request ${id}`);
         events.push(`abort ${id}`);
         finish(id);
       },
-      onParamsTooLarge: (id, limit) => events.push(`too large ${id} ${limit}`),
+      onParamsTooLarge: (id, limit) => {
+        open.set(id, 'refused');
+        events.push(`too large ${id} ${limit}`);
+      },
       onReply: (bytes) => {
         // What is sent back is FastCGI for a reader that shares no code.
         for (const { type, id } of replies.push(Buffer.from(bytes))) {
@@ -389,6 +400,7 @@ export const TARGETS: readonly Target[] = [
       's200 OK\x1ehLocation=/x\x1ehContent-Length=5',
       'ttext/plain\x1ed500\x1er\x1ehStatus=204',
       'hContent-Type=text/css\x1es304 Not Modified',
+      'hX=a\nb\x1ehX=a\rb\x1elX: a\0b\x1es200 a\nb\x1eta\nb',
     ),
     words: text(
       '\x1e',
@@ -402,6 +414,8 @@ export const TARGETS: readonly Target[] = [
       'Status',
       'Connection',
       '\r\n',
+      '\r',
+      '\n',
       '\0',
       '200',
     ),

@@ -70,6 +70,11 @@ export class BegunRequests {
     }
   }
 
+  /** Nothing was asked for. */
+  get isEmpty(): boolean {
+    return this.#ids.length === 0;
+  }
+
   /** How often an id was begun. */
   count(id: number): number {
     return this.#ids.filter((each) => each === id).length;

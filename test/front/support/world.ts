@@ -94,6 +94,7 @@ export class World {
   readonly #expected = new Map<string, Expected>();
   #versions = 0;
   #isDraining = false;
+  #drainsSinceMs = Number.POSITIVE_INFINITY;
   #isStopping = false;
   readonly #said = new ScriptsSaid();
   /** The tag of the request that each worker has spoken for last. */
@@ -180,6 +181,7 @@ export class World {
         break;
       case 'drain':
         if (b % 8 > 0) break;
+        if (!this.#isDraining) this.#drainsSinceMs = rig.nowMs;
         this.#isDraining = true;
         rig.event(() => rig.front.drain(rig.nowMs));
         break;
@@ -418,7 +420,12 @@ export class World {
     this.#end(worker, `${answer('')}[${worker.running?.params.get('TAG')}]`);
   }
 
-  #checkModel({ peer, requests, begun }: Client, mustBeAnswered: Parameters<typeof checkOwnAnswers>[4]): void {
+  #checkModel(client: Client, mustBeAnswered: Parameters<typeof checkOwnAnswers>[4]): void {
+    const { peer, requests, begun } = client;
+    // Who has not asked for anything is not hung up on, but some time after the server has begun to stop.
+    if (client.isFaithful && begun.isEmpty && peer.closed !== 'no' && peer.closed !== 'gone') {
+      assert.ok(this.rig.nowMs >= this.#drainsSinceMs + 500, `connection ${peer.id} was closed before it asked`);
+    }
     checkOwnAnswers(peer, requests, begun, this.#said, mustBeAnswered);
   }
 
