@@ -6,7 +6,7 @@
 
 -- Where to listen for the web server: one address or a list.
 -- An address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000", "fd:0" or
--- "systemd". Default: "127.0.0.1:9000", or the sockets that systemd has passed.
+-- "systemd". Default: "127.0.0.1:9000", or what systemd passes.
 --listen = "127.0.0.1:9000"
 
 -- Permissions of Unix sockets, in octal.

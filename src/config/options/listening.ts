@@ -7,7 +7,7 @@ export const listening = {
     group: 'Listening',
     type: 'addresses',
     default: ({ hasPassedSockets }) => (hasPassedSockets ? 'systemd' : '127.0.0.1:9000'),
-    defaultText: '`"127.0.0.1:9000"`, or the sockets that systemd has passed',
+    defaultText: '`"127.0.0.1:9000"`, or what systemd passes',
     example: '127.0.0.1:9000',
     fromC: true,
     script: 'hidden',
