@@ -30,6 +30,7 @@ const MAX_CONNECTIONS_TOLD = 65_535;
 const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
 
 export class Front {
+  /** Shared with the parts below, which find new settings in it after a reload. */
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
   readonly #pool: Pool<FrontRequest>;
@@ -54,16 +55,15 @@ export class Front {
   #lastRequest = 0;
 
   constructor(options: FrontOptions, actions: FrontActions) {
-    this.#options = options;
+    this.#options = { ...options };
     this.#actions = actions;
-    const { workers, queue } = options.pool;
-    this.#serverValues = { maxConnections: MAX_CONNECTIONS_TOLD, maxRequests: workers + queue };
+    this.#serverValues = serverValues(options);
     this.#pool = new Pool(options.pool, {
       mayOffer: (worker, request) => this.#crew.mayOffer(worker, request),
       revoke: (worker, offer) => this.#crew.revoke(worker, offer),
     });
-    this.#answers = new Answers(options, actions, this.#pool, this.#requests);
-    this.#crew = new Crew(options, actions, this.#pool, this.#answers, this.#requests);
+    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests);
+    this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests);
   }
 
   // ---- events of connections ---------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ export class Front {
       if (!(error instanceof LuafcgidError)) throw error;
       this.#actions.log('warn', `${error.code}: ${error.message}. ${error.solve}`);
       connection.close(true);
-      for (const request of connection.requests.values()) this.#answers.detach(request);
+      for (const request of connection.requests.values()) this.#lose(request);
     }
     for (const request of connection.changed) this.#advance(request, nowMs);
     connection.changed.length = 0;
@@ -101,6 +101,8 @@ export class Front {
     if (connection === undefined || connection.isClosing) return;
     connection.isReadEnded = true;
     for (const request of connection.requests.values()) {
+      // Who still listens has to put up with it: a script that wants to be stopped takes this for the client's end.
+      if (request.stopsOnAbort) this.#crew.clientGone(request);
       if (request.isBodyComplete) continue;
       if (!request.needsNoBody || request.receivedBytes > 0) {
         this.#failBody(request, BodyFault.SHORT);
@@ -119,7 +121,7 @@ export class Front {
     if (connection === undefined) return;
     this.#connections.delete(id);
     connection.markClosed();
-    for (const request of connection.requests.values()) this.#answers.detach(request);
+    for (const request of connection.requests.values()) this.#lose(request);
     this.#answers.drain.look();
     this.#crew.hearHeld(connection, nowMs);
     this.#crew.startWaiting(nowMs);
@@ -160,6 +162,18 @@ export class Front {
     this.#crew.ready(link, index, nowMs);
   }
 
+  /** Settings change: for whatever happens from now on. */
+  configure(options: FrontOptions): void {
+    Object.assign(this.#options, options);
+    Object.assign(this.#serverValues, serverValues(options));
+    this.#pool.setLimits(options.pool);
+  }
+
+  /** These workers are to end when they have done what they have begun with. */
+  retireWorkers(ids: readonly number[], nowMs: number): void {
+    this.#crew.retire(ids, nowMs);
+  }
+
   /** All workers are told to end when they have done what they were given. */
   stopWorkers(): void {
     this.#crew.stop();
@@ -188,6 +202,7 @@ export class Front {
       if (!this.#pool.leave(request)) continue;
       this.#answers.turnAway(request, 'LUAFCGID_POOL_TIMEOUT', { seconds: queueTimeoutMs / 1000 });
     }
+    this.#crew.watch(nowMs);
     this.#crew.freeHeld(nowMs);
     this.#answers.drain.tick(nowMs);
   }
@@ -338,7 +353,15 @@ export class Front {
 
   #abort(connection: Connection, fcgiId: number): void {
     const request = connection.requests.get(fcgiId);
-    if (request !== undefined) this.#answers.abort(request);
+    if (request === undefined) return;
+    this.#answers.abort(request);
+    this.#crew.clientGone(request);
+  }
+
+  /** The connection of a request is gone. */
+  #lose(request: FrontRequest): void {
+    this.#answers.detach(request);
+    this.#crew.clientGone(request);
   }
 
   /** Does for a request what can be done now. */
@@ -349,6 +372,10 @@ export class Front {
     request.arrivedMs = nowMs;
     this.#pool.join(request);
   }
+}
+
+function serverValues({ pool }: FrontOptions): ServerValues {
+  return { maxConnections: MAX_CONNECTIONS_TOLD, maxRequests: pool.workers + pool.queue };
 }
 
 function tooLarge(limit: number): LuafcgidError {

@@ -293,7 +293,9 @@ export class World {
 
   /** The threads of workers that were told to end have ended, once they have done what they were given. */
   #endStopped(): boolean {
-    const done = this.rig.workers.filter((each) => each.isStopping && !each.isGone && !each.isBlocked && !each.running);
+    const done = this.rig.workers.filter(
+      (each) => each.isToldToStop && !each.isGone && !each.isBlocked && !each.running,
+    );
     for (const worker of done) this.rig.killWorker(worker, 'it was stopped');
     return done.length > 0;
   }
