@@ -50,6 +50,8 @@ const WEIGHTS: Readonly<Record<Step, number>> = {
   forget: 1,
   noSpool: 1,
   wake: 1,
+  limit: 1,
+  reload: 2,
   drain: 2,
   stop: 1,
 };
@@ -106,6 +108,8 @@ describe('any order of events', () => {
           sendBufferBytes: fc.constantFrom(1, 100, 10_000),
           queueTimeoutMs: fc.constantFrom(500, 50_000),
           overload: fc.constantFrom('page', 'protocol'),
+          watchdogMs: fc.constantFrom(0, 0, 300),
+          onAbort: fc.constantFrom('finish', 'stop'),
         }),
       }),
       400,

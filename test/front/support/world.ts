@@ -4,6 +4,7 @@
  * always is checked after each step; `comeToAnEnd` then lets everything finish and checks what must hold at the end.
  */
 import assert from 'node:assert/strict';
+import { FromWorker } from '../../../src/channel/messages.js';
 import { LuafcgidError } from '../../../src/errors.js';
 import { beginRequest, pairs, record, splitEvery, stream, TYPE } from '../../support/fcgi-wire.js';
 import { BegunRequests, checkOwnAnswers, ScriptsSaid } from './expected-answers.js';
@@ -61,6 +62,8 @@ export type Step =
   | 'forget'
   | 'noSpool'
   | 'wake'
+  | 'limit'
+  | 'reload'
   | 'drain'
   | 'stop';
 
@@ -96,6 +99,8 @@ export class World {
   #isDraining = false;
   #drainsSinceMs = Number.POSITIVE_INFINITY;
   #isStopping = false;
+  readonly #retired = new Set<FakeWorker>();
+  #abandoned = 0;
   readonly #said = new ScriptsSaid();
   /** The tag of the request that each worker has spoken for last. */
   readonly #lastRun = new Map<FakeWorker, string>();
@@ -173,6 +178,9 @@ export class World {
       case 'wake':
         rig.event(() => rig.front.wakeWorkers());
         break;
+      case 'reload':
+        if (!this.#isDraining && b % 4 === 0) this.#reload(a);
+        break;
       case 'stop':
         // After a drain, whether all has ended by then or not.
         if (!this.#isDraining || this.#isStopping) break;
@@ -189,6 +197,7 @@ export class World {
         if (worker !== undefined && !worker.isGone) this.#work(worker, step, b);
     }
     this.#endStopped();
+    this.#noteAbandoned();
     rig.check();
     for (const each of rig.workers) this.#checkBody(each);
     for (const each of this.#clients) this.#checkModel(each, undefined);
@@ -206,6 +215,7 @@ export class World {
       rig.pass(1_000_000);
       while (this.#finishSome());
     }
+    this.#noteAbandoned();
     for (const client of this.#clients) this.#checkAnswers(client);
     assert.equal(rig.front.counts().waiting, 0);
     if (this.#isDraining) this.#checkDrained();
@@ -291,6 +301,26 @@ export class World {
     rig.event(() => rig.front.lookUps.remember(path, file));
   }
 
+  /** Other settings and other workers: those that there are end when they have done what they have begun with. */
+  #reload(number: number): void {
+    const { rig } = this;
+    for (const worker of rig.workers) this.#retired.add(worker);
+    this.#placeOf.clear();
+    const settings = { maxPostBytes: 50 * (number % 3), queueTimeoutMs: 500 + number };
+    for (const [index, worker] of rig.renew(settings, rig.options.pool.workers).entries()) {
+      worker.pathsMayMove = true;
+      this.#placeOf.set(worker, index);
+    }
+  }
+
+  /** The front has given up workers that hang: what they had to say is lost. */
+  #noteAbandoned(): void {
+    const { abandoned } = this.rig;
+    if (abandoned.length === this.#abandoned) return;
+    this.#abandoned = abandoned.length;
+    for (const worker of this.rig.workers) if (worker.isGone) this.#said.cut(this.#lastRun.get(worker) ?? '');
+  }
+
   /** The threads of workers that were told to end have ended, once they have done what they were given. */
   #endStopped(): boolean {
     const done = this.rig.workers.filter(
@@ -333,6 +363,10 @@ export class World {
       case 'endGone':
         this.#end(worker, tag, true);
         break;
+      case 'limit':
+        if (amount % 2 === 0) worker.limit(FromWorker.WATCHDOG, amount);
+        else worker.limit(FromWorker.ON_ABORT, amount % 4 === 1 ? 1 : 0);
+        break;
       case 'log':
         worker.log('info', tag);
         break;
@@ -360,7 +394,7 @@ export class World {
     const { rig } = this;
     if (this.#isStopping) return false;
     const { workers } = rig.options.pool;
-    const living = rig.workers.filter((worker) => !worker.isGone).length;
+    const living = rig.workers.filter((worker) => !worker.isGone && !this.#retired.has(worker)).length;
     if (living === workers) return false;
     // A place among the workers is taken over by the one that replaces the dead: here always the first free one.
     const taken = new Set(this.#places.values());
@@ -372,7 +406,7 @@ export class World {
   /** Where each living worker stands. */
   get #places(): Map<FakeWorker, number> {
     const { rig } = this;
-    if (this.#placeOf.size === 0) {
+    if (this.#placeOf.size === 0 && this.#retired.size === 0) {
       for (const [index, worker] of rig.workers.slice(0, rig.options.pool.workers).entries()) {
         this.#placeOf.set(worker, index);
       }
@@ -386,6 +420,7 @@ export class World {
   #finishSome(): boolean {
     const { rig } = this;
     let moved = false;
+    this.#noteAbandoned();
     while (this.#replaceDead()) moved = true;
     if (this.#endStopped()) moved = true;
     for (const client of this.#clients) {
