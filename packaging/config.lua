@@ -5,7 +5,8 @@
 ---- Listening
 
 -- Where to listen for the web server: one address or a list.
--- An address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000" or "fd:0".
+-- An address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000", "fd:0" or
+-- "systemd". Default: "127.0.0.1:9000", or what systemd passes.
 --listen = "127.0.0.1:9000"
 
 -- Permissions of Unix sockets, in octal.
@@ -185,8 +186,12 @@
 -- The name or the number of a group. Default: that of user.
 --group = "www-data"
 
--- Accepted; the server always stays in the foreground.
+-- Serves in the background; the command ends when the server is ready.
 --daemonize = false
+
+-- The file that the process number is written to.
+-- The name of a file. Default: none.
+--pidfile = "/run/luafcgid/luafcgid.pid"
 
 ---- Without effect
 

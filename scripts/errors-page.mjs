@@ -32,6 +32,7 @@ const TITLES = {
   pool: 'Waiting',
   listen: 'Listening',
   log: 'The log',
+  service: 'As a service',
   worker: 'Workers',
   other: 'The server itself',
   config: 'Configuration',

@@ -17,6 +17,8 @@ import { startGateway } from './http/gateway.js';
 import { callScript, type ScriptCall } from './http/script-call.js';
 import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
 import { type Printed, printToStandardError, type Server, startServer } from './server.js';
+import { attachToParent, complain, releaseParent, startInBackground } from './service/background.js';
+import { noService, type ServiceEnvironment, takeServiceEnvironment } from './service/environment.js';
 import { version } from './version.js';
 
 export { endProcess } from './lua/engine.js';
@@ -33,11 +35,16 @@ interface Prepared {
   readonly printed: Printed;
 }
 
-function prepare(file: string | null | undefined, overrides: Overrides): Prepared {
+function prepare(
+  file: string | null | undefined,
+  overrides: Overrides,
+  service: ServiceEnvironment = noService,
+): Prepared {
   const embedded = prepareEngine(version);
   const printed: Printed = { to: printToStandardError };
   const loaded = loadConfig(file, overrides, createEngine(embedded), {
     log: (level, text) => printed.to(level, toText(text)),
+    hasPassedSockets: service.sockets.length > 0,
   });
   try {
     return { loaded, engine: engineOf(loaded.config, embedded), printed };
@@ -54,13 +61,36 @@ function engineOf({ engine, luaLibrary }: Config, embedded: EngineData): EngineD
 
 /** `luafcgid [config.lua]` */
 export async function serveConfig(file: string | undefined, overrides: Overrides): Promise<Outcome> {
-  const { loaded, engine, printed } = prepare(file, overrides);
-  const server = await startServer(loaded, engine, printed);
+  const service = takeServiceEnvironment(process.env, process.pid, process.ppid);
+  if (service.isBackground) attachToParent();
+  const { loaded, engine, printed } = prepare(file, overrides, service);
+  if (loaded.config.daemonize && !service.isBackground) {
+    if (service.notifySocket === undefined) return serveInBackground(loaded, overrides, service);
+    complain('luafcgid: daemonize = true has no effect: the service manager wants the server in the foreground\n');
+  }
+  const server = await startServer(loaded, engine, printed, { service });
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
-    process.stderr.write(`luafcgid ${version} ready: listening on ${where}; log: ${loaded.config.logFile}\n`);
+    complain(`luafcgid ${version} ready: listening on ${where}; log: ${loaded.config.logFile}\n`);
   }
+  releaseParent();
   return { exitCode: 0, server };
+}
+
+/** Starts the same server again, which reads the configuration once more. */
+async function serveInBackground(
+  { config, file, hooks }: LoadedConfig,
+  overrides: Overrides,
+  service: ServiceEnvironment,
+): Promise<Outcome> {
+  hooks.close();
+  const passed = service.sockets.map(({ fd }) => fd);
+  const inherited = config.listen.flatMap((address) => (address.kind === 'fd' ? [address.fd] : []));
+  const args = file === undefined ? [] : [file];
+  for (const [name, value] of Object.entries(overrides)) {
+    args.push(value === true ? `--${name}` : `--${name}=${value}`);
+  }
+  return { exitCode: await startInBackground(args, [...passed, ...inherited], service) };
 }
 
 /** `luafcgid check FILE` */
@@ -168,8 +198,8 @@ async function startPrivately(
   process.once('exit', removeFolder);
   const socket = join(folder, 'fastcgi.sock');
   try {
-    const { loaded, engine, printed } = prepare(config, { ...overrides, ...STAY, listen: socket });
-    const server = await startServer(loaded, engine, printed, isQuiet);
+    const { loaded, engine, printed } = prepare(config, { ...overrides, ...STAY, listen: socket, daemonize: false });
+    const server = await startServer(loaded, engine, printed, { isQuiet });
     const close = async (): Promise<void> => {
       await server.stop();
       removeFolder();

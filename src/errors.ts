@@ -219,6 +219,18 @@ export const catalogue = {
     message: 'FCGI_WEB_SERVER_ADDRS names "{address}", which is no IP address',
     solve: 'Write addresses separated by commas, such as "127.0.0.1,::1", or unset the environment variable.',
   },
+  LUAFCGID_LISTEN_NOT_PASSED: {
+    blame: 'operator',
+    status: 0,
+    message: 'listen = "{address}", but systemd has passed {passed}',
+    solve: 'Let the socket unit start the service, compare its FileDescriptorName, or set listen to an address.',
+  },
+  LUAFCGID_LISTEN_UNUSED: {
+    blame: 'operator',
+    status: 0,
+    message: 'systemd has passed the socket {name}, and listen does not name it: its clients get no answer',
+    solve: 'Remove listen from the configuration, add "systemd" to it, or disable the socket unit.',
+  },
   LUAFCGID_LISTEN_FAILED: {
     blame: 'operator',
     status: 0,
@@ -248,6 +260,30 @@ export const catalogue = {
     status: 0,
     message: 'cannot open the log file {file}: {reason}',
     solve: 'Create its directory and let the user that luafcgid runs as write there, or change logfile.',
+  },
+  LUAFCGID_SERVICE_MANAGER: {
+    blame: 'operator',
+    status: 0,
+    message: 'the service manager cannot be told how the service is, at {socket}: {reason}',
+    solve: 'Telling it needs Linux and the npm package koffi; or use Type=exec and no WatchdogSec in the unit.',
+  },
+  LUAFCGID_SERVICE_BACKGROUND: {
+    blame: 'operator',
+    status: 0,
+    message: 'the server in the background did not start: {reason}',
+    solve: 'Look into its log; set daemonize = false to see all that it says.',
+  },
+  LUAFCGID_SERVICE_RUNNING: {
+    blame: 'operator',
+    status: 0,
+    message: 'a server runs already: process {pid}, says {file}',
+    solve: 'Stop it first, or choose another pidfile for a second server.',
+  },
+  LUAFCGID_SERVICE_PIDFILE: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot use the pid file {file}: {reason}',
+    solve: 'Let the server write to its directory, or choose another file with pidfile.',
   },
   LUAFCGID_WORKER_START: {
     blame: 'bug',

@@ -24,6 +24,10 @@ import { createHookSetter, type EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
 import { Log, type LogLevel } from './ops/log.js';
 import { giveLogFile, planUserChange, runsAsRoot } from './ops/user-change.js';
+import { noService, type ServiceEnvironment } from './service/environment.js';
+import { serviceManager } from './service/notify.js';
+import { socketsOf } from './service/passed-sockets.js';
+import { PidFile, systemLock } from './service/pid-file.js';
 import { Workers } from './worker/workers.js';
 
 /** Where that goes which a configuration script prints: standard error until there is a log. */
@@ -41,6 +45,13 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+export interface StartOptions {
+  /** Start and stop are no news: they are logged as `debug`. */
+  readonly isQuiet?: boolean;
+  /** What a service manager has handed this process. */
+  readonly service?: ServiceEnvironment;
+}
+
 /** How long a stop waits for requests that run, and then for their last bytes to be sent. */
 const DRAIN_MS = 10_000;
 const LAST_BYTES_MS = 1_000;
@@ -51,14 +62,13 @@ const MAX_TICK_MS = 250;
 /**
  * Starts a server.
  * @param printed what the hooks print from now on goes to the log
- * @param isQuiet start and stop are no news: they are logged as `debug`
  * @throws LuafcgidError when a socket, the log file or a worker cannot be had, or the startup hook fails
  */
 export async function startServer(
   loaded: LoadedConfig,
   engine: EngineData,
   printed: Printed,
-  isQuiet = false,
+  { isQuiet = false, service = noService }: StartOptions = {},
 ): Promise<Server> {
   const { config, hooks } = loaded;
   const lifeLevel = isQuiet ? 'debug' : 'info';
@@ -84,6 +94,10 @@ export async function startServer(
     // Told, and then the process ends as it would: nothing is known any more about the state it is in.
     process.on('uncaughtExceptionMonitor', reportBug);
     undo.push(() => void process.off('uncaughtExceptionMonitor', reportBug));
+
+    const manager = await serviceManager(service, (text) => log.write('warn', text));
+    const pidFile = config.pidFile === undefined ? undefined : new PidFile(config.pidFile, await systemLock());
+    undo.push(() => pidFile?.remove());
 
     hooks.run('startup');
     undo.push(() => {
@@ -154,9 +168,15 @@ export async function startServer(
       return front.call('renew', frontOptions(config, runName), ready, retired);
     });
 
+    const watch = manager.watch(() => front.call('counts'));
+    undo.push(() => watch.stop());
+
     const addresses: ListenAddress[] = [];
     const access = { mode: config.socketMode, owner: socketOwnerOf(config) };
-    for (const address of config.listen) addresses.push(await front.listen(address, config.backlog, access));
+    for (const address of socketsOf(config.listen, service.sockets, (text) => log.write('warn', text))) {
+      addresses.push(await front.listen(address, config.backlog, access));
+    }
+    pidFile?.write();
     if (becomeUser !== undefined) {
       if (config.logFile !== undefined) giveLogFile(config.logFile, identity);
       becomeUser();
@@ -165,6 +185,7 @@ export async function startServer(
     if (runsAsRoot()) log.write(isQuiet ? 'debug' : 'warn', describeError(new LuafcgidError('LUAFCGID_USER_ROOT')));
     isSetUp.set();
     undo.push(async () => {
+      manager.stopping();
       log.write(lifeLevel, `stopping: ${(await front.call('counts')).requests} requests are under way`);
       await front.call('drain');
       if (!(await within(DRAIN_MS, drained.isSet))) {
@@ -193,7 +214,10 @@ export async function startServer(
       await within(LAST_BYTES_MS, housekeeping.stop());
     });
 
-    log.write(lifeLevel, `ready: listening on ${addresses.map(formatListenAddress).join(', ')}`);
+    const where = addresses.map(formatListenAddress).join(', ');
+    log.write(lifeLevel, `ready: listening on ${where}`);
+    manager.status(`listening on ${where}`);
+    manager.ready();
     return { addresses, log, stop: undoAll };
   } catch (error) {
     await undoAll();

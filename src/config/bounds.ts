@@ -31,12 +31,13 @@ export function allowedValues(row: OptionRow): string {
     case 'header-lines':
       return 'text of "Name: value" lines';
     case 'addresses':
-      return 'an address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000" or "fd:0"';
+      return 'an address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000", "fd:0" or "systemd"';
     case 'mode':
       return 'three or four octal digits, like "0660"';
     case 'source-file':
       return 'the name of a file';
     case 'log-file':
+    case 'pid-file':
       return 'the name of a file';
     case 'directories':
       return 'a directory, or a list of directories';

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { toByteString } from '../byte-string.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { shortLiteral } from './literal.js';
-import type { ListenAddress } from './option.js';
+import type { ListenSetting } from './option.js';
 import { type Config, optionNames, options } from './schema.js';
 
 /** What is wrong with a path, and where there is something to say about it, the remedy. */
@@ -79,7 +79,7 @@ function checkSocket(path: string, may: May): Problem | undefined {
   return checkParent(path, may);
 }
 
-function socketPaths(addresses: readonly ListenAddress[]): readonly string[] {
+function socketPaths(addresses: readonly ListenSetting[]): readonly string[] {
   return addresses.flatMap((address) => (address.kind === 'unix' ? [address.path] : []));
 }
 
@@ -96,6 +96,7 @@ export function checkFiles(config: Config, may: May = mayAccess): readonly Confi
     };
     if (row.type === 'source-file') check(config[row.key], checkSourceFile);
     else if (row.type === 'log-file') check(config[row.key], checkLogFile);
+    else if (row.type === 'pid-file') check(config[row.key], checkParent);
     else if (row.type === 'directories') for (const path of config[row.key]) check(path, checkDirectory);
     else if (row.type === 'files') {
       const { read = [], write = [] } = config[row.key] ?? {};

@@ -7,7 +7,11 @@ import type { LuaValue } from '../lua/state.js';
 export type ListenAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'fd'; readonly fd: number };
+  /** `name`: what the service manager that passed it calls it. */
+  | { readonly kind: 'fd'; readonly fd: number; readonly name?: string };
+
+/** What a configuration may say of it: also the sockets that a service manager passes, those of a name or all. */
+export type ListenSetting = ListenAddress | { readonly kind: 'systemd'; readonly name: string | undefined };
 
 /** Directories whose files scripts may read and write. */
 export interface FileDirectories {
@@ -24,7 +28,7 @@ export interface FileDirectories {
  * - `choice`: one of the strings in `choices`
  * - `addresses`: one listen address or a list of them
  * - `mode`: file permissions, written as octal digits
- * - `source-file`: a file that must exist; `log-file`: one that must be writable
+ * - `source-file`: a file that must exist; `log-file`: one that must be writable; `pid-file`: one that can be made
  * - `directories`: one directory that must exist, or a list
  * - `user`, `group`: a name of the system's accounts, or a number
  * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
@@ -41,10 +45,11 @@ export interface ValueTypes {
   text: string;
   'header-lines': string;
   choice: string;
-  addresses: readonly ListenAddress[];
+  addresses: readonly ListenSetting[];
   mode: number | undefined;
   'source-file': string | undefined;
   'log-file': string | undefined;
+  'pid-file': string | undefined;
   directories: readonly string[];
   user: string | undefined;
   group: string | undefined;
@@ -62,6 +67,8 @@ export interface DefaultContext {
   readonly cpus: number;
   /** The value that `workers` got. */
   readonly workers: number;
+  /** Whether a service manager has passed listening sockets. */
+  readonly hasPassedSockets: boolean;
 }
 
 interface Row {

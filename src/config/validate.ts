@@ -7,7 +7,7 @@ import { formatListenAddress, parseListenAddress } from './address.js';
 import { allowedValues } from './bounds.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
-import type { DefaultContext, FileDirectories, ListenAddress, OptionRow, ValueTypes } from './option.js';
+import type { DefaultContext, FileDirectories, ListenSetting, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
 
 /** Settings as they were written, by their Lua names. */
@@ -90,8 +90,8 @@ function convertFile({ value, absolute, report }: Task<OptionRow>): string | und
   return name === undefined ? void report(value) : absolute(name);
 }
 
-function convertAddresses(task: Task<OptionRow>): readonly ListenAddress[] {
-  const addresses = new Map<string, ListenAddress>();
+function convertAddresses(task: Task<OptionRow>): readonly ListenSetting[] {
+  const addresses = new Map<string, ListenSetting>();
   const texts = toTexts(task);
   if (listOf(task.value).length === 0) task.report(task.value, 'at least one address');
   for (const text of texts) {
@@ -229,6 +229,7 @@ function convert(task: Task<OptionRow>): unknown {
       return convertMode(task);
     case 'source-file':
     case 'log-file':
+    case 'pid-file':
       return convertFile(task);
     case 'directories':
       return toTexts(task).map(task.absolute);
@@ -259,12 +260,19 @@ export interface Validation {
 }
 
 /** Checks all settings of all sources, and fills in defaults. */
-export function validate(sources: readonly Source[], cpus: number): Validation {
+export function validate(
+  sources: readonly Source[],
+  { cpus, hasPassedSockets }: Omit<DefaultContext, 'workers'>,
+): Validation {
   const config: Record<string, unknown> = {};
   const faults: ConfigFault[] = [];
   const notices: string[] = [];
   // `workers` comes before the options whose default depends on it.
-  const context = () => ({ cpus, workers: typeof config.workers === 'number' ? config.workers : cpus });
+  const context = () => ({
+    cpus,
+    workers: typeof config.workers === 'number' ? config.workers : cpus,
+    hasPassedSockets,
+  });
   for (const name of optionNames) {
     const row: OptionRow = options[name];
     const source = sources.findLast(({ values }) => values[name] !== undefined);

@@ -9,6 +9,7 @@ import { type ErrorCode, LuafcgidError } from '../errors.js';
 import { AnswerEncoder, encodeEndRequest, ProtocolStatus } from '../fcgi/session.js';
 import type { Pool } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
+import { Drain } from './drain.js';
 import type { FrontRequest } from './request.js';
 
 const NOTHING = new Uint8Array(0);
@@ -20,7 +21,8 @@ export class Answers {
   /** All requests that are not over, by number. */
   readonly #requests: Map<number, FrontRequest>;
   readonly #encoder = new AnswerEncoder();
-  #isDraining = false;
+  /** From its begin on, connections are closed when their requests are answered. */
+  readonly drain: Drain;
 
   constructor(
     options: FrontOptions,
@@ -32,16 +34,7 @@ export class Answers {
     this.#actions = actions;
     this.#pool = pool;
     this.#requests = requests;
-  }
-
-  get isDraining(): boolean {
-    return this.#isDraining;
-  }
-
-  /** From now on connections are closed when their requests are answered. */
-  drain(): void {
-    this.#isDraining = true;
-    if (this.#requests.size === 0) this.#actions.drained();
+    this.drain = new Drain(requests, () => actions.drained());
   }
 
   /** Passes output of a script on. The bytes are copied. */
@@ -103,7 +96,7 @@ export class Answers {
   over(request: FrontRequest): void {
     request.end();
     this.#requests.delete(request.id);
-    if (this.#isDraining && this.#requests.size === 0) this.#actions.drained();
+    this.drain.look();
   }
 
   log(request: FrontRequest, level: LogLevel, text: string): void {
@@ -118,7 +111,7 @@ export class Answers {
     this.detach(request);
     connection.session.finish(fcgiId);
     connection.regulateReading(this.#options);
-    connection.closeIfDone(this.#isDraining, isReceiving);
+    connection.closeIfDone(this.drain.closes(connection), isReceiving);
   }
 
   #nameOf(request: FrontRequest): string {

@@ -27,6 +27,8 @@ export class Connection implements SessionEvents {
   readonly requests = new RequestTable<FrontRequest>();
   /** Requests that the bytes just read have changed, to be looked at when all of those are read. */
   readonly changed: FrontRequest[] = [];
+  /** A request has come on it. */
+  hasAsked = false;
   /** The peer will send nothing more. */
   isReadEnded = false;
   /** Bytes written and not yet sent. */
@@ -44,6 +46,7 @@ export class Connection implements SessionEvents {
   }
 
   onRequest(fcgiId: number, params: Uint8Array): void {
+    this.hasAsked = true;
     this.#owner.begin(this, fcgiId, params);
   }
 
@@ -60,6 +63,7 @@ export class Connection implements SessionEvents {
   }
 
   onParamsTooLarge(fcgiId: number, limitBytes: number): void {
+    this.hasAsked = true;
     this.#owner.refuseParams(this, fcgiId, limitBytes);
   }
 

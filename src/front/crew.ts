@@ -116,7 +116,7 @@ export class Crew {
       this.#take(worker, frame, nowMs);
       worker.release();
     }
-    const error = this.#answers.isDraining
+    const error = this.#answers.drain.isUnderWay
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
     if (worker.running !== undefined) this.#noteCrash(worker.running, nowMs);

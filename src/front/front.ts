@@ -71,8 +71,7 @@ export class Front {
   connectionOpened(id: number): void {
     const connection = new Connection(id, this.#actions, this.#serverValues, this.#connectionOwner);
     this.#connections.set(id, connection);
-    // Accepted in the moment in which the server began to stop.
-    connection.closeIfDone(this.#answers.isDraining, false);
+    if (this.#answers.drain.isUnderWay) this.#answers.drain.add(connection);
   }
 
   bytesArrived(id: number, bytes: Uint8Array, nowMs: number): void {
@@ -93,7 +92,7 @@ export class Front {
     this.#crew.startWaiting(nowMs);
     connection.regulateReading(this.#options);
     // A request that was ended in mid-stream (its role is not served, it was aborted) may still be coming.
-    connection.closeIfDone(this.#answers.isDraining, true);
+    connection.closeIfDone(this.#answers.drain.closes(connection), true);
   }
 
   /** The peer has sent its last byte; it may still be listening. */
@@ -113,7 +112,7 @@ export class Front {
       this.#advance(request, nowMs);
     }
     this.#crew.startWaiting(nowMs);
-    connection.closeIfDone(this.#answers.isDraining, false);
+    connection.closeIfDone(this.#answers.drain.closes(connection), false);
   }
 
   /** The connection is gone, for whatever reason. */
@@ -123,6 +122,7 @@ export class Front {
     this.#connections.delete(id);
     connection.markClosed();
     for (const request of connection.requests.values()) this.#lose(request);
+    this.#answers.drain.look();
     this.#crew.hearHeld(connection, nowMs);
     this.#crew.startWaiting(nowMs);
   }
@@ -204,6 +204,7 @@ export class Front {
     }
     this.#crew.watch(nowMs);
     this.#crew.freeHeld(nowMs);
+    this.#answers.drain.tick(nowMs);
   }
 
   /** To be called after events, when no more are known at once: workers that were given something short are woken. */
@@ -253,9 +254,8 @@ export class Front {
   }
 
   /** No new connections will come: what has begun is finished, then each connection is closed. */
-  drain(): void {
-    this.#answers.drain();
-    for (const connection of [...this.#connections.values()]) connection.closeIfDone(true, false);
+  drain(nowMs: number): void {
+    this.#answers.drain.begin([...this.#connections.values()], nowMs);
   }
 
   counts(): PoolCounts & { readonly connections: number; readonly requests: number } {

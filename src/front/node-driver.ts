@@ -241,7 +241,7 @@ export class NodeDriver implements Driver {
   }
 }
 
-function listenOptions(address: ListenAddress, backlog: number): net.ListenOptions | { fd: number } {
+function listenOptions(address: ListenAddress, backlog: number): net.ListenOptions | { fd: number; backlog: number } {
   switch (address.kind) {
     case 'unix':
       return { path: address.path, backlog };
@@ -250,6 +250,6 @@ function listenOptions(address: ListenAddress, backlog: number): net.ListenOptio
         ? { port: address.port, backlog }
         : { host: address.host, port: address.port, backlog };
     case 'fd':
-      return { fd: address.fd };
+      return { fd: address.fd, backlog };
   }
 }

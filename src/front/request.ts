@@ -54,7 +54,7 @@ export class FrontRequest implements Waiter {
   isBodyTooLong = false;
   /** All of the body has been received, as far as it will be. */
   isBodyComplete: boolean;
-  /** Some of the body is with the worker. */
+  /** Some of the body is with the worker, or the news that no more will come. */
   hasHandedOn = false;
   /** The end of the body was told to the worker. */
   isBodyEndSent = false;

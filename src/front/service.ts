@@ -174,7 +174,7 @@ export class FrontService {
   /** Accepts no more connections, finishes what has begun, and tells with `drained` when that is done. */
   drain(): void {
     this.#driver.stopListening();
-    this.#front.drain();
+    this.#front.drain(performance.now());
   }
 
   tellAllClosed(): void {

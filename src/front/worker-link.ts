@@ -154,6 +154,8 @@ export class WorkerLink {
   /** Tells the running script that its request's body will never be complete. What is not handed on yet is dropped. */
   failBody(request: FrontRequest, fault: BodyFault): void {
     request.isBodyComplete = true;
+    // Another worker would take what is here for the whole body.
+    request.hasHandedOn = true;
     if (!request.isBodyEndSent) this.#endBody(request, fault);
   }
 

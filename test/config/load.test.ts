@@ -58,7 +58,7 @@ function write(name: string, text: string): string {
 }
 
 function surroundings(environment: Surroundings['environment'] = {}): Surroundings {
-  return { directory, environment, cpus: 4, log: (_level, text) => logged.push(text) };
+  return { directory, environment, cpus: 4, hasPassedSockets: false, log: (_level, text) => logged.push(text) };
 }
 
 function load(script: string, overrides: Overrides = {}, environment: Surroundings['environment'] = {}) {

@@ -9,7 +9,10 @@ import { type RawConfig, validate } from '../../src/config/validate.js';
 import type { LuaValue, RequestSetting } from '../../src/lua/state.js';
 
 function check(values: RawConfig) {
-  return validate([{ values, label: '', absolute: (name) => `/etc/luafcgid/${name}` }], 4);
+  return validate([{ values, label: '', absolute: (name) => `/etc/luafcgid/${name}` }], {
+    cpus: 4,
+    hasPassedSockets: false,
+  });
 }
 
 function convert(name: OptionName, value: LuaValue): unknown {
@@ -41,6 +44,7 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['0888', '66', '06600', 'rw', '', -1, true, []];
     case 'source-file':
     case 'log-file':
+    case 'pid-file':
       return [true, ['a'], {}, 'a\0b', '\xff'];
     case 'user':
     case 'group':
@@ -169,9 +173,15 @@ describe('values', () => {
 
   it('derives workers from the processors, and clones from workers', () => {
     assert.deepEqual([check({}).config.workers, check({}).config.clones], [4, 4]);
-    assert.equal(validate([], 1).config.workers, 2);
-    assert.equal(validate([], 1000).config.workers, 256);
+    assert.equal(validate([], { cpus: 1, hasPassedSockets: false }).config.workers, 2);
+    assert.equal(validate([], { cpus: 1000, hasPassedSockets: false }).config.workers, 256);
     assert.equal(check({ workers: 7 }).config.clones, 7);
+  });
+
+  it('listens by default on loopback, or on the sockets that systemd has passed', () => {
+    assert.deepEqual(check({}).config.listen, [{ kind: 'tcp', host: '127.0.0.1', port: 9000 }]);
+    const passed = { cpus: 1, hasPassedSockets: true };
+    assert.deepEqual(validate([], passed).config.listen, [{ kind: 'systemd', name: undefined }]);
   });
 
   it('reads the digits of a socket mode as octal', () => {
@@ -245,7 +255,7 @@ describe('values', () => {
     const source = (values: RawConfig, label: string) => ({ values, label, absolute: (name: string) => name });
     const { config, faults } = validate(
       [source({ workers: 3, states: 9 }, ''), source({ workers: 0, maxpost: 1 }, ' (command line)')],
-      4,
+      { cpus: 4, hasPassedSockets: false },
     );
     assert.deepEqual([config.states, config.maxPostBytes], [9, 1]);
     assert.match(faults[0]?.message ?? '', /^workers = 0 \(command line\): must be a whole number from 1 to 256$/);
@@ -262,11 +272,6 @@ describe('notices', () => {
     assert.match(check({ states: 3, workers: 4 }).notices.join('\n'), /^states = 3 is less than workers = 4/);
     assert.deepEqual(check({ states: 4, workers: 4 }).notices, []);
     assert.deepEqual(check({ workers: 200 }).notices, []);
-  });
-
-  it('come for daemonize only when it is true', () => {
-    assert.match(check({ daemonize: true }).notices.join('\n'), /foreground/);
-    assert.deepEqual(check({ daemonize: false }).notices, []);
   });
 });
 

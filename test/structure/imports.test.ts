@@ -11,9 +11,9 @@ interface Rule {
 }
 
 const RULES: Readonly<Record<string, Rule>> = {
-  main: { doors: [], mayImport: ['commands', 'config', 'version'] },
-  commands: { doors: ['commands'], mayImport: ['config', 'http', 'lua', 'server', 'version'] },
-  server: { doors: ['server'], mayImport: ['config', 'front', 'lua', 'ops', 'worker'] },
+  main: { doors: [], mayImport: ['commands', 'config', 'service', 'version'] },
+  commands: { doors: ['commands'], mayImport: ['config', 'http', 'lua', 'server', 'service', 'version'] },
+  server: { doors: ['server'], mayImport: ['config', 'front', 'lua', 'ops', 'service', 'worker'] },
   errors: { doors: ['errors'], mayImport: [] },
   'byte-string': { doors: ['byte-string'], mayImport: [] },
   version: { doors: ['version'], mayImport: [] },
@@ -50,8 +50,20 @@ const RULES: Readonly<Record<string, Rule>> = {
       'linux/libc',
       'linux/sockets',
       'linux/socket-address',
+      'linux/datagram',
+      'linux/file-lock',
     ],
     mayImport: ['channel'],
+  },
+  service: {
+    doors: [
+      'service/background',
+      'service/environment',
+      'service/notify',
+      'service/passed-sockets',
+      'service/pid-file',
+    ],
+    mayImport: ['config', 'linux'],
   },
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
   config: { doors: ['config/load'], mayImport: ['lua'] },
@@ -81,10 +93,13 @@ const PURE = [
   'front/crash-tally',
   'front/watchdog',
   'front/crew',
+  'front/drain',
   'front/front',
   'front/look-ups',
   'front/request',
   'front/worker-link',
+  'service/environment',
+  'service/passed-sockets',
 ];
 
 /** What is wrong with an import, in words; undefined when it is allowed. */

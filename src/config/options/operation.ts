@@ -54,11 +54,20 @@ it. \`luafcgid serve\` and \`luafcgid run\` stay who they are.`,
     default: false,
     fromC: true,
     script: 'read',
-    notice: {
-      text: 'the server stays in the foreground: start it with a service manager, or with "setsid ... &"',
-      when: true,
-    },
-    summary: 'Accepted; the server always stays in the foreground.',
-    text: 'A service manager such as systemd starts it in the background and keeps it running.',
+    summary: 'Serves in the background; the command ends when the server is ready.',
+    text: `The command \`luafcgid FILE\` starts the server in a session of its own, without a terminal and in the directory \`/\`. It
+ends with status 0 when the server is ready; otherwise it says why not. Needs \`logfile\`. A service manager such as systemd
+wants the server in the foreground: where it asks to be notified (\`NOTIFY_SOCKET\`), the server stays there.`,
+  },
+  pidfile: {
+    key: 'pidFile',
+    group: 'Operation',
+    type: 'pid-file',
+    defaultText: 'none',
+    example: '/run/luafcgid/luafcgid.pid',
+    script: 'hidden',
+    summary: 'The file that the process number is written to.',
+    text: `It appears when the server listens, and is removed when it has stopped. A file that was left behind is replaced; that of
+a server that runs is an error. With \`daemonize\` it names the process in the background.`,
   },
 } as const satisfies Record<string, OptionRow>;
