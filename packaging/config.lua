@@ -12,6 +12,11 @@
 -- Three or four octal digits, like "0660". Default: what the process's umask leaves.
 --socketmode = "0660"
 
+-- Who may connect over TCP: addresses and networks.
+-- An IP address or network, or a list of them: "127.0.0.1", "::1", "10.0.0.0/8" or "fd00::/8".
+-- Default: everybody who reaches the port.
+--allowed = "127.0.0.1"
+
 -- Connections that wait in the kernel to be accepted.
 -- A whole number from 1 to 65535, or -1 (the default).
 --backlog = 511
@@ -79,6 +84,32 @@
 -- The most time a script may run (not enforced yet).
 -- A number of seconds from 0.001 to 86400, or 0 (no limit).
 --watchdog = 60
+
+---- Clients
+
+-- The most connections at once.
+-- A whole number from 1 to 1000000.
+--connections = 10000
+
+-- How long a connection may be open without a request.
+-- A number of seconds from 0.1 to 86400.
+--idletimeout = 75
+
+-- How long a request may take to arrive.
+-- A number of seconds from 0.1 to 86400.
+--readtimeout = 75
+
+-- How long a client may take nothing of what waits to be sent.
+-- A number of seconds from 0.1 to 86400.
+--sendtimeout = 75
+
+-- How much all requests together may hold of their parameters and bodies.
+-- A whole number of bytes, at least 1048576 (1 MiB).
+--bodytotal = 256 * 1024 * 1024
+
+-- How much of all answers together may wait in memory for their readers.
+-- A whole number of bytes, at least 1048576 (1 MiB).
+--sendtotal = 256 * 1024 * 1024
 
 ---- Answers
 

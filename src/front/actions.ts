@@ -16,6 +16,10 @@ export interface FrontActions {
    * then counts as unsent only until it is stored. Returns whether that can be had.
    */
   spool(connection: number): boolean;
+  /** Closes at once, whatever waits to be sent. `connectionClosed` follows, not before this call returns. */
+  destroy(connection: number): void;
+  /** What waits to be sent, in memory and in a file; undefined when the connection is gone. */
+  outgoing(connection: number): Outgoing | undefined;
   pauseReading(connection: number): void;
   resumeReading(connection: number): void;
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
@@ -23,6 +27,17 @@ export interface FrontActions {
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** After `drain`: the last request is over. */
   drained(): void;
+}
+
+/** How far a connection's output has come. */
+export interface Outgoing {
+  /** Bytes that the system has taken in all: they grow while the client reads. */
+  readonly takenBytes: number;
+  /** Bytes that wait in memory. */
+  readonly memoryBytes: number;
+  /** More may wait in a file. */
+  readonly isSpooled: boolean;
+  readonly isWaiting: boolean;
 }
 
 /** What a log line is about. */
@@ -38,6 +53,15 @@ export interface FrontOptions {
   readonly bodyMemoryBytes: number;
   /** Unsent bytes of a connection past which a script that writes more has to wait. */
   readonly sendBufferBytes: number;
+  /** Most connections at once. */
+  readonly connectionLimit: number;
+  /** Most bytes of parameters and bodies of all requests that no worker runs. */
+  readonly bodyTotalBytes: number;
+  /** Most bytes that wait in memory to be sent, over all connections. */
+  readonly sendTotalBytes: number;
+  readonly idleTimeoutMs: number;
+  readonly readTimeoutMs: number;
+  readonly sendTimeoutMs: number;
   readonly queueTimeoutMs: number;
   /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */
   readonly overload: 'page' | 'protocol';

@@ -20,7 +20,7 @@ import { LuafcgidError } from '../errors.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import type { Answers } from './answers.js';
-import type { Connection } from './connection.js';
+import type { Connection, Meters } from './connection.js';
 import type { FrontRequest } from './request.js';
 import type { WorkerLink } from './worker-link.js';
 
@@ -42,6 +42,13 @@ const AT_ONCE_MS = 0.05;
 
 const NOTHING = new Uint8Array(0);
 
+/** What all connections have to share. */
+export interface SharedRoom {
+  readonly meters: Meters;
+  /** Whether more output may be written. */
+  hasSendRoom(): boolean;
+}
+
 export class Crew {
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
@@ -49,6 +56,7 @@ export class Crew {
   readonly #answers: Answers;
   /** All requests that are not over, by number. */
   readonly #requests: ReadonlyMap<number, FrontRequest>;
+  readonly #room: SharedRoom;
   readonly #workers = new Map<number, WorkerLink>();
   /** Workers that were given short requests and not woken for them yet. */
   readonly #toWake = new Set<WorkerLink>();
@@ -61,12 +69,14 @@ export class Crew {
     pool: Pool<FrontRequest>,
     answers: Answers,
     requests: ReadonlyMap<number, FrontRequest>,
+    room: SharedRoom,
   ) {
     this.#options = options;
     this.#actions = actions;
     this.#pool = pool;
     this.#answers = answers;
     this.#requests = requests;
+    this.#room = room;
   }
 
   /** Workers that run a request. */
@@ -105,6 +115,7 @@ export class Crew {
         ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
         : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
       // No worker has it any more, and nobody has it wait.
+      if (request.stage !== 'running') request.chargeTo(this.#room.meters.running);
       request.stage = 'running';
       request.worker = undefined;
       this.#answers.refuse(request, error);
@@ -141,7 +152,7 @@ export class Crew {
     }
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
       this.#hasTurnedAway = true;
-      this.#answers.turnAway(extra, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
+      this.#answers.turnAway(extra, new LuafcgidError('LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue }));
     }
     while (this.#offerNext(LONG_MS, nowMs));
   }
@@ -187,6 +198,7 @@ export class Crew {
 
   #nowRuns(worker: WorkerLink, request: FrontRequest, state: PoolState): void {
     request.stage = 'running';
+    request.chargeTo(this.#room.meters.running);
     request.state = state;
     request.worker = worker;
     worker.running = request;
@@ -246,8 +258,9 @@ export class Crew {
       const connection = worker.heldBy;
       worker.heldTicks = connection === undefined ? 0 : worker.heldTicks + 1;
       if (connection === undefined || !isWanted || worker.heldTicks < PATIENCE_TICKS) continue;
+      if (connection.unsentBytes <= this.#options.sendBufferBytes) continue;
       if (!this.#actions.spool(connection.id)) continue;
-      connection.unsentBytes = 0;
+      connection.startSpooling();
       this.#hear(worker, nowMs);
     }
     this.startWaiting(nowMs);
@@ -259,7 +272,7 @@ export class Crew {
     worker.heldBy = undefined;
     for (let left = HEARD_AT_ONCE_BYTES; left > 0; left -= FRAME_COST_BYTES) {
       const reader = worker.running?.isAnswered === false ? worker.running.connection : undefined;
-      if (reader !== undefined && reader.unsentBytes > this.#options.sendBufferBytes) {
+      if (reader !== undefined && (reader.unsentBytes > this.#options.sendBufferBytes || !this.#room.hasSendRoom())) {
         worker.heldBy = reader;
         return heard;
       }

@@ -3,13 +3,21 @@
  * bell that workers and the main thread ring, turns what happens into events of the front and carries out its actions;
  * it decides nothing.
  */
-import type net from 'node:net';
 import { Epoll, EpollEvent } from '../linux/epoll.js';
 import { clearEventfd } from '../linux/eventfd.js';
 import { Errno, systemError } from '../linux/libc.js';
 import { decodeSocketAddress } from '../linux/socket-address.js';
 import { isOfOneConnection, kernelSockets, type SocketCalls } from '../linux/sockets.js';
-import { blockList, type Driver, type DriverReports, type DriverSettings, MAX_FULL_BYTES, TICK_MS } from './driver.js';
+import type { Outgoing } from './actions.js';
+import {
+  type Driver,
+  type DriverReports,
+  type DriverSettings,
+  MAX_FULL_BYTES,
+  type MayConnect,
+  mayConnect,
+  TICK_MS,
+} from './driver.js';
 import { EpollSocket, type SocketOwner } from './epoll-socket.js';
 import type { Front } from './front.js';
 import { SpoolSpace } from './spool.js';
@@ -57,7 +65,7 @@ export class EpollDriver implements Driver, SocketOwner {
   readonly #bellFd: number;
   readonly #asleep: Int32Array;
   readonly #reports: EpollReports;
-  readonly #allowed: net.BlockList | undefined;
+  readonly #mayConnect: MayConnect | undefined;
   readonly #fullBytes: number;
   readonly #spoolSpace: SpoolSpace;
   readonly #listeners = new Map<number, Listener>();
@@ -99,7 +107,7 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#bellFd = bell.fd;
     this.#asleep = new Int32Array(bell.asleep);
     this.#reports = reports;
-    this.#allowed = settings.webServers === undefined ? undefined : blockList(settings.webServers);
+    this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
     this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
     this.#epoll.add(bell.fd, EpollEvent.IN);
@@ -172,6 +180,14 @@ export class EpollDriver implements Driver, SocketOwner {
 
   close(connection: number, linger: boolean): void {
     this.#links.get(connection)?.wire.close(linger);
+  }
+
+  break(connection: number): void {
+    this.#links.get(connection)?.wire.destroy();
+  }
+
+  outgoing(connection: number): Outgoing | undefined {
+    return this.#links.get(connection)?.wire.outgoing();
   }
 
   pauseReading(connection: number): void {
@@ -271,13 +287,16 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   #acceptWaiting(listener: Listener, nowMs: number): void {
-    const wantsPeer = listener.isTcp && this.#allowed !== undefined;
+    const wantsPeer = listener.isTcp && this.#mayConnect !== undefined;
+    if (!this.#core.admits()) return this.#pauseAccepting('as many are open as the setting connections allows');
     for (let left = ACCEPTED_AT_ONCE; left > 0; left -= 1) {
       const fd = this.#calls.accept(listener.fd, wantsPeer);
       if (fd >= 0) {
         if (!wantsPeer || this.#isAllowed(fd)) this.#open(fd, listener.isTcp, nowMs);
         // The lowest free number is given: all those below are in use.
         if (fd >= this.#ceiling) return this.#pauseAccepting('the last descriptors are kept for files');
+        // At the limit one is closed for each that comes, and whether another one comes is told in the next turn.
+        if (!this.#core.hasRoom) return;
         continue;
       }
       const number = this.#calls.errorNumber();
@@ -286,7 +305,7 @@ export class EpollDriver implements Driver, SocketOwner {
     }
   }
 
-  /** Out of descriptors: connections wait in the kernel until some are free again, and all others are served on. */
+  /** Out of descriptors, or of `connections`: new ones wait in the kernel until some are free again, and all others are served on. */
   #pauseAccepting(reason: string): void {
     if (!this.#isOutOfRoom) this.#reports.outOfRoom(reason, this.#links.size);
     this.#isOutOfRoom = true;
@@ -330,7 +349,7 @@ export class EpollDriver implements Driver, SocketOwner {
   #isAllowed(fd: number): boolean {
     const peer = decodeSocketAddress(this.#calls.peer());
     if (peer === undefined || peer.family === 'unix') return true;
-    if (this.#allowed?.check(peer.address, peer.family)) return true;
+    if (this.#mayConnect?.(peer.address, peer.family)) return true;
     this.#calls.close(fd);
     this.#reports.stranger(peer.address);
     return false;

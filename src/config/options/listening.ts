@@ -30,6 +30,18 @@ A name without a colon is a Unix socket, as it was in the C daemon. Without the 
     text: `Three or four octal digits, for instance \`"0660"\` so that owner and group may connect. Lua has no octal numbers,
 so the digits of a number are read the same way: \`660\` is \`"0660"\`.`,
   },
+  allowed: {
+    key: 'allowed',
+    group: 'Listening',
+    type: 'networks',
+    script: 'hidden',
+    defaultText: 'everybody who reaches the port',
+    example: '127.0.0.1',
+    summary: 'Who may connect over TCP: addresses and networks.',
+    text: `One address or network, or a list of them: \`{ "127.0.0.1", "10.1.0.0/16", "fd00::/8" }\`. Connections from others
+are closed before anything is read. When the environment variable \`FCGI_WEB_SERVER_ADDRS\` of FastCGI is set as well, a
+connection has to be named by both. Unix sockets have permissions instead: \`socketmode\`.`,
+  },
   backlog: {
     key: 'backlog',
     group: 'Listening',
