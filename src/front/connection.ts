@@ -9,8 +9,6 @@ import type { FrontRequest } from './request.js';
  */
 const UNREAD_BYTES = 1024 * 1024;
 
-const NONE: readonly FrontRequest[] = [];
-
 /** Whom connections tell what their bytes mean. One for all, since many connections live for one request only. */
 export interface ConnectionOwner {
   begin(connection: Connection, fcgiId: number, params: Uint8Array): void;
@@ -55,6 +53,8 @@ export class Connection implements SessionEvents {
   readonly changed: FrontRequest[] = [];
   /** The peer will send nothing more. */
   isReadEnded = false;
+  /** The peer has sent its last byte, and what is left of its bytes is still to be read: it is no more than the system holds. */
+  isEnding = false;
   /** Bytes that have arrived in all. */
   heardBytes = 0;
   /** A request has begun since this was last looked at. */
@@ -197,11 +197,11 @@ export class Connection implements SessionEvents {
     const unsentBytes = this.#unsentBytes;
     let isFull = unsentBytes > limits.sendBufferBytes + UNREAD_BYTES;
     if (unsentBytes > 0 && this.#meters.unsent.bytes > limits.sendTotalBytes) isFull = true;
-    for (const { bufferedBytes, extraBodyBytes, isBodyComplete } of this.requests.size === 0
-      ? NONE
-      : this.requests.values()) {
-      if (bufferedBytes > 0 && bufferedBytes >= limits.bodyMemoryBytes + extraBodyBytes && !isBodyComplete)
-        isFull = true;
+    if (!this.isEnding && this.requests.size > 0) {
+      for (const { bufferedBytes, extraBodyBytes, isBodyComplete } of this.requests.values()) {
+        const isLong = bufferedBytes > 0 && bufferedBytes >= limits.bodyMemoryBytes + extraBodyBytes;
+        if (isLong && !isBodyComplete) isFull = true;
+      }
     }
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;

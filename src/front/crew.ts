@@ -199,6 +199,7 @@ export class Crew {
   #nowRuns(worker: WorkerLink, request: FrontRequest, state: PoolState): void {
     request.stage = 'running';
     request.chargeTo(this.#room.meters.running);
+    request.extraBodyBytes = 0;
     request.state = state;
     request.worker = worker;
     worker.running = request;

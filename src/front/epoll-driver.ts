@@ -202,7 +202,9 @@ export class EpollDriver implements Driver, SocketOwner {
 
   interestChanged(socket: EpollSocket): void {
     if (socket.isGone) return;
-    const interest = (socket.isReading ? EpollEvent.IN : 0) | (socket.isSending ? EpollEvent.OUT : 0);
+    const interest =
+      (socket.isReading ? EpollEvent.IN : socket.isAwaitingEnd ? EpollEvent.READ_HANG_UP : 0) |
+      (socket.isSending ? EpollEvent.OUT : 0);
     if (socket.isWatched) this.#epoll.change(socket.fd, interest);
     else this.#epoll.add(socket.fd, interest);
     socket.isWatched = true;
@@ -267,7 +269,12 @@ export class EpollDriver implements Driver, SocketOwner {
     }
     if (socket.isReading && (events & ~EpollEvent.OUT) !== 0) this.#read(socket, nowMs);
     // The peer is gone for good: it reads nothing more, and what it sent last is read or nobody waits for it.
-    if ((events & (EpollEvent.HANG_UP | EpollEvent.ERROR)) !== 0 && !socket.isReading) socket.destroy();
+    if ((events & (EpollEvent.HANG_UP | EpollEvent.ERROR)) !== 0 && !socket.isReading) return socket.destroy();
+    if ((events & EpollEvent.READ_HANG_UP) !== 0 && socket.isAwaitingEnd) {
+      socket.isEndTold = true;
+      this.interestChanged(socket);
+      this.#core.peerEnding(socket.id);
+    }
   }
 
   #read(socket: EpollSocket, nowMs: number): void {

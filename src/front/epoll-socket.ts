@@ -21,6 +21,8 @@ export class EpollSocket implements Outlet {
   readonly fd: number;
   /** The peer has sent its last byte. */
   isEnded = false;
+  /** It is known that the peer's last byte is among those that wait to be read. */
+  isEndTold = false;
   /** The kernel tells what happens on it. */
   isWatched = false;
   /** When a lingering connection is closed in any case. */
@@ -68,6 +70,11 @@ export class EpollSocket implements Outlet {
   /** Whether what arrives is to be read. */
   get isReading(): boolean {
     return !this.#isPaused && !this.isEnded;
+  }
+
+  /** Whether nothing is read, so that the end of what arrives has to be told. */
+  get isAwaitingEnd(): boolean {
+    return this.#isPaused && !this.isEnded && !this.isEndTold && this.#ending === undefined;
   }
 
   /** Whether something waits for the kernel to have room. */

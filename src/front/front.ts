@@ -18,6 +18,7 @@ import { Answers } from './answers.js';
 import { Connection, type ConnectionOwner, type Meters } from './connection.js';
 import { Crew } from './crew.js';
 import { LookUps } from './look-ups.js';
+import { readOn } from './reading-on.js';
 import { Relief } from './relief.js';
 import { FrontRequest } from './request.js';
 import { Timeouts } from './timeouts.js';
@@ -84,6 +85,10 @@ export class Front {
         this.#giveUpParams(connection, fcgiId, new LuafcgidError('LUAFCGID_REQUEST_PARAMS_LATE', { seconds }));
       },
       lateBody: (request) => this.#lateBody(request),
+      reviewPause: (connection) => {
+        readOn(connection, this.#meters, options);
+        connection.regulateReading(options);
+      },
     });
     this.#relief = new Relief(options, actions, this.#meters, this.#connections, this.#timeouts, {
       turnAway: (request, error) => {
@@ -157,6 +162,14 @@ export class Front {
     }
     this.#crew.startWaiting(nowMs);
     connection.closeIfDone(this.#answers.isDraining, false);
+  }
+
+  /** The peer has sent its last byte, while reading was paused: what is left is read, and then the request's fate known. */
+  peerEnding(id: number): void {
+    const connection = this.#connections.get(id);
+    if (connection === undefined || connection.isClosing) return;
+    connection.isEnding = true;
+    connection.regulateReading(this.#options);
   }
 
   /** The connection is gone, for whatever reason. */

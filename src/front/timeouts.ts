@@ -18,6 +18,8 @@ const BYTES_PER_MS = 0.5;
 export interface LateOwner {
   lateParams(connection: Connection, fcgiId: number): void;
   lateBody(request: FrontRequest): void;
+  /** Reading is paused: whether it still has to be. */
+  reviewPause(connection: Connection): void;
 }
 
 export class Timeouts {
@@ -52,7 +54,7 @@ export class Timeouts {
       this.#judgeReader(connection, connection.watch);
       if (connection.isClosing) continue;
       if (this.#judgeSender(connection, connection.watch, elapsedMs)) idle += 1;
-      if (connection.isPaused) connection.regulateReading(this.#options);
+      if (connection.isPaused) this.#owner.reviewPause(connection);
     }
     if (idle > 0) {
       const error = new LuafcgidError('LUAFCGID_CLIENT_IDLE', {
@@ -98,6 +100,8 @@ export class Timeouts {
     const hasRequest = connection.isUsed || connection.requests.size > 0;
     connection.isUsed = false;
     if (hasRequest || connection.isSending) watch.idleSinceMs = this.#clockMs;
+    // What is half now was begun after that request.
+    if (hasRequest) watch.recordLeftMs = -1;
     const isHalf = session.isCollecting || session.isInsideRecord;
     watch.halfLooks = isHalf && !hasRequest ? watch.halfLooks + 1 : 0;
     // What it sends now cannot be seen.

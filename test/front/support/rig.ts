@@ -188,7 +188,9 @@ export class Rig {
         destroy: (id) => {
           const peer = this.peers.get(id);
           if (peer === undefined) return;
+          if (peer.isBroken) peer.violations.push('broken twice');
           peer.isBroken = true;
+          peer.closed = 'now';
           peer.unsentBytes = 0;
         },
         outgoing: (id) => {
