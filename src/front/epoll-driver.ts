@@ -400,6 +400,10 @@ export class EpollDriver implements Driver, SocketOwner {
         socket.destroy();
       }
     this.#findCeiling();
+    // Watched since the tick before, or nearly: if anybody still waited there, it would have told.
+    for (const listener of this.#listeners.values()) {
+      if (listener.isBehind && !listener.isPaused) this.#noteCaughtUp(listener);
+    }
     this.#hasClosed = true; // perhaps somebody else's
   }
 

@@ -121,13 +121,13 @@ export class Timeouts {
     if (session.isInsideRecord) {
       const leftMs = watch.recordLeftMs < 0 ? readTimeoutMs : watch.recordLeftMs - elapsedMs + earnedMs;
       watch.recordLeftMs = Math.min(readTimeoutMs, leftMs);
-      if (watch.recordLeftMs > 0) return false;
-      const error = new LuafcgidError('LUAFCGID_CLIENT_HALF_RECORD', { seconds: readTimeoutMs / 1000 });
-      this.#actions.log('info', `${error.code}: ${error.message}. ${error.solve}`);
-      connection.close(false);
-      return false;
-    }
-    watch.recordLeftMs = -1;
+      if (watch.recordLeftMs <= 0) {
+        const error = new LuafcgidError('LUAFCGID_CLIENT_HALF_RECORD', { seconds: readTimeoutMs / 1000 });
+        this.#actions.log('info', `${error.code}: ${error.message}. ${error.solve}`);
+        connection.close(false);
+        return false;
+      }
+    } else watch.recordLeftMs = -1;
     if (this.#clockMs - watch.idleSinceMs < idleTimeoutMs || connection.isSending) return false;
     connection.close(false);
     return true;

@@ -24,6 +24,12 @@ function pass(rig: Rig, seconds: number, each: (tick: number) => void = () => {}
   }
 }
 
+/** Half of a record and the other half of the one before. */
+function sendOn(rig: Rig, peer: Peer, isFirst: boolean): void {
+  const piece = body('x'.repeat(60_000), 9);
+  rig.send(peer, ...(isFirst ? [] : [piece.subarray(30_000)]), piece.subarray(0, 30_000));
+}
+
 function logged(rig: Rig, code: string): number {
   return rig.logs.filter((line) => line.includes(code)).length;
 }
@@ -49,6 +55,14 @@ describe('a connection without a request', () => {
     const { rig, peer } = setUp();
     pass(rig, 11, () => {
       if (peer.closed === 'no') rig.send(peer, record(TYPE.GET_VALUES, 0, pairs({ FCGI_MAX_REQS: '' })));
+    });
+    assert.equal(peer.closed, 'now');
+  });
+
+  it('is not saved by an endless stream that belongs to none', () => {
+    const { rig, peer } = setUp();
+    pass(rig, 11, (tick) => {
+      if (peer.closed === 'no') sendOn(rig, peer, tick === 0);
     });
     assert.equal(peer.closed, 'now');
   });
