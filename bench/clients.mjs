@@ -1,4 +1,5 @@
 /** A well-behaved client's latency while others do harm, beside that without them. */
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { BusyThread, LoadGenerator } from './load/load.mjs';
 import { pages } from './pages/pages.mjs';
@@ -8,8 +9,8 @@ import { median } from './statistics.mjs';
 
 const WORKERS = 2;
 const CONNECTIONS = 4;
-/** The attackers have opened their connections by then. */
-const LEAD_MS = 1500;
+/** What the attackers begin with, once their connections are open, is over by then. */
+const LEAD_MS = 1000;
 const WARMUP_MS = 300;
 
 /** Kinds of `attacker.mjs`, with the number of connections. */
@@ -87,6 +88,7 @@ async function measureRun(load, peer, kind, connections, options) {
   const attacker = new Worker(new URL('./load/attacker.mjs', import.meta.url), {
     workerData: { kind, address: peer.address, hello: peer.script('hello'), large: peer.script('table'), connections },
   });
+  await once(attacker, 'message');
   await pause(LEAD_MS);
   const attacked = await load.run(measured);
   await attacker.terminate();

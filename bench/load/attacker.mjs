@@ -24,6 +24,7 @@ const UNREAD_ANSWERS = 60;
 
 const { kind, address, hello, large, connections } = /** @type {Attack} */ (workerData);
 let isOver = false;
+let opened = 0;
 
 const page = pageRequest(hello, true);
 const upload = { ...pageParams(hello), REQUEST_METHOD: 'POST', CONTENT_LENGTH: '1000000' };
@@ -60,6 +61,8 @@ function open() {
   const socket = net.connect(connectOptions(address));
   let wait = AGAIN_MS;
   socket.on('connect', () => {
+    opened += 1;
+    if (opened === connections) parentPort?.postMessage('at it');
     if (kind === 'connect and close') wait = 0;
     deeds[kind]?.(socket);
   });

@@ -62,7 +62,10 @@ const PURE = [
   'front/crew',
   'front/front',
   'front/look-ups',
+  'front/reading-on',
+  'front/relief',
   'front/request',
+  'front/timeouts',
   'front/worker-link',
 ];
 
