@@ -17,10 +17,10 @@ import { describeError, LuafcgidError } from './errors.js';
 import { createFront } from './front/create-front.js';
 import type { FrontHandle } from './front/handle.js';
 import { ScriptLookup } from './front/script-lookup.js';
-import type { EngineData } from './lua/engine.js';
+import { createHookSetter, type EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
 import { Log, type LogLevel } from './ops/log.js';
-import { WorkerHandle, type WorkerSettings } from './worker/handle.js';
+import { Workers } from './worker/workers.js';
 
 /** Where that goes which a configuration script prints: standard error until there is a log. */
 export interface Printed {
@@ -41,9 +41,8 @@ export interface Server {
 const DRAIN_MS = 10_000;
 const LAST_BYTES_MS = 1_000;
 
-/** Delay before a worker that ended is replaced, doubled each time it ends before it was ready. */
-const REPLACE_MS = 100;
-const MAX_REPLACE_MS = 10_000;
+const MIN_TICK_MS = 10;
+const MAX_TICK_MS = 250;
 
 /**
  * Starts a server.
@@ -95,6 +94,7 @@ export async function startServer(
       config.io,
       {
         front: frontOptions(config, runName),
+        tickMs: tickMs(config),
         sendBufferBytes: config.sendBufferBytes,
         spoolBytes: config.spoolBytes,
         allowed: allowedLists(config.allowed, process.env.FCGI_WEB_SERVER_ADDRS),
@@ -110,6 +110,8 @@ export async function startServer(
             )
             .catch(reportBug);
         },
+        interrupt: (worker, request, wish) => workers.interrupt(worker, request, wish),
+        abandon: (worker, reason) => workers.abandon(worker, reason),
         drained: () => drained.set(),
         allClosed: () => allClosed.set(),
       },
@@ -124,10 +126,22 @@ export async function startServer(
       runName,
       bell: front.bell,
       ringBytes: config.ringBytes,
+      setHook: createHookSetter(engine),
+      sleeper: await front.sleeper(),
     };
-    const workers = new Workers(shared, front, log);
+    const workers = new Workers({
+      ready: (id, index, { toWorker, toFront, interrupts }) => {
+        return front.call('workerReady', id, index, { toWorker, toFront, interrupts });
+      },
+      gone: (id, reason) => void front.call('workerGone', id, reason).catch(reportBug),
+      bell: () => front.rung(),
+      stop: () => front.call('stopWorkers'),
+      log: (level, text) => log.write(level, text),
+      bug: reportBug,
+      hangs: () => log.write('error', 'a worker thread hangs in native code and goes on in the background'),
+    });
     undo.push(() => workers.stop());
-    await workers.start(config.workers);
+    await workers.start(shared, config.workers);
 
     const addresses: ListenAddress[] = [];
     for (const address of config.listen) {
@@ -170,6 +184,11 @@ export async function startServer(
   }
 }
 
+/** How often time limits are looked at: the watchdog should not be a quarter late. */
+function tickMs({ watchdogMs }: Config): number {
+  return watchdogMs === 0 ? MAX_TICK_MS : Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, watchdogMs / 4));
+}
+
 function openLog(config: Config): Log {
   try {
     return new Log(config.logFile, config.logLevel);
@@ -205,79 +224,13 @@ function runHook(loaded: LoadedConfig, name: 'housekeeping' | 'shutdown', log: L
 
 function frontOptions(config: Config, runName: string): Parameters<typeof createFront>[1]['front'] {
   const { states, clones, workers, halfLifeMs, maxCount } = config;
-  const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, overload, showErrors } = config;
+  const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, overload, showErrors, watchdogMs, onAbort } = config;
   const { connectionLimit, bodyTotalBytes, sendTotalBytes } = config;
   const { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs } = config;
   const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
   const sizes = { maxPostBytes, bodyMemoryBytes, sendBufferBytes, connectionLimit, bodyTotalBytes, sendTotalBytes };
-  const times = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs };
-  return { pool, ...sizes, ...times, overload, showErrors, runName };
-}
-
-/** The worker threads: as many as configured, each replaced when it ends by itself. */
-class Workers {
-  readonly #settings: WorkerSettings;
-  readonly #front: FrontHandle;
-  readonly #log: Log;
-  readonly #handles = new Set<WorkerHandle>();
-  readonly #onBug = (error: unknown): void => this.#log.write('error', describeError(error));
-  #lastId = 0;
-  #isStopping = false;
-
-  constructor(settings: WorkerSettings, front: FrontHandle, log: Log) {
-    this.#settings = settings;
-    this.#front = front;
-    this.#log = log;
-  }
-
-  /** Starts `count` workers and waits until all are ready. */
-  async start(count: number): Promise<void> {
-    await Promise.all(
-      Array.from({ length: count }, (_, index) => {
-        return new Promise<void>((resolve, reject) => {
-          const failed = (reason: string): void => reject(new LuafcgidError('LUAFCGID_WORKER_START', { reason }));
-          this.#spawn(index, 0, resolve, failed);
-        });
-      }),
-    );
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopping = true;
-    await this.#front.call('stopWorkers');
-    const ends = [...this.#handles].map(async (handle) => {
-      await within(LAST_BYTES_MS, handle.ended);
-      await handle.terminate();
-    });
-    await Promise.all(ends);
-  }
-
-  /** @param failures times in a row that the worker in this place ended before it was ready */
-  #spawn(index: number, failures: number, onReady?: () => void, onFailed?: (reason: string) => void): void {
-    this.#lastId += 1;
-    const id = this.#lastId;
-    let isReady = false;
-    const handle: WorkerHandle = new WorkerHandle(this.#settings, {
-      onReady: () => {
-        isReady = true;
-        this.#front.call('workerReady', id, index, handle.toWorker, handle.toFront).then(onReady, this.#onBug);
-      },
-      onBell: () => this.#front.rung(),
-      onGone: (reason) => {
-        this.#handles.delete(handle);
-        this.#front.call('workerGone', id, reason).catch(this.#onBug);
-        if (this.#isStopping) return;
-        if (onFailed !== undefined && !isReady) return onFailed(reason);
-        this.#log.write('error', `worker ${index} ended and is replaced: ${reason}`);
-        const inARow = isReady ? 0 : failures + 1;
-        const delayMs = Math.min(MAX_REPLACE_MS, REPLACE_MS * 2 ** inARow);
-        setTimeout(() => {
-          if (!this.#isStopping) this.#spawn(index, inARow);
-        }, delayMs);
-      },
-    });
-    this.#handles.add(handle);
-  }
+  const times = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, watchdogMs };
+  return { pool, ...sizes, ...times, onAbort, overload, showErrors, runName };
 }
 
 /** Repeats a task, each time `everyMs` after the last has ended. */

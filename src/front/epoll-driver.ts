@@ -16,7 +16,6 @@ import {
   MAX_FULL_BYTES,
   type MayConnect,
   mayConnect,
-  TICK_MS,
 } from './driver.js';
 import { EpollSocket, type SocketOwner } from './epoll-socket.js';
 import type { Front } from './front.js';
@@ -67,6 +66,7 @@ export class EpollDriver implements Driver, SocketOwner {
   readonly #reports: EpollReports;
   readonly #mayConnect: MayConnect | undefined;
   readonly #fullBytes: number;
+  readonly #tickMs: number;
   readonly #spoolSpace: SpoolSpace;
   readonly #listeners = new Map<number, Listener>();
   readonly #links = new Map<number, Link>();
@@ -108,6 +108,7 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#asleep = new Int32Array(bell.asleep);
     this.#reports = reports;
     this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
+    this.#tickMs = settings.tickMs;
     this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
     this.#epoll.add(bell.fd, EpollEvent.IN);
@@ -116,7 +117,7 @@ export class EpollDriver implements Driver, SocketOwner {
 
   attach(front: Front): void {
     this.#front = front;
-    this.#nextTickMs = this.#clock() + TICK_MS;
+    this.#nextTickMs = this.#clock() + this.#tickMs;
   }
 
   /** Accepts connections on a listening socket, which now belongs to the driver. @throws the system's error */
@@ -391,7 +392,7 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   #tick(nowMs: number): void {
-    this.#nextTickMs = nowMs + TICK_MS;
+    this.#nextTickMs = nowMs + this.#tickMs;
     this.#guard(undefined, () => this.#core.tick(nowMs));
     this.#core.wakeWorkers();
     for (const socket of [...this.#lingering])

@@ -131,7 +131,7 @@ export class Front {
       if (!(error instanceof LuafcgidError)) throw error;
       this.#actions.log('warn', `${error.code}: ${error.message}. ${error.solve}`);
       connection.close(true);
-      for (const request of connection.requests.values()) this.#answers.detach(request);
+      for (const request of connection.requests.values()) this.#lose(request);
     }
     // Before they wait or run: whoever has too much is turned away, or they are.
     if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#relief.relieveRequests();
@@ -152,6 +152,8 @@ export class Front {
     if (connection === undefined || connection.isClosing) return;
     connection.isReadEnded = true;
     for (const request of connection.requests.values()) {
+      // Who still listens has to put up with it: a script that wants to be stopped takes this for the client's end.
+      if (request.stopsOnAbort) this.#crew.clientGone(request);
       if (request.isBodyComplete) continue;
       if (!request.needsNoBody || request.receivedBytes > 0) {
         this.#failBody(request, BodyFault.SHORT);
@@ -179,7 +181,7 @@ export class Front {
     this.#connections.delete(id);
     this.#relief.connectionGone(id);
     connection.markClosed();
-    for (const request of connection.requests.values()) this.#answers.detach(request);
+    for (const request of connection.requests.values()) this.#lose(request);
     this.#crew.hearHeld(connection, nowMs);
     this.#crew.startWaiting(nowMs);
   }
@@ -251,6 +253,7 @@ export class Front {
     this.#nowMs = nowMs;
     this.#relief.tick();
     this.#timeouts.tick(this.#connections.values(), nowMs);
+    this.#crew.watch(nowMs);
     this.#crew.freeHeld(nowMs);
   }
 
@@ -453,7 +456,15 @@ export class Front {
 
   #abort(connection: Connection, fcgiId: number): void {
     const request = connection.requests.get(fcgiId);
-    if (request !== undefined) this.#answers.abort(request);
+    if (request === undefined) return;
+    this.#answers.abort(request);
+    this.#crew.clientGone(request);
+  }
+
+  /** The connection of a request is gone. */
+  #lose(request: FrontRequest): void {
+    this.#answers.detach(request);
+    this.#crew.clientGone(request);
   }
 
   /** Does for a request what can be done now. */

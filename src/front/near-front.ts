@@ -14,6 +14,10 @@ export class NearFront implements FrontHandle {
     this.#service = new FrontService(settings, events, this.#driver);
   }
 
+  async sleeper(): Promise<undefined> {
+    return undefined;
+  }
+
   rung(): void {
     this.#driver.bell();
   }

@@ -13,7 +13,6 @@ import {
   MAX_FULL_BYTES,
   type MayConnect,
   mayConnect,
-  TICK_MS,
 } from './driver.js';
 import type { Front } from './front.js';
 import { NodeOutlet } from './node-outlet.js';
@@ -45,10 +44,12 @@ export class NodeDriver implements Driver {
   readonly #reports: DriverReports;
   /** Past this many unsent bytes a socket tells when it is drained. */
   readonly #fullBytes: number;
+  readonly #tickMs: number;
 
   /** @param bell the word that is 1 while the front wants to be rung */
   constructor(settings: DriverSettings, bell: SharedArrayBuffer, reports: DriverReports) {
     this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
+    this.#tickMs = settings.tickMs;
     this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
     this.#asleep = new Int32Array(bell);
@@ -62,7 +63,7 @@ export class NodeDriver implements Driver {
       this.#guard(undefined, () => front.tick(performance.now()));
       this.#admitWaiting();
       this.#poll();
-    }, TICK_MS);
+    }, this.#tickMs);
     this.#ticker.unref();
   }
 

@@ -15,6 +15,8 @@ const tell = (message: FromFront): void => port.postMessage(message);
 const events: FrontEvents = {
   log: (...args) => tell({ kind: 'event', name: 'log', args }),
   lookUp: (...args) => tell({ kind: 'event', name: 'lookUp', args }),
+  interrupt: (...args) => tell({ kind: 'event', name: 'interrupt', args }),
+  abandon: (...args) => tell({ kind: 'event', name: 'abandon', args }),
   drained: () => tell({ kind: 'event', name: 'drained', args: [] }),
   allClosed: () => tell({ kind: 'event', name: 'allClosed', args: [] }),
 };

@@ -1,23 +1,38 @@
 /** The worker's end of the ring to the front. Writing blocks while the ring is full: that is the back-pressure. */
+
+import type { Interrupts } from '../channel/interrupts.js';
 import { encodeDependency, FromWorker, LOG_LEVELS, type LogLevel, withTook } from '../channel/messages.js';
 import type { RingWriter } from '../channel/ring.js';
+
+/** Nobody listens to this thread any more. */
+export class Abandoned extends Error {}
 
 const NOTHING = new Uint8Array(0);
 
 export class Outbox {
   readonly #ring: RingWriter;
   readonly #ringBell: () => void;
+  readonly #interrupts: Interrupts;
+  readonly #stopReason: () => Error;
   #beganMs = 0;
 
-  /** @param ringBell wakes the front if it sleeps */
-  constructor(ring: RingWriter, ringBell: () => void) {
+  /**
+   * @param ringBell wakes the front if it sleeps
+   * @param stopReason why a script that writes has to stop instead, when `interrupts` wants that
+   */
+  constructor(ring: RingWriter, ringBell: () => void, interrupts: Interrupts, stopReason: () => Error) {
     this.#ring = ring;
     this.#ringBell = ringBell;
+    this.#interrupts = interrupts;
+    this.#stopReason = stopReason;
   }
 
-  /** Sends output to the client, now. */
+  /**
+   * Sends output to the client, now.
+   * @throws the reason when the script has to stop
+   */
   output(requestId: number, bytes: Uint8Array): void {
-    this.#stream(requestId, bytes, 0);
+    this.#stream(requestId, bytes, 0, true);
     this.#ringBell();
   }
 
@@ -34,7 +49,7 @@ export class Outbox {
 
   /** Ends the request, with the last of its output. @param flags `END_STATE_GONE` or 0 */
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array): void {
-    const sent = this.#stream(requestId, lastOutput, this.#ring.maxPayloadBytes);
+    const sent = this.#stream(requestId, lastOutput, this.#ring.maxPayloadBytes, false);
     const type = withTook(FromWorker.END | flags, performance.now() - this.#beganMs);
     this.#write(type, requestId, appStatus, lastOutput.subarray(sent));
     this.#ringBell();
@@ -48,6 +63,18 @@ export class Outbox {
     for (let at = 0; at === 0 || at < bytes.length; at += maxPayloadBytes) {
       this.#write(FromWorker.LOG, requestId, LOG_LEVELS.indexOf(level), bytes.subarray(at, at + maxPayloadBytes));
     }
+    this.#ringBell();
+  }
+
+  /** The running request sets its own limits. @param type `WATCHDOG` or `ON_ABORT` */
+  limit(type: number, requestId: number, value: number): void {
+    this.#write(type, requestId, value, NOTHING);
+  }
+
+  /** The Lua stack of the running request. */
+  trace(requestId: number, traceback: string): void {
+    const bytes = Buffer.from(traceback, 'latin1').subarray(0, this.#ring.maxPayloadBytes);
+    this.#write(FromWorker.TRACE, requestId, 0, bytes);
     this.#ringBell();
   }
 
@@ -78,21 +105,24 @@ export class Outbox {
   }
 
   /** Sends all but the last `keepBytes` bytes as output; returns how many that were. */
-  #stream(requestId: number, bytes: Uint8Array, keepBytes: number): number {
+  #stream(requestId: number, bytes: Uint8Array, keepBytes: number, mayStop: boolean): number {
     const { maxPayloadBytes } = this.#ring;
     let at = 0;
     while (bytes.length - at > keepBytes) {
       const piece = bytes.subarray(at, at + maxPayloadBytes);
-      this.#write(FromWorker.OUTPUT, requestId, 0, piece);
+      this.#write(FromWorker.OUTPUT, requestId, 0, piece, mayStop);
       at += piece.length;
     }
     return at;
   }
 
-  #write(type: number, id: number, argument: number, payload: Uint8Array): void {
+  #write(type: number, id: number, argument: number, payload: Uint8Array, mayStop = false): void {
+    const interrupts = this.#interrupts;
     while (!this.#ring.tryWrite(type, id, argument, payload)) {
       this.#ringBell();
-      this.#ring.waitForRoom();
+      this.#ring.waitForRoom(() => interrupts.isAbandoned || (mayStop && interrupts.isStopWanted));
+      if (interrupts.isAbandoned) throw new Abandoned();
+      if (mayStop && interrupts.isStopWanted) throw this.#stopReason();
     }
   }
 }

@@ -15,6 +15,7 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
   const logs: string[] = [];
   const front = new FarFront(
     {
+      tickMs: 250,
       sendBufferBytes: 1 << 16,
       spoolBytes: 0,
       allowed: [],
@@ -26,6 +27,8 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
         queueTimeoutMs: 60_000,
         ...ROOMY,
         overload: 'page',
+        watchdogMs: 0,
+        onAbort: 'finish',
         showErrors: false,
         runName: 'run',
       },
@@ -33,6 +36,8 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
     {
       log: (_level, text) => logs.push(text),
       lookUp: () => {},
+      interrupt: () => {},
+      abandon: () => {},
       drained: () => {},
       allClosed: () => {},
       ...events,

@@ -134,6 +134,8 @@ export class Rig {
   readonly workers: FakeWorker[] = [];
   readonly links: WorkerLink[] = [];
   readonly logs: string[] = [];
+  /** Why workers were given up. */
+  readonly abandoned: string[] = [];
   /** Look-ups that wait for an answer. */
   readonly lookUps: { path: string; request: number }[] = [];
   /** Files that look-ups found under another path. */
@@ -159,6 +161,8 @@ export class Rig {
         queueTimeoutMs: 5_000,
         ...ROOMY,
         overload: 'page',
+        watchdogMs: 0,
+        onAbort: 'finish',
         showErrors: false,
         runName: 'run',
         ...front,
@@ -206,6 +210,13 @@ export class Rig {
         },
         log: (level, text, about) => {
           this.logs.push(`${level} ${about?.request ?? '-'} ${text}`);
+        },
+        interrupt: (worker, request, wish) => {
+          this.workers[worker - 1]?.interrupter.want(request, wish);
+        },
+        abandon: (worker, reason) => {
+          this.abandoned.push(reason);
+          this.workers[worker - 1]?.die();
         },
         drained: () => {
           this.drained += 1;
@@ -289,7 +300,13 @@ export class Rig {
       },
       this.files,
     );
-    const link = new WorkerLink(this.workers.length + 1, worker.toWorker, worker.toFront, worker.frontSlots);
+    const link = new WorkerLink(
+      this.workers.length + 1,
+      worker.toWorker,
+      worker.toFront,
+      worker.frontSlots,
+      worker.interrupter,
+    );
     this.workers.push(worker);
     this.links.push(link);
     this.event(() => this.front.workerReady(link, index, this.nowMs));
