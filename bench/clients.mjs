@@ -8,7 +8,7 @@ import { fixed, millis, say, sayTable } from './report.mjs';
 import { median } from './statistics.mjs';
 
 const WORKERS = 2;
-const CONNECTIONS = 4;
+const CONNECTIONS = 1;
 /** What the attackers begin with, once their connections are open, is over by then. */
 const LEAD_MS = 1000;
 const WARMUP_MS = 300;
@@ -105,7 +105,7 @@ const pause = (/** @type {number} */ durationMs) => new Promise((resolve) => set
  */
 function sayResults(options, results) {
   say(
-    `hello on ${CONNECTIONS} kept connections, ${WORKERS} workers; ${options.runs} runs of ${options.seconds} s, medians. ` +
+    `hello on ${CONNECTIONS} kept connection, ${WORKERS} workers; ${options.runs} runs of ${options.seconds} s, medians. ` +
       '"busy elsewhere": a thread that no server has to do with computes all the time, as attackers do too.\n',
   );
   const head = ['server|', 'attack|', 'connections', 'p99 ms, alone', 'busy elsewhere', 'attacked', 'attacked / alone'];

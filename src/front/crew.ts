@@ -158,6 +158,7 @@ export class Crew {
       request.worker = undefined;
       request.state = undefined;
       request.stage = 'waiting';
+      request.chargeTo(this.#room.meters.requests);
     }
     this.#part(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }), nowMs, isWhole ? request : undefined);
   }

@@ -254,6 +254,8 @@ export class Front {
     this.#relief.tick();
     this.#timeouts.tick(this.#connections.values(), nowMs);
     this.#crew.watch(nowMs);
+    // A request whose worker was given up waits again.
+    if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#relief.relieveRequests();
     this.#crew.freeHeld(nowMs);
   }
 
