@@ -130,18 +130,21 @@ export async function startServer(
       sleeper: await front.sleeper(),
     };
     const workers = new Workers({
-      ready: (id, index, { toWorker, toFront, interrupts }) => {
-        return front.call('workerReady', id, index, { toWorker, toFront, interrupts });
-      },
+      ready: ({ id, index, channels }) => front.call('workerReady', id, index, channels),
       gone: (id, reason) => void front.call('workerGone', id, reason).catch(reportBug),
       bell: () => front.rung(),
       stop: () => front.call('stopWorkers'),
       log: (level, text) => log.write(level, text),
       bug: reportBug,
-      hangs: () => log.write('error', 'a worker thread hangs in native code and goes on in the background'),
+      hangs: (isIdle) => {
+        const how = isIdle ? 'gets only processor time that nobody else wants' : 'takes processor time from the others';
+        log.write('error', `a worker thread hangs in native code; it cannot be ended, and ${how}`);
+      },
     });
     undo.push(() => workers.stop());
-    await workers.start(shared, config.workers);
+    await workers.start(shared, config.workers, (ready, retired) => {
+      return front.call('renew', frontOptions(config, runName), ready, retired);
+    });
 
     const addresses: ListenAddress[] = [];
     for (const address of config.listen) {

@@ -95,6 +95,22 @@ export class Crew {
     this.startWaiting(nowMs);
   }
 
+  /** These workers are to end when they have done what they have begun with; others take their places. */
+  retire(ids: readonly number[], nowMs: number): void {
+    for (const id of ids) {
+      const worker = this.#workers.get(id);
+      if (worker === undefined) continue;
+      this.#pool.retireWorker(id);
+      worker.isRetired = true;
+      this.#stopIfDone(worker);
+    }
+    this.startWaiting(nowMs);
+  }
+
+  #stopIfDone(worker: WorkerLink): void {
+    if (worker.isRetired && worker.running === undefined) worker.send(ToWorker.STOP, 0, 0);
+  }
+
   /** All workers are told to end when they have done what they were given. */
   stop(): void {
     for (const worker of this.#workers.values()) worker.send(ToWorker.STOP, 0, 0);
@@ -104,7 +120,7 @@ export class Crew {
   gone(id: number, reason: string, nowMs: number): void {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
-    this.#pool.workerEnded(id);
+    this.#pool.retireWorker(id);
     // Its last words: the news of its end may have overtaken the end of its requests.
     for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) {
       this.#take(worker, frame, nowMs);
@@ -142,7 +158,9 @@ export class Crew {
     // It may have ended in this very moment.
     this.#hear(worker, nowMs);
     if (worker.running !== request) return;
-    this.#pool.workerEnded(worker.id);
+    // It has ended, and says so behind the rest of its output, which had to wait: nobody hangs.
+    if (!worker.hasBegun(request) && (request.hasOutput || worker.peek() !== undefined)) return;
+    this.#pool.retireWorker(worker.id);
     if (worker.hasBegun(request)) {
       const script = toText(request.script);
       const ran = (worker.time.ranMs / 1000).toFixed(1);
@@ -259,7 +277,7 @@ export class Crew {
   /** The worker has ended a request: what it was offered next is what it runs now. */
   #beginOffered(worker: WorkerLink, nowMs: number): void {
     const begun = this.#pool.beginOffered(worker.id, nowMs);
-    if (begun === undefined) return;
+    if (begun === undefined) return this.#stopIfDone(worker);
     worker.forgetOffer(begun.offer);
     this.#nowRuns(worker, begun.waiter, begun.state, nowMs);
     begun.waiter.isBodyEndSent = true;

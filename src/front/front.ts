@@ -41,6 +41,7 @@ export interface FrontCounts extends PoolCounts {
 }
 
 export class Front {
+  /** Shared with the parts below, which find new settings in it after a reload. */
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
   readonly #pool: Pool<FrontRequest>;
@@ -70,27 +71,26 @@ export class Front {
   #nowMs = 0;
 
   constructor(options: FrontOptions, actions: FrontActions) {
-    this.#options = options;
+    this.#options = { ...options };
     this.#actions = actions;
-    const { workers, queue } = options.pool;
-    this.#serverValues = { maxConnections: options.connectionLimit, maxRequests: workers + queue };
+    this.#serverValues = serverValues(options);
     this.#pool = new Pool(options.pool, {
       mayOffer: (worker, request) => this.#crew.mayOffer(worker, request),
       revoke: (worker, offer) => this.#crew.revoke(worker, offer),
     });
-    this.#answers = new Answers(options, actions, this.#pool, this.#requests);
-    this.#timeouts = new Timeouts(options, actions, {
+    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests);
+    this.#timeouts = new Timeouts(this.#options, actions, {
       lateParams: (connection, fcgiId) => {
-        const seconds = options.readTimeoutMs / 1000;
+        const seconds = this.#options.readTimeoutMs / 1000;
         this.#giveUpParams(connection, fcgiId, new LuafcgidError('LUAFCGID_REQUEST_PARAMS_LATE', { seconds }));
       },
       lateBody: (request) => this.#lateBody(request),
       reviewPause: (connection) => {
-        readOn(connection, this.#meters, options);
-        connection.regulateReading(options);
+        readOn(connection, this.#meters, this.#options);
+        connection.regulateReading(this.#options);
       },
     });
-    this.#relief = new Relief(options, actions, this.#meters, this.#connections, this.#timeouts, {
+    this.#relief = new Relief(this.#options, actions, this.#meters, this.#connections, this.#timeouts, {
       turnAway: (request, error) => {
         if (request.stage === 'waiting' && !this.#pool.leave(request)) return false;
         this.#answers.turnAway(request, error);
@@ -99,7 +99,7 @@ export class Front {
       turnAwayParams: (connection, fcgiId, error) => this.#giveUpParams(connection, fcgiId, error),
     });
     const room = { meters: this.#meters, hasSendRoom: () => this.#relief.hasSendRoom() };
-    this.#crew = new Crew(options, actions, this.#pool, this.#answers, this.#requests, room);
+    this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests, room);
   }
 
   // ---- events of connections ---------------------------------------------------------------------------------------
@@ -219,6 +219,19 @@ export class Front {
   /** A worker is ready. `index` is its place among the workers. */
   workerReady(link: WorkerLink, index: number, nowMs: number): void {
     this.#crew.ready(link, index, nowMs);
+  }
+
+  /** Settings change: for whatever happens from now on. */
+  configure(options: FrontOptions): void {
+    Object.assign(this.#options, options);
+    Object.assign(this.#serverValues, serverValues(options));
+    this.#pool.setLimits(options.pool);
+    if (this.#meters.requests.bytes > options.bodyTotalBytes) this.#relief.relieveRequests();
+  }
+
+  /** These workers are to end when they have done what they have begun with. */
+  retireWorkers(ids: readonly number[], nowMs: number): void {
+    this.#crew.retire(ids, nowMs);
   }
 
   /** All workers are told to end when they have done what they were given. */
@@ -477,6 +490,10 @@ export class Front {
     request.arrivedMs = nowMs;
     this.#pool.join(request);
   }
+}
+
+function serverValues({ pool, connectionLimit }: FrontOptions): ServerValues {
+  return { maxConnections: connectionLimit, maxRequests: pool.workers + pool.queue };
 }
 
 function tooLarge(limit: number): LuafcgidError {

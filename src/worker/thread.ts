@@ -203,6 +203,11 @@ const { wakeFront, sleeper } = await waysToWake(data.bell);
 const ringBell = (): void => {
   if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
 };
+if (data.engine.name !== 'embedded' && process.platform === 'linux') {
+  // Native code may hang, and then this thread cannot be ended.
+  const { currentThread } = await import('../linux/threads.js');
+  new Interrupts(data.interrupts).thread = currentThread();
+}
 const thread = new WorkerThread(data, sleeper, ringBell);
 parentPort?.postMessage('ready');
 thread.serve();

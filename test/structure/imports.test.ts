@@ -38,7 +38,16 @@ const RULES: Readonly<Record<string, Rule>> = {
   worker: { doors: ['worker/workers'], mayImport: ['channel', 'lua', 'cgi', 'config', 'linux'] },
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
   linux: {
-    doors: ['linux/futex', 'linux/epoll', 'linux/eventfd', 'linux/libc', 'linux/sockets', 'linux/socket-address'],
+    doors: [
+      'linux/exec',
+      'linux/futex',
+      'linux/threads',
+      'linux/epoll',
+      'linux/eventfd',
+      'linux/libc',
+      'linux/sockets',
+      'linux/socket-address',
+    ],
     mayImport: ['channel'],
   },
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
