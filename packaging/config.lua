@@ -21,6 +21,11 @@
 -- The name or the number of a group. Default: the group of who starts the server.
 --socketgroup = "www-data"
 
+-- Who may connect over TCP: addresses and networks.
+-- An IP address or network, or a list of them: "127.0.0.1", "::1", "10.0.0.0/8" or "fd00::/8".
+-- Default: everybody who reaches the port.
+--allowed = "127.0.0.1"
+
 -- Connections that wait in the kernel to be accepted.
 -- A whole number from 1 to 65535, or -1 (the default).
 --backlog = 511
@@ -92,6 +97,32 @@
 -- What becomes of a script whose client has gone.
 -- "finish" or "stop".
 --onabort = "finish"
+
+---- Clients
+
+-- The most connections at once.
+-- A whole number from 1 to 1000000.
+--connections = 10000
+
+-- How long a connection may be open without a request.
+-- A number of seconds from 0.1 to 86400.
+--idletimeout = 75
+
+-- How long a request may take to arrive.
+-- A number of seconds from 0.1 to 86400.
+--readtimeout = 75
+
+-- How long a client may take nothing of what waits to be sent.
+-- A number of seconds from 0.1 to 86400.
+--sendtimeout = 75
+
+-- How much all requests together may hold of their parameters and bodies.
+-- A whole number of bytes, at least 1048576 (1 MiB).
+--bodytotal = 256 * 1024 * 1024
+
+-- How much of all answers together may wait in memory for their readers.
+-- A whole number of bytes, at least 1048576 (1 MiB).
+--sendtotal = 256 * 1024 * 1024
 
 ---- Answers
 

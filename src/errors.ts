@@ -77,6 +77,55 @@ export const catalogue = {
     message: 'the request body ended before its announced length',
     solve: 'The client broke off, or CONTENT_LENGTH is wrong; the web server log tells which.',
   },
+  LUAFCGID_REQUEST_PARAMS_LATE: {
+    blame: 'peer',
+    status: 408,
+    message: 'the request parameters did not arrive within {seconds} seconds',
+    solve: 'Look at the client, which stopped in the middle of a request; raise readtimeout if it needs longer.',
+  },
+  LUAFCGID_REQUEST_BODY_LATE: {
+    blame: 'peer',
+    status: 408,
+    message: 'the request body stopped arriving: it was late by more than {seconds} seconds',
+    solve: 'Let the web server buffer request bodies, or raise readtimeout if clients need longer.',
+  },
+  LUAFCGID_REQUEST_NO_ROOM: {
+    blame: 'operator',
+    status: 503,
+    message:
+      'all requests together hold {limit} bytes, and of those that do not run this is the largest: {bytes} bytes',
+    solve: 'Raise bodytotal, lower maxpost or queue, or make scripts faster that get large bodies.',
+  },
+  LUAFCGID_CLIENT_IDLE: {
+    blame: 'peer',
+    status: 0,
+    message: '{count} connections had no request for {seconds} seconds and were closed',
+    solve: 'Nothing has to be done; raise idletimeout if a web server keeps its connections longer.',
+  },
+  LUAFCGID_CLIENT_ROOM: {
+    blame: 'operator',
+    status: 0,
+    message: '{count} connections without a request were closed to make room for others: {limit} were open',
+    solve: 'Raise connections if the web servers keep more than that.',
+  },
+  LUAFCGID_CLIENT_HALF_RECORD: {
+    blame: 'peer',
+    status: 0,
+    message: 'a connection was closed: the rest of a record was late by more than {seconds} seconds',
+    solve: 'Look at the client: it began a FastCGI record and did not go on.',
+  },
+  LUAFCGID_CLIENT_NOT_READING: {
+    blame: 'peer',
+    status: 0,
+    message: 'a connection was closed: its client took nothing of what waits for it for {seconds} seconds',
+    solve: 'Look at the client; raise sendtimeout if it reads that slowly.',
+  },
+  LUAFCGID_CLIENT_UNREAD: {
+    blame: 'peer',
+    status: 0,
+    message: 'a connection was closed: unread answers hold {limit} bytes, and {bytes} of them wait for this client',
+    solve: 'Let the web server buffer answers, or raise sendtotal for that many slow readers.',
+  },
   LUAFCGID_SCRIPT_NOT_FOUND: {
     blame: 'peer',
     status: 404,
@@ -205,13 +254,14 @@ export const catalogue = {
     status: 0,
     message: 'no connection can be accepted for now ({reason}); {connections} are open',
     solve:
-      'They wait and are accepted as soon as others end. Raise the limit of open files (`ulimit -n`, LimitNOFILE).',
+      'They wait and are accepted as soon as others end. Raise the limit of open files (`ulimit -n`, LimitNOFILE), or the setting connections.',
   },
   LUAFCGID_LISTEN_STRANGER: {
     blame: 'peer',
     status: 0,
-    message: 'a connection from {address} was closed: FCGI_WEB_SERVER_ADDRS does not name it',
-    solve: 'Add the address to that environment variable if it is a web server of yours.',
+    message: 'a connection from {address} was closed: it is not among those that may connect',
+    solve:
+      'If it is a web server of yours, add it to the setting allowed, or to FCGI_WEB_SERVER_ADDRS where that is set.',
   },
   LUAFCGID_LISTEN_ADDRS: {
     blame: 'operator',

@@ -119,7 +119,7 @@ export async function startServer(
         tickMs: tickMs(config),
         sendBufferBytes: config.sendBufferBytes,
         spoolBytes: config.spoolBytes,
-        webServers: webServerAddresses(process.env.FCGI_WEB_SERVER_ADDRS),
+        allowed: allowedLists(config.allowed, process.env.FCGI_WEB_SERVER_ADDRS),
       },
       {
         log: (level, text, about) => log.write(level, text, about),
@@ -240,16 +240,18 @@ function openLog(config: Config): Log {
 }
 
 /**
- * The addresses of which FCGI_WEB_SERVER_ADDRS says that only they may connect (FastCGI 1.0, 3.2): separated by commas.
+ * Who may connect over TCP: the setting, and FCGI_WEB_SERVER_ADDRS, which names addresses separated by commas (FastCGI
+ * 1.0, 3.2). Each of them holds: neither lets in whom the other one keeps out.
  * @throws LuafcgidError for what is no address: to let in everybody instead would be no answer
  */
-function webServerAddresses(list: string | undefined): string[] | undefined {
-  if (list === undefined || list.trim() === '') return undefined;
+function allowedLists(setting: readonly string[] | undefined, list: string | undefined): (readonly string[])[] {
+  const lists = setting === undefined ? [] : [setting];
+  if (list === undefined || list.trim() === '') return lists;
   const addresses = list.split(',').map((address) => address.trim());
   for (const address of addresses) {
     if (isIP(address) === 0) throw new LuafcgidError('LUAFCGID_LISTEN_ADDRS', { address });
   }
-  return addresses;
+  return [...lists, addresses];
 }
 
 /** Removing a socket takes the right to write to its folder, which the user that the server became may not have. */
@@ -274,21 +276,13 @@ function runHook(loaded: LoadedConfig, name: 'housekeeping' | 'shutdown', log: L
 
 function frontOptions(config: Config, runName: string): Parameters<typeof createFront>[1]['front'] {
   const { states, clones, workers, halfLifeMs, maxCount } = config;
-  const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, queueTimeoutMs, overload, showErrors } = config;
-  const { watchdogMs, onAbort } = config;
+  const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, overload, showErrors, watchdogMs, onAbort } = config;
+  const { connectionLimit, bodyTotalBytes, sendTotalBytes } = config;
+  const { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs } = config;
   const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
-  return {
-    pool,
-    maxPostBytes,
-    bodyMemoryBytes,
-    sendBufferBytes,
-    queueTimeoutMs,
-    watchdogMs,
-    onAbort,
-    overload,
-    showErrors,
-    runName,
-  };
+  const sizes = { maxPostBytes, bodyMemoryBytes, sendBufferBytes, connectionLimit, bodyTotalBytes, sendTotalBytes };
+  const times = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, watchdogMs };
+  return { pool, ...sizes, ...times, onAbort, overload, showErrors, runName };
 }
 
 /** Repeats a task, each time `everyMs` after the last has ended. */

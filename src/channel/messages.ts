@@ -66,7 +66,7 @@ export const FromWorker = {
 } as const;
 
 /** Why a body will never be complete. */
-export const BodyFault = { SHORT: 1, TOO_LARGE: 2, CLIENT_GONE: 3 } as const;
+export const BodyFault = { SHORT: 1, TOO_LARGE: 2, CLIENT_GONE: 3, LATE: 4 } as const;
 export type BodyFault = (typeof BodyFault)[keyof typeof BodyFault];
 
 /** From least to most important. ORDER LOG: the index in this list is what a LOG frame carries. */

@@ -32,6 +32,8 @@ export function allowedValues(row: OptionRow): string {
       return 'text of "Name: value" lines';
     case 'addresses':
       return 'an address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000", "fd:0" or "systemd"';
+    case 'networks':
+      return 'an IP address or network, or a list of them: "127.0.0.1", "::1", "10.0.0.0/8" or "fd00::/8"';
     case 'mode':
       return 'three or four octal digits, like "0660"';
     case 'source-file':

@@ -27,6 +27,7 @@ export interface FileDirectories {
  * - `header-lines`: `Name: value` lines; `Config` holds them with a CRLF after each
  * - `choice`: one of the strings in `choices`
  * - `addresses`: one listen address or a list of them
+ * - `networks`: one IP address or network (`10.0.0.0/8`), or a list
  * - `mode`: file permissions, written as octal digits
  * - `source-file`: a file that must exist; `log-file`: one that must be writable; `pid-file`: one that can be made
  * - `directories`: one directory that must exist, or a list
@@ -46,6 +47,7 @@ export interface ValueTypes {
   'header-lines': string;
   choice: string;
   addresses: readonly ListenSetting[];
+  networks: readonly string[] | undefined;
   mode: number | undefined;
   'source-file': string | undefined;
   'log-file': string | undefined;
@@ -74,7 +76,15 @@ export interface DefaultContext {
 interface Row {
   /** Name in `Config`; a quantity's unit is in the name. */
   readonly key: string;
-  readonly group: 'Listening' | 'Pool' | 'Requests' | 'Answers' | 'Scripts' | 'Operation' | 'Without effect';
+  readonly group:
+    | 'Listening'
+    | 'Pool'
+    | 'Requests'
+    | 'Clients'
+    | 'Answers'
+    | 'Scripts'
+    | 'Operation'
+    | 'Without effect';
   /** One line, for `--help` and the sample. */
   readonly summary: string;
   /** What one needs to know to choose a value, in Markdown. */

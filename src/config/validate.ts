@@ -7,6 +7,7 @@ import { formatListenAddress, parseListenAddress } from './address.js';
 import { allowedValues } from './bounds.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
+import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, ListenSetting, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
 
@@ -105,6 +106,13 @@ function convertAddresses(task: Task<OptionRow>): readonly ListenSetting[] {
     addresses.set(name, address);
   }
   return [...addresses.values()];
+}
+
+function convertNetworks(task: Task<OptionRow>): readonly string[] {
+  if (listOf(task.value).length === 0) task.report(task.value, 'at least one address, or nothing for all');
+  const texts = toTexts(task);
+  for (const text of texts) if (!isNetwork(text)) task.report(text);
+  return texts;
 }
 
 /** Headers that other options or the scripts decide. */
@@ -225,6 +233,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertHeaders(task);
     case 'addresses':
       return convertAddresses(task);
+    case 'networks':
+      return convertNetworks(task);
     case 'mode':
       return convertMode(task);
     case 'source-file':

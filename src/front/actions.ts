@@ -17,6 +17,10 @@ export interface FrontActions {
    * then counts as unsent only until it is stored. Returns whether that can be had.
    */
   spool(connection: number): boolean;
+  /** Closes at once, whatever waits to be sent. `connectionClosed` follows, not before this call returns. */
+  destroy(connection: number): void;
+  /** What waits to be sent, in memory and in a file; undefined when the connection is gone. */
+  outgoing(connection: number): Outgoing | undefined;
   pauseReading(connection: number): void;
   resumeReading(connection: number): void;
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
@@ -28,6 +32,17 @@ export interface FrontActions {
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** After `drain`: the last request is over. */
   drained(): void;
+}
+
+/** How far a connection's output has come. */
+export interface Outgoing {
+  /** Bytes that the system has taken in all: they grow while the client reads. */
+  readonly takenBytes: number;
+  /** Bytes that wait in memory. */
+  readonly memoryBytes: number;
+  /** More may wait in a file. */
+  readonly isSpooled: boolean;
+  readonly isWaiting: boolean;
 }
 
 /** What a log line is about. */
@@ -43,6 +58,15 @@ export interface FrontOptions {
   readonly bodyMemoryBytes: number;
   /** Unsent bytes of a connection past which a script that writes more has to wait. */
   readonly sendBufferBytes: number;
+  /** Most connections at once. */
+  readonly connectionLimit: number;
+  /** Most bytes of parameters and bodies of all requests that no worker runs. */
+  readonly bodyTotalBytes: number;
+  /** Most bytes that wait in memory to be sent, over all connections. */
+  readonly sendTotalBytes: number;
+  readonly idleTimeoutMs: number;
+  readonly readTimeoutMs: number;
+  readonly sendTimeoutMs: number;
   readonly queueTimeoutMs: number;
   /** The running time after which a script is stopped, unless it sets another; 0: never. */
   readonly watchdogMs: number;

@@ -5,7 +5,7 @@
 import { toByteString, toText } from '../byte-string.js';
 import { renderErrorPage } from '../cgi/error-page.js';
 import { BodyFault, type LogLevel, requestName } from '../channel/messages.js';
-import { type ErrorCode, LuafcgidError } from '../errors.js';
+import type { LuafcgidError } from '../errors.js';
 import { AnswerEncoder, encodeEndRequest, ProtocolStatus } from '../fcgi/session.js';
 import type { Pool } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
@@ -67,8 +67,7 @@ export class Answers {
   }
 
   /** Refuses a request for want of a state. */
-  turnAway(request: FrontRequest, code: ErrorCode, values: Readonly<Record<string, unknown>>): void {
-    const error = new LuafcgidError(code, values);
+  turnAway(request: FrontRequest, error: LuafcgidError): void {
     if (this.#options.overload === 'page') return this.refuse(request, error);
     this.log(request, 'error', `${error.code}: ${error.message}. ${error.solve}`);
     request.connection.write(encodeEndRequest(request.fcgiId, 0, ProtocolStatus.OVERLOADED));

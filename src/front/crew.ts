@@ -22,7 +22,7 @@ import { describeError, LuafcgidError } from '../errors.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import type { Answers } from './answers.js';
-import type { Connection } from './connection.js';
+import type { Connection, Meters } from './connection.js';
 import { CRASH_MINUTES, CrashTally } from './crash-tally.js';
 import type { FrontRequest } from './request.js';
 import type { WorkerLink } from './worker-link.js';
@@ -45,6 +45,13 @@ const AT_ONCE_MS = 0.05;
 
 const NOTHING = new Uint8Array(0);
 
+/** What all connections have to share. */
+export interface SharedRoom {
+  readonly meters: Meters;
+  /** Whether more output may be written. */
+  hasSendRoom(): boolean;
+}
+
 export class Crew {
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
@@ -52,6 +59,7 @@ export class Crew {
   readonly #answers: Answers;
   /** All requests that are not over, by number. */
   readonly #requests: ReadonlyMap<number, FrontRequest>;
+  readonly #room: SharedRoom;
   readonly #workers = new Map<number, WorkerLink>();
   /** Workers that were given short requests and not woken for them yet. */
   readonly #toWake = new Set<WorkerLink>();
@@ -65,12 +73,14 @@ export class Crew {
     pool: Pool<FrontRequest>,
     answers: Answers,
     requests: ReadonlyMap<number, FrontRequest>,
+    room: SharedRoom,
   ) {
     this.#options = options;
     this.#actions = actions;
     this.#pool = pool;
     this.#answers = answers;
     this.#requests = requests;
+    this.#room = room;
   }
 
   /** Workers that run a request. */
@@ -148,6 +158,8 @@ export class Crew {
     // It may have ended in this very moment.
     this.#hear(worker, nowMs);
     if (worker.running !== request) return;
+    // It has ended, and says so behind the rest of its output, which had to wait: nobody hangs.
+    if (!worker.hasBegun(request) && (request.hasOutput || worker.peek() !== undefined)) return;
     this.#pool.retireWorker(worker.id);
     if (worker.hasBegun(request)) {
       const script = toText(request.script);
@@ -164,6 +176,7 @@ export class Crew {
       request.worker = undefined;
       request.state = undefined;
       request.stage = 'waiting';
+      request.chargeTo(this.#room.meters.requests);
     }
     this.#part(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }), nowMs, isWhole ? request : undefined);
   }
@@ -177,6 +190,7 @@ export class Crew {
     worker.running = undefined;
     for (const request of lost) {
       // No worker has it any more, and nobody has it wait.
+      if (request.stage !== 'running') request.chargeTo(this.#room.meters.running);
       request.stage = 'running';
       request.worker = undefined;
       this.#answers.refuse(request, error);
@@ -225,7 +239,7 @@ export class Crew {
     }
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
       this.#hasTurnedAway = true;
-      this.#answers.turnAway(extra, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
+      this.#answers.turnAway(extra, new LuafcgidError('LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue }));
     }
     while (this.#offerNext(LONG_MS, nowMs));
   }
@@ -274,6 +288,8 @@ export class Crew {
     request.watchdogMs = this.#options.watchdogMs;
     request.stopsOnAbort = this.#options.onAbort === 'stop';
     request.stage = 'running';
+    request.chargeTo(this.#room.meters.running);
+    request.extraBodyBytes = 0;
     request.state = state;
     request.worker = worker;
     worker.running = request;
@@ -333,8 +349,9 @@ export class Crew {
       const connection = worker.heldBy;
       worker.heldTicks = connection === undefined ? 0 : worker.heldTicks + 1;
       if (connection === undefined || !isWanted || worker.heldTicks < PATIENCE_TICKS) continue;
+      if (connection.unsentBytes <= this.#options.sendBufferBytes) continue;
       if (!this.#actions.spool(connection.id)) continue;
-      connection.unsentBytes = 0;
+      connection.startSpooling();
       this.#hear(worker, nowMs);
     }
     this.startWaiting(nowMs);
@@ -346,7 +363,7 @@ export class Crew {
     worker.heldBy = undefined;
     for (let left = HEARD_AT_ONCE_BYTES; left > 0; left -= FRAME_COST_BYTES) {
       const reader = worker.running?.isAnswered === false ? worker.running.connection : undefined;
-      if (reader !== undefined && reader.unsentBytes > this.#options.sendBufferBytes) {
+      if (reader !== undefined && (reader.unsentBytes > this.#options.sendBufferBytes || !this.#room.hasSendRoom())) {
         worker.heldBy = reader;
         return heard;
       }

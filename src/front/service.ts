@@ -11,7 +11,7 @@ import { atomicsSleeper, type Sleeper } from '../channel/sleeper.js';
 import { describeError, type ErrorCode, LuafcgidError } from '../errors.js';
 import type { LogSubject } from './actions.js';
 import type { Driver, DriverReports, DriverSettings } from './driver.js';
-import { Front, type FrontOptions } from './front.js';
+import { Front, type FrontCounts, type FrontOptions } from './front.js';
 import { WorkerLink } from './worker-link.js';
 
 /** What the front tells the main thread. */
@@ -64,8 +64,6 @@ export interface Findings {
   readonly fingerprints: ReadonlyMap<string, string | undefined>;
 }
 
-export type FrontCounts = ReturnType<Front['counts']>;
-
 /** What a driver reports, as lines of the log. */
 export function reportsTo(events: FrontEvents): DriverReports {
   return {
@@ -97,6 +95,8 @@ export class FrontService {
       write: (connection, bytes) => driver.write(connection, bytes),
       close: (connection, linger) => driver.close(connection, linger),
       spool: (connection) => driver.spool(connection),
+      destroy: (connection) => driver.break(connection),
+      outgoing: (connection) => driver.outgoing(connection),
       pauseReading: (connection) => driver.pauseReading(connection),
       resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => events.lookUp(path, request),

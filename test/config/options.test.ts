@@ -40,6 +40,20 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['no colon', ': value', 'A b: c', 'A: b\0', 'A: b\rC: d', 'A: b\r\n continued', 'Status: 404', true, []];
     case 'addresses':
       return ['', ':', ':http', ':65536', '9000', 9000, '::1:9000', '[::1]', '1.2.3:80', '1.2.3.256:80', 'a b:80', []];
+    case 'networks':
+      return [
+        '',
+        'localhost',
+        '10.0.0.256',
+        '10.0.0.0/33',
+        '::1/129',
+        '10/8',
+        '1.2.3.4/',
+        'fe80::1%eth0',
+        9000,
+        [],
+        true,
+      ];
     case 'mode':
       return ['0888', '66', '06600', 'rw', '', -1, true, []];
     case 'source-file':

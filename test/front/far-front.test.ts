@@ -9,6 +9,7 @@ import type { FrontEvents } from '../../src/front/service.js';
 import { listenAt } from '../../src/linux/sockets.js';
 import { tempDir } from '../support/cleanup.js';
 import { FcgiConnection } from '../support/fcgi-client.js';
+import { ROOMY } from './support/roomy.js';
 
 function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
   const logs: string[] = [];
@@ -17,13 +18,14 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
       tickMs: 250,
       sendBufferBytes: 1 << 16,
       spoolBytes: 0,
-      webServers: undefined,
+      allowed: [],
       front: {
         pool: { states: 1, clones: 1, workers: 1, queue: 1, halfLifeMs: 1000, maxCount: 0 },
         maxPostBytes: 1000,
         bodyMemoryBytes: 1000,
         sendBufferBytes: 1 << 16,
         queueTimeoutMs: 60_000,
+        ...ROOMY,
         overload: 'page',
         watchdogMs: 0,
         onAbort: 'finish',

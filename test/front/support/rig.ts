@@ -10,6 +10,7 @@ import { WorkerLink } from '../../../src/front/worker-link.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
 import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
 import { FakeWorker, type StateRegistry } from './fake-worker.js';
+import { ROOMY } from './roomy.js';
 
 export interface RigOptions {
   readonly ringBytes: number;
@@ -33,6 +34,10 @@ export class Peer {
   isSlow = false;
   isSpooled = false;
   unsentBytes = 0;
+  /** Bytes that it has read. */
+  takenBytes = 0;
+  /** The front has closed it at once; the test has to tell of its end. */
+  isBroken = false;
   writes = 0;
   readonly book: ResponseBook;
   readonly #reader = new RecordReader();
@@ -154,6 +159,7 @@ export class Rig {
       bodyMemoryBytes: 1_000,
       sendBufferBytes: 1_000,
       queueTimeoutMs: 5_000,
+      ...ROOMY,
       overload: 'page',
       watchdogMs: 0,
       onAbort: 'finish',
@@ -182,6 +188,20 @@ export class Rig {
         peer.isSlow = false;
         peer.isSpooled = true;
         return true;
+      },
+      destroy: (id) => {
+        const peer = this.peers.get(id);
+        if (peer === undefined) return;
+        if (peer.isBroken) peer.violations.push('broken twice');
+        peer.isBroken = true;
+        peer.closed = 'now';
+        peer.unsentBytes = 0;
+      },
+      outgoing: (id) => {
+        const peer = this.peers.get(id);
+        if (peer === undefined) return undefined;
+        const { takenBytes, unsentBytes } = peer;
+        return { takenBytes, memoryBytes: unsentBytes, isSpooled: false, isWaiting: unsentBytes > 0 };
       },
       pauseReading: (id) => this.#pause(id, true),
       resumeReading: (id) => this.#pause(id, false),
@@ -246,6 +266,7 @@ export class Rig {
 
   /** All that was written is sent. */
   sendUnsent(peer: Peer, leftBytes = 0): void {
+    peer.takenBytes += peer.unsentBytes - leftBytes;
     peer.unsentBytes = leftBytes;
     this.event(() => this.front.sent(peer.id, leftBytes, this.nowMs));
     this.#bell = true;
