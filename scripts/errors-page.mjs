@@ -31,7 +31,7 @@ const TITLES = {
   response: 'Answers of scripts',
   pool: 'Waiting',
   listen: 'Listening',
-  log: 'The log',
+  log: 'The logs',
   worker: 'Workers',
   other: 'The server itself',
   config: 'Configuration',

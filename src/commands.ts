@@ -15,6 +15,7 @@ import {
 import { LuafcgidError } from './errors.js';
 import { startGateway } from './http/gateway.js';
 import { callScript, type ScriptCall } from './http/script-call.js';
+import { formatLogTarget } from './log/target.js';
 import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
 import { type Printed, printToStandardError, type Server, startServer } from './server.js';
 import { version } from './version.js';
@@ -24,7 +25,7 @@ export { endProcess } from './lua/engine.js';
 /** How a task ended; with `server` it goes on until that is stopped. */
 export interface Outcome {
   readonly exitCode: number;
-  readonly server?: { stop(): Promise<void> };
+  readonly server?: Pick<Server, 'stop' | 'reopenLogs'>;
 }
 
 interface Prepared {
@@ -58,7 +59,9 @@ export async function serveConfig(file: string | undefined, overrides: Overrides
   const server = await startServer(loaded, engine, printed);
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
-    process.stderr.write(`luafcgid ${version} ready: listening on ${where}; log: ${loaded.config.logFile}\n`);
+    process.stderr.write(
+      `luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`,
+    );
   }
   return { exitCode: 0, server };
 }
@@ -94,7 +97,7 @@ export async function serveDirectory(
       await gateway.close();
       await close();
     };
-    return { exitCode: 0, server: { stop } };
+    return { exitCode: 0, server: { stop, reopenLogs: () => server.reopenLogs() } };
   } catch (error) {
     await close();
     throw error;
@@ -117,7 +120,11 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   // Without a script there is no request to answer: better said here than with a page of status 404.
   readInput(script);
   const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
-  const { socket, close } = await startPrivately(options.config ?? null, { ...options.overrides, workers: 1 }, true);
+  const { socket, close } = await startPrivately(
+    options.config ?? null,
+    { ...options.overrides, workers: 1, accesslog: '' },
+    true,
+  );
   try {
     const call: ScriptCall = {
       script: resolve(script),

@@ -17,9 +17,10 @@ import { describeError, LuafcgidError } from './errors.js';
 import { createFront } from './front/create-front.js';
 import type { FrontHandle } from './front/handle.js';
 import { ScriptLookup } from './front/script-lookup.js';
+import { AccessFormat } from './log/access-format.js';
 import type { EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
-import { Log, type LogLevel } from './ops/log.js';
+import { type Log, type LogLevel, type Logs, openLogs } from './ops/logs.js';
 import { WorkerHandle, type WorkerSettings } from './worker/handle.js';
 
 /** Where that goes which a configuration script prints: standard error until there is a log. */
@@ -33,6 +34,8 @@ export interface Server {
   /** Where it listens, with the ports that were found for those given as 0. */
   readonly addresses: readonly ListenAddress[];
   readonly log: Log;
+  /** Opens all log files anew: they were moved away. */
+  reopenLogs(): void;
   /** Finishes what runs, for a limited time, and gives everything back. */
   stop(): Promise<void>;
 }
@@ -64,12 +67,13 @@ export async function startServer(
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
   };
   try {
-    const log = openLog(config);
+    const logs: Logs = await openLogs(config);
+    const { log } = logs;
     undo.push(() => {
       log.write(lifeLevel, 'stopped');
-      log.close();
+      return logs.close();
     });
-    printed.to = (level, text) => log.write(level, text);
+    printed.to = (level, text) => log.write(level, text, { isOfScript: true });
     undo.push(() => {
       printed.to = printToStandardError;
     });
@@ -86,6 +90,7 @@ export async function startServer(
       hooks.close();
     });
 
+    const accessFormat = config.accessLog === undefined ? undefined : config.accessFormat;
     const roots = config.root.map(toByteString);
     const scripts = new ScriptLookup(roots);
     const runName = randomBytes(3).toString('hex');
@@ -98,9 +103,11 @@ export async function startServer(
         sendBufferBytes: config.sendBufferBytes,
         spoolBytes: config.spoolBytes,
         webServers: webServerAddresses(process.env.FCGI_WEB_SERVER_ADDRS),
+        logs: { lowestLevel: config.logLevel, accessFormat },
       },
       {
-        log: (level, text, about) => log.write(level, text, about),
+        log: (level, text, about) => log.pass(level, text, about),
+        access: (lines) => logs.access(lines),
         lookUp: (path, request) => {
           scripts
             .find(path)
@@ -122,6 +129,7 @@ export async function startServer(
       engine,
       roots,
       runName,
+      measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
       bell: front.bell,
       ringBytes: config.ringBytes,
     };
@@ -163,19 +171,10 @@ export async function startServer(
     });
 
     log.write(lifeLevel, `ready: listening on ${addresses.map(formatListenAddress).join(', ')}`);
-    return { addresses, log, stop: undoAll };
+    return { addresses, log, reopenLogs: () => logs.reopen(), stop: undoAll };
   } catch (error) {
     await undoAll();
     throw error;
-  }
-}
-
-function openLog(config: Config): Log {
-  try {
-    return new Log(config.logFile, config.logLevel);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new LuafcgidError('LUAFCGID_LOG_FILE', { file: config.logFile, reason: message }, error);
   }
 }
 
@@ -205,7 +204,18 @@ function frontOptions(config: Config, runName: string): Parameters<typeof create
   const { states, clones, workers, halfLifeMs, maxCount } = config;
   const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, queueTimeoutMs, overload, showErrors } = config;
   const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
-  return { pool, maxPostBytes, bodyMemoryBytes, sendBufferBytes, queueTimeoutMs, overload, showErrors, runName };
+  const tracesRequests = config.accessLog !== undefined;
+  return {
+    pool,
+    tracesRequests,
+    maxPostBytes,
+    bodyMemoryBytes,
+    sendBufferBytes,
+    queueTimeoutMs,
+    overload,
+    showErrors,
+    runName,
+  };
 }
 
 /** The worker threads: as many as configured, each replaced when it ends by itself. */

@@ -1,6 +1,7 @@
 /**
  * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
  */
+import type { LogTarget } from '../log/target.js';
 import type { LuaValue } from '../lua/state.js';
 
 /** Where the server listens. `host` is `''` for all interfaces (IPv6 and IPv4); `port` 0 takes any free port. */
@@ -18,7 +19,9 @@ export type ListenAddress =
  * - `choice`: one of the strings in `choices`
  * - `addresses`: one listen address or a list of them
  * - `mode`: file permissions, written as octal digits
- * - `source-file`: a file that must exist; `log-file`: one that must be writable
+ * - `source-file`: a file that must exist
+ * - `log-target`: where lines go: a file that must be writable, standard output or syslog
+ * - `access-format`: what `log/access-format.ts` reads
  * - `directories`: one directory that must exist, or a list
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
@@ -34,7 +37,8 @@ export interface ValueTypes {
   addresses: readonly ListenAddress[];
   mode: number | undefined;
   'source-file': string | undefined;
-  'log-file': string | undefined;
+  'log-target': LogTarget | undefined;
+  'access-format': string;
   directories: readonly string[];
   templates: readonly string[];
 }

@@ -4,9 +4,11 @@
  */
 import {
   decodeDependency,
+  decodeUsage,
   END_STATE_GONE,
   FromWorker,
   LOG_LEVELS,
+  LOG_OF_SCRIPT,
   START_CREATE,
   START_HEAD,
   START_NO_BODY,
@@ -76,6 +78,7 @@ export class Crew {
 
   /** A worker is ready. `index` is its place among the workers. */
   ready(link: WorkerLink, index: number, nowMs: number): void {
+    link.place = index;
     this.#workers.set(link.id, link);
     this.#pool.addWorker(link.id, index);
     this.startWaiting(nowMs);
@@ -137,7 +140,7 @@ export class Crew {
       if (this.#offerNext(AT_ONCE_MS, nowMs)) continue;
       const next = this.#pool.assign(nowMs);
       if (next === undefined) break;
-      this.#start(next);
+      this.#start(next, nowMs);
     }
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
       this.#hasTurnedAway = true;
@@ -181,21 +184,22 @@ export class Crew {
     const begun = this.#pool.beginOffered(worker.id, nowMs);
     if (begun === undefined) return;
     worker.forgetOffer(begun.offer);
-    this.#nowRuns(worker, begun.waiter, begun.state);
+    this.#nowRuns(worker, begun.waiter, begun.state, nowMs);
     begun.waiter.isBodyEndSent = true;
   }
 
-  #nowRuns(worker: WorkerLink, request: FrontRequest, state: PoolState): void {
+  #nowRuns(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number): void {
+    request.trace?.started(worker.place, nowMs);
     request.stage = 'running';
     request.state = state;
     request.worker = worker;
     worker.running = request;
   }
 
-  #start({ waiter: request, state, create, evicted, retire }: Assignment<FrontRequest>): void {
+  #start({ waiter: request, state, create, evicted, retire }: Assignment<FrontRequest>, nowMs: number): void {
     const worker = this.#workers.get(state.worker) as WorkerLink;
     const { hasBody } = request;
-    this.#nowRuns(worker, request, state);
+    this.#nowRuns(worker, request, state, nowMs);
     request.isBodyEndSent = !hasBody;
     const flags =
       (create ? START_CREATE : 0) |
@@ -286,7 +290,10 @@ export class Crew {
         if (request !== undefined) this.#end(worker, request, frame, nowMs);
         return;
       case FromWorker.LOG:
-        return this.#takeLog(frame);
+        return this.#takeLog(worker, frame);
+      case FromWorker.USAGE:
+        request?.trace?.used(decodeUsage(frame.payload));
+        return;
       case FromWorker.DEPENDS: {
         const { path, fingerprint } = decodeDependency(frame.payload);
         return this.#pool.addDependency(frame.argument, path, fingerprint);
@@ -316,11 +323,12 @@ export class Crew {
     this.#answers.over(request);
   }
 
-  #takeLog(frame: Frame): void {
+  #takeLog(worker: WorkerLink, frame: Frame): void {
     const level = LOG_LEVELS[frame.argument] ?? 'info';
     const text = Buffer.from(frame.payload).toString();
     const request = this.#requests.get(frame.id);
-    if (request === undefined) this.#actions.log(level, text);
-    else this.#answers.log(request, level, text);
+    const isOfScript = (frame.type & LOG_OF_SCRIPT) !== 0;
+    if (request === undefined) this.#actions.log(level, text, { worker: worker.place, isOfScript });
+    else this.#answers.log(request, level, text, isOfScript);
   }
 }

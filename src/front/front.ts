@@ -13,6 +13,7 @@ import { BodyFault } from '../channel/messages.js';
 import { LuafcgidError } from '../errors.js';
 import { decodeParams, type ServerValues } from '../fcgi/session.js';
 import { Pool, type PoolCounts } from '../pool/pool.js';
+import { AccessTrace } from './access-trace.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import { Answers } from './answers.js';
 import { Connection, type ConnectionOwner } from './connection.js';
@@ -52,6 +53,8 @@ export class Front {
     },
   };
   #lastRequest = 0;
+  /** The time of the last bytes that arrived. */
+  #arrivalMs = 0;
 
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = options;
@@ -78,6 +81,7 @@ export class Front {
   bytesArrived(id: number, bytes: Uint8Array, nowMs: number): void {
     const connection = this.#connections.get(id);
     if (connection === undefined || connection.isClosing) return;
+    this.#arrivalMs = nowMs;
     try {
       connection.session.receive(bytes);
     } catch (error) {
@@ -189,6 +193,7 @@ export class Front {
       this.#answers.turnAway(request, 'LUAFCGID_POOL_TIMEOUT', { seconds: queueTimeoutMs / 1000 });
     }
     this.#crew.freeHeld(nowMs);
+    this.#actions.flushLogs?.();
   }
 
   /** To be called after events, when no more are known at once: workers that were given something short are woken. */
@@ -243,6 +248,11 @@ export class Front {
     for (const connection of [...this.#connections.values()]) connection.closeIfDone(true, false);
   }
 
+  /** The server ends, and with it what still runs: tells the access log of it. */
+  tellUnfinished(): void {
+    this.#answers.tellUnfinished();
+  }
+
   counts(): PoolCounts & { readonly connections: number; readonly requests: number } {
     return { ...this.#pool.counts(), connections: this.#connections.size, requests: this.#requests.size };
   }
@@ -280,7 +290,7 @@ export class Front {
       // Without a status the pairs themselves are malformed: a protocol error, which costs the connection.
       if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
       const method = decodeParams(params).get('REQUEST_METHOD') ?? UNREADABLE.method;
-      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method }), error);
+      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method, params }), error);
     }
     const request = this.#list(connection, fcgiId, cgi);
     if ((cgi.contentLength ?? 0) > maxPostBytes) return this.#answers.refuse(request, tooLarge(maxPostBytes));
@@ -296,6 +306,7 @@ export class Front {
       this.#lastRequest = (this.#lastRequest % 0x7fffffff) + 1;
     } while (this.#requests.has(this.#lastRequest));
     const request = new FrontRequest(this.#lastRequest, fcgiId, connection, cgi);
+    if (this.#options.tracesRequests) request.trace = new AccessTrace(this.#arrivalMs);
     connection.requests.add(fcgiId, request);
     this.#requests.set(request.id, request);
     return request;

@@ -1,6 +1,7 @@
 /** One request from its parameters to its last byte: what the front knows of it. */
 import type { CgiRequest } from '../cgi/request.js';
 import type { Place, PoolState, Waiter } from '../pool/pool.js';
+import type { AccessTrace } from './access-trace.js';
 import type { Connection } from './connection.js';
 import type { WorkerLink } from './worker-link.js';
 
@@ -38,6 +39,8 @@ export class FrontRequest implements Waiter {
   isAnswered = false;
   /** Some of the answer is on its way: it is too late for another one. */
   hasOutput = false;
+  /** For the access log, if there is one. */
+  trace: AccessTrace | undefined;
 
   /** Body received and not yet handed to the worker: `[#bodyStart, #bodyEnd)` of one buffer, however it came. */
   #body = NOTHING;

@@ -1,18 +1,32 @@
 /** The worker's end of the ring to the front. Writing blocks while the ring is full: that is the back-pressure. */
-import { encodeDependency, FromWorker, LOG_LEVELS, type LogLevel, withTook } from '../channel/messages.js';
+import {
+  encodeDependency,
+  encodeUsage,
+  FromWorker,
+  LOG_LEVELS,
+  LOG_OF_SCRIPT,
+  type LogLevel,
+  withTook,
+} from '../channel/messages.js';
 import type { RingWriter } from '../channel/ring.js';
+import type { UsageMeter } from './usage-meter.js';
 
 const NOTHING = new Uint8Array(0);
 
 export class Outbox {
   readonly #ring: RingWriter;
   readonly #ringBell: () => void;
+  readonly #usage: UsageMeter | undefined;
   #beganMs = 0;
 
-  /** @param ringBell wakes the front if it sleeps */
-  constructor(ring: RingWriter, ringBell: () => void) {
+  /**
+   * @param ringBell wakes the front if it sleeps
+   * @param usage measures what requests take; undefined: nobody wants to know
+   */
+  constructor(ring: RingWriter, ringBell: () => void, usage?: UsageMeter) {
     this.#ring = ring;
     this.#ringBell = ringBell;
+    this.#usage = usage;
   }
 
   /** Sends output to the client, now. */
@@ -30,23 +44,30 @@ export class Outbox {
   /** A request begins: how long it takes is told with its end. */
   begin(): void {
     this.#beganMs = performance.now();
+    this.#usage?.begin();
   }
 
   /** Ends the request, with the last of its output. @param flags `END_STATE_GONE` or 0 */
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array): void {
     const sent = this.#stream(requestId, lastOutput, this.#ring.maxPayloadBytes);
+    if (this.#usage !== undefined) this.#write(FromWorker.USAGE, requestId, 0, encodeUsage(this.#usage.end()));
     const type = withTook(FromWorker.END | flags, performance.now() - this.#beganMs);
     this.#write(type, requestId, appStatus, lastOutput.subarray(sent));
     this.#ringBell();
   }
 
-  /** @param requestId 0 when the line belongs to no request @param text one character per byte */
-  log(requestId: number, level: LogLevel, text: string): void {
+  /**
+   * @param requestId 0 when the line belongs to no request
+   * @param text one character per byte
+   * @param isOfScript the text is a script's own
+   */
+  log(requestId: number, level: LogLevel, text: string, isOfScript = false): void {
     const bytes = Buffer.from(text, 'latin1');
     const { maxPayloadBytes } = this.#ring;
+    const type = FromWorker.LOG | (isOfScript ? LOG_OF_SCRIPT : 0);
     // A line longer than a frame becomes several lines; nothing of it is lost.
     for (let at = 0; at === 0 || at < bytes.length; at += maxPayloadBytes) {
-      this.#write(FromWorker.LOG, requestId, LOG_LEVELS.indexOf(level), bytes.subarray(at, at + maxPayloadBytes));
+      this.#write(type, requestId, LOG_LEVELS.indexOf(level), bytes.subarray(at, at + maxPayloadBytes));
     }
     this.#ringBell();
   }

@@ -29,6 +29,7 @@ import { ScriptRequest } from './script-request.js';
 import { ScriptState, type StateSettings } from './script-state.js';
 import { SourceRules } from './source-files.js';
 import type { ThreadData } from './thread-data.js';
+import { findCpuClock, UsageMeter } from './usage-meter.js';
 
 class WorkerThread {
   readonly #data: ThreadData;
@@ -37,15 +38,18 @@ class WorkerThread {
   readonly #buffer = new OutputBuffer();
   readonly #slots: OfferSlots;
   readonly #settings: StateSettings;
+  readonly #usage: UsageMeter | undefined;
   readonly #states = new Map<number, ScriptState>();
   /** The request that runs, 0 between two. */
   #requestId = 0;
 
-  constructor(data: ThreadData, sleeper: Sleeper | undefined, ringBell: () => void) {
+  /** @param usage measures what requests take; undefined: nobody wants to know */
+  constructor(data: ThreadData, sleeper: Sleeper | undefined, ringBell: () => void, usage: UsageMeter | undefined) {
     const { config } = data;
     this.#data = data;
+    this.#usage = usage;
     this.#slots = new OfferSlots(data.toWorker);
-    this.#outbox = new Outbox(new RingWriter(data.toFront, sleeper), ringBell);
+    this.#outbox = new Outbox(new RingWriter(data.toFront, sleeper), ringBell, usage);
     this.#inbox = new Inbox(new RingReader(data.toWorker, sleeper), ringBell);
     this.#settings = {
       engine: createEngine(data.engine),
@@ -54,7 +58,7 @@ class WorkerThread {
       luaConfig: data.luaConfig,
       reports: {
         depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),
-        log: (level, text) => this.#outbox.log(this.#requestId, level, text),
+        log: (level, text) => this.#outbox.log(this.#requestId, level, text, true),
       },
     };
   }
@@ -111,6 +115,7 @@ class WorkerThread {
       }
       if (state === undefined) throw new Error(`state ${stateId} is not here`);
       const { exitCode } = state.lua.serve(config.handler, request);
+      this.#usage?.noteMemory(state.lua.memoryBytes());
       const retires = (flags & START_RETIRE) !== 0;
       if (retires) this.#close(stateId);
       request.end(retires ? END_STATE_GONE : 0, exitCode);
@@ -123,10 +128,11 @@ class WorkerThread {
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
   #fail(request: ScriptRequest, state: ScriptState | undefined, flags: number, error: unknown): void {
     const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
-    request.log(status >= 500 ? 'error' : 'info', logText);
+    request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
     const isFit = error instanceof LuaError && (error.kind === 'runtime' || error.kind === 'syntax');
     const lives = isLoaded && isFit && (flags & START_RETIRE) === 0;
+    if (state !== undefined) this.#usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) {
       state.lua.close();
       this.#states.delete(state.id);
@@ -170,6 +176,7 @@ const { wakeFront, sleeper } = await waysToWake(data.bell);
 const ringBell = (): void => {
   if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
 };
-const thread = new WorkerThread(data, sleeper, ringBell);
+const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
+const thread = new WorkerThread(data, sleeper, ringBell, usage);
 parentPort?.postMessage('ready');
 thread.serve();

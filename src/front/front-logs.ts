@@ -1,0 +1,94 @@
+/**
+ * What the front logs, on its way to the main thread: floods are counted here, at their source, and lines of the access
+ * log are put together and handed over in batches.
+ */
+import { LOG_LEVELS, type LogLevel } from '../channel/messages.js';
+import { AccessFormat } from '../log/access-format.js';
+import type { LogSubject } from '../log/line.js';
+import { Repeats } from '../log/repeats.js';
+import type { FrontRequest } from './request.js';
+
+/** A batch goes out when it is this long, and otherwise with the next tick. */
+const BATCH_CHARS = 64 * 1024;
+
+export interface LogSettings {
+  readonly lowestLevel: LogLevel;
+  /** Format of the access log; undefined: there is none. */
+  readonly accessFormat: string | undefined;
+}
+
+/** Where it all goes. */
+export interface LogEvents {
+  log(level: LogLevel, text: string, about?: LogSubject): void;
+  /** Lines of the access log, each with its end. */
+  access(lines: string): void;
+  /** To be called now and then. @param isLast nothing more will come */
+  flush?(isLast: boolean): void;
+}
+
+export class FrontLogs {
+  readonly #lowest: number;
+  readonly #events: LogEvents;
+  readonly #repeats: Repeats;
+  readonly #format: AccessFormat | undefined;
+  #batch = '';
+
+  constructor({ lowestLevel, accessFormat }: LogSettings, events: LogEvents) {
+    this.#lowest = LOG_LEVELS.indexOf(lowestLevel);
+    this.#events = events;
+    this.#repeats = new Repeats((level, text, about) => events.log(level, text, about));
+    this.#format = accessFormat === undefined ? undefined : new AccessFormat(accessFormat);
+  }
+
+  readonly log = (level: LogLevel, text: string, about: LogSubject = {}): void => {
+    if (LOG_LEVELS.indexOf(level) >= this.#lowest) this.#repeats.take(level, text, about, performance.now());
+  };
+
+  /** Notes a request that is over. */
+  requestOver(request: FrontRequest, name: string): void {
+    const { trace, cgi } = request;
+    if (trace === undefined || this.#format === undefined) return;
+    const durationMs = Math.max(0, performance.now() - trace.arrivedMs);
+    const { startedMs } = trace;
+    this.#batch += this.#format.line({
+      arrivedMs: Date.now() - durationMs,
+      durationMs,
+      waitMs: startedMs === undefined ? undefined : Math.max(0, startedMs - trace.arrivedMs),
+      cpuMs: trace.cpuMs,
+      memoryBytes: trace.memoryBytes,
+      request: name,
+      script: request.script || cgi.scriptPath,
+      state: request.state?.id,
+      worker: trace.worker,
+      method: cgi.method,
+      status: trace.status,
+      outcome: trace.outcome ?? 'done',
+      sentBytes: trace.sentBytes,
+      receivedBytes: request.receivedBytes,
+      params: cgi.params,
+    });
+    this.#batch += '\n';
+    if (this.#batch.length >= BATCH_CHARS) this.#handOver();
+  }
+
+  /** Time has passed: hands over what was collected, and tells what was counted. */
+  flush(): void {
+    this.#repeats.review(performance.now());
+    this.#handOver();
+    this.#events.flush?.(false);
+  }
+
+  /** The front ends: nothing is kept. */
+  end(): void {
+    this.#repeats.end(performance.now());
+    this.#handOver();
+    this.#events.flush?.(true);
+  }
+
+  #handOver(): void {
+    if (this.#batch === '') return;
+    const batch = this.#batch;
+    this.#batch = '';
+    this.#events.access(batch);
+  }
+}
