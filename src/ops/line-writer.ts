@@ -6,8 +6,11 @@ import type { LogLevel } from '../channel/messages.js';
 import { isFull, type LineChannel } from './line-channel.js';
 
 const MOST_WAITING_BYTES = 1024 * 1024;
-/** How often a channel that took nothing is tried again. */
+/** What a line that waits costs besides its bytes. */
+const CHUNK_BYTES = 200;
+/** When a channel that took nothing is tried again, and when one that took something. */
 const RETRY_MS = 50;
+const NEXT_MS = 5;
 /** How long the end waits for a reader. */
 const LAST_MS = 500;
 
@@ -95,7 +98,7 @@ export class LineWriter {
     const { lostLine } = this.#reports;
     const notice =
       this.#lost > 0 && lostLine !== undefined ? this.#chunksOf('error', lostLine(this.#lost), this.#lost) : [];
-    const bytes = [...notice, ...chunks].reduce((sum, chunk) => sum + chunk.bytes.length, 0);
+    const bytes = [...notice, ...chunks].reduce((sum, chunk) => sum + CHUNK_BYTES + chunk.bytes.length, 0);
     if (this.#waiting.length > 0 && this.#waitingBytes + bytes > MOST_WAITING_BYTES) {
       this.#lose(chunks);
       return;
@@ -118,12 +121,14 @@ export class LineWriter {
   #pump(): void {
     clearTimeout(this.#retry);
     this.#retry = undefined;
+    const before = this.#waiting.length;
     for (let chunk = this.#waiting[0]; chunk !== undefined; chunk = this.#waiting[0]) {
       try {
         this.#send(chunk);
       } catch (error) {
         if (isFull(error)) {
-          this.#retry = setTimeout(() => this.#pump(), RETRY_MS);
+          const hasMoved = this.#waiting.length < before;
+          this.#retry = setTimeout(() => this.#pump(), hasMoved ? NEXT_MS : RETRY_MS);
           this.#retry.unref();
           return;
         }
@@ -155,7 +160,7 @@ export class LineWriter {
 
   #shift(chunk: Chunk): void {
     this.#waiting.shift();
-    this.#waitingBytes -= chunk.bytes.length;
+    this.#waitingBytes -= CHUNK_BYTES + chunk.bytes.length;
   }
 
   /** Something was written. */
