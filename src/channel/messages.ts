@@ -97,13 +97,21 @@ export interface Usage {
   readonly memoryBytes: number | undefined;
 }
 
+/** Two numbers, and their bytes: frames need not be aligned. */
+const numbers = new Float64Array(2);
+const bytesOfNumbers = new Uint8Array(numbers.buffer);
+
+/** Valid until the next call. */
 export function encodeUsage({ cpuMs, memoryBytes }: Usage): Uint8Array {
-  return new Uint8Array(new Float64Array([cpuMs ?? Number.NaN, memoryBytes ?? Number.NaN]).buffer);
+  numbers[0] = cpuMs ?? Number.NaN;
+  numbers[1] = memoryBytes ?? Number.NaN;
+  return bytesOfNumbers;
 }
 
 export function decodeUsage(payload: Uint8Array): Usage {
-  // A copy: the frame need not be aligned.
-  const [cpuMs = Number.NaN, memoryBytes = Number.NaN] = new Float64Array(payload.slice().buffer);
+  bytesOfNumbers.set(payload);
+  const cpuMs = numbers[0] as number;
+  const memoryBytes = numbers[1] as number;
   return {
     cpuMs: Number.isNaN(cpuMs) ? undefined : cpuMs,
     memoryBytes: Number.isNaN(memoryBytes) ? undefined : memoryBytes,

@@ -34,9 +34,9 @@ export class FarFront implements FrontHandle {
     this.#thread.on('message', (message: FromFront) => {
       if (message.kind === 'event') {
         (events[message.name] as (...args: readonly unknown[]) => void)(...message.args);
-        // ORDER LINES: the text's place among the arguments.
+        // ORDER LINES: the place among the arguments of what counts.
         if (message.name === 'log') lines.arrived(message.args[1] as string);
-        else if (message.name === 'access') lines.arrived(message.args[0] as string);
+        else if (message.name === 'access') lines.arrived(message.args[0] as Uint8Array);
         return;
       }
       const call = this.#calls.get(message.number);

@@ -8,8 +8,9 @@ import type { LogSubject } from '../log/line.js';
 import { Repeats } from '../log/repeats.js';
 import type { FrontRequest } from './request.js';
 
-/** A batch goes out when it is this long, and otherwise with the next tick. */
-const BATCH_CHARS = 64 * 1024;
+/** A batch goes out when the next line might not fit into this, and otherwise with the next tick. */
+const BATCH_BYTES = 64 * 1024;
+const LINE_END = 10;
 
 export interface LogSettings {
   readonly lowestLevel: LogLevel;
@@ -20,8 +21,8 @@ export interface LogSettings {
 /** Where it all goes. */
 export interface LogEvents {
   log(level: LogLevel, text: string, about?: LogSubject): void;
-  /** Lines of the access log, each with its end. */
-  access(lines: string): void;
+  /** Lines of the access log, each with its end. The bytes are valid during this call only. */
+  access(lines: Uint8Array): void;
   /** To be called now and then. @param isLast nothing more will come */
   flush?(isLast: boolean): void;
 }
@@ -31,13 +32,16 @@ export class FrontLogs {
   readonly #events: LogEvents;
   readonly #repeats: Repeats;
   readonly #format: AccessFormat | undefined;
-  #batch = '';
+  /** Bytes at once, since strings that are put together piece by piece keep all their pieces. */
+  readonly #batch: Buffer;
+  #batchBytes = 0;
 
   constructor({ lowestLevel, accessFormat }: LogSettings, events: LogEvents) {
     this.#lowest = LOG_LEVELS.indexOf(lowestLevel);
     this.#events = events;
     this.#repeats = new Repeats((level, text, about) => events.log(level, text, about));
     this.#format = accessFormat === undefined ? undefined : new AccessFormat(accessFormat);
+    this.#batch = Buffer.allocUnsafeSlow(accessFormat === undefined ? 0 : BATCH_BYTES);
   }
 
   readonly log = (level: LogLevel, text: string, about: LogSubject = {}): void => {
@@ -50,25 +54,25 @@ export class FrontLogs {
     if (trace === undefined || this.#format === undefined) return;
     const durationMs = Math.max(0, performance.now() - trace.arrivedMs);
     const { startedMs } = trace;
-    this.#batch += this.#format.line({
-      arrivedMs: Date.now() - durationMs,
-      durationMs,
-      waitMs: startedMs === undefined ? undefined : Math.max(0, startedMs - trace.arrivedMs),
-      cpuMs: trace.cpuMs,
-      memoryBytes: trace.memoryBytes,
-      request: name,
-      script: request.script || cgi.scriptPath,
-      state: request.state?.id,
-      worker: trace.worker,
-      method: cgi.method,
-      status: trace.status,
-      outcome: trace.outcome ?? 'done',
-      sentBytes: trace.sentBytes,
-      receivedBytes: request.receivedBytes,
-      params: cgi.params,
-    });
-    this.#batch += '\n';
-    if (this.#batch.length >= BATCH_CHARS) this.#handOver();
+    this.#add(
+      this.#format.line({
+        arrivedMs: Date.now() - durationMs,
+        durationMs,
+        waitMs: startedMs === undefined ? undefined : Math.max(0, startedMs - trace.arrivedMs),
+        cpuMs: trace.cpuMs,
+        memoryBytes: trace.memoryBytes,
+        request: name,
+        script: request.script || cgi.scriptPath,
+        state: request.state?.id,
+        worker: trace.worker,
+        method: cgi.method,
+        status: trace.status,
+        outcome: trace.outcome ?? 'done',
+        sentBytes: trace.sentBytes,
+        receivedBytes: request.receivedBytes,
+        params: cgi.params,
+      }),
+    );
   }
 
   /** Time has passed: hands over what was collected, and tells what was counted. */
@@ -85,10 +89,20 @@ export class FrontLogs {
     this.#events.flush?.(true);
   }
 
+  #add(line: string): void {
+    // No character takes more than three bytes of UTF-8 for each unit of its string.
+    const mostBytes = 3 * line.length + 1;
+    if (this.#batchBytes + mostBytes > BATCH_BYTES) this.#handOver();
+    if (mostBytes > BATCH_BYTES) return this.#events.access(Buffer.from(`${line}\n`));
+    this.#batchBytes += this.#batch.write(line, this.#batchBytes);
+    this.#batch[this.#batchBytes] = LINE_END;
+    this.#batchBytes += 1;
+  }
+
   #handOver(): void {
-    if (this.#batch === '') return;
-    const batch = this.#batch;
-    this.#batch = '';
-    this.#events.access(batch);
+    if (this.#batchBytes === 0) return;
+    const lines = this.#batch.subarray(0, this.#batchBytes);
+    this.#batchBytes = 0;
+    this.#events.access(lines);
   }
 }

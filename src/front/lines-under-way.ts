@@ -11,14 +11,15 @@ import type { LogEvents } from './front-logs.js';
 const MOST_CHARS = 4 * 1024 * 1024;
 /** What a message costs besides its text. */
 const MESSAGE_CHARS = 256;
+const LINE_END = 10;
 
 export function linesUnderWay(): SharedArrayBuffer {
   return new SharedArrayBuffer(4);
 }
 
-/** What the text of a message counts as. */
-function costOf(text: string): number {
-  return text.length + MESSAGE_CHARS;
+/** What a message counts as. */
+function costOf(lines: string | Uint8Array): number {
+  return lines.length + MESSAGE_CHARS;
 }
 
 /** The front's end. */
@@ -38,10 +39,11 @@ export class LineSender implements LogEvents {
     else this.#lostLines += 1;
   }
 
-  access(lines: string): void {
+  access(lines: Uint8Array): void {
     this.flush(false);
-    if (this.#claim(lines)) this.#post.access(lines);
-    else this.#lostLines += lines.split('\n').length - 1;
+    // A copy, and no more of its memory than that.
+    if (this.#claim(lines)) this.#post.access(Uint8Array.from(lines));
+    else this.#lostLines += lines.reduce((count, byte) => (byte === LINE_END ? count + 1 : count), 0);
   }
 
   /** Tells how many lines were lost, as soon as there is room to tell it, or now if it is the last word. */
@@ -53,15 +55,15 @@ export class LineSender implements LogEvents {
     this.#post.log('error', text);
   }
 
-  #claim(text: string): boolean {
-    const cost = costOf(text);
+  #claim(lines: string | Uint8Array): boolean {
+    const cost = costOf(lines);
     if (Atomics.load(this.#underWay, 0) + cost > MOST_CHARS) return false;
     Atomics.add(this.#underWay, 0, cost);
     return true;
   }
 }
 
-/** The main thread's end: to be told of each text that has arrived. */
+/** The main thread's end: to be told of each that has arrived. */
 export class LineReceiver {
   readonly #underWay: Int32Array;
 
@@ -69,7 +71,7 @@ export class LineReceiver {
     this.#underWay = new Int32Array(underWay);
   }
 
-  arrived(text: string): void {
-    Atomics.sub(this.#underWay, 0, costOf(text));
+  arrived(lines: string | Uint8Array): void {
+    Atomics.sub(this.#underWay, 0, costOf(lines));
   }
 }

@@ -56,13 +56,13 @@ export class LineWriter {
     this.#add(this.#chunksOf(level, line, 1));
   }
 
-  /** Writes several lines, each with its end. */
-  writeAll(level: LogLevel, lines: string): void {
+  /** Writes several lines, each with its end. The bytes are copied. */
+  writeAll(level: LogLevel, lines: Uint8Array): void {
     if (this.channel.frame === undefined) {
       this.#add([{ bytes: Buffer.from(lines), at: 0, lines: undefined }]);
       return;
     }
-    for (const line of lines.split('\n')) if (line !== '') this.write(level, line);
+    for (const line of Buffer.from(lines).toString().split('\n')) if (line !== '') this.write(level, line);
   }
 
   /** @throws the system's error; then all stays as it was */

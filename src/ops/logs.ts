@@ -29,8 +29,8 @@ export class Logs {
     ];
   }
 
-  /** Writes lines of the access log, each with its end. */
-  access(lines: string): void {
+  /** Writes lines of the access log, each with its end. The bytes may change after this call. */
+  access(lines: Uint8Array): void {
     this.#access?.writeAll('info', lines);
   }
 

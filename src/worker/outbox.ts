@@ -44,7 +44,6 @@ export class Outbox {
   /** A request begins: how long it takes is told with its end. */
   begin(): void {
     this.#beganMs = performance.now();
-    this.#usage?.begin();
   }
 
   /** Ends the request, with the last of its output. @param flags `END_STATE_GONE` or 0 */

@@ -74,9 +74,11 @@ class WorkerThread {
         case ToWorker.CLOSE:
           this.#close(message.argument);
           this.#outbox.closed(message.argument);
+          this.#usage?.skip();
           break;
         case ToWorker.COLLECT:
           this.#collect(message.argument);
+          this.#usage?.skip();
           break;
         case ToWorker.STOP:
           for (const id of [...this.#states.keys()]) this.#close(id);

@@ -6,18 +6,19 @@ export type CpuClock = () => number;
 
 export class UsageMeter {
   readonly #clock: CpuClock | undefined;
-  #beganMs = 0;
+  /** Where the clock stood when the thread had done its last work. */
+  #lastMs: number;
   #memoryBytes: number | undefined;
 
   /** @param clock undefined where there is none */
   constructor(clock: CpuClock | undefined) {
     this.#clock = clock;
+    this.#lastMs = clock?.() ?? 0;
   }
 
-  /** A request begins. */
-  begin(): void {
-    this.#memoryBytes = undefined;
-    if (this.#clock !== undefined) this.#beganMs = this.#clock();
+  /** What was done until now belongs to no request. */
+  skip(): void {
+    if (this.#clock !== undefined) this.#lastMs = this.#clock();
   }
 
   /** Its script has ended, and this is what its state holds. */
@@ -25,10 +26,17 @@ export class UsageMeter {
     this.#memoryBytes = bytes;
   }
 
-  /** The request ends. */
+  /**
+   * The request ends. It is charged with all since the one before, since each look at the clock costs as much as a small
+   * script: sleeping takes no processor time.
+   */
   end(): Usage {
-    const cpuMs = this.#clock === undefined ? undefined : this.#clock() - this.#beganMs;
-    return { cpuMs, memoryBytes: this.#memoryBytes };
+    const memoryBytes = this.#memoryBytes;
+    this.#memoryBytes = undefined;
+    if (this.#clock === undefined) return { cpuMs: undefined, memoryBytes };
+    const beganMs = this.#lastMs;
+    this.#lastMs = this.#clock();
+    return { cpuMs: this.#lastMs - beganMs, memoryBytes };
   }
 }
 

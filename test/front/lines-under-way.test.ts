@@ -9,7 +9,7 @@ describe('log lines on their way to a thread that does not keep up', () => {
     const posted: string[] = [];
     const sender = new LineSender(memory, {
       log: (_level, text) => posted.push(text),
-      access: (lines) => posted.push(lines),
+      access: (lines) => posted.push(Buffer.from(lines).toString()),
     });
     const receiver = new LineReceiver(memory);
     return { posted, sender, receiver };
@@ -19,7 +19,7 @@ describe('log lines on their way to a thread that does not keep up', () => {
   it('are bounded; the others are counted, and told when it keeps up again', () => {
     const { posted, sender, receiver } = start();
     for (let n = 0; n < 10_000; n += 1) sender.log('info', LINE);
-    for (let n = 0; n < 100; n += 1) sender.access(`${LINE}\n${LINE}\n`);
+    for (let n = 0; n < 100; n += 1) sender.access(Buffer.from(`${LINE}\n${LINE}\n`));
     const under = posted.length;
     assert.ok(under * LINE.length < 4 * 1024 * 1024 && under > 1000, `${under} lines are under way`);
     sender.flush(false);

@@ -93,9 +93,9 @@ describe('a writer of lines', () => {
       recovered: (lines) => reports.push(lines),
     });
     channel.takes = (call, bytes) => (call === 0 ? 10 : call < 3 ? 'ENOSPC' : bytes);
-    writer.writeAll('info', 'line 1\nline 2\nline 3\n');
-    writer.writeAll('info', 'line 4\n');
-    writer.writeAll('info', 'line 5\n');
+    writer.writeAll('info', Buffer.from('line 1\nline 2\nline 3\n'));
+    writer.writeAll('info', Buffer.from('line 4\n'));
+    writer.writeAll('info', Buffer.from('line 5\n'));
     assert.equal(channel.text, 'line 1\nlin\nline 5\n');
     assert.deepEqual(reports, ['ENOSPC', 3]);
   });
