@@ -1,7 +1,7 @@
 /**
  * Log lines between the front's thread and the main thread. A port takes whatever is posted, so what is under way is
- * counted in shared memory and bounded: while the main thread does not keep up, lines are counted instead, and the count
- * is told when it does.
+ * counted in shared memory and bounded, for each log by itself: while the main thread does not keep up, lines are counted
+ * instead, and the count is told when it does.
  */
 import type { LogLevel } from '../channel/messages.js';
 import { describeError, LuafcgidError } from '../errors.js';
@@ -9,12 +9,23 @@ import type { LogSubject } from '../log/line.js';
 import type { LogEvents } from './front-logs.js';
 
 const MOST_CHARS = 4 * 1024 * 1024;
+/** Room that there has to be before it is told what was lost: the next line shall not be lost again. */
+const SPARE_CHARS = MOST_CHARS / 4;
 /** What a message costs besides its text. */
 const MESSAGE_CHARS = 256;
 const LINE_END = 10;
 
 export function linesUnderWay(): SharedArrayBuffer {
-  return new SharedArrayBuffer(4);
+  return new SharedArrayBuffer(8);
+}
+
+/** Words of the shared memory. */
+const LOG = 0;
+const ACCESS = 1;
+type Which = typeof LOG | typeof ACCESS;
+
+function whichOf(lines: string | Uint8Array): Which {
+  return typeof lines === 'string' ? LOG : ACCESS;
 }
 
 /** What a message counts as. */
@@ -50,15 +61,16 @@ export class LineSender implements LogEvents {
   flush(isLast: boolean): void {
     if (this.#lostLines === 0) return;
     const text = describeError(new LuafcgidError('LUAFCGID_LOG_BEHIND', { lines: this.#lostLines }));
-    if (!this.#claim(text) && !isLast) return;
+    if (!this.#claim(text, SPARE_CHARS) && !isLast) return;
     this.#lostLines = 0;
     this.#post.log('error', text);
   }
 
-  #claim(lines: string | Uint8Array): boolean {
+  #claim(lines: string | Uint8Array, spareChars = 0): boolean {
     const cost = costOf(lines);
-    if (Atomics.load(this.#underWay, 0) + cost > MOST_CHARS) return false;
-    Atomics.add(this.#underWay, 0, cost);
+    const which = whichOf(lines);
+    if (Atomics.load(this.#underWay, which) + cost + spareChars > MOST_CHARS) return false;
+    Atomics.add(this.#underWay, which, cost);
     return true;
   }
 }
@@ -72,6 +84,6 @@ export class LineReceiver {
   }
 
   arrived(lines: string | Uint8Array): void {
-    Atomics.sub(this.#underWay, 0, costOf(lines));
+    Atomics.sub(this.#underWay, whichOf(lines), costOf(lines));
   }
 }

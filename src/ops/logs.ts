@@ -76,8 +76,9 @@ export async function openLogs(config: Config): Promise<Logs> {
             describeError(new LuafcgidError('LUAFCGID_LOG_WRITE', { ...about, reason: message }, error)),
           );
         },
+        // Not counted: each has a number of its own.
         recovered: (lines) =>
-          log.write('error', describeError(new LuafcgidError('LUAFCGID_LOG_LOST', { ...about, lines }))),
+          log.pass('error', describeError(new LuafcgidError('LUAFCGID_LOG_LOST', { ...about, lines }))),
       });
     };
     return new Logs(log, await writer(accessLog, 'accesslog'), await writer(slowLog, 'slowlog'), config);
