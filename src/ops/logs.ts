@@ -44,7 +44,7 @@ export class Logs {
     for (const { writer, option } of this.#others) {
       const lines = await writer.close();
       if (lines === 0) continue;
-      this.log.write(
+      this.log.pass(
         'error',
         describeError(new LuafcgidError('LUAFCGID_LOG_LOST', { lines, log: writer.channel.name, option })),
       );
