@@ -76,9 +76,13 @@
 -- "page" or "protocol".
 --overload = "page"
 
--- The most time a script may run (not enforced yet).
+-- The most time a script may run.
 -- A number of seconds from 0.001 to 86400, or 0 (no limit).
 --watchdog = 60
+
+-- What becomes of a script whose client has gone.
+-- "finish" or "stop".
+--onabort = "finish"
 
 ---- Answers
 

@@ -114,6 +114,32 @@ export const catalogue = {
     message: '{path} defines no global function {handler}',
     solve: 'Define "function {handler}(env, con) … end" in the script, without local.',
   },
+  LUAFCGID_SCRIPT_TIMEOUT: {
+    blame: 'script',
+    status: 504,
+    message: 'the script ran for more than {seconds} s (watchdog) and was stopped',
+    solve: 'Make it faster, or give it more time: con:config("watchdog", seconds); 0 is no limit.',
+  },
+  LUAFCGID_SCRIPT_HANGS: {
+    blame: 'script',
+    status: 504,
+    message: '{script} ran for {ran} s (watchdog) and could not be stopped: its worker is replaced',
+    solve:
+      'Look for a pattern match, a C function or a compiled loop that takes this long; the other states of the worker are lost.',
+  },
+  LUAFCGID_SCRIPT_UNWANTED: {
+    blame: 'peer',
+    status: 500,
+    message: 'the client has gone, and the script was stopped (onabort)',
+    solve: 'Nothing is wrong. A script that should do its work to the end says con:config("onabort", "finish").',
+  },
+  LUAFCGID_SCRIPT_CRASHES: {
+    blame: 'script',
+    status: 0,
+    message: '{script} has cost {times} workers within {minutes} minutes',
+    solve:
+      'Every worker it takes with it has to be started anew, with all its states: repair it or take it out of service.',
+  },
   LUAFCGID_SCRIPT_FAILED: {
     blame: 'script',
     status: 500,

@@ -18,10 +18,10 @@ import { createFront } from './front/create-front.js';
 import type { FrontHandle } from './front/handle.js';
 import { ScriptLookup } from './front/script-lookup.js';
 import { AccessFormat } from './log/access-format.js';
-import type { EngineData } from './lua/engine.js';
+import { createHookSetter, type EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
 import { type Log, type LogLevel, type Logs, openLogs } from './ops/logs.js';
-import { WorkerHandle, type WorkerSettings } from './worker/handle.js';
+import { Workers } from './worker/workers.js';
 
 /** Where that goes which a configuration script prints: standard error until there is a log. */
 export interface Printed {
@@ -44,9 +44,8 @@ export interface Server {
 const DRAIN_MS = 10_000;
 const LAST_BYTES_MS = 1_000;
 
-/** Delay before a worker that ended is replaced, doubled each time it ends before it was ready. */
-const REPLACE_MS = 100;
-const MAX_REPLACE_MS = 10_000;
+const MIN_TICK_MS = 10;
+const MAX_TICK_MS = 250;
 
 /**
  * Starts a server.
@@ -100,6 +99,7 @@ export async function startServer(
       config.io,
       {
         front: frontOptions(config, runName),
+        tickMs: tickMs(config),
         sendBufferBytes: config.sendBufferBytes,
         spoolBytes: config.spoolBytes,
         webServers: webServerAddresses(process.env.FCGI_WEB_SERVER_ADDRS),
@@ -117,6 +117,8 @@ export async function startServer(
             )
             .catch(reportBug);
         },
+        interrupt: (worker, request, wish) => workers.interrupt(worker, request, wish),
+        abandon: (worker, reason) => workers.abandon(worker, reason),
         drained: () => drained.set(),
         allClosed: () => allClosed.set(),
       },
@@ -132,10 +134,22 @@ export async function startServer(
       measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
       bell: front.bell,
       ringBytes: config.ringBytes,
+      setHook: createHookSetter(engine),
+      sleeper: await front.sleeper(),
     };
-    const workers = new Workers(shared, front, log);
+    const workers = new Workers({
+      ready: (id, index, { toWorker, toFront, interrupts }) => {
+        return front.call('workerReady', id, index, { toWorker, toFront, interrupts });
+      },
+      gone: (id, reason) => void front.call('workerGone', id, reason).catch(reportBug),
+      bell: () => front.rung(),
+      stop: () => front.call('stopWorkers'),
+      log: (level, text) => log.write(level, text),
+      bug: reportBug,
+      hangs: () => log.write('error', 'a worker thread hangs in native code and goes on in the background'),
+    });
     undo.push(() => workers.stop());
-    await workers.start(config.workers);
+    await workers.start(shared, config.workers);
 
     const addresses: ListenAddress[] = [];
     for (const address of config.listen) {
@@ -178,6 +192,11 @@ export async function startServer(
   }
 }
 
+/** How often time limits are looked at: the watchdog should not be a quarter late. */
+function tickMs({ watchdogMs }: Config): number {
+  return watchdogMs === 0 ? MAX_TICK_MS : Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, watchdogMs / 4));
+}
+
 /**
  * The addresses of which FCGI_WEB_SERVER_ADDRS says that only they may connect (FastCGI 1.0, 3.2): separated by commas.
  * @throws LuafcgidError for what is no address: to let in everybody instead would be no answer
@@ -203,6 +222,7 @@ function runHook(loaded: LoadedConfig, name: 'housekeeping' | 'shutdown', log: L
 function frontOptions(config: Config, runName: string): Parameters<typeof createFront>[1]['front'] {
   const { states, clones, workers, halfLifeMs, maxCount } = config;
   const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, queueTimeoutMs, overload, showErrors } = config;
+  const { watchdogMs, onAbort } = config;
   const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
   const tracesRequests = config.accessLog !== undefined;
   return {
@@ -212,76 +232,12 @@ function frontOptions(config: Config, runName: string): Parameters<typeof create
     bodyMemoryBytes,
     sendBufferBytes,
     queueTimeoutMs,
+    watchdogMs,
+    onAbort,
     overload,
     showErrors,
     runName,
   };
-}
-
-/** The worker threads: as many as configured, each replaced when it ends by itself. */
-class Workers {
-  readonly #settings: WorkerSettings;
-  readonly #front: FrontHandle;
-  readonly #log: Log;
-  readonly #handles = new Set<WorkerHandle>();
-  readonly #onBug = (error: unknown): void => this.#log.write('error', describeError(error));
-  #lastId = 0;
-  #isStopping = false;
-
-  constructor(settings: WorkerSettings, front: FrontHandle, log: Log) {
-    this.#settings = settings;
-    this.#front = front;
-    this.#log = log;
-  }
-
-  /** Starts `count` workers and waits until all are ready. */
-  async start(count: number): Promise<void> {
-    await Promise.all(
-      Array.from({ length: count }, (_, index) => {
-        return new Promise<void>((resolve, reject) => {
-          const failed = (reason: string): void => reject(new LuafcgidError('LUAFCGID_WORKER_START', { reason }));
-          this.#spawn(index, 0, resolve, failed);
-        });
-      }),
-    );
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopping = true;
-    await this.#front.call('stopWorkers');
-    const ends = [...this.#handles].map(async (handle) => {
-      await within(LAST_BYTES_MS, handle.ended);
-      await handle.terminate();
-    });
-    await Promise.all(ends);
-  }
-
-  /** @param failures times in a row that the worker in this place ended before it was ready */
-  #spawn(index: number, failures: number, onReady?: () => void, onFailed?: (reason: string) => void): void {
-    this.#lastId += 1;
-    const id = this.#lastId;
-    let isReady = false;
-    const handle: WorkerHandle = new WorkerHandle(this.#settings, {
-      onReady: () => {
-        isReady = true;
-        this.#front.call('workerReady', id, index, handle.toWorker, handle.toFront).then(onReady, this.#onBug);
-      },
-      onBell: () => this.#front.rung(),
-      onGone: (reason) => {
-        this.#handles.delete(handle);
-        this.#front.call('workerGone', id, reason).catch(this.#onBug);
-        if (this.#isStopping) return;
-        if (onFailed !== undefined && !isReady) return onFailed(reason);
-        this.#log.write('error', `worker ${index} ended and is replaced: ${reason}`);
-        const inARow = isReady ? 0 : failures + 1;
-        const delayMs = Math.min(MAX_REPLACE_MS, REPLACE_MS * 2 ** inARow);
-        setTimeout(() => {
-          if (!this.#isStopping) this.#spawn(index, inARow);
-        }, delayMs);
-      },
-    });
-    this.#handles.add(handle);
-  }
 }
 
 /** Repeats a task, each time `everyMs` after the last has ended. */

@@ -57,10 +57,16 @@ export const FromWorker = {
   DEPENDS: 5,
   /** A state that was to be closed, or evicted, is closed. argument: state. */
   CLOSED: 6,
+  /** The running request sets its watchdog. argument: milliseconds from now, 0 for no limit. */
+  WATCHDOG: 8,
+  /** The running request says what becomes of it when its client goes. argument: 1 to be stopped, 0 to go on. */
+  ON_ABORT: 9,
+  /** The Lua stack of the running request, as it was asked for. payload: text, bytes as Lua gave them. */
+  TRACE: 10,
   /** An offer was claimed, but its state is not there any more: the request has not begun. */
   BOUNCED: 7,
   /** What the request took that is about to end; only if that is wanted. payload: see `Usage`. */
-  USAGE: 8,
+  USAGE: 11,
 } as const;
 
 /** Why a body will never be complete. */

@@ -34,6 +34,7 @@ const FRAME_BYTES = 16;
 const SKIP_TO_START = -1;
 
 const NOTHING = new Uint8Array(0);
+const undisturbed = (): boolean => false;
 
 /** Smallest ring: anything below holds no useful frame. */
 export const MIN_RING_BYTES = 128;
@@ -122,6 +123,11 @@ export class RingWriter extends RingEnd {
     return used + frameBytes + (frameBytes > tillWrap ? tillWrap : 0) <= this.capacity;
   }
 
+  /** Whether the reader sleeps, for want of a frame. */
+  get isReaderAsleep(): boolean {
+    return Atomics.load(this.control, READER_ASLEEP) === 1;
+  }
+
   /** Wakes a reader that waits in `RingReader.waitForFrame`. Call it after writing. */
   wakeReader(): void {
     // The flag is taken back here: what is written before the reader has come to itself wakes nobody again.
@@ -129,10 +135,10 @@ export class RingWriter extends RingEnd {
     if (Atomics.exchange(this.control, READER_ASLEEP, 0) === 1) this.sleeper.wake(this.asleep);
   }
 
-  /** Blocks this thread until the reader has taken something since `tryWrite` last failed. */
-  waitForRoom(): void {
+  /** Blocks this thread until the reader has taken something since `tryWrite` last failed, or it is disturbed. */
+  waitForRoom(isDisturbed: () => boolean = undisturbed): void {
     Atomics.store(this.control, WRITER_WISH, BLOCKS);
-    this.sleeper.wait(this.readAt, this.#seenReadAt);
+    if (!isDisturbed()) this.sleeper.wait(this.readAt, this.#seenReadAt);
     Atomics.store(this.control, WRITER_WISH, NONE);
   }
 
@@ -146,6 +152,17 @@ export class RingWriter extends RingEnd {
     Atomics.store(this.control, WRITER_WISH, NONE);
     return false;
   }
+}
+
+/**
+ * Wakes whoever sleeps at either end of a ring, so that it asks whether it is disturbed. Who is just about to lie down as
+ * the ring's writer does not notice: to be called again until it does.
+ */
+export function disturb(shared: SharedArrayBuffer, sleeper: Sleeper = atomicsSleeper): void {
+  const control = new Int32Array(shared, 0, CONTROL_BYTES / 4);
+  if (Atomics.exchange(control, READER_ASLEEP, 0) === 1)
+    sleeper.wake(control.subarray(READER_ASLEEP, READER_ASLEEP + 1));
+  sleeper.wake(control.subarray(READ_AT, READ_AT + 1));
 }
 
 /** A frame as it lies in the ring; `payload` is a view that `release` gives back. */
@@ -200,12 +217,12 @@ export class RingReader extends RingEnd {
     return wish === ASKS && Atomics.compareExchange(this.control, WRITER_WISH, ASKS, NONE) === ASKS;
   }
 
-  /** Blocks this thread until there is a frame. */
-  waitForFrame(): void {
-    while (Atomics.load(this.control, WRITTEN_TO) === this.#at) {
+  /** Blocks this thread until there is a frame, or it is disturbed. */
+  waitForFrame(isDisturbed: () => boolean = undisturbed): void {
+    while (Atomics.load(this.control, WRITTEN_TO) === this.#at && !isDisturbed()) {
       Atomics.store(this.control, READER_ASLEEP, 1);
       // It sleeps on its own flag: who takes that back at this very moment keeps it awake, whatever it was about.
-      if (Atomics.load(this.control, WRITTEN_TO) === this.#at) this.sleeper.wait(this.asleep, 1);
+      if (Atomics.load(this.control, WRITTEN_TO) === this.#at && !isDisturbed()) this.sleeper.wait(this.asleep, 1);
     }
     Atomics.store(this.control, READER_ASLEEP, 0);
   }

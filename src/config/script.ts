@@ -80,6 +80,7 @@ function environmentBytes(environment: ScriptSurroundings['environment']): Recor
 const KINDS = {
   syntax: 'syntax error',
   runtime: 'error while the script ran',
+  stopped: 'stopped',
   memory: 'out of memory',
   fatal: 'the Lua engine broke',
 } as const;

@@ -1,4 +1,5 @@
 /** What the front may do to the world, and the settings it decides by. */
+import type { Wish } from '../channel/interrupts.js';
 import type { LogLevel } from '../channel/messages.js';
 import type { LogSubject } from '../log/line.js';
 import type { PoolLimits } from '../pool/pool.js';
@@ -24,6 +25,10 @@ export interface FrontActions {
   resumeReading(connection: number): void;
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
   lookUp(path: string, request: number): void;
+  /** Breaks into a request that a worker runs; does nothing when it is over meanwhile. */
+  interrupt(worker: number, request: number, wish: Wish): void;
+  /** The front is done with a worker that hangs: its thread has to be ended and replaced. */
+  abandon(worker: number, reason: string): void;
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** A request that has a `trace` is over. */
   requestOver?(request: FrontRequest, name: string): void;
@@ -41,6 +46,10 @@ export interface FrontOptions {
   /** Unsent bytes of a connection past which a script that writes more has to wait. */
   readonly sendBufferBytes: number;
   readonly queueTimeoutMs: number;
+  /** The running time after which a script is stopped, unless it sets another; 0: never. */
+  readonly watchdogMs: number;
+  /** What becomes of a script whose client has gone, unless it says so itself. */
+  readonly onAbort: 'finish' | 'stop';
   /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */
   readonly overload: 'page' | 'protocol';
   readonly showErrors: boolean;

@@ -2,6 +2,8 @@
  * The workers together: gives waiting requests to those that are free, hands bodies on, and hears what they say. A
  * part of the front's core, as pure as that.
  */
+import { toText } from '../byte-string.js';
+import { Wish } from '../channel/interrupts.js';
 import {
   decodeDependency,
   decodeUsage,
@@ -18,11 +20,12 @@ import {
   typeOf,
 } from '../channel/messages.js';
 import type { Frame } from '../channel/ring.js';
-import { LuafcgidError } from '../errors.js';
+import { describeError, LuafcgidError } from '../errors.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import type { Answers } from './answers.js';
 import type { Connection } from './connection.js';
+import { CRASH_MINUTES, CrashTally } from './crash-tally.js';
 import type { FrontRequest } from './request.js';
 import type { WorkerLink } from './worker-link.js';
 
@@ -54,6 +57,7 @@ export class Crew {
   readonly #workers = new Map<number, WorkerLink>();
   /** Workers that were given short requests and not woken for them yet. */
   readonly #toWake = new Set<WorkerLink>();
+  readonly #crashes = new CrashTally();
   /** Some request was refused for want of a state since the last look at held workers. */
   #hasTurnedAway = false;
 
@@ -99,21 +103,85 @@ export class Crew {
       this.#take(worker, frame, nowMs);
       worker.release();
     }
-    const lost = this.#pool.removeWorker(id);
-    this.#workers.delete(id);
+    const error = this.#answers.isDraining
+      ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
+      : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
+    if (worker.running !== undefined) this.#noteCrash(worker.running, nowMs);
+    this.#part(worker, error, nowMs);
+  }
+
+  /**
+   * Looks at the time that requests have run: who is over his is stopped, and who does not stop loses his worker. To be
+   * called every so often.
+   */
+  watch(nowMs: number): void {
+    for (const worker of [...this.#workers.values()]) {
+      const { running } = worker;
+      if (running === undefined) continue;
+      if (worker.time.look(worker, running, this.#actions, nowMs, 0)) this.#abandon(worker, running, nowMs);
+    }
+  }
+
+  /** Nobody wants the answer of a running request any more. */
+  clientGone(request: FrontRequest): void {
+    request.isClientGone = true;
+    if (request.stopsOnAbort && request.worker !== undefined) {
+      this.#actions.interrupt(request.worker.id, request.id, Wish.UNWANTED);
+    }
+  }
+
+  /** A worker hangs. Its request is answered, or begins anew if the worker had not begun with it. */
+  #abandon(worker: WorkerLink, request: FrontRequest, nowMs: number): void {
+    // It may have ended in this very moment.
+    this.#hear(worker, nowMs);
+    if (worker.running !== request) return;
+    this.#pool.workerEnded(worker.id);
+    if (worker.hasBegun(request)) {
+      const script = toText(request.script);
+      const ran = (worker.time.ranMs / 1000).toFixed(1);
+      this.#actions.abandon(worker.id, `${script} does not stop after ${ran} s`);
+      this.#noteCrash(request, nowMs);
+      return this.#part(worker, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }), nowMs);
+    }
+    const reason = 'it hangs in closing a state, or in collecting its garbage';
+    this.#actions.abandon(worker.id, reason);
+    const isWhole = !request.hasHandedOn && !request.isAnswered;
+    if (isWhole) {
+      worker.running = undefined;
+      request.worker = undefined;
+      request.state = undefined;
+      request.stage = 'waiting';
+    }
+    this.#part(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }), nowMs, isWhole ? request : undefined);
+  }
+
+  /** Strikes a worker off. What it had begun with ends with this error. @param again a request to be begun anew */
+  #part(worker: WorkerLink, error: LuafcgidError, nowMs: number, again?: FrontRequest): void {
+    const lost = this.#pool.removeWorker(worker.id);
+    this.#workers.delete(worker.id);
+    this.#toWake.delete(worker);
     if (worker.running !== undefined) lost.push(worker.running);
     worker.running = undefined;
     for (const request of lost) {
-      const error = this.#answers.isDraining
-        ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
-        : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
       // No worker has it any more, and nobody has it wait.
       request.stage = 'running';
       request.worker = undefined;
       this.#answers.refuse(request, error);
       this.#answers.over(request);
     }
+    if (again !== undefined) this.#pool.join(again);
     this.startWaiting(nowMs);
+  }
+
+  #noteCrash(request: FrontRequest, nowMs: number): void {
+    const times = this.#crashes.note(request.script, nowMs);
+    if (times === undefined) return;
+    const error = new LuafcgidError('LUAFCGID_SCRIPT_CRASHES', {
+      script: toText(request.script),
+      times,
+      minutes: CRASH_MINUTES,
+    });
+    this.#actions.log('error', describeError(error));
   }
 
   /**
@@ -190,6 +258,9 @@ export class Crew {
 
   #nowRuns(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number): void {
     request.trace?.started(worker.place, nowMs);
+    worker.time.begin(nowMs);
+    request.watchdogMs = this.#options.watchdogMs;
+    request.stopsOnAbort = this.#options.onAbort === 'stop';
     request.stage = 'running';
     request.state = state;
     request.worker = worker;
@@ -298,6 +369,15 @@ export class Crew {
         const { path, fingerprint } = decodeDependency(frame.payload);
         return this.#pool.addDependency(frame.argument, path, fingerprint);
       }
+      case FromWorker.WATCHDOG:
+        if (request === undefined) return;
+        request.watchdogMs = frame.argument;
+        return worker.time.restart();
+      case FromWorker.ON_ABORT:
+        if (request === undefined) return;
+        request.stopsOnAbort = frame.argument === 1;
+        if (request.isClientGone || (!request.isAnswered && request.connection.isReadEnded)) this.clientGone(request);
+        return;
       case FromWorker.CLOSED:
         return this.#pool.closed(frame.argument);
       case FromWorker.BOUNCED:

@@ -5,12 +5,12 @@ import { LuafcgidError } from '../errors.js';
 import type { FrontActions } from './actions.js';
 import type { Front } from './front.js';
 
-/** How often the front is told that time has passed. */
-export const TICK_MS = 250;
 /** A socket is full at this many unsent bytes at the latest, whatever the front allows: it is asked for more in time. */
 export const MAX_FULL_BYTES = 64 * 1024;
 
 export interface DriverSettings {
+  /** How often the front is told that time has passed. */
+  readonly tickMs: number;
   /** Unsent bytes past which the front wants to be told when a socket has drained. */
   readonly sendBufferBytes: number;
   /** Most bytes of all answers together that wait in temporary files. */

@@ -9,7 +9,7 @@ import { clearEventfd } from '../linux/eventfd.js';
 import { Errno, systemError } from '../linux/libc.js';
 import { decodeSocketAddress } from '../linux/socket-address.js';
 import { isOfOneConnection, kernelSockets, type SocketCalls } from '../linux/sockets.js';
-import { blockList, type Driver, type DriverReports, type DriverSettings, MAX_FULL_BYTES, TICK_MS } from './driver.js';
+import { blockList, type Driver, type DriverReports, type DriverSettings, MAX_FULL_BYTES } from './driver.js';
 import { EpollSocket, type SocketOwner } from './epoll-socket.js';
 import type { Front } from './front.js';
 import { SpoolSpace } from './spool.js';
@@ -59,6 +59,7 @@ export class EpollDriver implements Driver, SocketOwner {
   readonly #reports: EpollReports;
   readonly #allowed: net.BlockList | undefined;
   readonly #fullBytes: number;
+  readonly #tickMs: number;
   readonly #spoolSpace: SpoolSpace;
   readonly #listeners = new Map<number, Listener>();
   readonly #links = new Map<number, Link>();
@@ -100,6 +101,7 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#asleep = new Int32Array(bell.asleep);
     this.#reports = reports;
     this.#allowed = settings.webServers === undefined ? undefined : blockList(settings.webServers);
+    this.#tickMs = settings.tickMs;
     this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
     this.#epoll.add(bell.fd, EpollEvent.IN);
@@ -108,7 +110,7 @@ export class EpollDriver implements Driver, SocketOwner {
 
   attach(front: Front): void {
     this.#front = front;
-    this.#nextTickMs = this.#clock() + TICK_MS;
+    this.#nextTickMs = this.#clock() + this.#tickMs;
   }
 
   /** Accepts connections on a listening socket, which now belongs to the driver. @throws the system's error */
@@ -365,7 +367,7 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   #tick(nowMs: number): void {
-    this.#nextTickMs = nowMs + TICK_MS;
+    this.#nextTickMs = nowMs + this.#tickMs;
     this.#guard(undefined, () => this.#core.tick(nowMs));
     this.#core.wakeWorkers();
     for (const socket of [...this.#lingering])

@@ -3,8 +3,10 @@ import { lookup } from 'node:dns/promises';
 import { lstatSync, unlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Worker } from 'node:worker_threads';
+import type { Sleeper } from '../channel/sleeper.js';
 import type { ListenAddress } from '../config/load.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../linux/eventfd.js';
+import { futexSleeper } from '../linux/futex.js';
 import { decodeSocketAddress, type SocketAddress } from '../linux/socket-address.js';
 import { boundAddress, interfaceIndex, listenAt, listenOn } from '../linux/sockets.js';
 import { listenFailure } from './driver.js';
@@ -51,6 +53,10 @@ export class FarFront implements FrontHandle {
     this.#ended = new Promise((resolve) => {
       this.#thread.on('exit', () => resolve());
     });
+  }
+
+  async sleeper(): Promise<Sleeper | undefined> {
+    return futexSleeper();
   }
 
   rung(): void {

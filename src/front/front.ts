@@ -88,7 +88,7 @@ export class Front {
       if (!(error instanceof LuafcgidError)) throw error;
       this.#actions.log('warn', `${error.code}: ${error.message}. ${error.solve}`);
       connection.close(true);
-      for (const request of connection.requests.values()) this.#answers.detach(request);
+      for (const request of connection.requests.values()) this.#lose(request);
     }
     for (const request of connection.changed) this.#advance(request, nowMs);
     connection.changed.length = 0;
@@ -106,6 +106,8 @@ export class Front {
     if (connection === undefined || connection.isClosing) return;
     connection.isReadEnded = true;
     for (const request of connection.requests.values()) {
+      // Who still listens has to put up with it: a script that wants to be stopped takes this for the client's end.
+      if (request.stopsOnAbort) this.#crew.clientGone(request);
       if (request.isBodyComplete) continue;
       if (!request.needsNoBody || request.receivedBytes > 0) {
         this.#failBody(request, BodyFault.SHORT);
@@ -124,7 +126,7 @@ export class Front {
     if (connection === undefined) return;
     this.#connections.delete(id);
     connection.markClosed();
-    for (const request of connection.requests.values()) this.#answers.detach(request);
+    for (const request of connection.requests.values()) this.#lose(request);
     this.#crew.hearHeld(connection, nowMs);
     this.#crew.startWaiting(nowMs);
   }
@@ -192,6 +194,7 @@ export class Front {
       if (!this.#pool.leave(request)) continue;
       this.#answers.turnAway(request, 'LUAFCGID_POOL_TIMEOUT', { seconds: queueTimeoutMs / 1000 });
     }
+    this.#crew.watch(nowMs);
     this.#crew.freeHeld(nowMs);
     this.#actions.flushLogs?.();
   }
@@ -349,7 +352,15 @@ export class Front {
 
   #abort(connection: Connection, fcgiId: number): void {
     const request = connection.requests.get(fcgiId);
-    if (request !== undefined) this.#answers.abort(request);
+    if (request === undefined) return;
+    this.#answers.abort(request);
+    this.#crew.clientGone(request);
+  }
+
+  /** The connection of a request is gone. */
+  #lose(request: FrontRequest): void {
+    this.#answers.detach(request);
+    this.#crew.clientGone(request);
   }
 
   /** Does for a request what can be done now. */

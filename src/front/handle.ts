@@ -1,4 +1,5 @@
 /** The front as the main thread sees it, wherever it runs. */
+import type { Sleeper } from '../channel/sleeper.js';
 import type { ListenAddress } from '../config/load.js';
 import type { FrontService } from './service.js';
 
@@ -12,6 +13,8 @@ export interface Bell {
 
 export interface FrontHandle {
   readonly bell: Bell;
+  /** How threads that share rings with the front sleep; undefined: the language's own way. */
+  sleeper(): Promise<Sleeper | undefined>;
   /** A worker rang at the main thread. */
   rung(): void;
   /** Accepts connections at an address; resolves to the address as it came to be (a port, where 0 was given). */

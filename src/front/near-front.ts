@@ -16,6 +16,10 @@ export class NearFront implements FrontHandle {
     this.#service = new FrontService(settings, events, logs, this.#driver);
   }
 
+  async sleeper(): Promise<undefined> {
+    return undefined;
+  }
+
   rung(): void {
     this.#driver.bell();
   }

@@ -11,7 +11,6 @@ import {
   type DriverSettings,
   listenFailure,
   MAX_FULL_BYTES,
-  TICK_MS,
 } from './driver.js';
 import type { Front } from './front.js';
 import { NodeOutlet } from './node-outlet.js';
@@ -38,10 +37,12 @@ export class NodeDriver implements Driver {
   readonly #reports: DriverReports;
   /** Past this many unsent bytes a socket tells when it is drained. */
   readonly #fullBytes: number;
+  readonly #tickMs: number;
 
   /** @param bell the word that is 1 while the front wants to be rung */
   constructor(settings: DriverSettings, bell: SharedArrayBuffer, reports: DriverReports) {
     this.#allowed = settings.webServers === undefined ? undefined : blockList(settings.webServers);
+    this.#tickMs = settings.tickMs;
     this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
     this.#asleep = new Int32Array(bell);
@@ -54,7 +55,7 @@ export class NodeDriver implements Driver {
     this.#ticker = setInterval(() => {
       this.#guard(undefined, () => front.tick(performance.now()));
       this.#poll();
-    }, TICK_MS);
+    }, this.#tickMs);
     this.#ticker.unref();
   }
 

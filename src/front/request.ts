@@ -41,6 +41,12 @@ export class FrontRequest implements Waiter {
   hasOutput = false;
   /** For the access log, if there is one. */
   trace: AccessTrace | undefined;
+  /** The running time after which it is stopped; 0: never. */
+  watchdogMs = 0;
+  /** Whether its script is stopped when the client goes. */
+  stopsOnAbort = false;
+  /** The client has gone, or does not want the answer any more. */
+  isClientGone = false;
 
   /** Body received and not yet handed to the worker: `[#bodyStart, #bodyEnd)` of one buffer, however it came. */
   #body = NOTHING;
@@ -51,6 +57,8 @@ export class FrontRequest implements Waiter {
   isBodyTooLong = false;
   /** All of the body has been received, as far as it will be. */
   isBodyComplete: boolean;
+  /** Some of the body is with the worker. */
+  hasHandedOn = false;
   /** The end of the body was told to the worker. */
   isBodyEndSent = false;
 
@@ -85,6 +93,7 @@ export class FrontRequest implements Waiter {
 
   /** The first `count` bytes kept have been handed on. */
   dropBody(count: number): void {
+    if (count > 0) this.hasHandedOn = true;
     this.#bodyStart += count;
     if (this.#bodyStart < this.#bodyEnd) return;
     this.#bodyStart = 0;

@@ -3,6 +3,7 @@
  * that each call can cross threads.
  */
 
+import { Interrupter, type Wish } from '../channel/interrupts.js';
 import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import { atomicsSleeper, type Sleeper } from '../channel/sleeper.js';
@@ -16,10 +17,21 @@ import { WorkerLink } from './worker-link.js';
 export interface FrontEvents extends LogEvents {
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`. */
   lookUp(path: string, request: number): void;
+  /** See `FrontActions`. */
+  interrupt(worker: number, request: number, wish: Wish): void;
+  abandon(worker: number, reason: string): void;
   /** After `drain`: the last request is over. */
   drained(): void;
   /** After `tellAllClosed`: no connection is open any more. */
   allClosed(): void;
+}
+
+/** What a worker and the front share. */
+export interface WorkerChannels {
+  /** Rings. */
+  readonly toWorker: SharedArrayBuffer;
+  readonly toFront: SharedArrayBuffer;
+  readonly interrupts: SharedArrayBuffer;
 }
 
 /** How the front is set up; can be handed to a thread. */
@@ -93,15 +105,24 @@ export class FrontService {
       log: logs.log,
       requestOver: (request, name) => logs.requestOver(request, name),
       flushLogs: () => logs.flush(),
+      interrupt: (worker, request, wish) => events.interrupt(worker, request, wish),
+      abandon: (worker, reason) => events.abandon(worker, reason),
       drained: () => events.drained(),
     });
     driver.attach(this.#front);
   }
 
-  /** A worker is ready. `index` is its place; `toWorker` and `toFront` are its rings. */
-  workerReady(id: number, index: number, toWorker: SharedArrayBuffer, toFront: SharedArrayBuffer): void {
+  /** A worker is ready. `index` is its place. */
+  workerReady(id: number, index: number, channels: WorkerChannels): void {
+    const { toWorker, toFront, interrupts } = channels;
     const out = new RingWriter(toWorker, this.#sleeper);
-    const link = new WorkerLink(id, out, new RingReader(toFront, this.#sleeper), new OfferSlots(toWorker));
+    const link = new WorkerLink(
+      id,
+      out,
+      new RingReader(toFront, this.#sleeper),
+      new OfferSlots(toWorker),
+      new Interrupter(interrupts),
+    );
     this.#front.workerReady(link, index, performance.now());
     this.#front.wakeWorkers();
   }

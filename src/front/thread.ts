@@ -23,6 +23,8 @@ const events: FrontEvents = {
   access: (text) => lines.access(text),
   flush: (isLast) => lines.flush(isLast),
   lookUp: (...args) => tell({ kind: 'event', name: 'lookUp', args }),
+  interrupt: (...args) => tell({ kind: 'event', name: 'interrupt', args }),
+  abandon: (...args) => tell({ kind: 'event', name: 'abandon', args }),
   drained: () => tell({ kind: 'event', name: 'drained', args: [] }),
   allClosed: () => tell({ kind: 'event', name: 'allClosed', args: [] }),
 };

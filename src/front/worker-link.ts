@@ -2,11 +2,14 @@
  * The front's end of one worker's two rings. It never blocks: what does not fit waits here (a start message and a few
  * short ones at most, since a worker runs one request at a time), and bodies wait with their request.
  */
+
+import type { Interrupter } from '../channel/interrupts.js';
 import { type BodyFault, encodeStartHead, MORE, START_OFFER, startBytes, ToWorker } from '../channel/messages.js';
 import type { OfferSlots } from '../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../channel/ring.js';
 import type { Connection } from './connection.js';
 import type { FrontRequest } from './request.js';
+import { RunningTime } from './watchdog.js';
 
 interface Unsent {
   readonly type: number;
@@ -27,7 +30,10 @@ export class WorkerLink {
   heldBy: Connection | undefined;
   /** Ticks since its output began to wait. */
   heldTicks = 0;
+  /** Of the running request. */
+  readonly time = new RunningTime();
   readonly #out: RingWriter;
+  readonly #interrupter: Interrupter;
   readonly #in: RingReader;
   readonly #unsent: Unsent[] = [];
   readonly #slots: OfferSlots;
@@ -35,8 +41,9 @@ export class WorkerLink {
   readonly #offered = new Map<number, number>();
 
   /** @param slots of the ring that `out` writes */
-  constructor(id: number, out: RingWriter, incoming: RingReader, slots: OfferSlots) {
+  constructor(id: number, out: RingWriter, incoming: RingReader, slots: OfferSlots, interrupter: Interrupter) {
     this.id = id;
+    this.#interrupter = interrupter;
     this.#out = out;
     this.#in = incoming;
     this.#slots = slots;
@@ -58,6 +65,16 @@ export class WorkerLink {
     this.#slots.lay(slot, number);
     this.#offered.set(number, slot);
     this.#start(START_OFFER | flags, request, state, encodeStartHead(number, slot, NOTHING));
+  }
+
+  /** Whether the worker's thread has begun with a request that it was given. */
+  hasBegun(request: FrontRequest): boolean {
+    return this.#interrupter.running === request.id;
+  }
+
+  /** Whether the running script waits for more of its body, or until its output is read. */
+  get isWaitingForClient(): boolean {
+    return this.heldBy !== undefined || (this.running?.isBodyEndSent === false && this.#out.isReaderAsleep);
   }
 
   /** Wakes the worker if it sleeps: it has a START to find. */

@@ -144,6 +144,12 @@ const stackFunctions = {
     return 1;
   },
 
+  /** The script has no hook of its own any more. */
+  rearm(state, L) {
+    state.rearm(L);
+    return 0;
+  },
+
   /** Compiles a source text: a function, or nil and a message. */
   load(state, L) {
     const { machine } = state;

@@ -14,6 +14,8 @@ export interface Running extends RunningMachine {
 }
 
 const hookEveryInstruction = { mask: 8, count: 1 } as const;
+/** How often the hook looks at interrupts: several thousand times a second. */
+const instructionsPerLook = 10_000;
 
 export class EmbeddedState extends EngineState {
   readonly machine: Machine;
@@ -28,6 +30,7 @@ export class EmbeddedState extends EngineState {
     this.#machines = machines;
     this.#running = running;
     this.machine = machines.take(options.memoryBytes);
+    if (options.interrupts !== undefined) this.rearm(this.machine.L);
     this.begin();
   }
 
@@ -91,6 +94,25 @@ export class EmbeddedState extends EngineState {
 
   protected restoreHook(hook: Hook): void {
     this.machine.x.lua_sethook(this.machine.L, ...hook);
+  }
+
+  /** Lets the hook look at interrupts again, unless the thread has another one. */
+  rearm(thread: number): void {
+    const { x } = this.machine;
+    if (x.lua_gethook(thread) === 0) {
+      x.lua_sethook(thread, this.#machines.interruptHook, hookEveryInstruction.mask, instructionsPerLook);
+    }
+  }
+
+  readonly hookTarget = undefined;
+
+  protected readTraceback(thread: number): ByteString {
+    const { x } = this.machine;
+    x.lua_rawgeti(thread, registryIndex, this.#machines.entries.traceback);
+    const isText = x.lua_pcall(thread, 0, 1, 0) === 0 && x.lua_type(thread, -1) === luaType.string;
+    const text = isText ? this.machine.text(thread, -1) : '';
+    x.lua_settop(thread, -2);
+    return text;
   }
 
   protected describeFatal(error: unknown): string | undefined {

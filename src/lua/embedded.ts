@@ -37,6 +37,7 @@ export function createEmbeddedEngine(
       x.lua_pushnil(L);
       x.lua_error(L);
     },
+    interruptHook: (L) => running.state?.lookAtInterrupts(L),
     version: options.version ?? 'development',
     use(machine) {
       running.machine = machine;

@@ -10,7 +10,7 @@ import type { HostedState } from './host-functions.js';
 import { LuaError, type LuaErrorKind } from './lua-error.js';
 import { ScriptLog } from './script-log.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
-import type { ByteString, CallResult, LuaState, LuaValue, RequestHost, StateOptions } from './state.js';
+import type { ByteString, CallResult, HookTarget, LuaState, LuaValue, RequestHost, StateOptions } from './state.js';
 import { trimTraceback } from './traceback.js';
 
 /** Results of `lua_pcall` and `luaL_loadbuffer`, in all versions. */
@@ -35,7 +35,7 @@ const noArguments: readonly ByteString[] = [];
 const ended: CallResult = { exitCode: 0 };
 
 /** Why Lua code is being ended from outside. */
-type Stop = { readonly exitCode: number } | 'memory';
+type Stop = { readonly exitCode: number } | { readonly reason: Error; readonly traceback: ByteString } | 'memory';
 
 export abstract class EngineState implements LuaState, HostedState {
   readonly options: StateOptions;
@@ -52,6 +52,8 @@ export abstract class EngineState implements LuaState, HostedState {
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
   #hostError: Error | undefined;
   #stop: Stop | undefined;
+  /** Whether the code that runs is what a stop from outside is meant for, and not the tidying up after it. */
+  #mayBeStopped = false;
   #scriptHook: Hook = [0, 0, 0];
   #globals: { values: LuaValue; functions: LuaValue } = { values: {}, functions: [] };
 
@@ -90,6 +92,9 @@ export abstract class EngineState implements LuaState, HostedState {
   protected abstract restoreHook(hook: Hook): void;
   /** The error for a machine that broke, when this is one. */
   protected abstract describeFatal(error: unknown): string | undefined;
+  /** Pushes the entry `traceback` on a Lua thread's stack and calls it protected; gives its text, and pops it. */
+  protected abstract readTraceback(thread: number): ByteString;
+  abstract readonly hookTarget: HookTarget | undefined;
   /** Why there is no memory. */
   protected abstract memoryMessage(): string;
   /** Whether the state holds more than it may; asked between two visits. */
@@ -106,7 +111,8 @@ export abstract class EngineState implements LuaState, HostedState {
       const compiled = this.compile(source, chunkName);
       if (compiled !== luaStatus.ok) throw this.#error(compiled);
       const status = this.callCompiled();
-      if (this.#stop !== undefined) throw this.#stoppedOutsideRequest('at its top level');
+      this.#mayBeStopped = false;
+      if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'at its top level');
       if (status !== luaStatus.ok) throw this.#error(status);
     });
   }
@@ -128,6 +134,7 @@ export abstract class EngineState implements LuaState, HostedState {
     this.request = request;
     try {
       const status = this.callEntry('serve');
+      this.#mayBeStopped = false;
       if (status !== luaStatus.ok || this.#stop !== undefined) return this.#endBadly(status);
       this.#writeTop(request);
       this.#leave();
@@ -145,9 +152,9 @@ export abstract class EngineState implements LuaState, HostedState {
   /** The handler was left through an error or `os.exit`. */
   #endBadly(status: number): CallResult {
     const stop = this.#stop;
-    const exit = typeof stop === 'object' ? stop : undefined;
     this.#endStop();
-    const error = exit !== undefined ? undefined : this.#error(stop === 'memory' ? luaStatus.memory : status);
+    const exit = typeof stop === 'object' && 'exitCode' in stop ? stop : undefined;
+    const error = exit !== undefined ? undefined : stop === undefined ? this.#error(status) : this.#stopped(stop, '');
     if (error?.kind !== 'memory') {
       // The output so far belongs before what the error adds. An error of this matters only if the script had none.
       this.#reported = undefined;
@@ -241,6 +248,21 @@ export abstract class EngineState implements LuaState, HostedState {
     this.#beginStop('memory');
   }
 
+  /**
+   * What a hook calls in a Lua thread of this state: does what is wanted from outside. (A thread that a stopped one
+   * returns to is found by its own hook.)
+   */
+  lookAtInterrupts(thread: number): void {
+    const { interrupts } = this.options;
+    if (!this.#mayBeStopped) return;
+    if (interrupts?.takeTrace()) interrupts.traced(trimTraceback(this.readTraceback(thread)));
+    if (interrupts?.isStopWanted !== true) return;
+    this.callingThread = thread;
+    const isFirst = this.#stop === undefined;
+    const traceback = isFirst ? trimTraceback(this.readTraceback(thread)) : '';
+    this.#beginStop({ reason: interrupts.stopReason(), traceback });
+  }
+
   #beginStop(stop: Stop | undefined): void {
     if (this.#stop === undefined) this.#scriptHook = this.readHook();
     this.#stop ??= stop ?? { exitCode: 0 };
@@ -254,12 +276,15 @@ export abstract class EngineState implements LuaState, HostedState {
     this.restoreHook(this.#scriptHook);
   }
 
-  #stoppedOutsideRequest(where: string): LuaError {
-    if (typeof this.#stop !== 'object') return new LuaError('memory', this.memoryMessage());
-    const { exitCode } = this.#stop;
+  /** The error for code that was ended. @param where `os.exit` was called, if not in a request */
+  #stopped(stop: Stop, where: string): LuaError {
+    if (stop === 'memory') return new LuaError('memory', this.memoryMessage());
+    if ('reason' in stop) {
+      return new LuaError('stopped', toByteString(stop.reason.message), stop.traceback, stop.reason);
+    }
     return new LuaError(
       'runtime',
-      `the script called os.exit(${exitCode}) ${where}; only a request can be ended that way`,
+      `the script called os.exit(${stop.exitCode}) ${where}; only a request can be ended that way`,
     );
   }
 
@@ -268,7 +293,8 @@ export abstract class EngineState implements LuaState, HostedState {
     return this.#visit(() => {
       this.callArguments = args;
       const status = this.callEntry(entry);
-      if (this.#stop !== undefined) throw this.#stoppedOutsideRequest('outside of a request');
+      this.#mayBeStopped = false;
+      if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'outside of a request');
       if (status !== luaStatus.ok) throw this.#error(status);
       return this.topIsTrue();
     });
@@ -298,6 +324,7 @@ export abstract class EngineState implements LuaState, HostedState {
     this.requireUsable();
     if (this.#isVisited) throw new Error('the Lua state is at work');
     this.#isVisited = true;
+    this.#mayBeStopped = true;
     this.#reported = undefined;
     this.#hostError = undefined;
     this.enterRunning();
@@ -335,8 +362,10 @@ export abstract class EngineState implements LuaState, HostedState {
   #error(status: number): LuaError {
     const kind = errorKinds[status] ?? 'fatal';
     if (kind === 'memory') return new LuaError('memory', this.memoryMessage());
+    const raised = this.#topText();
+    this.callEntry('report');
     const reported = this.#reported;
-    const message = reported?.message ?? this.#topText() ?? 'error in error handling';
+    const message = reported?.message ?? raised ?? 'error in error handling';
     // Where a memory error came out of a coroutine, Lua raises its text again as an ordinary error.
     const isMemory = kind === 'runtime' && message.endsWith('not enough memory');
     const hostError = this.#hostError;

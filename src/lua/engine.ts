@@ -2,8 +2,11 @@
 import { compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
 import type { EngineName, NativeEngineName } from './engine-names.js';
 import { createNativeEngine } from './native.js';
-import { exitAtOnce } from './native-library.js';
+import { exitAtOnce, openNativeLibrary } from './native-library.js';
 import type { LuaEngine } from './state.js';
+
+/** `LUA_MASKCOUNT` */
+const countMask = 8;
 
 interface EmbeddedData {
   readonly name: 'embedded';
@@ -47,6 +50,16 @@ export function endProcess(exitCode: number): never {
   process.exitCode = exitCode;
   process.emit('exit', exitCode);
   return exitAtOnce(exitCode);
+}
+
+/**
+ * A function that has native Lua call a hook before its next instruction, from whichever thread (`HookTarget`);
+ * undefined where the engine needs none.
+ */
+export function createHookSetter(data: EngineData): ((state: number, hook: number) => void) | undefined {
+  if (data.name === 'embedded') return undefined;
+  const library = openNativeLibrary(data.name, data.file);
+  return (state, hook) => library.setHook(state, hook, countMask, 1);
 }
 
 /** The engine of the calling thread. */

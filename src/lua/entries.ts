@@ -1,6 +1,8 @@
 /** The functions that `prelude.lua` returns for the engine to call. */
 export const entryNames = [
   'onerror',
+  'report',
+  'traceback',
   'init',
   'handler',
   'serve',

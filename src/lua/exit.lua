@@ -1,5 +1,8 @@
 -- os.exit ends a request, wherever it is called, and nothing that a script does can catch it: the host sets a hook that
 -- raises an error at each instruction from then on. Hooks belong to one thread, so coroutines pass the end on.
+--
+-- A request that is stopped from outside ends the same way. For this a hook looks around every so often: `host.rearm`
+-- brings it back where a script has taken it away; `host.watch` gives it to coroutines, where they do not inherit it.
 
 local host = ...
 
@@ -22,12 +25,38 @@ function os.exit(code)
   error(exit_signal, 0) -- in case that hooks are off, as they are inside a debug hook
 end
 
-local sethook = debug.sethook
+local sethook, gethook = debug.sethook, debug.gethook
+local rearm, watch = host.rearm, not jit and host.watch -- LuaJIT's hooks are those of all its threads
+
 function debug.sethook(...)
-  if not exiting then return sethook(...) end
+  if exiting then return end
+  sethook(...)
+  if rearm then rearm() end
+end
+
+local function script_hook(hook, ...)
+  if hook == "external hook" then return nil, "", 0 end
+  return hook, ...
+end
+
+function debug.gethook(...)
+  return script_hook(gethook(...))
 end
 
 local create, resume, close = coroutine.create, coroutine.resume, coroutine.close
+
+if watch then
+  local plain_create = create
+  function create(body)
+    local thread = plain_create(body)
+    watch(thread)
+    return thread
+  end
+  function coroutine.create(body)
+    if type(body) ~= "function" then bad_argument(1, "create", "function", body) end
+    return create(body)
+  end
+end
 
 -- LuaJIT does not count coroutines that resume each other, and each takes a part of the C stack. Lua itself stops at 200
 -- nested C calls, of which each is one.

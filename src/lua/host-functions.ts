@@ -102,8 +102,10 @@ export const hostFunctions = {
   configure(state, args) {
     const name = args.text(1);
     if (name === 'buffering') running(state).configure(name, args.isTrue(2));
-    else if (name === 'httpstatus' || name === 'contenttype') running(state).configure(name, args.text(2));
-    else throw new Error(`the setting ${name} cannot be changed`);
+    else if (name === 'watchdog') running(state).configure(name, args.number(2));
+    else if (name === 'httpstatus' || name === 'contenttype' || name === 'onabort') {
+      running(state).configure(name, args.text(2));
+    } else throw new Error(`the setting ${name} cannot be changed`);
     return undefined;
   },
 

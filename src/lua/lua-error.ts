@@ -4,10 +4,11 @@ import type { ByteString } from './state.js';
  * Why Lua code did not run to its end.
  * - `syntax`: the chunk does not compile
  * - `runtime`: an error was raised (any value: strings, tables, nil)
+ * - `stopped`: it was ended from outside (`InterruptSource`); the state can be used again
  * - `memory`: the state's memory limit was reached; the state should not be used again
  * - `fatal`: the virtual machine itself broke (a trap, exhausted native stack); the state must be closed
  */
-export type LuaErrorKind = 'syntax' | 'runtime' | 'memory' | 'fatal';
+export type LuaErrorKind = 'syntax' | 'runtime' | 'stopped' | 'memory' | 'fatal';
 
 export class LuaError extends Error {
   override readonly name = 'LuaError';

@@ -34,6 +34,8 @@ export interface MachineParts {
   /** Functions for `prelude.lua`, by name. */
   readonly hostFunctions: Readonly<Record<string, LuaCFunction>>;
   readonly exitHook: LuaHook;
+  /** Called every so often where interrupts are looked for. */
+  readonly interruptHook: LuaHook;
   /** What scripts see as the server's version. */
   readonly version: string;
   /** Told which machine runs before one does. */
@@ -46,7 +48,7 @@ function unusable(detail: string): LuafcgidError {
 
 export class MachineFactory {
   readonly #parts: MachineParts;
-  /** The host functions and the hook, as a function table takes them. */
+  /** The host functions and the hooks, as a function table takes them. */
   readonly #functions: readonly unknown[];
   readonly #image: MemoryImage;
   readonly #L: number;
@@ -55,15 +57,17 @@ export class MachineFactory {
   readonly #spares: Machine[] = [];
   /** References to the functions of `prelude.lua`, the same in every machine. */
   readonly entries: Entries;
-  /** The hook's entry in every function table. */
+  /** The hooks' entries in every function table. */
   readonly exitHook: number;
+  readonly interruptHook: number;
 
   constructor(parts: MachineParts) {
     this.#parts = parts;
     const functions = Object.values(parts.hostFunctions);
-    this.#functions = asWasmFunctions(functions, [parts.exitHook]);
+    this.#functions = asWasmFunctions(functions, [parts.exitHook, parts.interruptHook]);
     const { machine, firstFunction } = this.#instantiate();
     this.exitHook = firstFunction + functions.length;
+    this.interruptHook = this.exitHook + 1;
     parts.use(machine);
     this.#stackTop = moveStack(machine);
     machine.x.__wasm_call_ctors();

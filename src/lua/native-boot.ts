@@ -22,6 +22,8 @@ const luaFiles = [...commonLuaFiles, 'system.lua'] as const;
 
 /** Lua 5.1 has no way to push a C function without allocating: it is passed on under this key of the registry. */
 const functionSlot = 0x6c756166;
+/** Where the registry has the entry `traceback`. */
+export const tracebackSlot = functionSlot + 1;
 
 /** The libraries of Lua 5.4 come as values, which a chunk puts where they belong. */
 const installLibraries = `
@@ -228,6 +230,7 @@ export class NativeBoot {
       functions: nativeFunctionNames,
       entries: entryNames,
       refusal: bytecodeRefusal,
+      traceback_slot: tracebackSlot,
       ...(gate.buffer && { buffer: gate.buffer.address }),
     };
     dump('manifest', valueChunk(manifest));

@@ -34,6 +34,12 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
     return undefined;
   },
 
+  /** A coroutine has been made. */
+  watch(state, args) {
+    state.watch((args as CallFrame).thread(1));
+    return undefined;
+  },
+
   /** The state holds more than it may. */
   overmemory(state) {
     state.stopForMemory();
@@ -87,6 +93,11 @@ class CallFrame implements HostArguments {
 
   text(at: number): ByteString {
     return Buffer.from(this.bytes(at)).toString('latin1');
+  }
+
+  /** The address of the Lua thread that an argument is; 0 for other values. */
+  thread(at: number): number {
+    return this.#library.toThread(this.L, at + 1);
   }
 
   bytes(at: number): Uint8Array {

@@ -159,6 +159,9 @@ end
 
 local engine = prelude(host, manifest.version, new_env, new_exit, new_streams, new_sources, new_luafcgid, new_form,
   new_cookie, new_request, new_library)
-local entries = manifest.entries
-return engine[entries[1]], engine[entries[2]], engine[entries[3]], engine[entries[4]], engine[entries[5]],
-  engine[entries[6]], engine[entries[7]], engine[entries[8]], engine[entries[9]], engine[entries[10]]
+-- A hook finds it here, whichever function's stack is the current one.
+debug.getregistry()[manifest.traceback_slot] = engine.traceback
+
+local entries = {}
+for i = 1, #manifest.entries do entries[i] = engine[manifest.entries[i]] end
+return (unpack or table.unpack)(entries)

@@ -119,9 +119,12 @@ export interface NativeLibrary {
   usedKib(L: number): number;
   stopCollector(L: number): void;
   restartCollector(L: number): void;
+  /** The Lua thread at a stack index; 0 for other values. */
+  toThread(L: number, index: number): number;
   getHook(L: number): number;
   getHookMask(L: number): number;
   getHookCount(L: number): number;
+  /** May be called from another thread while `L` runs. */
   setHook(L: number, hook: number, mask: number, count: number): void;
   getStack(L: number, level: number, activation: number): number;
   /** Only for "f". */
@@ -202,6 +205,7 @@ function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind
     stopCollector: (L) => void gc(L, collector.stop, 0),
     // LuaJIT takes -1 for "at the next cycle, not now"; the others do not look at it.
     restartCollector: (L) => void gc(L, collector.restart, -1),
+    toThread: call('lua_tothread', p, p, 'int'),
     getHook: call('lua_gethook', p, p),
     getHookMask: call('lua_gethookmask', 'int', p),
     getHookCount: call('lua_gethookcount', 'int', p),

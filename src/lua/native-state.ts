@@ -2,10 +2,11 @@
 
 import { EngineState, type Hook } from './engine-state.js';
 import { type EntryName, entryNames } from './entries.js';
+import { tracebackSlot } from './native-boot.js';
 import type { HostGate } from './native-functions.js';
 import type { NativeLibrary } from './native-library.js';
 import type { GrowingMemory } from './native-memory.js';
-import type { ByteString, StateOptions } from './state.js';
+import type { ByteString, HookTarget, StateOptions } from './state.js';
 
 /** What the states of one engine share. */
 export interface NativeParts {
@@ -18,10 +19,14 @@ export interface NativeParts {
   readonly stopHook: number;
   /** Address of a hook that calls `lookAtMemory`. */
   readonly memoryHook: number;
+  /** Address of a hook that calls `beInterrupted`. */
+  readonly interruptHook: number;
   boot(): number;
 }
 
 const everyInstruction = { mask: 8, count: 1 } as const;
+/** How often a coroutine looks at interrupts: several thousand times a second. */
+const instructionsPerLook = 10_000;
 
 /** Where the entries lie on the stack: at its bottom, out of every script's reach. */
 const slots = Object.fromEntries(entryNames.map((name, at) => [name, at + 1])) as Record<EntryName, number>;
@@ -118,9 +123,35 @@ export class NativeState extends EngineState {
     const hook: Hook = this.#looking?.thread === thread ? this.#looking.hook : [0, 0, 0];
     this.#looking = undefined;
     this.#library.setHook(thread, ...hook);
+    // The hook for these was in its place, and has begun to count anew.
+    this.lookAtInterrupts(thread);
     if (!this.isOverLimit()) return;
     this.callingThread = thread;
     this.stopForMemory();
+  }
+
+  get hookTarget(): HookTarget {
+    return { state: this.#L, hook: this.#parts.interruptHook };
+  }
+
+  /** The interrupts' hook. In the main Lua thread somebody has set it from outside, for this once. */
+  beInterrupted(thread: number): void {
+    if (thread === this.#L) this.#library.setHook(thread, 0, 0, 0);
+    this.lookAtInterrupts(thread);
+  }
+
+  /** Lua 5.1 and 5.4: from outside only the main thread can be reached, so a coroutine looks by itself. */
+  watch(thread: number): void {
+    if (thread === 0 || this.options.interrupts === undefined) return;
+    this.#library.setHook(thread, this.#parts.interruptHook, everyInstruction.mask, instructionsPerLook);
+  }
+
+  protected readTraceback(thread: number): ByteString {
+    const library = this.#library;
+    library.rawGetI(thread, library.kind.registryIndex, tracebackSlot);
+    const text = library.pcall(thread, 0, 1, 0) === 0 ? this.#parts.gate.readTop(thread) : undefined;
+    library.setTop(thread, -2);
+    return text === undefined ? '' : Buffer.from(text).toString('latin1');
   }
 
   protected describeFatal(): undefined {

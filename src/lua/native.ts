@@ -40,6 +40,8 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
   const gateAddress = Number(ffi.register(gate.call, cFunction));
   const lookAtMemory = (L: number) => running.state?.lookAtMemory(L);
   const memoryHook = Number(ffi.register(lookAtMemory, hook));
+  const lookAtInterrupts = (L: number) => running.state?.beInterrupted(L);
+  const interruptHook = Number(ffi.register(lookAtInterrupts, hook));
   const version = options.version ?? 'development';
   const boot = new NativeBoot({ name, ffi, library, gate, gateAddress, version });
   const parts: NativeParts = {
@@ -49,6 +51,7 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     source: new GrowingMemory(ffi, 64 << 10),
     stopHook: library.symbol('lua_error'),
     memoryHook,
+    interruptHook,
     boot: () => boot.boot(),
   };
   return {

@@ -64,10 +64,29 @@ local function describe(value)
   return "error object is a " .. kind .. " value"
 end
 
--- The message handler of everything the engine calls.
+local reported, reported_traceback
+
+-- The message handler of everything the engine calls. After a stack overflow there is hardly any room for it: what it
+-- finds is told later.
 function engine.onerror(value)
-  if not exit.is_exiting() then host.report(describe(value), traceback("", 2)) end
+  if not exit.is_exiting() then
+    reported_traceback = traceback("", 2)
+    reported = describe(value)
+  end
   return value
+end
+
+-- After an error: tells what the message handler has found.
+function engine.report()
+  local message, stack = reported, reported_traceback
+  reported, reported_traceback = nil, nil
+  if message then host.report(message, stack) end
+end
+
+-- Called by a hook: where the code is that runs now.
+function engine.traceback()
+  local stack = traceback("", 2)
+  return stack -- no tail call: that would take this function off the stack
 end
 
 -- A fresh state learns about its surroundings.
@@ -139,6 +158,7 @@ function engine.forget()
   request.forget()
   env.forget()
   exit.clear()
+  reported, reported_traceback = nil, nil
 end
 
 -- A step of garbage collection while the state is idle; without an argument a whole cycle.

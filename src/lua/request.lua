@@ -305,6 +305,9 @@ function Con.gets(self, wanted)
   return text
 end
 
+-- A day, in seconds.
+local most_watchdog = 86400
+
 local function to_boolean(value)
   if value == true or value == "true" or value == "on" or value == "1" or value == 1 then return true end
   if value == false or value == "false" or value == "off" or value == "0" or value == 0 then return false end
@@ -314,10 +317,14 @@ end
 --- con:config(name, value)
 ---
 --- Gives the value of a setting of the server, or nil for names that do not exist or are not for scripts (files,
---- addresses). With a value, changes `buffering`, `httpstatus` or `contenttype` for this request.
+--- addresses). With a value, changes `buffering`, `httpstatus`, `contenttype`, `watchdog` or `onabort` for this request.
 ---
---- Errors: a setting that cannot be changed; a value that it cannot have; changes after `con:finish()`, and of
----   `httpstatus` and `contenttype` after headers were sent.
+--- `con:config("watchdog", seconds)` lets the script run for so long from now on, fractions allowed, and 0 without a limit;
+--- a script with much to do can call it again and again. `con:config("onabort", "stop")` has the script stopped when its
+--- client has gone, `"finish"` lets it do its work to the end.
+---
+--- Errors: a setting that cannot be changed; a value that it cannot have; changes after `con:finish()` except of
+---   `watchdog`, and of `httpstatus` and `contenttype` after headers were sent.
 --- Example: con:config("buffering", false)
 --- C daemon: always gave nil and changed nothing.
 function Con.config(self, name, ...)
@@ -335,10 +342,20 @@ function Con.config(self, name, ...)
     if value == nil then error("con:config: buffering is true or false, not " .. tostring((...)), 2) end
   elseif name == "httpstatus" or name == "contenttype" then
     value = text_argument(value, 2, "config")
+  elseif name == "watchdog" then
+    value = tonumber(value)
+    if not value or not (value >= 0 and value <= most_watchdog) then
+      error("con:config: watchdog is a number of seconds from 0 to " .. most_watchdog .. ", not " .. tostring((...)), 2)
+    end
+  elseif name == "onabort" then
+    if value ~= "finish" and value ~= "stop" then
+      error('con:config: onabort is "finish" or "stop", not ' .. tostring(value), 2)
+    end
   else
-    error("con:config cannot set " .. format("%q", name) .. "; a script may set buffering, httpstatus and contenttype", 2)
+    error("con:config cannot set " .. format("%q", name) .. "; a script may set buffering, httpstatus, contenttype, " ..
+      "watchdog and onabort", 2)
   end
-  if finished then refuse(self, "config") end
+  if finished and name ~= "watchdog" then refuse(self, "config") end
   local ok, message = host.configure(name, value)
   if ok and name == "buffering" then
     if not value then ok, message = hand_over() end

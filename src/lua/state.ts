@@ -28,6 +28,9 @@ export interface CallResult {
   readonly exitCode: number;
 }
 
+/** What a script can set for its request: `buffering` is a boolean, `watchdog` a number of seconds, the rest is text. */
+export type RequestSetting = 'buffering' | 'httpstatus' | 'contenttype' | 'watchdog' | 'onabort';
+
 /**
  * What a running request may ask of the world. Every call is synchronous and may block the thread. A call that throws
  * a `LuafcgidError` raises a Lua error with its message in the script.
@@ -53,7 +56,7 @@ export interface RequestHost {
   readBody(maxBytes: number): Uint8Array | null;
   log(level: LogLevel, text: ByteString): void;
   /** `con:config(name, value)` for the settings that may change for one request. */
-  configure(name: 'buffering' | 'httpstatus' | 'contenttype', value: boolean | ByteString): void;
+  configure(name: RequestSetting, value: boolean | number | ByteString): void;
 }
 
 /** What a state may ask of the world at any time, with or without a request. */
@@ -67,8 +70,27 @@ export interface StateHost {
   readSource(path: ByteString): Uint8Array | undefined;
 }
 
+/** What may break into running Lua code from outside. Asked from inside of it, at an instruction. */
+export interface InterruptSource {
+  /** Whether the code has to stop. Stays so until its request is over. */
+  readonly isStopWanted: boolean;
+  /** Why: the error that ends the request. */
+  stopReason(): Error;
+  /** Whether the Lua stack is wanted, to be told by `traced`. */
+  takeTrace(): boolean;
+  traced(traceback: ByteString): void;
+}
+
+/** Where native Lua can be broken into from another thread: addresses of its main Lua thread, and of a hook for it. */
+export interface HookTarget {
+  readonly state: number;
+  readonly hook: number;
+}
+
 export interface StateOptions {
   readonly host: StateHost;
+  /** Nothing breaks into the state's code when left out. */
+  readonly interrupts?: InterruptSource;
   /**
    * Most bytes of the state's memory; going past it is a Lua "not enough memory" error. Counts everything that
    * `memoryBytes()` does, so less than what an empty state holds only means that it cannot grow.
@@ -85,6 +107,8 @@ export interface StateOptions {
 }
 
 export interface LuaState {
+  /** Undefined where the engine looks at its `interrupts` by itself. */
+  readonly hookTarget: HookTarget | undefined;
   /** Compiles and runs a chunk at top level. Throws `LuaError`. */
   run(chunk: Uint8Array, chunkName: ByteString): void;
   /** Whether the global `name` can be called. */

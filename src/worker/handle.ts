@@ -1,6 +1,8 @@
 /** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
 import { Worker } from 'node:worker_threads';
-import { createRing } from '../channel/ring.js';
+import { createInterrupts, Interrupter, type Wish } from '../channel/interrupts.js';
+import { createRing, disturb } from '../channel/ring.js';
+import type { Sleeper } from '../channel/sleeper.js';
 import type { ThreadData } from './thread-data.js';
 
 export interface WorkerEvents {
@@ -13,28 +15,47 @@ export interface WorkerEvents {
 }
 
 /** What all workers of a server share. */
-export type WorkerSettings = Omit<ThreadData, 'toWorker' | 'toFront'> & { readonly ringBytes: number };
+export type WorkerSettings = Omit<ThreadData, 'toWorker' | 'toFront' | 'interrupts'> & {
+  readonly ringBytes: number;
+  /** Lets native Lua call a hook, see `createHookSetter`. */
+  readonly setHook: ((state: number, hook: number) => void) | undefined;
+  /** That of the rings; undefined: the language's own. */
+  readonly sleeper: Sleeper | undefined;
+};
 
 export class WorkerHandle {
   /** The rings, whose other ends are the front's. */
   readonly toWorker: SharedArrayBuffer;
   readonly toFront: SharedArrayBuffer;
+  readonly interrupts: SharedArrayBuffer = createInterrupts();
   /** Resolves when the thread has ended. */
   readonly ended: Promise<void>;
+  readonly #startedMs = performance.now();
+  #isReady = false;
   readonly #thread: Worker;
   readonly #isNative: boolean;
+  readonly #interrupter: Interrupter;
+  readonly #sleeper: Sleeper | undefined;
 
   constructor(settings: WorkerSettings, events: WorkerEvents) {
-    const { ringBytes, ...shared } = settings;
+    const { ringBytes, setHook, sleeper, ...shared } = settings;
+    this.#interrupter = new Interrupter(this.interrupts, setHook);
+    this.#sleeper = sleeper;
     this.#isNative = settings.engine.name !== 'embedded';
     this.toWorker = createRing(ringBytes);
     this.toFront = createRing(ringBytes);
-    const data: ThreadData = { ...shared, toWorker: this.toWorker, toFront: this.toFront };
+    const data: ThreadData = {
+      ...shared,
+      toWorker: this.toWorker,
+      toFront: this.toFront,
+      interrupts: this.interrupts,
+    };
     this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
     let reason = 'the thread ended';
     this.#thread.on('message', (message: 'ready' | 'bell') => {
-      if (message === 'ready') events.onReady();
-      else events.onBell();
+      if (message === 'bell') return events.onBell();
+      this.#isReady = true;
+      events.onReady();
     });
     this.#thread.on('error', (error) => {
       reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -45,6 +66,30 @@ export class WorkerHandle {
         events.onGone(reason);
       });
     });
+  }
+
+  /** Whether it has ever waited for requests. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Time since its start. */
+  get ageMs(): number {
+    return performance.now() - this.#startedMs;
+  }
+
+  /** Breaks into a request; does nothing when the worker does not run it (any more). */
+  interrupt(request: number, wish: Wish): void {
+    if (!this.#interrupter.want(request, wish)) return;
+    // A worker that waits in its rings runs no Lua.
+    disturb(this.toWorker, this.#sleeper);
+    disturb(this.toFront, this.#sleeper);
+  }
+
+  /** Nobody listens to the thread any more: it ends when it comes to itself, or is ended. */
+  async abandon(): Promise<void> {
+    this.#interrupter.abandon();
+    await this.terminate();
   }
 
   /**

@@ -2,6 +2,8 @@
  * The worker's end of the ring from the front: whole messages between requests, the running request's body during one.
  * Reading blocks until there is something.
  */
+
+import type { Interrupts } from '../channel/interrupts.js';
 import { BodyFault, MORE, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
 import { LuafcgidError } from '../errors.js';
@@ -22,6 +24,8 @@ export interface Message {
 export class Inbox {
   readonly #ring: RingReader;
   readonly #tellRoom: () => void;
+  readonly #interrupts: Interrupts;
+  readonly #stopReason: () => Error;
   /** Messages for later that came while a request was reading its body. */
   readonly #deferred: Message[] = [];
   /** The message being taken: one buffer for all, so that requests allocate none. */
@@ -33,10 +37,15 @@ export class Inbox {
   #taken = 0;
   #isHolding = false;
 
-  /** @param tellRoom wakes the front, which waits for room in this ring */
-  constructor(ring: RingReader, tellRoom: () => void) {
+  /**
+   * @param tellRoom wakes the front, which waits for room in this ring
+   * @param stopReason why a script that reads has to stop instead, when `interrupts` wants that
+   */
+  constructor(ring: RingReader, tellRoom: () => void, interrupts: Interrupts, stopReason: () => Error) {
     this.#ring = ring;
     this.#tellRoom = tellRoom;
+    this.#interrupts = interrupts;
+    this.#stopReason = stopReason;
   }
 
   /** The next message. What is left of an ended request's body is passed over. */
@@ -70,11 +79,11 @@ export class Inbox {
   /**
    * The next piece of the running request's body, at most `maxBytes` long; null at its end. The piece is valid until
    * the next call.
-   * @throws LuafcgidError when the body is too large or shorter than announced
+   * @throws LuafcgidError when the body is too large or shorter than announced, or when the script has to stop
    */
   readBody(maxBytes: number): Uint8Array | null {
     while (!this.#bodyIsOver) {
-      const frame = this.#isHolding ? (this.#ring.peek() as Frame) : this.#waitForFrame();
+      const frame = this.#isHolding ? (this.#ring.peek() as Frame) : this.#waitForBody();
       const type = typeOf(frame.type);
       if (type === ToWorker.BODY && frame.id === this.#requestId) {
         if (this.#taken === frame.payload.length) {
@@ -116,6 +125,15 @@ export class Inbox {
       const frame = this.#ring.peek();
       if (frame !== undefined) return frame;
       this.#ring.waitForFrame();
+    }
+  }
+
+  #waitForBody(): Frame {
+    for (;;) {
+      const frame = this.#ring.peek();
+      if (frame !== undefined) return frame;
+      this.#ring.waitForFrame(() => this.#interrupts.isStopWanted);
+      if (this.#interrupts.isStopWanted) throw this.#stopReason();
     }
   }
 

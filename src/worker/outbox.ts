@@ -1,4 +1,6 @@
 /** The worker's end of the ring to the front. Writing blocks while the ring is full: that is the back-pressure. */
+
+import type { Interrupts } from '../channel/interrupts.js';
 import {
   encodeDependency,
   encodeUsage,
@@ -11,27 +13,44 @@ import {
 import type { RingWriter } from '../channel/ring.js';
 import type { UsageMeter } from './usage-meter.js';
 
+/** Nobody listens to this thread any more. */
+export class Abandoned extends Error {}
+
 const NOTHING = new Uint8Array(0);
 
 export class Outbox {
   readonly #ring: RingWriter;
   readonly #ringBell: () => void;
+  readonly #interrupts: Interrupts;
+  readonly #stopReason: () => Error;
   readonly #usage: UsageMeter | undefined;
   #beganMs = 0;
 
   /**
    * @param ringBell wakes the front if it sleeps
+   * @param stopReason why a script that writes has to stop instead, when `interrupts` wants that
    * @param usage measures what requests take; undefined: nobody wants to know
    */
-  constructor(ring: RingWriter, ringBell: () => void, usage?: UsageMeter) {
+  constructor(
+    ring: RingWriter,
+    ringBell: () => void,
+    interrupts: Interrupts,
+    stopReason: () => Error,
+    usage?: UsageMeter,
+  ) {
     this.#ring = ring;
     this.#ringBell = ringBell;
+    this.#interrupts = interrupts;
+    this.#stopReason = stopReason;
     this.#usage = usage;
   }
 
-  /** Sends output to the client, now. */
+  /**
+   * Sends output to the client, now.
+   * @throws the reason when the script has to stop
+   */
   output(requestId: number, bytes: Uint8Array): void {
-    this.#stream(requestId, bytes, 0);
+    this.#stream(requestId, bytes, 0, true);
     this.#ringBell();
   }
 
@@ -48,7 +67,7 @@ export class Outbox {
 
   /** Ends the request, with the last of its output. @param flags `END_STATE_GONE` or 0 */
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array): void {
-    const sent = this.#stream(requestId, lastOutput, this.#ring.maxPayloadBytes);
+    const sent = this.#stream(requestId, lastOutput, this.#ring.maxPayloadBytes, false);
     if (this.#usage !== undefined) this.#write(FromWorker.USAGE, requestId, 0, encodeUsage(this.#usage.end()));
     const type = withTook(FromWorker.END | flags, performance.now() - this.#beganMs);
     this.#write(type, requestId, appStatus, lastOutput.subarray(sent));
@@ -68,6 +87,18 @@ export class Outbox {
     for (let at = 0; at === 0 || at < bytes.length; at += maxPayloadBytes) {
       this.#write(type, requestId, LOG_LEVELS.indexOf(level), bytes.subarray(at, at + maxPayloadBytes));
     }
+    this.#ringBell();
+  }
+
+  /** The running request sets its own limits. @param type `WATCHDOG` or `ON_ABORT` */
+  limit(type: number, requestId: number, value: number): void {
+    this.#write(type, requestId, value, NOTHING);
+  }
+
+  /** The Lua stack of the running request. */
+  trace(requestId: number, traceback: string): void {
+    const bytes = Buffer.from(traceback, 'latin1').subarray(0, this.#ring.maxPayloadBytes);
+    this.#write(FromWorker.TRACE, requestId, 0, bytes);
     this.#ringBell();
   }
 
@@ -98,21 +129,24 @@ export class Outbox {
   }
 
   /** Sends all but the last `keepBytes` bytes as output; returns how many that were. */
-  #stream(requestId: number, bytes: Uint8Array, keepBytes: number): number {
+  #stream(requestId: number, bytes: Uint8Array, keepBytes: number, mayStop: boolean): number {
     const { maxPayloadBytes } = this.#ring;
     let at = 0;
     while (bytes.length - at > keepBytes) {
       const piece = bytes.subarray(at, at + maxPayloadBytes);
-      this.#write(FromWorker.OUTPUT, requestId, 0, piece);
+      this.#write(FromWorker.OUTPUT, requestId, 0, piece, mayStop);
       at += piece.length;
     }
     return at;
   }
 
-  #write(type: number, id: number, argument: number, payload: Uint8Array): void {
+  #write(type: number, id: number, argument: number, payload: Uint8Array, mayStop = false): void {
+    const interrupts = this.#interrupts;
     while (!this.#ring.tryWrite(type, id, argument, payload)) {
       this.#ringBell();
-      this.#ring.waitForRoom();
+      this.#ring.waitForRoom(() => interrupts.isAbandoned || (mayStop && interrupts.isStopWanted));
+      if (interrupts.isAbandoned) throw new Abandoned();
+      if (mayStop && interrupts.isStopWanted) throw this.#stopReason();
     }
   }
 }

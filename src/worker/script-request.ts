@@ -4,8 +4,9 @@
  */
 import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
 import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
+import { FromWorker } from '../channel/messages.js';
 import { LuafcgidError } from '../errors.js';
-import type { ByteString, LogLevel, RequestHost } from '../lua/state.js';
+import type { ByteString, LogLevel, RequestHost, RequestSetting } from '../lua/state.js';
 import type { Inbox } from './inbox.js';
 import type { Outbox } from './outbox.js';
 import type { OutputBuffer } from './output-buffer.js';
@@ -13,6 +14,7 @@ import type { OutputBuffer } from './output-buffer.js';
 export interface RequestSettings extends ResponseDefaults {
   readonly buffering: boolean;
   readonly outputBufferBytes: number;
+  readonly watchdogMs: number;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -29,6 +31,8 @@ export class ScriptRequest implements RequestHost {
   #isBuffering: boolean;
   #headIsSent = false;
   #isFinished = false;
+  /** Running time after which it is stopped. */
+  watchdogMs: number;
 
   constructor(
     id: number,
@@ -43,6 +47,7 @@ export class ScriptRequest implements RequestHost {
     this.#head = new ResponseHead(settings);
     this.#limitBytes = settings.outputBufferBytes;
     this.#isBuffering = settings.buffering;
+    this.watchdogMs = settings.watchdogMs;
     this.#inbox = channels.inbox;
     this.#outbox = channels.outbox;
     this.#buffer = channels.buffer;
@@ -102,7 +107,9 @@ export class ScriptRequest implements RequestHost {
     this.#outbox.log(this.#id, level, text);
   }
 
-  configure(name: 'buffering' | 'httpstatus' | 'contenttype', value: boolean | ByteString): void {
+  configure(name: RequestSetting, value: boolean | number | ByteString): void {
+    if (name === 'watchdog') return this.#limitTime(Number(value));
+    if (name === 'onabort') return this.#outbox.limit(FromWorker.ON_ABORT, this.#id, value === 'stop' ? 1 : 0);
     if (name === 'buffering') {
       this.#isBuffering = value === true;
       if (!this.#isBuffering && this.#buffer.length > 0) this.flush();
@@ -136,6 +143,11 @@ export class ScriptRequest implements RequestHost {
       }
     }
     this.#outbox.end(this.#id, flags, 1, output);
+  }
+
+  #limitTime(seconds: number): void {
+    this.watchdogMs = Math.ceil(seconds * 1000);
+    this.#outbox.limit(FromWorker.WATCHDOG, this.#id, this.watchdogMs);
   }
 
   get #mayHaveBody(): boolean {

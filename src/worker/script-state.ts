@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { toByteString, toText } from '../byte-string.js';
 import type { Config } from '../config/load.js';
 import { isForWantOfRoom, LuafcgidError } from '../errors.js';
-import type { ByteString, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
+import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
 import { readSource, type SourceFile, type SourceRules } from './source-files.js';
 
 /** What a state tells while it lives. */
@@ -22,6 +22,7 @@ export interface StateSettings {
   /** What `con:config` reads. */
   readonly luaConfig: Readonly<Record<string, LuaValue>>;
   readonly reports: StateReports;
+  readonly interrupts: InterruptSource;
 }
 
 export class ScriptState {
@@ -41,6 +42,7 @@ export class ScriptState {
     this.path = path;
     this.#settings = settings;
     this.lua = settings.engine.createState({
+      interrupts: settings.interrupts,
       host: {
         log: reports.log,
         readSource: (file) => {

@@ -17,6 +17,8 @@ export interface ThreadData {
   /** Rings, see `channel/ring.ts`. */
   readonly toWorker: SharedArrayBuffer;
   readonly toFront: SharedArrayBuffer;
+  /** How a running request is broken into, see `channel/interrupts.ts`. */
+  readonly interrupts: SharedArrayBuffer;
   /** How to wake the front. */
   readonly bell: {
     /** One word: 1 while the front sleeps and wants to be told of messages. */

@@ -5,6 +5,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { toByteString } from '../byte-string.js';
+import { Interrupts, Wish } from '../channel/interrupts.js';
 import {
   decodeStart,
   END_STATE_GONE,
@@ -19,11 +20,12 @@ import {
 import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Sleeper } from '../channel/sleeper.js';
+import { LuafcgidError } from '../errors.js';
 import { createEngine } from '../lua/engine.js';
 import { LuaError } from '../lua/state.js';
 import { describeFailure } from './error-detail.js';
 import { Inbox, type Message } from './inbox.js';
-import { Outbox } from './outbox.js';
+import { Abandoned, Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { ScriptRequest } from './script-request.js';
 import { ScriptState, type StateSettings } from './script-state.js';
@@ -40,7 +42,9 @@ class WorkerThread {
   readonly #settings: StateSettings;
   readonly #usage: UsageMeter | undefined;
   readonly #states = new Map<number, ScriptState>();
-  /** The request that runs, 0 between two. */
+  readonly #interrupts: Interrupts;
+  /** The request that runs, and its number; 0 between two. */
+  #request: ScriptRequest | undefined;
   #requestId = 0;
 
   /** @param usage measures what requests take; undefined: nobody wants to know */
@@ -49,8 +53,11 @@ class WorkerThread {
     this.#data = data;
     this.#usage = usage;
     this.#slots = new OfferSlots(data.toWorker);
-    this.#outbox = new Outbox(new RingWriter(data.toFront, sleeper), ringBell, usage);
-    this.#inbox = new Inbox(new RingReader(data.toWorker, sleeper), ringBell);
+    const interrupts = new Interrupts(data.interrupts);
+    const stopReason = (): Error => this.#stopReason();
+    this.#interrupts = interrupts;
+    this.#outbox = new Outbox(new RingWriter(data.toFront, sleeper), ringBell, interrupts, stopReason, usage);
+    this.#inbox = new Inbox(new RingReader(data.toWorker, sleeper), ringBell, interrupts, stopReason);
     this.#settings = {
       engine: createEngine(data.engine),
       config,
@@ -60,12 +67,20 @@ class WorkerThread {
         depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),
         log: (level, text) => this.#outbox.log(this.#requestId, level, text, true),
       },
+      interrupts: {
+        get isStopWanted() {
+          return interrupts.isStopWanted;
+        },
+        stopReason,
+        takeTrace: () => interrupts.takeTrace(),
+        traced: (traceback) => this.#outbox.trace(this.#requestId, traceback),
+      },
     };
   }
 
-  /** Serves until told to stop. */
+  /** Serves until told to stop, or until nobody listens any more. */
   serve(): void {
-    for (;;) {
+    while (!this.#interrupts.isAbandoned) {
       const message = this.#inbox.next();
       switch (message.type) {
         case ToWorker.START:
@@ -101,6 +116,7 @@ class WorkerThread {
       this.#outbox.closed(subject);
     }
     this.#requestId = id;
+    this.#interrupts.begin(id);
     this.#outbox.begin();
     this.#inbox.beginBody(id, (flags & START_NO_BODY) === 0);
     const request = new ScriptRequest(id, params, (flags & START_HEAD) !== 0, config, {
@@ -108,23 +124,40 @@ class WorkerThread {
       outbox: this.#outbox,
       buffer: this.#buffer,
     });
+    this.#request = request;
     let state = this.#states.get(stateId);
     try {
       if ((flags & START_CREATE) !== 0) {
         state = new ScriptState(stateId, Buffer.from(path).toString('latin1'), this.#settings);
+        this.#aim(state);
         state.load();
         this.#states.set(stateId, state);
-      }
+      } else if (state !== undefined) this.#aim(state);
       if (state === undefined) throw new Error(`state ${stateId} is not here`);
       const { exitCode } = state.lua.serve(config.handler, request);
+      this.#interrupts.end();
       this.#usage?.noteMemory(state.lua.memoryBytes());
       const retires = (flags & START_RETIRE) !== 0;
       if (retires) this.#close(stateId);
       request.end(retires ? END_STATE_GONE : 0, exitCode);
     } catch (error) {
+      this.#interrupts.end();
+      if (error instanceof Abandoned) throw error;
       this.#fail(request, state, flags, error);
     }
     this.#requestId = 0;
+  }
+
+  /** What stops a request from outside has to find where it runs. */
+  #aim(state: ScriptState): void {
+    const { hookTarget } = state.lua;
+    if (hookTarget !== undefined) this.#interrupts.aim(hookTarget.state, hookTarget.hook);
+  }
+
+  /** Why the running request has to stop. */
+  #stopReason(): Error {
+    if ((this.#interrupts.wishes & Wish.TIMEOUT) === 0) return new LuafcgidError('LUAFCGID_SCRIPT_UNWANTED');
+    return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: (this.#request?.watchdogMs ?? 0) / 1000 });
   }
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
@@ -132,7 +165,7 @@ class WorkerThread {
     const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
     request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
-    const isFit = error instanceof LuaError && (error.kind === 'runtime' || error.kind === 'syntax');
+    const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
     const lives = isLoaded && isFit && (flags & START_RETIRE) === 0;
     if (state !== undefined) this.#usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) {

@@ -14,6 +14,7 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
   const logs: string[] = [];
   const front = new FarFront(
     {
+      tickMs: 250,
       sendBufferBytes: 1 << 16,
       spoolBytes: 0,
       webServers: undefined,
@@ -25,6 +26,8 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
         sendBufferBytes: 1 << 16,
         queueTimeoutMs: 60_000,
         overload: 'page',
+        watchdogMs: 0,
+        onAbort: 'finish',
         showErrors: false,
         runName: 'run',
       },
@@ -33,6 +36,8 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
       log: (_level, text) => logs.push(text),
       access: () => {},
       lookUp: () => {},
+      interrupt: () => {},
+      abandon: () => {},
       drained: () => {},
       allClosed: () => {},
       ...events,

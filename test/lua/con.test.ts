@@ -178,10 +178,13 @@ test('config sets what may change for one request, and reads it back until the r
 test('config refuses to set other names and other values', () => {
   assert.match(
     failure('con:config("workers", 5)'),
-    /con:config cannot set "workers"; a script may set buffering, httpstatus and contenttype/,
+    /con:config cannot set "workers"; a script may set buffering, httpstatus, contenttype, watchdog and onabort/,
   );
   assert.match(failure('con:config("buffering", "maybe")'), /buffering is true or false, not maybe/);
   assert.match(failure('con:config("contenttype", {})'), /bad argument #2 to 'config'/);
+  assert.match(failure('con:config("watchdog", -1)'), /watchdog is a number of seconds from 0 to 86400, not -1/);
+  assert.match(failure('con:config("watchdog", "soon")'), /watchdog is a number of seconds from 0 to 86400, not soon/);
+  assert.match(failure('con:config("onabort", "die")'), /onabort is "finish" or "stop", not die/);
   assert.match(failure('con:config()'), /bad argument #1 to 'config'/);
 });
 

@@ -20,7 +20,14 @@ const RULES: Readonly<Record<string, Rule>> = {
   fcgi: { doors: ['fcgi/session'], mayImport: [] },
   cgi: { doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/status'], mayImport: ['fcgi'] },
   channel: {
-    doors: ['channel/ring', 'channel/offer-slots', 'channel/sleeper', 'channel/messages', 'channel/fingerprint'],
+    doors: [
+      'channel/ring',
+      'channel/interrupts',
+      'channel/offer-slots',
+      'channel/sleeper',
+      'channel/messages',
+      'channel/fingerprint',
+    ],
     mayImport: [],
   },
   pool: { doors: ['pool/pool'], mayImport: ['channel'] },
@@ -28,7 +35,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: ['front/create-front', 'front/handle', 'front/script-lookup'],
     mayImport: ['fcgi', 'cgi', 'pool', 'channel', 'config', 'linux', 'log'],
   },
-  worker: { doors: ['worker/handle'], mayImport: ['channel', 'lua', 'cgi', 'config', 'linux'] },
+  worker: { doors: ['worker/workers'], mayImport: ['channel', 'lua', 'cgi', 'config', 'linux'] },
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
   linux: {
     doors: [
@@ -71,6 +78,8 @@ const PURE = [
   'front/actions',
   'front/answers',
   'front/connection',
+  'front/crash-tally',
+  'front/watchdog',
   'front/crew',
   'front/front',
   'front/look-ups',

@@ -12,6 +12,7 @@ const SETTINGS: RequestSettings = {
   headers: '',
   buffering: true,
   outputBufferBytes: 100,
+  watchdogMs: 60_000,
 };
 const HEAD = 'Status: 200 OK\r\nContent-Type: text/html\r\n\r\n';
 

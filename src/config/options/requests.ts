@@ -74,9 +74,24 @@ for a web server that then asks another server.`,
     special: { value: 0, means: 'no limit' },
     default: 60,
     fromC: true,
-    script: 'read',
-    notice: { text: 'this version does not stop scripts that run too long yet' },
-    summary: 'The most time a script may run (not enforced yet).',
-    text: 'Accepted and checked; this version does not stop scripts that run too long yet. Nor did the C daemon.',
+    script: 'set',
+    summary: 'The most time a script may run.',
+    text: `Seconds of running time; time in which the script waits for its client does not count. A script that is over it is
+stopped, its request answered with 504 and the Lua stack logged; its state lives on. A script that cannot be stopped so
+(one pattern match that goes on for hours, a loop that LuaJIT has compiled, a C module that hangs) loses its worker after
+another quarter of a second: the client gets 504, and a fresh worker takes the place. \`con:config("watchdog", seconds)\`
+gives a request another limit, counted from then on.`,
+  },
+  onabort: {
+    key: 'onAbort',
+    group: 'Requests',
+    type: 'choice',
+    choices: ['finish', 'stop'],
+    default: 'finish',
+    script: 'set',
+    summary: 'What becomes of a script whose client has gone.',
+    text: `\`"finish"\`: it does its work to the end, and nobody gets the answer. \`"stop"\`: it is stopped. Whether a client has
+gone is known when the web server closes the connection or aborts the request; nginx does neither with
+\`fastcgi_ignore_client_abort on\`. Closing only the sending side counts as going here.`,
   },
 } as const satisfies Record<string, OptionRow>;

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { TICK_MS } from '../../../src/front/driver.js';
 import { EpollDriver } from '../../../src/front/epoll-driver.js';
 import { Front, type FrontOptions } from '../../../src/front/front.js';
 import { WorkerLink } from '../../../src/front/worker-link.js';
@@ -109,6 +108,8 @@ export interface EpollRigOptions {
 /** Longest wait for what is bound to come. Generous: it only ends a test that would hang. */
 const GUARD_MS = 20_000;
 
+const TICK_MS = 250;
+
 export class EpollRig {
   readonly calls = new FaultyCalls();
   readonly bell = { asleep: new SharedArrayBuffer(4), fd: createEventfd() };
@@ -134,6 +135,7 @@ export class EpollRig {
     this.#dir = tempDir(t);
     this.#serve = options.serve ?? ((worker, run) => worker.end(answer(run.body.toString())));
     const settings = {
+      tickMs: TICK_MS,
       sendBufferBytes: 1_000,
       spoolBytes: 1 << 30,
       webServers: options.webServers,
@@ -144,6 +146,8 @@ export class EpollRig {
         sendBufferBytes: 1_000,
         queueTimeoutMs: 1e9,
         overload: 'page',
+        watchdogMs: 0,
+        onAbort: 'finish',
         showErrors: false,
         runName: 'run',
         ...options.front,
@@ -172,6 +176,8 @@ export class EpollRig {
       resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => this.front.scriptFound(request, path, this.nowMs),
       log: () => {},
+      interrupt: () => {},
+      abandon: () => {},
       drained: () => this.reports.push('drained'),
     });
     const tick = this.front.tick.bind(this.front);
@@ -183,8 +189,8 @@ export class EpollRig {
     driver.attach(this.front);
     this.#lastTickMs = this.nowMs;
     this.worker = new FakeWorker(options.ringBytes ?? 65_536, new Map(), () => {});
-    const { toWorker, toFront, frontSlots } = this.worker;
-    this.front.workerReady(new WorkerLink(1, toWorker, toFront, frontSlots), 0, this.nowMs);
+    const { toWorker, toFront, frontSlots, interrupter } = this.worker;
+    this.front.workerReady(new WorkerLink(1, toWorker, toFront, frontSlots, interrupter), 0, this.nowMs);
     t.after(() => this.destroy());
   }
 

@@ -3,6 +3,7 @@
  * (it reads body only when asked, and blocks when the ring to the front is full), and complains when the front breaks
  * the rules between the two.
  */
+import { createInterrupts, Interrupter, Interrupts } from '../../../src/channel/interrupts.js';
 import {
   decodeStart,
   END_STATE_GONE,
@@ -66,6 +67,8 @@ export class FakeWorker {
   readonly states = new Set<number>();
   running: Run | undefined;
   isGone = false;
+  /** It hangs in something between two requests. */
+  isStuck = false;
   /** Requests begun, states closed on demand, and collection steps: what happened so far. */
   started = 0;
   collected = 0;
@@ -73,6 +76,9 @@ export class FakeWorker {
   readonly #slots: OfferSlots;
   readonly #reader: RingReader;
   readonly #writer: RingWriter;
+  /** How others break into its requests. */
+  readonly interrupter: Interrupter;
+  readonly #interrupts: Interrupts;
   readonly #ringBell: () => void;
   readonly #unsaid: Unsaid[] = [];
   readonly #closeLater: number[] = [];
@@ -94,6 +100,9 @@ export class FakeWorker {
     this.#slots = new OfferSlots(toWorker);
     this.#reader = new RingReader(toWorker);
     this.#writer = new RingWriter(toFront);
+    const interrupts = createInterrupts();
+    this.interrupter = new Interrupter(interrupts);
+    this.#interrupts = new Interrupts(interrupts);
     this.#registry = registry;
     this.#ringBell = ringBell;
   }
@@ -110,7 +119,7 @@ export class FakeWorker {
   /** Between requests: takes messages until a request begins or there are none. Returns whether it took any. */
   listen(): boolean {
     let took = false;
-    while (!this.isGone && !this.isBlocked && this.running === undefined) {
+    while (!this.isGone && !this.isStuck && !this.isBlocked && this.running === undefined) {
       if (this.#closeNext()) {
         took = true;
         continue;
@@ -195,12 +204,23 @@ export class FakeWorker {
     const closes = gone || run.retires;
     if (closes) this.#drop(run.state);
     this.running = undefined;
+    this.#interrupts.end();
     const type = withTook(FromWorker.END | (closes ? END_STATE_GONE : 0), this.tookMs);
     this.#say(type, run.id, appStatus, bytes.subarray(at));
   }
 
   log(level: LogLevel, text: string, id = this.running?.id ?? 0): void {
     this.#say(FromWorker.LOG, id, LOG_LEVELS.indexOf(level), Buffer.from(text, 'latin1'));
+  }
+
+  /** The script sets its own limits. @param type `WATCHDOG` or `ON_ABORT` */
+  limit(type: number, value: number): void {
+    this.#say(type, this.#id, value, Buffer.alloc(0));
+  }
+
+  /** What is wanted of the running request from outside: bits of `Wish`. */
+  get wishes(): number {
+    return this.#interrupts.wishes;
   }
 
   depends(path: string, fingerprint: string): void {
@@ -280,6 +300,7 @@ export class FakeWorker {
       this.violations.push(`state ${state} of ${this.#registry.get(state)} gets a request for ${script}`);
     }
     this.started += 1;
+    this.#interrupts.begin(id);
     this.running = {
       id,
       state,

@@ -132,6 +132,8 @@ export class Rig {
   readonly logs: string[] = [];
   /** Requests that are over, by name: what the access log is told of each. */
   readonly overs = new Map<string, AccessTrace>();
+  /** Why workers were given up. */
+  readonly abandoned: string[] = [];
   /** Look-ups that wait for an answer. */
   readonly lookUps: { path: string; request: number }[] = [];
   /** Files that look-ups found under another path. */
@@ -156,6 +158,8 @@ export class Rig {
         sendBufferBytes: 1_000,
         queueTimeoutMs: 5_000,
         overload: 'page',
+        watchdogMs: 0,
+        onAbort: 'finish',
         showErrors: false,
         runName: 'run',
         tracesRequests: true,
@@ -195,6 +199,13 @@ export class Rig {
           assert.ok(trace?.outcome, `${name} is over, and nobody knows how it ended`);
           assert.ok(!this.overs.has(name), `${name} is over twice`);
           this.overs.set(name, trace);
+        },
+        interrupt: (worker, request, wish) => {
+          this.workers[worker - 1]?.interrupter.want(request, wish);
+        },
+        abandon: (worker, reason) => {
+          this.abandoned.push(reason);
+          this.workers[worker - 1]?.die();
         },
         drained: () => {
           this.drained += 1;
@@ -277,7 +288,13 @@ export class Rig {
       },
       this.files,
     );
-    const link = new WorkerLink(this.workers.length + 1, worker.toWorker, worker.toFront, worker.frontSlots);
+    const link = new WorkerLink(
+      this.workers.length + 1,
+      worker.toWorker,
+      worker.toFront,
+      worker.frontSlots,
+      worker.interrupter,
+    );
     this.workers.push(worker);
     this.links.push(link);
     this.event(() => this.front.workerReady(link, index, this.nowMs));

@@ -1,4 +1,5 @@
 /** A worker's inbox and outbox in this thread, and the front's ends of their rings. */
+import { createInterrupts, Interrupter, Interrupts } from '../../../src/channel/interrupts.js';
 import { FromWorker, LOG_LEVELS, typeOf } from '../../../src/channel/messages.js';
 import { createRing, RingReader, RingWriter } from '../../../src/channel/ring.js';
 import { Inbox } from '../../../src/worker/inbox.js';
@@ -17,6 +18,8 @@ export class Ends {
   readonly toFront: RingReader;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
+  readonly interrupts: Interrupts;
+  readonly interrupter: Interrupter;
   bells = 0;
 
   constructor(ringBytes = 16 * 1024) {
@@ -27,8 +30,12 @@ export class Ends {
     const ring = (): void => {
       this.bells += 1;
     };
-    this.inbox = new Inbox(new RingReader(down), ring);
-    this.outbox = new Outbox(new RingWriter(up), ring);
+    const interrupts = createInterrupts();
+    this.interrupter = new Interrupter(interrupts);
+    this.interrupts = new Interrupts(interrupts);
+    const reason = (): Error => new Error('told to stop');
+    this.inbox = new Inbox(new RingReader(down), ring, this.interrupts, reason);
+    this.outbox = new Outbox(new RingWriter(up), ring, this.interrupts, reason);
   }
 
   /** All that the worker has said since the last time. */

@@ -1,0 +1,143 @@
+/**
+ * How a request that runs is broken into from another thread: a few words that a worker shares with the main thread and
+ * the front. A wish names the request it is meant for, so that it never reaches the next one.
+ *
+ * The embedded engine looks at the wishes every so often. Native Lua is told by a hook that the main thread sets in the
+ * running state (`lua_sethook` is made for that); the lock keeps the state alive meanwhile.
+ */
+
+/** What can be wanted of running Lua code. */
+export const Wish = {
+  /** Tell the Lua stack, and go on. */
+  TRACE: 1,
+  /** Stop: it has run too long. */
+  TIMEOUT: 2,
+  /** Stop: nobody wants the answer any more. */
+  UNWANTED: 4,
+} as const;
+export type Wish = (typeof Wish)[keyof typeof Wish];
+
+const STOPS = Wish.TIMEOUT | Wish.UNWANTED;
+
+/** 32-bit words. */
+const LOCK = 0;
+const RUNNING = 1;
+const WISHES = 2;
+const ABANDONED = 3;
+const WORDS = 4;
+/** 64-bit numbers after them: addresses of the running state's main Lua thread and of the hook to set in it. */
+const STATE = 0;
+const HOOK = 1;
+const BYTES = WORDS * 4 + 2 * 8;
+
+/** It is held for a few instructions; who died while holding it never gives it back. */
+const MOST_TRIES = 10_000_000;
+
+export function createInterrupts(): SharedArrayBuffer {
+  return new SharedArrayBuffer(BYTES);
+}
+
+class Shared {
+  protected readonly words: Int32Array;
+  protected readonly addresses: Float64Array;
+
+  constructor(shared: SharedArrayBuffer) {
+    this.words = new Int32Array(shared, 0, WORDS);
+    this.addresses = new Float64Array(shared, WORDS * 4, 2);
+  }
+
+  /** The request that the worker has begun with, 0 for none. */
+  get running(): number {
+    return Atomics.load(this.words, RUNNING);
+  }
+
+  protected lock(): boolean {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      if (Atomics.compareExchange(this.words, LOCK, 0, 1) === 0) return true;
+    }
+    return false;
+  }
+
+  protected unlock(): void {
+    Atomics.store(this.words, LOCK, 0);
+  }
+}
+
+/** The end of the worker that is broken into. */
+export class Interrupts extends Shared {
+  /** A request begins. */
+  begin(request: number): void {
+    Atomics.store(this.words, WISHES, 0);
+    Atomics.store(this.words, RUNNING, request);
+  }
+
+  /** Where it runs in native Lua; until `end`, which comes before that state is closed. */
+  aim(state: number, hook: number): void {
+    this.lock();
+    this.addresses[STATE] = state;
+    this.addresses[HOOK] = hook;
+    this.unlock();
+  }
+
+  /** The request is over: what is wanted of it from now on comes too late. */
+  end(): void {
+    if (this.addresses[STATE] === 0) {
+      Atomics.store(this.words, RUNNING, 0);
+      return;
+    }
+    this.lock();
+    Atomics.store(this.words, RUNNING, 0);
+    this.addresses[STATE] = 0;
+    this.unlock();
+  }
+
+  /** What is wanted of the running request: the wishes' bits. */
+  get wishes(): number {
+    return Atomics.load(this.words, WISHES);
+  }
+
+  /** Whether the running request has to end. */
+  get isStopWanted(): boolean {
+    return (this.wishes & STOPS) !== 0;
+  }
+
+  /** Whether the Lua stack is wanted; asked once. */
+  takeTrace(): boolean {
+    return (Atomics.and(this.words, WISHES, ~Wish.TRACE) & Wish.TRACE) !== 0;
+  }
+
+  /** Whether nobody listens to this thread any more: it has to end. */
+  get isAbandoned(): boolean {
+    return Atomics.load(this.words, ABANDONED) !== 0;
+  }
+}
+
+/** The end of those who break in. */
+export class Interrupter extends Shared {
+  readonly #setHook: ((state: number, hook: number) => void) | undefined;
+
+  /** @param setHook lets native Lua call `hook` before its next instruction */
+  constructor(shared: SharedArrayBuffer, setHook?: (state: number, hook: number) => void) {
+    super(shared);
+    this.#setHook = setHook;
+  }
+
+  /** @returns false when the request does not run any more (or not yet) */
+  want(request: number, wish: Wish): boolean {
+    if (!this.lock()) return false;
+    try {
+      if (this.running !== request) return false;
+      Atomics.or(this.words, WISHES, wish);
+      const [state = 0, hook = 0] = this.addresses;
+      if (state !== 0) this.#setHook?.(state, hook);
+      return true;
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /** Tells the thread to end as soon as it can. */
+  abandon(): void {
+    Atomics.store(this.words, ABANDONED, 1);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * How long requests have run, and what follows from that. Time in which a script waits for its client does not count: it
+ * is the client's, who has limits of his own. It is measured by looking, tick by tick.
+ */
+import { Wish } from '../channel/interrupts.js';
+import type { FrontActions } from './actions.js';
+import type { FrontRequest } from './request.js';
+import type { WorkerLink } from './worker-link.js';
+
+/** How long a script that is told to stop may take: who does not stop by then never will. */
+export const GRACE_MS = 250;
+
+/** The time that a worker may take to begin with a request: what it did before is short, or it hangs. */
+const BEGIN_MS = 2_000;
+
+/** The running time of one worker's request. */
+export class RunningTime {
+  #ranMs = 0;
+  #seenMs = 0;
+  /** When it was told to stop, if it was. */
+  #toldMs: number | undefined;
+  #isTraced = false;
+
+  /** A request begins. */
+  begin(nowMs: number): void {
+    this.#ranMs = 0;
+    this.#seenMs = nowMs;
+    this.#toldMs = undefined;
+    this.#isTraced = false;
+  }
+
+  /** The script has set its limit anew, counted from now. */
+  restart(): void {
+    this.#ranMs = 0;
+  }
+
+  get ranMs(): number {
+    return this.#ranMs;
+  }
+
+  /**
+   * Looks at a running request and tells it to stop when its time is over.
+   * @returns whether its worker is lost: it does not stop, or has not even begun
+   */
+  look(worker: WorkerLink, request: FrontRequest, actions: FrontActions, nowMs: number, slowMs: number): boolean {
+    if (!worker.isWaitingForClient) this.#ranMs += nowMs - this.#seenMs;
+    this.#seenMs = nowMs;
+    if (worker.hasBegun(request)) {
+      if (slowMs > 0 && !this.#isTraced && this.#ranMs >= slowMs) {
+        this.#isTraced = true;
+        actions.interrupt(worker.id, request.id, Wish.TRACE);
+      }
+      if (request.watchdogMs === 0 || this.#ranMs < request.watchdogMs) return false;
+      // Again each time: a thread that was just about to sleep has not noticed.
+      actions.interrupt(worker.id, request.id, Wish.TIMEOUT);
+      this.#toldMs ??= nowMs;
+      return nowMs - this.#toldMs >= GRACE_MS;
+    }
+    return this.#ranMs >= BEGIN_MS;
+  }
+}

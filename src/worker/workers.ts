@@ -1,0 +1,143 @@
+/**
+ * The worker threads of a server: as many as configured, each replaced when it ends by itself or has to be given up.
+ */
+import type { Wish } from '../channel/interrupts.js';
+import { LuafcgidError } from '../errors.js';
+import { WorkerHandle, type WorkerSettings } from './handle.js';
+
+export type { WorkerSettings } from './handle.js';
+
+/** What a worker and the front share. */
+export type WorkerChannels = Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts'>;
+
+export interface WorkersEvents {
+  /** A thread waits for requests. `index` is its place, which a replacement takes over. */
+  ready(id: number, index: number, channels: WorkerChannels): Promise<void>;
+  /** A thread is no more. */
+  gone(id: number, reason: string): void;
+  /** Only told where there is no other bell. */
+  bell(): void;
+  /** Every thread has been told to end when it has done what it was given. */
+  stop(): Promise<void>;
+  log(level: 'warn' | 'error', text: string): void;
+  bug(error: unknown): void;
+  /** A thread that was given up does not end, and cannot be ended without the process. */
+  hangs(): void;
+}
+
+/** Who served for so long was no failure. */
+const LASTING_MS = 10_000;
+/** Delay before a worker that ended is replaced: none at first, then doubled with each that ends before long. */
+const REPLACE_MS = 100;
+const MAX_REPLACE_MS = 10_000;
+/** How long a thread may take to end when it is told to. */
+const END_MS = 1_000;
+
+/** Threads of one start or reload. */
+interface Generation {
+  readonly settings: WorkerSettings;
+  isRetired: boolean;
+}
+
+/** One place among the workers, in a generation. */
+interface Place {
+  readonly generation: Generation;
+  readonly index: number;
+  /** How many in a row ended here before long. */
+  failures: number;
+}
+
+export class Workers {
+  readonly #events: WorkersEvents;
+  readonly #handles = new Map<number, { readonly handle: WorkerHandle; readonly place: Place }>();
+  #lastId = 0;
+  #isStopping = false;
+
+  constructor(events: WorkersEvents) {
+    this.#events = events;
+  }
+
+  /**
+   * Starts `count` workers and waits until all are ready.
+   * @throws LuafcgidError `LUAFCGID_WORKER_START`
+   */
+  async start(settings: WorkerSettings, count: number): Promise<void> {
+    const generation: Generation = { settings, isRetired: false };
+    await Promise.all(
+      Array.from({ length: count }, (_, index) => {
+        return new Promise<void>((resolve, reject) => {
+          const failed = (reason: string): void => reject(new LuafcgidError('LUAFCGID_WORKER_START', { reason }));
+          this.#spawn({ generation, index, failures: 0 }, resolve, failed);
+        });
+      }),
+    );
+  }
+
+  /** Breaks into a request that a worker runs. */
+  interrupt(id: number, request: number, wish: Wish): void {
+    this.#handles.get(id)?.handle.interrupt(request, wish);
+  }
+
+  /** Gives up a worker that hangs: another takes its place, and its thread is ended. */
+  abandon(id: number, reason: string): void {
+    const member = this.#handles.get(id);
+    if (member === undefined) return;
+    this.#handles.delete(id);
+    this.#replace(member.place, reason, member.handle.ageMs);
+    void this.#endAbandoned(member.handle);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#events.stop();
+    const ends = [...this.#handles.values()].map(async ({ handle }) => {
+      await endsWithin(END_MS, handle);
+      await handle.terminate();
+    });
+    await Promise.all(ends);
+  }
+
+  async #endAbandoned(handle: WorkerHandle): Promise<void> {
+    await handle.abandon();
+    if (!(await endsWithin(END_MS, handle)) && !this.#isStopping) this.#events.hangs();
+  }
+
+  #spawn(place: Place, onReady?: () => void, onFailed?: (reason: string) => void): void {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const handle: WorkerHandle = new WorkerHandle(place.generation.settings, {
+      onReady: () => {
+        this.#events.ready(id, place.index, handle).then(onReady, (error) => this.#events.bug(error));
+      },
+      onBell: () => this.#events.bell(),
+      onGone: (reason) => {
+        if (!this.#handles.delete(id)) return;
+        this.#events.gone(id, reason);
+        if (onFailed !== undefined && !handle.isReady) onFailed(reason);
+        else this.#replace(place, reason, handle.ageMs);
+      },
+    });
+    this.#handles.set(id, { handle, place });
+  }
+
+  #replace(place: Place, reason: string, ageMs: number): void {
+    if (this.#isStopping || place.generation.isRetired) return;
+    this.#events.log('error', `worker ${place.index} is replaced: ${reason}`);
+    place.failures = ageMs >= LASTING_MS ? 0 : place.failures + 1;
+    const delayMs = place.failures <= 1 ? 0 : Math.min(MAX_REPLACE_MS, REPLACE_MS * 2 ** (place.failures - 2));
+    setTimeout(() => {
+      if (!this.#isStopping && !place.generation.isRetired) this.#spawn(place);
+    }, delayMs);
+  }
+}
+
+/** Whether a worker's thread ends within this time. */
+async function endsWithin(limitMs: number, handle: WorkerHandle): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), limitMs);
+  });
+  const hasEnded = await Promise.race([handle.ended.then(() => true), limit]);
+  clearTimeout(timer);
+  return hasEnded;
+}

@@ -1,0 +1,142 @@
+/** Scripts that run too long, with every engine: each costs its own request, at most its worker, and nothing else. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FcgiConnection, scriptParams } from '../support/fcgi-client.js';
+import { startServer } from '../support/server.js';
+import { ask, eventually, shared } from '../support/shared.js';
+
+const ENGINES = ['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const;
+/** What LuaJIT compiles cannot be stopped inside of Lua: these are about its interpreter. */
+const OFF = 'if jit then jit.off() end\n';
+
+/** A script that counts its requests, which shows whether its state lives on. */
+const script = (work: string): string => `${OFF}
+count = 0
+function main(env, con)
+  count = count + 1
+  if env.QUERY_STRING == "count" then return con:puts(count) end
+  ${work}
+end`;
+
+/** Ways to run for ever that are stopped inside of Lua. */
+const STOPPED: Readonly<Record<string, string>> = {
+  'an empty loop': 'while true do end',
+  'a loop that works': 'local t = {} while true do t[1] = (t[1] or 0) + 1 end',
+  'a loop that makes garbage': 'while true do local t = { {} } end',
+  'loops that catch errors':
+    'while true do pcall(function() while true do pcall(error) local s = tostring({}) end end) end',
+  'a coroutine': 'coroutine.wrap(function() while true do end end)()',
+  'coroutines in coroutines': `while true do
+    pcall(coroutine.wrap(function()
+      pcall(coroutine.wrap(function() while true do local t = {} end end))
+      while true do end
+    end))
+  end`,
+  'a loop without the hook': 'debug.sethook() while true do end',
+  'an endless recursion of tail calls': 'local function f() return f() end f()',
+  'a loop that waits for no body': 'while true do con:gets() end',
+};
+
+describe('a script that runs too long', () => {
+  for (const engine of ENGINES) {
+    describe(engine, () => {
+      const server = shared((t) =>
+        startServer(t, {
+          config: `engine = "${engine}"; workers = 1; clones = 1; watchdog = 0.1; showerrors = true`,
+          files: Object.fromEntries(Object.values(STOPPED).map((work, at) => [`${at}.lua`, script(work)])),
+        }),
+      );
+      for (const [at, name] of Object.keys(STOPPED).entries()) {
+        it(`is stopped in ${name}, and its state lives on`, async () => {
+          const stopped = await ask(server(), `${at}.lua`);
+          assert.equal(stopped.status, 504);
+          assert.match(stopped.text, /the script ran for more than 0\.1 s \(watchdog\) and was stopped/);
+          const count = await ask(server(), `${at}.lua`, { params: { QUERY_STRING: 'count' } });
+          assert.equal(count.text, '2');
+        });
+      }
+
+      it('has its Lua stack logged', async () => {
+        server().write('stack.lua', script('local function deep() while true do end end\n deep()'));
+        await ask(server(), 'stack.lua');
+        await server().logged(
+          /stack\.lua\] LUAFCGID_SCRIPT_TIMEOUT: [^\n]*\n[^[]*stack traceback:[^[]*stack\.lua:7: in /,
+        );
+      });
+
+      it('is stopped while it is loaded', async () => {
+        server().write('load.lua', `${OFF}while true do end`);
+        assert.equal((await ask(server(), 'load.lua')).status, 504);
+      });
+
+      it('has another limit when it says so', async () => {
+        server().write(
+          'longer.lua',
+          `${OFF}function main(env, con)
+          con:config("watchdog", tonumber(env.QUERY_STRING))
+          local till = os.clock() + 0.5
+          while os.clock() < till do end
+          con:puts("done ", con:config("watchdog"))
+        end`,
+        );
+        const of = async (seconds: string) => ask(server(), 'longer.lua', { params: { QUERY_STRING: seconds } });
+        assert.equal((await of('30')).text, 'done 30');
+        assert.equal((await of('0')).text, 'done 0');
+        assert.match((await of('0.15')).text, /ran for more than 0\.15 s/);
+      });
+
+      it('is stopped after con:finish(), too', async () => {
+        server().write('after.lua', script('con:puts("early") con:finish() while true do end'));
+        assert.equal((await ask(server(), 'after.lua')).text, 'early');
+        await server().logged(/after\.lua\] LUAFCGID_SCRIPT_TIMEOUT/);
+        assert.equal((await ask(server(), 'after.lua', { params: { QUERY_STRING: 'count' } })).text, '2');
+      });
+
+      it('costs its worker when it cannot be stopped: 504, and a fresh worker at once', async () => {
+        server().write(
+          'hang.lua',
+          `function main(env, con)
+          if env.QUERY_STRING == "hang" then string.find(("a"):rep(3000), ".-.-.-.-.-b") end
+          con:puts("alive")
+        end`,
+        );
+        assert.equal((await ask(server(), 'hang.lua')).text, 'alive');
+        const hung = await ask(server(), 'hang.lua', { params: { QUERY_STRING: 'hang' } });
+        assert.equal(hung.status, 504);
+        await server().logged(/LUAFCGID_SCRIPT_HANGS: \S*hang\.lua ran for/);
+        assert.equal((await ask(server(), 'hang.lua')).text, 'alive');
+      });
+    });
+  }
+});
+
+describe('a client that goes away', () => {
+  for (const engine of ENGINES) {
+    it(`has its script stopped when that asks for it (${engine})`, async (t) => {
+      const server = await startServer(t, {
+        config: `engine = "${engine}"; workers = 1; bodymemory = 0`,
+        files: {
+          'wait.lua': `${OFF}function main(env, con)
+            con:config("onabort", "stop")
+            con:puts("running") con:flush()
+            if env.QUERY_STRING == "loop" then while true do end end
+            if env.QUERY_STRING == "write" then while true do con:puts(("x"):rep(65536)) con:flush() end end
+            con:gets()
+          end`,
+        },
+      });
+      for (const work of ['loop', 'write', 'read']) {
+        const connection = await FcgiConnection.connect(server.socket);
+        t.after(() => connection.destroy());
+        await connection.begin(1);
+        const params = { REQUEST_METHOD: 'POST', CONTENT_LENGTH: '1', QUERY_STRING: work };
+        await connection.params(1, scriptParams(server.path('wait.lua'), params));
+        await connection.stdoutUntil(1, 'running');
+        connection.destroy();
+        const stopped = () => server.log().split('LUAFCGID_SCRIPT_UNWANTED').length - 1;
+        const wanted = ['loop', 'write', 'read'].indexOf(work) + 1;
+        if (work !== 'read') await eventually('the stop', () => stopped() === wanted);
+      }
+    });
+  }
+});
