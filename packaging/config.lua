@@ -167,7 +167,7 @@
 -- "json", or text with fields: {time}, {remote}, {user}, {host}, {method}, {uri}, {query},
 -- {protocol}, {referer}, {agent}, {status}, {outcome}, {sent_bytes}, {received_bytes},
 -- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request} and
--- {param:NAME}.
+-- {param:NAME}. Default: who asked for what, with what result and effort.
 --accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
 
 -- Where is told what slow requests were doing.

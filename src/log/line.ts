@@ -50,11 +50,12 @@ export function formatLine(
 
 function textLine(time: Date | undefined, level: LogLevel, text: string, about: LogSubject): string {
   const { request, script, state, worker, repeated } = about;
+  // The script comes last: its name may hold anything.
   const subject = [
     request,
-    script,
     state === undefined ? undefined : `state ${state}`,
     worker === undefined ? undefined : `worker ${worker}`,
+    script,
   ].filter((part) => part !== undefined);
   const prefix = time === undefined ? `${level} ` : `${time.toISOString()} ${level.padEnd(5)} `;
   const subjectText = subject.length === 0 ? '' : `[${visible(subject.join(' '))}] `;

@@ -42,7 +42,7 @@ function textRecord(time: string | undefined, record: SlowRecord): string {
   const { request, script, state, worker, traceback } = record;
   const places = `${state === undefined ? '' : ` state ${state}`}${worker === undefined ? '' : ` worker ${worker}`}`;
   const prefix = time === undefined ? '' : `${time} `;
-  const head = `${prefix}[${visible(`${request} ${script}${places}`)}] has run for ${secondsOf(record)} s`;
+  const head = `${prefix}[${visible(`${request}${places} ${script}`)}] has run for ${secondsOf(record)} s`;
   return `${head}\n    ${visible((traceback ?? 'the traceback cannot be had').trimEnd())}`;
 }
 

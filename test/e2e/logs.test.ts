@@ -170,7 +170,7 @@ describe('the log', () => {
     const withPriority = (priority: number) => messages.filter((text) => text.startsWith(`<${priority}>`));
     assert.match(
       withPriority(17 * 8 + 3).join('\n'),
-      /luafcgid\[\d+\]: error \[.*bad\.lua .*\] LUAFCGID_SCRIPT_FAILED/,
+      /luafcgid\[\d+\]: error \[.* state \d+ worker \d .*bad\.lua\] LUAFCGID_SCRIPT_FAILED/,
     );
     assert.match(withPriority(18 * 8 + 6).join('\n'), /"GET \/bad\.lua" 500/);
     const file = server.write('../wrong.lua', `listen = "a.sock" logfile = "syslog:local1:${service.path}.none"`);

@@ -24,7 +24,7 @@ describe('a log to the log service', () => {
     for (const level of ['warn', 'info', 'debug'] as const) log.write(level, 'two');
     const messages = service.take();
     const head = `[A-Z][a-z]{2} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d luafcgid\\[${process.pid}\\]: `;
-    assert.match(messages[0] ?? '', new RegExp(`^<155>${head}error \\[r1 /a state 1 worker 2\\] one\\n {4}stack$`));
+    assert.match(messages[0] ?? '', new RegExp(`^<155>${head}error \\[r1 state 1 worker 2 /a\\] one\\n {4}stack$`));
     // local3 is 19: 19 * 8 and the severity.
     assert.deepEqual(
       messages.slice(1).map((text) => /^<(\d+)>/.exec(text)?.[1]),

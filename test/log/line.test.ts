@@ -10,7 +10,7 @@ describe('a line of text', () => {
   it('has time, level and what it is about', () => {
     assert.equal(
       formatLine('text', TIME, 'warn', 'late\n', ABOUT),
-      '2026-11-23T10:15:02.113Z warn  [8cd6a0-1 /srv/a.lua state 3 worker 0] late',
+      '2026-11-23T10:15:02.113Z warn  [8cd6a0-1 state 3 worker 0 /srv/a.lua] late',
     );
     assert.equal(formatLine('text', TIME, 'info', 'ready', {}), '2026-11-23T10:15:02.113Z info  ready');
     assert.equal(

@@ -25,7 +25,7 @@ describe('the slow log', () => {
     new SlowLog(writer, 'json').write({ ...RECORD, state: undefined, traceback: undefined });
     await writer.close();
     const [head = '', ...rest] = readFileSync(path, 'utf8').split('\n');
-    assert.match(head, /^\d{4}-.*Z \[8cd6a0-1 \/srv\/a\.lua state 3 worker 0\] has run for 5\.012 s$/);
+    assert.match(head, /^\d{4}-.*Z \[8cd6a0-1 state 3 worker 0 \/srv\/a\.lua\] has run for 5\.012 s$/);
     assert.deepEqual(rest.slice(0, 2), ['    stack traceback:', '    \t/srv/a.lua:7: in function "\\x1b"']);
     const { time, ...record } = JSON.parse(rest[2] ?? '') as Record<string, unknown>;
     assert.match(String(time), /^\d{4}-.*Z$/);

@@ -60,6 +60,8 @@ request has one, also when it was refused, broken off or cut short.`,
     group: 'Operation',
     type: 'access-format',
     default: DEFAULT_ACCESS_FORMAT,
+    defaultText: 'who asked for what, with what result and effort',
+    example: DEFAULT_ACCESS_FORMAT,
     script: 'hidden',
     summary: 'What the lines of the access log hold.',
     text: `Text with these fields in braces (\`{{\` and \`}}\` are braces themselves), or \`"json"\` for all of them as an
@@ -71,7 +73,12 @@ ${fieldRows.join('\n')}
 | \`{param:NAME}\` | any FastCGI parameter, for instance \`{param:HTTP_ACCEPT}\` |
 
 What is not known is \`-\` in text and left out of JSON. Control characters, quotes, backslashes, and spaces outside of
-quotes are written as \`\\xNN\`. Processor time and memory are only measured when the format has them.`,
+quotes are written as \`\\xNN\`. Processor time and memory are only measured when the format has them.
+The default is
+
+\`\`\`text
+${DEFAULT_ACCESS_FORMAT}
+\`\`\``,
   },
   slowlog: {
     key: 'slowLog',

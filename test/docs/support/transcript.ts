@@ -32,7 +32,7 @@ function steady(line: string): string {
   return line
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, 'TIME')
     .replace(/\b[0-9a-f]{6}-[0-9a-z]+\b/g, 'REQUEST')
-    .replace(/ state \d+ worker \d+\]/g, ' STATE]')
+    .replace(/ state \d+ worker \d+ /g, ' STATE ')
     .trimEnd();
 }
 
