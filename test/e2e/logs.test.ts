@@ -85,7 +85,7 @@ describe('the access log', () => {
     );
     assert.ok(Number(hello.state) > 0 && Number(hello.memory_bytes) > 10_000 && Number(hello.duration_ms) > 0);
     const loop = await lineOf(server, '/loop');
-    assert.ok(Number(loop.cpu_ms) > Number(hello.wait_ms) && Number(loop.cpu_ms) > 1, JSON.stringify(loop));
+    assert.ok(Number(loop.cpu_ms) > 0 && Number(loop.wait_ms) <= Number(loop.duration_ms), JSON.stringify(loop));
     for (const [path, outcome, status] of [
       ['/bad', 'failed', 500],
       ['/created', 'done', 201],
@@ -290,7 +290,7 @@ describe('a disk that is full', () => {
     await ask(server, 'tell.lua', { params: { QUERY_STRING: 'again' } });
     await eventually('the count', () => /LUAFCGID_LOG_LOST: \d+ lines could not be written to .*a\.log/.test(log()));
     const lost = Number(/LUAFCGID_LOG_LOST: (\d+) lines could not be written to .*a\.log/.exec(log())?.[1]);
-    assert.ok(log().includes('told again'));
+    await eventually('the line after it', () => log().includes('told again'));
     // The log also tells, once, that the access log cannot be written: one more line that was lost.
     assert.ok(lost - (300 - told) >= 0 && lost - (300 - told) <= 2, `${lost} are told, ${300 - told} are missing`);
     await eventually('that of the access log', () =>
