@@ -122,7 +122,7 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
   const { socket, close } = await startPrivately(
     options.config ?? null,
-    { ...options.overrides, workers: 1, accesslog: '' },
+    { ...options.overrides, ...NAMED_SCRIPT },
     true,
   );
   try {
@@ -140,6 +140,9 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   }
 }
 
+/** Whoever names a script wants that one, whatever its name is. */
+const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*', accesslog: '' };
+
 const STDIN = 0;
 const EXIT_FAILED = 1;
 
@@ -153,6 +156,9 @@ function readInput(file: string | typeof STDIN): Buffer {
   }
 }
 
+/** Its folder is this user's, and so is whoever talks to it. */
+const STAY: Overrides = { user: '', group: '', socketowner: '', socketgroup: '' };
+
 /** Starts a server on a socket in a folder that only this user can enter, and that goes away with it. */
 async function startPrivately(
   config: string | null,
@@ -165,7 +171,7 @@ async function startPrivately(
   process.once('exit', removeFolder);
   const socket = join(folder, 'fastcgi.sock');
   try {
-    const { loaded, engine, printed } = prepare(config, { ...overrides, listen: socket });
+    const { loaded, engine, printed } = prepare(config, { ...overrides, ...STAY, listen: socket });
     const server = await startServer(loaded, engine, printed, isQuiet);
     const close = async (): Promise<void> => {
       await server.stop();

@@ -4,14 +4,17 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { toByteString } from './byte-string.js';
 import {
   type Config,
   formatListenAddress,
+  identityOf,
   type ListenAddress,
   type LoadedConfig,
   scriptValues,
+  socketOwnerOf,
 } from './config/load.js';
 import { describeError, LuafcgidError } from './errors.js';
 import { createFront } from './front/create-front.js';
@@ -21,6 +24,7 @@ import { AccessFormat } from './log/access-format.js';
 import { createHookSetter, type EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
 import { type Log, type LogLevel, type Logs, openLogs } from './ops/logs.js';
+import { giveLogFile, planUserChange, runsAsRoot } from './ops/user-change.js';
 import { Workers } from './worker/workers.js';
 
 /** Where that goes which a configuration script prints: standard error until there is a log. */
@@ -66,6 +70,8 @@ export async function startServer(
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
   };
   try {
+    const identity = identityOf(config);
+    const becomeUser = planUserChange(identity);
     const logs: Logs = await openLogs(config);
     const { log } = logs;
     undo.push(() => {
@@ -91,8 +97,10 @@ export async function startServer(
 
     const accessFormat = config.accessLog === undefined ? undefined : config.accessFormat;
     const roots = config.root.map(toByteString);
-    const scripts = new ScriptLookup(roots);
+    const scripts = new ScriptLookup(roots, config.extensions.map(toByteString));
     const runName = randomBytes(3).toString('hex');
+    /** Everything is open that takes the rights which the server starts with; scripts are looked up only then. */
+    const isSetUp = new Signal();
     const drained = new Signal();
     const allClosed = new Signal();
     const front: FrontHandle = await createFront(
@@ -109,8 +117,8 @@ export async function startServer(
         log: (level, text, about) => log.pass(level, text, about),
         access: (lines) => logs.access(lines),
         lookUp: (path, request) => {
-          scripts
-            .find(path)
+          isSetUp.isSet
+            .then(() => scripts.find(path))
             .then(
               (file) => front.call('scriptFound', request, file),
               ({ code, values }: LuafcgidError) => front.call('scriptRefused', request, code, values),
@@ -138,23 +146,34 @@ export async function startServer(
       sleeper: await front.sleeper(),
     };
     const workers = new Workers({
-      ready: (id, index, { toWorker, toFront, interrupts }) => {
-        return front.call('workerReady', id, index, { toWorker, toFront, interrupts });
-      },
+      ready: ({ id, index, channels }) => front.call('workerReady', id, index, channels),
       gone: (id, reason) => void front.call('workerGone', id, reason).catch(reportBug),
       bell: () => front.rung(),
       stop: () => front.call('stopWorkers'),
       log: (level, text) => log.write(level, text),
       bug: reportBug,
-      hangs: () => log.write('error', 'a worker thread hangs in native code and goes on in the background'),
+      hangs: (isIdle) => {
+        const how = isIdle ? 'gets only processor time that nobody else wants' : 'takes processor time from the others';
+        log.write('error', `a worker thread hangs in native code; it cannot be ended, and ${how}`);
+      },
     });
     undo.push(() => workers.stop());
-    await workers.start(shared, config.workers);
+    await workers.start(shared, config.workers, (ready, retired) => {
+      return front.call('renew', frontOptions(config, runName), ready, retired);
+    });
 
     const addresses: ListenAddress[] = [];
-    for (const address of config.listen) {
-      addresses.push(await front.listen(address, config.backlog, config.socketMode));
+    const access = { mode: config.socketMode, owner: socketOwnerOf(config) };
+    for (const address of config.listen) addresses.push(await front.listen(address, config.backlog, access));
+    if (becomeUser !== undefined) {
+      for (const target of [config.logFile, config.accessLog, config.slowLog]) {
+        if (target?.kind === 'file') giveLogFile(target.path, identity);
+      }
+      becomeUser();
+      undo.push(() => tellOfSocketsLeft(addresses, log));
     }
+    if (runsAsRoot()) log.write(isQuiet ? 'debug' : 'warn', describeError(new LuafcgidError('LUAFCGID_USER_ROOT')));
+    isSetUp.set();
     undo.push(async () => {
       log.write(lifeLevel, `stopping: ${(await front.call('counts')).requests} requests are under way`);
       await front.call('drain');
@@ -208,6 +227,17 @@ function webServerAddresses(list: string | undefined): string[] | undefined {
     if (isIP(address) === 0) throw new LuafcgidError('LUAFCGID_LISTEN_ADDRS', { address });
   }
   return addresses;
+}
+
+/** Removing a socket takes the right to write to its folder, which the user that the server became may not have. */
+function tellOfSocketsLeft(addresses: readonly ListenAddress[], log: Log): void {
+  for (const address of addresses) {
+    if (address.kind !== 'unix' || !existsSync(address.path)) continue;
+    log.write(
+      'info',
+      `the socket ${address.path} stays, since this user may not remove it; the next start replaces it`,
+    );
+  }
 }
 
 /** A hook that fails costs nothing but its own work. */

@@ -62,7 +62,7 @@ function policyMiss(states, workers) {
     };
   });
   return (/** @type {number} */ index) => {
-    const decision = decide({ idle: undefined, scriptStates: 0, clones: 1, freeWorkers: crew });
+    const decision = decide({ idle: undefined, scriptStates: 0, clones: 1, isFull: false, freeWorkers: crew });
     if (decision.action !== 'create' || decision.evict === undefined) throw new Error(`decided: ${decision.action}`);
     const { evict: state, worker } = decision;
     worker.heap.remove(state);

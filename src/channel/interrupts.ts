@@ -24,7 +24,8 @@ const LOCK = 0;
 const RUNNING = 1;
 const WISHES = 2;
 const ABANDONED = 3;
-const WORDS = 4;
+const THREAD = 4;
+const WORDS = 6;
 /** 64-bit numbers after them: addresses of the running state's main Lua thread and of the hook to set in it. */
 const STATE = 0;
 const HOOK = 1;
@@ -65,6 +66,11 @@ class Shared {
 
 /** The end of the worker that is broken into. */
 export class Interrupts extends Shared {
+  /** The kernel's number of this thread, for `Interrupter.thread`. */
+  set thread(number: number) {
+    Atomics.store(this.words, THREAD, number);
+  }
+
   /** A request begins. */
   begin(request: number): void {
     Atomics.store(this.words, WISHES, 0);
@@ -134,6 +140,11 @@ export class Interrupter extends Shared {
     } finally {
       this.unlock();
     }
+  }
+
+  /** The kernel's number of the thread; 0 where it has told none. */
+  get thread(): number {
+    return Atomics.load(this.words, THREAD);
   }
 
   /** Tells the thread to end as soon as it can. */

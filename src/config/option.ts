@@ -10,6 +10,12 @@ export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'fd'; readonly fd: number };
 
+/** Directories whose files scripts may read and write. */
+export interface FileDirectories {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+}
+
 /**
  * The types of option, each with the type of its value in `Config`.
  * - `integer`: a whole number, or a string that reads as one
@@ -23,6 +29,10 @@ export type ListenAddress =
  * - `log-target`: where lines go: a file that must be writable, standard output or syslog
  * - `access-format`: what `log/access-format.ts` reads
  * - `directories`: one directory that must exist, or a list
+ * - `user`, `group`: a name of the system's accounts, or a number
+ * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
+ * - `files`: a table of two lists of directories, `read` and `write`
+ * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -40,6 +50,11 @@ export interface ValueTypes {
   'log-target': LogTarget | undefined;
   'access-format': string;
   directories: readonly string[];
+  user: string | undefined;
+  group: string | undefined;
+  extensions: readonly string[];
+  files: FileDirectories | undefined;
+  environment: Readonly<Record<string, string | true>>;
   templates: readonly string[];
 }
 

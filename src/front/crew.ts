@@ -88,6 +88,22 @@ export class Crew {
     this.startWaiting(nowMs);
   }
 
+  /** These workers are to end when they have done what they have begun with; others take their places. */
+  retire(ids: readonly number[], nowMs: number): void {
+    for (const id of ids) {
+      const worker = this.#workers.get(id);
+      if (worker === undefined) continue;
+      this.#pool.retireWorker(id);
+      worker.isRetired = true;
+      this.#stopIfDone(worker);
+    }
+    this.startWaiting(nowMs);
+  }
+
+  #stopIfDone(worker: WorkerLink): void {
+    if (worker.isRetired && worker.running === undefined) worker.send(ToWorker.STOP, 0, 0);
+  }
+
   /** All workers are told to end when they have done what they were given. */
   stop(): void {
     for (const worker of this.#workers.values()) worker.send(ToWorker.STOP, 0, 0);
@@ -97,7 +113,7 @@ export class Crew {
   gone(id: number, reason: string, nowMs: number): void {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
-    this.#pool.workerEnded(id);
+    this.#pool.retireWorker(id);
     // Its last words: the news of its end may have overtaken the end of its requests.
     for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) {
       this.#take(worker, frame, nowMs);
@@ -135,7 +151,7 @@ export class Crew {
     // It may have ended in this very moment.
     this.#hear(worker, nowMs);
     if (worker.running !== request) return;
-    this.#pool.workerEnded(worker.id);
+    this.#pool.retireWorker(worker.id);
     if (worker.hasBegun(request)) {
       const script = toText(request.script);
       const ran = (worker.time.ranMs / 1000).toFixed(1);
@@ -250,7 +266,7 @@ export class Crew {
   /** The worker has ended a request: what it was offered next is what it runs now. */
   #beginOffered(worker: WorkerLink, nowMs: number): void {
     const begun = this.#pool.beginOffered(worker.id, nowMs);
-    if (begun === undefined) return;
+    if (begun === undefined) return this.#stopIfDone(worker);
     worker.forgetOffer(begun.offer);
     this.#nowRuns(worker, begun.waiter, begun.state, nowMs);
     begun.waiter.isBodyEndSent = true;

@@ -31,6 +31,7 @@ const MAX_CONNECTIONS_TOLD = 65_535;
 const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
 
 export class Front {
+  /** Shared with the parts below, which find new settings in it after a reload. */
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
   readonly #pool: Pool<FrontRequest>;
@@ -57,16 +58,15 @@ export class Front {
   #arrivalMs = 0;
 
   constructor(options: FrontOptions, actions: FrontActions) {
-    this.#options = options;
+    this.#options = { ...options };
     this.#actions = actions;
-    const { workers, queue } = options.pool;
-    this.#serverValues = { maxConnections: MAX_CONNECTIONS_TOLD, maxRequests: workers + queue };
+    this.#serverValues = serverValues(options);
     this.#pool = new Pool(options.pool, {
       mayOffer: (worker, request) => this.#crew.mayOffer(worker, request),
       revoke: (worker, offer) => this.#crew.revoke(worker, offer),
     });
-    this.#answers = new Answers(options, actions, this.#pool, this.#requests);
-    this.#crew = new Crew(options, actions, this.#pool, this.#answers, this.#requests);
+    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests);
+    this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests);
   }
 
   // ---- events of connections ---------------------------------------------------------------------------------------
@@ -164,6 +164,18 @@ export class Front {
   /** A worker is ready. `index` is its place among the workers. */
   workerReady(link: WorkerLink, index: number, nowMs: number): void {
     this.#crew.ready(link, index, nowMs);
+  }
+
+  /** Settings change: for whatever happens from now on. */
+  configure(options: FrontOptions): void {
+    Object.assign(this.#options, options);
+    Object.assign(this.#serverValues, serverValues(options));
+    this.#pool.setLimits(options.pool);
+  }
+
+  /** These workers are to end when they have done what they have begun with. */
+  retireWorkers(ids: readonly number[], nowMs: number): void {
+    this.#crew.retire(ids, nowMs);
   }
 
   /** All workers are told to end when they have done what they were given. */
@@ -371,6 +383,10 @@ export class Front {
     request.arrivedMs = nowMs;
     this.#pool.join(request);
   }
+}
+
+function serverValues({ pool }: FrontOptions): ServerValues {
+  return { maxConnections: MAX_CONNECTIONS_TOLD, maxRequests: pool.workers + pool.queue };
 }
 
 function tooLarge(limit: number): LuafcgidError {

@@ -34,6 +34,13 @@ export interface WorkerChannels {
   readonly interrupts: SharedArrayBuffer;
 }
 
+/** A worker that is ready; `index` is its place. */
+export interface NewWorker {
+  readonly id: number;
+  readonly index: number;
+  readonly channels: WorkerChannels;
+}
+
 /** How the front is set up; can be handed to a thread. */
 export interface FrontSettings extends DriverSettings {
   readonly front: FrontOptions;
@@ -125,6 +132,14 @@ export class FrontService {
     );
     this.#front.workerReady(link, index, performance.now());
     this.#front.wakeWorkers();
+  }
+
+  /** From now on other settings hold, and other workers take over from those that are there. */
+  renew(options: FrontOptions, workers: readonly NewWorker[], retired: readonly number[]): void {
+    this.#front.configure(options);
+    // In the same turn: no request is turned away since there is no worker for a moment.
+    this.#front.retireWorkers(retired, performance.now());
+    for (const { id, index, channels } of workers) this.workerReady(id, index, channels);
   }
 
   /** All workers are told to end when they have done what they were given. */

@@ -30,6 +30,8 @@ export class WorkerLink {
   heldBy: Connection | undefined;
   /** Ticks since its output began to wait. */
   heldTicks = 0;
+  /** It is to end when it has done what it has begun with. */
+  isRetired = false;
   /** Of the running request. */
   readonly time = new RunningTime();
   readonly #out: RingWriter;

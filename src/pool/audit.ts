@@ -18,7 +18,9 @@ export interface Books {
 export function auditPool(books: Books): string[] {
   const faults: string[] = [];
   const { states, clones, queue } = books.limits;
-  if (books.states.size > states) faults.push(`${books.states.size} states of ${states}`);
+  const retired = [...books.states.values()].filter(({ home }) => home.isRetired);
+  // What retired workers still hold may be more than new limits allow; nothing is added to that.
+  if (books.states.size > Math.max(states, retired.length)) faults.push(`${books.states.size} states of ${states}`);
   if (books.waiting > queue) faults.push(`${books.waiting} waiting of ${queue}`);
   const perScript = new Map<string, number>();
   for (const state of books.states.values()) {
@@ -30,7 +32,8 @@ export function auditPool(books: Books): string[] {
   }
   for (const { script } of books.evicted.values()) perScript.set(script, (perScript.get(script) ?? 0) + 1);
   for (const [script, count] of perScript) {
-    if (count > clones) faults.push(`${count} states of ${script}, clones is ${clones}`);
+    const held = retired.filter((state) => state.script === script).length;
+    if (count > Math.max(clones, held)) faults.push(`${count} states of ${script}, clones is ${clones}`);
     if (books.scriptStates.get(script) !== count) faults.push(`${script} counted as ${books.scriptStates.get(script)}`);
   }
   if (perScript.size !== books.scriptStates.size) faults.push('a script without states is still counted');
@@ -40,7 +43,7 @@ export function auditPool(books: Books): string[] {
       faults.push(`worker ${worker.id} counted as holding ${worker.stateCount}, has ${held}`);
     if (worker.stateCount > worker.share)
       faults.push(`worker ${worker.id} holds ${worker.stateCount} of ${worker.share}`);
-    const isBusy = worker.running !== undefined || worker.isBouncing || worker.hasEnded;
+    const isBusy = worker.running !== undefined || worker.isBouncing || worker.isRetired;
     if (books.free.has(worker) === isBusy) faults.push(`worker ${worker.id} is free wrongly`);
     if (!isBusy && books.offersOf(worker.id) > 0) faults.push(`worker ${worker.id} is free and has offers`);
   }

@@ -53,8 +53,8 @@ export class Worker implements FreeWorker<State> {
   sinceMs = 0;
   /** It has taken an offer that it cannot serve, and is about to say so. */
   isBouncing = false;
-  /** Its thread is no more. */
-  hasEnded = false;
+  /** It gets no more requests. */
+  isRetired = false;
   readonly victims = new VictimHeap<State>();
   /** Idle states by script, the most recently used last. */
   readonly idle = new Map<string, State[]>();

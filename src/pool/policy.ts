@@ -65,6 +65,8 @@ export interface Situation<State extends Candidate, Worker extends FreeWorker<St
   /** States of the script, of those it may have. */
   readonly scriptStates: number;
   readonly clones: number;
+  /** All states together are as many as may be, though workers have room: those that retire still hold some. */
+  readonly isFull: boolean;
   readonly freeWorkers: Iterable<Worker>;
 }
 
@@ -85,7 +87,7 @@ export function decide<State extends Candidate, Worker extends FreeWorker<State>
   let evictFrom: Worker | undefined;
   let evict: State | undefined;
   for (const worker of situation.freeWorkers) {
-    if (worker.stateCount < worker.share) {
+    if (worker.stateCount < worker.share && !situation.isFull) {
       if (roomiest === undefined || worker.stateCount < roomiest.stateCount) roomiest = worker;
     } else if (worker.victim !== undefined && (evict === undefined || goesBefore(worker.victim, evict))) {
       evict = worker.victim;

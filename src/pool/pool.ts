@@ -68,7 +68,7 @@ export interface PoolCounts {
 }
 
 export class Pool<W extends Waiter> {
-  readonly #limits: PoolLimits;
+  #limits: PoolLimits;
   readonly #workers = new Map<number, Worker>();
   readonly #free = new Set<Worker>();
   readonly #states = new Map<number, State>();
@@ -89,6 +89,12 @@ export class Pool<W extends Waiter> {
     this.#remembered = new RememberedScores(limits.states);
   }
 
+  /** Other limits from now on: workers that are there keep their shares, so they have to be retired for others. */
+  setLimits(limits: PoolLimits): void {
+    this.#limits = limits;
+    this.#line.limit = limits.queue;
+  }
+
   /** A worker is ready. `index` (0 to `workers` - 1) is its place, which a replacement takes over. */
   addWorker(id: number, index: number): void {
     const { states, workers } = this.#limits;
@@ -99,12 +105,15 @@ export class Pool<W extends Waiter> {
     this.#free.add(worker);
   }
 
-  /** A worker's thread has ended: what it has not begun with goes back into line. Its last words may be still to come. */
-  workerEnded(id: number): void {
+  /**
+   * A worker gets no more requests: it is to end when it has done what it has begun with, or it has ended already and its
+   * last words are still to come. What it has not begun with goes back into line.
+   */
+  retireWorker(id: number): void {
     this.#offers.takeBack(id);
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
-    worker.hasEnded = true;
+    worker.isRetired = true;
     this.#free.delete(worker);
   }
 
@@ -150,6 +159,7 @@ export class Pool<W extends Waiter> {
         idle: this.#idleStateOf(waiter.script),
         scriptStates: this.#scriptStates.get(waiter.script) ?? 0,
         clones: this.#limits.clones,
+        isFull: this.#states.size >= this.#limits.states,
         freeWorkers: this.#free,
       });
       if (decision.action === 'wait') continue;
@@ -223,7 +233,7 @@ export class Pool<W extends Waiter> {
     const first = this.#offers.of(workerId)[0];
     if (worker === undefined || first === undefined) return;
     worker.isBouncing = false;
-    if (!worker.hasEnded) this.#free.add(worker);
+    if (!worker.isRetired) this.#free.add(worker);
     this.#offers.bounced(first);
   }
 
@@ -238,7 +248,7 @@ export class Pool<W extends Waiter> {
     if (state === undefined) return false;
     const worker = state.home;
     worker.running = undefined;
-    if (!worker.hasEnded) this.#free.add(worker);
+    if (!worker.isRetired) this.#free.add(worker);
     state.expectedMs = expectedAfter(state.expectedMs, tookMs);
     if (isGone) {
       this.#forget(state);
@@ -341,8 +351,8 @@ export class Pool<W extends Waiter> {
   #readyMs(worker: Worker, nowMs: number): number {
     const { running } = worker;
     const offers = this.#offers.of(worker.id);
-    if (running === undefined || nowMs - worker.sinceMs >= LONG_MS || offers.length >= OFFERS_AT_MOST)
-      return UNKNOWN_MS;
+    const isOpen = running !== undefined && !worker.isRetired && offers.length < OFFERS_AT_MOST;
+    if (!isOpen || nowMs - worker.sinceMs >= LONG_MS) return UNKNOWN_MS;
     let readyMs = running.expectedMs;
     for (const { state } of offers) readyMs += state.expectedMs;
     return readyMs;

@@ -34,7 +34,8 @@ interface Line {
 }
 
 export class WaitingLine<W extends Waiter> {
-  readonly #limit: number;
+  /** Most that may wait. */
+  limit: number;
   /** Lines in which somebody stands. */
   readonly #lines = new Map<string, Line>();
   /** The lines in the order in which their turns come. */
@@ -46,7 +47,7 @@ export class WaitingLine<W extends Waiter> {
   #newest: Waiter | undefined;
 
   constructor(limit: number) {
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   get size(): number {
@@ -98,7 +99,7 @@ export class WaitingLine<W extends Waiter> {
    * asked when everybody has left who can start: who need not wait is not too many.
    */
   excess(): W | undefined {
-    if (this.#size <= this.#limit) return undefined;
+    if (this.#size <= this.limit) return undefined;
     let longest = 1;
     for (let line = this.#firstLine; line !== undefined; line = line.next) longest = Math.max(longest, line.size);
     // In a flood the newest is the one, which spares a walk for each that is turned away.

@@ -86,6 +86,17 @@ export class WorkerHandle {
     disturb(this.toFront, this.#sleeper);
   }
 
+  /**
+   * For a thread that cannot be ended: from now on it gets only the processor time that nobody else wants.
+   * @returns false where that cannot be done
+   */
+  async makeIdle(): Promise<boolean> {
+    const { thread } = this.#interrupter;
+    if (thread === 0) return false;
+    const { makeIdle } = await import('../linux/threads.js');
+    return makeIdle(thread);
+  }
+
   /** Nobody listens to the thread any more: it ends when it comes to itself, or is ended. */
   async abandon(): Promise<void> {
     this.#interrupter.abandon();

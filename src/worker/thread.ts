@@ -4,7 +4,7 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { toByteString } from '../byte-string.js';
+import { toByteString, toText } from '../byte-string.js';
 import { Interrupts, Wish } from '../channel/interrupts.js';
 import {
   decodeStart,
@@ -20,6 +20,7 @@ import {
 import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Sleeper } from '../channel/sleeper.js';
+import type { Config } from '../config/load.js';
 import { LuafcgidError } from '../errors.js';
 import { createEngine } from '../lua/engine.js';
 import { LuaError } from '../lua/state.js';
@@ -32,6 +33,16 @@ import { ScriptState, type StateSettings } from './script-state.js';
 import { SourceRules } from './source-files.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
+
+/** What scripts see of the environment: names alone stand for the server's own values. */
+function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessEnv): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(granted)) {
+    const found = value === true ? own[name] : toText(value);
+    if (found !== undefined) variables[name] = found;
+  }
+  return variables;
+}
 
 class WorkerThread {
   readonly #data: ThreadData;
@@ -50,6 +61,10 @@ class WorkerThread {
   /** @param usage measures what requests take; undefined: nobody wants to know */
   constructor(data: ThreadData, sleeper: Sleeper | undefined, ringBell: () => void, usage: UsageMeter | undefined) {
     const { config } = data;
+    const files = config.files && {
+      read: config.files.read.map(toByteString),
+      write: config.files.write.map(toByteString),
+    };
     this.#data = data;
     this.#usage = usage;
     this.#slots = new OfferSlots(data.toWorker);
@@ -61,7 +76,14 @@ class WorkerThread {
     this.#settings = {
       engine: createEngine(data.engine),
       config,
-      rules: new SourceRules(config.path.map(toByteString), data.roots),
+      rules: new SourceRules({
+        templates: config.path.map(toByteString),
+        roots: data.roots,
+        extensions: config.extensions.map(toByteString),
+        granted: files?.read ?? [],
+      }),
+      files,
+      environment: grantedEnvironment(config.environment, process.env),
       luaConfig: data.luaConfig,
       reports: {
         depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),
@@ -211,6 +233,11 @@ const { wakeFront, sleeper } = await waysToWake(data.bell);
 const ringBell = (): void => {
   if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
 };
+if (data.engine.name !== 'embedded' && process.platform === 'linux') {
+  // Native code may hang, and then this thread cannot be ended.
+  const { currentThread } = await import('../linux/threads.js');
+  new Interrupts(data.interrupts).thread = currentThread();
+}
 const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
 const thread = new WorkerThread(data, sleeper, ringBell, usage);
 parentPort?.postMessage('ready');

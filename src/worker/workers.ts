@@ -7,12 +7,18 @@ import { WorkerHandle, type WorkerSettings } from './handle.js';
 
 export type { WorkerSettings } from './handle.js';
 
-/** What a worker and the front share. */
-export type WorkerChannels = Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts'>;
+/** A worker that waits for requests. */
+export interface ReadyWorker {
+  readonly id: number;
+  /** Its place, which a replacement takes over. */
+  readonly index: number;
+  /** What it shares with the front. */
+  readonly channels: Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts'>;
+}
 
 export interface WorkersEvents {
-  /** A thread waits for requests. `index` is its place, which a replacement takes over. */
-  ready(id: number, index: number, channels: WorkerChannels): Promise<void>;
+  /** A thread waits for requests. */
+  ready(worker: ReadyWorker): Promise<void>;
   /** A thread is no more. */
   gone(id: number, reason: string): void;
   /** Only told where there is no other bell. */
@@ -21,8 +27,8 @@ export interface WorkersEvents {
   stop(): Promise<void>;
   log(level: 'warn' | 'error', text: string): void;
   bug(error: unknown): void;
-  /** A thread that was given up does not end, and cannot be ended without the process. */
-  hangs(): void;
+  /** A thread that was given up does not end, and cannot be ended without the process. `isIdle`: it disturbs nobody. */
+  hangs(isIdle: boolean): void;
 }
 
 /** Who served for so long was no failure. */
@@ -58,19 +64,44 @@ export class Workers {
   }
 
   /**
-   * Starts `count` workers and waits until all are ready.
-   * @throws LuafcgidError `LUAFCGID_WORKER_START`
+   * Starts `count` workers in the place of those that are there.
+   * @param takeOver called when all are ready: they get requests from then on, and those that are retired none
+   * @throws LuafcgidError `LUAFCGID_WORKER_START`, and all is as before
    */
-  async start(settings: WorkerSettings, count: number): Promise<void> {
+  async start(
+    settings: WorkerSettings,
+    count: number,
+    takeOver: (ready: readonly ReadyWorker[], retired: readonly number[]) => Promise<void>,
+  ): Promise<void> {
     const generation: Generation = { settings, isRetired: false };
-    await Promise.all(
-      Array.from({ length: count }, (_, index) => {
-        return new Promise<void>((resolve, reject) => {
-          const failed = (reason: string): void => reject(new LuafcgidError('LUAFCGID_WORKER_START', { reason }));
-          this.#spawn({ generation, index, failures: 0 }, resolve, failed);
-        });
-      }),
-    );
+    try {
+      const ready = await Promise.all(Array.from({ length: count }, (_, index) => this.#startAt(generation, index)));
+      const others = [...this.#handles].filter(([, { place }]) => place.generation !== generation);
+      await takeOver(
+        ready,
+        others.map(([id]) => id),
+      );
+      // What ends of these is not replaced any more.
+      for (const [, { place }] of others) place.generation.isRetired = true;
+    } catch (error) {
+      generation.isRetired = true;
+      const members = [...this.#handles].filter(([, { place }]) => place.generation === generation);
+      await Promise.all(members.map(([, { handle }]) => handle.abandon()));
+      throw error;
+    }
+  }
+
+  #startAt(generation: Generation, index: number): Promise<ReadyWorker> {
+    return new Promise((resolve, reject) => {
+      const failed = (reason: string): void => reject(new LuafcgidError('LUAFCGID_WORKER_START', { reason }));
+      this.#spawn({ generation, index, failures: 0 }, resolve, failed);
+    });
+  }
+
+  /** Resolves when the threads that were there when it was called, and are retired, have ended. */
+  async retiredEnded(): Promise<void> {
+    const retired = [...this.#handles.values()].filter(({ place }) => place.generation.isRetired);
+    await Promise.all(retired.map(({ handle }) => handle.ended));
   }
 
   /** Breaks into a request that a worker runs. */
@@ -99,15 +130,20 @@ export class Workers {
 
   async #endAbandoned(handle: WorkerHandle): Promise<void> {
     await handle.abandon();
-    if (!(await endsWithin(END_MS, handle)) && !this.#isStopping) this.#events.hangs();
+    if ((await endsWithin(END_MS, handle)) || this.#isStopping) return;
+    const isIdle = await handle.makeIdle();
+    this.#events.hangs(isIdle);
   }
 
-  #spawn(place: Place, onReady?: () => void, onFailed?: (reason: string) => void): void {
+  #spawn(place: Place, onReady?: (worker: ReadyWorker) => void, onFailed?: (reason: string) => void): void {
     this.#lastId += 1;
     const id = this.#lastId;
     const handle: WorkerHandle = new WorkerHandle(place.generation.settings, {
       onReady: () => {
-        this.#events.ready(id, place.index, handle).then(onReady, (error) => this.#events.bug(error));
+        const { toWorker, toFront, interrupts } = handle;
+        const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts } };
+        if (onReady !== undefined) onReady(worker);
+        else this.#events.ready(worker).catch((error) => this.#events.bug(error));
       },
       onBell: () => this.#events.bell(),
       onGone: (reason) => {

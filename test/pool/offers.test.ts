@@ -266,7 +266,7 @@ describe('an offer', () => {
     const one = setting.offer();
     setting.offer();
     setting.claimed.add(one?.offer as number);
-    setting.pool.workerEnded(1);
+    setting.pool.retireWorker(1);
     assert.deepEqual(
       setting.pool.removeWorker(1).map(({ name }) => name),
       ['one'],

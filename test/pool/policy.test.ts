@@ -26,6 +26,7 @@ describe('what a waiting request gets', () => {
     readonly idle?: State;
     readonly scriptStates?: number;
     readonly clones?: number;
+    readonly isFull?: boolean;
     readonly free: readonly Worker[];
     readonly wanted: string;
   }[] = [
@@ -76,14 +77,26 @@ describe('what a waiting request gets', () => {
       wanted: 'create in b for y',
     },
     {
+      what: 'the place of an idle state where there is room in a worker, but in all no state left',
+      isFull: true,
+      free: [worker('a', 0, 2), worker('b', 1, 2, state('y'))],
+      wanted: 'create in b for y',
+    },
+    {
+      what: 'nothing where there is room in a worker, but in all no state left',
+      isFull: true,
+      free: [worker('a', 0, 2)],
+      wanted: 'wait',
+    },
+    {
       what: 'nothing when the free workers are full and their states are closing',
       free: [worker('a', 1, 1)],
       wanted: 'wait',
     },
   ];
-  for (const { what, idle: found, scriptStates = 0, clones = 9, free, wanted } of cases) {
+  for (const { what, idle: found, scriptStates = 0, clones = 9, isFull = false, free, wanted } of cases) {
     it(what, () => {
-      const decision = decide<State, Worker>({ idle: found, scriptStates, clones, freeWorkers: free });
+      const decision = decide<State, Worker>({ idle: found, scriptStates, clones, isFull, freeWorkers: free });
       const text = {
         wait: () => 'wait',
         use: () => `use ${decision.action === 'use' && decision.state.name}`,

@@ -18,7 +18,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   'byte-string': { doors: ['byte-string'], mayImport: [] },
   version: { doors: ['version'], mayImport: [] },
   fcgi: { doors: ['fcgi/session'], mayImport: [] },
-  cgi: { doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/status'], mayImport: ['fcgi'] },
+  cgi: {
+    doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/script-name', 'cgi/status'],
+    mayImport: ['fcgi'],
+  },
   channel: {
     doors: [
       'channel/ring',
@@ -39,7 +42,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
   linux: {
     doors: [
+      'linux/exec',
       'linux/futex',
+      'linux/threads',
       'linux/epoll',
       'linux/eventfd',
       'linux/libc',
@@ -53,7 +58,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
   log: { doors: ['log/access-format', 'log/line', 'log/repeats', 'log/target'], mayImport: ['channel', 'fcgi'] },
   config: { doors: ['config/load'], mayImport: ['log', 'lua'] },
-  ops: { doors: ['ops/logs', 'ops/housekeeping'], mayImport: ['channel', 'config', 'linux', 'log'] },
+  ops: {
+    doors: ['ops/logs', 'ops/housekeeping', 'ops/user-change'],
+    mayImport: ['channel', 'config', 'linux', 'log'],
+  },
 };
 
 /** Only the place where the server is put together hands out logs and metrics: all others get them as arguments. */

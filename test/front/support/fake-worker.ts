@@ -67,6 +67,7 @@ export class FakeWorker {
   readonly states = new Set<number>();
   running: Run | undefined;
   isGone = false;
+  isToldToStop = false;
   /** It hangs in something between two requests. */
   isStuck = false;
   /** Requests begun, states closed on demand, and collection steps: what happened so far. */
@@ -318,6 +319,7 @@ export class FakeWorker {
   #takeShort(type: number, argument: number): void {
     if (type === ToWorker.CLOSE) this.#close(argument);
     else if (type === ToWorker.COLLECT) this.collected += 1;
+    else if (type === ToWorker.STOP) this.isToldToStop = true;
     else this.violations.push(`message of type ${type}`);
   }
 

@@ -143,6 +143,7 @@ export class Rig {
   /** Whether a slow peer's answer may go to a file; it then counts as sent at once. */
   canSpool = true;
   drained = 0;
+  readonly #frontOptions: FrontOptions;
   #bell = false;
   #lastPeer = 0;
 
@@ -150,68 +151,66 @@ export class Rig {
     const { ringBytes = 4096, findsAtOnce = true, front = {} } = options;
     const pool = { ...POOL, ...options.pool };
     this.options = { ringBytes, findsAtOnce, front, pool };
-    this.front = new Front(
-      {
-        pool,
-        maxPostBytes: 10_000,
-        bodyMemoryBytes: 1_000,
-        sendBufferBytes: 1_000,
-        queueTimeoutMs: 5_000,
-        overload: 'page',
-        watchdogMs: 0,
-        onAbort: 'finish',
-        showErrors: false,
-        runName: 'run',
-        tracesRequests: true,
-        ...front,
+    this.#frontOptions = {
+      pool,
+      maxPostBytes: 10_000,
+      bodyMemoryBytes: 1_000,
+      sendBufferBytes: 1_000,
+      queueTimeoutMs: 5_000,
+      overload: 'page',
+      watchdogMs: 0,
+      onAbort: 'finish',
+      showErrors: false,
+      runName: 'run',
+      tracesRequests: true,
+      ...front,
+    };
+    this.front = new Front(this.#frontOptions, {
+      write: (id, bytes) => {
+        const peer = this.peers.get(id);
+        if (peer === undefined) return 0;
+        peer.take(bytes);
+        peer.writes += 1;
+        peer.unsentBytes = peer.isSlow ? peer.unsentBytes + bytes.length : 0;
+        return peer.unsentBytes;
       },
-      {
-        write: (id, bytes) => {
-          const peer = this.peers.get(id);
-          if (peer === undefined) return 0;
-          peer.take(bytes);
-          peer.writes += 1;
-          peer.unsentBytes = peer.isSlow ? peer.unsentBytes + bytes.length : 0;
-          return peer.unsentBytes;
-        },
-        close: (id, linger) => {
-          const peer = this.peers.get(id);
-          if (peer === undefined) return;
-          if (peer.closed !== 'no') peer.violations.push('closed twice');
-          peer.closed = linger ? 'lingering' : 'now';
-        },
-        spool: (id) => {
-          const peer = this.peers.get(id);
-          if (peer === undefined || !this.canSpool) return false;
-          peer.isSlow = false;
-          peer.isSpooled = true;
-          return true;
-        },
-        pauseReading: (id) => this.#pause(id, true),
-        resumeReading: (id) => this.#pause(id, false),
-        lookUp: (path, request) => {
-          this.lookUps.push({ path, request });
-        },
-        log: (level, text, about) => {
-          this.logs.push(`${level} ${about?.request ?? '-'} ${text}`);
-        },
-        requestOver: ({ trace }, name) => {
-          assert.ok(trace?.outcome, `${name} is over, and nobody knows how it ended`);
-          assert.ok(!this.overs.has(name), `${name} is over twice`);
-          this.overs.set(name, trace);
-        },
-        interrupt: (worker, request, wish) => {
-          this.workers[worker - 1]?.interrupter.want(request, wish);
-        },
-        abandon: (worker, reason) => {
-          this.abandoned.push(reason);
-          this.workers[worker - 1]?.die();
-        },
-        drained: () => {
-          this.drained += 1;
-        },
+      close: (id, linger) => {
+        const peer = this.peers.get(id);
+        if (peer === undefined) return;
+        if (peer.closed !== 'no') peer.violations.push('closed twice');
+        peer.closed = linger ? 'lingering' : 'now';
       },
-    );
+      spool: (id) => {
+        const peer = this.peers.get(id);
+        if (peer === undefined || !this.canSpool) return false;
+        peer.isSlow = false;
+        peer.isSpooled = true;
+        return true;
+      },
+      pauseReading: (id) => this.#pause(id, true),
+      resumeReading: (id) => this.#pause(id, false),
+      lookUp: (path, request) => {
+        this.lookUps.push({ path, request });
+      },
+      log: (level, text, about) => {
+        this.logs.push(`${level} ${about?.request ?? '-'} ${text}`);
+      },
+      requestOver: ({ trace }, name) => {
+        assert.ok(trace?.outcome, `${name} is over, and nobody knows how it ended`);
+        assert.ok(!this.overs.has(name), `${name} is over twice`);
+        this.overs.set(name, trace);
+      },
+      interrupt: (worker, request, wish) => {
+        this.workers[worker - 1]?.interrupter.want(request, wish);
+      },
+      abandon: (worker, reason) => {
+        this.abandoned.push(reason);
+        this.workers[worker - 1]?.die();
+      },
+      drained: () => {
+        this.drained += 1;
+      },
+    });
   }
 
   /** Events go through here: the books are audited after each. */
@@ -300,6 +299,16 @@ export class Rig {
     this.event(() => this.front.workerReady(link, index, this.nowMs));
     worker.listen();
     return worker;
+  }
+
+  /** New settings, and workers that take over from those there are. @returns the new ones */
+  renew(options: Partial<FrontOptions>, count: number): FakeWorker[] {
+    const old = this.links.filter((_, at) => this.workers[at]?.isGone === false).map(({ id }) => id);
+    this.event(() => {
+      this.front.configure({ ...this.#frontOptions, ...options });
+      this.front.retireWorkers(old, this.nowMs);
+    });
+    return Array.from({ length: count }, (_, index) => this.addWorker(index));
   }
 
   killWorker(worker: FakeWorker, reason = 'it crashed'): void {

@@ -1,0 +1,34 @@
+/** Another program in the place of this one, in the same process (execve(2)). */
+import { errorNumber, libc, systemError } from './libc.js';
+
+const F_SETFD = 2;
+const SIG_SETMASK = 2;
+/** `sigset_t`, with room to spare. */
+const SIGNAL_SET_BYTES = 256;
+
+const execve = libc.func('int execve(const char*, const char**, const char**)');
+const fcntl = libc.func('int fcntl(int, int, int)');
+const sigemptyset = libc.func('int sigemptyset(void*)');
+const sigprocmask = libc.func('int pthread_sigmask(int, const void*, void*)');
+
+/**
+ * Ends this program and all of its threads, and starts another one with the same process number. Does not return.
+ * @param keep descriptors, besides the standard ones, that the new program finds open
+ * @throws the system's error when it cannot be started; descriptors of `keep` are inheritable then
+ */
+export function replaceProgram(
+  file: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  keep: readonly number[],
+): never {
+  // Node.js has the standard ones closed, too.
+  for (const fd of [0, 1, 2, ...keep]) fcntl(fd, F_SETFD, 0);
+  // What this thread has blocked would stay blocked.
+  const none = Buffer.alloc(SIGNAL_SET_BYTES);
+  sigemptyset(none);
+  sigprocmask(SIG_SETMASK, none, null);
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  execve(file, [file, ...args, null], [...variables, null]);
+  throw systemError('execve', errorNumber());
+}
