@@ -201,13 +201,39 @@
 
 ---- Operation
 
--- The file that the log is added to.
--- The name of a file. Default: standard error.
+-- Where the log goes: a file, or syslog.
+-- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
+-- "syslog:FACILITY:/SOCKET". Default: standard error.
 --logfile = "/var/log/luafcgid/luafcgid.log"
+
+-- How the log is written: lines for people, or JSON.
+-- "text" or "json".
+--logformat = "text"
 
 -- The least important messages that are logged.
 -- "debug", "info", "warn" or "error".
 --loglevel = "info"
+
+-- Where a line for each request goes.
+-- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
+-- "syslog:FACILITY:/SOCKET". Default: none.
+--accesslog = "/var/log/luafcgid/access.log"
+
+-- What the lines of the access log hold.
+-- "json", or text with fields: {time}, {remote}, {user}, {host}, {method}, {uri}, {query},
+-- {protocol}, {referer}, {agent}, {status}, {outcome}, {sent_bytes}, {received_bytes},
+-- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request} and
+-- {param:NAME}. Default: who asked for what, with what result and effort.
+--accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
+
+-- Where is told what slow requests were doing.
+-- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
+-- "syslog:FACILITY:/SOCKET". Default: none.
+--slowlog = "/var/log/luafcgid/slow.log"
+
+-- How long a request may run before `slowlog` tells of it.
+-- A number of seconds from 0.001 to 86400.
+--slowtime = 5
 
 -- The user that the server becomes once it listens.
 -- The name or the number of a user. Default: who starts the server.

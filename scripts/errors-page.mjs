@@ -31,7 +31,7 @@ const TITLES = {
   response: 'Answers of scripts',
   pool: 'Waiting',
   listen: 'Listening',
-  log: 'The log',
+  log: 'The logs',
   service: 'As a service',
   worker: 'Workers',
   other: 'The server itself',

@@ -15,6 +15,7 @@ import {
 import { LuafcgidError } from './errors.js';
 import { startGateway } from './http/gateway.js';
 import { callScript, type ScriptCall } from './http/script-call.js';
+import { formatLogTarget } from './log/target.js';
 import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
 import { type Printed, printToStandardError, type Server, startServer } from './server.js';
 import { attachToParent, complain, releaseParent, startInBackground } from './service/background.js';
@@ -26,7 +27,7 @@ export { endProcess } from './lua/engine.js';
 /** How a task ended; with `server` it goes on until that is stopped. */
 export interface Outcome {
   readonly exitCode: number;
-  readonly server?: { stop(): Promise<void> };
+  readonly server?: Pick<Server, 'stop' | 'reopenLogs'>;
 }
 
 interface Prepared {
@@ -71,7 +72,7 @@ export async function serveConfig(file: string | undefined, overrides: Overrides
   const server = await startServer(loaded, engine, printed, { service });
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
-    complain(`luafcgid ${version} ready: listening on ${where}; log: ${loaded.config.logFile}\n`);
+    complain(`luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`);
   }
   releaseParent();
   return { exitCode: 0, server };
@@ -124,7 +125,7 @@ export async function serveDirectory(
       await gateway.close();
       await close();
     };
-    return { exitCode: 0, server: { stop } };
+    return { exitCode: 0, server: { stop, reopenLogs: () => server.reopenLogs() } };
   } catch (error) {
     await close();
     throw error;
@@ -168,7 +169,7 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
 }
 
 /** Whoever names a script wants that one, whatever its name is. */
-const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*' };
+const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*', accesslog: '' };
 
 const STDIN = 0;
 const EXIT_FAILED = 1;

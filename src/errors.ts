@@ -309,7 +309,37 @@ export const catalogue = {
     blame: 'operator',
     status: 0,
     message: 'cannot open the log file {file}: {reason}',
-    solve: 'Create its directory and let the user that luafcgid runs as write there, or change logfile.',
+    solve: 'Create its directory and let the user that luafcgid runs as write there, or change {option}.',
+  },
+  LUAFCGID_LOG_SYSLOG: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot log to {log}: {reason}',
+    solve: 'It needs Linux, the npm package koffi and a log service that listens there; else set {option} to a file.',
+  },
+  LUAFCGID_LOG_REOPEN: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot open {log} anew: {reason}',
+    solve: 'The lines go where they went before. Correct the cause and send SIGUSR1 again.',
+  },
+  LUAFCGID_LOG_WRITE: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot write to {log}, the {option}: {reason}',
+    solve: 'Lines are counted until it works again; free some space, or look at who reads them.',
+  },
+  LUAFCGID_LOG_LOST: {
+    blame: 'operator',
+    status: 0,
+    message: '{lines} lines could not be written to {log}, the {option}',
+    solve: 'They came before this message and are lost. The disk was full, or whoever reads the log did not.',
+  },
+  LUAFCGID_LOG_BEHIND: {
+    blame: 'operator',
+    status: 0,
+    message: '{lines} lines were lost before they reached the logs',
+    solve: 'There were more than can be written. Raise loglevel, or find out who causes so many.',
   },
   LUAFCGID_SERVICE_MANAGER: {
     blame: 'operator',

@@ -170,6 +170,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+// Also before anything serves: without a listener the signal would open Node's debugger.
+process.on('SIGUSR1', () => running?.reopenLogs());
+
 main(process.argv.slice(2)).then(
   ({ exitCode, server }) => {
     running = server;

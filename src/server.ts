@@ -20,9 +20,10 @@ import { describeError, LuafcgidError } from './errors.js';
 import { createFront } from './front/create-front.js';
 import type { FrontHandle } from './front/handle.js';
 import { ScriptLookup } from './front/script-lookup.js';
+import { AccessFormat } from './log/access-format.js';
 import { createHookSetter, type EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
-import { Log, type LogLevel } from './ops/log.js';
+import { type Log, type LogLevel, type Logs, openLogs } from './ops/logs.js';
 import { giveLogFile, planUserChange, runsAsRoot } from './ops/user-change.js';
 import { noService, type ServiceEnvironment } from './service/environment.js';
 import { serviceManager } from './service/notify.js';
@@ -41,6 +42,8 @@ export interface Server {
   /** Where it listens, with the ports that were found for those given as 0. */
   readonly addresses: readonly ListenAddress[];
   readonly log: Log;
+  /** Opens all log files anew: they were moved away. */
+  reopenLogs(): void;
   /** Finishes what runs, for a limited time, and gives everything back. */
   stop(): Promise<void>;
 }
@@ -79,12 +82,13 @@ export async function startServer(
   try {
     const identity = identityOf(config);
     const becomeUser = planUserChange(identity);
-    const log = openLog(config);
+    const logs: Logs = await openLogs(config);
+    const { log } = logs;
     undo.push(() => {
       log.write(lifeLevel, 'stopped');
-      log.close();
+      return logs.close();
     });
-    printed.to = (level, text) => log.write(level, text);
+    printed.to = (level, text) => log.write(level, text, { isOfScript: true });
     undo.push(() => {
       printed.to = printToStandardError;
     });
@@ -105,6 +109,7 @@ export async function startServer(
       hooks.close();
     });
 
+    const accessFormat = config.accessLog === undefined ? undefined : config.accessFormat;
     const roots = config.root.map(toByteString);
     const scripts = new ScriptLookup(roots, config.extensions.map(toByteString));
     const runName = randomBytes(3).toString('hex');
@@ -120,9 +125,11 @@ export async function startServer(
         sendBufferBytes: config.sendBufferBytes,
         spoolBytes: config.spoolBytes,
         allowed: allowedLists(config.allowed, process.env.FCGI_WEB_SERVER_ADDRS),
+        logs: { lowestLevel: config.logLevel, accessFormat },
       },
       {
-        log: (level, text, about) => log.write(level, text, about),
+        log: (level, text, about) => log.pass(level, text, about),
+        access: (lines) => logs.access(lines),
         lookUp: (path, request) => {
           isSetUp.isSet
             .then(() => scripts.find(path))
@@ -146,6 +153,7 @@ export async function startServer(
       engine,
       roots,
       runName,
+      measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
       bell: front.bell,
       ringBytes: config.ringBytes,
       setHook: createHookSetter(engine),
@@ -178,7 +186,9 @@ export async function startServer(
     }
     pidFile?.write();
     if (becomeUser !== undefined) {
-      if (config.logFile !== undefined) giveLogFile(config.logFile, identity);
+      for (const target of [config.logFile, config.accessLog, config.slowLog]) {
+        if (target?.kind === 'file') giveLogFile(target.path, identity);
+      }
       becomeUser();
       undo.push(() => tellOfSocketsLeft(addresses, log));
     }
@@ -218,7 +228,7 @@ export async function startServer(
     log.write(lifeLevel, `ready: listening on ${where}`);
     manager.status(`listening on ${where}`);
     manager.ready();
-    return { addresses, log, stop: undoAll };
+    return { addresses, log, reopenLogs: () => logs.reopen(), stop: undoAll };
   } catch (error) {
     await undoAll();
     throw error;
@@ -228,15 +238,6 @@ export async function startServer(
 /** How often time limits are looked at: the watchdog should not be a quarter late. */
 function tickMs({ watchdogMs }: Config): number {
   return watchdogMs === 0 ? MAX_TICK_MS : Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, watchdogMs / 4));
-}
-
-function openLog(config: Config): Log {
-  try {
-    return new Log(config.logFile, config.logLevel);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new LuafcgidError('LUAFCGID_LOG_FILE', { file: config.logFile, reason: message }, error);
-  }
 }
 
 /**
@@ -282,7 +283,8 @@ function frontOptions(config: Config, runName: string): Parameters<typeof create
   const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
   const sizes = { maxPostBytes, bodyMemoryBytes, sendBufferBytes, connectionLimit, bodyTotalBytes, sendTotalBytes };
   const times = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, watchdogMs };
-  return { pool, ...sizes, ...times, onAbort, overload, showErrors, runName };
+  const tracesRequests = config.accessLog !== undefined;
+  return { pool, ...sizes, ...times, tracesRequests, onAbort, overload, showErrors, runName };
 }
 
 /** Repeats a task, each time `everyMs` after the last has ended. */

@@ -1,4 +1,5 @@
 /** What the values of an option may be, in words that continue "must be". Messages and documents share them. */
+import { FIELDS } from '../log/access-format.js';
 import { bytesText } from './literal.js';
 import type { OptionRow } from './option.js';
 
@@ -37,10 +38,14 @@ export function allowedValues(row: OptionRow): string {
     case 'mode':
       return 'three or four octal digits, like "0660"';
     case 'source-file':
-      return 'the name of a file';
-    case 'log-file':
     case 'pid-file':
       return 'the name of a file';
+    case 'log-target':
+      return 'the name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or "syslog:FACILITY:/SOCKET"';
+    case 'access-format':
+      return `"json", or text with fields: ${Object.keys(FIELDS)
+        .map((name) => `{${name}}`)
+        .join(', ')} and {param:NAME}`;
     case 'directories':
       return 'a directory, or a list of directories';
     case 'user':

@@ -12,6 +12,7 @@ import { decodeSocketAddress, type SocketAddress } from '../linux/socket-address
 import { boundAddress, interfaceIndex, listenAt, listenOn } from '../linux/sockets.js';
 import { listenFailure } from './driver.js';
 import type { Bell, FrontHandle } from './handle.js';
+import { LineReceiver, linesUnderWay } from './lines-under-way.js';
 import type { FrontEvents, FrontService, FrontSettings } from './service.js';
 import { giveSocketFile, type SocketAccess, withFileMode } from './socket-file.js';
 import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
@@ -30,11 +31,16 @@ export class FarFront implements FrontHandle {
   #isClosed = false;
 
   constructor(settings: FrontSettings, events: FrontEvents) {
-    const data: FrontThreadData = { settings, bell: this.bell };
+    const underWay = linesUnderWay();
+    const lines = new LineReceiver(underWay);
+    const data: FrontThreadData = { settings, bell: this.bell, linesUnderWay: underWay };
     this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
     this.#thread.on('message', (message: FromFront) => {
       if (message.kind === 'event') {
         (events[message.name] as (...args: readonly unknown[]) => void)(...message.args);
+        // ORDER LINES: the place among the arguments of what counts.
+        if (message.name === 'log') lines.arrived(message.args[1] as string);
+        else if (message.name === 'access') lines.arrived(message.args[0] as Uint8Array);
         return;
       }
       const call = this.#calls.get(message.number);

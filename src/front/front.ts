@@ -13,6 +13,7 @@ import { BodyFault } from '../channel/messages.js';
 import { LuafcgidError } from '../errors.js';
 import { decodeParams, type ServerValues } from '../fcgi/session.js';
 import { Pool, type PoolCounts } from '../pool/pool.js';
+import { AccessTrace } from './access-trace.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import { Answers } from './answers.js';
 import { Connection, type ConnectionOwner, type Meters } from './connection.js';
@@ -68,7 +69,9 @@ export class Front {
   readonly #timeouts: Timeouts;
   readonly #relief: Relief;
   #lastRequest = 0;
+  /** The time of the last tick, and of the last bytes that arrived. */
   #nowMs = 0;
+  #arrivalMs = 0;
 
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = { ...options };
@@ -124,6 +127,7 @@ export class Front {
     const connection = this.#connections.get(id);
     if (connection === undefined || connection.isClosing) return;
     connection.heardBytes += bytes.length;
+    this.#arrivalMs = nowMs;
     try {
       connection.session.receive(bytes);
     } catch (error) {
@@ -271,6 +275,7 @@ export class Front {
     if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#relief.relieveRequests();
     this.#crew.freeHeld(nowMs);
     this.#answers.drain.tick(nowMs);
+    this.#actions.flushLogs?.();
   }
 
   /** To be called after events, when no more are known at once: workers that were given something short are woken. */
@@ -322,6 +327,11 @@ export class Front {
   /** No new connections will come: what has begun is finished, then each connection is closed. */
   drain(nowMs: number): void {
     this.#answers.drain.begin([...this.#connections.values()], nowMs);
+  }
+
+  /** The server ends, and with it what still runs: tells the access log of it. */
+  tellUnfinished(): void {
+    this.#answers.tellUnfinished();
   }
 
   counts(): FrontCounts {
@@ -393,7 +403,7 @@ export class Front {
       // Without a status the pairs themselves are malformed: a protocol error, which costs the connection.
       if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
       const method = decodeParams(params).get('REQUEST_METHOD') ?? UNREADABLE.method;
-      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method }), error);
+      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method, params }), error);
     }
     const request = this.#list(connection, fcgiId, cgi);
     if ((cgi.contentLength ?? 0) > maxPostBytes) return this.#answers.refuse(request, tooLarge(maxPostBytes));
@@ -409,6 +419,7 @@ export class Front {
       this.#lastRequest = (this.#lastRequest % 0x7fffffff) + 1;
     } while (this.#requests.has(this.#lastRequest));
     const request = new FrontRequest(this.#lastRequest, fcgiId, connection, cgi, this.#meters.requests);
+    if (this.#options.tracesRequests) request.trace = new AccessTrace(this.#arrivalMs);
     connection.isUsed = true;
     connection.requests.add(fcgiId, request);
     this.#requests.set(request.id, request);

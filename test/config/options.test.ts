@@ -56,8 +56,11 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       ];
     case 'mode':
       return ['0888', '66', '06600', 'rw', '', -1, true, []];
+    case 'log-target':
+      return [true, ['a'], {}, 'a\0b', '\xff', 'syslog:', 'syslog:loud', 'syslog:daemon:log'];
+    case 'access-format':
+      return [true, {}, '', 'no field', '{state', 'state}', '{}', '{states}', '{param:}', '{time}\n', '\xff{time}'];
     case 'source-file':
-    case 'log-file':
     case 'pid-file':
       return [true, ['a'], {}, 'a\0b', '\xff'];
     case 'user':
@@ -221,7 +224,7 @@ describe('values', () => {
   });
 
   it('takes file names as UTF-8, and an empty name for none', () => {
-    assert.equal(convert('logfile', 'gr\xc3\xbc\xc3\x9fe.log'), '/etc/luafcgid/grüße.log');
+    assert.deepEqual(convert('logfile', 'gr\xc3\xbc\xc3\x9fe.log'), { kind: 'file', path: '/etc/luafcgid/grüße.log' });
     assert.equal(convert('logfile', ''), undefined);
   });
 

@@ -19,6 +19,7 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
       sendBufferBytes: 1 << 16,
       spoolBytes: 0,
       allowed: [],
+      logs: { lowestLevel: 'debug', accessFormat: undefined },
       front: {
         pool: { states: 1, clones: 1, workers: 1, queue: 1, halfLifeMs: 1000, maxCount: 0 },
         maxPostBytes: 1000,
@@ -35,6 +36,7 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
     },
     {
       log: (_level, text) => logs.push(text),
+      access: () => {},
       lookUp: () => {},
       interrupt: () => {},
       abandon: () => {},

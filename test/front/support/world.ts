@@ -4,7 +4,7 @@
  * always is checked after each step; `comeToAnEnd` then lets everything finish and checks what must hold at the end.
  */
 import assert from 'node:assert/strict';
-import { FromWorker } from '../../../src/channel/messages.js';
+import { FromWorker, requestName } from '../../../src/channel/messages.js';
 import { LuafcgidError } from '../../../src/errors.js';
 import { beginRequest, pairs, record, splitEvery, stream, TYPE } from '../../support/fcgi-wire.js';
 import { BegunRequests, checkOwnAnswers, ScriptsSaid } from './expected-answers.js';
@@ -226,6 +226,10 @@ export class World {
     assert.equal(freeWorkers, workers);
     assert.equal(states, idle);
     assert.deepEqual(rig.registry.size, states);
+    // Requests are numbered as they come: the access log has been told of each.
+    for (let number = 1; number <= rig.overs.size; number += 1) {
+      assert.ok(rig.overs.has(requestName('run', number)), `nobody was told that request ${number} is over`);
+    }
   }
 
   /** A server that stops has closed every connection on which nothing more is owed. */
