@@ -226,6 +226,10 @@
 -- {param:NAME}. Default: who asked for what, with what result and effort.
 --accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
 
+-- How long a stop waits for requests that run.
+-- A number of seconds from 0.001 to 86400, or 0 (no time at all).
+--draintimeout = 10
+
 -- Where is told what slow requests were doing.
 -- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
 -- "syslog:FACILITY:/SOCKET". Default: none.

@@ -34,6 +34,7 @@ const TITLES = {
   log: 'The logs',
   service: 'As a service',
   worker: 'Workers',
+  reload: 'Reloading',
   other: 'The server itself',
   config: 'Configuration',
   lua: 'The Lua engine',

@@ -377,11 +377,23 @@ export const catalogue = {
     message: 'luafcgid itself failed: {detail}',
     solve: 'Report this with the text above and the log lines around it.',
   },
+  LUAFCGID_RELOAD_REFUSED: {
+    blame: 'operator',
+    status: 0,
+    message: 'not reloaded, and all goes on as before: {reason}',
+    solve: 'Correct the configuration (luafcgid check FILE) and send SIGHUP again.',
+  },
+  LUAFCGID_RELOAD_KEPT: {
+    blame: 'operator',
+    status: 0,
+    message: 'reloaded without what only a start can change: {settings}',
+    solve: 'Restart the server for these settings.',
+  },
   LUAFCGID_SERVER_STOPPED: {
     blame: 'operator',
     status: 503,
     message: 'the server was stopped before the script had ended',
-    solve: 'A stop waits ten seconds for scripts that run; shorten what the script does, or let it do it in parts.',
+    solve: 'A stop waits for scripts that run (draintimeout); shorten what the script does, or let it do it in parts.',
   },
   LUAFCGID_WORKER_GONE: {
     blame: 'bug',

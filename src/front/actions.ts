@@ -33,6 +33,8 @@ export interface FrontActions {
   interrupt(worker: number, request: number, wish: Wish): void;
   /** The front is done with a worker that hangs: its thread has to be ended and replaced. */
   abandon(worker: number, reason: string): void;
+  /** A request that runs slowly; told once. */
+  slow(record: SlowRequest): void;
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** A request that has a `trace` is over. */
   requestOver?(request: FrontRequest, name: string): void;
@@ -51,6 +53,18 @@ export interface Outgoing {
   /** More may wait in a file. */
   readonly isSpooled: boolean;
   readonly isWaiting: boolean;
+}
+
+/** A request that has run for the time of `slowtime`. */
+export interface SlowRequest {
+  readonly request: string;
+  readonly script: string;
+  readonly state: number | undefined;
+  /** The worker's place. */
+  readonly worker: number | undefined;
+  readonly runningMs: number;
+  /** The Lua stack; undefined where Lua did not come to tell it. */
+  readonly traceback: string | undefined;
 }
 
 export interface FrontOptions {
@@ -72,6 +86,8 @@ export interface FrontOptions {
   readonly queueTimeoutMs: number;
   /** The running time after which a script is stopped, unless it sets another; 0: never. */
   readonly watchdogMs: number;
+  /** The running time after which a request is told by `slow`; 0: never. */
+  readonly slowTimeMs: number;
   /** What becomes of a script whose client has gone, unless it says so itself. */
   readonly onAbort: 'finish' | 'stop';
   /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */

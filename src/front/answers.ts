@@ -64,7 +64,7 @@ export class Answers {
     if (request.hasOutput) return this.finish(request, NOTHING, 1);
     const page = renderErrorPage({
       status: error.status,
-      requestName: this.#nameOf(request),
+      requestName: this.nameOf(request),
       detail: this.#options.showErrors ? { message: toByteString(`${error.message}\n${error.solve}`) } : undefined,
     });
     this.finish(request, request.cgi.method === 'HEAD' ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page, 0);
@@ -117,7 +117,7 @@ export class Answers {
   /** @param isOfScript the text is the script's own */
   log(request: FrontRequest, level: LogLevel, text: string, isOfScript = false): void {
     this.#actions.log(level, text, {
-      request: this.#nameOf(request),
+      request: this.nameOf(request),
       script: toText(request.script || request.cgi.scriptPath),
       state: request.state?.id,
       worker: request.worker?.place,
@@ -127,7 +127,7 @@ export class Answers {
 
   #told(request: FrontRequest): void {
     if (request.trace === undefined) return;
-    this.#actions.requestOver?.(request, this.#nameOf(request));
+    this.#actions.requestOver?.(request, this.nameOf(request));
     request.trace = undefined;
   }
 
@@ -141,7 +141,7 @@ export class Answers {
     connection.closeIfDone(this.drain.closes(connection), isReceiving);
   }
 
-  #nameOf(request: FrontRequest): string {
+  nameOf(request: FrontRequest): string {
     return requestName(this.#options.runName, request.id);
   }
 }

@@ -144,7 +144,8 @@ export class Crew {
     for (const worker of [...this.#workers.values()]) {
       const { running } = worker;
       if (running === undefined) continue;
-      if (worker.time.look(worker, running, this.#actions, nowMs, 0)) this.#abandon(worker, running, nowMs);
+      if (worker.time.look(worker, running, this.#actions, nowMs, this.#options.slowTimeMs))
+        this.#abandon(worker, running, nowMs);
     }
   }
 
@@ -165,6 +166,7 @@ export class Crew {
     if (!worker.hasBegun(request) && (request.hasOutput || worker.peek() !== undefined)) return;
     this.#pool.retireWorker(worker.id);
     if (worker.hasBegun(request)) {
+      this.#tellSlow(worker, request, undefined);
       const script = toText(request.script);
       const ran = (worker.time.ranMs / 1000).toFixed(1);
       this.#actions.abandon(worker.id, `${script} does not stop after ${ran} s`);
@@ -201,6 +203,19 @@ export class Crew {
     }
     if (again !== undefined) this.#pool.join(again);
     this.startWaiting(nowMs);
+  }
+
+  #tellSlow(worker: WorkerLink, request: FrontRequest, traceback: string | undefined): void {
+    if (!worker.time.isTraceWanted) return;
+    worker.time.traced();
+    this.#actions.slow({
+      request: this.#answers.nameOf(request),
+      script: toText(request.script),
+      state: request.state?.id,
+      worker: worker.place,
+      runningMs: worker.time.ranMs,
+      traceback,
+    });
   }
 
   #noteCrash(request: FrontRequest, nowMs: number): void {
@@ -402,6 +417,9 @@ export class Crew {
         const { path, fingerprint } = decodeDependency(frame.payload);
         return this.#pool.addDependency(frame.argument, path, fingerprint);
       }
+      case FromWorker.TRACE:
+        if (request !== undefined) this.#tellSlow(worker, request, Buffer.from(frame.payload).toString());
+        return;
       case FromWorker.WATCHDOG:
         if (request === undefined) return;
         request.watchdogMs = frame.argument;
@@ -424,6 +442,8 @@ export class Crew {
   }
 
   #end(worker: WorkerLink, request: FrontRequest, frame: Frame, nowMs: number): void {
+    // In C, where Lua does not come to tell it, or just over.
+    this.#tellSlow(worker, request, undefined);
     const stateId = request.state?.id ?? 0;
     worker.running = undefined;
     request.worker = undefined;

@@ -43,6 +43,8 @@ export interface Driver extends SocketActions {
   break(connection: number): void;
   /** Connects the core; to be called once, before anything else. */
   attach(front: Front): void;
+  /** Other settings from now on; what is open already keeps its buffers. */
+  configure(settings: DriverSettings): void;
   /** Accepts no more connections. */
   stopListening(): void;
   /** Asks to be told, once, when no connection is open. */

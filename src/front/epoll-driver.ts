@@ -64,9 +64,9 @@ export class EpollDriver implements Driver, SocketOwner {
   readonly #bellFd: number;
   readonly #asleep: Int32Array;
   readonly #reports: EpollReports;
-  readonly #mayConnect: MayConnect | undefined;
-  readonly #fullBytes: number;
-  readonly #tickMs: number;
+  #mayConnect: MayConnect | undefined;
+  #fullBytes = 0;
+  #tickMs = 0;
   readonly #spoolSpace: SpoolSpace;
   readonly #listeners = new Map<number, Listener>();
   readonly #links = new Map<number, Link>();
@@ -107,10 +107,8 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#bellFd = bell.fd;
     this.#asleep = new Int32Array(bell.asleep);
     this.#reports = reports;
-    this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
-    this.#tickMs = settings.tickMs;
-    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
+    this.configure(settings);
     this.#epoll.add(bell.fd, EpollEvent.IN);
     this.#findCeiling();
   }
@@ -120,6 +118,13 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#nextTickMs = this.#clock() + this.#tickMs;
   }
 
+  configure(settings: DriverSettings): void {
+    this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
+    this.#tickMs = settings.tickMs;
+    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
+    this.#spoolSpace.limitBytes = settings.spoolBytes;
+  }
+
   /** Accepts connections on a listening socket, which now belongs to the driver. @throws the system's error */
   accept(fd: number, isTcp: boolean): void {
     this.#epoll.add(fd, EpollEvent.IN);
@@ -127,12 +132,17 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   stopListening(): void {
-    for (const { fd, isPaused } of this.#listeners.values()) {
-      // An inherited socket stays open elsewhere, and as long as it does it would be watched here.
-      if (!isPaused) this.#epoll.remove(fd);
-      this.#calls.close(fd);
-    }
-    this.#listeners.clear();
+    for (const fd of [...this.#listeners.keys()]) this.stopListeningOn(fd);
+  }
+
+  /** Accepts no more connections on one of the sockets. */
+  stopListeningOn(fd: number): void {
+    const listener = this.#listeners.get(fd);
+    if (listener === undefined) return;
+    this.#listeners.delete(fd);
+    // An inherited socket stays open elsewhere, and as long as it does it would be watched here.
+    if (!listener.isPaused) this.#epoll.remove(fd);
+    this.#calls.close(fd);
   }
 
   destroy(): void {

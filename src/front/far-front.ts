@@ -4,7 +4,7 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Sleeper } from '../channel/sleeper.js';
-import type { ListenAddress } from '../config/load.js';
+import { formatListenAddress, type ListenAddress } from '../config/load.js';
 import { LuafcgidError } from '../errors.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../linux/eventfd.js';
 import { futexSleeper } from '../linux/futex.js';
@@ -27,6 +27,8 @@ export class FarFront implements FrontHandle {
   readonly #calls = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   /** The sockets' files that it has made, with their inodes. */
   readonly #socketFiles: { readonly path: string; readonly inode: bigint | undefined }[] = [];
+  /** Descriptors of the sockets by their addresses as they were given, formatted. */
+  readonly #listeners = new Map<string, number>();
   #lastCall = 0;
   #isClosed = false;
 
@@ -75,6 +77,15 @@ export class FarFront implements FrontHandle {
     }
   }
 
+  async stopListening(address: ListenAddress): Promise<void> {
+    const text = formatListenAddress(address);
+    const fd = this.#listeners.get(text);
+    if (fd === undefined) return;
+    this.#listeners.delete(text);
+    if (address.kind === 'unix') this.#removeSocketFiles(address.path);
+    await this.#send({ name: 'stopAccepting', fd });
+  }
+
   call<Name extends keyof FrontService>(
     name: Name,
     ...args: Parameters<FrontService[Name]>
@@ -107,7 +118,7 @@ export class FarFront implements FrontHandle {
   async #listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress> {
     if (address.kind === 'fd') {
       listenOn(address.fd, backlog);
-      await this.#send({ name: 'accept', fd: address.fd, isTcp: bound(address.fd)?.family !== 'unix' });
+      await this.#accept(address, address.fd, bound(address.fd)?.family !== 'unix');
       return address;
     }
     if (address.kind === 'unix') {
@@ -115,15 +126,20 @@ export class FarFront implements FrontHandle {
       const fd = withFileMode(access.mode, () => listenAt({ family: 'unix', path }, backlog));
       this.#socketFiles.push({ path, inode: inodeOf(path) });
       giveSocketFile(path, access.owner);
-      await this.#send({ name: 'accept', fd, isTcp: false });
+      await this.#accept(address, fd, false);
       return address;
     }
     const fd = await this.#listenTcp(address.host, address.port, backlog);
-    await this.#send({ name: 'accept', fd, isTcp: true });
+    await this.#accept(address, fd, true);
     const found = bound(fd);
     return found === undefined || found.family === 'unix'
       ? address
       : { kind: 'tcp', host: found.address, port: found.port };
+  }
+
+  async #accept(address: ListenAddress, fd: number, isTcp: boolean): Promise<void> {
+    this.#listeners.set(formatListenAddress(address), fd);
+    await this.#send({ name: 'accept', fd, isTcp });
   }
 
   async #listenTcp(host: string, port: number, backlog: number): Promise<number> {
@@ -139,8 +155,11 @@ export class FarFront implements FrontHandle {
   }
 
   /** While the sockets are open, so that no other file can have their inodes: what is another server's by now stays. */
-  #removeSocketFiles(): void {
-    for (const { path, inode } of this.#socketFiles.splice(0)) {
+  #removeSocketFiles(only?: string): void {
+    const removed = this.#socketFiles.filter(({ path }) => only === undefined || path === only);
+    for (const file of removed) {
+      const { path, inode } = file;
+      this.#socketFiles.splice(this.#socketFiles.indexOf(file), 1);
       try {
         if (inodeOf(path) === inode) unlinkSync(path);
       } catch {

@@ -1,5 +1,5 @@
 /** The front on the main thread, on the sockets of Node.js: runs everywhere. */
-import type { ListenAddress } from '../config/load.js';
+import { formatListenAddress, type ListenAddress } from '../config/load.js';
 import { FrontLogs } from './front-logs.js';
 import type { Bell, FrontHandle } from './handle.js';
 import { NodeDriver } from './node-driver.js';
@@ -27,6 +27,10 @@ export class NearFront implements FrontHandle {
 
   listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress> {
     return this.#driver.listen(address, backlog, access);
+  }
+
+  async stopListening(address: ListenAddress): Promise<void> {
+    this.#driver.stopListeningAt(formatListenAddress(address));
   }
 
   async call<Name extends keyof FrontService>(

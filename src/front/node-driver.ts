@@ -3,7 +3,7 @@
  * carries out its actions; it decides nothing.
  */
 import net from 'node:net';
-import type { ListenAddress } from '../config/load.js';
+import { formatListenAddress, type ListenAddress } from '../config/load.js';
 import type { Outgoing } from './actions.js';
 import {
   type Driver,
@@ -32,7 +32,8 @@ export class NodeDriver implements Driver {
   readonly #sockets = new Map<number, net.Socket>();
   readonly #wires = new Map<number, Wire>();
   readonly #spoolSpace: SpoolSpace;
-  readonly #servers: net.Server[] = [];
+  /** By their addresses, formatted. */
+  readonly #servers = new Map<string, net.Server>();
   /** Accepted by Node.js, which cannot be kept from it, and not by the front: nobody looks at them before there is room. */
   readonly #waiting = new Set<net.Socket>();
   #front: Front | undefined;
@@ -41,18 +42,16 @@ export class NodeDriver implements Driver {
   #isPolling = false;
   #tellsAllClosed = false;
   readonly #asleep: Int32Array;
-  readonly #mayConnect: MayConnect | undefined;
+  #mayConnect: MayConnect | undefined;
   readonly #reports: DriverReports;
   /** Past this many unsent bytes a socket tells when it is drained. */
-  readonly #fullBytes: number;
-  readonly #tickMs: number;
+  #fullBytes = 0;
+  #tickMs = 0;
 
   /** @param bell the word that is 1 while the front wants to be rung */
   constructor(settings: DriverSettings, bell: SharedArrayBuffer, reports: DriverReports) {
-    this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
-    this.#tickMs = settings.tickMs;
-    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
+    this.configure(settings);
     this.#asleep = new Int32Array(bell);
     this.#reports = reports;
   }
@@ -60,8 +59,22 @@ export class NodeDriver implements Driver {
   attach(front: Front): void {
     this.#front = front;
     Atomics.store(this.#asleep, 0, 1);
+    this.#startTicking();
+  }
+
+  configure(settings: DriverSettings): void {
+    this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
+    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
+    this.#spoolSpace.limitBytes = settings.spoolBytes;
+    if (this.#tickMs === settings.tickMs) return;
+    this.#tickMs = settings.tickMs;
+    if (this.#ticker !== undefined) this.#startTicking();
+  }
+
+  #startTicking(): void {
+    clearInterval(this.#ticker);
     this.#ticker = setInterval(() => {
-      this.#guard(undefined, () => front.tick(performance.now()));
+      this.#guard(undefined, () => this.#core.tick(performance.now()));
       this.#admitWaiting();
       this.#poll();
     }, this.#tickMs);
@@ -92,7 +105,7 @@ export class NodeDriver implements Driver {
         server.removeListener('error', fail);
         // Errors of accept itself. Out of descriptors is none of them: there libuv closes the connection and tells nobody.
         server.on('error', (error) => this.#reports.bug(error));
-        this.#servers.push(server);
+        this.#servers.set(formatListenAddress(address), server);
         const bound = server.address();
         resolve(
           bound !== null && typeof bound === 'object'
@@ -105,9 +118,15 @@ export class NodeDriver implements Driver {
 
   /** Accepts no more connections. Unix sockets are unlinked. */
   stopListening(): void {
-    for (const server of this.#servers.splice(0)) server.close();
+    for (const address of [...this.#servers.keys()]) this.stopListeningAt(address);
     for (const socket of this.#waiting) socket.destroy();
     this.#waiting.clear();
+  }
+
+  /** Accepts no more connections at an address, as it was given to `listen`, formatted. */
+  stopListeningAt(address: string): void {
+    this.#servers.get(address)?.close();
+    this.#servers.delete(address);
   }
 
   /** Closes every connection at once, and the clock. */

@@ -8,6 +8,7 @@ import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import { atomicsSleeper, type Sleeper } from '../channel/sleeper.js';
 import { describeError, type ErrorCode, LuafcgidError } from '../errors.js';
+import type { SlowRequest } from './actions.js';
 import type { Driver, DriverReports, DriverSettings } from './driver.js';
 import { Front, type FrontCounts, type FrontOptions } from './front.js';
 import type { FrontLogs, LogEvents, LogSettings } from './front-logs.js';
@@ -18,6 +19,7 @@ export interface FrontEvents extends LogEvents {
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`. */
   lookUp(path: string, request: number): void;
   /** See `FrontActions`. */
+  slow(record: SlowRequest): void;
   interrupt(worker: number, request: number, wish: Wish): void;
   abandon(worker: number, reason: string): void;
   /** After `drain`: the last request is over. */
@@ -112,6 +114,7 @@ export class FrontService {
       log: logs.log,
       requestOver: (request, name) => logs.requestOver(request, name),
       flushLogs: () => logs.flush(),
+      slow: (record) => events.slow(record),
       interrupt: (worker, request, wish) => events.interrupt(worker, request, wish),
       abandon: (worker, reason) => events.abandon(worker, reason),
       drained: () => events.drained(),
@@ -135,8 +138,11 @@ export class FrontService {
   }
 
   /** From now on other settings hold, and other workers take over from those that are there. */
-  renew(options: FrontOptions, workers: readonly NewWorker[], retired: readonly number[]): void {
-    this.#front.configure(options);
+  renew(settings: FrontSettings, workers: readonly NewWorker[], retired: readonly number[]): void {
+    this.#front.configure(settings.front);
+    this.#driver.configure(settings);
+    // Others than before may be scripts.
+    this.#front.lookUps.clear();
     // In the same turn: no request is turned away since there is no worker for a moment.
     this.#front.retireWorkers(retired, performance.now());
     for (const { id, index, channels } of workers) this.workerReady(id, index, channels);

@@ -13,6 +13,7 @@ export interface FrontThreadData {
 export type Call =
   | { readonly number: number; readonly name: keyof FrontService; readonly args: readonly unknown[] }
   | { readonly number: number; readonly name: 'accept'; readonly fd: number; readonly isTcp: boolean }
+  | { readonly number: number; readonly name: 'stopAccepting'; readonly fd: number }
   /** The thread ends. */
   | { readonly number: number; readonly name: 'end' };
 

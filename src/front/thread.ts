@@ -23,6 +23,7 @@ const events: FrontEvents = {
   access: (text) => lines.access(text),
   flush: (isLast) => lines.flush(isLast),
   lookUp: (...args) => tell({ kind: 'event', name: 'lookUp', args }),
+  slow: (...args) => tell({ kind: 'event', name: 'slow', args }),
   interrupt: (...args) => tell({ kind: 'event', name: 'interrupt', args }),
   abandon: (...args) => tell({ kind: 'event', name: 'abandon', args }),
   drained: () => tell({ kind: 'event', name: 'drained', args: [] }),
@@ -52,6 +53,8 @@ function carryOut(call: Call): unknown {
   switch (call.name) {
     case 'accept':
       return 'fd' in call && driver.accept(call.fd, call.isTcp);
+    case 'stopAccepting':
+      return 'fd' in call && driver.stopListeningOn(call.fd);
     case 'end':
       isEnding = true;
       return service.destroy();

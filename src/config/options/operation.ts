@@ -80,6 +80,20 @@ The default is
 ${DEFAULT_ACCESS_FORMAT}
 \`\`\``,
   },
+  draintimeout: {
+    key: 'drainTimeoutMs',
+    group: 'Operation',
+    type: 'seconds',
+    unit: 's',
+    min: 0.001,
+    max: DAY_SECONDS,
+    special: { value: 0, means: 'no time at all' },
+    default: 10,
+    script: 'hidden',
+    summary: 'How long a stop waits for requests that run.',
+    text: `After SIGTERM or SIGINT the server accepts no more connections and finishes what has begun. What has not ended within
+this time is broken off. A second signal ends the server at once. A service manager has to wait a little longer.`,
+  },
   slowlog: {
     key: 'slowLog',
     group: 'Operation',
@@ -101,7 +115,7 @@ what its script was running at that moment.`,
     default: 5,
     script: 'read',
     summary: 'How long a request may run before `slowlog` tells of it.',
-    text: 'Has no effect without `slowlog`.',
+    text: 'Counted as for `watchdog`. Has no effect without `slowlog`.',
   },
   user: {
     key: 'user',

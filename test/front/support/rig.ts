@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import type { LuafcgidError } from '../../../src/errors.js';
 import type { AccessTrace } from '../../../src/front/access-trace.js';
+import type { SlowRequest } from '../../../src/front/actions.js';
 import { Front, type FrontOptions } from '../../../src/front/front.js';
 import { WorkerLink } from '../../../src/front/worker-link.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
@@ -137,6 +138,7 @@ export class Rig {
   readonly logs: string[] = [];
   /** Requests that are over, by name: what the access log is told of each. */
   readonly overs = new Map<string, AccessTrace>();
+  readonly slow: SlowRequest[] = [];
   /** Why workers were given up. */
   readonly abandoned: string[] = [];
   /** Look-ups that wait for an answer. */
@@ -165,6 +167,7 @@ export class Rig {
       ...ROOMY,
       overload: 'page',
       watchdogMs: 0,
+      slowTimeMs: 0,
       onAbort: 'finish',
       showErrors: false,
       runName: 'run',
@@ -219,6 +222,9 @@ export class Rig {
         assert.ok(trace?.outcome, `${name} is over, and nobody knows how it ended`);
         assert.ok(!this.overs.has(name), `${name} is over twice`);
         this.overs.set(name, trace);
+      },
+      slow: (record) => {
+        this.slow.push(record);
       },
       interrupt: (worker, request, wish) => {
         this.workers[worker - 1]?.interrupter.want(request, wish);
