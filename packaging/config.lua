@@ -5,12 +5,21 @@
 ---- Listening
 
 -- Where to listen for the web server: one address or a list.
--- An address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000" or "fd:0".
+-- An address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000", "fd:0" or
+-- "systemd". Default: "127.0.0.1:9000", or what systemd passes.
 --listen = "127.0.0.1:9000"
 
 -- Permissions of Unix sockets, in octal.
 -- Three or four octal digits, like "0660". Default: what the process's umask leaves.
 --socketmode = "0660"
+
+-- The user that Unix sockets belong to.
+-- The name or the number of a user. Default: who starts the server.
+--socketowner = "www-data"
+
+-- The group that Unix sockets belong to.
+-- The name or the number of a group. Default: the group of who starts the server.
+--socketgroup = "www-data"
 
 -- Who may connect over TCP: addresses and networks.
 -- An IP address or network, or a list of them: "127.0.0.1", "::1", "10.0.0.0/8" or "fd00::/8".
@@ -165,10 +174,26 @@
 -- A directory, or a list of directories. Default: anywhere.
 --root = "/var/www"
 
+-- How the names of scripts end: one extension or a list.
+-- An extension like ".lua", a list of them, or "*" for any file.
+--extensions = ".lua"
+
 -- Where `require` looks after the directory of the script.
 -- File name templates separated by ";", like "lib/?.lua", or a list of them. Default: only the
 -- directory of the script.
 --path = "lib/?.lua;lib/?/init.lua"
+
+-- Directories whose files scripts of the embedded engine may use.
+-- A table of directories like { read = { "data" }, write = { "data" } }. Default: no files.
+--files = { ["read"] = { "/srv/data" }, ["write"] = { "/srv/data" } }
+
+-- The environment that scripts of the embedded engine see by `os.getenv`.
+-- A list of names like { "HOME" }, or a table of names and values like { MODE = "test" }. Default:
+-- nothing.
+--environment = { "HOME", "TZ" }
+
+-- Load precompiled Lua.
+--bytecode = false
 
 -- A Lua file that runs in each new state before the script.
 -- The name of a file. Default: none.
@@ -176,16 +201,54 @@
 
 ---- Operation
 
--- The file that the log is added to.
--- The name of a file. Default: standard error.
+-- Where the log goes: a file, or syslog.
+-- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
+-- "syslog:FACILITY:/SOCKET". Default: standard error.
 --logfile = "/var/log/luafcgid/luafcgid.log"
+
+-- How the log is written: lines for people, or JSON.
+-- "text" or "json".
+--logformat = "text"
 
 -- The least important messages that are logged.
 -- "debug", "info", "warn" or "error".
 --loglevel = "info"
 
--- Accepted; the server always stays in the foreground.
+-- Where a line for each request goes.
+-- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
+-- "syslog:FACILITY:/SOCKET". Default: none.
+--accesslog = "/var/log/luafcgid/access.log"
+
+-- What the lines of the access log hold.
+-- "json", or text with fields: {time}, {remote}, {user}, {host}, {method}, {uri}, {query},
+-- {protocol}, {referer}, {agent}, {status}, {outcome}, {sent_bytes}, {received_bytes},
+-- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request} and
+-- {param:NAME}. Default: who asked for what, with what result and effort.
+--accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
+
+-- Where is told what slow requests were doing.
+-- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
+-- "syslog:FACILITY:/SOCKET". Default: none.
+--slowlog = "/var/log/luafcgid/slow.log"
+
+-- How long a request may run before `slowlog` tells of it.
+-- A number of seconds from 0.001 to 86400.
+--slowtime = 5
+
+-- The user that the server becomes once it listens.
+-- The name or the number of a user. Default: who starts the server.
+--user = "www-data"
+
+-- The group that the server belongs to once it listens.
+-- The name or the number of a group. Default: that of user.
+--group = "www-data"
+
+-- Serves in the background; the command ends when the server is ready.
 --daemonize = false
+
+-- The file that the process number is written to.
+-- The name of a file. Default: none.
+--pidfile = "/run/luafcgid/luafcgid.pid"
 
 ---- Without effect
 

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { configurationPage, sampleConfig } from '../dist/src/config/document.js';
+import { manualPage } from '../dist/src/config/man-page.js';
 import { errorsPage } from './errors-page.mjs';
 import { luaApiPage } from './lua-api.mjs';
 
@@ -11,6 +12,7 @@ const files = {
   'docs/errors.md': errorsPage(),
   'docs/lua-api.md': luaApiPage(),
   'packaging/config.lua': sampleConfig(),
+  'packaging/man/luafcgid.conf.5': manualPage(),
 };
 for (const [file, text] of Object.entries(files)) {
   if (!process.argv.includes('--check')) {

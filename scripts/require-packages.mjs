@@ -38,6 +38,8 @@ const WANTED = [
   program('nginx', 'nginx-light', true),
   program('apache2', 'apache2-bin', false),
   program('lighttpd', 'lighttpd', false),
+  program('systemd-analyze', 'systemd', false),
+  program('groff', 'groff-base', false),
   library('liblua5.1.so.0', 'liblua5.1-0'),
   library('liblua5.4.so.0', 'liblua5.4-0'),
   library('libluajit-5.1.so.2', 'libluajit-5.1-2'),

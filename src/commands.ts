@@ -15,8 +15,11 @@ import {
 import { LuafcgidError } from './errors.js';
 import { startGateway } from './http/gateway.js';
 import { callScript, type ScriptCall } from './http/script-call.js';
+import { formatLogTarget } from './log/target.js';
 import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
 import { type Printed, printToStandardError, type Server, startServer } from './server.js';
+import { attachToParent, complain, releaseParent, startInBackground } from './service/background.js';
+import { noService, type ServiceEnvironment, takeServiceEnvironment } from './service/environment.js';
 import { version } from './version.js';
 
 export { endProcess } from './lua/engine.js';
@@ -24,7 +27,7 @@ export { endProcess } from './lua/engine.js';
 /** How a task ended; with `server` it goes on until that is stopped. */
 export interface Outcome {
   readonly exitCode: number;
-  readonly server?: { stop(): Promise<void> };
+  readonly server?: Pick<Server, 'stop' | 'reopenLogs'>;
 }
 
 interface Prepared {
@@ -33,11 +36,16 @@ interface Prepared {
   readonly printed: Printed;
 }
 
-function prepare(file: string | null | undefined, overrides: Overrides): Prepared {
+function prepare(
+  file: string | null | undefined,
+  overrides: Overrides,
+  service: ServiceEnvironment = noService,
+): Prepared {
   const embedded = prepareEngine(version);
   const printed: Printed = { to: printToStandardError };
   const loaded = loadConfig(file, overrides, createEngine(embedded), {
     log: (level, text) => printed.to(level, toText(text)),
+    hasPassedSockets: service.sockets.length > 0,
   });
   try {
     return { loaded, engine: engineOf(loaded.config, embedded), printed };
@@ -54,13 +62,36 @@ function engineOf({ engine, luaLibrary }: Config, embedded: EngineData): EngineD
 
 /** `luafcgid [config.lua]` */
 export async function serveConfig(file: string | undefined, overrides: Overrides): Promise<Outcome> {
-  const { loaded, engine, printed } = prepare(file, overrides);
-  const server = await startServer(loaded, engine, printed);
+  const service = takeServiceEnvironment(process.env, process.pid, process.ppid);
+  if (service.isBackground) attachToParent();
+  const { loaded, engine, printed } = prepare(file, overrides, service);
+  if (loaded.config.daemonize && !service.isBackground) {
+    if (service.notifySocket === undefined) return serveInBackground(loaded, overrides, service);
+    complain('luafcgid: daemonize = true has no effect: the service manager wants the server in the foreground\n');
+  }
+  const server = await startServer(loaded, engine, printed, { service });
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
-    process.stderr.write(`luafcgid ${version} ready: listening on ${where}; log: ${loaded.config.logFile}\n`);
+    complain(`luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`);
   }
+  releaseParent();
   return { exitCode: 0, server };
+}
+
+/** Starts the same server again, which reads the configuration once more. */
+async function serveInBackground(
+  { config, file, hooks }: LoadedConfig,
+  overrides: Overrides,
+  service: ServiceEnvironment,
+): Promise<Outcome> {
+  hooks.close();
+  const passed = service.sockets.map(({ fd }) => fd);
+  const inherited = config.listen.flatMap((address) => (address.kind === 'fd' ? [address.fd] : []));
+  const args = file === undefined ? [] : [file];
+  for (const [name, value] of Object.entries(overrides)) {
+    args.push(value === true ? `--${name}` : `--${name}=${value}`);
+  }
+  return { exitCode: await startInBackground(args, [...passed, ...inherited], service) };
 }
 
 /** `luafcgid check FILE` */
@@ -94,7 +125,7 @@ export async function serveDirectory(
       await gateway.close();
       await close();
     };
-    return { exitCode: 0, server: { stop } };
+    return { exitCode: 0, server: { stop, reopenLogs: () => server.reopenLogs() } };
   } catch (error) {
     await close();
     throw error;
@@ -117,7 +148,11 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   // Without a script there is no request to answer: better said here than with a page of status 404.
   readInput(script);
   const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
-  const { socket, close } = await startPrivately(options.config ?? null, { ...options.overrides, workers: 1 }, true);
+  const { socket, close } = await startPrivately(
+    options.config ?? null,
+    { ...options.overrides, ...NAMED_SCRIPT },
+    true,
+  );
   try {
     const call: ScriptCall = {
       script: resolve(script),
@@ -133,6 +168,9 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   }
 }
 
+/** Whoever names a script wants that one, whatever its name is. */
+const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*', accesslog: '' };
+
 const STDIN = 0;
 const EXIT_FAILED = 1;
 
@@ -146,6 +184,9 @@ function readInput(file: string | typeof STDIN): Buffer {
   }
 }
 
+/** Its folder is this user's, and so is whoever talks to it. */
+const STAY: Overrides = { user: '', group: '', socketowner: '', socketgroup: '' };
+
 /** Starts a server on a socket in a folder that only this user can enter, and that goes away with it. */
 async function startPrivately(
   config: string | null,
@@ -158,8 +199,8 @@ async function startPrivately(
   process.once('exit', removeFolder);
   const socket = join(folder, 'fastcgi.sock');
   try {
-    const { loaded, engine, printed } = prepare(config, { ...overrides, listen: socket });
-    const server = await startServer(loaded, engine, printed, isQuiet);
+    const { loaded, engine, printed } = prepare(config, { ...overrides, ...STAY, listen: socket, daemonize: false });
+    const server = await startServer(loaded, engine, printed, { isQuiet });
     const close = async (): Promise<void> => {
       await server.stop();
       removeFolder();

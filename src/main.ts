@@ -1,9 +1,11 @@
 /** The command `luafcgid`: arguments in, one of its tasks out. The only file that ends the process. */
 import { constants } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkFile, endProcess, type Outcome, runScript, serveConfig, serveDirectory } from './commands.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
 import { LuafcgidError } from './errors.js';
+import { complain } from './service/background.js';
 import { version } from './version.js';
 
 const USAGE = `Usage:
@@ -15,6 +17,10 @@ const USAGE = `Usage:
 
 Options of all that serves scripts:
   --engine NAME       Lua engine: embedded, lua5.1, lua5.4 or luajit
+
+Options of the server in the foreground:
+  --daemonize         serve in the background; ends when the server is ready
+  --pidfile FILE      file for the number of the process
 
 Options of serve:
   --port NUMBER       HTTP port (default: $PORT or 8080)
@@ -42,6 +48,8 @@ const OPTIONS = {
   port: { type: 'string' },
   config: { type: 'string' },
   engine: { type: 'string' },
+  daemonize: { type: 'boolean' },
+  pidfile: { type: 'string' },
   method: { type: 'string' },
   query: { type: 'string' },
   header: { type: 'string', multiple: true },
@@ -54,7 +62,7 @@ const COMMAND_OPTIONS: Readonly<Record<string, readonly OptionName[]>> = {
   serve: ['port', 'config', 'engine'],
   check: [],
   run: ['method', 'query', 'header', 'body', 'config', 'engine'],
-  '': ['engine'],
+  '': ['engine', 'daemonize', 'pidfile'],
 };
 
 async function main(argv: readonly string[]): Promise<Outcome> {
@@ -94,7 +102,11 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         overrides,
       });
     default:
-      return serveConfig(file, overrides);
+      return serveConfig(file, {
+        ...overrides,
+        ...(values.daemonize && { daemonize: true }),
+        ...(values.pidfile !== undefined && { pidfile: resolve(values.pidfile) }),
+      });
   }
 }
 
@@ -124,13 +136,12 @@ function headerOf(text: string): [name: string, value: string] {
 
 function report(error: unknown): number {
   if (error instanceof UsageError) {
-    process.stderr.write(`luafcgid: ${error.message} (see luafcgid --help)\n`);
+    complain(`luafcgid: ${error.message} (see luafcgid --help)\n`);
     return EXIT_USAGE;
   }
-  if (error instanceof ConfigError) process.stderr.write(`${formatConfigError(error)}\n`);
-  else if (error instanceof LuafcgidError)
-    process.stderr.write(`luafcgid: ${error.message}\n${error.solve} [${error.code}]\n`);
-  else process.stderr.write(`luafcgid: ${error instanceof Error ? error.stack : String(error)}\n`);
+  if (error instanceof ConfigError) complain(`${formatConfigError(error)}\n`);
+  else if (error instanceof LuafcgidError) complain(`luafcgid: ${error.message}\n${error.solve} [${error.code}]\n`);
+  else complain(`luafcgid: ${error instanceof Error ? error.stack : String(error)}\n`);
   return EXIT_FAILED;
 }
 
@@ -158,6 +169,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     );
   });
 }
+
+// Also before anything serves: without a listener the signal would open Node's debugger.
+process.on('SIGUSR1', () => running?.reopenLogs());
 
 main(process.argv.slice(2)).then(
   ({ exitCode, server }) => {

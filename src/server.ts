@@ -4,22 +4,31 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { toByteString } from './byte-string.js';
 import {
   type Config,
   formatListenAddress,
+  identityOf,
   type ListenAddress,
   type LoadedConfig,
   scriptValues,
+  socketOwnerOf,
 } from './config/load.js';
 import { describeError, LuafcgidError } from './errors.js';
 import { createFront } from './front/create-front.js';
 import type { FrontHandle } from './front/handle.js';
 import { ScriptLookup } from './front/script-lookup.js';
+import { AccessFormat } from './log/access-format.js';
 import { createHookSetter, type EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
-import { Log, type LogLevel } from './ops/log.js';
+import { type Log, type LogLevel, type Logs, openLogs } from './ops/logs.js';
+import { giveLogFile, planUserChange, runsAsRoot } from './ops/user-change.js';
+import { noService, type ServiceEnvironment } from './service/environment.js';
+import { serviceManager } from './service/notify.js';
+import { socketsOf } from './service/passed-sockets.js';
+import { PidFile, systemLock } from './service/pid-file.js';
 import { Workers } from './worker/workers.js';
 
 /** Where that goes which a configuration script prints: standard error until there is a log. */
@@ -33,8 +42,17 @@ export interface Server {
   /** Where it listens, with the ports that were found for those given as 0. */
   readonly addresses: readonly ListenAddress[];
   readonly log: Log;
+  /** Opens all log files anew: they were moved away. */
+  reopenLogs(): void;
   /** Finishes what runs, for a limited time, and gives everything back. */
   stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  /** Start and stop are no news: they are logged as `debug`. */
+  readonly isQuiet?: boolean;
+  /** What a service manager has handed this process. */
+  readonly service?: ServiceEnvironment;
 }
 
 /** How long a stop waits for requests that run, and then for their last bytes to be sent. */
@@ -47,14 +65,13 @@ const MAX_TICK_MS = 250;
 /**
  * Starts a server.
  * @param printed what the hooks print from now on goes to the log
- * @param isQuiet start and stop are no news: they are logged as `debug`
  * @throws LuafcgidError when a socket, the log file or a worker cannot be had, or the startup hook fails
  */
 export async function startServer(
   loaded: LoadedConfig,
   engine: EngineData,
   printed: Printed,
-  isQuiet = false,
+  { isQuiet = false, service = noService }: StartOptions = {},
 ): Promise<Server> {
   const { config, hooks } = loaded;
   const lifeLevel = isQuiet ? 'debug' : 'info';
@@ -63,12 +80,15 @@ export async function startServer(
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
   };
   try {
-    const log = openLog(config);
+    const identity = identityOf(config);
+    const becomeUser = planUserChange(identity);
+    const logs: Logs = await openLogs(config);
+    const { log } = logs;
     undo.push(() => {
       log.write(lifeLevel, 'stopped');
-      log.close();
+      return logs.close();
     });
-    printed.to = (level, text) => log.write(level, text);
+    printed.to = (level, text) => log.write(level, text, { isOfScript: true });
     undo.push(() => {
       printed.to = printToStandardError;
     });
@@ -79,15 +99,22 @@ export async function startServer(
     process.on('uncaughtExceptionMonitor', reportBug);
     undo.push(() => void process.off('uncaughtExceptionMonitor', reportBug));
 
+    const manager = await serviceManager(service, (text) => log.write('warn', text));
+    const pidFile = config.pidFile === undefined ? undefined : new PidFile(config.pidFile, await systemLock());
+    undo.push(() => pidFile?.remove());
+
     hooks.run('startup');
     undo.push(() => {
       runHook(loaded, 'shutdown', log);
       hooks.close();
     });
 
+    const accessFormat = config.accessLog === undefined ? undefined : config.accessFormat;
     const roots = config.root.map(toByteString);
-    const scripts = new ScriptLookup(roots);
+    const scripts = new ScriptLookup(roots, config.extensions.map(toByteString));
     const runName = randomBytes(3).toString('hex');
+    /** Everything is open that takes the rights which the server starts with; scripts are looked up only then. */
+    const isSetUp = new Signal();
     const drained = new Signal();
     const allClosed = new Signal();
     const front: FrontHandle = await createFront(
@@ -98,12 +125,14 @@ export async function startServer(
         sendBufferBytes: config.sendBufferBytes,
         spoolBytes: config.spoolBytes,
         allowed: allowedLists(config.allowed, process.env.FCGI_WEB_SERVER_ADDRS),
+        logs: { lowestLevel: config.logLevel, accessFormat },
       },
       {
-        log: (level, text, about) => log.write(level, text, about),
+        log: (level, text, about) => log.pass(level, text, about),
+        access: (lines) => logs.access(lines),
         lookUp: (path, request) => {
-          scripts
-            .find(path)
+          isSetUp.isSet
+            .then(() => scripts.find(path))
             .then(
               (file) => front.call('scriptFound', request, file),
               ({ code, values }: LuafcgidError) => front.call('scriptRefused', request, code, values),
@@ -124,6 +153,7 @@ export async function startServer(
       engine,
       roots,
       runName,
+      measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
       bell: front.bell,
       ringBytes: config.ringBytes,
       setHook: createHookSetter(engine),
@@ -146,11 +176,26 @@ export async function startServer(
       return front.call('renew', frontOptions(config, runName), ready, retired);
     });
 
+    const watch = manager.watch(() => front.call('counts'));
+    undo.push(() => watch.stop());
+
     const addresses: ListenAddress[] = [];
-    for (const address of config.listen) {
-      addresses.push(await front.listen(address, config.backlog, config.socketMode));
+    const access = { mode: config.socketMode, owner: socketOwnerOf(config) };
+    for (const address of socketsOf(config.listen, service.sockets, (text) => log.write('warn', text))) {
+      addresses.push(await front.listen(address, config.backlog, access));
     }
+    pidFile?.write();
+    if (becomeUser !== undefined) {
+      for (const target of [config.logFile, config.accessLog, config.slowLog]) {
+        if (target?.kind === 'file') giveLogFile(target.path, identity);
+      }
+      becomeUser();
+      undo.push(() => tellOfSocketsLeft(addresses, log));
+    }
+    if (runsAsRoot()) log.write(isQuiet ? 'debug' : 'warn', describeError(new LuafcgidError('LUAFCGID_USER_ROOT')));
+    isSetUp.set();
     undo.push(async () => {
+      manager.stopping();
       log.write(lifeLevel, `stopping: ${(await front.call('counts')).requests} requests are under way`);
       await front.call('drain');
       if (!(await within(DRAIN_MS, drained.isSet))) {
@@ -179,8 +224,11 @@ export async function startServer(
       await within(LAST_BYTES_MS, housekeeping.stop());
     });
 
-    log.write(lifeLevel, `ready: listening on ${addresses.map(formatListenAddress).join(', ')}`);
-    return { addresses, log, stop: undoAll };
+    const where = addresses.map(formatListenAddress).join(', ');
+    log.write(lifeLevel, `ready: listening on ${where}`);
+    manager.status(`listening on ${where}`);
+    manager.ready();
+    return { addresses, log, reopenLogs: () => logs.reopen(), stop: undoAll };
   } catch (error) {
     await undoAll();
     throw error;
@@ -190,15 +238,6 @@ export async function startServer(
 /** How often time limits are looked at: the watchdog should not be a quarter late. */
 function tickMs({ watchdogMs }: Config): number {
   return watchdogMs === 0 ? MAX_TICK_MS : Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, watchdogMs / 4));
-}
-
-function openLog(config: Config): Log {
-  try {
-    return new Log(config.logFile, config.logLevel);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new LuafcgidError('LUAFCGID_LOG_FILE', { file: config.logFile, reason: message }, error);
-  }
 }
 
 /**
@@ -214,6 +253,17 @@ function allowedLists(setting: readonly string[] | undefined, list: string | und
     if (isIP(address) === 0) throw new LuafcgidError('LUAFCGID_LISTEN_ADDRS', { address });
   }
   return [...lists, addresses];
+}
+
+/** Removing a socket takes the right to write to its folder, which the user that the server became may not have. */
+function tellOfSocketsLeft(addresses: readonly ListenAddress[], log: Log): void {
+  for (const address of addresses) {
+    if (address.kind !== 'unix' || !existsSync(address.path)) continue;
+    log.write(
+      'info',
+      `the socket ${address.path} stays, since this user may not remove it; the next start replaces it`,
+    );
+  }
 }
 
 /** A hook that fails costs nothing but its own work. */
@@ -233,7 +283,8 @@ function frontOptions(config: Config, runName: string): Parameters<typeof create
   const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
   const sizes = { maxPostBytes, bodyMemoryBytes, sendBufferBytes, connectionLimit, bodyTotalBytes, sendTotalBytes };
   const times = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, watchdogMs };
-  return { pool, ...sizes, ...times, onAbort, overload, showErrors, runName };
+  const tracesRequests = config.accessLog !== undefined;
+  return { pool, ...sizes, ...times, tracesRequests, onAbort, overload, showErrors, runName };
 }
 
 /** Repeats a task, each time `everyMs` after the last has ended. */

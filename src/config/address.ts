@@ -1,5 +1,5 @@
 /** Listen addresses: from text as it is written in a configuration, and back. Pure. */
-import type { ListenAddress } from './option.js';
+import type { ListenAddress, ListenSetting } from './option.js';
 
 /** Why a text is no address, and what to write instead. */
 export interface AddressFault {
@@ -10,7 +10,10 @@ export interface AddressFault {
 /** Bytes of `sockaddr_un.sun_path` on Linux without the closing NUL; FreeBSD and macOS have 103. */
 const SOCKET_PATH_BYTES = 107;
 
-const EXAMPLES = 'Write "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000" or "fd:0".';
+const EXAMPLES = 'Write "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000", "fd:0" or "systemd".';
+
+/** What systemd allows as FileDescriptorName. */
+const SOCKET_NAME = /^[\x20-\x39\x3b-\x7e]{1,255}$/;
 
 function parsePort(text: string): number | undefined {
   const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : -1;
@@ -54,12 +57,18 @@ function parseUnix(name: string, absolute: (name: string) => string): ListenAddr
 }
 
 /** Parses one address. `absolute` completes a relative file name. */
-export function parseListenAddress(text: string, absolute: (name: string) => string): ListenAddress | AddressFault {
+export function parseListenAddress(text: string, absolute: (name: string) => string): ListenSetting | AddressFault {
   if (text.startsWith('unix:')) return parseUnix(text.slice('unix:'.length), absolute);
   if (text.startsWith('fd:')) {
     const digits = text.slice('fd:'.length);
     if (/^[0-9]{1,6}$/.test(digits)) return { kind: 'fd', fd: Number(digits) };
     return { reason: `"${digits}" is no number of a file descriptor`, remedy: 'Write "fd:0" for standard input.' };
+  }
+  if (text === 'systemd') return { kind: 'systemd', name: undefined };
+  if (text.startsWith('systemd:')) {
+    const name = text.slice('systemd:'.length);
+    if (SOCKET_NAME.test(name)) return { kind: 'systemd', name };
+    return { reason: `"${name}" is no name of a socket`, remedy: 'Write its FileDescriptorName: "systemd:NAME".' };
   }
   if (/^[0-9]+$/.test(text)) {
     return {
@@ -72,12 +81,14 @@ export function parseListenAddress(text: string, absolute: (name: string) => str
 }
 
 /** The address as text that `parseListenAddress` understands. */
-export function formatListenAddress(address: ListenAddress): string {
+export function formatListenAddress(address: ListenSetting): string {
   switch (address.kind) {
     case 'unix':
       return address.path.startsWith('/') ? address.path : `unix:${address.path}`;
     case 'fd':
-      return `fd:${address.fd}`;
+      return address.name === undefined ? `fd:${address.fd}` : `systemd:${address.name}`;
+    case 'systemd':
+      return address.name === undefined ? 'systemd' : `systemd:${address.name}`;
     case 'tcp':
       return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
   }

@@ -21,7 +21,7 @@ function writtenDefault(row: OptionRow): string | undefined {
 }
 
 /** The default for a person: `1 MiB`, `30 s`, `"main"`. */
-function readableDefault(row: OptionRow): string {
+export function readableDefault(row: OptionRow): string {
   const written = writtenDefault(row);
   if (written === undefined) return row.defaultText ?? 'none';
   if (typeof row.default !== 'number' || !('unit' in row) || row.unit === undefined) return written;

@@ -2,9 +2,10 @@
 import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toByteString } from '../byte-string.js';
+import type { LogTarget } from '../log/target.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { shortLiteral } from './literal.js';
-import type { ListenAddress } from './option.js';
+import type { ListenSetting } from './option.js';
 import { type Config, optionNames, options } from './schema.js';
 
 /** What is wrong with a path, and where there is something to say about it, the remedy. */
@@ -47,6 +48,13 @@ function checkDirectory(path: string): Problem | undefined {
   return stats.isDirectory() ? undefined : { reason: 'this is no directory' };
 }
 
+/** Who writes there is the user that the server becomes; this one may be another. */
+function checkWritable(path: string): Problem | undefined {
+  return path === '/'
+    ? { reason: 'everything lies below it', remedy: 'Name the directories that are meant.' }
+    : undefined;
+}
+
 /** Whether a file can be made at the path. */
 function checkParent(path: string, may: May): Problem | undefined {
   const parent = dirname(path);
@@ -72,8 +80,12 @@ function checkSocket(path: string, may: May): Problem | undefined {
   return checkParent(path, may);
 }
 
-function socketPaths(addresses: readonly ListenAddress[]): readonly string[] {
+function socketPaths(addresses: readonly ListenSetting[]): readonly string[] {
   return addresses.flatMap((address) => (address.kind === 'unix' ? [address.path] : []));
+}
+
+function fileOf(target: LogTarget | undefined): string | undefined {
+  return target?.kind === 'file' ? target.path : undefined;
 }
 
 /** Every file and directory of the configuration that the server could not use. */
@@ -88,9 +100,14 @@ export function checkFiles(config: Config, may: May = mayAccess): readonly Confi
       faults.push(configFault('LUAFCGID_CONFIG_PLACE', { option, value, reason: problem.reason }, problem.remedy));
     };
     if (row.type === 'source-file') check(config[row.key], checkSourceFile);
-    else if (row.type === 'log-file') check(config[row.key], checkLogFile);
+    else if (row.type === 'log-target') check(fileOf(config[row.key]), checkLogFile);
+    else if (row.type === 'pid-file') check(config[row.key], checkParent);
     else if (row.type === 'directories') for (const path of config[row.key]) check(path, checkDirectory);
-    else if (row.type === 'addresses') for (const path of socketPaths(config[row.key])) check(path, checkSocket);
+    else if (row.type === 'files') {
+      const { read = [], write = [] } = config[row.key] ?? {};
+      for (const path of new Set([...read, ...write])) check(path, checkDirectory);
+      for (const path of write) check(look(path)?.isDirectory() ? path : undefined, checkWritable);
+    } else if (row.type === 'addresses') for (const path of socketPaths(config[row.key])) check(path, checkSocket);
   }
   return faults;
 }

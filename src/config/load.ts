@@ -7,17 +7,19 @@ import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { toByteString } from '../byte-string.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
-import { ConfigError } from './fault.js';
+import { checkAccounts } from './accounts.js';
+import { ConfigError, type ConfigFault, configFault } from './fault.js';
 import { checkFiles } from './files.js';
 import { formatConfigError, formatValid } from './report.js';
 import type { Config } from './schema.js';
 import { type ConfigHooks, noHooks, runScript, type ScriptSurroundings } from './script.js';
 import { type RawConfig, type Source, validate } from './validate.js';
 
+export { identityOf, socketOwnerOf } from './accounts.js';
 export { formatListenAddress } from './address.js';
 export { optionHelp } from './document.js';
 export { ConfigError, type ConfigFault } from './fault.js';
-export type { ListenAddress } from './option.js';
+export type { ListenAddress, ListenSetting } from './option.js';
 export { formatConfigError } from './report.js';
 export { type Config, type HookName, type OptionName, scriptValues } from './schema.js';
 export type { ConfigHooks } from './script.js';
@@ -31,6 +33,8 @@ export interface Surroundings extends ScriptSurroundings {
   readonly directory: string;
   /** Processors to have workers for. */
   readonly cpus: number;
+  /** Whether a service manager has passed listening sockets: then they are what is listened on by default. */
+  readonly hasPassedSockets: boolean;
 }
 
 /** Settings of the command line, by their Lua names and in their Lua units; text as Node.js has it. */
@@ -52,6 +56,7 @@ function processSurroundings(): Surroundings {
   return {
     directory: process.cwd(),
     cpus: availableParallelism(),
+    hasPassedSockets: false,
     environment: process.env,
     log: (_level, text) => void process.stderr.write(Buffer.from(`${text}\n`, 'latin1')),
   };
@@ -74,6 +79,14 @@ function deepFreeze(value: unknown): void {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return;
   Object.freeze(value);
   for (const member of Object.values(value)) deepFreeze(member);
+}
+
+/** What is right by itself, and not together. */
+function checkTogether({ daemonize, logFile }: Config): readonly ConfigFault[] {
+  if (!daemonize || logFile !== undefined) return [];
+  const reason = 'in the background there is no standard error for the log';
+  const remedy = 'Set logfile, or remove daemonize: a service manager collects what is logged.';
+  return [configFault('LUAFCGID_CONFIG_PLACE', { option: 'daemonize', value: 'true', reason }, remedy)];
 }
 
 /**
@@ -106,8 +119,14 @@ export function loadConfig(
     absolute: (name) => resolve(around.directory, name),
   });
 
-  const { config, faults: invalid, notices } = validate(sources, around.cpus);
-  const faults = [...(script?.faults ?? []), ...invalid, ...checkFiles(config)];
+  const { config, faults: invalid, notices } = validate(sources, around);
+  const faults = [
+    ...(script?.faults ?? []),
+    ...invalid,
+    ...checkFiles(config),
+    ...checkAccounts(config),
+    ...checkTogether(config),
+  ];
   const hooks = script?.hooks ?? noHooks;
   if (faults.length > 0) {
     hooks.close();

@@ -1,13 +1,24 @@
 /**
  * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
  */
+import type { LogTarget } from '../log/target.js';
 import type { LuaValue } from '../lua/state.js';
 
 /** Where the server listens. `host` is `''` for all interfaces (IPv6 and IPv4); `port` 0 takes any free port. */
 export type ListenAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'fd'; readonly fd: number };
+  /** `name`: what the service manager that passed it calls it. */
+  | { readonly kind: 'fd'; readonly fd: number; readonly name?: string };
+
+/** What a configuration may say of it: also the sockets that a service manager passes, those of a name or all. */
+export type ListenSetting = ListenAddress | { readonly kind: 'systemd'; readonly name: string | undefined };
+
+/** Directories whose files scripts may read and write. */
+export interface FileDirectories {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+}
 
 /**
  * The types of option, each with the type of its value in `Config`.
@@ -19,8 +30,14 @@ export type ListenAddress =
  * - `addresses`: one listen address or a list of them
  * - `networks`: one IP address or network (`10.0.0.0/8`), or a list
  * - `mode`: file permissions, written as octal digits
- * - `source-file`: a file that must exist; `log-file`: one that must be writable
+ * - `source-file`: a file that must exist; `pid-file`: one that can be made
+ * - `log-target`: where lines go: a file that must be writable, standard output or syslog
+ * - `access-format`: what `log/access-format.ts` reads
  * - `directories`: one directory that must exist, or a list
+ * - `user`, `group`: a name of the system's accounts, or a number
+ * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
+ * - `files`: a table of two lists of directories, `read` and `write`
+ * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -32,12 +49,19 @@ export interface ValueTypes {
   text: string;
   'header-lines': string;
   choice: string;
-  addresses: readonly ListenAddress[];
+  addresses: readonly ListenSetting[];
   networks: readonly string[] | undefined;
   mode: number | undefined;
   'source-file': string | undefined;
-  'log-file': string | undefined;
+  'pid-file': string | undefined;
+  'log-target': LogTarget | undefined;
+  'access-format': string;
   directories: readonly string[];
+  user: string | undefined;
+  group: string | undefined;
+  extensions: readonly string[];
+  files: FileDirectories | undefined;
+  environment: Readonly<Record<string, string | true>>;
   templates: readonly string[];
 }
 
@@ -49,6 +73,8 @@ export interface DefaultContext {
   readonly cpus: number;
   /** The value that `workers` got. */
   readonly workers: number;
+  /** Whether a service manager has passed listening sockets. */
+  readonly hasPassedSockets: boolean;
 }
 
 interface Row {

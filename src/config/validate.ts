@@ -2,13 +2,16 @@
  * From values as they were written to values as the program uses them, by the option table. Pure: it looks at no file
  * (`files.ts` does), and reports every fault it finds.
  */
+import { AccessFormat, AccessFormatError, FIELDS } from '../log/access-format.js';
+import { type LogTarget, parseLogTarget } from '../log/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { formatListenAddress, parseListenAddress } from './address.js';
 import { allowedValues } from './bounds.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
+import { nearestName } from './names.js';
 import { isNetwork } from './network.js';
-import type { DefaultContext, ListenAddress, OptionRow } from './option.js';
+import type { DefaultContext, FileDirectories, ListenSetting, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
 
 /** Settings as they were written, by their Lua names. */
@@ -91,8 +94,33 @@ function convertFile({ value, absolute, report }: Task<OptionRow>): string | und
   return name === undefined ? void report(value) : absolute(name);
 }
 
-function convertAddresses(task: Task<OptionRow>): readonly ListenAddress[] {
-  const addresses = new Map<string, ListenAddress>();
+function convertLogTarget({ value, absolute, report }: Task<OptionRow>): LogTarget | undefined {
+  if (value === '') return undefined;
+  const name = toText(value);
+  if (name === undefined) return void report(value);
+  const target = parseLogTarget(name, absolute);
+  if (!('reason' in target)) return target;
+  return void report(value, `a place for a log, but ${target.reason}`, 'Write "./" before the name of such a file.');
+}
+
+function convertAccessFormat({ value, report }: Task<OptionRow>): string | undefined {
+  const bytes = toBytes(value);
+  const text = bytes === undefined ? undefined : decodeText(bytes);
+  if (text === undefined || /[\p{Cc}]/u.test(text)) return void report(value);
+  try {
+    new AccessFormat(text);
+    return text;
+  } catch (error) {
+    if (!(error instanceof AccessFormatError)) throw error;
+    const { message, field } = error;
+    const meant = field === undefined ? undefined : nearestName(field, Object.keys(FIELDS));
+    const remedy = meant === undefined ? undefined : `Did you mean {${meant}}?`;
+    return void report(value, `a format of known fields, but ${message}`, remedy);
+  }
+}
+
+function convertAddresses(task: Task<OptionRow>): readonly ListenSetting[] {
+  const addresses = new Map<string, ListenSetting>();
   const texts = toTexts(task);
   if (listOf(task.value).length === 0) task.report(task.value, 'at least one address');
   for (const text of texts) {
@@ -157,6 +185,58 @@ function convertBoolean({ value, report }: Task<OptionRow>): boolean | undefined
   return typeof value === 'boolean' ? value : void report(value);
 }
 
+/** Whether there is such an account is found out elsewhere (accounts.ts). */
+function convertAccount({ value, report }: Task<OptionRow>): string | undefined {
+  if (value === '') return undefined;
+  const name = toText(value);
+  return name !== undefined && /^[\w.][^\s:,/]*$/.test(name) ? name : void report(value);
+}
+
+/** None stand for all names. */
+function convertExtensions(task: Task<OptionRow>): readonly string[] {
+  const texts = toTexts(task);
+  if (listOf(task.value).length === 0) task.report(task.value);
+  for (const text of texts) {
+    if (text === '*' || /^\.[^/;*?]+$/.test(text)) continue;
+    if (/^[\w-]+$/.test(text)) task.report(text, undefined, `Write ".${text}".`);
+    else task.report(text);
+  }
+  return texts.includes('*') ? [] : texts;
+}
+
+/** The fields of a table; undefined for anything else. An empty table may come as a list. */
+function fieldsOf(value: LuaValue): readonly (readonly [string, LuaValue])[] | undefined {
+  if (isList(value)) return value.map((member, at) => [String(at + 1), member] as const);
+  return typeof value === 'object' ? Object.entries(value) : undefined;
+}
+
+function convertFiles(task: Task<OptionRow>): FileDirectories | undefined {
+  const fields = fieldsOf(task.value);
+  if (fields === undefined) return void task.report(task.value);
+  const directories = { read: [] as readonly string[], write: [] as readonly string[] };
+  for (const [name, value] of fields) {
+    if (name === 'read' || name === 'write') directories[name] = toTexts({ ...task, value }).map(task.absolute);
+    else task.report(task.value, 'a table with the fields read and write only', `Remove ${name}, or correct its name.`);
+  }
+  return directories;
+}
+
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+function convertEnvironment({ value, report }: Task<OptionRow>): ValueTypes['environment'] | undefined {
+  const variables: Record<string, string | true> = Object.create(null);
+  const fields = fieldsOf(value);
+  if (fields === undefined) return void report(value);
+  for (const [key, member] of fields) {
+    const isMember = /^[0-9]+$/.test(key);
+    const name = isMember ? member : key;
+    const text = toBytes(member);
+    if (typeof name !== 'string' || !VARIABLE.test(name) || text === undefined || text.includes('\0')) report(value);
+    else variables[name] = isMember ? true : text;
+  }
+  return variables;
+}
+
 function convertTemplates(task: Task<OptionRow>): readonly string[] {
   const templates = task.value === '' ? [] : toTexts(task).flatMap((text) => text.split(';'));
   return templates.filter((template) => template !== '').map(task.absolute);
@@ -186,10 +266,23 @@ function convert(task: Task<OptionRow>): unknown {
     case 'mode':
       return convertMode(task);
     case 'source-file':
-    case 'log-file':
+    case 'pid-file':
       return convertFile(task);
+    case 'log-target':
+      return convertLogTarget(task);
+    case 'access-format':
+      return convertAccessFormat(task);
     case 'directories':
       return toTexts(task).map(task.absolute);
+    case 'user':
+    case 'group':
+      return convertAccount(task);
+    case 'extensions':
+      return convertExtensions(task);
+    case 'files':
+      return convertFiles(task);
+    case 'environment':
+      return convertEnvironment(task);
     case 'templates':
       return convertTemplates(task);
   }
@@ -208,12 +301,19 @@ export interface Validation {
 }
 
 /** Checks all settings of all sources, and fills in defaults. */
-export function validate(sources: readonly Source[], cpus: number): Validation {
+export function validate(
+  sources: readonly Source[],
+  { cpus, hasPassedSockets }: Omit<DefaultContext, 'workers'>,
+): Validation {
   const config: Record<string, unknown> = {};
   const faults: ConfigFault[] = [];
   const notices: string[] = [];
   // `workers` comes before the options whose default depends on it.
-  const context = () => ({ cpus, workers: typeof config.workers === 'number' ? config.workers : cpus });
+  const context = () => ({
+    cpus,
+    workers: typeof config.workers === 'number' ? config.workers : cpus,
+    hasPassedSockets,
+  });
   for (const name of optionNames) {
     const row: OptionRow = options[name];
     const source = sources.findLast(({ values }) => values[name] !== undefined);
@@ -236,6 +336,17 @@ export function validate(sources: readonly Source[], cpus: number): Validation {
     notices.push(
       `states = ${complete.states} is less than workers = ${complete.workers}: the further workers stay idle`,
     );
+  }
+  if (complete.engine !== 'embedded') {
+    // A promise that is not kept is worse than none: whoever writes these counts on them.
+    for (const name of ['files', 'environment'] as const) {
+      const source = sources.findLast(({ values }) => values[name] !== undefined);
+      if (source === undefined) continue;
+      const value = shortLiteral(source.values[name]) + source.label;
+      const allowed = `left out with engine = "${complete.engine}", whose scripts reach all that the server's user may`;
+      const remedy = 'Remove it, or set engine = "embedded". A user and a root of the system confine native scripts.';
+      faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value, allowed }, remedy));
+    }
   }
   return { config: complete, faults, notices };
 }

@@ -1,7 +1,11 @@
 /** What the front may do to the world, and the settings it decides by. */
 import type { Wish } from '../channel/interrupts.js';
 import type { LogLevel } from '../channel/messages.js';
+import type { LogSubject } from '../log/line.js';
 import type { PoolLimits } from '../pool/pool.js';
+import type { FrontRequest } from './request.js';
+
+export type { LogSubject } from '../log/line.js';
 
 /** What the front lets its driver do. Connections are named by the number with which the driver opened them. */
 export interface FrontActions {
@@ -30,6 +34,10 @@ export interface FrontActions {
   /** The front is done with a worker that hangs: its thread has to be ended and replaced. */
   abandon(worker: number, reason: string): void;
   log(level: LogLevel, text: string, about?: LogSubject): void;
+  /** A request that has a `trace` is over. */
+  requestOver?(request: FrontRequest, name: string): void;
+  /** Time has passed: what was collected for the logs is to go out. */
+  flushLogs?(): void;
   /** After `drain`: the last request is over. */
   drained(): void;
 }
@@ -43,12 +51,6 @@ export interface Outgoing {
   /** More may wait in a file. */
   readonly isSpooled: boolean;
   readonly isWaiting: boolean;
-}
-
-/** What a log line is about. */
-export interface LogSubject {
-  readonly request?: string;
-  readonly script?: string;
 }
 
 export interface FrontOptions {
@@ -75,6 +77,8 @@ export interface FrontOptions {
   /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */
   readonly overload: 'page' | 'protocol';
   readonly showErrors: boolean;
+  /** Whether requests are traced for the access log. */
+  readonly tracesRequests?: boolean;
   /** Begins the name of every request, so that names of different runs differ in the log. */
   readonly runName: string;
 }

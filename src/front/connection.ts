@@ -51,6 +51,8 @@ export class Connection implements SessionEvents {
   readonly requests = new RequestTable<FrontRequest>();
   /** Requests that the bytes just read have changed, to be looked at when all of those are read. */
   readonly changed: FrontRequest[] = [];
+  /** A request has come on it. */
+  hasAsked = false;
   /** The peer will send nothing more. */
   isReadEnded = false;
   /** The peer has sent its last byte, and what is left of its bytes is still to be read: it is no more than the system holds. */
@@ -110,6 +112,7 @@ export class Connection implements SessionEvents {
   }
 
   onRequest(fcgiId: number, params: Uint8Array): void {
+    this.hasAsked = true;
     this.#owner.begin(this, fcgiId, params);
   }
 
@@ -126,6 +129,7 @@ export class Connection implements SessionEvents {
   }
 
   onParamsTooLarge(fcgiId: number, limitBytes: number): void {
+    this.hasAsked = true;
     this.#owner.refuseParams(this, fcgiId, limitBytes);
   }
 

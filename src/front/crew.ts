@@ -6,9 +6,11 @@ import { toText } from '../byte-string.js';
 import { Wish } from '../channel/interrupts.js';
 import {
   decodeDependency,
+  decodeUsage,
   END_STATE_GONE,
   FromWorker,
   LOG_LEVELS,
+  LOG_OF_SCRIPT,
   START_CREATE,
   START_HEAD,
   START_NO_BODY,
@@ -90,6 +92,7 @@ export class Crew {
 
   /** A worker is ready. `index` is its place among the workers. */
   ready(link: WorkerLink, index: number, nowMs: number): void {
+    link.place = index;
     this.#workers.set(link.id, link);
     this.#pool.addWorker(link.id, index);
     this.startWaiting(nowMs);
@@ -126,7 +129,7 @@ export class Crew {
       this.#take(worker, frame, nowMs);
       worker.release();
     }
-    const error = this.#answers.isDraining
+    const error = this.#answers.drain.isUnderWay
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
     if (worker.running !== undefined) this.#noteCrash(worker.running, nowMs);
@@ -284,6 +287,7 @@ export class Crew {
   }
 
   #nowRuns(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number): void {
+    request.trace?.started(worker.place, nowMs);
     worker.time.begin(nowMs);
     request.watchdogMs = this.#options.watchdogMs;
     request.stopsOnAbort = this.#options.onAbort === 'stop';
@@ -390,7 +394,10 @@ export class Crew {
         if (request !== undefined) this.#end(worker, request, frame, nowMs);
         return;
       case FromWorker.LOG:
-        return this.#takeLog(frame);
+        return this.#takeLog(worker, frame);
+      case FromWorker.USAGE:
+        request?.trace?.used(decodeUsage(frame.payload));
+        return;
       case FromWorker.DEPENDS: {
         const { path, fingerprint } = decodeDependency(frame.payload);
         return this.#pool.addDependency(frame.argument, path, fingerprint);
@@ -429,11 +436,12 @@ export class Crew {
     this.#answers.over(request);
   }
 
-  #takeLog(frame: Frame): void {
+  #takeLog(worker: WorkerLink, frame: Frame): void {
     const level = LOG_LEVELS[frame.argument] ?? 'info';
     const text = Buffer.from(frame.payload).toString();
     const request = this.#requests.get(frame.id);
-    if (request === undefined) this.#actions.log(level, text);
-    else this.#answers.log(request, level, text);
+    const isOfScript = (frame.type & LOG_OF_SCRIPT) !== 0;
+    if (request === undefined) this.#actions.log(level, text, { worker: worker.place, isOfScript });
+    else this.#answers.log(request, level, text, isOfScript);
   }
 }

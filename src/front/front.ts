@@ -13,6 +13,7 @@ import { BodyFault } from '../channel/messages.js';
 import { LuafcgidError } from '../errors.js';
 import { decodeParams, type ServerValues } from '../fcgi/session.js';
 import { Pool, type PoolCounts } from '../pool/pool.js';
+import { AccessTrace } from './access-trace.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import { Answers } from './answers.js';
 import { Connection, type ConnectionOwner, type Meters } from './connection.js';
@@ -68,7 +69,9 @@ export class Front {
   readonly #timeouts: Timeouts;
   readonly #relief: Relief;
   #lastRequest = 0;
+  /** The time of the last tick, and of the last bytes that arrived. */
   #nowMs = 0;
+  #arrivalMs = 0;
 
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = { ...options };
@@ -117,14 +120,14 @@ export class Front {
   connectionOpened(id: number): void {
     const connection = new Connection(id, this.#actions, this.#serverValues, this.#connectionOwner, this.#meters);
     this.#connections.set(id, connection);
-    // Accepted in the moment in which the server began to stop.
-    connection.closeIfDone(this.#answers.isDraining, false);
+    if (this.#answers.drain.isUnderWay) this.#answers.drain.add(connection);
   }
 
   bytesArrived(id: number, bytes: Uint8Array, nowMs: number): void {
     const connection = this.#connections.get(id);
     if (connection === undefined || connection.isClosing) return;
     connection.heardBytes += bytes.length;
+    this.#arrivalMs = nowMs;
     try {
       connection.session.receive(bytes);
     } catch (error) {
@@ -143,7 +146,7 @@ export class Front {
     this.#crew.startWaiting(nowMs);
     connection.regulateReading(this.#options);
     // A request that was ended in mid-stream (its role is not served, it was aborted) may still be coming.
-    connection.closeIfDone(this.#answers.isDraining, true);
+    connection.closeIfDone(this.#answers.drain.closes(connection), true);
   }
 
   /** The peer has sent its last byte; it may still be listening. */
@@ -163,7 +166,7 @@ export class Front {
       this.#advance(request, nowMs);
     }
     this.#crew.startWaiting(nowMs);
-    connection.closeIfDone(this.#answers.isDraining, false);
+    connection.closeIfDone(this.#answers.drain.closes(connection), false);
   }
 
   /** The peer has sent its last byte, while reading was paused: what is left is read, and then the request's fate known. */
@@ -182,6 +185,7 @@ export class Front {
     this.#relief.connectionGone(id);
     connection.markClosed();
     for (const request of connection.requests.values()) this.#lose(request);
+    this.#answers.drain.look();
     this.#crew.hearHeld(connection, nowMs);
     this.#crew.startWaiting(nowMs);
   }
@@ -270,6 +274,8 @@ export class Front {
     // A request whose worker was given up waits again.
     if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#relief.relieveRequests();
     this.#crew.freeHeld(nowMs);
+    this.#answers.drain.tick(nowMs);
+    this.#actions.flushLogs?.();
   }
 
   /** To be called after events, when no more are known at once: workers that were given something short are woken. */
@@ -319,9 +325,13 @@ export class Front {
   }
 
   /** No new connections will come: what has begun is finished, then each connection is closed. */
-  drain(): void {
-    this.#answers.drain();
-    for (const connection of [...this.#connections.values()]) connection.closeIfDone(true, false);
+  drain(nowMs: number): void {
+    this.#answers.drain.begin([...this.#connections.values()], nowMs);
+  }
+
+  /** The server ends, and with it what still runs: tells the access log of it. */
+  tellUnfinished(): void {
+    this.#answers.tellUnfinished();
   }
 
   counts(): FrontCounts {
@@ -393,7 +403,7 @@ export class Front {
       // Without a status the pairs themselves are malformed: a protocol error, which costs the connection.
       if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
       const method = decodeParams(params).get('REQUEST_METHOD') ?? UNREADABLE.method;
-      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method }), error);
+      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method, params }), error);
     }
     const request = this.#list(connection, fcgiId, cgi);
     if ((cgi.contentLength ?? 0) > maxPostBytes) return this.#answers.refuse(request, tooLarge(maxPostBytes));
@@ -409,6 +419,7 @@ export class Front {
       this.#lastRequest = (this.#lastRequest % 0x7fffffff) + 1;
     } while (this.#requests.has(this.#lastRequest));
     const request = new FrontRequest(this.#lastRequest, fcgiId, connection, cgi, this.#meters.requests);
+    if (this.#options.tracesRequests) request.trace = new AccessTrace(this.#arrivalMs);
     connection.isUsed = true;
     connection.requests.add(fcgiId, request);
     this.#requests.set(request.id, request);

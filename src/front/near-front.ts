@@ -1,8 +1,10 @@
 /** The front on the main thread, on the sockets of Node.js: runs everywhere. */
 import type { ListenAddress } from '../config/load.js';
+import { FrontLogs } from './front-logs.js';
 import type { Bell, FrontHandle } from './handle.js';
 import { NodeDriver } from './node-driver.js';
 import { type FrontEvents, FrontService, type FrontSettings, reportsTo } from './service.js';
+import type { SocketAccess } from './socket-file.js';
 
 export class NearFront implements FrontHandle {
   readonly bell: Bell = { asleep: new SharedArrayBuffer(4), fd: undefined };
@@ -10,8 +12,9 @@ export class NearFront implements FrontHandle {
   readonly #service: FrontService;
 
   constructor(settings: FrontSettings, events: FrontEvents) {
-    this.#driver = new NodeDriver(settings, this.bell.asleep, reportsTo(events));
-    this.#service = new FrontService(settings, events, this.#driver);
+    const logs = new FrontLogs(settings.logs, events);
+    this.#driver = new NodeDriver(settings, this.bell.asleep, reportsTo(events, logs));
+    this.#service = new FrontService(settings, events, logs, this.#driver);
   }
 
   async sleeper(): Promise<undefined> {
@@ -22,8 +25,8 @@ export class NearFront implements FrontHandle {
     this.#driver.bell();
   }
 
-  listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
-    return this.#driver.listen(address, backlog, socketMode);
+  listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress> {
+    return this.#driver.listen(address, backlog, access);
   }
 
   async call<Name extends keyof FrontService>(

@@ -2,6 +2,7 @@
 import type { CgiRequest } from '../cgi/request.js';
 import { type Meter, REQUEST_BYTES } from '../fcgi/session.js';
 import type { Place, PoolState, Waiter } from '../pool/pool.js';
+import type { AccessTrace } from './access-trace.js';
 import type { Connection } from './connection.js';
 import type { WorkerLink } from './worker-link.js';
 
@@ -39,6 +40,8 @@ export class FrontRequest implements Waiter {
   isAnswered = false;
   /** Some of the answer is on its way: it is too late for another one. */
   hasOutput = false;
+  /** For the access log, if there is one. */
+  trace: AccessTrace | undefined;
   /** The running time after which it is stopped; 0: never. */
   watchdogMs = 0;
   /** Whether its script is stopped when the client goes. */
@@ -55,7 +58,7 @@ export class FrontRequest implements Waiter {
   isBodyTooLong = false;
   /** All of the body has been received, as far as it will be. */
   isBodyComplete: boolean;
-  /** Some of the body is with the worker. */
+  /** Some of the body is with the worker, or the news that no more will come. */
   hasHandedOn = false;
   /** The end of the body was told to the worker. */
   isBodyEndSent = false;

@@ -4,19 +4,17 @@
  */
 
 import { Interrupter, type Wish } from '../channel/interrupts.js';
-import type { LogLevel } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import { atomicsSleeper, type Sleeper } from '../channel/sleeper.js';
 import { describeError, type ErrorCode, LuafcgidError } from '../errors.js';
-import type { LogSubject } from './actions.js';
 import type { Driver, DriverReports, DriverSettings } from './driver.js';
 import { Front, type FrontCounts, type FrontOptions } from './front.js';
+import type { FrontLogs, LogEvents, LogSettings } from './front-logs.js';
 import { WorkerLink } from './worker-link.js';
 
 /** What the front tells the main thread. */
-export interface FrontEvents {
-  log(level: LogLevel, text: string, about?: LogSubject): void;
+export interface FrontEvents extends LogEvents {
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`. */
   lookUp(path: string, request: number): void;
   /** See `FrontActions`. */
@@ -46,6 +44,7 @@ export interface NewWorker {
 /** How the front is set up; can be handed to a thread. */
 export interface FrontSettings extends DriverSettings {
   readonly front: FrontOptions;
+  readonly logs: LogSettings;
 }
 
 /** All files that housekeeping looks at. Paths have one character per byte. */
@@ -65,16 +64,17 @@ export interface Findings {
 }
 
 /** What a driver reports, as lines of the log. */
-export function reportsTo(events: FrontEvents): DriverReports {
+export function reportsTo(events: Pick<FrontEvents, 'allClosed'>, logs: FrontLogs): DriverReports {
+  const { log } = logs;
   return {
     stranger: (address) => {
-      events.log('warn', describeError(new LuafcgidError('LUAFCGID_LISTEN_STRANGER', { address })));
+      log('warn', describeError(new LuafcgidError('LUAFCGID_LISTEN_STRANGER', { address })));
     },
     outOfRoom: (reason, connections) => {
-      events.log('error', describeError(new LuafcgidError('LUAFCGID_LISTEN_NO_ROOM', { reason, connections })));
+      log('error', describeError(new LuafcgidError('LUAFCGID_LISTEN_NO_ROOM', { reason, connections })));
     },
-    roomAgain: (connections) => events.log('info', `connections are accepted again; ${connections} are open`),
-    bug: (error) => events.log('error', describeError(error)),
+    roomAgain: (connections) => log('info', `connections are accepted again; ${connections} are open`),
+    bug: (error) => log('error', describeError(error)),
     allClosed: () => events.allClosed(),
   };
 }
@@ -82,14 +82,23 @@ export function reportsTo(events: FrontEvents): DriverReports {
 export class FrontService {
   readonly #front: Front;
   readonly #driver: Driver;
+  readonly #logs: FrontLogs;
   readonly #sleeper: Sleeper;
 
   /**
-   * @param driver made with the reports of `reportsTo(events)`
+   * @param logs where the front logs to
+   * @param driver made with the reports of `reportsTo(events, logs)`
    * @param sleeper of the rings to workers
    */
-  constructor(settings: FrontSettings, events: FrontEvents, driver: Driver, sleeper: Sleeper = atomicsSleeper) {
+  constructor(
+    settings: FrontSettings,
+    events: FrontEvents,
+    logs: FrontLogs,
+    driver: Driver,
+    sleeper: Sleeper = atomicsSleeper,
+  ) {
     this.#sleeper = sleeper;
+    this.#logs = logs;
     this.#driver = driver;
     this.#front = new Front(settings.front, {
       write: (connection, bytes) => driver.write(connection, bytes),
@@ -100,7 +109,9 @@ export class FrontService {
       pauseReading: (connection) => driver.pauseReading(connection),
       resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => events.lookUp(path, request),
-      log: (level, text, about) => events.log(level, text, about),
+      log: logs.log,
+      requestOver: (request, name) => logs.requestOver(request, name),
+      flushLogs: () => logs.flush(),
       interrupt: (worker, request, wish) => events.interrupt(worker, request, wish),
       abandon: (worker, reason) => events.abandon(worker, reason),
       drained: () => events.drained(),
@@ -174,7 +185,7 @@ export class FrontService {
   /** Accepts no more connections, finishes what has begun, and tells with `drained` when that is done. */
   drain(): void {
     this.#driver.stopListening();
-    this.#front.drain();
+    this.#front.drain(performance.now());
   }
 
   tellAllClosed(): void {
@@ -184,5 +195,7 @@ export class FrontService {
   /** Closes every connection at once. */
   destroy(): void {
     this.#driver.destroy();
+    this.#front.tellUnfinished();
+    this.#logs.end();
   }
 }

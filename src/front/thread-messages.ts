@@ -5,6 +5,8 @@ import type { FrontEvents, FrontService, FrontSettings } from './service.js';
 export interface FrontThreadData {
   readonly settings: FrontSettings;
   readonly bell: Bell & { readonly fd: number };
+  /** See `lines-under-way.ts`. */
+  readonly linesUnderWay: SharedArrayBuffer;
 }
 
 /** To the front: a call of its service, or of its driver. Answered with an `Answer` of the same number. */

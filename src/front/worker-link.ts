@@ -22,6 +22,8 @@ const NOTHING = new Uint8Array(0);
 
 export class WorkerLink {
   readonly id: number;
+  /** Its place among the workers, which it has from its predecessor and leaves to its successor. */
+  place = 0;
   /** The request that the worker runs. */
   running: FrontRequest | undefined;
   /** The connection whose unsent bytes are past their limit: the worker's output waits in its ring meanwhile. */
@@ -154,6 +156,8 @@ export class WorkerLink {
   /** Tells the running script that its request's body will never be complete. What is not handed on yet is dropped. */
   failBody(request: FrontRequest, fault: BodyFault): void {
     request.isBodyComplete = true;
+    // Another worker would take what is here for the whole body.
+    request.hasHandedOn = true;
     if (!request.isBodyEndSent) this.#endBody(request, fault);
   }
 

@@ -51,4 +51,9 @@ export function systemError(call: string, number: number): NodeJS.ErrnoException
   return Object.assign(new Error(`${call} ${code}`), { code, errno: number, syscall: call });
 }
 
-const NAMES_OF_ERRORS = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
+/** Some numbers have two names: the first in alphabetical order is the usual one (EAGAIN, EDEADLK, ENOTSUP). */
+const NAMES_OF_ERRORS = new Map(
+  Object.entries(koffi.os.errno)
+    .sort(([a], [b]) => (a < b ? 1 : -1))
+    .map(([name, number]) => [number, name]),
+);

@@ -18,6 +18,8 @@ const VALID = [
   ['[::1]:9000', { kind: 'tcp', host: '::1', port: 9000 }, '[::1]:9000'],
   ['[fe80::1%eth0]:9000', { kind: 'tcp', host: 'fe80::1%eth0', port: 9000 }, '[fe80::1%eth0]:9000'],
   ['fd:0', { kind: 'fd', fd: 0 }, 'fd:0'],
+  ['systemd', { kind: 'systemd', name: undefined }, 'systemd'],
+  ['systemd:web 1', { kind: 'systemd', name: 'web 1' }, 'systemd:web 1'],
 ] as const;
 
 describe('listen addresses', () => {
@@ -33,6 +35,8 @@ describe('listen addresses', () => {
     ['9000', /"127\.0\.0\.1:9000"/],
     ['::1:9000', /"\[::1\]:9000"/],
     ['fd:x', /fd:0/],
+    ['systemd:', /FileDescriptorName/],
+    ['systemd:a:b', /FileDescriptorName/],
     ['host:65536', /127\.0\.0\.1:9000/],
     ['unix:', /path\.sock/],
     [`/${'a'.repeat(200)}`, /shorter/],

@@ -9,7 +9,10 @@ import { type RawConfig, validate } from '../../src/config/validate.js';
 import type { LuaValue, RequestSetting } from '../../src/lua/state.js';
 
 function check(values: RawConfig) {
-  return validate([{ values, label: '', absolute: (name) => `/etc/luafcgid/${name}` }], 4);
+  return validate([{ values, label: '', absolute: (name) => `/etc/luafcgid/${name}` }], {
+    cpus: 4,
+    hasPassedSockets: false,
+  });
 }
 
 function convert(name: OptionName, value: LuaValue): unknown {
@@ -53,9 +56,22 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       ];
     case 'mode':
       return ['0888', '66', '06600', 'rw', '', -1, true, []];
+    case 'log-target':
+      return [true, ['a'], {}, 'a\0b', '\xff', 'syslog:', 'syslog:loud', 'syslog:daemon:log'];
+    case 'access-format':
+      return [true, {}, '', 'no field', '{state', 'state}', '{}', '{states}', '{param:}', '{time}\n', '\xff{time}'];
     case 'source-file':
-    case 'log-file':
+    case 'pid-file':
       return [true, ['a'], {}, 'a\0b', '\xff'];
+    case 'user':
+    case 'group':
+      return ['a b', 'a:b', '-x', true, {}, ['root'], 'a\0b', '\xff'];
+    case 'extensions':
+      return ['lua', '', '.', '.a/b', true, {}, [true], 'a\0b', '\xff'];
+    case 'files':
+      return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
+    case 'environment':
+      return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
     case 'directories':
     case 'templates':
       return [true, [true], ['a', ['b']], { a: 'b' }, 'a\0b', '\xff'];
@@ -174,9 +190,15 @@ describe('values', () => {
 
   it('derives workers from the processors, and clones from workers', () => {
     assert.deepEqual([check({}).config.workers, check({}).config.clones], [4, 4]);
-    assert.equal(validate([], 1).config.workers, 2);
-    assert.equal(validate([], 1000).config.workers, 256);
+    assert.equal(validate([], { cpus: 1, hasPassedSockets: false }).config.workers, 2);
+    assert.equal(validate([], { cpus: 1000, hasPassedSockets: false }).config.workers, 256);
     assert.equal(check({ workers: 7 }).config.clones, 7);
+  });
+
+  it('listens by default on loopback, or on the sockets that systemd has passed', () => {
+    assert.deepEqual(check({}).config.listen, [{ kind: 'tcp', host: '127.0.0.1', port: 9000 }]);
+    const passed = { cpus: 1, hasPassedSockets: true };
+    assert.deepEqual(validate([], passed).config.listen, [{ kind: 'systemd', name: undefined }]);
   });
 
   it('reads the digits of a socket mode as octal', () => {
@@ -202,8 +224,40 @@ describe('values', () => {
   });
 
   it('takes file names as UTF-8, and an empty name for none', () => {
-    assert.equal(convert('logfile', 'gr\xc3\xbc\xc3\x9fe.log'), '/etc/luafcgid/grüße.log');
+    assert.deepEqual(convert('logfile', 'gr\xc3\xbc\xc3\x9fe.log'), { kind: 'file', path: '/etc/luafcgid/grüße.log' });
     assert.equal(convert('logfile', ''), undefined);
+  });
+
+  it('takes an extension, a list of them, or all names', () => {
+    assert.deepEqual(convert('extensions', '.lua'), ['.lua']);
+    assert.deepEqual(convert('extensions', ['.lua', '.lp']), ['.lua', '.lp']);
+    assert.deepEqual(convert('extensions', '*'), []);
+    assert.equal(check({ extensions: 'lua' }).faults[0]?.remedy, 'Write ".lua".');
+  });
+
+  it('takes directories to read and to write, each for itself', () => {
+    const data = '/etc/luafcgid/data';
+    assert.deepEqual(convert('files', { read: 'data' }), { read: [data], write: [] });
+    assert.deepEqual(convert('files', { write: ['data', 'x'], read: {} }), {
+      read: [],
+      write: [data, '/etc/luafcgid/x'],
+    });
+    assert.equal(convert('files', undefined), undefined);
+  });
+
+  it('takes names of environment variables, values for them, and both', () => {
+    const asObject = (value: LuaValue): unknown => ({ ...(convert('environment', value) as object) });
+    assert.deepEqual(asObject(['HOME', 'TZ']), { HOME: true, TZ: true });
+    assert.deepEqual(asObject({ 1: 'HOME', MODE: 'test', N: 5 }), { HOME: true, MODE: 'test', N: '5' });
+    assert.deepEqual(asObject({}), {});
+  });
+
+  it('refuses what would not confine native scripts', () => {
+    for (const values of [{ files: { read: '/x' } }, { environment: ['HOME'] }]) {
+      assert.deepEqual(check({ ...values, engine: 'embedded' }).faults, []);
+      const [fault] = check({ ...values, engine: 'lua5.1' }).faults;
+      assert.match(fault?.message ?? '', /must be left out with engine = "lua5.1", whose scripts reach all/);
+    }
   });
 
   it('reports every wrong member of a list', () => {
@@ -218,7 +272,7 @@ describe('values', () => {
     const source = (values: RawConfig, label: string) => ({ values, label, absolute: (name: string) => name });
     const { config, faults } = validate(
       [source({ workers: 3, states: 9 }, ''), source({ workers: 0, maxpost: 1 }, ' (command line)')],
-      4,
+      { cpus: 4, hasPassedSockets: false },
     );
     assert.deepEqual([config.states, config.maxPostBytes], [9, 1]);
     assert.match(faults[0]?.message ?? '', /^workers = 0 \(command line\): must be a whole number from 1 to 256$/);
@@ -235,11 +289,6 @@ describe('notices', () => {
     assert.match(check({ states: 3, workers: 4 }).notices.join('\n'), /^states = 3 is less than workers = 4/);
     assert.deepEqual(check({ states: 4, workers: 4 }).notices, []);
     assert.deepEqual(check({ workers: 200 }).notices, []);
-  });
-
-  it('come for daemonize only when it is true', () => {
-    assert.match(check({ daemonize: true }).notices.join('\n'), /foreground/);
-    assert.deepEqual(check({ daemonize: false }).notices, []);
   });
 });
 

@@ -87,11 +87,11 @@ describe('a broken configuration', () => {
 
   it('is none that check finds in order', async (t) => {
     const cwd = tempDir(t);
-    writeFileSync(join(cwd, 'good.lua'), 'listen = "./a.sock" watchdog = 5');
+    writeFileSync(join(cwd, 'good.lua'), 'listen = "./a.sock" retries = 5');
     const { code, stdout, stderr } = await runCommand(['check', 'good.lua'], { cwd });
     assert.deepEqual([code, stderr], [0, '']);
     assert.match(stdout, /good\.lua/);
-    assert.match(stdout, /watchdog/, 'what has no effect is told');
+    assert.match(stdout, /retries/, 'what has no effect is told');
     assert.deepEqual(readdirSync(cwd), ['good.lua']);
   });
 });

@@ -46,7 +46,14 @@ const WEIGHTS: Readonly<Record<Step, number>> = {
   tick: 1,
   sweep: 1,
   collect: 1,
-  drain: 1,
+  move: 1,
+  forget: 1,
+  noSpool: 1,
+  wake: 1,
+  limit: 1,
+  reload: 2,
+  drain: 2,
+  stop: 1,
 };
 
 const STEPS = fc.array(
@@ -62,6 +69,9 @@ const STEPS = fc.array(
 
 const CONNECTIONS = fc.array(CONNECTION, { minLength: 1, maxLength: 8 });
 
+/** To look longer: `LUAFCGID_TEST_TIMES=50 node scripts/test.mjs any-order`. */
+const TIMES = Number(process.env.LUAFCGID_TEST_TIMES ?? 1);
+
 type Options = ConstructorParameters<typeof World>[0];
 
 function holdsIn(options: fc.Arbitrary<Options>, numRuns: number): void {
@@ -75,7 +85,7 @@ function holdsIn(options: fc.Arbitrary<Options>, numRuns: number): void {
       }
       world.comeToAnEnd();
     }),
-    { numRuns },
+    { numRuns: numRuns * TIMES, includeErrorInReport: true },
   );
 }
 
@@ -98,6 +108,8 @@ describe('any order of events', () => {
           sendBufferBytes: fc.constantFrom(1, 100, 10_000),
           queueTimeoutMs: fc.constantFrom(500, 50_000),
           overload: fc.constantFrom('page', 'protocol'),
+          watchdogMs: fc.constantFrom(0, 0, 300),
+          onAbort: fc.constantFrom('finish', 'stop'),
         }),
       }),
       400,

@@ -1114,18 +1114,52 @@ describe('a half close before the end of STDIN', () => {
 });
 
 describe('draining', () => {
-  it('closes a connection that was accepted at the last moment', () => {
-    const { rig } = setUp();
-    rig.event(() => rig.front.drain());
-    assert.equal(rig.open().closed, 'now');
+  it('answers the request of a connection that was accepted at the last moment, or just before', () => {
+    const { rig, worker } = setUp();
+    const before = rig.open();
+    rig.event(() => rig.front.drain(rig.nowMs));
+    const after = rig.open();
+    rig.pass(499);
+    for (const newcomer of [before, after]) {
+      assert.equal(newcomer.closed, 'no');
+      rig.send(newcomer, request());
+      rig.settle();
+      assert.equal(rig.drained, 0);
+      finishRun(rig, worker);
+      assert.equal(newcomer.stdout(), answer('done'));
+      assert.equal(newcomer.closed, 'now');
+      rig.close(newcomer);
+    }
   });
 
-  it('closes idle connections at once, and others when their requests are answered', () => {
+  it('does not wait long for connections that ask for nothing, and not at all for those that go', () => {
+    for (const goes of [true, false]) {
+      const { rig, peer } = setUp();
+      const silent = rig.open();
+      rig.close(peer);
+      rig.event(() => rig.front.drain(rig.nowMs));
+      assert.deepEqual([silent.closed, rig.drained], ['no', 0]);
+      if (goes) rig.close(silent);
+      else rig.pass(500);
+      assert.equal(rig.drained, 1);
+      if (!goes) assert.equal(silent.closed, 'now');
+      // Late ones are no longer waited for.
+      const late = rig.open();
+      rig.pass(500);
+      if (!goes) assert.equal(late.closed, 'now');
+    }
+  });
+
+  it('closes connections that have been served at once, and others when their requests are answered', () => {
     const { rig, worker, peer } = setUp();
     const idle = rig.open();
+    rig.send(idle, request());
+    rig.settle();
+    finishRun(rig, worker);
+    assert.equal(idle.closed, 'no');
     rig.send(peer, request({ id: 1 }), request({ id: 2 }));
     rig.settle();
-    rig.event(() => rig.front.drain());
+    rig.event(() => rig.front.drain(rig.nowMs));
     assert.equal(idle.closed, 'now');
     assert.deepEqual([peer.closed, rig.drained], ['no', 0]);
     finishRun(rig, worker);
@@ -1138,8 +1172,9 @@ describe('draining', () => {
   });
 
   it('is over at once when nothing runs', () => {
-    const { rig } = setUp();
-    rig.event(() => rig.front.drain());
+    const { rig, peer } = setUp();
+    rig.close(peer);
+    rig.event(() => rig.front.drain(rig.nowMs));
     assert.equal(rig.drained, 1);
   });
 
@@ -1148,7 +1183,7 @@ describe('draining', () => {
     rig.send(peer, request());
     rig.settle();
     rig.close(peer);
-    rig.event(() => rig.front.drain());
+    rig.event(() => rig.front.drain(rig.nowMs));
     assert.equal(rig.drained, 0);
     finishRun(rig, worker);
     assert.equal(rig.drained, 1);

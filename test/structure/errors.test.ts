@@ -78,8 +78,8 @@ describe('the catalogue', () => {
         }
       }
     }
-    // The name of the version in a script's environment looks like a code and is none.
-    used.delete('LUAFCGID_VERSION');
+    // Names of variables of the environment look like codes and are none.
+    for (const variable of ['LUAFCGID_VERSION', 'LUAFCGID_BACKGROUND']) used.delete(variable);
     assert.deepEqual([...used].sort(), entries.map(([code]) => code).sort());
   });
 

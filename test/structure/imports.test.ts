@@ -11,14 +11,17 @@ interface Rule {
 }
 
 const RULES: Readonly<Record<string, Rule>> = {
-  main: { doors: [], mayImport: ['commands', 'config', 'version'] },
-  commands: { doors: ['commands'], mayImport: ['config', 'http', 'lua', 'server', 'version'] },
-  server: { doors: ['server'], mayImport: ['config', 'front', 'lua', 'ops', 'worker'] },
+  main: { doors: [], mayImport: ['commands', 'config', 'service', 'version'] },
+  commands: { doors: ['commands'], mayImport: ['config', 'http', 'log', 'lua', 'server', 'service', 'version'] },
+  server: { doors: ['server'], mayImport: ['config', 'front', 'log', 'lua', 'ops', 'service', 'worker'] },
   errors: { doors: ['errors'], mayImport: [] },
   'byte-string': { doors: ['byte-string'], mayImport: [] },
   version: { doors: ['version'], mayImport: [] },
   fcgi: { doors: ['fcgi/session'], mayImport: [] },
-  cgi: { doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/status'], mayImport: ['fcgi'] },
+  cgi: {
+    doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/script-name', 'cgi/status'],
+    mayImport: ['fcgi'],
+  },
   channel: {
     doors: [
       'channel/ring',
@@ -33,7 +36,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   pool: { doors: ['pool/pool'], mayImport: ['channel'] },
   front: {
     doors: ['front/create-front', 'front/handle', 'front/script-lookup'],
-    mayImport: ['fcgi', 'cgi', 'pool', 'channel', 'config', 'linux'],
+    mayImport: ['fcgi', 'cgi', 'pool', 'channel', 'config', 'linux', 'log'],
   },
   worker: { doors: ['worker/workers'], mayImport: ['channel', 'lua', 'cgi', 'config', 'linux'] },
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
@@ -45,14 +48,32 @@ const RULES: Readonly<Record<string, Rule>> = {
       'linux/epoll',
       'linux/eventfd',
       'linux/libc',
+      'linux/log-socket',
       'linux/sockets',
       'linux/socket-address',
+      'linux/datagram',
+      'linux/file-lock',
+      'linux/thread-clock',
     ],
     mayImport: ['channel'],
   },
+  service: {
+    doors: [
+      'service/background',
+      'service/environment',
+      'service/notify',
+      'service/passed-sockets',
+      'service/pid-file',
+    ],
+    mayImport: ['config', 'linux'],
+  },
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
-  config: { doors: ['config/load'], mayImport: ['lua'] },
-  ops: { doors: ['ops/log', 'ops/housekeeping'], mayImport: ['channel'] },
+  log: { doors: ['log/access-format', 'log/line', 'log/repeats', 'log/target'], mayImport: ['channel', 'fcgi'] },
+  config: { doors: ['config/load'], mayImport: ['log', 'lua'] },
+  ops: {
+    doors: ['ops/logs', 'ops/housekeeping', 'ops/user-change'],
+    mayImport: ['channel', 'config', 'linux', 'log'],
+  },
 };
 
 /** Only the place where the server is put together hands out logs and metrics: all others get them as arguments. */
@@ -69,15 +90,18 @@ const PURE = [
   'pool/',
   'channel/messages',
   'channel/fingerprint',
+  'log/',
   'config/options/',
   'config/units',
   'config/schema',
+  'front/access-trace',
   'front/actions',
   'front/answers',
   'front/connection',
   'front/crash-tally',
   'front/watchdog',
   'front/crew',
+  'front/drain',
   'front/front',
   'front/look-ups',
   'front/reading-on',
@@ -85,6 +109,8 @@ const PURE = [
   'front/request',
   'front/timeouts',
   'front/worker-link',
+  'service/environment',
+  'service/passed-sockets',
 ];
 
 /** What is wrong with an import, in words; undefined when it is allowed. */

@@ -6,7 +6,9 @@ export const listening = {
     key: 'listen',
     group: 'Listening',
     type: 'addresses',
-    default: '127.0.0.1:9000',
+    default: ({ hasPassedSockets }) => (hasPassedSockets ? 'systemd' : '127.0.0.1:9000'),
+    defaultText: '`"127.0.0.1:9000"`, or what systemd passes',
+    example: '127.0.0.1:9000',
     fromC: true,
     script: 'hidden',
     summary: 'Where to listen for the web server: one address or a list.',
@@ -16,6 +18,8 @@ export const listening = {
 - \`"127.0.0.1:9000"\`, \`"localhost:9000"\`, \`"[::1]:9000"\`: TCP on one address.
 - \`":9000"\`: TCP on all interfaces. FastCGI has no authentication: whoever reaches the port can run any script.
 - \`"fd:0"\`: a listening socket inherited from the process that started the server.
+- \`"systemd"\`: all sockets that systemd passes (socket activation); \`"systemd:NAME"\`: those with this
+  \`FileDescriptorName\`, which is the name of the socket unit if the unit does not set one. It is an error if there are none.
 
 A name without a colon is a Unix socket, as it was in the C daemon. Without the option only this machine can connect.`,
   },
@@ -29,6 +33,28 @@ A name without a colon is a Unix socket, as it was in the C daemon. Without the 
     summary: 'Permissions of Unix sockets, in octal.',
     text: `Three or four octal digits, for instance \`"0660"\` so that owner and group may connect. Lua has no octal numbers,
 so the digits of a number are read the same way: \`660\` is \`"0660"\`.`,
+  },
+  socketowner: {
+    key: 'socketOwner',
+    group: 'Listening',
+    type: 'user',
+    script: 'hidden',
+    defaultText: 'who starts the server',
+    example: 'www-data',
+    summary: 'The user that Unix sockets belong to.',
+    text: `A name or a number. Only root may give files away, so the server has to be started as root. For a web server that
+runs as another user, with \`socketmode = "0600"\`.`,
+  },
+  socketgroup: {
+    key: 'socketGroup',
+    group: 'Listening',
+    type: 'group',
+    script: 'hidden',
+    defaultText: 'the group of who starts the server',
+    example: 'www-data',
+    summary: 'The group that Unix sockets belong to.',
+    text: `A name or a number. A server that is not started as root may only name a group that its user belongs to. For a web
+server that runs in this group, with \`socketmode = "0660"\`.`,
   },
   allowed: {
     key: 'allowed',

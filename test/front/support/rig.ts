@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import type { LuafcgidError } from '../../../src/errors.js';
+import type { AccessTrace } from '../../../src/front/access-trace.js';
 import { Front, type FrontOptions } from '../../../src/front/front.js';
 import { WorkerLink } from '../../../src/front/worker-link.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
@@ -134,6 +135,8 @@ export class Rig {
   readonly workers: FakeWorker[] = [];
   readonly links: WorkerLink[] = [];
   readonly logs: string[] = [];
+  /** Requests that are over, by name: what the access log is told of each. */
+  readonly overs = new Map<string, AccessTrace>();
   /** Why workers were given up. */
   readonly abandoned: string[] = [];
   /** Look-ups that wait for an answer. */
@@ -165,6 +168,7 @@ export class Rig {
       onAbort: 'finish',
       showErrors: false,
       runName: 'run',
+      tracesRequests: true,
       ...front,
     };
     this.front = new Front(this.#frontOptions, {
@@ -210,6 +214,11 @@ export class Rig {
       },
       log: (level, text, about) => {
         this.logs.push(`${level} ${about?.request ?? '-'} ${text}`);
+      },
+      requestOver: ({ trace }, name) => {
+        assert.ok(trace?.outcome, `${name} is over, and nobody knows how it ended`);
+        assert.ok(!this.overs.has(name), `${name} is over twice`);
+        this.overs.set(name, trace);
       },
       interrupt: (worker, request, wish) => {
         this.workers[worker - 1]?.interrupter.want(request, wish);

@@ -4,8 +4,10 @@
  * always is checked after each step; `comeToAnEnd` then lets everything finish and checks what must hold at the end.
  */
 import assert from 'node:assert/strict';
+import { FromWorker, requestName } from '../../../src/channel/messages.js';
 import { LuafcgidError } from '../../../src/errors.js';
 import { beginRequest, pairs, record, splitEvery, stream, TYPE } from '../../support/fcgi-wire.js';
+import { BegunRequests, checkOwnAnswers, ScriptsSaid } from './expected-answers.js';
 import type { FakeWorker } from './fake-worker.js';
 import { answer } from './requests.js';
 import { type Peer, Rig, type RigOptions } from './rig.js';
@@ -56,7 +58,14 @@ export type Step =
   | 'tick'
   | 'sweep'
   | 'collect'
-  | 'drain';
+  | 'move'
+  | 'forget'
+  | 'noSpool'
+  | 'wake'
+  | 'limit'
+  | 'reload'
+  | 'drain'
+  | 'stop';
 
 interface Expected {
   readonly tag: string;
@@ -72,12 +81,15 @@ interface Client {
   readonly requests: readonly Expected[];
   readonly trailer: ConnectionSpec['trailer'];
   rest: Buffer;
+  readonly begun: BegunRequests;
   /** It has behaved so far: all its complete requests are owed an answer. */
   isFaithful: boolean;
   hasEnded: boolean;
 }
 
 const FILES = ['/a', '/b', '/c'];
+/** A path may come to lead to another file, and back: a link that is switched. */
+const otherFile = (path: string): string => `${path}-moved`;
 
 export class World {
   readonly rig: Rig;
@@ -85,10 +97,17 @@ export class World {
   readonly #expected = new Map<string, Expected>();
   #versions = 0;
   #isDraining = false;
+  #drainsSinceMs = Number.POSITIVE_INFINITY;
+  #isStopping = false;
+  readonly #retired = new Set<FakeWorker>();
+  #abandoned = 0;
+  readonly #said = new ScriptsSaid();
+  /** The tag of the request that each worker has spoken for last. */
+  readonly #lastRun = new Map<FakeWorker, string>();
 
   constructor(options: Omit<RigOptions, 'findsAtOnce'>) {
     this.rig = new Rig({ ...options, findsAtOnce: false });
-    for (let n = 0; n < options.pool.workers; n++) this.rig.addWorker();
+    for (let n = 0; n < options.pool.workers; n++) this.#addWorker(n);
   }
 
   /** One step; what it concerns is chosen by the numbers. */
@@ -98,7 +117,8 @@ export class World {
     const worker = pick(rig.workers, a);
     switch (step) {
       case 'open':
-        if (this.#clients.length < 8 && !this.#isDraining) this.#open(spec);
+        // Also while it drains: a driver may have accepted it just before.
+        if (this.#clients.length < 8 && !this.#isStopping) this.#open(spec);
         break;
       case 'bytes':
         if (client !== undefined) this.#send(client, 1 + (b % 200));
@@ -123,7 +143,7 @@ export class World {
         }
         break;
       case 'found':
-        if (rig.lookUps.length > 0) rig.found(a % rig.lookUps.length);
+        if (rig.lookUps.length > 0) this.#find(a % rig.lookUps.length, b % 4 === 0);
         break;
       case 'refused':
         if (rig.lookUps.length > 0 && b % 4 === 0) {
@@ -146,25 +166,56 @@ export class World {
       case 'replace':
         this.#replaceDead();
         break;
+      case 'move':
+        this.#remember(FILES[a % 3] as string, b % 2 === 0);
+        break;
+      case 'forget':
+        rig.event(() => rig.front.lookUps.forget(FILES[a % 3] as string));
+        break;
+      case 'noSpool':
+        rig.canSpool = b % 2 === 0;
+        break;
+      case 'wake':
+        rig.event(() => rig.front.wakeWorkers());
+        break;
+      case 'reload':
+        if (!this.#isDraining && b % 4 === 0) this.#reload(a);
+        break;
+      case 'stop':
+        // After a drain, whether all has ended by then or not.
+        if (!this.#isDraining || this.#isStopping) break;
+        this.#isStopping = true;
+        rig.event(() => rig.front.stopWorkers());
+        break;
       case 'drain':
         if (b % 8 > 0) break;
+        if (!this.#isDraining) this.#drainsSinceMs = rig.nowMs;
         this.#isDraining = true;
-        rig.event(() => rig.front.drain());
+        rig.event(() => rig.front.drain(rig.nowMs));
         break;
       default:
         if (worker !== undefined && !worker.isGone) this.#work(worker, step, b);
     }
+    this.#endStopped();
+    this.#noteAbandoned();
     rig.check();
     for (const each of rig.workers) this.#checkBody(each);
+    for (const each of this.#clients) this.#checkModel(each, undefined);
+    assert.ok([...rig.front.dependencies().keys()].every((path) => FILES.some((file) => path.startsWith(file))));
   }
 
   /** Everybody finishes what was begun; then everything is closed, and nothing may be left. */
   comeToAnEnd(): void {
     const { rig } = this;
+    if (this.#isDraining && !this.#isStopping) rig.pass(1000);
     for (let rounds = 0; this.#finishSome(); rounds++) assert.ok(rounds < 2_000, 'it never comes to an end');
     // What now waits, waits for ever: that is for requests whose web server has left them incomplete.
-    rig.pass(1_000_000);
-    while (this.#finishSome());
+    // Once for each request of a connection, since one that waits may keep the next one's bytes from being read.
+    for (let rounds = 0; rounds < 5; rounds += 1) {
+      rig.pass(1_000_000);
+      while (this.#finishSome());
+    }
+    this.#noteAbandoned();
     for (const client of this.#clients) this.#checkAnswers(client);
     assert.equal(rig.front.counts().waiting, 0);
     if (this.#isDraining) this.#checkDrained();
@@ -175,6 +226,10 @@ export class World {
     assert.equal(freeWorkers, workers);
     assert.equal(states, idle);
     assert.deepEqual(rig.registry.size, states);
+    // Requests are numbered as they come: the access log has been told of each.
+    for (let number = 1; number <= rig.overs.size; number += 1) {
+      assert.ok(rig.overs.has(requestName('run', number)), `nobody was told that request ${number} is over`);
+    }
   }
 
   /** A server that stops has closed every connection on which nothing more is owed. */
@@ -216,6 +271,7 @@ export class World {
       requests,
       trailer: spec.trailer,
       rest: Buffer.concat(merged),
+      begun: new BegunRequests(),
       isFaithful: !hasBadId && spec.trailer !== 'garbage',
       hasEnded: false,
     });
@@ -227,35 +283,93 @@ export class World {
     if (client.rest.length === 0 || client.hasEnded || !isOpen(client) || peer.isPaused) return false;
     const piece = client.rest.subarray(0, bytes);
     client.rest = client.rest.subarray(bytes);
+    client.begun.note(piece);
     this.rig.send(peer, piece);
+    if (!isOpen(client)) client.begun.noteClosed();
     return true;
+  }
+
+  /** A look-up finds the file that the path leads to now, or leads elsewhere from now on. */
+  #find(index: number, moves: boolean): void {
+    const { path } = this.rig.lookUps[index] as { path: string };
+    this.rig.found(index, moves ? otherFile(path) : path);
+  }
+
+  /** Housekeeping has found a path to lead elsewhere. */
+  #remember(path: string, moves: boolean): void {
+    const { rig } = this;
+    // It looks only at paths that are known.
+    if (rig.front.lookUps.find(path) === undefined) return;
+    const file = moves ? otherFile(path) : path;
+    rig.files.set(path, file);
+    rig.event(() => rig.front.lookUps.remember(path, file));
+  }
+
+  /** Other settings and other workers: those that there are end when they have done what they have begun with. */
+  #reload(number: number): void {
+    const { rig } = this;
+    for (const worker of rig.workers) this.#retired.add(worker);
+    this.#placeOf.clear();
+    const settings = { maxPostBytes: 50 * (number % 3), queueTimeoutMs: 500 + number };
+    for (const [index, worker] of rig.renew(settings, rig.options.pool.workers).entries()) {
+      worker.pathsMayMove = true;
+      this.#placeOf.set(worker, index);
+    }
+  }
+
+  /** The front has given up workers that hang: what they had to say is lost. */
+  #noteAbandoned(): void {
+    const { abandoned } = this.rig;
+    if (abandoned.length === this.#abandoned) return;
+    this.#abandoned = abandoned.length;
+    for (const worker of this.rig.workers) if (worker.isGone) this.#said.cut(this.#lastRun.get(worker) ?? '');
+  }
+
+  /** The threads of workers that were told to end have ended, once they have done what they were given. */
+  #endStopped(): boolean {
+    const done = this.rig.workers.filter(
+      (each) => each.isToldToStop && !each.isGone && !each.isBlocked && !each.running,
+    );
+    for (const worker of done) this.rig.killWorker(worker, 'it was stopped');
+    return done.length > 0;
   }
 
   #work(worker: FakeWorker, step: Step, amount: number): void {
     const { rig } = this;
     if (step === 'flush') worker.flush();
     else if (step === 'listen') worker.listen();
-    else if (step === 'die' && amount % 8 === 0) rig.killWorker(worker);
+    else if (step === 'die' && amount % 8 === 0) {
+      if (worker.isBlocked) this.#said.cut(this.#lastRun.get(worker) ?? '');
+      rig.killWorker(worker);
+    }
     const { running } = worker;
     if (running === undefined || worker.isBlocked || worker.isGone) return;
-    const tag = `[${running.params.get('TAG')}]`;
+    const name = running.params.get('TAG') ?? '';
+    this.#lastRun.set(worker, name);
+    const tag = `[${name}]`;
     switch (step) {
       case 'read':
         worker.read();
         break;
       case 'output':
+        this.#said.say(name, tag.repeat(1 + (amount % 20)));
         worker.output(tag.repeat(1 + (amount % 20)));
         break;
       case 'finish':
+        this.#said.complete(name);
         worker.finish(amount % 3);
         break;
       case 'end':
         // Short ones make the front offer requests to busy workers.
         worker.tookMs = amount % 4 === 0 ? 60 : 0;
-        worker.end(tag.repeat(amount % 20), false, amount % 2);
+        this.#end(worker, tag.repeat(amount % 20), false, amount % 2);
         break;
       case 'endGone':
-        worker.end(tag, true);
+        this.#end(worker, tag, true);
+        break;
+      case 'limit':
+        if (amount % 2 === 0) worker.limit(FromWorker.WATCHDOG, amount);
+        else worker.limit(FromWorker.ON_ABORT, amount % 4 === 1 ? 1 : 0);
         break;
       case 'log':
         worker.log('info', tag);
@@ -266,22 +380,37 @@ export class World {
     }
   }
 
+  #addWorker(index: number): FakeWorker {
+    const worker = this.rig.addWorker(index);
+    worker.pathsMayMove = true;
+    return worker;
+  }
+
+  #end(worker: FakeWorker, last: string, gone = false, appStatus = 0): void {
+    const name = worker.running?.params.get('TAG') ?? '';
+    this.#lastRun.set(worker, name);
+    this.#said.say(name, last);
+    this.#said.complete(name);
+    worker.end(last, gone, appStatus);
+  }
+
   #replaceDead(): boolean {
     const { rig } = this;
+    if (this.#isStopping) return false;
     const { workers } = rig.options.pool;
-    const living = rig.workers.filter((worker) => !worker.isGone).length;
+    const living = rig.workers.filter((worker) => !worker.isGone && !this.#retired.has(worker)).length;
     if (living === workers) return false;
     // A place among the workers is taken over by the one that replaces the dead: here always the first free one.
     const taken = new Set(this.#places.values());
     const place = [...Array(workers).keys()].find((index) => !taken.has(index)) ?? 0;
-    this.#places.set(rig.addWorker(place), place);
+    this.#places.set(this.#addWorker(place), place);
     return true;
   }
 
   /** Where each living worker stands. */
   get #places(): Map<FakeWorker, number> {
     const { rig } = this;
-    if (this.#placeOf.size === 0) {
+    if (this.#placeOf.size === 0 && this.#retired.size === 0) {
       for (const [index, worker] of rig.workers.slice(0, rig.options.pool.workers).entries()) {
         this.#placeOf.set(worker, index);
       }
@@ -295,7 +424,9 @@ export class World {
   #finishSome(): boolean {
     const { rig } = this;
     let moved = false;
+    this.#noteAbandoned();
     while (this.#replaceDead()) moved = true;
+    if (this.#endStopped()) moved = true;
     for (const client of this.#clients) {
       const { peer } = client;
       peer.isSlow = false;
@@ -327,7 +458,16 @@ export class World {
   }
 
   #answer(worker: FakeWorker): void {
-    worker.end(`${answer('')}[${worker.running?.params.get('TAG')}]`);
+    this.#end(worker, `${answer('')}[${worker.running?.params.get('TAG')}]`);
+  }
+
+  #checkModel(client: Client, mustBeAnswered: Parameters<typeof checkOwnAnswers>[4]): void {
+    const { peer, requests, begun } = client;
+    // Who has not asked for anything is not hung up on, but some time after the server has begun to stop.
+    if (client.isFaithful && begun.isEmpty && peer.closed !== 'no' && peer.closed !== 'gone') {
+      assert.ok(this.rig.nowMs >= this.#drainsSinceMs + 500, `connection ${peer.id} was closed before it asked`);
+    }
+    checkOwnAnswers(peer, requests, begun, this.#said, mustBeAnswered);
   }
 
   /** What a worker has read is the body that was sent, as far as it may have it. */
@@ -337,7 +477,7 @@ export class World {
     const expected = this.#expected.get(running.params.get('TAG') ?? '');
     assert.ok(expected, 'a worker runs a request that nobody sent');
     if (expected.sharesId) return;
-    assert.equal(running.script, expected.spec.script);
+    assert.ok([expected.spec.script, otherFile(expected.spec.script)].includes(running.script), running.script);
     const allowed = Math.min(announced(expected) ?? expected.body.length, expected.body.length);
     assert.ok(running.body.length <= allowed, `${running.body.length} bytes of body, ${allowed} allowed`);
     assert.deepEqual(running.body, expected.body.subarray(0, running.body.length));
@@ -374,6 +514,9 @@ export class World {
         assert.ok(own.has(tag as string), `output of ${tag} under id ${id} of connection ${peer.id}`);
       }
     }
+    // Whom the front has hung up on has had the answers of all requests that it had begun.
+    const isOwed = ({ tag }: { readonly tag: string }): boolean => this.#expected.get(tag)?.spec.end !== 'missing';
+    this.#checkModel(client, client.isFaithful && peer.closed !== 'gone' ? isOwed : undefined);
     if (!client.isFaithful || peer.closed !== 'no') return;
     assert.equal(client.rest.length, 0, 'the connection was never read to its end');
     for (const { fcgiId, spec } of client.requests) {
