@@ -463,8 +463,10 @@ export class World {
 
   #checkModel(client: Client, mustBeAnswered: Parameters<typeof checkOwnAnswers>[4]): void {
     const { peer, requests, begun } = client;
-    // Who has not asked for anything is not hung up on, but some time after the server has begun to stop.
-    if (client.isFaithful && begun.isEmpty && peer.closed !== 'no' && peer.closed !== 'gone') {
+    // Who has not asked for anything is not hung up on, but after its time, or some time after the server has begun to stop.
+    const { idleTimeoutMs, readTimeoutMs } = this.rig.options.front;
+    const isPatient = Math.min(idleTimeoutMs ?? Number.MAX_VALUE, readTimeoutMs ?? Number.MAX_VALUE) > 1e6;
+    if (isPatient && client.isFaithful && begun.isEmpty && peer.closed !== 'no' && peer.closed !== 'gone') {
       assert.ok(this.rig.nowMs >= this.#drainsSinceMs + 500, `connection ${peer.id} was closed before it asked`);
     }
     checkOwnAnswers(peer, requests, begun, this.#said, mustBeAnswered);
