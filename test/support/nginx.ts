@@ -10,6 +10,8 @@ export interface NginxOptions {
   readonly root: string;
   /** Keeps connections to the FastCGI server open for further requests (`fastcgi_keep_conn`). */
   readonly keepConn?: boolean;
+  /** How long it keeps them, e.g. "1s"; 60 seconds when left out. */
+  readonly keepAlive?: string;
   /** false: a request body is passed on as it comes (`fastcgi_request_buffering off`). */
   readonly requestBuffering?: boolean;
   /** false: an answer is passed on as it comes (`fastcgi_buffering off`). */
@@ -72,6 +74,7 @@ function site(port: number, options: NginxOptions): string {
   upstream luafcgid {
     server ${address};
     ${options.keepConn ? 'keepalive 8;' : ''}
+    ${options.keepAlive === undefined ? '' : `keepalive_timeout ${options.keepAlive};`}
   }
   server {
     listen 127.0.0.1:${port};
