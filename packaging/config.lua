@@ -13,6 +13,14 @@
 -- Three or four octal digits, like "0660". Default: what the process's umask leaves.
 --socketmode = "0660"
 
+-- The user that Unix sockets belong to.
+-- The name or the number of a user. Default: who starts the server.
+--socketowner = "www-data"
+
+-- The group that Unix sockets belong to.
+-- The name or the number of a group. Default: the group of who starts the server.
+--socketgroup = "www-data"
+
 -- Connections that wait in the kernel to be accepted.
 -- A whole number from 1 to 65535, or -1 (the default).
 --backlog = 511
@@ -135,10 +143,26 @@
 -- A directory, or a list of directories. Default: anywhere.
 --root = "/var/www"
 
+-- How the names of scripts end: one extension or a list.
+-- An extension like ".lua", a list of them, or "*" for any file.
+--extensions = ".lua"
+
 -- Where `require` looks after the directory of the script.
 -- File name templates separated by ";", like "lib/?.lua", or a list of them. Default: only the
 -- directory of the script.
 --path = "lib/?.lua;lib/?/init.lua"
+
+-- Directories whose files scripts of the embedded engine may use.
+-- A table of directories like { read = { "data" }, write = { "data" } }. Default: no files.
+--files = { ["read"] = { "/srv/data" }, ["write"] = { "/srv/data" } }
+
+-- The environment that scripts of the embedded engine see by `os.getenv`.
+-- A list of names like { "HOME" }, or a table of names and values like { MODE = "test" }. Default:
+-- nothing.
+--environment = { "HOME", "TZ" }
+
+-- Load precompiled Lua.
+--bytecode = false
 
 -- A Lua file that runs in each new state before the script.
 -- The name of a file. Default: none.
@@ -153,6 +177,14 @@
 -- The least important messages that are logged.
 -- "debug", "info", "warn" or "error".
 --loglevel = "info"
+
+-- The user that the server becomes once it listens.
+-- The name or the number of a user. Default: who starts the server.
+--user = "www-data"
+
+-- The group that the server belongs to once it listens.
+-- The name or the number of a group. Default: that of user.
+--group = "www-data"
 
 -- Serves in the background; the command ends when the server is ready.
 --daemonize = false

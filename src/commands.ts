@@ -147,7 +147,11 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   // Without a script there is no request to answer: better said here than with a page of status 404.
   readInput(script);
   const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
-  const { socket, close } = await startPrivately(options.config ?? null, { ...options.overrides, workers: 1 }, true);
+  const { socket, close } = await startPrivately(
+    options.config ?? null,
+    { ...options.overrides, ...NAMED_SCRIPT },
+    true,
+  );
   try {
     const call: ScriptCall = {
       script: resolve(script),
@@ -163,6 +167,9 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   }
 }
 
+/** Whoever names a script wants that one, whatever its name is. */
+const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*' };
+
 const STDIN = 0;
 const EXIT_FAILED = 1;
 
@@ -176,6 +183,9 @@ function readInput(file: string | typeof STDIN): Buffer {
   }
 }
 
+/** Its folder is this user's, and so is whoever talks to it. */
+const STAY: Overrides = { user: '', group: '', socketowner: '', socketgroup: '' };
+
 /** Starts a server on a socket in a folder that only this user can enter, and that goes away with it. */
 async function startPrivately(
   config: string | null,
@@ -188,7 +198,7 @@ async function startPrivately(
   process.once('exit', removeFolder);
   const socket = join(folder, 'fastcgi.sock');
   try {
-    const { loaded, engine, printed } = prepare(config, { ...overrides, listen: socket, daemonize: false });
+    const { loaded, engine, printed } = prepare(config, { ...overrides, ...STAY, listen: socket, daemonize: false });
     const server = await startServer(loaded, engine, printed, { isQuiet });
     const close = async (): Promise<void> => {
       await server.stop();

@@ -108,6 +108,12 @@ export const catalogue = {
     message: 'script {path} lies outside of root',
     solve: 'Move the script into one of the directories of root, or add its directory there.',
   },
+  LUAFCGID_SCRIPT_EXTENSION: {
+    blame: 'operator',
+    status: 403,
+    message: 'file {path} is no script: the names of scripts end with {extensions}',
+    solve: 'Rename the file, or add its ending to extensions if such files are scripts.',
+  },
   LUAFCGID_SCRIPT_NO_HANDLER: {
     blame: 'script',
     status: 500,
@@ -230,6 +236,24 @@ export const catalogue = {
     status: 0,
     message: 'cannot listen on {address}: {reason}',
     solve: 'Check that the address belongs to this machine, that its directory exists, and that this user may use it.',
+  },
+  LUAFCGID_LISTEN_OWNER: {
+    blame: 'operator',
+    status: 0,
+    message: 'the socket {path} cannot be given to user {user}, group {group}: {reason}',
+    solve: 'Start the server as root, name a group that its user belongs to, or remove socketowner and socketgroup.',
+  },
+  LUAFCGID_USER_CHANGE: {
+    blame: 'operator',
+    status: 0,
+    message: 'the server cannot become {user}: {reason}',
+    solve: 'Start it as root, which may become any user, or remove user and group from the configuration.',
+  },
+  LUAFCGID_USER_ROOT: {
+    blame: 'operator',
+    status: 0,
+    message: 'scripts run as root: one that is broken into has the whole machine, or the whole container',
+    solve: 'Set user in the configuration, or start the server as another user.',
   },
   LUAFCGID_LOG_FILE: {
     blame: 'operator',

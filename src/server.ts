@@ -4,14 +4,17 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { toByteString } from './byte-string.js';
 import {
   type Config,
   formatListenAddress,
+  identityOf,
   type ListenAddress,
   type LoadedConfig,
   scriptValues,
+  socketOwnerOf,
 } from './config/load.js';
 import { describeError, LuafcgidError } from './errors.js';
 import { createFront } from './front/create-front.js';
@@ -20,6 +23,7 @@ import { ScriptLookup } from './front/script-lookup.js';
 import { createHookSetter, type EngineData } from './lua/engine.js';
 import { sweep } from './ops/housekeeping.js';
 import { Log, type LogLevel } from './ops/log.js';
+import { giveLogFile, planUserChange, runsAsRoot } from './ops/user-change.js';
 import { noService, type ServiceEnvironment } from './service/environment.js';
 import { serviceManager } from './service/notify.js';
 import { socketsOf } from './service/passed-sockets.js';
@@ -73,6 +77,8 @@ export async function startServer(
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
   };
   try {
+    const identity = identityOf(config);
+    const becomeUser = planUserChange(identity);
     const log = openLog(config);
     undo.push(() => {
       log.write(lifeLevel, 'stopped');
@@ -100,8 +106,10 @@ export async function startServer(
     });
 
     const roots = config.root.map(toByteString);
-    const scripts = new ScriptLookup(roots);
+    const scripts = new ScriptLookup(roots, config.extensions.map(toByteString));
     const runName = randomBytes(3).toString('hex');
+    /** Everything is open that takes the rights which the server starts with; scripts are looked up only then. */
+    const isSetUp = new Signal();
     const drained = new Signal();
     const allClosed = new Signal();
     const front: FrontHandle = await createFront(
@@ -116,8 +124,8 @@ export async function startServer(
       {
         log: (level, text, about) => log.write(level, text, about),
         lookUp: (path, request) => {
-          scripts
-            .find(path)
+          isSetUp.isSet
+            .then(() => scripts.find(path))
             .then(
               (file) => front.call('scriptFound', request, file),
               ({ code, values }: LuafcgidError) => front.call('scriptRefused', request, code, values),
@@ -164,10 +172,18 @@ export async function startServer(
     undo.push(() => watch.stop());
 
     const addresses: ListenAddress[] = [];
+    const access = { mode: config.socketMode, owner: socketOwnerOf(config) };
     for (const address of socketsOf(config.listen, service.sockets, (text) => log.write('warn', text))) {
-      addresses.push(await front.listen(address, config.backlog, config.socketMode));
+      addresses.push(await front.listen(address, config.backlog, access));
     }
     pidFile?.write();
+    if (becomeUser !== undefined) {
+      if (config.logFile !== undefined) giveLogFile(config.logFile, identity);
+      becomeUser();
+      undo.push(() => tellOfSocketsLeft(addresses, log));
+    }
+    if (runsAsRoot()) log.write(isQuiet ? 'debug' : 'warn', describeError(new LuafcgidError('LUAFCGID_USER_ROOT')));
+    isSetUp.set();
     undo.push(async () => {
       manager.stopping();
       log.write(lifeLevel, `stopping: ${(await front.call('counts')).requests} requests are under way`);
@@ -234,6 +250,17 @@ function webServerAddresses(list: string | undefined): string[] | undefined {
     if (isIP(address) === 0) throw new LuafcgidError('LUAFCGID_LISTEN_ADDRS', { address });
   }
   return addresses;
+}
+
+/** Removing a socket takes the right to write to its folder, which the user that the server became may not have. */
+function tellOfSocketsLeft(addresses: readonly ListenAddress[], log: Log): void {
+  for (const address of addresses) {
+    if (address.kind !== 'unix' || !existsSync(address.path)) continue;
+    log.write(
+      'info',
+      `the socket ${address.path} stays, since this user may not remove it; the next start replaces it`,
+    );
+  }
 }
 
 /** A hook that fails costs nothing but its own work. */

@@ -41,6 +41,15 @@ export function allowedValues(row: OptionRow): string {
       return 'the name of a file';
     case 'directories':
       return 'a directory, or a list of directories';
+    case 'user':
+    case 'group':
+      return `the name or the number of a ${row.type}`;
+    case 'extensions':
+      return 'an extension like ".lua", a list of them, or "*" for any file';
+    case 'files':
+      return 'a table of directories like { read = { "data" }, write = { "data" } }';
+    case 'environment':
+      return 'a list of names like { "HOME" }, or a table of names and values like { MODE = "test" }';
     case 'templates':
       return 'file name templates separated by ";", like "lib/?.lua", or a list of them';
   }

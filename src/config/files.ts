@@ -47,6 +47,13 @@ function checkDirectory(path: string): Problem | undefined {
   return stats.isDirectory() ? undefined : { reason: 'this is no directory' };
 }
 
+/** Who writes there is the user that the server becomes; this one may be another. */
+function checkWritable(path: string): Problem | undefined {
+  return path === '/'
+    ? { reason: 'everything lies below it', remedy: 'Name the directories that are meant.' }
+    : undefined;
+}
+
 /** Whether a file can be made at the path. */
 function checkParent(path: string, may: May): Problem | undefined {
   const parent = dirname(path);
@@ -91,7 +98,11 @@ export function checkFiles(config: Config, may: May = mayAccess): readonly Confi
     else if (row.type === 'log-file') check(config[row.key], checkLogFile);
     else if (row.type === 'pid-file') check(config[row.key], checkParent);
     else if (row.type === 'directories') for (const path of config[row.key]) check(path, checkDirectory);
-    else if (row.type === 'addresses') for (const path of socketPaths(config[row.key])) check(path, checkSocket);
+    else if (row.type === 'files') {
+      const { read = [], write = [] } = config[row.key] ?? {};
+      for (const path of new Set([...read, ...write])) check(path, checkDirectory);
+      for (const path of write) check(look(path)?.isDirectory() ? path : undefined, checkWritable);
+    } else if (row.type === 'addresses') for (const path of socketPaths(config[row.key])) check(path, checkSocket);
   }
   return faults;
 }

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { toByteString } from '../byte-string.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
+import { checkAccounts } from './accounts.js';
 import { ConfigError, type ConfigFault, configFault } from './fault.js';
 import { checkFiles } from './files.js';
 import { formatConfigError, formatValid } from './report.js';
@@ -14,6 +15,7 @@ import type { Config } from './schema.js';
 import { type ConfigHooks, noHooks, runScript, type ScriptSurroundings } from './script.js';
 import { type RawConfig, type Source, validate } from './validate.js';
 
+export { identityOf, socketOwnerOf } from './accounts.js';
 export { formatListenAddress } from './address.js';
 export { optionHelp } from './document.js';
 export { ConfigError, type ConfigFault } from './fault.js';
@@ -118,7 +120,13 @@ export function loadConfig(
   });
 
   const { config, faults: invalid, notices } = validate(sources, around);
-  const faults = [...(script?.faults ?? []), ...invalid, ...checkFiles(config), ...checkTogether(config)];
+  const faults = [
+    ...(script?.faults ?? []),
+    ...invalid,
+    ...checkFiles(config),
+    ...checkAccounts(config),
+    ...checkTogether(config),
+  ];
   const hooks = script?.hooks ?? noHooks;
   if (faults.length > 0) {
     hooks.close();

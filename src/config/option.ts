@@ -13,6 +13,12 @@ export type ListenAddress =
 /** What a configuration may say of it: also the sockets that a service manager passes, those of a name or all. */
 export type ListenSetting = ListenAddress | { readonly kind: 'systemd'; readonly name: string | undefined };
 
+/** Directories whose files scripts may read and write. */
+export interface FileDirectories {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+}
+
 /**
  * The types of option, each with the type of its value in `Config`.
  * - `integer`: a whole number, or a string that reads as one
@@ -24,6 +30,10 @@ export type ListenSetting = ListenAddress | { readonly kind: 'systemd'; readonly
  * - `mode`: file permissions, written as octal digits
  * - `source-file`: a file that must exist; `log-file`: one that must be writable; `pid-file`: one that can be made
  * - `directories`: one directory that must exist, or a list
+ * - `user`, `group`: a name of the system's accounts, or a number
+ * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
+ * - `files`: a table of two lists of directories, `read` and `write`
+ * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -41,6 +51,11 @@ export interface ValueTypes {
   'log-file': string | undefined;
   'pid-file': string | undefined;
   directories: readonly string[];
+  user: string | undefined;
+  group: string | undefined;
+  extensions: readonly string[];
+  files: FileDirectories | undefined;
+  environment: Readonly<Record<string, string | true>>;
   templates: readonly string[];
 }
 

@@ -7,7 +7,7 @@ import { formatListenAddress, parseListenAddress } from './address.js';
 import { allowedValues } from './bounds.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
-import type { DefaultContext, ListenSetting, OptionRow } from './option.js';
+import type { DefaultContext, FileDirectories, ListenSetting, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
 
 /** Settings as they were written, by their Lua names. */
@@ -149,6 +149,58 @@ function convertBoolean({ value, report }: Task<OptionRow>): boolean | undefined
   return typeof value === 'boolean' ? value : void report(value);
 }
 
+/** Whether there is such an account is found out elsewhere (accounts.ts). */
+function convertAccount({ value, report }: Task<OptionRow>): string | undefined {
+  if (value === '') return undefined;
+  const name = toText(value);
+  return name !== undefined && /^[\w.][^\s:,/]*$/.test(name) ? name : void report(value);
+}
+
+/** None stand for all names. */
+function convertExtensions(task: Task<OptionRow>): readonly string[] {
+  const texts = toTexts(task);
+  if (listOf(task.value).length === 0) task.report(task.value);
+  for (const text of texts) {
+    if (text === '*' || /^\.[^/;*?]+$/.test(text)) continue;
+    if (/^[\w-]+$/.test(text)) task.report(text, undefined, `Write ".${text}".`);
+    else task.report(text);
+  }
+  return texts.includes('*') ? [] : texts;
+}
+
+/** The fields of a table; undefined for anything else. An empty table may come as a list. */
+function fieldsOf(value: LuaValue): readonly (readonly [string, LuaValue])[] | undefined {
+  if (isList(value)) return value.map((member, at) => [String(at + 1), member] as const);
+  return typeof value === 'object' ? Object.entries(value) : undefined;
+}
+
+function convertFiles(task: Task<OptionRow>): FileDirectories | undefined {
+  const fields = fieldsOf(task.value);
+  if (fields === undefined) return void task.report(task.value);
+  const directories = { read: [] as readonly string[], write: [] as readonly string[] };
+  for (const [name, value] of fields) {
+    if (name === 'read' || name === 'write') directories[name] = toTexts({ ...task, value }).map(task.absolute);
+    else task.report(task.value, 'a table with the fields read and write only', `Remove ${name}, or correct its name.`);
+  }
+  return directories;
+}
+
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+function convertEnvironment({ value, report }: Task<OptionRow>): ValueTypes['environment'] | undefined {
+  const variables: Record<string, string | true> = Object.create(null);
+  const fields = fieldsOf(value);
+  if (fields === undefined) return void report(value);
+  for (const [key, member] of fields) {
+    const isMember = /^[0-9]+$/.test(key);
+    const name = isMember ? member : key;
+    const text = toBytes(member);
+    if (typeof name !== 'string' || !VARIABLE.test(name) || text === undefined || text.includes('\0')) report(value);
+    else variables[name] = isMember ? true : text;
+  }
+  return variables;
+}
+
 function convertTemplates(task: Task<OptionRow>): readonly string[] {
   const templates = task.value === '' ? [] : toTexts(task).flatMap((text) => text.split(';'));
   return templates.filter((template) => template !== '').map(task.absolute);
@@ -181,6 +233,15 @@ function convert(task: Task<OptionRow>): unknown {
       return convertFile(task);
     case 'directories':
       return toTexts(task).map(task.absolute);
+    case 'user':
+    case 'group':
+      return convertAccount(task);
+    case 'extensions':
+      return convertExtensions(task);
+    case 'files':
+      return convertFiles(task);
+    case 'environment':
+      return convertEnvironment(task);
     case 'templates':
       return convertTemplates(task);
   }
@@ -234,6 +295,17 @@ export function validate(
     notices.push(
       `states = ${complete.states} is less than workers = ${complete.workers}: the further workers stay idle`,
     );
+  }
+  if (complete.engine !== 'embedded') {
+    // A promise that is not kept is worse than none: whoever writes these counts on them.
+    for (const name of ['files', 'environment'] as const) {
+      const source = sources.findLast(({ values }) => values[name] !== undefined);
+      if (source === undefined) continue;
+      const value = shortLiteral(source.values[name]) + source.label;
+      const allowed = `left out with engine = "${complete.engine}", whose scripts reach all that the server's user may`;
+      const remedy = 'Remove it, or set engine = "embedded". A user and a root of the system confine native scripts.';
+      faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value, allowed }, remedy));
+    }
   }
   return { config: complete, faults, notices };
 }

@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Sleeper } from '../channel/sleeper.js';
 import type { ListenAddress } from '../config/load.js';
+import { LuafcgidError } from '../errors.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../linux/eventfd.js';
 import { futexSleeper } from '../linux/futex.js';
 import { decodeSocketAddress, type SocketAddress } from '../linux/socket-address.js';
@@ -12,8 +13,9 @@ import { boundAddress, interfaceIndex, listenAt, listenOn } from '../linux/socke
 import { listenFailure } from './driver.js';
 import type { Bell, FrontHandle } from './handle.js';
 import type { FrontEvents, FrontService, FrontSettings } from './service.js';
+import { giveSocketFile, type SocketAccess, withFileMode } from './socket-file.js';
 import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
-import { clearStaleSocket, withFileMode } from './unix-socket.js';
+import { clearStaleSocket } from './unix-socket.js';
 
 type Unnumbered<Message> = Message extends unknown ? Omit<Message, 'number'> : never;
 
@@ -57,11 +59,12 @@ export class FarFront implements FrontHandle {
     ringEventfd(this.bell.fd);
   }
 
-  async listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
+  async listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress> {
     if (address.kind === 'unix') await clearStaleSocket(address.path);
     try {
-      return await this.#listen(address, backlog, socketMode);
+      return await this.#listen(address, backlog, access);
     } catch (error) {
+      if (error instanceof LuafcgidError) throw error;
       throw listenFailure(error as NodeJS.ErrnoException, address);
     }
   }
@@ -95,7 +98,7 @@ export class FarFront implements FrontHandle {
     });
   }
 
-  async #listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
+  async #listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress> {
     if (address.kind === 'fd') {
       listenOn(address.fd, backlog);
       await this.#send({ name: 'accept', fd: address.fd, isTcp: bound(address.fd)?.family !== 'unix' });
@@ -103,8 +106,9 @@ export class FarFront implements FrontHandle {
     }
     if (address.kind === 'unix') {
       const { path } = address;
-      const fd = withFileMode(socketMode, () => listenAt({ family: 'unix', path }, backlog));
+      const fd = withFileMode(access.mode, () => listenAt({ family: 'unix', path }, backlog));
       this.#socketFiles.push({ path, inode: inodeOf(path) });
+      giveSocketFile(path, access.owner);
       await this.#send({ name: 'accept', fd, isTcp: false });
       return address;
     }

@@ -2,6 +2,7 @@
 import type { Sleeper } from '../channel/sleeper.js';
 import type { ListenAddress } from '../config/load.js';
 import type { FrontService } from './service.js';
+import type { SocketAccess } from './socket-file.js';
 
 /** How workers wake the front; can be handed to a thread. */
 export interface Bell {
@@ -18,7 +19,7 @@ export interface FrontHandle {
   /** A worker rang at the main thread. */
   rung(): void;
   /** Accepts connections at an address; resolves to the address as it came to be (a port, where 0 was given). */
-  listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress>;
+  listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress>;
   /** Calls the front. Calls arrive in the order in which they were made. */
   call<Name extends keyof FrontService>(
     name: Name,

@@ -3,6 +3,7 @@ import type { ListenAddress } from '../config/load.js';
 import type { Bell, FrontHandle } from './handle.js';
 import { NodeDriver } from './node-driver.js';
 import { type FrontEvents, FrontService, type FrontSettings, reportsTo } from './service.js';
+import type { SocketAccess } from './socket-file.js';
 
 export class NearFront implements FrontHandle {
   readonly bell: Bell = { asleep: new SharedArrayBuffer(4), fd: undefined };
@@ -22,8 +23,8 @@ export class NearFront implements FrontHandle {
     this.#driver.bell();
   }
 
-  listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
-    return this.#driver.listen(address, backlog, socketMode);
+  listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress> {
+    return this.#driver.listen(address, backlog, access);
   }
 
   async call<Name extends keyof FrontService>(

@@ -14,8 +14,9 @@ import {
 } from './driver.js';
 import type { Front } from './front.js';
 import { NodeOutlet } from './node-outlet.js';
+import { giveSocketFile, type SocketAccess, withFileMode } from './socket-file.js';
 import { SpoolSpace } from './spool.js';
-import { clearStaleSocket, withFileMode } from './unix-socket.js';
+import { clearStaleSocket } from './unix-socket.js';
 import { Wire } from './wire.js';
 
 /** When to look again at workers that were offered requests. */
@@ -60,7 +61,7 @@ export class NodeDriver implements Driver {
   }
 
   /** Accepts connections at an address; resolves to the address as it came to be (a port, where 0 was given). */
-  async listen(address: ListenAddress, backlog: number, socketMode: number | undefined): Promise<ListenAddress> {
+  async listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress> {
     if (address.kind === 'unix') await clearStaleSocket(address.path);
     const options = { allowHalfOpen: true, noDelay: true, highWaterMark: this.#fullBytes };
     const server = net.createServer(options, (socket) => this.#accept(socket));
@@ -68,8 +69,17 @@ export class NodeDriver implements Driver {
       const fail = (error: NodeJS.ErrnoException): void => reject(listenFailure(error, address));
       server.once('error', fail);
       const bind = (): net.Server => server.listen(listenOptions(address, backlog));
-      if (address.kind === 'unix') withFileMode(socketMode, bind);
-      else bind();
+      if (address.kind === 'unix') {
+        withFileMode(access.mode, bind);
+        // A bind that failed has made no file; `error` tells soon.
+        if (!server.listening) return;
+        try {
+          giveSocketFile(address.path, access.owner);
+        } catch (error) {
+          server.close();
+          reject(error);
+        }
+      } else bind();
       server.once('listening', () => {
         server.removeListener('error', fail);
         // Errors of accept itself. Out of descriptors is none of them: there libuv closes the connection and tells nobody.

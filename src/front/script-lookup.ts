@@ -1,5 +1,6 @@
 /** Finds the file behind a script's path: links resolved, so that one file is one script however it is named. */
 import { access, constants, realpath, stat } from 'node:fs/promises';
+import { isScriptName } from '../cgi/script-name.js';
 import { type ErrorCode, isForWantOfRoom, LuafcgidError } from '../errors.js';
 
 /** File system reasons for "there is no such file"; all others mean that it may not be read. */
@@ -13,11 +14,16 @@ function bytesOf(path: string): Buffer {
 /** Looks scripts up below the configured roots. */
 export class ScriptLookup {
   readonly #roots: readonly string[] | undefined;
+  readonly #extensions: readonly string[];
   #resolvedRoots: Promise<string[]> | undefined;
 
-  /** @param roots directories in one of which a script has to lie; none: it may lie anywhere */
-  constructor(roots: readonly string[]) {
+  /**
+   * @param roots directories in one of which a script has to lie; none: it may lie anywhere
+   * @param extensions with one of which a script's name has to end; none: it may have any name
+   */
+  constructor(roots: readonly string[], extensions: readonly string[] = []) {
     this.#roots = roots.length === 0 ? undefined : roots;
+    this.#extensions = extensions;
   }
 
   /** Looks anew at what the roots are: a link among them may lead elsewhere by now. */
@@ -35,14 +41,17 @@ export class ScriptLookup {
       const file = real.toString('latin1');
       if (!(await this.#liesInRoot(file))) throw refusal('OUTSIDE_ROOT', path);
       if (!(await stat(real)).isFile()) throw refusal('NOT_A_FILE', path);
+      if (!isScriptName(file, this.#extensions)) {
+        throw refusal('EXTENSION', path, { extensions: Buffer.from(this.#extensions.join(', '), 'latin1').toString() });
+      }
       await access(real, constants.R_OK);
       return file;
     } catch (error) {
       if (error instanceof LuafcgidError) throw error;
       const code = (error as NodeJS.ErrnoException).code;
       if (MISSING.has(code)) throw refusal('NOT_FOUND', path);
-      if (isForWantOfRoom(error)) throw refusal('NO_ROOM', path, code);
-      throw refusal('UNREADABLE', path, code);
+      if (isForWantOfRoom(error)) throw refusal('NO_ROOM', path, { reason: code });
+      throw refusal('UNREADABLE', path, { reason: code });
     }
   }
 
@@ -70,10 +79,10 @@ async function resolveRoots(roots: readonly string[]): Promise<string[]> {
 }
 
 function refusal(
-  fact: 'OUTSIDE_ROOT' | 'NOT_A_FILE' | 'NOT_FOUND' | 'UNREADABLE' | 'NO_ROOM',
+  fact: 'OUTSIDE_ROOT' | 'EXTENSION' | 'NOT_A_FILE' | 'NOT_FOUND' | 'UNREADABLE' | 'NO_ROOM',
   path: string,
-  reason?: string,
+  values: Readonly<Record<string, string | undefined>> = {},
 ): LuafcgidError {
   const code: ErrorCode = `LUAFCGID_SCRIPT_${fact}`;
-  return new LuafcgidError(code, { path: bytesOf(path).toString(), reason });
+  return new LuafcgidError(code, { path: bytesOf(path).toString(), ...values });
 }

@@ -26,14 +26,3 @@ function answers(path: string): Promise<boolean> {
     socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
   });
 }
-
-/** Runs `bind`, which creates a socket file synchronously, so that the file has this mode from its first moment. */
-export function withFileMode<Result>(mode: number | undefined, bind: () => Result): Result {
-  if (mode === undefined) return bind();
-  const former = process.umask(0o777 & ~mode);
-  try {
-    return bind();
-  } finally {
-    process.umask(former);
-  }
-}

@@ -178,9 +178,9 @@ const stackFunctions = {
 } satisfies Record<string, StackFunction>;
 
 /** Compiles: pushes a function, or nil and a message. */
-function load({ machine }: EmbeddedState, L: number, source: Uint8Array, name: Uint8Array): number {
+function load({ machine, options }: EmbeddedState, L: number, source: Uint8Array, name: Uint8Array): number {
   const { x } = machine;
-  if (isBytecode(source)) {
+  if (isBytecode(source) && !options.allowsBytecode) {
     x.lua_pushnil(L);
     machine.pushText(L, bytecodeRefusal);
     return 2;

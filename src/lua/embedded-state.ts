@@ -6,6 +6,7 @@ import type { EntryName } from './entries.js';
 import { EngineAbort, type RunningMachine } from './libc.js';
 import { luaType, type Machine, registryIndex } from './machine.js';
 import type { MachineFactory } from './machine-factory.js';
+import { OpenFiles } from './open-files.js';
 import type { ByteString, StateOptions } from './state.js';
 
 /** Which machine and state run now on this thread. */
@@ -19,6 +20,8 @@ const instructionsPerLook = 10_000;
 
 export class EmbeddedState extends EngineState {
   readonly machine: Machine;
+  /** What it has open; undefined when it was granted none. */
+  readonly files: OpenFiles | undefined;
   readonly #machines: MachineFactory;
   readonly #running: Running;
   /** What ran before this state did: one may serve while another waits. */
@@ -29,6 +32,7 @@ export class EmbeddedState extends EngineState {
     super(options);
     this.#machines = machines;
     this.#running = running;
+    this.files = options.files === undefined ? undefined : new OpenFiles(options.files);
     this.machine = machines.take(options.memoryBytes);
     if (options.interrupts !== undefined) this.rearm(this.machine.L);
     this.begin();
@@ -65,6 +69,13 @@ export class EmbeddedState extends EngineState {
 
   protected clearStack(): void {
     this.machine.x.lua_settop(this.machine.L, 0);
+    if (this.files?.hasWriters) this.#flushFiles();
+  }
+
+  /** What a script has written and not closed is stored at the end of each visit: nobody else would do it in time. */
+  #flushFiles(): void {
+    if (this.machine.x.fflush(0) === 0) return;
+    this.options.host.log('error', 'what the script wrote to a file that it left open could not be stored');
   }
 
   protected enterRunning(): void {
@@ -137,6 +148,7 @@ export class EmbeddedState extends EngineState {
   }
 
   protected free(isBroken: boolean): void {
+    this.files?.closeAll();
     if (!isBroken) this.#machines.release(this.machine);
   }
 }

@@ -30,7 +30,11 @@ export function createEmbeddedEngine(
   const running = { machine: undefined, state: undefined } as unknown as Running;
   const machines = new MachineFactory({
     module,
-    imports: libcImports(running, (text) => running.state?.log.write(2, text)),
+    imports: libcImports(
+      running,
+      () => running.state?.files,
+      (text) => running.state?.log.write(2, text),
+    ),
     hostFunctions: embeddedFunctions(running),
     exitHook(L) {
       const { x } = running.machine;

@@ -67,8 +67,10 @@ export abstract class EngineState implements LuaState, HostedState {
     const { directory } = this.options;
     const path = [`${directory}/?.lua`, `${directory}/?/init.lua`, ...this.options.path].join(';');
     // States are made alike: without a seed of its own every state would draw the same random numbers.
-    const { memoryBytes } = this.options;
-    this.#call('init', directory, path, String(randomInt(0x7fffffff)), String(memoryBytes));
+    const { memoryBytes, files } = this.options;
+    const granted = files === undefined ? '' : 'files';
+    const allowed = this.options.allowsBytecode ? 'bytecode' : '';
+    this.#call('init', directory, path, String(randomInt(0x7fffffff)), String(memoryBytes), granted, allowed);
   }
 
   /** Calls a function of `prelude.lua`, protected and with `onerror` as its handler; leaves one result on the stack. */
@@ -104,7 +106,7 @@ export abstract class EngineState implements LuaState, HostedState {
 
   run(chunk: Uint8Array, chunkName: ByteString): void {
     const source = withoutFirstLine(chunk);
-    if (isBytecode(source)) {
+    if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
     this.#visit(() => {

@@ -1,8 +1,9 @@
 /** Which Lua runs the scripts: makes an engine from data that can be handed to a thread. */
+import { inheritStandardStreams } from './child-streams.js';
 import { compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
 import type { EngineName, NativeEngineName } from './engine-names.js';
 import { createNativeEngine } from './native.js';
-import { exitAtOnce, openNativeLibrary } from './native-library.js';
+import { exitAtOnce, loadKoffi, openNativeLibrary } from './native-library.js';
 import type { LuaEngine } from './state.js';
 
 /** `LUA_MASKCOUNT` */
@@ -35,6 +36,7 @@ export type EngineData = EmbeddedData | NativeData;
 export function prepareEngine(version: string, name: EngineName = 'embedded', library?: string): EngineData {
   if (name === 'embedded') return { name, module: compileEmbeddedModule(), version };
   isNativeInUse = true;
+  inheritStandardStreams(loadKoffi());
   const { file } = createNativeEngine(name, { version, ...(library !== undefined && { file: library }) });
   return { name, file, version };
 }

@@ -25,6 +25,7 @@ export const commonLuaFiles = [
   'env.lua',
   'exit.lua',
   'streams.lua',
+  'files.lua',
   'sources.lua',
   'luafcgid.lua',
   'form.lua',

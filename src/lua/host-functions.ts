@@ -129,6 +129,13 @@ export const hostFunctions = {
     return value === undefined ? undefined : toByteString(value);
   },
 
+  /** Makes an empty file of a new name, where the state may write. */
+  tempname(state) {
+    const { files } = state.options;
+    if (files === undefined) throw new Error('no files were granted');
+    return files.makeTemporary();
+  },
+
   /** Seconds since an arbitrary moment: the thread works for one script at a time, so this stands for its processor time. */
   clock(state) {
     return (performance.now() - state.startMs) / 1000;

@@ -1,10 +1,12 @@
 /**
- * What the embedded Lua's C library asks of its surroundings: memory, the clock, non-local jumps. It has no files, no
- * environment and no processes, so those calls fail.
+ * What the embedded Lua's C library asks of its surroundings: memory, the clock, non-local jumps, and the files that a
+ * state was granted (libc-files.ts). It has no environment and no processes, so those calls fail.
  */
 
 import { type BrokenDownTime, gmtime, localtime, mktime, strftime } from './calendar.js';
+import { fileImports } from './libc-files.js';
 import type { Machine } from './machine.js';
+import type { OpenFiles } from './open-files.js';
 
 /** The machine whose code runs now on this thread. All instances share one set of imports, so entering one sets this. */
 export interface RunningMachine {
@@ -17,7 +19,6 @@ export const longJump = Symbol('longjmp');
 /** The virtual machine gave up: an error outside every protected call. Cannot happen as long as the engine is right. */
 export class EngineAbort extends Error {}
 
-const badDescriptor = 8;
 const notSupported = 52;
 
 /** Offsets of `struct tm`. */
@@ -71,8 +72,17 @@ function writeTime(words: DataView, at: number, time: BrokenDownTime): void {
 /** 64-bit seconds arrive as two halves. */
 const epochSeconds = (low: number, high: number) => high * 2 ** 32 + (low >>> 0);
 
-/** The imports of every instance. `log` gets what C code writes to its standard streams. */
-export function libcImports(running: RunningMachine, log: (text: string) => void): WebAssembly.Imports {
+/**
+ * The imports of every instance.
+ * @param openFiles those of the running state; undefined when it was granted none
+ * @param log gets what C code writes to its standard streams
+ */
+export function libcImports(
+  running: RunningMachine,
+  openFiles: () => OpenFiles | undefined,
+  log: (text: string) => void,
+): WebAssembly.Imports {
+  const files = fileImports(running, openFiles, log);
   const failWith = (errno: number) => () => -errno;
   return {
     env: {
@@ -131,32 +141,12 @@ export function libcImports(running: RunningMachine, log: (text: string) => void
         return seconds | 0;
       },
       _emscripten_system: failWith(notSupported),
-      __syscall_openat: failWith(notSupported),
-      __syscall_fcntl64: failWith(notSupported),
-      __syscall_ioctl: failWith(notSupported),
+      ...files.env,
       __syscall_dup3: failWith(notSupported),
-      __syscall_unlinkat: failWith(notSupported),
-      __syscall_rmdir: failWith(notSupported),
-      __syscall_renameat: failWith(notSupported),
       __syscall_readlinkat: failWith(notSupported),
     },
     wasi_snapshot_preview1: {
-      /** Scripts print through the prelude; this is only reached when C code prints, as the panic function does. */
-      fd_write(_descriptor, vectors, count, writtenAt) {
-        const { memory, words } = running.machine;
-        let written = 0;
-        for (let at = vectors!; at < vectors! + count! * 8; at += 8) {
-          const start = words.getUint32(at, true);
-          const length = words.getUint32(at + 4, true);
-          log(memory.toString('latin1', start, start + length));
-          written += length;
-        }
-        words.setUint32(writtenAt!, written, true);
-        return 0;
-      },
-      fd_read: () => badDescriptor,
-      fd_close: () => badDescriptor,
-      fd_seek: () => badDescriptor,
+      ...files.wasi,
       environ_sizes_get(countAt, bytesAt) {
         const { words } = running.machine;
         words.setUint32(countAt!, 0, true);

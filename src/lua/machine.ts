@@ -18,6 +18,8 @@ export interface LuaExports {
   setThrew(threw: number, value: number): void;
   setTempRet0(high: number): void;
   malloc(bytes: number): number;
+  /** 0: of all files. Gives 0, or -1 for an error. */
+  fflush(file: number): number;
   free(pointer: number): void;
   luaL_newstate(): number;
   luaL_openlibs(L: number): void;

@@ -2,7 +2,7 @@
 -- state has. That function reads its arguments but never raises an error and never makes a Lua string itself, since an
 -- error may not leave it. Text that it gives comes as a function that returns the text, or in memory that LuaJIT can read.
 
-local call, make_manifest, prelude, slot_to_clear, new_env, new_exit, new_streams, new_sources, new_luafcgid,
+local call, make_manifest, prelude, slot_to_clear, new_env, new_exit, new_streams, new_files, new_sources, new_luafcgid,
   new_form, new_cookie, new_request, new_library = ...
 
 local manifest = make_manifest()
@@ -38,12 +38,12 @@ end
 ---- sources ----
 
 function host.load(source, name, ...)
-  if byte(source, 1) == 27 then return nil, manifest.refusal end
+  if byte(source, 1) == 27 and host.modes ~= "bt" then return nil, manifest.refusal end
   local chunk, message
   if is_51 and not jit then
     chunk, message = loadstring(source, name)
   else
-    chunk, message = load(source, name, "t", ...)
+    chunk, message = load(source, name, host.modes or "t", ...)
   end
   if message == "not enough memory" then error(message, 0) end
   return chunk, message
@@ -157,7 +157,7 @@ function host.globals(values, functions)
   return send_globals(concat(pieces))
 end
 
-local engine = prelude(host, manifest.version, new_env, new_exit, new_streams, new_sources, new_luafcgid, new_form,
+local engine = prelude(host, manifest.version, new_env, new_exit, new_streams, new_files, new_sources, new_luafcgid, new_form,
   new_cookie, new_request, new_library)
 -- A hook finds it here, whichever function's stack is the current one.
 debug.getregistry()[manifest.traceback_slot] = engine.traceback

@@ -30,7 +30,7 @@
 ---
 --- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
 
-local host, version, new_env, new_exit, new_streams, new_sources, new_luafcgid, new_form, new_cookie, new_request,
+local host, version, new_env, new_exit, new_streams, new_files, new_sources, new_luafcgid, new_form, new_cookie, new_request,
   new_library = ...
 
 local G = _G
@@ -44,7 +44,8 @@ local env = new_env(host, version)
 local pairs, rawequal = pairs, rawequal
 local exit = new_exit(host)
 local sources = new_sources(host)
-local library = new_library(host, new_streams(host), sources, env)
+local streams = new_streams(host)
+local library = new_library(host, streams, sources, env, new_files(streams))
 local luafcgid, internal = new_luafcgid(version, host.escape)
 package.loaded.luafcgid = luafcgid
 local request = new_request(host, luafcgid, new_form(internal), new_cookie(internal))
@@ -94,8 +95,9 @@ function engine.init()
   local _, directory = host.argument(1)
   local _, path = host.argument(2)
   local _, seed = host.argument(3)
+  local _, bytecode = host.argument(6)
   randomseed(tonumber(seed))
-  sources.init(directory)
+  sources.init(directory, bytecode == "bytecode")
   library.init(directory, path)
   request.init()
 end

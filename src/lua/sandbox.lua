@@ -1,5 +1,5 @@
--- The parts of the embedded engine's standard library that touch the world outside: there are no files, no processes and
--- no C modules here.
+-- The parts of the embedded engine's standard library that touch the world outside: there are no processes and no C
+-- modules here, and no files but those that the configuration grants.
 
 --- ## Lua's standard library
 ---
@@ -7,25 +7,32 @@
 --- whole language and the libraries `string`, `table`, `math`, `coroutine` and `debug`. What reaches outside of a state
 --- is different:
 ---
---- - **Files and processes**: there are none. `io.open`, `io.popen`, `io.tmpfile`, `os.remove`, `os.rename` and
----   `os.tmpname` give nil, a message and 13 (the system's number for "permission denied"); `io.lines(name)` raises an
----   error; `os.execute(command)` gives nil and a message, and `os.execute()` 0: there is no shell.
+--- - **Files**: none, unless the setting `files` names directories; then Lua's `io` and the functions of `os` work on
+---   regular files below these. Relative names start beside the script, as in the C daemon. What is not granted gives nil, a
+---   message and 13 (the system's number for "permission denied"), whether it is there or not; `io.lines` raises an error.
+---   Links are followed as long as they lead to what is granted. `io.tmpfile` and `os.tmpname` use the first directory of
+---   `write`. A state has at most 16 files open. What was written and not closed is stored at the end of the request; the
+---   file itself stays open as long as the script keeps it. (The error number that a method of a file gives is that of
+---   WebAssembly's C library, not the system's.)
+--- - **Processes**: there are none. `io.popen` and `os.execute(command)` give nil and a message, and `os.execute()` 0: there
+---   is no shell.
 --- - **Standard streams**: `print`, `io.write` and `io.stderr:write` write lines to the server's log; `io.read` is
 ---   always at its end.
 --- - **`os.exit(code)`** ends the request, not the server; what was put so far is the answer. Nothing that the script
 ---   does can catch it. The code goes to the web server as the FastCGI appStatus.
---- - **`os.getenv`** gives nil: a script does not see the server's environment. (The configuration does.)
+--- - **`os.getenv`** gives what the setting `environment` grants, by default nil. (The configuration sees the server's
+---   whole environment.)
 --- - **`os.time`, `os.date`, `os.clock`** work, in the time zone of the server. `os.clock` counts real time.
 --- - **`math.random`** is seeded in each new state, so states draw different numbers. They are no secrets: Lua 5.1 draws
 ---   them from a plain generator.
 --- - **`require`** looks beside the script (`NAME.lua`, then `NAME/init.lua`), then along the setting `path`. A module
 ---   is loaded once in each state. When its file changes, the states that loaded it are made anew.
 --- - **`dofile`, `loadfile`** read Lua files under the same rules; a relative name starts beside the script. A file
----   that lies neither beside or below the script, nor along `path`, nor below a `root`, is treated as missing, and the
----   log says so.
+---   that lies neither beside or below the script, nor along `path`, nor below a `root` or a directory of `files.read`, is
+---   treated as missing, and the log says so.
 --- - **C modules** cannot be loaded: `package.cpath` is empty and `package.loadlib` fails.
 --- - **Precompiled chunks** are refused by `load`, `loadstring`, `loadfile`, `require` and for scripts, since forged
----   ones can break a state. `string.dump` works, but what it gives cannot be loaded.
+---   ones can break a state, unless the setting `bytecode` allows them. `string.dump` works always.
 --- - **Memory**: a state may use as much as the setting `memory` says. Going beyond is the Lua error "not enough
 ---   memory"; a state whose request ended with it is replaced.
 ---
@@ -33,46 +40,80 @@
 --- ended the daemon. It also changed the working directory to the script's before each request; here relative names
 --- only matter to `require`, `dofile` and `loadfile`.
 
-local host, streams, sources = ...
+local host, _, sources, _, files = ...
 
 local type, tostring, error = type, tostring, error
+local find, collectgarbage = string.find, collectgarbage
 
 local no_files = "the embedded Lua engine gives scripts no files"
 local no_processes = "the embedded Lua engine gives scripts no processes"
 local denied = 13 -- EACCES
 
----- io ----
+-- Whether the configuration grants files. The host looks at each of them all the same.
+local has_files = false
 
-local default_input, default_output = streams.stdin, streams.stdout
-local nothing = streams.nothing
-
--- Sets or gets the default file, as io.input and io.output do.
-local function default_file(current, file, name)
-  if file == nil then return current end
-  if type(file) == "string" then error(file .. ": " .. no_files, 3) end
-  if not streams.is_standard(file) then
-    error("bad argument #1 to '" .. name .. "' (file expected, got " .. type(file) .. ")", 3)
+local function checked_text(value, position, name)
+  if type(value) ~= "string" and type(value) ~= "number" then
+    error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " ..
+      (value == nil and "no value" or type(value)) .. ")", 3)
   end
-  return file
+  return tostring(value)
 end
 
-local io = io
-for name in pairs(io) do io[name] = nil end
-io.stdin, io.stdout, io.stderr = streams.stdin, streams.stdout, streams.stderr
-local write, read, is_standard = streams.write, streams.read, streams.is_standard
-function io.write(...) return write(default_output, ...) end
-function io.read(...) return read(...) end
-function io.flush() return true end
-function io.input(file) default_input = default_file(default_input, file, "input") return default_input end
-function io.output(file) default_output = default_file(default_output, file, "output") return default_output end
-function io.type(value) return is_standard(value) and "file" or nil end
-function io.close() return nil, "cannot close standard file" end
-function io.open(name) return nil, tostring(name) .. ": " .. no_files, denied end
-function io.tmpfile() return nil, no_files, denied end
-function io.popen(command) return nil, tostring(command) .. ": " .. no_processes, denied end
+---- io ----
+
+-- The C library here has error numbers of its own; scripts know those of the system.
+local system_numbers = {
+  [2] = denied, [8] = 9, [10] = 16, [19] = 122, [20] = 17, [22] = 27, [28] = 22, [29] = 5, [31] = 21, [32] = 40,
+  [33] = 24, [37] = 36, [41] = 23, [44] = 2, [48] = 12, [51] = 28, [54] = 20, [55] = 39, [60] = 6, [63] = 1,
+  [69] = 30, [74] = 26, [75] = 18,
+}
+local too_many = 33 -- EMFILE
+
+-- Calls a function of the C library with names of files: its results, or nil, a message and the system's error number.
+local function call(work, name, ...)
+  if not has_files then return nil, name .. ": " .. no_files, denied end
+  if find(name, "\0", 1, true) then return nil, name .. ": No such file or directory", 2 end
+  local result, message, number = work(name, ...)
+  if result then return result end
+  return nil, message, system_numbers[number] or number
+end
+
+local io, os = io, os
+local lines = io.lines
+local c_open, c_remove, c_rename = files.open, os.remove, os.rename
+
+local function open(name, mode)
+  local file, message, number = call(c_open, name, mode)
+  if not file and number == system_numbers[too_many] then
+    collectgarbage() -- files that were forgotten are closed
+    return call(c_open, name, mode)
+  end
+  return file, message, number
+end
+
+files.open = open
+
+function io.open(name, mode)
+  name = checked_text(name, 1, "open")
+  return open(name, mode ~= nil and checked_text(mode, 2, "open") or nil)
+end
 function io.lines(name)
-  if name == nil then return nothing end
-  error(tostring(name) .. ": " .. no_files, 2)
+  if name ~= nil then
+    name = checked_text(name, 1, "lines")
+    if not has_files then error(name .. ": " .. no_files, 2) end
+    if find(name, "\0", 1, true) then error(name .. ": No such file or directory", 2) end
+  end
+  return lines(name)
+end
+function io.popen(command) return nil, tostring(command) .. ": " .. no_processes, denied end
+function io.tmpfile()
+  local name, message, number = os.tmpname()
+  if not name then return nil, message, number end
+  local file
+  file, message, number = open(name, "w+b")
+  c_remove(name)
+  return file, message, number
 end
 
 ---- os ----
@@ -82,19 +123,25 @@ function os.clock()
   return seconds
 end
 function os.getenv(name)
-  if type(name) ~= "string" and type(name) ~= "number" then
-    error("bad argument #1 to 'getenv' (string expected, got " .. (name == nil and "no value" or type(name)) .. ")", 2)
-  end
-  local _, value = host.getenv(tostring(name))
+  local _, value = host.getenv(checked_text(name, 1, "getenv"))
   return value
 end
 function os.execute(command)
   if command == nil then return 0 end
   return nil, tostring(command) .. ": " .. no_processes, denied
 end
-function os.remove(name) return nil, tostring(name) .. ": " .. no_files, denied end
-function os.rename(from) return nil, tostring(from) .. ": " .. no_files, denied end
-function os.tmpname() return nil, no_files, denied end
+function os.remove(name) return call(c_remove, checked_text(name, 1, "remove")) end
+function os.rename(from, to)
+  to = checked_text(to, 2, "rename")
+  if find(to, "\0", 1, true) then return nil, to .. ": No such file or directory", 2 end
+  return call(c_rename, checked_text(from, 1, "rename"), to)
+end
+function os.tmpname()
+  if not has_files then return nil, no_files, denied end
+  local ok, name = host.tempname()
+  if not ok then return nil, "no file can be made in the first directory of files.write: " .. name, denied end
+  return name
+end
 
 ---- package ----
 
@@ -109,6 +156,8 @@ local library = {}
 -- `path`: beside the script, then along the configured path.
 function library.init(directory, path)
   package.path = path
+  local _, files_granted = host.argument(5)
+  has_files = files_granted == "files"
 end
 
 return library

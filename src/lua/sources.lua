@@ -5,6 +5,7 @@ local host = ...
 
 local type, tostring, select, error, pcall = type, tostring, select, error, pcall
 local concat, gsub, gmatch, sub, find = table.concat, string.gsub, string.gmatch, string.sub, string.find
+local byte = string.byte
 
 local is_51 = _VERSION == "Lua 5.1"
 local takes_text = jit ~= nil or not is_51 -- whether load takes a text as well as a function
@@ -22,8 +23,9 @@ end
 
 -- Compiles a text. `...` is the mode and the chunk's globals, where the Lua version has them.
 local function compile(source, name, mode, ...)
-  if mode ~= nil and takes_text and not find(tostring(mode), "t", 1, true) then
-    return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
+  local is_binary = byte(source, 1) == 27
+  if mode ~= nil and takes_text and not find(tostring(mode), is_binary and "b" or "t", 1, true) then
+    return nil, "attempt to load a " .. (is_binary and "binary" or "text") .. " chunk (mode is '" .. tostring(mode) .. "')"
   end
   return host.load(source, name, ...)
 end
@@ -59,7 +61,7 @@ end
 function loadfile(path, mode, ...)
   if path == nil then return nil, "cannot read standard input: a script has none" end
   path = resolve(tostring(path))
-  if mode ~= nil and takes_text and not find(tostring(mode), "t", 1, true) then
+  if mode ~= nil and takes_text and host.modes ~= "bt" and not find(tostring(mode), "t", 1, true) then
     return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
   end
   local chunk, message = host.loadfile(path, ...)
@@ -97,8 +99,9 @@ end
 local sources = { search_path = search_path }
 
 -- Where relative names start.
-function sources.init(script_directory)
+function sources.init(script_directory, bytecode_is_allowed)
   directory = script_directory
+  host.modes = bytecode_is_allowed and "bt" or "t" -- for native-host.lua
 end
 
 return sources

@@ -70,6 +70,28 @@ export interface StateHost {
   readSource(path: ByteString): Uint8Array | undefined;
 }
 
+/** What a file is opened for, as open(2) has it. */
+export interface OpenHow {
+  readonly reads: boolean;
+  readonly writes: boolean;
+  readonly creates: boolean;
+  /** It must not be there yet. */
+  readonly isNew: boolean;
+  readonly truncates: boolean;
+  readonly appends: boolean;
+}
+
+/** The files that a confined state may use. Each call throws the system's error, or one with a system's code. */
+export interface FileHost {
+  /** Opens a regular file; gives its descriptor, which the state closes. */
+  open(path: ByteString, how: OpenHow): number;
+  /** Removes a file or an empty directory. */
+  remove(path: ByteString): void;
+  rename(from: ByteString, to: ByteString): void;
+  /** Makes an empty file of a new name. */
+  makeTemporary(): ByteString;
+}
+
 /** What may break into running Lua code from outside. Asked from inside of it, at an instruction. */
 export interface InterruptSource {
   /** Whether the code has to stop. Stays so until its request is over. */
@@ -104,6 +126,10 @@ export interface StateOptions {
   readonly config: Readonly<Record<string, LuaValue>>;
   /** What `os.getenv` sees; nothing when left out. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Whether precompiled chunks are loaded; refused when left out. */
+  readonly allowsBytecode?: boolean;
+  /** What `io.open` and the like reach in a confined state; nothing when left out. Native states reach all files. */
+  readonly files?: FileHost;
 }
 
 export interface LuaState {

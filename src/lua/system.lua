@@ -11,7 +11,7 @@
 ---   the script's folder before each request. `env.SCRIPT_FILENAME` tells where the script lies.
 --- - **Standard streams**: `print`, `io.write`, `io.stderr:write` (and `warn` of Lua 5.4) write to the log, and `io.read`
 ---   is at its end, as in the embedded engine. What a process writes that a script started goes to the server's own
----   standard output.
+---   standard output. Such a process inherits the standard streams and no other descriptor of the server.
 --- - **`os.exit`** ends the request, as in the embedded engine. **`os.getenv`** sees the server's environment.
 ---   **`os.clock`** is the processor time of the whole server. **`os.setlocale`** changes the locale of the whole server.
 --- - **`require`** looks beside the script, along the setting `path`, then where the system has Lua modules (`LUA_PATH`
@@ -19,7 +19,8 @@
 ---   `lua-cjson`, `lua-filesystem`, `lua-sql-sqlite3` and `lua-lpeg` work, as others do. A C module is shared by all
 ---   states of the server: one that keeps data of its own outside of Lua must be fit for threads.
 --- - **`dofile`, `loadfile`** read any file that the server may read; a relative name starts beside the script.
---- - **Precompiled chunks** are refused here too: a forged one ends the server.
+--- - **Precompiled chunks** are refused here too, unless the setting `bytecode` allows them: a forged one ends the server
+---   or takes it over. `files` and `environment` do not confine native scripts, so a server with both does not start.
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
 ---   request. A script that goes beyond is ended and cannot catch that. Between two looks a state may hold more, and one
 ---   huge string is not prevented.
@@ -42,69 +43,13 @@
 --- `env` is decoded when a script first looks into it. A script that keeps it must have looked while its request ran: later
 --- it raises an error.
 
-local host, streams, sources, env = ...
+local host, _, sources, env, files = ...
 
 local type, error, pcall, select = type, error, pcall, select
 local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
+local checked = files.checked
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
 local pairs, max = pairs, math.max
-
----- io: the default files may be the standard ones, which are not those of the process ----
-
-local io = io
-local open, is_file, lines = io.open, io.type, io.lines
-local is_standard = streams.is_standard
-local default_input, default_output = streams.stdin, streams.stdout
-
-local function default_file(current, file, mode, name)
-  if file == nil then return current end
-  if type(file) == "string" then
-    local opened, message = open(file, mode)
-    if not opened then error(message, 3) end
-    return opened
-  end
-  if not is_standard(file) and not is_file(file) then
-    error("bad argument #1 to '" .. name .. "' (FILE* expected, got " .. type(file) .. ")", 3)
-  end
-  return file
-end
-
--- The level of who called a function that ends with a tail call of `checked`: only Lua 5.1 itself counts that call.
-local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
-
--- The results of a protected call; its error becomes one of the script's line.
-local function checked(ok, ...)
-  if ok then return ... end
-  local message = ...
-  if type(message) == "string" then
-    message = gsub(gsub(message, "^%[luafcgid%]:%d+: ", ""), "to '%?' ", "")
-  end
-  error(message, caller_level)
-end
-
-function io.type(value)
-  if is_standard(value) then return "file" end
-  return is_file(value)
-end
-function io.input(file) default_input = default_file(default_input, file, "r", "input") return default_input end
-function io.output(file) default_output = default_file(default_output, file, "w", "output") return default_output end
-function io.write(...)
-  if is_standard(default_output) then return streams.write(default_output, ...) end
-  return checked(pcall(default_output.write, default_output, ...))
-end
-function io.read(...)
-  if is_standard(default_input) then return streams.read(...) end
-  return checked(pcall(default_input.read, default_input, ...))
-end
-function io.flush() return default_output:flush() end
-function io.close(file)
-  if file == nil then file = default_output end
-  return file:close()
-end
-function io.lines(name, ...)
-  if name == nil then return checked(pcall(default_input.lines, default_input, ...)) end
-  return checked(pcall(lines, name, ...))
-end
 
 if warn then
   function warn(...)

@@ -31,6 +31,7 @@ export const exportNames = [
   'setThrew',
   'setTempRet0',
   'malloc',
+  'fflush',
   'free',
   'luaL_newstate',
   'luaL_openlibs',

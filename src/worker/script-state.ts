@@ -5,6 +5,7 @@ import { toByteString, toText } from '../byte-string.js';
 import type { Config } from '../config/load.js';
 import { isForWantOfRoom, LuafcgidError } from '../errors.js';
 import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
+import { type FileGrants, GrantedFiles } from './granted-files.js';
 import { readSource, type SourceFile, type SourceRules } from './source-files.js';
 
 /** What a state tells while it lives. */
@@ -22,6 +23,10 @@ export interface StateSettings {
   /** What `con:config` reads. */
   readonly luaConfig: Readonly<Record<string, LuaValue>>;
   readonly reports: StateReports;
+  /** What `os.getenv` sees in a confined state. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Directories that confined states may use files of. */
+  readonly files: FileGrants | undefined;
   readonly interrupts: InterruptSource;
 }
 
@@ -46,13 +51,12 @@ export class ScriptState {
       host: {
         log: reports.log,
         readSource: (file) => {
-          // A native script can read any file by itself.
-          if (settings.engine.isConfined && !rules.allows(file, directory)) {
+          try {
+            // A native script can read any file by itself.
+            const source = settings.engine.isConfined ? rules.readFor(file, directory) : readSource(file);
+            if (source !== undefined) return this.#note(file, source);
             reports.log('warn', `${file} was not loaded: it lies neither beside ${path} nor on the configured path`);
             return undefined;
-          }
-          try {
-            return this.#read(file, reports).bytes;
           } catch (error) {
             // The script is told that there is none, as of any file that cannot be read.
             if (isForWantOfRoom(error)) reports.log('error', `${file} was not loaded: ${(error as Error).message}`);
@@ -64,6 +68,9 @@ export class ScriptState {
       directory,
       path: config.path.map(toByteString),
       config: settings.luaConfig,
+      allowsBytecode: config.bytecode,
+      environment: settings.environment,
+      ...(settings.files !== undefined && { files: new GrantedFiles(settings.files, directory) }),
     });
   }
 
@@ -72,12 +79,16 @@ export class ScriptState {
    * @throws LuafcgidError when a file cannot be read or the handler is missing; LuaError when a chunk fails
    */
   load(): void {
+    const { rules } = this.#settings;
     const { preload, handler } = this.#settings.config;
     if (preload !== undefined) {
       const file = toByteString(preload);
-      this.lua.run(this.#readScript(file), `@${file}`);
+      this.lua.run(this.#readScript(file, readSource), `@${file}`);
     }
-    this.lua.run(this.#readScript(this.path), `@${this.path}`);
+    this.lua.run(
+      this.#readScript(this.path, (path) => rules.readScript(path)),
+      `@${this.path}`,
+    );
     if (!this.lua.hasFunction(handler)) {
       const path = toText(this.path);
       throw new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path, handler });
@@ -89,10 +100,11 @@ export class ScriptState {
     return this.#files.has(file);
   }
 
-  #readScript(path: ByteString): Uint8Array {
+  #readScript(path: ByteString, read: (path: ByteString) => SourceFile): Uint8Array {
     try {
-      return this.#read(path, this.#settings.reports).bytes;
+      return this.#note(path, read(path));
     } catch (error) {
+      if (error instanceof LuafcgidError) throw error;
       const reason = (error as NodeJS.ErrnoException).code ?? String(error);
       const values = { path: toText(path), reason };
       if (reason === 'ENOENT' || reason === 'ENOTDIR') throw new LuafcgidError('LUAFCGID_SCRIPT_NOT_FOUND', values);
@@ -102,10 +114,10 @@ export class ScriptState {
     }
   }
 
-  #read(path: ByteString, reports: StateReports): SourceFile {
-    const file = readSource(path);
+  /** The state depends on this file from now on. */
+  #note(path: ByteString, { bytes, fingerprint }: SourceFile): Uint8Array {
     this.#files.add(path);
-    reports.depends(this.id, path, file.fingerprint);
-    return file;
+    this.#settings.reports.depends(this.id, path, fingerprint);
+    return bytes;
   }
 }

@@ -3,9 +3,12 @@
  * that housekeeping can tell when it is not that any more.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { isScriptName } from '../cgi/script-name.js';
 import { fingerprintOf, isRecent } from '../channel/fingerprint.js';
+import { LuafcgidError } from '../errors.js';
+import { liesIn, placeOf, realDirectory } from './opened-file.js';
 
 /** A file's content, and the text by which two versions of it differ. */
 export interface SourceFile {
@@ -16,13 +19,16 @@ export interface SourceFile {
 /**
  * Reads a regular file. The fingerprint is taken before the content: a change in between makes it differ from the
  * file's next one, so it is seen. Paths have one character per byte.
+ * @param check throws when the file that was opened, of which it gets the place, is not to be read
  * @throws the system's error; EISDIR for anything but a regular file
  */
-export function readSource(path: string): SourceFile {
+export function readSource(path: string, check?: (place: string) => void): SourceFile {
+  const name = Buffer.from(path, 'latin1');
   // Without O_NONBLOCK, opening a named pipe would wait for a writer.
-  const fd = openSync(Buffer.from(path, 'latin1'), constants.O_RDONLY | constants.O_NONBLOCK);
+  const fd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(fd, { bigint: true });
+    check?.(placeOf(fd, name));
     if (!stats.isFile()) throw Object.assign(new Error(`${path} is no regular file`), { code: 'EISDIR' });
     const isSettled = !isRecent(stats, Date.now());
     const bytes = readFileSync(fd);
@@ -33,40 +39,66 @@ export function readSource(path: string): SourceFile {
   }
 }
 
-/** Which files the scripts of a server may load as Lua code. */
+/** What the rules are made of. Paths have one character per byte. */
+export interface SourcePlaces {
+  /** The configured module path, e.g. `/usr/share/lua/5.1/?.lua`. */
+  readonly templates: readonly string[];
+  /** Directories outside of which no script lies; none: scripts lie anywhere. */
+  readonly roots: readonly string[];
+  /** How the names of scripts end; none: they may have any name. */
+  readonly extensions: readonly string[];
+  /** Further directories that scripts may load Lua files from. */
+  readonly granted?: readonly string[];
+}
+
+/** Which files of a server are scripts, and which ones scripts may load as Lua code. */
 export class SourceRules {
+  readonly #places: SourcePlaces;
   readonly #anywhere: readonly string[];
-  readonly #roots: readonly string[];
+
+  constructor(places: SourcePlaces) {
+    this.#places = places;
+    const { templates, roots, granted = [] } = places;
+    const directories = templates.map((template) => dirname(template.replace(/\?.*$/, '?')));
+    this.#anywhere = [...directories, ...roots, ...granted];
+  }
 
   /**
-   * @param templates the configured module path, e.g. `/usr/share/lua/5.1/?.lua`
-   * @param roots directories outside of which no script lies; none: scripts lie anywhere
+   * Reads a script that was looked up a moment ago: what it was then, another file may be by now.
+   * @throws LuafcgidError of status 403 for a file that is none; what `readSource` throws
    */
-  constructor(templates: readonly string[], roots: readonly string[]) {
-    this.#anywhere = templates.map((template) => dirname(template.replace(/\?.*$/, '?')));
-    this.#roots = roots;
+  readScript(path: string): SourceFile {
+    const { roots, extensions } = this.#places;
+    if (roots.length === 0 && extensions.length === 0) return readSource(path);
+    return readSource(path, (place) => {
+      const values = { path: Buffer.from(path, 'latin1').toString(), extensions: extensions.join(', ') };
+      if (roots.length > 0 && !liesInOneOf(place, roots)) {
+        throw new LuafcgidError('LUAFCGID_SCRIPT_OUTSIDE_ROOT', values);
+      }
+      if (!isScriptName(place, extensions)) throw new LuafcgidError('LUAFCGID_SCRIPT_EXTENSION', values);
+    });
   }
 
-  /** Whether a script may load `path`: it lies beside or below the script, on the module path, or in a root. */
-  allows(path: string, scriptDirectory: string): boolean {
+  /**
+   * Reads a file that a script wants to load: it lies beside or below the script, on the module path, in a root or in
+   * another directory that was granted. Where there are roots, no link leads out of all these.
+   * @returns undefined when it may not be loaded
+   * @throws what `readSource` throws
+   */
+  readFor(path: string, scriptDirectory: string): SourceFile | undefined {
+    // The name that is looked at must be the name that is opened: ".." means another thing after a link.
     const file = resolve(path);
-    const granted = [scriptDirectory, ...this.#anywhere, ...this.#roots];
-    if (!granted.some((directory) => liesIn(file, directory))) return false;
-    if (this.#roots.length === 0) return true;
-    // With roots, a link must not lead out of them.
-    const real = realPathOf(file);
-    return real === undefined || granted.some((directory) => liesIn(real, realPathOf(directory) ?? directory));
+    const directories = [scriptDirectory, ...this.#anywhere];
+    if (!directories.some((directory) => liesIn(file, directory))) return undefined;
+    if (this.#places.roots.length === 0) return readSource(file);
+    let isAllowed = true;
+    const source = readSource(file, (place) => {
+      isAllowed = liesInOneOf(place, directories);
+    });
+    return isAllowed ? source : undefined;
   }
 }
 
-function realPathOf(path: string): string | undefined {
-  try {
-    return realpathSync(Buffer.from(path, 'latin1'), { encoding: 'buffer' }).toString('latin1');
-  } catch {
-    return undefined;
-  }
-}
-
-function liesIn(file: string, directory: string): boolean {
-  return file.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
+function liesInOneOf(place: string, directories: readonly string[]): boolean {
+  return directories.some((directory) => liesIn(place, realDirectory(directory) ?? directory));
 }

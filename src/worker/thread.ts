@@ -4,7 +4,7 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { toByteString } from '../byte-string.js';
+import { toByteString, toText } from '../byte-string.js';
 import { Interrupts, Wish } from '../channel/interrupts.js';
 import {
   decodeStart,
@@ -20,6 +20,7 @@ import {
 import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Sleeper } from '../channel/sleeper.js';
+import type { Config } from '../config/load.js';
 import { LuafcgidError } from '../errors.js';
 import { createEngine } from '../lua/engine.js';
 import { LuaError } from '../lua/state.js';
@@ -31,6 +32,16 @@ import { ScriptRequest } from './script-request.js';
 import { ScriptState, type StateSettings } from './script-state.js';
 import { SourceRules } from './source-files.js';
 import type { ThreadData } from './thread-data.js';
+
+/** What scripts see of the environment: names alone stand for the server's own values. */
+function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessEnv): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(granted)) {
+    const found = value === true ? own[name] : toText(value);
+    if (found !== undefined) variables[name] = found;
+  }
+  return variables;
+}
 
 class WorkerThread {
   readonly #data: ThreadData;
@@ -47,6 +58,10 @@ class WorkerThread {
 
   constructor(data: ThreadData, sleeper: Sleeper | undefined, ringBell: () => void) {
     const { config } = data;
+    const files = config.files && {
+      read: config.files.read.map(toByteString),
+      write: config.files.write.map(toByteString),
+    };
     this.#data = data;
     this.#slots = new OfferSlots(data.toWorker);
     const interrupts = new Interrupts(data.interrupts);
@@ -57,7 +72,14 @@ class WorkerThread {
     this.#settings = {
       engine: createEngine(data.engine),
       config,
-      rules: new SourceRules(config.path.map(toByteString), data.roots),
+      rules: new SourceRules({
+        templates: config.path.map(toByteString),
+        roots: data.roots,
+        extensions: config.extensions.map(toByteString),
+        granted: files?.read ?? [],
+      }),
+      files,
+      environment: grantedEnvironment(config.environment, process.env),
       luaConfig: data.luaConfig,
       reports: {
         depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),

@@ -46,6 +46,15 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
     case 'log-file':
     case 'pid-file':
       return [true, ['a'], {}, 'a\0b', '\xff'];
+    case 'user':
+    case 'group':
+      return ['a b', 'a:b', '-x', true, {}, ['root'], 'a\0b', '\xff'];
+    case 'extensions':
+      return ['lua', '', '.', '.a/b', true, {}, [true], 'a\0b', '\xff'];
+    case 'files':
+      return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
+    case 'environment':
+      return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
     case 'directories':
     case 'templates':
       return [true, [true], ['a', ['b']], { a: 'b' }, 'a\0b', '\xff'];
@@ -200,6 +209,38 @@ describe('values', () => {
   it('takes file names as UTF-8, and an empty name for none', () => {
     assert.equal(convert('logfile', 'gr\xc3\xbc\xc3\x9fe.log'), '/etc/luafcgid/grüße.log');
     assert.equal(convert('logfile', ''), undefined);
+  });
+
+  it('takes an extension, a list of them, or all names', () => {
+    assert.deepEqual(convert('extensions', '.lua'), ['.lua']);
+    assert.deepEqual(convert('extensions', ['.lua', '.lp']), ['.lua', '.lp']);
+    assert.deepEqual(convert('extensions', '*'), []);
+    assert.equal(check({ extensions: 'lua' }).faults[0]?.remedy, 'Write ".lua".');
+  });
+
+  it('takes directories to read and to write, each for itself', () => {
+    const data = '/etc/luafcgid/data';
+    assert.deepEqual(convert('files', { read: 'data' }), { read: [data], write: [] });
+    assert.deepEqual(convert('files', { write: ['data', 'x'], read: {} }), {
+      read: [],
+      write: [data, '/etc/luafcgid/x'],
+    });
+    assert.equal(convert('files', undefined), undefined);
+  });
+
+  it('takes names of environment variables, values for them, and both', () => {
+    const asObject = (value: LuaValue): unknown => ({ ...(convert('environment', value) as object) });
+    assert.deepEqual(asObject(['HOME', 'TZ']), { HOME: true, TZ: true });
+    assert.deepEqual(asObject({ 1: 'HOME', MODE: 'test', N: 5 }), { HOME: true, MODE: 'test', N: '5' });
+    assert.deepEqual(asObject({}), {});
+  });
+
+  it('refuses what would not confine native scripts', () => {
+    for (const values of [{ files: { read: '/x' } }, { environment: ['HOME'] }]) {
+      assert.deepEqual(check({ ...values, engine: 'embedded' }).faults, []);
+      const [fault] = check({ ...values, engine: 'lua5.1' }).faults;
+      assert.match(fault?.message ?? '', /must be left out with engine = "lua5.1", whose scripts reach all/);
+    }
   });
 
   it('reports every wrong member of a list', () => {

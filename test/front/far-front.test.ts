@@ -62,7 +62,7 @@ describe('a front on a thread of its own', () => {
   it('answers calls in their order, and connections', async (t) => {
     const path = join(tempDir(t), 'a.sock');
     const { front } = newFront(t);
-    const calls = [front.call('counts'), front.listen({ kind: 'unix', path }, 10, undefined), front.call('inventory')];
+    const calls = [front.call('counts'), front.listen({ kind: 'unix', path }, 10, {}), front.call('inventory')];
     const [counts] = await Promise.all(calls);
     assert.deepEqual((counts as { connections: number }).connections, 0);
     assert.deepEqual(await mpxs(path), ['FCGI_MPXS_CONNS', '1']);
@@ -72,9 +72,9 @@ describe('a front on a thread of its own', () => {
     const path = join(tempDir(t), 'a.sock');
     const { front, logs } = newFront(t);
     const fd = listenAt({ family: 'unix', path }, 10);
-    await front.listen({ kind: 'fd', fd }, 10, undefined);
+    await front.listen({ kind: 'fd', fd }, 10, {});
     // One socket cannot be watched twice.
-    const again = front.listen({ kind: 'fd', fd }, 10, undefined);
+    const again = front.listen({ kind: 'fd', fd }, 10, {});
     const later = front.call('counts');
     await assert.rejects(again, { code: 'LUAFCGID_LISTEN_FAILED', message: /EEXIST/ });
     assert.equal((await later).connections, 0);
@@ -85,12 +85,12 @@ describe('a front on a thread of its own', () => {
   it('removes the files of its sockets when it drains, and when it is closed', async (t) => {
     const dir = tempDir(t);
     const { front, close } = newFront(t);
-    await front.listen({ kind: 'unix', path: join(dir, 'a.sock') }, 10, undefined);
-    await front.listen({ kind: 'unix', path: join(dir, 'b.sock') }, 10, undefined);
+    await front.listen({ kind: 'unix', path: join(dir, 'a.sock') }, 10, {});
+    await front.listen({ kind: 'unix', path: join(dir, 'b.sock') }, 10, {});
     await front.call('drain');
     assert.deepEqual(readdirSync(dir), []);
     const second = newFront(t);
-    await second.front.listen({ kind: 'unix', path: join(dir, 'a.sock') }, 10, undefined);
+    await second.front.listen({ kind: 'unix', path: join(dir, 'a.sock') }, 10, {});
     await close();
     assert.deepEqual(readdirSync(dir), ['a.sock']);
     await second.close();
@@ -100,7 +100,7 @@ describe('a front on a thread of its own', () => {
   it('leaves a file alone that is another server’s by now', async (t) => {
     const path = join(tempDir(t), 'a.sock');
     const { front, close } = newFront(t);
-    await front.listen({ kind: 'unix', path }, 10, undefined);
+    await front.listen({ kind: 'unix', path }, 10, {});
     unlinkSync(path);
     const other = net.createServer().listen(path);
     await once(other, 'listening');
@@ -113,7 +113,7 @@ describe('a front on a thread of its own', () => {
   it('whose socket somebody else has removed ends in order', async (t) => {
     const path = join(tempDir(t), 'a.sock');
     const { front, close } = newFront(t);
-    await front.listen({ kind: 'unix', path }, 10, undefined);
+    await front.listen({ kind: 'unix', path }, 10, {});
     unlinkSync(path);
     await close();
     assert.equal(existsSync(path), false);
@@ -140,7 +140,7 @@ describe('a front on a thread of its own', () => {
     const before = count();
     for (let round = 0; round < 3; round += 1) {
       const { front, close } = newFront(t);
-      await front.listen({ kind: 'unix', path }, 10, undefined);
+      await front.listen({ kind: 'unix', path }, 10, {});
       const connections = await Promise.all([1, 2, 3].map(() => FcgiConnection.connect(path)));
       await connections[0]?.getValues('FCGI_MPXS_CONNS');
       await close();

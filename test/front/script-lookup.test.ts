@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { LookUps } from '../../src/front/look-ups.js';
 import { ScriptLookup } from '../../src/front/script-lookup.js';
-import { clearStaleSocket, withFileMode } from '../../src/front/unix-socket.js';
+import { withFileMode } from '../../src/front/socket-file.js';
+import { clearStaleSocket } from '../../src/front/unix-socket.js';
 import { tempDir } from '../support/cleanup.js';
 
 function latin1(text: string): string {
@@ -54,6 +55,24 @@ describe('a script', () => {
       await assert.rejects(new ScriptLookup([join(dir, 'root')]).find(`${dir}/${name}`), { code, status });
     });
   }
+
+  it('has one of the extensions, whatever the links to it are called', async (t) => {
+    const dir = setUp(t);
+    for (const name of ['photo.jpg', 'x.LUA', '.lua', 'a.lua.bak', 'lua']) writeFileSync(join(dir, 'root', name), '');
+    symlinkSync(join(dir, 'root/photo.jpg'), join(dir, 'root/photo.lua'));
+    symlinkSync(join(dir, 'root/a.lua'), join(dir, 'root/a.html'));
+    const lookup = new ScriptLookup([join(dir, 'root')], ['.lua', '.lp']);
+    for (const name of ['photo.jpg', 'photo.lua', 'x.LUA', '.lua', 'a.lua.bak', 'lua']) {
+      const refusal = { code: 'LUAFCGID_SCRIPT_EXTENSION', status: 403 };
+      await assert.rejects(lookup.find(join(dir, 'root', name)), refusal, name);
+    }
+    for (const name of ['a.lua', 'a.html']) {
+      assert.equal(await lookup.find(join(dir, 'root', name)), join(dir, 'root/a.lua'));
+    }
+    for (const name of ['a.lua/', 'a.lua/.', 'missing.jpg']) {
+      await assert.rejects(lookup.find(`${dir}/root/${name}`), { code: 'LUAFCGID_SCRIPT_NOT_FOUND' }, name);
+    }
+  });
 
   it('lies in one of the roots, also where a root is a link or ends like another folder begins', async (t) => {
     const dir = setUp(t);

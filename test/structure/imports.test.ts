@@ -18,7 +18,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   'byte-string': { doors: ['byte-string'], mayImport: [] },
   version: { doors: ['version'], mayImport: [] },
   fcgi: { doors: ['fcgi/session'], mayImport: [] },
-  cgi: { doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/status'], mayImport: ['fcgi'] },
+  cgi: {
+    doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/script-name', 'cgi/status'],
+    mayImport: ['fcgi'],
+  },
   channel: {
     doors: [
       'channel/ring',
@@ -64,7 +67,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
   config: { doors: ['config/load'], mayImport: ['lua'] },
-  ops: { doors: ['ops/log', 'ops/housekeeping'], mayImport: ['channel'] },
+  ops: { doors: ['ops/log', 'ops/housekeeping', 'ops/user-change'], mayImport: ['channel'] },
 };
 
 /** Only the place where the server is put together hands out logs and metrics: all others get them as arguments. */

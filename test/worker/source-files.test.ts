@@ -1,9 +1,11 @@
 /** Which Lua files may be loaded, and what is noted of them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { LuafcgidError } from '../../src/errors.js';
 import { LuaError } from '../../src/lua/state.js';
 import { describeFailure } from '../../src/worker/error-detail.js';
@@ -59,33 +61,36 @@ describe('a source file', () => {
 });
 
 describe('a script may load', () => {
-  it('what lies beside or below it, and on the module path', () => {
-    const rules = new SourceRules(['/usr/share/lua/?.lua', '/opt/lib/?/init.lua'], []);
-    for (const [path, allowed] of [
-      ['/srv/app/module.lua', true],
-      ['/srv/app/deep/er/module.lua', true],
-      ['/srv/app/../app/module.lua', true],
-      ['/usr/share/lua/json.lua', true],
-      ['/opt/lib/json/init.lua', true],
-      ['/srv/application/module.lua', false],
-      ['/srv/app/../other/module.lua', false],
-      ['/srv/app', false],
-      ['/etc/passwd', false],
-      ['/usr/share/luafcgid/x.lua', false],
-    ] as const) {
-      assert.equal(rules.allows(path, '/srv/app'), allowed, path);
+  it('what lies beside or below it, on the module path, and where that was granted', (t) => {
+    const dir = tempDir(t);
+    const files = ['app/m.lua', 'app/deep/er/m.lua', 'path/json.lua', 'init/json/init.lua', 'granted/m.lua'];
+    const others = ['application/m.lua', 'other/m.lua', 'pathological/x.lua'];
+    for (const file of [...files, ...others]) {
+      mkdirSync(dirname(join(dir, file)), { recursive: true });
+      writeFileSync(join(dir, file), file);
     }
+    const rules = new SourceRules({
+      templates: [`${dir}/path/?.lua`, `${dir}/init/?/init.lua`],
+      roots: [],
+      extensions: [],
+      granted: [`${dir}/granted`],
+    });
+    for (const [path, allowed] of [
+      ...files.map((file) => [file, true] as const),
+      ['app/../app/m.lua', true],
+      ...others.map((file) => [file, false] as const),
+      ['app/../other/m.lua', false],
+      ['app', false],
+    ] as const) {
+      assert.equal(rules.readFor(`${dir}/${path}`, `${dir}/app`) !== undefined, allowed, path);
+    }
+    assert.equal(rules.readFor('/etc/passwd', `${dir}/app`), undefined);
+    assert.throws(() => rules.readFor(`${dir}/app/missing.lua`, `${dir}/app`), { code: 'ENOENT' });
   });
 
   it('nothing that a link leads to outside of the roots', (t) => {
-    const dir = tempDir(t);
-    for (const folder of ['root', 'outside']) mkdirSync(join(dir, folder));
-    writeFileSync(join(dir, 'outside/secret.lua'), '');
-    writeFileSync(join(dir, 'root/own.lua'), '');
-    symlinkSync(join(dir, 'outside/secret.lua'), join(dir, 'root/link.lua'));
-    symlinkSync(join(dir, 'root/own.lua'), join(dir, 'root/good.lua'));
-    const rules = new SourceRules([], [join(dir, 'root')]);
-    const may = (name: string): boolean => rules.allows(join(dir, name), join(dir, 'root'));
+    const { dir, rules } = rooted(t);
+    const may = (name: string): boolean => rules.readFor(join(dir, name), join(dir, 'root')) !== undefined;
     assert.deepEqual(['root/own.lua', 'root/good.lua', 'root/link.lua', 'outside/secret.lua'].map(may), [
       true,
       true,
@@ -93,7 +98,83 @@ describe('a script may load', () => {
       false,
     ]);
   });
+
+  it('nothing outside by going up from where a link leads', (t) => {
+    const { dir, rules } = rooted(t);
+    mkdirSync(join(dir, 'outside/deep'));
+    symlinkSync(join(dir, 'outside/deep'), join(dir, 'root/down'));
+    // The kernel takes this for outside/secret.lua; a look at the name alone, for root/secret.lua.
+    const way = `${dir}/root/down/../secret.lua`;
+    assert.equal(readFileSync(way, 'utf8'), 'secret');
+    assert.throws(() => rules.readFor(way, join(dir, 'root')), { code: 'ENOENT' });
+    writeFileSync(join(dir, 'root/secret.lua'), 'own');
+    assert.equal(Buffer.from(rules.readFor(way, join(dir, 'root'))?.bytes ?? []).toString(), 'own');
+  });
 });
+
+/** A root with links in and out, and the rules for it. */
+function rooted(t: TestContext, extensions: readonly string[] = []) {
+  const dir = tempDir(t);
+  for (const folder of ['root', 'outside']) mkdirSync(join(dir, folder));
+  writeFileSync(join(dir, 'outside/secret.lua'), 'secret');
+  writeFileSync(join(dir, 'root/own.lua'), 'own');
+  writeFileSync(join(dir, 'root/photo.jpg'), 'photo');
+  symlinkSync(join(dir, 'outside/secret.lua'), join(dir, 'root/link.lua'));
+  symlinkSync(join(dir, 'root/own.lua'), join(dir, 'root/good.lua'));
+  symlinkSync(join(dir, 'root/photo.jpg'), join(dir, 'root/photo.lua'));
+  return { dir, rules: new SourceRules({ templates: [], roots: [join(dir, 'root')], extensions }) };
+}
+
+describe('a script that was looked up', () => {
+  it('is refused when another file has its name by the time it is loaded', (t) => {
+    const { dir, rules } = rooted(t, ['.lua']);
+    assert.equal(Buffer.from(rules.readScript(join(dir, 'root/own.lua')).bytes).toString(), 'own');
+    const outside = { code: 'LUAFCGID_SCRIPT_OUTSIDE_ROOT', status: 403 };
+    assert.throws(() => rules.readScript(join(dir, 'root/link.lua')), outside);
+    assert.throws(() => rules.readScript(join(dir, 'root/photo.lua')), {
+      code: 'LUAFCGID_SCRIPT_EXTENSION',
+      status: 403,
+    });
+    // A folder on the way is switched.
+    renameSync(join(dir, 'root'), join(dir, 'former'));
+    mkdirSync(join(dir, 'root'));
+    symlinkSync(join(dir, 'outside'), join(dir, 'root/app'));
+    assert.throws(() => rules.readScript(join(dir, 'root/app/secret.lua')), outside);
+  });
+
+  it('is never read from outside while its folder is switched as fast as can be', async (t) => {
+    const { dir, rules } = rooted(t);
+    mkdirSync(join(dir, 'root/inside'));
+    writeFileSync(join(dir, 'root/inside/secret.lua'), 'inside');
+    symlinkSync(join(dir, 'root/inside'), join(dir, 'root/app'));
+    const switcher = new Worker(SWITCHER, { eval: true, workerData: { dir } });
+    try {
+      await once(switcher, 'message');
+      const seen = new Map<string, number>();
+      for (let n = 0; n < 20_000; n += 1) {
+        let outcome: string;
+        try {
+          outcome = Buffer.from(rules.readScript(join(dir, 'root/app/secret.lua')).bytes).toString();
+        } catch (error) {
+          outcome = (error as LuafcgidError).code;
+        }
+        seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+      }
+      assert.deepEqual([...seen.keys()].sort(), ['LUAFCGID_SCRIPT_OUTSIDE_ROOT', 'inside']);
+    } finally {
+      await switcher.terminate();
+    }
+  });
+});
+
+const SWITCHER = `
+  const { renameSync, symlinkSync } = require('node:fs');
+  const { parentPort, workerData: { dir } } = require('node:worker_threads');
+  parentPort.postMessage('begins');
+  for (;;) for (const target of ['/outside', '/root/inside']) {
+    symlinkSync(dir + target, dir + '/root/next');
+    renameSync(dir + '/root/next', dir + '/root/app');
+  }`;
 
 describe('what is said of a failure', () => {
   it('shows the lines around the fault, where they may be seen', (t) => {

@@ -34,6 +34,28 @@ A name without a colon is a Unix socket, as it was in the C daemon. Without the 
     text: `Three or four octal digits, for instance \`"0660"\` so that owner and group may connect. Lua has no octal numbers,
 so the digits of a number are read the same way: \`660\` is \`"0660"\`.`,
   },
+  socketowner: {
+    key: 'socketOwner',
+    group: 'Listening',
+    type: 'user',
+    script: 'hidden',
+    defaultText: 'who starts the server',
+    example: 'www-data',
+    summary: 'The user that Unix sockets belong to.',
+    text: `A name or a number. Only root may give files away, so the server has to be started as root. For a web server that
+runs as another user, with \`socketmode = "0600"\`.`,
+  },
+  socketgroup: {
+    key: 'socketGroup',
+    group: 'Listening',
+    type: 'group',
+    script: 'hidden',
+    defaultText: 'the group of who starts the server',
+    example: 'www-data',
+    summary: 'The group that Unix sockets belong to.',
+    text: `A name or a number. A server that is not started as root may only name a group that its user belongs to. For a web
+server that runs in this group, with \`socketmode = "0660"\`.`,
+  },
   backlog: {
     key: 'backlog',
     group: 'Listening',

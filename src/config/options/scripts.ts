@@ -51,6 +51,17 @@ The configuration itself always runs in the embedded engine. \`--engine\` on the
     text: `One directory, or a list. A request for a script outside of them, after links are resolved, is answered with 403.
 Without the option the web server alone decides which files are run.`,
   },
+  extensions: {
+    key: 'extensions',
+    group: 'Scripts',
+    type: 'extensions',
+    default: '.lua',
+    script: 'hidden',
+    summary: 'How the names of scripts end: one extension or a list.',
+    text: `A request for any other file is answered with 403, so that what visitors upload (\`photo.jpg\`) never runs, whatever
+the web server is made to ask for. It is the name of the file itself that counts, links resolved, with its letters as they
+are written. \`"*"\` lets every file be a script. Files that scripts load themselves may have any name.`,
+  },
   path: {
     key: 'path',
     group: 'Scripts',
@@ -61,6 +72,44 @@ Without the option the web server alone decides which files are run.`,
     script: 'hidden',
     summary: 'Where `require` looks after the directory of the script.',
     text: 'File name templates in which `?` stands for the module, as in `package.path`: `"lib/?.lua;lib/?/init.lua"`, or a list.',
+  },
+  files: {
+    key: 'files',
+    group: 'Scripts',
+    type: 'files',
+    defaultText: 'no files',
+    example: { read: ['/srv/data'], write: ['/srv/data'] },
+    script: 'hidden',
+    summary: 'Directories whose files scripts of the embedded engine may use.',
+    text: `A table of two lists. \`io.open\`, \`io.lines\`, \`dofile\` and \`loadfile\` read regular files below the directories of
+\`read\`; \`io.open\`, \`os.remove\`, \`os.rename\` and \`os.tmpname\` write below those of \`write\`. Neither implies the other: to
+read what scripts write, name the directory in both. Where a file lies counts after links are resolved. Everything else
+is denied, there or not. Never grant \`write\` to a directory that scripts or modules are loaded from: what is written there
+runs. Not for native engines, which reach all files that the server's user may.`,
+  },
+  environment: {
+    key: 'environment',
+    group: 'Scripts',
+    type: 'environment',
+    default: {},
+    defaultText: 'nothing',
+    example: ['HOME', 'TZ'],
+    script: 'hidden',
+    summary: 'The environment that scripts of the embedded engine see by `os.getenv`.',
+    text: `A list of names, whose values the server's own environment has, or a table of names and values:
+\`{ "HOME", MODE = "test" }\`. Not for native engines, whose scripts see the whole environment of the server.`,
+  },
+  bytecode: {
+    key: 'bytecode',
+    group: 'Scripts',
+    type: 'boolean',
+    default: false,
+    script: 'read',
+    summary: 'Load precompiled Lua.',
+    text: `\`true\` lets \`load\`, \`loadstring\`, \`loadfile\`, \`dofile\` and \`require\` take precompiled chunks, and scripts and
+\`preload\` be files of \`luac\` (of the same Lua version, and for the embedded engine of a 32-bit machine). Lua does not check
+them: a forged one breaks its state in the embedded engine, and can do anything in a native one. Allow it only where no
+script loads what visitors send.`,
   },
   preload: {
     key: 'preload',

@@ -1,0 +1,185 @@
+/**
+ * The files that scripts of the embedded engine may use: those below the directories of `files`, after links are
+ * resolved, and no others, whatever links are switched meanwhile.
+ *
+ * The folder of a file is opened first and asked where it lies. What is done then is done inside of that opened folder,
+ * to a name that is not followed if it is a link; links are resolved here, step by step.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+} from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { ByteString, FileHost, OpenHow } from '../lua/state.js';
+import { liesIn, realDirectory } from './opened-file.js';
+
+/** Directories of the configuration, one character per byte. Neither implies the other. */
+export interface FileGrants {
+  readonly read: readonly ByteString[];
+  readonly write: readonly ByteString[];
+}
+
+/** As many as a kernel follows. */
+const MOST_LINKS = 40;
+
+const isLinux = process.platform === 'linux';
+/** O_PATH (open(2)), which Node.js does not name: holds a folder without reading it. */
+const O_PATH = 0o10000000;
+
+/** A folder that was opened, and a name in it. */
+interface Entry {
+  /** Where it lies, links resolved but that which it may be itself. */
+  readonly place: ByteString;
+  /** Names it within the opened folder, wherever that is moved. */
+  readonly name: Buffer;
+}
+
+export class GrantedFiles implements FileHost {
+  readonly #grants: FileGrants;
+  readonly #directory: ByteString;
+
+  /** @param directory where relative names start: that of the script */
+  constructor(grants: FileGrants, directory: ByteString) {
+    this.#grants = grants;
+    this.#directory = directory;
+  }
+
+  open(path: ByteString, how: OpenHow): number {
+    const wants = (entry: Entry): void => {
+      if (how.reads) this.#require('read', entry);
+      if (how.writes) this.#require('write', entry);
+    };
+    const access = how.writes ? (how.reads ? constants.O_RDWR : constants.O_WRONLY) : constants.O_RDONLY;
+    const flags =
+      access |
+      (how.creates ? constants.O_CREAT : 0) |
+      (how.isNew ? constants.O_EXCL : 0) |
+      (how.truncates ? constants.O_TRUNC : 0) |
+      (how.appends ? constants.O_APPEND : 0) |
+      constants.O_NOFOLLOW |
+      constants.O_NOCTTY |
+      // Opening a named pipe would wait for its other end.
+      constants.O_NONBLOCK;
+    let name = this.#absolute(path);
+    for (let links = 0; links < MOST_LINKS; links += 1) {
+      const outcome = this.#within(name, (entry) => {
+        const target = linkAt(entry);
+        if (target !== undefined) return target.startsWith('/') ? target : `${dirname(entry.place)}/${target}`;
+        wants(entry);
+        return openRegular(entry.name, flags);
+      });
+      if (typeof outcome === 'number') return outcome;
+      name = outcome;
+    }
+    throw systemError('ELOOP');
+  }
+
+  remove(path: ByteString): void {
+    this.#within(this.#absolute(path), (entry) => {
+      this.#require('write', entry);
+      if (lstatSync(entry.name).isDirectory()) rmdirSync(entry.name);
+      else unlinkSync(entry.name);
+    });
+  }
+
+  rename(from: ByteString, to: ByteString): void {
+    this.#within(this.#absolute(from), (source) =>
+      this.#within(this.#absolute(to), (target) => {
+        this.#require('write', source);
+        this.#require('write', target);
+        // What may not be read must not become readable by moving it.
+        if (this.#may('read', target)) this.#require('read', source);
+        renameSync(source.name, target.name);
+      }),
+    );
+  }
+
+  makeTemporary(): ByteString {
+    const [folder] = this.#grants.write;
+    if (folder === undefined) throw systemError('EACCES');
+    const path = `${folder}/lua_${randomBytes(8).toString('hex')}`;
+    const how = { reads: false, writes: true, creates: true, isNew: true, truncates: false, appends: false };
+    closeSync(this.open(path, how));
+    return path;
+  }
+
+  #absolute(path: ByteString): ByteString {
+    return path.startsWith('/') ? path : `${this.#directory}/${path}`;
+  }
+
+  #may(what: keyof FileGrants, { place }: Entry): boolean {
+    return this.#grants[what].some((grant) => liesIn(place, realDirectory(grant) ?? grant));
+  }
+
+  #require(what: keyof FileGrants, entry: Entry): void {
+    if (!this.#may(what, entry)) throw systemError('EACCES');
+  }
+
+  /** Opens the folder of a file and does something to the file there. */
+  #within<Result>(path: ByteString, work: (entry: Entry) => Result): Result {
+    try {
+      return withEntry(path, work);
+    } catch (error) {
+      // What lies outside is denied, there or not: a script learns nothing of it.
+      const file = resolve(path);
+      const grants = [...this.#grants.read, ...this.#grants.write];
+      if (grants.some((grant) => liesIn(file, grant) || liesIn(file, realDirectory(grant) ?? grant))) throw error;
+      throw systemError('EACCES');
+    }
+  }
+}
+
+function withEntry<Result>(path: ByteString, work: (entry: Entry) => Result): Result {
+  const slash = path.lastIndexOf('/');
+  const base = path.slice(slash + 1);
+  if (base === '' || base === '.' || base === '..') throw systemError('EISDIR');
+  const folder = Buffer.from(path.slice(0, slash) || '/', 'latin1');
+  const entryIn = (place: ByteString, folderName: string): Entry => ({
+    place: place === '/' ? `/${base}` : `${place}/${base}`,
+    name: Buffer.from(`${folderName}/${base}`, 'latin1'),
+  });
+  if (!isLinux) {
+    // Here a folder that is switched between the two steps is not noticed.
+    const place = realpathSync(folder, { encoding: 'buffer' }).toString('latin1');
+    return work(entryIn(place, place));
+  }
+  const fd = openSync(folder, O_PATH | constants.O_DIRECTORY);
+  try {
+    const place = readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }).toString('latin1');
+    return work(entryIn(place, `/proc/self/fd/${fd}`));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Where a link leads; undefined for what is none. */
+function linkAt({ name }: Entry): ByteString | undefined {
+  try {
+    return readlinkSync(name, { encoding: 'buffer' }).toString('latin1');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EINVAL' || code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function openRegular(name: Buffer, flags: number): number {
+  const fd = openSync(name, flags, 0o666);
+  const stats = fstatSync(fd);
+  if (stats.isFile()) return fd;
+  closeSync(fd);
+  throw systemError(stats.isDirectory() ? 'EISDIR' : 'EACCES');
+}
+
+function systemError(code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(code), { code });
+}

@@ -1,0 +1,38 @@
+/** Where an opened file lies. Asked of the descriptor: names may be made to lead elsewhere at any moment. */
+import { fstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+
+const isLinux = process.platform === 'linux';
+
+/**
+ * The path of an opened file, links resolved, one character per byte.
+ * @param path what it was opened as
+ * @throws the system's error; ENOENT when the file has no name any more
+ */
+export function placeOf(fd: number, path: Buffer): string {
+  const stats = fstatSync(fd);
+  if (stats.nlink === 0) throw missing(path);
+  if (isLinux) return readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }).toString('latin1');
+  // Elsewhere the kernel does not tell: the path as it is now, if it still leads to this file.
+  const real = realpathSync(path, { encoding: 'buffer' });
+  const now = statSync(real);
+  if (now.ino !== stats.ino || now.dev !== stats.dev) throw missing(path);
+  return real.toString('latin1');
+}
+
+function missing(path: Buffer): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${path} was replaced while it was opened`), { code: 'ENOENT' });
+}
+
+/** A directory's path with links resolved, one character per byte; undefined when there is none. */
+export function realDirectory(path: string): string | undefined {
+  try {
+    return realpathSync(Buffer.from(path, 'latin1'), { encoding: 'buffer' }).toString('latin1');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a path lies below a directory; both with links resolved. */
+export function liesIn(file: string, directory: string): boolean {
+  return file.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
+}
