@@ -53,6 +53,12 @@ async function run(options) {
       case 'hog':
         results.hog = await (await import('./hog.mjs')).measureHog(options, folder);
         break;
+      case 'clients':
+        results.clients = await (await import('./clients.mjs')).measureClients(options, folder);
+        break;
+      case 'overload':
+        results.overload = await (await import('./overload.mjs')).measureOverload(options, folder);
+        break;
       case 'policy':
         results.policy = await (await import('./policy.mjs')).measurePolicy(options);
         break;

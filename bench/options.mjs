@@ -4,7 +4,15 @@ import { parseArgs } from 'node:util';
 import { pages } from './pages/pages.mjs';
 import { ownServers } from './peers/luafcgid.mjs';
 
-export const parts = /** @type {const} */ (['pages', 'hog', 'policy', 'state-cost', 'streaming']);
+export const parts = /** @type {const} */ ([
+  'pages',
+  'hog',
+  'clients',
+  'overload',
+  'policy',
+  'state-cost',
+  'streaming',
+]);
 
 export const USAGE = `npm run bench [-- [PART...] [OPTIONS]]
 

@@ -21,6 +21,11 @@
 -- The name or the number of a group. Default: the group of who starts the server.
 --socketgroup = "www-data"
 
+-- Who may connect over TCP: addresses and networks.
+-- An IP address or network, or a list of them: "127.0.0.1", "::1", "10.0.0.0/8" or "fd00::/8".
+-- Default: everybody who reaches the port.
+--allowed = "127.0.0.1"
+
 -- Connections that wait in the kernel to be accepted.
 -- A whole number from 1 to 65535, or -1 (the default).
 --backlog = 511
@@ -92,6 +97,32 @@
 -- What becomes of a script whose client has gone.
 -- "finish" or "stop".
 --onabort = "finish"
+
+---- Clients
+
+-- The most connections at once.
+-- A whole number from 1 to 1000000.
+--connections = 10000
+
+-- How long a connection may be open without a request.
+-- A number of seconds from 0.1 to 86400.
+--idletimeout = 75
+
+-- How long a request may take to arrive.
+-- A number of seconds from 0.1 to 86400.
+--readtimeout = 75
+
+-- How long a client may take nothing of what waits to be sent.
+-- A number of seconds from 0.1 to 86400.
+--sendtimeout = 75
+
+-- How much all requests together may hold of their parameters and bodies.
+-- A whole number of bytes, at least 1048576 (1 MiB).
+--bodytotal = 256 * 1024 * 1024
+
+-- How much of all answers together may wait in memory for their readers.
+-- A whole number of bytes, at least 1048576 (1 MiB).
+--sendtotal = 256 * 1024 * 1024
 
 ---- Answers
 
@@ -170,13 +201,43 @@
 
 ---- Operation
 
--- The file that the log is added to.
--- The name of a file. Default: standard error.
+-- Where the log goes: a file, or syslog.
+-- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
+-- "syslog:FACILITY:/SOCKET". Default: standard error.
 --logfile = "/var/log/luafcgid/luafcgid.log"
+
+-- How the log is written: lines for people, or JSON.
+-- "text" or "json".
+--logformat = "text"
 
 -- The least important messages that are logged.
 -- "debug", "info", "warn" or "error".
 --loglevel = "info"
+
+-- Where a line for each request goes.
+-- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
+-- "syslog:FACILITY:/SOCKET". Default: none.
+--accesslog = "/var/log/luafcgid/access.log"
+
+-- What the lines of the access log hold.
+-- "json", or text with fields: {time}, {remote}, {user}, {host}, {method}, {uri}, {query},
+-- {protocol}, {referer}, {agent}, {status}, {outcome}, {sent_bytes}, {received_bytes},
+-- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request} and
+-- {param:NAME}. Default: who asked for what, with what result and effort.
+--accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
+
+-- How long a stop waits for requests that run.
+-- A number of seconds from 0.001 to 86400, or 0 (no time at all).
+--draintimeout = 10
+
+-- Where is told what slow requests were doing.
+-- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
+-- "syslog:FACILITY:/SOCKET". Default: none.
+--slowlog = "/var/log/luafcgid/slow.log"
+
+-- How long a request may run before `slowlog` tells of it.
+-- A number of seconds from 0.001 to 86400.
+--slowtime = 5
 
 -- The user that the server becomes once it listens.
 -- The name or the number of a user. Default: who starts the server.

@@ -15,8 +15,9 @@ import {
 import { LuafcgidError } from './errors.js';
 import { startGateway } from './http/gateway.js';
 import { callScript, type ScriptCall } from './http/script-call.js';
+import { formatLogTarget } from './log/target.js';
 import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
-import { type Printed, printToStandardError, type Server, startServer } from './server.js';
+import { type Prepared, type Printed, printToStandardError, type Server, startServer } from './server/server.js';
 import { attachToParent, complain, releaseParent, startInBackground } from './service/background.js';
 import { noService, type ServiceEnvironment, takeServiceEnvironment } from './service/environment.js';
 import { version } from './version.js';
@@ -26,13 +27,10 @@ export { endProcess } from './lua/engine.js';
 /** How a task ended; with `server` it goes on until that is stopped. */
 export interface Outcome {
   readonly exitCode: number;
-  readonly server?: { stop(): Promise<void> };
-}
-
-interface Prepared {
-  readonly loaded: LoadedConfig;
-  readonly engine: EngineData;
-  readonly printed: Printed;
+  readonly server?: Pick<Server, 'stop' | 'reopenLogs'> & {
+    /** Left out where there is nothing to reload. */
+    reload?(): Promise<void>;
+  };
 }
 
 function prepare(
@@ -63,18 +61,20 @@ function engineOf({ engine, luaLibrary }: Config, embedded: EngineData): EngineD
 export async function serveConfig(file: string | undefined, overrides: Overrides): Promise<Outcome> {
   const service = takeServiceEnvironment(process.env, process.pid, process.ppid);
   if (service.isBackground) attachToParent();
-  const { loaded, engine, printed } = prepare(file, overrides, service);
+  const prepared = prepare(file, overrides, service);
+  const { loaded } = prepared;
   if (loaded.config.daemonize && !service.isBackground) {
     if (service.notifySocket === undefined) return serveInBackground(loaded, overrides, service);
     complain('luafcgid: daemonize = true has no effect: the service manager wants the server in the foreground\n');
   }
-  const server = await startServer(loaded, engine, printed, { service });
+  const server = await startServer(prepared, { service });
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
-    complain(`luafcgid ${version} ready: listening on ${where}; log: ${loaded.config.logFile}\n`);
+    complain(`luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`);
   }
   releaseParent();
-  return { exitCode: 0, server };
+  const reload = (): Promise<void> => server.reload(() => prepare(file, overrides, service));
+  return { exitCode: 0, server: { stop: () => server.stop(), reopenLogs: () => server.reopenLogs(), reload } };
 }
 
 /** Starts the same server again, which reads the configuration once more. */
@@ -124,7 +124,7 @@ export async function serveDirectory(
       await gateway.close();
       await close();
     };
-    return { exitCode: 0, server: { stop } };
+    return { exitCode: 0, server: { stop, reopenLogs: () => server.reopenLogs() } };
   } catch (error) {
     await close();
     throw error;
@@ -168,7 +168,7 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
 }
 
 /** Whoever names a script wants that one, whatever its name is. */
-const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*' };
+const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*', accesslog: '' };
 
 const STDIN = 0;
 const EXIT_FAILED = 1;
@@ -198,8 +198,8 @@ async function startPrivately(
   process.once('exit', removeFolder);
   const socket = join(folder, 'fastcgi.sock');
   try {
-    const { loaded, engine, printed } = prepare(config, { ...overrides, ...STAY, listen: socket, daemonize: false });
-    const server = await startServer(loaded, engine, printed, { isQuiet });
+    const prepared = prepare(config, { ...overrides, ...STAY, listen: socket, daemonize: false });
+    const server = await startServer(prepared, { isQuiet });
     const close = async (): Promise<void> => {
       await server.stop();
       removeFolder();

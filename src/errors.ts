@@ -77,6 +77,55 @@ export const catalogue = {
     message: 'the request body ended before its announced length',
     solve: 'The client broke off, or CONTENT_LENGTH is wrong; the web server log tells which.',
   },
+  LUAFCGID_REQUEST_PARAMS_LATE: {
+    blame: 'peer',
+    status: 408,
+    message: 'the request parameters did not arrive within {seconds} seconds',
+    solve: 'Look at the client, which stopped in the middle of a request; raise readtimeout if it needs longer.',
+  },
+  LUAFCGID_REQUEST_BODY_LATE: {
+    blame: 'peer',
+    status: 408,
+    message: 'the request body stopped arriving: it was late by more than {seconds} seconds',
+    solve: 'Let the web server buffer request bodies, or raise readtimeout if clients need longer.',
+  },
+  LUAFCGID_REQUEST_NO_ROOM: {
+    blame: 'operator',
+    status: 503,
+    message:
+      'all requests together hold {limit} bytes, and of those that do not run this is the largest: {bytes} bytes',
+    solve: 'Raise bodytotal, lower maxpost or queue, or make scripts faster that get large bodies.',
+  },
+  LUAFCGID_CLIENT_IDLE: {
+    blame: 'peer',
+    status: 0,
+    message: '{count} connections had no request for {seconds} seconds and were closed',
+    solve: 'Nothing has to be done; raise idletimeout if a web server keeps its connections longer.',
+  },
+  LUAFCGID_CLIENT_ROOM: {
+    blame: 'operator',
+    status: 0,
+    message: '{count} connections without a request were closed to make room for others: {limit} were open',
+    solve: 'Raise connections if the web servers keep more than that.',
+  },
+  LUAFCGID_CLIENT_HALF_RECORD: {
+    blame: 'peer',
+    status: 0,
+    message: 'a connection was closed: the rest of a record was late by more than {seconds} seconds',
+    solve: 'Look at the client: it began a FastCGI record and did not go on.',
+  },
+  LUAFCGID_CLIENT_NOT_READING: {
+    blame: 'peer',
+    status: 0,
+    message: 'a connection was closed: its client took nothing of what waits for it for {seconds} seconds',
+    solve: 'Look at the client; raise sendtimeout if it reads that slowly.',
+  },
+  LUAFCGID_CLIENT_UNREAD: {
+    blame: 'peer',
+    status: 0,
+    message: 'a connection was closed: unread answers hold {limit} bytes, and {bytes} of them wait for this client',
+    solve: 'Let the web server buffer answers, or raise sendtotal for that many slow readers.',
+  },
   LUAFCGID_SCRIPT_NOT_FOUND: {
     blame: 'peer',
     status: 404,
@@ -205,13 +254,14 @@ export const catalogue = {
     status: 0,
     message: 'no connection can be accepted for now ({reason}); {connections} are open',
     solve:
-      'They wait and are accepted as soon as others end. Raise the limit of open files (`ulimit -n`, LimitNOFILE).',
+      'They wait and are accepted as soon as others end. Raise the limit of open files (`ulimit -n`, LimitNOFILE), or the setting connections.',
   },
   LUAFCGID_LISTEN_STRANGER: {
     blame: 'peer',
     status: 0,
-    message: 'a connection from {address} was closed: FCGI_WEB_SERVER_ADDRS does not name it',
-    solve: 'Add the address to that environment variable if it is a web server of yours.',
+    message: 'a connection from {address} was closed: it is not among those that may connect',
+    solve:
+      'If it is a web server of yours, add it to the setting allowed, or to FCGI_WEB_SERVER_ADDRS where that is set.',
   },
   LUAFCGID_LISTEN_ADDRS: {
     blame: 'operator',
@@ -259,7 +309,37 @@ export const catalogue = {
     blame: 'operator',
     status: 0,
     message: 'cannot open the log file {file}: {reason}',
-    solve: 'Create its directory and let the user that luafcgid runs as write there, or change logfile.',
+    solve: 'Create its directory and let the user that luafcgid runs as write there, or change {option}.',
+  },
+  LUAFCGID_LOG_SYSLOG: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot log to {log}: {reason}',
+    solve: 'It needs Linux, the npm package koffi and a log service that listens there; else set {option} to a file.',
+  },
+  LUAFCGID_LOG_REOPEN: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot open {log} anew: {reason}',
+    solve: 'The lines go where they went before. Correct the cause and send SIGUSR1 again.',
+  },
+  LUAFCGID_LOG_WRITE: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot write to {log}, the {option}: {reason}',
+    solve: 'Lines are counted until it works again; free some space, or look at who reads them.',
+  },
+  LUAFCGID_LOG_LOST: {
+    blame: 'operator',
+    status: 0,
+    message: '{lines} lines could not be written to {log}, the {option}',
+    solve: 'They came before this message and are lost. The disk was full, or whoever reads the log did not.',
+  },
+  LUAFCGID_LOG_BEHIND: {
+    blame: 'operator',
+    status: 0,
+    message: '{lines} lines were lost before they reached the logs',
+    solve: 'There were more than can be written. Raise loglevel, or find out who causes so many.',
   },
   LUAFCGID_SERVICE_MANAGER: {
     blame: 'operator',
@@ -297,11 +377,23 @@ export const catalogue = {
     message: 'luafcgid itself failed: {detail}',
     solve: 'Report this with the text above and the log lines around it.',
   },
+  LUAFCGID_RELOAD_REFUSED: {
+    blame: 'operator',
+    status: 0,
+    message: 'not reloaded, and all goes on as before: {reason}',
+    solve: 'Correct the configuration (luafcgid check FILE) and send SIGHUP again.',
+  },
+  LUAFCGID_RELOAD_KEPT: {
+    blame: 'operator',
+    status: 0,
+    message: 'reloaded without what only a start can change: {settings}',
+    solve: 'Restart the server for these settings.',
+  },
   LUAFCGID_SERVER_STOPPED: {
     blame: 'operator',
     status: 503,
     message: 'the server was stopped before the script had ended',
-    solve: 'A stop waits ten seconds for scripts that run; shorten what the script does, or let it do it in parts.',
+    solve: 'A stop waits for scripts that run (draintimeout); shorten what the script does, or let it do it in parts.',
   },
   LUAFCGID_WORKER_GONE: {
     blame: 'bug',

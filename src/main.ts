@@ -158,6 +158,11 @@ let running: Outcome['server'];
 let signals = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
+    if (signal === 'SIGHUP' && running?.reload !== undefined) {
+      // Who stops has nothing to reload.
+      if (signals === 0) void running.reload();
+      return;
+    }
     signals += 1;
     // What has not begun to serve has nothing to finish: it ends as the signal would have ended it.
     if (running === undefined) endProcess(SIGNALLED + constants.signals[signal]);
@@ -169,6 +174,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     );
   });
 }
+
+// Also before anything serves: without a listener the signal would open Node's debugger.
+process.on('SIGUSR1', () => running?.reopenLogs());
 
 main(process.argv.slice(2)).then(
   ({ exitCode, server }) => {

@@ -28,6 +28,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   403: 'This page may not be shown.',
   404: 'There is no such page here.',
   405: 'This method is not served.',
+  408: 'The request did not arrive in time.',
   413: 'The request body is larger than this server accepts.',
   431: 'The request headers are larger than this server accepts.',
   500: 'This page failed.',

@@ -20,6 +20,8 @@ export const START_RETIRE = 0x800;
 export const START_HEAD = 0x1000;
 /** Set in `START`: only an offer, which has to be claimed before (`OfferSlots`); who fails to passes over it. */
 export const START_OFFER = 0x2000;
+/** Set in `LOG`: the text is a script's own. */
+export const LOG_OF_SCRIPT = 0x200;
 /** Set in `END`: the worker has closed the request's state (it failed to load, broke, or retired). */
 export const END_STATE_GONE = 0x200;
 
@@ -63,10 +65,12 @@ export const FromWorker = {
   TRACE: 10,
   /** An offer was claimed, but its state is not there any more: the request has not begun. */
   BOUNCED: 7,
+  /** What the request took that is about to end; only if that is wanted. payload: see `Usage`. */
+  USAGE: 11,
 } as const;
 
 /** Why a body will never be complete. */
-export const BodyFault = { SHORT: 1, TOO_LARGE: 2, CLIENT_GONE: 3 } as const;
+export const BodyFault = { SHORT: 1, TOO_LARGE: 2, CLIENT_GONE: 3, LATE: 4 } as const;
 export type BodyFault = (typeof BodyFault)[keyof typeof BodyFault];
 
 /** From least to most important. ORDER LOG: the index in this list is what a LOG frame carries. */
@@ -89,6 +93,35 @@ export function withTook(frameType: number, tookMs: number): number {
 /** How long the request of an END ran, in milliseconds; at most 65. */
 export function tookMsOf(frameType: number): number {
   return (frameType >>> 16) / 1000;
+}
+
+/** What a request took of its worker. */
+export interface Usage {
+  /** Processor time; undefined where it cannot be had. */
+  readonly cpuMs: number | undefined;
+  /** What its state held at the end; undefined when there was none. */
+  readonly memoryBytes: number | undefined;
+}
+
+/** Two numbers, and their bytes: frames need not be aligned. */
+const numbers = new Float64Array(2);
+const bytesOfNumbers = new Uint8Array(numbers.buffer);
+
+/** Valid until the next call. */
+export function encodeUsage({ cpuMs, memoryBytes }: Usage): Uint8Array {
+  numbers[0] = cpuMs ?? Number.NaN;
+  numbers[1] = memoryBytes ?? Number.NaN;
+  return bytesOfNumbers;
+}
+
+export function decodeUsage(payload: Uint8Array): Usage {
+  bytesOfNumbers.set(payload);
+  const cpuMs = numbers[0] as number;
+  const memoryBytes = numbers[1] as number;
+  return {
+    cpuMs: Number.isNaN(cpuMs) ? undefined : cpuMs,
+    memoryBytes: Number.isNaN(memoryBytes) ? undefined : memoryBytes,
+  };
 }
 
 /** What a worker is told to start. */

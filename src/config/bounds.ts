@@ -1,4 +1,5 @@
 /** What the values of an option may be, in words that continue "must be". Messages and documents share them. */
+import { FIELDS } from '../log/access-format.js';
 import { bytesText } from './literal.js';
 import type { OptionRow } from './option.js';
 
@@ -32,13 +33,19 @@ export function allowedValues(row: OptionRow): string {
       return 'text of "Name: value" lines';
     case 'addresses':
       return 'an address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000", "fd:0" or "systemd"';
+    case 'networks':
+      return 'an IP address or network, or a list of them: "127.0.0.1", "::1", "10.0.0.0/8" or "fd00::/8"';
     case 'mode':
       return 'three or four octal digits, like "0660"';
     case 'source-file':
-      return 'the name of a file';
-    case 'log-file':
     case 'pid-file':
       return 'the name of a file';
+    case 'log-target':
+      return 'the name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or "syslog:FACILITY:/SOCKET"';
+    case 'access-format':
+      return `"json", or text with fields: ${Object.keys(FIELDS)
+        .map((name) => `{${name}}`)
+        .join(', ')} and {param:NAME}`;
     case 'directories':
       return 'a directory, or a list of directories';
     case 'user':

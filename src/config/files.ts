@@ -2,6 +2,7 @@
 import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toByteString } from '../byte-string.js';
+import type { LogTarget } from '../log/target.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { shortLiteral } from './literal.js';
 import type { ListenSetting } from './option.js';
@@ -83,6 +84,10 @@ function socketPaths(addresses: readonly ListenSetting[]): readonly string[] {
   return addresses.flatMap((address) => (address.kind === 'unix' ? [address.path] : []));
 }
 
+function fileOf(target: LogTarget | undefined): string | undefined {
+  return target?.kind === 'file' ? target.path : undefined;
+}
+
 /** Every file and directory of the configuration that the server could not use. */
 export function checkFiles(config: Config, may: May = mayAccess): readonly ConfigFault[] {
   const faults: ConfigFault[] = [];
@@ -95,7 +100,7 @@ export function checkFiles(config: Config, may: May = mayAccess): readonly Confi
       faults.push(configFault('LUAFCGID_CONFIG_PLACE', { option, value, reason: problem.reason }, problem.remedy));
     };
     if (row.type === 'source-file') check(config[row.key], checkSourceFile);
-    else if (row.type === 'log-file') check(config[row.key], checkLogFile);
+    else if (row.type === 'log-target') check(fileOf(config[row.key]), checkLogFile);
     else if (row.type === 'pid-file') check(config[row.key], checkParent);
     else if (row.type === 'directories') for (const path of config[row.key]) check(path, checkDirectory);
     else if (row.type === 'files') {

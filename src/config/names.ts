@@ -21,13 +21,16 @@ function editDistance(from: string, to: string): number {
   return previous[to.length]!;
 }
 
-/** The setting or hook that is spelled most like `name`; undefined when none is close. */
-export function nearestName(name: string): string | undefined {
-  // All known names are one lower-case word: maxPost and max_post are spellings of maxpost.
+/** The known name (of a setting or hook, by default) that is spelled most like `name`; undefined when none is close. */
+export function nearestName(
+  name: string,
+  knownNames: readonly string[] = [...optionNames, ...hookNames],
+): string | undefined {
+  // Settings are one lower-case word: maxPost and max_post are spellings of maxpost.
   const plain = name.toLowerCase().replace(/[_-]/g, '');
   let best: { name: string; edits: number } | undefined;
-  for (const known of [...optionNames, ...hookNames]) {
-    const edits = editDistance(plain, known);
+  for (const known of knownNames) {
+    const edits = editDistance(plain, known.replaceAll('_', ''));
     const mostEdits = Math.floor(Math.max(plain.length, known.length) / 3);
     if (edits <= mostEdits && edits < (best?.edits ?? Number.POSITIVE_INFINITY)) best = { name: known, edits };
   }

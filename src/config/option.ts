@@ -1,6 +1,7 @@
 /**
  * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
  */
+import type { LogTarget } from '../log/target.js';
 import type { LuaValue } from '../lua/state.js';
 
 /** Where the server listens. `host` is `''` for all interfaces (IPv6 and IPv4); `port` 0 takes any free port. */
@@ -27,8 +28,11 @@ export interface FileDirectories {
  * - `header-lines`: `Name: value` lines; `Config` holds them with a CRLF after each
  * - `choice`: one of the strings in `choices`
  * - `addresses`: one listen address or a list of them
+ * - `networks`: one IP address or network (`10.0.0.0/8`), or a list
  * - `mode`: file permissions, written as octal digits
- * - `source-file`: a file that must exist; `log-file`: one that must be writable; `pid-file`: one that can be made
+ * - `source-file`: a file that must exist; `pid-file`: one that can be made
+ * - `log-target`: where lines go: a file that must be writable, standard output or syslog
+ * - `access-format`: what `log/access-format.ts` reads
  * - `directories`: one directory that must exist, or a list
  * - `user`, `group`: a name of the system's accounts, or a number
  * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
@@ -46,10 +50,12 @@ export interface ValueTypes {
   'header-lines': string;
   choice: string;
   addresses: readonly ListenSetting[];
+  networks: readonly string[] | undefined;
   mode: number | undefined;
   'source-file': string | undefined;
-  'log-file': string | undefined;
   'pid-file': string | undefined;
+  'log-target': LogTarget | undefined;
+  'access-format': string;
   directories: readonly string[];
   user: string | undefined;
   group: string | undefined;
@@ -74,7 +80,15 @@ export interface DefaultContext {
 interface Row {
   /** Name in `Config`; a quantity's unit is in the name. */
   readonly key: string;
-  readonly group: 'Listening' | 'Pool' | 'Requests' | 'Answers' | 'Scripts' | 'Operation' | 'Without effect';
+  readonly group:
+    | 'Listening'
+    | 'Pool'
+    | 'Requests'
+    | 'Clients'
+    | 'Answers'
+    | 'Scripts'
+    | 'Operation'
+    | 'Without effect';
   /** One line, for `--help` and the sample. */
   readonly summary: string;
   /** What one needs to know to choose a value, in Markdown. */

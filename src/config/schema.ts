@@ -4,6 +4,7 @@
  */
 import type { OptionRow, ValueTypes } from './option.js';
 import { answers } from './options/answers.js';
+import { clients } from './options/clients.js';
 import { listening } from './options/listening.js';
 import { operation } from './options/operation.js';
 import { pool } from './options/pool.js';
@@ -15,6 +16,7 @@ export const options = {
   ...listening,
   ...pool,
   ...requests,
+  ...clients,
   ...answers,
   ...scripts,
   ...operation,

@@ -2,11 +2,15 @@
  * From values as they were written to values as the program uses them, by the option table. Pure: it looks at no file
  * (`files.ts` does), and reports every fault it finds.
  */
+import { AccessFormat, AccessFormatError, FIELDS } from '../log/access-format.js';
+import { type LogTarget, parseLogTarget } from '../log/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { formatListenAddress, parseListenAddress } from './address.js';
 import { allowedValues } from './bounds.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
+import { nearestName } from './names.js';
+import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, ListenSetting, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
 
@@ -90,6 +94,31 @@ function convertFile({ value, absolute, report }: Task<OptionRow>): string | und
   return name === undefined ? void report(value) : absolute(name);
 }
 
+function convertLogTarget({ value, absolute, report }: Task<OptionRow>): LogTarget | undefined {
+  if (value === '') return undefined;
+  const name = toText(value);
+  if (name === undefined) return void report(value);
+  const target = parseLogTarget(name, absolute);
+  if (!('reason' in target)) return target;
+  return void report(value, `a place for a log, but ${target.reason}`, 'Write "./" before the name of such a file.');
+}
+
+function convertAccessFormat({ value, report }: Task<OptionRow>): string | undefined {
+  const bytes = toBytes(value);
+  const text = bytes === undefined ? undefined : decodeText(bytes);
+  if (text === undefined || /[\p{Cc}]/u.test(text)) return void report(value);
+  try {
+    new AccessFormat(text);
+    return text;
+  } catch (error) {
+    if (!(error instanceof AccessFormatError)) throw error;
+    const { message, field } = error;
+    const meant = field === undefined ? undefined : nearestName(field, Object.keys(FIELDS));
+    const remedy = meant === undefined ? undefined : `Did you mean {${meant}}?`;
+    return void report(value, `a format of known fields, but ${message}`, remedy);
+  }
+}
+
 function convertAddresses(task: Task<OptionRow>): readonly ListenSetting[] {
   const addresses = new Map<string, ListenSetting>();
   const texts = toTexts(task);
@@ -105,6 +134,13 @@ function convertAddresses(task: Task<OptionRow>): readonly ListenSetting[] {
     addresses.set(name, address);
   }
   return [...addresses.values()];
+}
+
+function convertNetworks(task: Task<OptionRow>): readonly string[] {
+  if (listOf(task.value).length === 0) task.report(task.value, 'at least one address, or nothing for all');
+  const texts = toTexts(task);
+  for (const text of texts) if (!isNetwork(text)) task.report(text);
+  return texts;
 }
 
 /** Headers that other options or the scripts decide. */
@@ -225,12 +261,17 @@ function convert(task: Task<OptionRow>): unknown {
       return convertHeaders(task);
     case 'addresses':
       return convertAddresses(task);
+    case 'networks':
+      return convertNetworks(task);
     case 'mode':
       return convertMode(task);
     case 'source-file':
-    case 'log-file':
     case 'pid-file':
       return convertFile(task);
+    case 'log-target':
+      return convertLogTarget(task);
+    case 'access-format':
+      return convertAccessFormat(task);
     case 'directories':
       return toTexts(task).map(task.absolute);
     case 'user':

@@ -52,6 +52,11 @@ export class RecordDecoder {
     return this.#headerBytes > 0 || this.#paddingLeft > 0;
   }
 
+  /** Bytes of memory that a record holds which is handed on whole and has not come wholly. */
+  get heldBytes(): number {
+    return this.#whole.length;
+  }
+
   /**
    * The next record or piece, or undefined when more bytes are needed.
    * @throws LuafcgidError `LUAFCGID_FCGI_VERSION` when the bytes are no FastCGI 1.0

@@ -35,6 +35,12 @@ export class RequestTable<T> {
     else this.#others?.delete(id);
   }
 
+  /** The ids of all, as they are now. */
+  ids(): number[] {
+    const first = this.#first === undefined ? [] : [this.#firstId];
+    return this.#others === undefined ? first : [...first, ...this.#others.keys()];
+  }
+
   /** All of them, as they are now. */
   values(): T[] {
     const first = this.#first === undefined ? [] : [this.#first];

@@ -64,14 +64,26 @@ export interface ServerValues {
   readonly maxRequests: number;
 }
 
+/** Counts bytes of memory, over as many sessions and requests as share it. */
+export interface Meter {
+  bytes: number;
+}
+
 interface OpenRequest {
   stage: 'params' | 'refused' | 'body' | 'ended';
   params: Uint8Array;
   paramsBytes: number;
+  /** How long its parameters have been coming, as far as somebody has counted; -1: not yet. */
+  comingMs: number;
 }
+
+/** What an open request holds besides its parameters, roughly: many requests without any hold memory, too. */
+export const REQUEST_BYTES = 2048;
 
 const BEGIN_BODY_BYTES = 8;
 const FIRST_PARAMS_BYTES = 1024;
+/** Parameters up to this are not worth a copy. */
+const LONG_PARAMS_BYTES = 8192;
 const NOTHING = new Uint8Array(0);
 
 export class ServerSession {
@@ -79,11 +91,18 @@ export class ServerSession {
   readonly #requests = new RequestTable<OpenRequest>();
   readonly #values: ServerValues;
   readonly #events: SessionEvents;
+  readonly #meter: Meter;
+  /** What of the meter is the decoder's. */
+  #decoderBytes = 0;
+  /** Requests whose parameters are incomplete. */
+  #collecting = 0;
   #keepConnection = true;
 
-  constructor(values: ServerValues, events: SessionEvents) {
+  /** @param meter gets the memory that requests hold here until their parameters are complete */
+  constructor(values: ServerValues, events: SessionEvents, meter: Meter = { bytes: 0 }) {
     this.#values = values;
     this.#events = events;
+    this.#meter = meter;
   }
 
   /**
@@ -96,6 +115,76 @@ export class ServerSession {
     for (let record = decoder.next(); record !== undefined; record = decoder.next()) {
       this.#take(record.type, record.requestId, record.content);
     }
+    if (decoder.heldBytes !== this.#decoderBytes) {
+      this.#meter.bytes += decoder.heldBytes - this.#decoderBytes;
+      this.#decoderBytes = decoder.heldBytes;
+    }
+  }
+
+  /** Whether the bytes received so far end inside a record. */
+  get isInsideRecord(): boolean {
+    return this.#decoder.isInsideRecord;
+  }
+
+  /** Bytes that an incomplete record holds which belongs to no request. */
+  get recordBytes(): number {
+    return this.#decoderBytes;
+  }
+
+  /** All that it has on the meter; for tests. */
+  get heldBytes(): number {
+    let bytes = this.#decoderBytes;
+    for (const { params } of this.#requests.values()) bytes += params.length + REQUEST_BYTES;
+    return bytes;
+  }
+
+  /** Whether the parameters of a request are incomplete. */
+  get isCollecting(): boolean {
+    return this.#collecting > 0;
+  }
+
+  /** Whether the parameters of this request are incomplete. */
+  isCollectingFor(requestId: number): boolean {
+    return this.#requests.get(requestId)?.stage === 'params';
+  }
+
+  /** Calls `visit` for each request whose parameters are incomplete, with the memory that it holds. */
+  forEachCollecting(visit: (requestId: number, bytes: number) => void): void {
+    if (this.#collecting === 0) return;
+    for (const id of this.#requests.ids()) {
+      const request = this.#requests.get(id);
+      if (request?.stage === 'params') visit(id, request.params.length + REQUEST_BYTES);
+    }
+  }
+
+  /** To be called every so often: `elapsedMs` more were spent on the parameters that are incomplete. @returns whose time is up */
+  lateParams(elapsedMs: number, timeoutMs: number): number[] {
+    const late: number[] = [];
+    this.forEachCollecting((id) => {
+      const request = this.#requests.get(id) as OpenRequest;
+      request.comingMs = request.comingMs < 0 ? 0 : request.comingMs + elapsedMs;
+      if (request.comingMs >= timeoutMs) late.push(id);
+    });
+    return late;
+  }
+
+  /**
+   * Gives up a request whose parameters are incomplete: it needs an answer, and its further records are dropped.
+   * @returns false when they are not incomplete
+   */
+  giveUpParams(requestId: number): boolean {
+    const request = this.#requests.get(requestId);
+    if (request?.stage !== 'params') return false;
+    this.#dropParams(request);
+    request.stage = 'refused';
+    return true;
+  }
+
+  /** Nothing more will be received: gives all memory back. */
+  end(): void {
+    for (const id of this.#requests.ids()) this.finish(id);
+    this.#meter.bytes -= this.#decoderBytes;
+    this.#decoderBytes = 0;
   }
 
   /** Requests that have begun and not been finished. */
@@ -116,7 +205,18 @@ export class ServerSession {
 
   /** The request's END_REQUEST has been made: its id is free again. */
   finish(requestId: number): void {
+    const request = this.#requests.get(requestId);
+    if (request === undefined) return;
+    if (request.stage === 'params') this.#dropParams(request);
+    this.#meter.bytes -= REQUEST_BYTES;
     this.#requests.delete(requestId);
+  }
+
+  /** The parameters of a request in stage `params` are complete, or not wanted any more. */
+  #dropParams(request: OpenRequest): void {
+    this.#meter.bytes -= request.params.length;
+    request.params = NOTHING;
+    this.#collecting -= 1;
   }
 
   #take(type: number, requestId: number, content: Uint8Array): void {
@@ -149,7 +249,9 @@ export class ServerSession {
     } else if (this.#requests.size >= MAX_REQUESTS_PER_CONNECTION) {
       this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.OVERLOADED));
     } else {
-      this.#requests.add(requestId, { stage: 'params', params: NOTHING, paramsBytes: 0 });
+      this.#requests.add(requestId, { stage: 'params', params: NOTHING, paramsBytes: 0, comingMs: -1 });
+      this.#collecting += 1;
+      this.#meter.bytes += REQUEST_BYTES;
     }
   }
 
@@ -157,20 +259,22 @@ export class ServerSession {
     if (request.stage === 'refused') return;
     if (request.stage !== 'params') throw violation(`PARAMS for request ${requestId} after the end of its parameters`);
     if (content.length === 0) {
-      const params = request.params.subarray(0, request.paramsBytes);
-      request.params = NOTHING;
+      const params = withoutWaste(request.params, request.paramsBytes);
+      this.#dropParams(request);
       request.stage = 'body';
       return this.#events.onRequest(requestId, params);
     }
     const needed = request.paramsBytes + content.length;
     if (needed > MAX_PARAMS_BYTES) {
-      request.params = NOTHING;
+      this.#dropParams(request);
       request.stage = 'refused';
       return this.#events.onParamsTooLarge(requestId, MAX_PARAMS_BYTES);
     }
     if (needed > request.params.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, 2 * request.params.length, FIRST_PARAMS_BYTES));
+      const grownBytes = Math.max(needed, Math.min(2 * request.params.length, MAX_PARAMS_BYTES), FIRST_PARAMS_BYTES);
+      const grown = Buffer.allocUnsafe(grownBytes);
       grown.set(request.params.subarray(0, request.paramsBytes));
+      this.#meter.bytes += grown.length - request.params.length;
       request.params = grown;
     }
     request.params.set(content, request.paramsBytes);
@@ -193,7 +297,7 @@ export class ServerSession {
 
   #abort(requestId: number, request: OpenRequest): void {
     if (request.stage !== 'params') return this.#events.onAbort(requestId);
-    this.#requests.delete(requestId);
+    this.finish(requestId);
     this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.REQUEST_COMPLETE));
   }
 
@@ -208,6 +312,15 @@ export class ServerSession {
     const result = encodeParams(asked.map((name) => [name, known[name] as string]));
     this.#events.onReply(encodeRecord(RecordType.GET_VALUES_RESULT, 0, result));
   }
+}
+
+/** Its first bytes, without holding much more: what was kept for a long list is as much as that list again. */
+function withoutWaste(params: Uint8Array, bytes: number): Uint8Array {
+  const used = params.subarray(0, bytes);
+  if (bytes <= LONG_PARAMS_BYTES || params.length - bytes < bytes / 4) return used;
+  const copy = Buffer.allocUnsafeSlow(bytes);
+  copy.set(used);
+  return copy;
 }
 
 function violation(detail: string): LuafcgidError {

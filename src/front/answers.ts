@@ -5,7 +5,7 @@
 import { toByteString, toText } from '../byte-string.js';
 import { renderErrorPage } from '../cgi/error-page.js';
 import { BodyFault, type LogLevel, requestName } from '../channel/messages.js';
-import { type ErrorCode, LuafcgidError } from '../errors.js';
+import type { LuafcgidError } from '../errors.js';
 import { AnswerEncoder, encodeEndRequest, ProtocolStatus } from '../fcgi/session.js';
 import type { Pool } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
@@ -41,13 +41,16 @@ export class Answers {
   pass(request: FrontRequest, output: Uint8Array): void {
     if (request.isAnswered || output.length === 0) return;
     request.hasOutput = true;
+    request.trace?.sent(output);
     request.connection.write(this.#encoder.output(request.fcgiId, output));
   }
 
   /** Makes the end of an answer. */
   finish(request: FrontRequest, lastOutput: Uint8Array, appStatus: number): void {
     if (request.isAnswered) return;
-    const { fcgiId } = request;
+    const { fcgiId, trace } = request;
+    trace?.sent(lastOutput);
+    trace?.end(appStatus === 0 ? 'done' : 'failed');
     request.connection.write(this.#encoder.end(fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE));
     this.#answered(request);
   }
@@ -57,26 +60,28 @@ export class Answers {
     if (request.isAnswered) return;
     const text = `${error.code}: ${error.message}. ${error.solve}`;
     this.log(request, error.blame === 'peer' ? 'info' : 'error', text);
+    request.trace?.end(request.hasOutput ? 'cut' : 'refused');
     if (request.hasOutput) return this.finish(request, NOTHING, 1);
     const page = renderErrorPage({
       status: error.status,
-      requestName: this.#nameOf(request),
+      requestName: this.nameOf(request),
       detail: this.#options.showErrors ? { message: toByteString(`${error.message}\n${error.solve}`) } : undefined,
     });
     this.finish(request, request.cgi.method === 'HEAD' ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page, 0);
   }
 
   /** Refuses a request for want of a state. */
-  turnAway(request: FrontRequest, code: ErrorCode, values: Readonly<Record<string, unknown>>): void {
-    const error = new LuafcgidError(code, values);
+  turnAway(request: FrontRequest, error: LuafcgidError): void {
     if (this.#options.overload === 'page') return this.refuse(request, error);
     this.log(request, 'error', `${error.code}: ${error.message}. ${error.solve}`);
+    request.trace?.end('refused', error.status);
     request.connection.write(encodeEndRequest(request.fcgiId, 0, ProtocolStatus.OVERLOADED));
     this.#answered(request);
   }
 
   /** The web server does not want the answer any more (FastCGI 1.0, 5.4). */
   abort(request: FrontRequest): void {
+    request.trace?.abort();
     if (request.hasOutput) return this.finish(request, NOTHING, 0);
     request.connection.write(encodeEndRequest(request.fcgiId, 0, ProtocolStatus.REQUEST_COMPLETE));
     this.#answered(request);
@@ -85,6 +90,7 @@ export class Answers {
   /** Parts a request from its connection, which has nothing more to do with it. A script that runs goes on by itself. */
   detach(request: FrontRequest): void {
     request.isAnswered = true;
+    request.trace?.abort();
     request.connection.requests.delete(request.fcgiId);
     // Who cannot leave has just been begun with, and will be found to run.
     const isWithWorker = request.stage === 'running' || (request.stage === 'waiting' && !this.#pool.leave(request));
@@ -96,12 +102,33 @@ export class Answers {
   over(request: FrontRequest): void {
     request.end();
     this.#requests.delete(request.id);
+    this.#told(request);
     this.drain.look();
   }
 
-  log(request: FrontRequest, level: LogLevel, text: string): void {
-    const script = toText(request.script || request.cgi.scriptPath);
-    this.#actions.log(level, text, { request: this.#nameOf(request), script });
+  /** What is known of requests that are not over will not become more: the server ends. */
+  tellUnfinished(): void {
+    for (const request of this.#requests.values()) {
+      request.trace?.end('cut');
+      this.#told(request);
+    }
+  }
+
+  /** @param isOfScript the text is the script's own */
+  log(request: FrontRequest, level: LogLevel, text: string, isOfScript = false): void {
+    this.#actions.log(level, text, {
+      request: this.nameOf(request),
+      script: toText(request.script || request.cgi.scriptPath),
+      state: request.state?.id,
+      worker: request.worker?.place,
+      isOfScript,
+    });
+  }
+
+  #told(request: FrontRequest): void {
+    if (request.trace === undefined) return;
+    this.#actions.requestOver?.(request, this.nameOf(request));
+    request.trace = undefined;
   }
 
   /** END_REQUEST is made. */
@@ -114,7 +141,7 @@ export class Answers {
     connection.closeIfDone(this.drain.closes(connection), isReceiving);
   }
 
-  #nameOf(request: FrontRequest): string {
+  nameOf(request: FrontRequest): string {
     return requestName(this.#options.runName, request.id);
   }
 }

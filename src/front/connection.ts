@@ -1,5 +1,5 @@
 /** One connection of a web server: its FastCGI session, its requests, and what may be read and written on it. */
-import { RequestTable, ServerSession, type ServerValues, type SessionEvents } from '../fcgi/session.js';
+import { type Meter, RequestTable, ServerSession, type ServerValues, type SessionEvents } from '../fcgi/session.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import type { FrontRequest } from './request.js';
 
@@ -9,8 +9,6 @@ import type { FrontRequest } from './request.js';
  */
 const UNREAD_BYTES = 1024 * 1024;
 
-const NONE: readonly FrontRequest[] = [];
-
 /** Whom connections tell what their bytes mean. One for all, since many connections live for one request only. */
 export interface ConnectionOwner {
   begin(connection: Connection, fcgiId: number, params: Uint8Array): void;
@@ -18,6 +16,32 @@ export interface ConnectionOwner {
   endBody(connection: Connection, fcgiId: number): void;
   abort(connection: Connection, fcgiId: number): void;
   refuseParams(connection: Connection, fcgiId: number, limitBytes: number): void;
+}
+
+/** The memory that all connections share. */
+export interface Meters {
+  /** Parameters and bodies of requests that no worker runs. */
+  readonly requests: Meter;
+  /** The same of those that run: one for each worker. */
+  readonly running: Meter;
+  /** Answers that wait to be sent. */
+  readonly unsent: Meter;
+}
+
+/** How a connection has behaved, in the time of `timeouts.ts`; -1: not at all so far. */
+export interface Watch {
+  /** Since when it has had no request and nothing to send. */
+  idleSinceMs: number;
+  /** Looks in a row that found a request or record of it incomplete, and none complete. */
+  halfLooks: number;
+  /** How much longer it may be late with the rest of a record. */
+  recordLeftMs: number;
+  /** What of `heardBytes` is paid for. */
+  judgedBytes: number;
+  /** Since when its client has taken nothing of what waits. */
+  stuckSinceMs: number;
+  /** What its client had taken by then. */
+  takenBytes: number;
 }
 
 export class Connection implements SessionEvents {
@@ -31,18 +55,60 @@ export class Connection implements SessionEvents {
   hasAsked = false;
   /** The peer will send nothing more. */
   isReadEnded = false;
-  /** Bytes written and not yet sent. */
-  unsentBytes = 0;
+  /** The peer has sent its last byte, and what is left of its bytes is still to be read: it is no more than the system holds. */
+  isEnding = false;
+  /** Bytes that have arrived in all. */
+  heardBytes = 0;
+  /** A request has begun since this was last looked at. */
+  isUsed = false;
+  /** Its answers go by way of a file: `unsentBytes` does not tell what waits. */
+  isSpooled = false;
+  /** What its client owed did not come in time: it is closed when its requests are answered. */
+  isOverdue = false;
+  /** What `timeouts.ts` knows of it; nothing before its first look. */
+  watch: Watch | undefined;
   readonly #actions: FrontActions;
   readonly #owner: ConnectionOwner;
+  readonly #meters: Meters;
+  #unsentBytes = 0;
+  #spoolingBytes = 0;
   #isPaused = false;
   #isClosing = false;
 
-  constructor(id: number, actions: FrontActions, values: ServerValues, owner: ConnectionOwner) {
+  constructor(id: number, actions: FrontActions, values: ServerValues, owner: ConnectionOwner, meters: Meters) {
     this.id = id;
     this.#actions = actions;
     this.#owner = owner;
-    this.session = new ServerSession(values, this);
+    this.#meters = meters;
+    this.session = new ServerSession(values, this, meters.requests);
+  }
+
+  /** Bytes written and not yet sent, as far as they wait in memory. */
+  get unsentBytes(): number {
+    return this.#unsentBytes;
+  }
+
+  set unsentBytes(bytes: number) {
+    this.#meters.unsent.bytes += bytes - this.#unsentBytes;
+    this.#unsentBytes = bytes;
+  }
+
+  /** From now on its answers go by way of a file. What waits in memory stays there and counts, but nobody waits for it. */
+  startSpooling(): void {
+    this.isSpooled = true;
+    this.spoolingBytes = this.#unsentBytes;
+    this.unsentBytes = 0;
+  }
+
+  /** Bytes in memory on their way to or from the file, besides `unsentBytes`. */
+  set spoolingBytes(bytes: number) {
+    this.#meters.unsent.bytes += bytes - this.#spoolingBytes;
+    this.#spoolingBytes = bytes;
+  }
+
+  /** All that waits in memory to be sent. */
+  get waitingBytes(): number {
+    return this.#unsentBytes + this.#spoolingBytes;
   }
 
   onRequest(fcgiId: number, params: Uint8Array): void {
@@ -84,19 +150,44 @@ export class Connection implements SessionEvents {
   close(linger: boolean): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.session.end();
     this.#actions.close(this.id, linger);
+  }
+
+  /** Closes it at once, whatever waits to be sent. */
+  destroy(): void {
+    this.markClosed();
+    this.#actions.destroy(this.id);
   }
 
   /** The driver has closed it. */
   markClosed(): void {
     this.#isClosing = true;
+    this.session.end();
+    this.unsentBytes = 0;
+    this.spoolingBytes = 0;
+  }
+
+  /** Whether it has no request, and nothing of one is on its way in or out. */
+  get isIdle(): boolean {
+    return this.session.openRequests === 0 && !this.session.isInsideRecord && !this.isSending;
+  }
+
+  /** Whether something waits to be sent. */
+  get isSending(): boolean {
+    return this.#unsentBytes > 0 || this.isSpooled;
+  }
+
+  /** What arrives is left to the system for now. */
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** Closes it if nothing more will happen on it. */
   closeIfDone(isDraining: boolean, linger: boolean): void {
     const isIdle = this.session.openRequests === 0;
     const isAnswered = this.requests.size === 0;
-    if (this.session.isDone || (isIdle && isDraining) || (this.isReadEnded && isAnswered)) {
+    if (this.session.isDone || (isIdle && (isDraining || this.isOverdue)) || (this.isReadEnded && isAnswered)) {
       this.close(linger && !this.isReadEnded);
     }
   }
@@ -105,11 +196,16 @@ export class Connection implements SessionEvents {
    * Reads on only while no request has `bodyMemoryBytes` of its body waiting here (where it may have none, one byte), and
    * while answers that the peer does not read do not pile up: it must not make the server write ever more.
    */
-  regulateReading(limits: Pick<FrontOptions, 'bodyMemoryBytes' | 'sendBufferBytes'>): void {
+  regulateReading(limits: Pick<FrontOptions, 'bodyMemoryBytes' | 'sendBufferBytes' | 'sendTotalBytes'>): void {
     if (this.#isClosing) return;
-    let isFull = this.unsentBytes > limits.sendBufferBytes + UNREAD_BYTES;
-    for (const { bufferedBytes, isBodyComplete } of this.requests.size === 0 ? NONE : this.requests.values()) {
-      if (bufferedBytes > 0 && bufferedBytes >= limits.bodyMemoryBytes && !isBodyComplete) isFull = true;
+    const unsentBytes = this.#unsentBytes;
+    let isFull = unsentBytes > limits.sendBufferBytes + UNREAD_BYTES;
+    if (unsentBytes > 0 && this.#meters.unsent.bytes > limits.sendTotalBytes) isFull = true;
+    if (!this.isEnding && this.requests.size > 0) {
+      for (const { bufferedBytes, extraBodyBytes, isBodyComplete } of this.requests.values()) {
+        const isLong = bufferedBytes > 0 && bufferedBytes >= limits.bodyMemoryBytes + extraBodyBytes;
+        if (isLong && !isBodyComplete) isFull = true;
+      }
     }
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;

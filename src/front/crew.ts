@@ -6,9 +6,11 @@ import { toText } from '../byte-string.js';
 import { Wish } from '../channel/interrupts.js';
 import {
   decodeDependency,
+  decodeUsage,
   END_STATE_GONE,
   FromWorker,
   LOG_LEVELS,
+  LOG_OF_SCRIPT,
   START_CREATE,
   START_HEAD,
   START_NO_BODY,
@@ -22,7 +24,7 @@ import { describeError, LuafcgidError } from '../errors.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../pool/pool.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import type { Answers } from './answers.js';
-import type { Connection } from './connection.js';
+import type { Connection, Meters } from './connection.js';
 import { CRASH_MINUTES, CrashTally } from './crash-tally.js';
 import type { FrontRequest } from './request.js';
 import type { WorkerLink } from './worker-link.js';
@@ -45,6 +47,13 @@ const AT_ONCE_MS = 0.05;
 
 const NOTHING = new Uint8Array(0);
 
+/** What all connections have to share. */
+export interface SharedRoom {
+  readonly meters: Meters;
+  /** Whether more output may be written. */
+  hasSendRoom(): boolean;
+}
+
 export class Crew {
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
@@ -52,6 +61,7 @@ export class Crew {
   readonly #answers: Answers;
   /** All requests that are not over, by number. */
   readonly #requests: ReadonlyMap<number, FrontRequest>;
+  readonly #room: SharedRoom;
   readonly #workers = new Map<number, WorkerLink>();
   /** Workers that were given short requests and not woken for them yet. */
   readonly #toWake = new Set<WorkerLink>();
@@ -65,12 +75,14 @@ export class Crew {
     pool: Pool<FrontRequest>,
     answers: Answers,
     requests: ReadonlyMap<number, FrontRequest>,
+    room: SharedRoom,
   ) {
     this.#options = options;
     this.#actions = actions;
     this.#pool = pool;
     this.#answers = answers;
     this.#requests = requests;
+    this.#room = room;
   }
 
   /** Workers that run a request. */
@@ -80,6 +92,7 @@ export class Crew {
 
   /** A worker is ready. `index` is its place among the workers. */
   ready(link: WorkerLink, index: number, nowMs: number): void {
+    link.place = index;
     this.#workers.set(link.id, link);
     this.#pool.addWorker(link.id, index);
     this.startWaiting(nowMs);
@@ -131,7 +144,8 @@ export class Crew {
     for (const worker of [...this.#workers.values()]) {
       const { running } = worker;
       if (running === undefined) continue;
-      if (worker.time.look(worker, running, this.#actions, nowMs, 0)) this.#abandon(worker, running, nowMs);
+      if (worker.time.look(worker, running, this.#actions, nowMs, this.#options.slowTimeMs))
+        this.#abandon(worker, running, nowMs);
     }
   }
 
@@ -148,8 +162,11 @@ export class Crew {
     // It may have ended in this very moment.
     this.#hear(worker, nowMs);
     if (worker.running !== request) return;
+    // It has ended, and says so behind the rest of its output, which had to wait: nobody hangs.
+    if (!worker.hasBegun(request) && (request.hasOutput || worker.peek() !== undefined)) return;
     this.#pool.retireWorker(worker.id);
     if (worker.hasBegun(request)) {
+      this.#tellSlow(worker, request, undefined);
       const script = toText(request.script);
       const ran = (worker.time.ranMs / 1000).toFixed(1);
       this.#actions.abandon(worker.id, `${script} does not stop after ${ran} s`);
@@ -165,6 +182,7 @@ export class Crew {
       request.worker = undefined;
       request.state = undefined;
       request.stage = 'waiting';
+      request.chargeTo(this.#room.meters.requests);
     }
     this.#part(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }), nowMs, isWhole ? request : undefined);
   }
@@ -178,6 +196,7 @@ export class Crew {
     worker.running = undefined;
     for (const request of lost) {
       // No worker has it any more, and nobody has it wait.
+      if (request.stage !== 'running') request.chargeTo(this.#room.meters.running);
       request.stage = 'running';
       request.worker = undefined;
       this.#answers.refuse(request, error);
@@ -185,6 +204,19 @@ export class Crew {
     }
     if (again !== undefined) this.#pool.join(again);
     this.startWaiting(nowMs);
+  }
+
+  #tellSlow(worker: WorkerLink, request: FrontRequest, traceback: string | undefined): void {
+    if (!worker.time.isTraceWanted) return;
+    worker.time.traced();
+    this.#actions.slow({
+      request: this.#answers.nameOf(request),
+      script: toText(request.script),
+      state: request.state?.id,
+      worker: worker.place,
+      runningMs: worker.time.ranMs,
+      traceback,
+    });
   }
 
   #noteCrash(request: FrontRequest, nowMs: number): void {
@@ -226,7 +258,7 @@ export class Crew {
     }
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
       this.#hasTurnedAway = true;
-      this.#answers.turnAway(extra, 'LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue });
+      this.#answers.turnAway(extra, new LuafcgidError('LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue }));
     }
     while (this.#offerNext(LONG_MS, nowMs));
   }
@@ -271,10 +303,13 @@ export class Crew {
   }
 
   #nowRuns(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number): void {
+    request.trace?.started(worker.place, nowMs);
     worker.time.begin(nowMs);
     request.watchdogMs = this.#options.watchdogMs;
     request.stopsOnAbort = this.#options.onAbort === 'stop';
     request.stage = 'running';
+    request.chargeTo(this.#room.meters.running);
+    request.extraBodyBytes = 0;
     request.state = state;
     request.worker = worker;
     worker.running = request;
@@ -334,8 +369,9 @@ export class Crew {
       const connection = worker.heldBy;
       worker.heldTicks = connection === undefined ? 0 : worker.heldTicks + 1;
       if (connection === undefined || !isWanted || worker.heldTicks < PATIENCE_TICKS) continue;
+      if (connection.unsentBytes <= this.#options.sendBufferBytes) continue;
       if (!this.#actions.spool(connection.id)) continue;
-      connection.unsentBytes = 0;
+      connection.startSpooling();
       this.#hear(worker, nowMs);
     }
     this.startWaiting(nowMs);
@@ -347,7 +383,7 @@ export class Crew {
     worker.heldBy = undefined;
     for (let left = HEARD_AT_ONCE_BYTES; left > 0; left -= FRAME_COST_BYTES) {
       const reader = worker.running?.isAnswered === false ? worker.running.connection : undefined;
-      if (reader !== undefined && reader.unsentBytes > this.#options.sendBufferBytes) {
+      if (reader !== undefined && (reader.unsentBytes > this.#options.sendBufferBytes || !this.#room.hasSendRoom())) {
         worker.heldBy = reader;
         return heard;
       }
@@ -374,11 +410,17 @@ export class Crew {
         if (request !== undefined) this.#end(worker, request, frame, nowMs);
         return;
       case FromWorker.LOG:
-        return this.#takeLog(frame);
+        return this.#takeLog(worker, frame);
+      case FromWorker.USAGE:
+        request?.trace?.used(decodeUsage(frame.payload));
+        return;
       case FromWorker.DEPENDS: {
         const { path, fingerprint } = decodeDependency(frame.payload);
         return this.#pool.addDependency(frame.argument, path, fingerprint);
       }
+      case FromWorker.TRACE:
+        if (request !== undefined) this.#tellSlow(worker, request, Buffer.from(frame.payload).toString());
+        return;
       case FromWorker.WATCHDOG:
         if (request === undefined) return;
         request.watchdogMs = frame.argument;
@@ -401,6 +443,8 @@ export class Crew {
   }
 
   #end(worker: WorkerLink, request: FrontRequest, frame: Frame, nowMs: number): void {
+    // In C, where Lua does not come to tell it, or just over.
+    this.#tellSlow(worker, request, undefined);
     const stateId = request.state?.id ?? 0;
     worker.running = undefined;
     request.worker = undefined;
@@ -413,11 +457,12 @@ export class Crew {
     this.#answers.over(request);
   }
 
-  #takeLog(frame: Frame): void {
+  #takeLog(worker: WorkerLink, frame: Frame): void {
     const level = LOG_LEVELS[frame.argument] ?? 'info';
     const text = Buffer.from(frame.payload).toString();
     const request = this.#requests.get(frame.id);
-    if (request === undefined) this.#actions.log(level, text);
-    else this.#answers.log(request, level, text);
+    const isOfScript = (frame.type & LOG_OF_SCRIPT) !== 0;
+    if (request === undefined) this.#actions.log(level, text, { worker: worker.place, isOfScript });
+    else this.#answers.log(request, level, text, isOfScript);
   }
 }

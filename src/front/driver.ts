@@ -15,8 +15,11 @@ export interface DriverSettings {
   readonly sendBufferBytes: number;
   /** Most bytes of all answers together that wait in temporary files. */
   readonly spoolBytes: number;
-  /** Addresses that may connect over TCP; undefined: all. Unix sockets have permissions of their own. */
-  readonly webServers: readonly string[] | undefined;
+  /**
+   * Lists of addresses and networks; who connects over TCP has to be in all of them. Unix sockets have permissions of
+   * their own.
+   */
+  readonly allowed: readonly (readonly string[])[];
 }
 
 /** What a driver tells. */
@@ -33,11 +36,15 @@ export interface DriverReports {
   allClosed(): void;
 }
 
-type SocketActions = Pick<FrontActions, 'write' | 'close' | 'spool' | 'pauseReading' | 'resumeReading'>;
+type SocketActions = Pick<FrontActions, 'write' | 'close' | 'outgoing' | 'spool' | 'pauseReading' | 'resumeReading'>;
 
 export interface Driver extends SocketActions {
+  /** Carries out the front's action `destroy`. */
+  break(connection: number): void;
   /** Connects the core; to be called once, before anything else. */
   attach(front: Front): void;
+  /** Other settings from now on; what is open already keeps its buffers. */
+  configure(settings: DriverSettings): void;
   /** Accepts no more connections. */
   stopListening(): void;
   /** Asks to be told, once, when no connection is open. */
@@ -46,11 +53,21 @@ export interface Driver extends SocketActions {
   destroy(): void;
 }
 
+export type MayConnect = (address: string, family: 'ipv4' | 'ipv6') => boolean;
+
 /** Node.js compares addresses by block lists, whatever they are used for; an IPv4 one also as mapped into IPv6. */
-export function blockList(addresses: readonly string[]): net.BlockList {
-  const list = new net.BlockList();
-  for (const address of addresses) list.addAddress(address, net.isIPv6(address) ? 'ipv6' : 'ipv4');
-  return list;
+export function mayConnect(lists: DriverSettings['allowed']): MayConnect {
+  const blockLists = lists.map((networks) => {
+    const list = new net.BlockList();
+    for (const network of networks) {
+      const [address = '', prefix] = network.split('/');
+      const family = net.isIPv6(address) ? 'ipv6' : 'ipv4';
+      if (prefix === undefined) list.addAddress(address, family);
+      else list.addSubnet(address, Number(prefix), family);
+    }
+    return list;
+  });
+  return (address, family) => blockLists.every((list) => list.check(address, family));
 }
 
 /** Why nobody can listen at an address, as an error of the catalogue. */

@@ -3,13 +3,20 @@
  * bell that workers and the main thread ring, turns what happens into events of the front and carries out its actions;
  * it decides nothing.
  */
-import type net from 'node:net';
 import { Epoll, EpollEvent } from '../linux/epoll.js';
 import { clearEventfd } from '../linux/eventfd.js';
 import { Errno, systemError } from '../linux/libc.js';
 import { decodeSocketAddress } from '../linux/socket-address.js';
 import { isOfOneConnection, kernelSockets, type SocketCalls } from '../linux/sockets.js';
-import { blockList, type Driver, type DriverReports, type DriverSettings, MAX_FULL_BYTES } from './driver.js';
+import type { Outgoing } from './actions.js';
+import {
+  type Driver,
+  type DriverReports,
+  type DriverSettings,
+  MAX_FULL_BYTES,
+  type MayConnect,
+  mayConnect,
+} from './driver.js';
 import { EpollSocket, type SocketOwner } from './epoll-socket.js';
 import type { Front } from './front.js';
 import { SpoolSpace } from './spool.js';
@@ -57,9 +64,9 @@ export class EpollDriver implements Driver, SocketOwner {
   readonly #bellFd: number;
   readonly #asleep: Int32Array;
   readonly #reports: EpollReports;
-  readonly #allowed: net.BlockList | undefined;
-  readonly #fullBytes: number;
-  readonly #tickMs: number;
+  #mayConnect: MayConnect | undefined;
+  #fullBytes = 0;
+  #tickMs = 0;
   readonly #spoolSpace: SpoolSpace;
   readonly #listeners = new Map<number, Listener>();
   readonly #links = new Map<number, Link>();
@@ -100,10 +107,8 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#bellFd = bell.fd;
     this.#asleep = new Int32Array(bell.asleep);
     this.#reports = reports;
-    this.#allowed = settings.webServers === undefined ? undefined : blockList(settings.webServers);
-    this.#tickMs = settings.tickMs;
-    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
+    this.configure(settings);
     this.#epoll.add(bell.fd, EpollEvent.IN);
     this.#findCeiling();
   }
@@ -113,6 +118,13 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#nextTickMs = this.#clock() + this.#tickMs;
   }
 
+  configure(settings: DriverSettings): void {
+    this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
+    this.#tickMs = settings.tickMs;
+    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
+    this.#spoolSpace.limitBytes = settings.spoolBytes;
+  }
+
   /** Accepts connections on a listening socket, which now belongs to the driver. @throws the system's error */
   accept(fd: number, isTcp: boolean): void {
     this.#epoll.add(fd, EpollEvent.IN);
@@ -120,12 +132,17 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   stopListening(): void {
-    for (const { fd, isPaused } of this.#listeners.values()) {
-      // An inherited socket stays open elsewhere, and as long as it does it would be watched here.
-      if (!isPaused) this.#epoll.remove(fd);
-      this.#calls.close(fd);
-    }
-    this.#listeners.clear();
+    for (const fd of [...this.#listeners.keys()]) this.stopListeningOn(fd);
+  }
+
+  /** Accepts no more connections on one of the sockets. */
+  stopListeningOn(fd: number): void {
+    const listener = this.#listeners.get(fd);
+    if (listener === undefined) return;
+    this.#listeners.delete(fd);
+    // An inherited socket stays open elsewhere, and as long as it does it would be watched here.
+    if (!listener.isPaused) this.#epoll.remove(fd);
+    this.#calls.close(fd);
   }
 
   destroy(): void {
@@ -176,6 +193,14 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#links.get(connection)?.wire.close(linger);
   }
 
+  break(connection: number): void {
+    this.#links.get(connection)?.wire.destroy();
+  }
+
+  outgoing(connection: number): Outgoing | undefined {
+    return this.#links.get(connection)?.wire.outgoing();
+  }
+
   pauseReading(connection: number): void {
     this.#links.get(connection)?.socket.setPaused(true);
   }
@@ -188,7 +213,9 @@ export class EpollDriver implements Driver, SocketOwner {
 
   interestChanged(socket: EpollSocket): void {
     if (socket.isGone) return;
-    const interest = (socket.isReading ? EpollEvent.IN : 0) | (socket.isSending ? EpollEvent.OUT : 0);
+    const interest =
+      (socket.isReading ? EpollEvent.IN : socket.isAwaitingEnd ? EpollEvent.READ_HANG_UP : 0) |
+      (socket.isSending ? EpollEvent.OUT : 0);
     if (socket.isWatched) this.#epoll.change(socket.fd, interest);
     else this.#epoll.add(socket.fd, interest);
     socket.isWatched = true;
@@ -253,7 +280,12 @@ export class EpollDriver implements Driver, SocketOwner {
     }
     if (socket.isReading && (events & ~EpollEvent.OUT) !== 0) this.#read(socket, nowMs);
     // The peer is gone for good: it reads nothing more, and what it sent last is read or nobody waits for it.
-    if ((events & (EpollEvent.HANG_UP | EpollEvent.ERROR)) !== 0 && !socket.isReading) socket.destroy();
+    if ((events & (EpollEvent.HANG_UP | EpollEvent.ERROR)) !== 0 && !socket.isReading) return socket.destroy();
+    if ((events & EpollEvent.READ_HANG_UP) !== 0 && socket.isAwaitingEnd) {
+      socket.isEndTold = true;
+      this.interestChanged(socket);
+      this.#core.peerEnding(socket.id);
+    }
   }
 
   #read(socket: EpollSocket, nowMs: number): void {
@@ -273,13 +305,16 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   #acceptWaiting(listener: Listener, nowMs: number): void {
-    const wantsPeer = listener.isTcp && this.#allowed !== undefined;
+    const wantsPeer = listener.isTcp && this.#mayConnect !== undefined;
+    if (!this.#core.admits()) return this.#pauseAccepting('as many are open as the setting connections allows');
     for (let left = ACCEPTED_AT_ONCE; left > 0; left -= 1) {
       const fd = this.#calls.accept(listener.fd, wantsPeer);
       if (fd >= 0) {
         if (!wantsPeer || this.#isAllowed(fd)) this.#open(fd, listener.isTcp, nowMs);
         // The lowest free number is given: all those below are in use.
         if (fd >= this.#ceiling) return this.#pauseAccepting('the last descriptors are kept for files');
+        // At the limit one is closed for each that comes, and whether another one comes is told in the next turn.
+        if (!this.#core.hasRoom) return;
         continue;
       }
       const number = this.#calls.errorNumber();
@@ -288,7 +323,7 @@ export class EpollDriver implements Driver, SocketOwner {
     }
   }
 
-  /** Out of descriptors: connections wait in the kernel until some are free again, and all others are served on. */
+  /** Out of descriptors, or of `connections`: new ones wait in the kernel until some are free again, and all others are served on. */
   #pauseAccepting(reason: string): void {
     if (!this.#isOutOfRoom) this.#reports.outOfRoom(reason, this.#links.size);
     this.#isOutOfRoom = true;
@@ -332,7 +367,7 @@ export class EpollDriver implements Driver, SocketOwner {
   #isAllowed(fd: number): boolean {
     const peer = decodeSocketAddress(this.#calls.peer());
     if (peer === undefined || peer.family === 'unix') return true;
-    if (this.#allowed?.check(peer.address, peer.family)) return true;
+    if (this.#mayConnect?.(peer.address, peer.family)) return true;
     this.#calls.close(fd);
     this.#reports.stranger(peer.address);
     return false;
@@ -376,6 +411,10 @@ export class EpollDriver implements Driver, SocketOwner {
         socket.destroy();
       }
     this.#findCeiling();
+    // Watched since the tick before, or nearly: if anybody still waited there, it would have told.
+    for (const listener of this.#listeners.values()) {
+      if (listener.isBehind && !listener.isPaused) this.#noteCaughtUp(listener);
+    }
     this.#hasClosed = true; // perhaps somebody else's
   }
 

@@ -13,11 +13,16 @@ export interface SocketOwner {
   nowMs(): number;
 }
 
+/** Writes are put together up to this size. */
+const MAX_TAIL_BYTES = 16 * 1024;
+
 export class EpollSocket implements Outlet {
   readonly id: number;
   readonly fd: number;
   /** The peer has sent its last byte. */
   isEnded = false;
+  /** It is known that the peer's last byte is among those that wait to be read. */
+  isEndTold = false;
   /** The kernel tells what happens on it. */
   isWatched = false;
   /** When a lingering connection is closed in any case. */
@@ -29,6 +34,10 @@ export class EpollSocket implements Outlet {
   readonly #unsent: Uint8Array[] = [];
   #firstSent = 0;
   #unsentBytes = 0;
+  #takenBytes = 0;
+  /** Room behind what the last of `#unsent` holds: many short writes must not be as many buffers. */
+  #tail: Buffer | undefined;
+  #tailBytes = 0;
   #isPaused = false;
   #isGone = false;
   #ending: { readonly linger: boolean } | undefined;
@@ -46,6 +55,10 @@ export class EpollSocket implements Outlet {
     return this.#unsentBytes;
   }
 
+  get takenBytes(): number {
+    return this.#takenBytes;
+  }
+
   get isFull(): boolean {
     return this.#unsentBytes > this.#fullBytes;
   }
@@ -57,6 +70,11 @@ export class EpollSocket implements Outlet {
   /** Whether what arrives is to be read. */
   get isReading(): boolean {
     return !this.#isPaused && !this.isEnded;
+  }
+
+  /** Whether nothing is read, so that the end of what arrives has to be told. */
+  get isAwaitingEnd(): boolean {
+    return this.#isPaused && !this.isEnded && !this.isEndTold && this.#ending === undefined;
   }
 
   /** Whether something waits for the kernel to have room. */
@@ -73,9 +91,34 @@ export class EpollSocket implements Outlet {
     if (this.#isGone || bytes.length === 0) return;
     const sent = this.#unsentBytes === 0 ? this.#send(bytes) : 0;
     if (sent < 0 || sent === bytes.length) return;
-    this.#unsent.push(Buffer.from(sent === 0 ? bytes : bytes.subarray(sent)));
+    const wasSending = this.isSending;
+    this.#keep(sent === 0 ? bytes : bytes.subarray(sent));
     this.#unsentBytes += bytes.length - sent;
-    if (this.#unsent.length === 1) this.#owner.interestChanged(this);
+    if (!wasSending) this.#owner.interestChanged(this);
+  }
+
+  /** Adds a copy of the bytes to what waits. Buffers grow with what is in them, so that they are never mostly empty. */
+  #keep(bytes: Uint8Array): void {
+    const tail = this.#tail;
+    const neededBytes = this.#tailBytes + bytes.length;
+    if (tail === undefined || neededBytes > MAX_TAIL_BYTES) {
+      const isShort = bytes.length < MAX_TAIL_BYTES;
+      const kept = Buffer.allocUnsafeSlow(bytes.length);
+      kept.set(bytes);
+      this.#unsent.push(kept);
+      this.#tail = isShort ? kept : undefined;
+      this.#tailBytes = bytes.length;
+      return;
+    }
+    let room = tail;
+    if (neededBytes > tail.length) {
+      room = Buffer.allocUnsafeSlow(Math.min(MAX_TAIL_BYTES, 2 * neededBytes));
+      room.set(tail.subarray(0, this.#tailBytes));
+      this.#tail = room;
+    }
+    room.set(bytes, this.#tailBytes);
+    this.#tailBytes = neededBytes;
+    this.#unsent[this.#unsent.length - 1] = room.subarray(0, neededBytes);
   }
 
   /** The kernel has room: sends what waits. @returns whether all is sent */
@@ -88,6 +131,7 @@ export class EpollSocket implements Outlet {
       if (this.#firstSent < first.length) return false;
       this.#unsent.shift();
       this.#firstSent = 0;
+      if (this.#unsent.length === 0) this.#tail = undefined;
     }
     this.#owner.interestChanged(this);
     if (this.#ending !== undefined) this.#finish(this.#ending.linger);
@@ -119,6 +163,7 @@ export class EpollSocket implements Outlet {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#unsent.length = 0;
+    this.#tail = undefined;
     this.#unsentBytes = 0;
     this.#owner.closed(this);
   }
@@ -136,7 +181,10 @@ export class EpollSocket implements Outlet {
   #send(bytes: Uint8Array): number {
     for (;;) {
       const sent = this.#calls.send(this.fd, bytes);
-      if (sent >= 0) return sent;
+      if (sent >= 0) {
+        this.#takenBytes += sent;
+        return sent;
+      }
       const number = this.#calls.errorNumber();
       if (number === Errno.EINTR) continue;
       if (number === Errno.EAGAIN) return 0;

@@ -4,7 +4,7 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Sleeper } from '../channel/sleeper.js';
-import type { ListenAddress } from '../config/load.js';
+import { formatListenAddress, type ListenAddress } from '../config/load.js';
 import { LuafcgidError } from '../errors.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../linux/eventfd.js';
 import { futexSleeper } from '../linux/futex.js';
@@ -12,6 +12,7 @@ import { decodeSocketAddress, type SocketAddress } from '../linux/socket-address
 import { boundAddress, interfaceIndex, listenAt, listenOn } from '../linux/sockets.js';
 import { listenFailure } from './driver.js';
 import type { Bell, FrontHandle } from './handle.js';
+import { LineReceiver, linesUnderWay } from './lines-under-way.js';
 import type { FrontEvents, FrontService, FrontSettings } from './service.js';
 import { giveSocketFile, type SocketAccess, withFileMode } from './socket-file.js';
 import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
@@ -26,15 +27,22 @@ export class FarFront implements FrontHandle {
   readonly #calls = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   /** The sockets' files that it has made, with their inodes. */
   readonly #socketFiles: { readonly path: string; readonly inode: bigint | undefined }[] = [];
+  /** Descriptors of the sockets by their addresses as they were given, formatted. */
+  readonly #listeners = new Map<string, number>();
   #lastCall = 0;
   #isClosed = false;
 
   constructor(settings: FrontSettings, events: FrontEvents) {
-    const data: FrontThreadData = { settings, bell: this.bell };
+    const underWay = linesUnderWay();
+    const lines = new LineReceiver(underWay);
+    const data: FrontThreadData = { settings, bell: this.bell, linesUnderWay: underWay };
     this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
     this.#thread.on('message', (message: FromFront) => {
       if (message.kind === 'event') {
         (events[message.name] as (...args: readonly unknown[]) => void)(...message.args);
+        // ORDER LINES: the place among the arguments of what counts.
+        if (message.name === 'log') lines.arrived(message.args[1] as string);
+        else if (message.name === 'access') lines.arrived(message.args[0] as Uint8Array);
         return;
       }
       const call = this.#calls.get(message.number);
@@ -69,6 +77,15 @@ export class FarFront implements FrontHandle {
     }
   }
 
+  async stopListening(address: ListenAddress): Promise<void> {
+    const text = formatListenAddress(address);
+    const fd = this.#listeners.get(text);
+    if (fd === undefined) return;
+    this.#listeners.delete(text);
+    if (address.kind === 'unix') this.#removeSocketFiles(address.path);
+    await this.#send({ name: 'stopAccepting', fd });
+  }
+
   call<Name extends keyof FrontService>(
     name: Name,
     ...args: Parameters<FrontService[Name]>
@@ -101,7 +118,7 @@ export class FarFront implements FrontHandle {
   async #listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress> {
     if (address.kind === 'fd') {
       listenOn(address.fd, backlog);
-      await this.#send({ name: 'accept', fd: address.fd, isTcp: bound(address.fd)?.family !== 'unix' });
+      await this.#accept(address, address.fd, bound(address.fd)?.family !== 'unix');
       return address;
     }
     if (address.kind === 'unix') {
@@ -109,15 +126,20 @@ export class FarFront implements FrontHandle {
       const fd = withFileMode(access.mode, () => listenAt({ family: 'unix', path }, backlog));
       this.#socketFiles.push({ path, inode: inodeOf(path) });
       giveSocketFile(path, access.owner);
-      await this.#send({ name: 'accept', fd, isTcp: false });
+      await this.#accept(address, fd, false);
       return address;
     }
     const fd = await this.#listenTcp(address.host, address.port, backlog);
-    await this.#send({ name: 'accept', fd, isTcp: true });
+    await this.#accept(address, fd, true);
     const found = bound(fd);
     return found === undefined || found.family === 'unix'
       ? address
       : { kind: 'tcp', host: found.address, port: found.port };
+  }
+
+  async #accept(address: ListenAddress, fd: number, isTcp: boolean): Promise<void> {
+    this.#listeners.set(formatListenAddress(address), fd);
+    await this.#send({ name: 'accept', fd, isTcp });
   }
 
   async #listenTcp(host: string, port: number, backlog: number): Promise<number> {
@@ -133,8 +155,11 @@ export class FarFront implements FrontHandle {
   }
 
   /** While the sockets are open, so that no other file can have their inodes: what is another server's by now stays. */
-  #removeSocketFiles(): void {
-    for (const { path, inode } of this.#socketFiles.splice(0)) {
+  #removeSocketFiles(only?: string): void {
+    const removed = this.#socketFiles.filter(({ path }) => only === undefined || path === only);
+    for (const file of removed) {
+      const { path, inode } = file;
+      this.#socketFiles.splice(this.#socketFiles.indexOf(file), 1);
       try {
         if (inodeOf(path) === inode) unlinkSync(path);
       } catch {

@@ -13,21 +13,33 @@ import { BodyFault } from '../channel/messages.js';
 import { LuafcgidError } from '../errors.js';
 import { decodeParams, type ServerValues } from '../fcgi/session.js';
 import { Pool, type PoolCounts } from '../pool/pool.js';
+import { AccessTrace } from './access-trace.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import { Answers } from './answers.js';
-import { Connection, type ConnectionOwner } from './connection.js';
+import { Connection, type ConnectionOwner, type Meters } from './connection.js';
 import { Crew } from './crew.js';
 import { LookUps } from './look-ups.js';
+import { readOn } from './reading-on.js';
+import { Relief } from './relief.js';
 import { FrontRequest } from './request.js';
+import { Timeouts } from './timeouts.js';
 import type { WorkerLink } from './worker-link.js';
 
 export type { FrontActions, FrontOptions, LogSubject } from './actions.js';
 
-/** What GET_VALUES tells as FCGI_MAX_CONNS: only the system limits connections. */
-const MAX_CONNECTIONS_TOLD = 65_535;
-
 /** Stands for the request of a client whose parameters cannot be used. */
 const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
+
+/** How much there is of everything. */
+export interface FrontCounts extends PoolCounts {
+  readonly connections: number;
+  readonly requests: number;
+  /** Memory of requests that no worker runs, and of those that run. */
+  readonly requestBytes: number;
+  readonly runningBytes: number;
+  /** What waits in memory to be sent. */
+  readonly unsentBytes: number;
+}
 
 export class Front {
   /** Shared with the parts below, which find new settings in it after a reload. */
@@ -52,7 +64,14 @@ export class Front {
       this.#answers.refuse(request, new LuafcgidError('LUAFCGID_FCGI_PARAMS_TOO_LARGE', { limit }));
     },
   };
+  /** What all requests and all answers hold in memory. */
+  readonly #meters: Meters = { requests: { bytes: 0 }, running: { bytes: 0 }, unsent: { bytes: 0 } };
+  readonly #timeouts: Timeouts;
+  readonly #relief: Relief;
   #lastRequest = 0;
+  /** The time of the last tick, and of the last bytes that arrived. */
+  #nowMs = 0;
+  #arrivalMs = 0;
 
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = { ...options };
@@ -63,13 +82,43 @@ export class Front {
       revoke: (worker, offer) => this.#crew.revoke(worker, offer),
     });
     this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests);
-    this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests);
+    this.#timeouts = new Timeouts(this.#options, actions, {
+      lateParams: (connection, fcgiId) => {
+        const seconds = this.#options.readTimeoutMs / 1000;
+        this.#giveUpParams(connection, fcgiId, new LuafcgidError('LUAFCGID_REQUEST_PARAMS_LATE', { seconds }));
+      },
+      lateBody: (request) => this.#lateBody(request),
+      reviewPause: (connection) => {
+        readOn(connection, this.#meters, this.#options);
+        connection.regulateReading(this.#options);
+      },
+    });
+    this.#relief = new Relief(this.#options, actions, this.#meters, this.#connections, this.#timeouts, {
+      turnAway: (request, error) => {
+        if (request.stage === 'waiting' && !this.#pool.leave(request)) return false;
+        this.#answers.turnAway(request, error);
+        return true;
+      },
+      turnAwayParams: (connection, fcgiId, error) => this.#giveUpParams(connection, fcgiId, error),
+    });
+    const room = { meters: this.#meters, hasSendRoom: () => this.#relief.hasSendRoom() };
+    this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests, room);
   }
 
   // ---- events of connections ---------------------------------------------------------------------------------------
 
+  /** Whether one more connection may be opened as it is. */
+  get hasRoom(): boolean {
+    return this.#relief.hasRoom;
+  }
+
+  /** To be called when somebody waits to be connected: whether one more connection may be opened. One that has no request may be closed for it. */
+  admits(): boolean {
+    return this.#relief.admits();
+  }
+
   connectionOpened(id: number): void {
-    const connection = new Connection(id, this.#actions, this.#serverValues, this.#connectionOwner);
+    const connection = new Connection(id, this.#actions, this.#serverValues, this.#connectionOwner, this.#meters);
     this.#connections.set(id, connection);
     if (this.#answers.drain.isUnderWay) this.#answers.drain.add(connection);
   }
@@ -77,6 +126,8 @@ export class Front {
   bytesArrived(id: number, bytes: Uint8Array, nowMs: number): void {
     const connection = this.#connections.get(id);
     if (connection === undefined || connection.isClosing) return;
+    connection.heardBytes += bytes.length;
+    this.#arrivalMs = nowMs;
     try {
       connection.session.receive(bytes);
     } catch (error) {
@@ -85,8 +136,11 @@ export class Front {
       connection.close(true);
       for (const request of connection.requests.values()) this.#lose(request);
     }
+    // Before they wait or run: whoever has too much is turned away, or they are.
+    if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#relief.relieveRequests();
     for (const request of connection.changed) this.#advance(request, nowMs);
     connection.changed.length = 0;
+    if (this.#meters.unsent.bytes > this.#options.sendTotalBytes) this.#relief.hasSendRoom();
     // What waited for this connection need not wait any more if its request has just ended.
     if (connection.unsentBytes > this.#options.sendBufferBytes) this.#crew.hearHeld(connection, nowMs);
     this.#crew.startWaiting(nowMs);
@@ -115,11 +169,20 @@ export class Front {
     connection.closeIfDone(this.#answers.drain.closes(connection), false);
   }
 
+  /** The peer has sent its last byte, while reading was paused: what is left is read, and then the request's fate known. */
+  peerEnding(id: number): void {
+    const connection = this.#connections.get(id);
+    if (connection === undefined || connection.isClosing) return;
+    connection.isEnding = true;
+    connection.regulateReading(this.#options);
+  }
+
   /** The connection is gone, for whatever reason. */
   connectionClosed(id: number, nowMs: number): void {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     this.#connections.delete(id);
+    this.#relief.connectionGone(id);
     connection.markClosed();
     for (const request of connection.requests.values()) this.#lose(request);
     this.#answers.drain.look();
@@ -167,6 +230,7 @@ export class Front {
     Object.assign(this.#options, options);
     Object.assign(this.#serverValues, serverValues(options));
     this.#pool.setLimits(options.pool);
+    if (this.#meters.requests.bytes > options.bodyTotalBytes) this.#relief.relieveRequests();
   }
 
   /** These workers are to end when they have done what they have begun with. */
@@ -200,11 +264,18 @@ export class Front {
     const { queueTimeoutMs } = this.#options;
     for (const request of this.#pool.waitingSince(nowMs - queueTimeoutMs)) {
       if (!this.#pool.leave(request)) continue;
-      this.#answers.turnAway(request, 'LUAFCGID_POOL_TIMEOUT', { seconds: queueTimeoutMs / 1000 });
+      const values = { seconds: queueTimeoutMs / 1000 };
+      this.#answers.turnAway(request, new LuafcgidError('LUAFCGID_POOL_TIMEOUT', values));
     }
+    this.#nowMs = nowMs;
+    this.#relief.tick();
+    this.#timeouts.tick(this.#connections.values(), nowMs);
     this.#crew.watch(nowMs);
+    // A request whose worker was given up waits again.
+    if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#relief.relieveRequests();
     this.#crew.freeHeld(nowMs);
     this.#answers.drain.tick(nowMs);
+    this.#actions.flushLogs?.();
   }
 
   /** To be called after events, when no more are known at once: workers that were given something short are woken. */
@@ -258,13 +329,26 @@ export class Front {
     this.#answers.drain.begin([...this.#connections.values()], nowMs);
   }
 
-  counts(): PoolCounts & { readonly connections: number; readonly requests: number } {
-    return { ...this.#pool.counts(), connections: this.#connections.size, requests: this.#requests.size };
+  /** The server ends, and with it what still runs: tells the access log of it. */
+  tellUnfinished(): void {
+    this.#answers.tellUnfinished();
+  }
+
+  counts(): FrontCounts {
+    const { requests, running, unsent } = this.#meters;
+    return {
+      ...this.#pool.counts(),
+      connections: this.#connections.size,
+      requests: this.#requests.size,
+      requestBytes: requests.bytes,
+      runningBytes: running.bytes,
+      unsentBytes: unsent.bytes,
+    };
   }
 
   /** What does not balance, in words; for tests. */
   audit(): string[] {
-    const faults = this.#pool.audit();
+    const faults = [...this.#pool.audit(), ...this.#auditMemory()];
     const stages = { looking: 0, reading: 0, waiting: 0, running: 0, over: 0 };
     for (const request of this.#requests.values()) {
       stages[request.stage] += 1;
@@ -282,6 +366,30 @@ export class Front {
     return faults;
   }
 
+  #auditMemory(): string[] {
+    const { requests, running, unsent } = this.#meters;
+    const faults: string[] = [];
+    let [waitingBytes, runningBytes, unsentBytes] = [0, 0, 0];
+    for (const request of this.#requests.values()) {
+      if (request.stage === 'running') runningBytes += request.heldBytes;
+      else waitingBytes += request.heldBytes;
+    }
+    for (const connection of this.#connections.values()) {
+      waitingBytes += connection.session.heldBytes;
+      unsentBytes += connection.waitingBytes;
+    }
+    if (requests.bytes !== waitingBytes) faults.push(`requests hold ${waitingBytes} bytes, counted ${requests.bytes}`);
+    if (running.bytes !== runningBytes)
+      faults.push(`running ones hold ${runningBytes} bytes, counted ${running.bytes}`);
+    if (unsent.bytes !== unsentBytes) faults.push(`${unsentBytes} bytes wait to be sent, counted ${unsent.bytes}`);
+    const { bodyTotalBytes, connectionLimit } = this.#options;
+    if (requests.bytes > bodyTotalBytes) faults.push(`requests hold ${requests.bytes} bytes of ${bodyTotalBytes}`);
+    if (this.#connections.size > connectionLimit + this.#relief.leaving) {
+      faults.push(`${this.#connections.size} connections are open of ${connectionLimit}`);
+    }
+    return faults;
+  }
+
   // ---- a request's way to a worker ---------------------------------------------------------------------------------
 
   #begin(connection: Connection, fcgiId: number, params: Uint8Array): void {
@@ -295,7 +403,7 @@ export class Front {
       // Without a status the pairs themselves are malformed: a protocol error, which costs the connection.
       if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
       const method = decodeParams(params).get('REQUEST_METHOD') ?? UNREADABLE.method;
-      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method }), error);
+      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method, params }), error);
     }
     const request = this.#list(connection, fcgiId, cgi);
     if ((cgi.contentLength ?? 0) > maxPostBytes) return this.#answers.refuse(request, tooLarge(maxPostBytes));
@@ -310,7 +418,9 @@ export class Front {
     do {
       this.#lastRequest = (this.#lastRequest % 0x7fffffff) + 1;
     } while (this.#requests.has(this.#lastRequest));
-    const request = new FrontRequest(this.#lastRequest, fcgiId, connection, cgi);
+    const request = new FrontRequest(this.#lastRequest, fcgiId, connection, cgi, this.#meters.requests);
+    if (this.#options.tracesRequests) request.trace = new AccessTrace(this.#arrivalMs);
+    connection.isUsed = true;
     connection.requests.add(fcgiId, request);
     this.#requests.set(request.id, request);
     return request;
@@ -344,11 +454,30 @@ export class Front {
   }
 
   /** The body will not be what it should: a script that runs is told when it reads, other requests are answered. */
-  #failBody(request: FrontRequest, fault: typeof BodyFault.SHORT | typeof BodyFault.TOO_LARGE): void {
+  #failBody(request: FrontRequest, fault: Exclude<BodyFault, typeof BodyFault.CLIENT_GONE>): void {
     if (request.worker !== undefined) return request.worker.failBody(request, fault);
-    const isShort = fault === BodyFault.SHORT;
-    const error = isShort ? new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT') : tooLarge(this.#options.maxPostBytes);
-    this.#answers.refuse(request, error);
+    this.#answers.refuse(request, this.#bodyError(fault));
+  }
+
+  #bodyError(fault: BodyFault): LuafcgidError {
+    const { maxPostBytes, readTimeoutMs } = this.#options;
+    if (fault === BodyFault.TOO_LARGE) return tooLarge(maxPostBytes);
+    if (fault === BodyFault.SHORT) return new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT');
+    return new LuafcgidError('LUAFCGID_REQUEST_BODY_LATE', { seconds: readTimeoutMs / 1000 });
+  }
+
+  /** The body has stopped coming. */
+  #lateBody(request: FrontRequest): void {
+    if (!request.needsNoBody || request.receivedBytes > 0) return this.#failBody(request, BodyFault.LATE);
+    request.isBodyComplete = true;
+    this.#advance(request, this.#nowMs);
+  }
+
+  #giveUpParams(connection: Connection, fcgiId: number, error: LuafcgidError): void {
+    if (!connection.session.giveUpParams(fcgiId)) return;
+    const request = this.#list(connection, fcgiId, UNREADABLE);
+    if (error.status === 503) this.#answers.turnAway(request, error);
+    else this.#answers.refuse(request, error);
   }
 
   #abort(connection: Connection, fcgiId: number): void {
@@ -374,8 +503,8 @@ export class Front {
   }
 }
 
-function serverValues({ pool }: FrontOptions): ServerValues {
-  return { maxConnections: MAX_CONNECTIONS_TOLD, maxRequests: pool.workers + pool.queue };
+function serverValues({ pool, connectionLimit }: FrontOptions): ServerValues {
+  return { maxConnections: connectionLimit, maxRequests: pool.workers + pool.queue };
 }
 
 function tooLarge(limit: number): LuafcgidError {

@@ -20,6 +20,8 @@ export interface FrontHandle {
   rung(): void;
   /** Accepts connections at an address; resolves to the address as it came to be (a port, where 0 was given). */
   listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress>;
+  /** Accepts no more connections at an address that `listen` was given. */
+  stopListening(address: ListenAddress): Promise<void>;
   /** Calls the front. Calls arrive in the order in which they were made. */
   call<Name extends keyof FrontService>(
     name: Name,

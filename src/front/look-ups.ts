@@ -24,6 +24,10 @@ export class LookUps {
     this.#files.delete(path);
   }
 
+  clear(): void {
+    this.#files.clear();
+  }
+
   /** Path and file of each, to be looked up again. */
   entries(): [path: string, file: string][] {
     return [...this.#files];

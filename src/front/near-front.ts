@@ -1,5 +1,6 @@
 /** The front on the main thread, on the sockets of Node.js: runs everywhere. */
-import type { ListenAddress } from '../config/load.js';
+import { formatListenAddress, type ListenAddress } from '../config/load.js';
+import { FrontLogs } from './front-logs.js';
 import type { Bell, FrontHandle } from './handle.js';
 import { NodeDriver } from './node-driver.js';
 import { type FrontEvents, FrontService, type FrontSettings, reportsTo } from './service.js';
@@ -11,8 +12,9 @@ export class NearFront implements FrontHandle {
   readonly #service: FrontService;
 
   constructor(settings: FrontSettings, events: FrontEvents) {
-    this.#driver = new NodeDriver(settings, this.bell.asleep, reportsTo(events));
-    this.#service = new FrontService(settings, events, this.#driver);
+    const logs = new FrontLogs(settings.logs, events);
+    this.#driver = new NodeDriver(settings, this.bell.asleep, reportsTo(events, logs));
+    this.#service = new FrontService(settings, events, logs, this.#driver);
   }
 
   async sleeper(): Promise<undefined> {
@@ -25,6 +27,10 @@ export class NearFront implements FrontHandle {
 
   listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress> {
     return this.#driver.listen(address, backlog, access);
+  }
+
+  async stopListening(address: ListenAddress): Promise<void> {
+    this.#driver.stopListeningAt(formatListenAddress(address));
   }
 
   async call<Name extends keyof FrontService>(

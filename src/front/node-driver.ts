@@ -3,14 +3,16 @@
  * carries out its actions; it decides nothing.
  */
 import net from 'node:net';
-import type { ListenAddress } from '../config/load.js';
+import { formatListenAddress, type ListenAddress } from '../config/load.js';
+import type { Outgoing } from './actions.js';
 import {
-  blockList,
   type Driver,
   type DriverReports,
   type DriverSettings,
   listenFailure,
   MAX_FULL_BYTES,
+  type MayConnect,
+  mayConnect,
 } from './driver.js';
 import type { Front } from './front.js';
 import { NodeOutlet } from './node-outlet.js';
@@ -22,30 +24,34 @@ import { Wire } from './wire.js';
 /** When to look again at workers that were offered requests. */
 const REVIEW_MS = 1;
 
+/** Connections that wait for others to end; more are closed. */
+const WAITING_AT_MOST = 511;
+
 /** Sockets by connection number, and the part of the front's actions that concerns them. */
 export class NodeDriver implements Driver {
   readonly #sockets = new Map<number, net.Socket>();
   readonly #wires = new Map<number, Wire>();
   readonly #spoolSpace: SpoolSpace;
-  readonly #servers: net.Server[] = [];
+  /** By their addresses, formatted. */
+  readonly #servers = new Map<string, net.Server>();
+  /** Accepted by Node.js, which cannot be kept from it, and not by the front: nobody looks at them before there is room. */
+  readonly #waiting = new Set<net.Socket>();
   #front: Front | undefined;
   #lastConnection = 0;
   #ticker: NodeJS.Timeout | undefined;
   #isPolling = false;
   #tellsAllClosed = false;
   readonly #asleep: Int32Array;
-  readonly #allowed: net.BlockList | undefined;
+  #mayConnect: MayConnect | undefined;
   readonly #reports: DriverReports;
   /** Past this many unsent bytes a socket tells when it is drained. */
-  readonly #fullBytes: number;
-  readonly #tickMs: number;
+  #fullBytes = 0;
+  #tickMs = 0;
 
   /** @param bell the word that is 1 while the front wants to be rung */
   constructor(settings: DriverSettings, bell: SharedArrayBuffer, reports: DriverReports) {
-    this.#allowed = settings.webServers === undefined ? undefined : blockList(settings.webServers);
-    this.#tickMs = settings.tickMs;
-    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
+    this.configure(settings);
     this.#asleep = new Int32Array(bell);
     this.#reports = reports;
   }
@@ -53,8 +59,23 @@ export class NodeDriver implements Driver {
   attach(front: Front): void {
     this.#front = front;
     Atomics.store(this.#asleep, 0, 1);
+    this.#startTicking();
+  }
+
+  configure(settings: DriverSettings): void {
+    this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
+    this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
+    this.#spoolSpace.limitBytes = settings.spoolBytes;
+    if (this.#tickMs === settings.tickMs) return;
+    this.#tickMs = settings.tickMs;
+    if (this.#ticker !== undefined) this.#startTicking();
+  }
+
+  #startTicking(): void {
+    clearInterval(this.#ticker);
     this.#ticker = setInterval(() => {
-      this.#guard(undefined, () => front.tick(performance.now()));
+      this.#guard(undefined, () => this.#core.tick(performance.now()));
+      this.#admitWaiting();
       this.#poll();
     }, this.#tickMs);
     this.#ticker.unref();
@@ -84,7 +105,7 @@ export class NodeDriver implements Driver {
         server.removeListener('error', fail);
         // Errors of accept itself. Out of descriptors is none of them: there libuv closes the connection and tells nobody.
         server.on('error', (error) => this.#reports.bug(error));
-        this.#servers.push(server);
+        this.#servers.set(formatListenAddress(address), server);
         const bound = server.address();
         resolve(
           bound !== null && typeof bound === 'object'
@@ -97,7 +118,15 @@ export class NodeDriver implements Driver {
 
   /** Accepts no more connections. Unix sockets are unlinked. */
   stopListening(): void {
-    for (const server of this.#servers.splice(0)) server.close();
+    for (const address of [...this.#servers.keys()]) this.stopListeningAt(address);
+    for (const socket of this.#waiting) socket.destroy();
+    this.#waiting.clear();
+  }
+
+  /** Accepts no more connections at an address, as it was given to `listen`, formatted. */
+  stopListeningAt(address: string): void {
+    this.#servers.get(address)?.close();
+    this.#servers.delete(address);
   }
 
   /** Closes every connection at once, and the clock. */
@@ -136,6 +165,14 @@ export class NodeDriver implements Driver {
     this.#wires.get(connection)?.close(linger);
   }
 
+  break(connection: number): void {
+    this.#wires.get(connection)?.destroy();
+  }
+
+  outgoing(connection: number): Outgoing | undefined {
+    return this.#wires.get(connection)?.outgoing();
+  }
+
   pauseReading(connection: number): void {
     this.#sockets.get(connection)?.pause();
   }
@@ -145,8 +182,8 @@ export class NodeDriver implements Driver {
   }
 
   #isAllowed({ remoteAddress, remoteFamily }: net.Socket): boolean {
-    if (this.#allowed === undefined || remoteAddress === undefined) return true;
-    return this.#allowed.check(remoteAddress, remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4');
+    if (this.#mayConnect === undefined || remoteAddress === undefined) return true;
+    return this.#mayConnect(remoteAddress, remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4');
   }
 
   get #core(): Front {
@@ -161,6 +198,40 @@ export class NodeDriver implements Driver {
       socket.destroy();
       return;
     }
+    if (this.#waiting.size === 0 && front.admits()) this.#open(socket);
+    else this.#letWait(socket);
+  }
+
+  /** As many connections are open as may be. */
+  #letWait(socket: net.Socket): void {
+    if (this.#waiting.size >= WAITING_AT_MOST) {
+      socket.destroy();
+      return;
+    }
+    if (this.#waiting.size === 0) {
+      this.#reports.outOfRoom('as many are open as the setting connections allows', this.#sockets.size);
+    }
+    this.#waiting.add(socket);
+    // It may be reset meanwhile. What it sends stays in its buffer, and then with the system.
+    socket.on('error', () => {});
+    socket.once('close', () => this.#waiting.delete(socket));
+  }
+
+  #admitWaiting(): void {
+    for (const socket of this.#waiting) {
+      let isAdmitted = false;
+      this.#guard(undefined, () => {
+        isAdmitted = this.#core.admits();
+      });
+      if (!isAdmitted) return;
+      this.#waiting.delete(socket);
+      if (!socket.destroyed) this.#open(socket);
+      if (this.#waiting.size === 0) this.#reports.roomAgain(this.#sockets.size);
+    }
+  }
+
+  #open(socket: net.Socket): void {
+    const front = this.#core;
     this.#lastConnection += 1;
     const id = this.#lastConnection;
     this.#sockets.set(id, socket);
@@ -187,6 +258,7 @@ export class NodeDriver implements Driver {
       this.#wires.delete(id);
       wire.gone();
       this.#guard(undefined, () => front.connectionClosed(id, performance.now()));
+      if (this.#waiting.size > 0) this.#admitWaiting();
       this.#poll();
       this.#checkAllClosed();
     });

@@ -2,8 +2,15 @@
 import type net from 'node:net';
 import { LINGER_MS, type Outlet } from './outlet.js';
 
+/** What a socket's handle knows of writes that the system has taken in part. Not documented: it may be missing. */
+interface Handle {
+  readonly bytesWritten?: number;
+  readonly writeQueueSize?: number;
+}
+
 export class NodeOutlet implements Outlet {
   readonly #socket: net.Socket;
+  #writtenBytes = 0;
 
   constructor(socket: net.Socket) {
     this.#socket = socket;
@@ -11,6 +18,13 @@ export class NodeOutlet implements Outlet {
 
   get unsentBytes(): number {
     return this.#socket.writableLength;
+  }
+
+  get takenBytes(): number {
+    const { bytesWritten, writeQueueSize } = (this.#socket as { _handle?: Handle | null })._handle ?? {};
+    // Without it a write counts when the system has taken all of it.
+    if (bytesWritten === undefined || writeQueueSize === undefined) return this.#writtenBytes - this.unsentBytes;
+    return bytesWritten - writeQueueSize;
   }
 
   get isFull(): boolean {
@@ -22,6 +36,7 @@ export class NodeOutlet implements Outlet {
   }
 
   write(bytes: Uint8Array): void {
+    this.#writtenBytes += bytes.length;
     this.#socket.write(Buffer.from(bytes));
   }
 

@@ -6,6 +6,8 @@ export const LINGER_MS = 5_000;
 export interface Outlet {
   /** Bytes written that the system has not taken yet. */
   readonly unsentBytes: number;
+  /** Bytes that the system has taken in all. */
+  readonly takenBytes: number;
   /** It has enough to send: whoever could wait should, until it has drained. */
   readonly isFull: boolean;
   /** The connection is no more; nothing can be sent. */

@@ -1,6 +1,8 @@
 /** One request from its parameters to its last byte: what the front knows of it. */
 import type { CgiRequest } from '../cgi/request.js';
+import { type Meter, REQUEST_BYTES } from '../fcgi/session.js';
 import type { Place, PoolState, Waiter } from '../pool/pool.js';
+import type { AccessTrace } from './access-trace.js';
 import type { Connection } from './connection.js';
 import type { WorkerLink } from './worker-link.js';
 
@@ -38,6 +40,8 @@ export class FrontRequest implements Waiter {
   isAnswered = false;
   /** Some of the answer is on its way: it is too late for another one. */
   hasOutput = false;
+  /** For the access log, if there is one. */
+  trace: AccessTrace | undefined;
   /** The running time after which it is stopped; 0: never. */
   watchdogMs = 0;
   /** Whether its script is stopped when the client goes. */
@@ -58,13 +62,36 @@ export class FrontRequest implements Waiter {
   hasHandedOn = false;
   /** The end of the body was told to the worker. */
   isBodyEndSent = false;
+  /** How much longer its client may be late with the body (`timeouts.ts`); -1: nobody has looked yet. */
+  bodyLeftMs = -1;
+  /** What of `receivedBytes` has been seen by who looks for late bodies. */
+  judgedBytes = 0;
+  /** Bytes that may be kept beyond `bodymemory` while it waits, to hear of its abort. */
+  extraBodyBytes = 0;
+  #meter: Meter;
 
-  constructor(id: number, fcgiId: number, connection: Connection, cgi: CgiRequest) {
+  /** @param meter gets the memory that it holds */
+  constructor(id: number, fcgiId: number, connection: Connection, cgi: CgiRequest, meter: Meter) {
+    this.#meter = meter;
+    meter.bytes += REQUEST_BYTES + cgi.params.length;
     this.id = id;
     this.fcgiId = fcgiId;
     this.connection = connection;
     this.cgi = cgi;
     this.isBodyComplete = cgi.contentLength === 0;
+  }
+
+  /** What it holds counts elsewhere from now on. */
+  chargeTo(meter: Meter): void {
+    const bytes = this.heldBytes;
+    this.#meter.bytes -= bytes;
+    meter.bytes += bytes;
+    this.#meter = meter;
+  }
+
+  /** Memory that it holds. */
+  get heldBytes(): number {
+    return REQUEST_BYTES + this.cgi.params.length + this.#body.length;
   }
 
   get bufferedBytes(): number {
@@ -104,6 +131,7 @@ export class FrontRequest implements Waiter {
     const roomBytes = Math.max(bytes, Math.min(2 * bytes, this.cgi.contentLength ?? Number.POSITIVE_INFINITY));
     const room = bytes <= this.#body.length ? this.#body : Buffer.allocUnsafeSlow(roomBytes);
     room.set(kept);
+    this.#meter.bytes += room.length - this.#body.length;
     this.#body = room;
     this.#bodyStart = 0;
     this.#bodyEnd = kept.length;
@@ -121,6 +149,8 @@ export class FrontRequest implements Waiter {
 
   /** Nothing more will happen: gives its memory back. */
   end(): void {
+    if (this.stage === 'over') return;
+    this.#meter.bytes -= this.heldBytes;
     this.stage = 'over';
     this.#body = NOTHING;
     this.#bodyStart = 0;

@@ -4,22 +4,22 @@
  */
 
 import { Interrupter, type Wish } from '../channel/interrupts.js';
-import type { LogLevel } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import { atomicsSleeper, type Sleeper } from '../channel/sleeper.js';
 import { describeError, type ErrorCode, LuafcgidError } from '../errors.js';
-import type { LogSubject } from './actions.js';
+import type { SlowRequest } from './actions.js';
 import type { Driver, DriverReports, DriverSettings } from './driver.js';
-import { Front, type FrontOptions } from './front.js';
+import { Front, type FrontCounts, type FrontOptions } from './front.js';
+import type { FrontLogs, LogEvents, LogSettings } from './front-logs.js';
 import { WorkerLink } from './worker-link.js';
 
 /** What the front tells the main thread. */
-export interface FrontEvents {
-  log(level: LogLevel, text: string, about?: LogSubject): void;
+export interface FrontEvents extends LogEvents {
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`. */
   lookUp(path: string, request: number): void;
   /** See `FrontActions`. */
+  slow(record: SlowRequest): void;
   interrupt(worker: number, request: number, wish: Wish): void;
   abandon(worker: number, reason: string): void;
   /** After `drain`: the last request is over. */
@@ -46,6 +46,7 @@ export interface NewWorker {
 /** How the front is set up; can be handed to a thread. */
 export interface FrontSettings extends DriverSettings {
   readonly front: FrontOptions;
+  readonly logs: LogSettings;
 }
 
 /** All files that housekeeping looks at. Paths have one character per byte. */
@@ -64,19 +65,18 @@ export interface Findings {
   readonly fingerprints: ReadonlyMap<string, string | undefined>;
 }
 
-export type FrontCounts = ReturnType<Front['counts']>;
-
 /** What a driver reports, as lines of the log. */
-export function reportsTo(events: FrontEvents): DriverReports {
+export function reportsTo(events: Pick<FrontEvents, 'allClosed'>, logs: FrontLogs): DriverReports {
+  const { log } = logs;
   return {
     stranger: (address) => {
-      events.log('warn', describeError(new LuafcgidError('LUAFCGID_LISTEN_STRANGER', { address })));
+      log('warn', describeError(new LuafcgidError('LUAFCGID_LISTEN_STRANGER', { address })));
     },
     outOfRoom: (reason, connections) => {
-      events.log('error', describeError(new LuafcgidError('LUAFCGID_LISTEN_NO_ROOM', { reason, connections })));
+      log('error', describeError(new LuafcgidError('LUAFCGID_LISTEN_NO_ROOM', { reason, connections })));
     },
-    roomAgain: (connections) => events.log('info', `connections are accepted again; ${connections} are open`),
-    bug: (error) => events.log('error', describeError(error)),
+    roomAgain: (connections) => log('info', `connections are accepted again; ${connections} are open`),
+    bug: (error) => log('error', describeError(error)),
     allClosed: () => events.allClosed(),
   };
 }
@@ -84,23 +84,37 @@ export function reportsTo(events: FrontEvents): DriverReports {
 export class FrontService {
   readonly #front: Front;
   readonly #driver: Driver;
+  readonly #logs: FrontLogs;
   readonly #sleeper: Sleeper;
 
   /**
-   * @param driver made with the reports of `reportsTo(events)`
+   * @param logs where the front logs to
+   * @param driver made with the reports of `reportsTo(events, logs)`
    * @param sleeper of the rings to workers
    */
-  constructor(settings: FrontSettings, events: FrontEvents, driver: Driver, sleeper: Sleeper = atomicsSleeper) {
+  constructor(
+    settings: FrontSettings,
+    events: FrontEvents,
+    logs: FrontLogs,
+    driver: Driver,
+    sleeper: Sleeper = atomicsSleeper,
+  ) {
     this.#sleeper = sleeper;
+    this.#logs = logs;
     this.#driver = driver;
     this.#front = new Front(settings.front, {
       write: (connection, bytes) => driver.write(connection, bytes),
       close: (connection, linger) => driver.close(connection, linger),
       spool: (connection) => driver.spool(connection),
+      destroy: (connection) => driver.break(connection),
+      outgoing: (connection) => driver.outgoing(connection),
       pauseReading: (connection) => driver.pauseReading(connection),
       resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => events.lookUp(path, request),
-      log: (level, text, about) => events.log(level, text, about),
+      log: logs.log,
+      requestOver: (request, name) => logs.requestOver(request, name),
+      flushLogs: () => logs.flush(),
+      slow: (record) => events.slow(record),
       interrupt: (worker, request, wish) => events.interrupt(worker, request, wish),
       abandon: (worker, reason) => events.abandon(worker, reason),
       drained: () => events.drained(),
@@ -124,8 +138,11 @@ export class FrontService {
   }
 
   /** From now on other settings hold, and other workers take over from those that are there. */
-  renew(options: FrontOptions, workers: readonly NewWorker[], retired: readonly number[]): void {
-    this.#front.configure(options);
+  renew(settings: FrontSettings, workers: readonly NewWorker[], retired: readonly number[]): void {
+    this.#front.configure(settings.front);
+    this.#driver.configure(settings);
+    // Others than before may be scripts.
+    this.#front.lookUps.clear();
     // In the same turn: no request is turned away since there is no worker for a moment.
     this.#front.retireWorkers(retired, performance.now());
     for (const { id, index, channels } of workers) this.workerReady(id, index, channels);
@@ -184,5 +201,7 @@ export class FrontService {
   /** Closes every connection at once. */
   destroy(): void {
     this.#driver.destroy();
+    this.#front.tellUnfinished();
+    this.#logs.end();
   }
 }

@@ -12,12 +12,20 @@ const READ_BYTES = 128 * 1024;
 
 /** How much all spools of a server may hold in files. */
 export class SpoolSpace {
+  #limitBytes: number;
   #leftBytes: number;
   /** Reads and writes of files that are under way. */
   operations = 0;
 
   constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
     this.#leftBytes = limitBytes;
+  }
+
+  /** Another limit; what is taken stays taken. */
+  set limitBytes(bytes: number) {
+    this.#leftBytes += bytes - this.#limitBytes;
+    this.#limitBytes = bytes;
   }
 
   get hasRoom(): boolean {

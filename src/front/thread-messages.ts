@@ -5,12 +5,15 @@ import type { FrontEvents, FrontService, FrontSettings } from './service.js';
 export interface FrontThreadData {
   readonly settings: FrontSettings;
   readonly bell: Bell & { readonly fd: number };
+  /** See `lines-under-way.ts`. */
+  readonly linesUnderWay: SharedArrayBuffer;
 }
 
 /** To the front: a call of its service, or of its driver. Answered with an `Answer` of the same number. */
 export type Call =
   | { readonly number: number; readonly name: keyof FrontService; readonly args: readonly unknown[] }
   | { readonly number: number; readonly name: 'accept'; readonly fd: number; readonly isTcp: boolean }
+  | { readonly number: number; readonly name: 'stopAccepting'; readonly fd: number }
   /** The thread ends. */
   | { readonly number: number; readonly name: 'end' };
 

@@ -5,16 +5,25 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { futexSleeper } from '../linux/futex.js';
 import { EpollDriver } from './epoll-driver.js';
+import { FrontLogs } from './front-logs.js';
+import { LineSender } from './lines-under-way.js';
 import { type FrontEvents, FrontService, reportsTo } from './service.js';
 import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
 
-const { settings, bell } = workerData as FrontThreadData;
+const { settings, bell, linesUnderWay } = workerData as FrontThreadData;
 const port = parentPort as MessagePort;
 const tell = (message: FromFront): void => port.postMessage(message);
 
-const events: FrontEvents = {
+const lines = new LineSender(linesUnderWay, {
   log: (...args) => tell({ kind: 'event', name: 'log', args }),
+  access: (...args) => tell({ kind: 'event', name: 'access', args }),
+});
+const events: FrontEvents = {
+  log: (level, text, about) => lines.log(level, text, about),
+  access: (text) => lines.access(text),
+  flush: (isLast) => lines.flush(isLast),
   lookUp: (...args) => tell({ kind: 'event', name: 'lookUp', args }),
+  slow: (...args) => tell({ kind: 'event', name: 'slow', args }),
   interrupt: (...args) => tell({ kind: 'event', name: 'interrupt', args }),
   abandon: (...args) => tell({ kind: 'event', name: 'abandon', args }),
   drained: () => tell({ kind: 'event', name: 'drained', args: [] }),
@@ -22,8 +31,9 @@ const events: FrontEvents = {
 };
 
 let isEnding = false;
-const driver = new EpollDriver(settings, bell, { ...reportsTo(events), rung: takeCalls });
-const service = new FrontService(settings, events, driver, futexSleeper());
+const logs = new FrontLogs(settings.logs, events);
+const driver = new EpollDriver(settings, bell, { ...reportsTo(events, logs), rung: takeCalls });
+const service = new FrontService(settings, events, logs, driver, futexSleeper());
 
 /** Does what the main thread has asked for. */
 function takeCalls(): void {
@@ -43,6 +53,8 @@ function carryOut(call: Call): unknown {
   switch (call.name) {
     case 'accept':
       return 'fd' in call && driver.accept(call.fd, call.isTcp);
+    case 'stopAccepting':
+      return 'fd' in call && driver.stopListeningOn(call.fd);
     case 'end':
       isEnding = true;
       return service.destroy();

@@ -24,7 +24,7 @@ export class RunningTime {
   #overMs = 0;
   /** When it was told to stop, if it was. */
   #toldMs: number | undefined;
-  #isTraced = false;
+  #trace: 'not wanted' | 'wanted' | 'told' = 'not wanted';
 
   /** A request begins. */
   begin(nowMs: number): void {
@@ -32,12 +32,21 @@ export class RunningTime {
     this.#overMs = 0;
     this.#seenMs = nowMs;
     this.#toldMs = undefined;
-    this.#isTraced = false;
+    this.#trace = 'not wanted';
   }
 
   /** The script has set its limit anew, counted from now. */
   restart(): void {
     this.#ranMs = 0;
+  }
+
+  /** Whether its Lua stack is wanted and was not told. */
+  get isTraceWanted(): boolean {
+    return this.#trace === 'wanted';
+  }
+
+  traced(): void {
+    this.#trace = 'told';
   }
 
   get ranMs(): number {
@@ -58,8 +67,8 @@ export class RunningTime {
     }
     this.#ranMs += passedMs;
     if (worker.hasBegun(request)) {
-      if (slowMs > 0 && !this.#isTraced && this.#ranMs >= slowMs) {
-        this.#isTraced = true;
+      if (slowMs > 0 && this.#trace === 'not wanted' && this.#ranMs >= slowMs) {
+        this.#trace = 'wanted';
         actions.interrupt(worker.id, request.id, Wish.TRACE);
       }
       if (request.watchdogMs === 0 || this.#ranMs < request.watchdogMs) return false;

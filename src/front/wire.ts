@@ -1,4 +1,5 @@
 /** One connection's way out: its socket and, for a slow reader whom others would have to wait for, a spool before it. */
+import type { Outgoing } from './actions.js';
 import type { Outlet } from './outlet.js';
 import { Spool, type SpoolSpace } from './spool.js';
 
@@ -48,6 +49,22 @@ export class Wire {
     this.#closing = { linger };
     this.#leaveSpool();
     if (this.#spool === undefined) this.#outlet.end(linger);
+  }
+
+  /** Closes at once, whatever waits. */
+  destroy(): void {
+    this.#outlet.destroy();
+  }
+
+  outgoing(): Outgoing {
+    const { unsentBytes, takenBytes } = this.#outlet;
+    const spool = this.#spool;
+    return {
+      takenBytes,
+      memoryBytes: unsentBytes + (spool?.memoryBytes ?? 0),
+      isSpooled: spool !== undefined,
+      isWaiting: unsentBytes > 0 || spool?.isEmpty === false,
+    };
   }
 
   /** To be called when the socket has sent all it had. */

@@ -22,6 +22,8 @@ const NOTHING = new Uint8Array(0);
 
 export class WorkerLink {
   readonly id: number;
+  /** Its place among the workers, which it has from its predecessor and leaves to its successor. */
+  place = 0;
   /** The request that the worker runs. */
   running: FrontRequest | undefined;
   /** The connection whose unsent bytes are past their limit: the worker's output waits in its ring meanwhile. */

@@ -2,8 +2,9 @@
 import { endianness } from 'node:os';
 import { Errno, errorNumber, libc, systemError } from './libc.js';
 
-/** Bits of an event (sys/epoll.h). HANG_UP and ERROR are told whether they are asked for or not. */
-export const EpollEvent = { IN: 0x1, OUT: 0x4, ERROR: 0x8, HANG_UP: 0x10 } as const;
+/** Bits of an event (sys/epoll.h). HANG_UP and ERROR are told whether they are asked for or not;
+ * READ_HANG_UP: the peer sends no more, though what it has sent may not be read yet. */
+export const EpollEvent = { IN: 0x1, OUT: 0x4, ERROR: 0x8, HANG_UP: 0x10, READ_HANG_UP: 0x2000 } as const;
 
 const EPOLL_CLOEXEC = 0o2000000;
 const ADD = 1;

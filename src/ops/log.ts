@@ -1,66 +1,82 @@
-/** The log: one line an event, in a form that people and `grep` read. Handed to whoever writes to it. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+/** The log: one line an event, in a form that people and `grep` read, or as JSON. Handed to whoever writes to it. */
 import { LOG_LEVELS, type LogLevel } from '../channel/messages.js';
+import { describeError, LuafcgidError } from '../errors.js';
+import { formatLine, type LogFormat, type LogSubject } from '../log/line.js';
+import { Repeats, WINDOW_MS } from '../log/repeats.js';
+import type { LineChannel } from './line-channel.js';
+import { LineWriter } from './line-writer.js';
 
 export type { LogLevel } from '../channel/messages.js';
-
-/** What a line is about, if it is about a request. */
-export interface LogSubject {
-  readonly request?: string | undefined;
-  readonly script?: string | undefined;
-}
-
-const STDERR = 2;
+export type { LogSubject } from '../log/line.js';
 
 export class Log {
   readonly #lowest: number;
-  readonly #file: string | undefined;
-  #fd = STDERR;
-  #lost = 0;
+  readonly #format: LogFormat;
+  readonly #writer: LineWriter;
+  readonly #repeats = new Repeats((level, text, about) => this.pass(level, text, about));
+  #review: NodeJS.Timeout | undefined;
 
-  /**
-   * @param file appended to; undefined: standard error
-   * @throws the system's error when the file cannot be opened
-   */
-  constructor(file: string | undefined, level: LogLevel) {
+  /** @param option its name in the configuration, for messages */
+  constructor(channel: LineChannel, level: LogLevel, format: LogFormat, option = 'logfile') {
     this.#lowest = LOG_LEVELS.indexOf(level);
-    this.#file = file;
-    if (file !== undefined) this.#fd = openSync(file, 'a', 0o640);
+    this.#format = format;
+    this.#writer = new LineWriter(channel, {
+      lostLine: (lines) => {
+        const error = new LuafcgidError('LUAFCGID_LOG_LOST', { lines, log: channel.name, option });
+        return this.#line('error', describeError(error), {});
+      },
+    });
   }
 
-  /** Writes a line. The text is data: control characters are made visible, further lines are set in. */
+  /** Writes a line, or counts it if it is one of a flood. The text is data. */
   write(level: LogLevel, text: string, about: LogSubject = {}): void {
     if (LOG_LEVELS.indexOf(level) < this.#lowest) return;
-    const subject = [about.request, about.script].filter((part) => part !== undefined).join(' ');
-    const prefix = `${new Date().toISOString()} ${level.padEnd(5)} `;
-    this.#put(`${prefix}${subject === '' ? '' : `[${visible(subject)}] `}${visible(text.trimEnd())}\n`);
+    this.#repeats.take(level, text, about, performance.now());
+    if (!this.#repeats.isCounting || this.#review !== undefined) return;
+    this.#review = setTimeout(() => this.#tellCounted(), WINDOW_MS);
+    this.#review.unref();
   }
 
-  close(): void {
-    if (this.#file !== undefined) closeSync(this.#fd);
-    this.#fd = STDERR;
+  /** Writes a line of one who counts floods himself. */
+  pass(level: LogLevel, text: string, about: LogSubject = {}): void {
+    if (LOG_LEVELS.indexOf(level) >= this.#lowest) this.#writer.write(level, this.#line(level, text, about));
   }
 
-  /** A full disk or a closed pipe must not stop the service: lines are counted, and the count told when it works again. */
-  #put(line: string): void {
-    try {
-      if (this.#lost > 0) {
-        writeSync(
-          this.#fd,
-          `${new Date().toISOString()} warn  ${this.#lost} log lines before this one could not be written\n`,
-        );
-        this.#lost = 0;
-      }
-      writeSync(this.#fd, line);
-    } catch {
-      this.#lost += 1;
-    }
+  /** Opens it anew, for whoever has moved the file away. What cannot be opened is told in the old file. */
+  reopen(): void {
+    reopen(this.#writer, this);
+  }
+
+  /** Tells what was counted, and closes. Lines that still come are dropped. */
+  async close(): Promise<void> {
+    clearTimeout(this.#review);
+    this.#repeats.end(performance.now());
+    await this.#writer.close();
+  }
+
+  #line(level: LogLevel, text: string, about: LogSubject): string {
+    const time = this.#writer.channel.frame === undefined ? new Date() : undefined;
+    return formatLine(this.#format, time, level, text, about);
+  }
+
+  #tellCounted(): void {
+    this.#review = undefined;
+    this.#repeats.review(performance.now());
+    if (!this.#repeats.isCounting) return;
+    this.#review = setTimeout(() => this.#tellCounted(), WINDOW_MS);
+    this.#review.unref();
   }
 }
 
-/** A line break in what is logged must not look like a new line of the log, nor an escape sequence reach a terminal. */
-function visible(text: string): string {
-  return text
-    .replace(/\r\n|\r|\n/g, '\n    ')
-    .replace(/(?![\n\t])\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+/** Opens a log anew, and tells it in the main one if that fails. */
+export function reopen(writer: LineWriter, log: Log): void {
+  try {
+    writer.reopen();
+  } catch (error) {
+    const { message } = error as Error;
+    log.write(
+      'error',
+      describeError(new LuafcgidError('LUAFCGID_LOG_REOPEN', { log: writer.channel.name, reason: message }, error)),
+    );
+  }
 }

@@ -79,7 +79,8 @@ export class Inbox {
   /**
    * The next piece of the running request's body, at most `maxBytes` long; null at its end. The piece is valid until
    * the next call.
-   * @throws LuafcgidError when the body is too large or shorter than announced, or when the script has to stop
+   * @throws LuafcgidError when the body is too large, shorter than announced, or does not come, or when the script has to
+   * stop
    */
   readBody(maxBytes: number): Uint8Array | null {
     while (!this.#bodyIsOver) {
@@ -153,5 +154,6 @@ export class Inbox {
 
 function faultOf(fault: number): LuafcgidError {
   if (fault === BodyFault.TOO_LARGE) return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit: 'maxpost' });
+  if (fault === BodyFault.LATE) return new LuafcgidError('LUAFCGID_REQUEST_BODY_LATE', { seconds: 'readtimeout' });
   return new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT');
 }

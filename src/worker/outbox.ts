@@ -1,8 +1,17 @@
 /** The worker's end of the ring to the front. Writing blocks while the ring is full: that is the back-pressure. */
 
 import type { Interrupts } from '../channel/interrupts.js';
-import { encodeDependency, FromWorker, LOG_LEVELS, type LogLevel, withTook } from '../channel/messages.js';
+import {
+  encodeDependency,
+  encodeUsage,
+  FromWorker,
+  LOG_LEVELS,
+  LOG_OF_SCRIPT,
+  type LogLevel,
+  withTook,
+} from '../channel/messages.js';
 import type { RingWriter } from '../channel/ring.js';
+import type { UsageMeter } from './usage-meter.js';
 
 /** Nobody listens to this thread any more. */
 export class Abandoned extends Error {}
@@ -14,17 +23,26 @@ export class Outbox {
   readonly #ringBell: () => void;
   readonly #interrupts: Interrupts;
   readonly #stopReason: () => Error;
+  readonly #usage: UsageMeter | undefined;
   #beganMs = 0;
 
   /**
    * @param ringBell wakes the front if it sleeps
    * @param stopReason why a script that writes has to stop instead, when `interrupts` wants that
+   * @param usage measures what requests take; undefined: nobody wants to know
    */
-  constructor(ring: RingWriter, ringBell: () => void, interrupts: Interrupts, stopReason: () => Error) {
+  constructor(
+    ring: RingWriter,
+    ringBell: () => void,
+    interrupts: Interrupts,
+    stopReason: () => Error,
+    usage?: UsageMeter,
+  ) {
     this.#ring = ring;
     this.#ringBell = ringBell;
     this.#interrupts = interrupts;
     this.#stopReason = stopReason;
+    this.#usage = usage;
   }
 
   /**
@@ -50,18 +68,24 @@ export class Outbox {
   /** Ends the request, with the last of its output. @param flags `END_STATE_GONE` or 0 */
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array): void {
     const sent = this.#stream(requestId, lastOutput, this.#ring.maxPayloadBytes, false);
+    if (this.#usage !== undefined) this.#write(FromWorker.USAGE, requestId, 0, encodeUsage(this.#usage.end()));
     const type = withTook(FromWorker.END | flags, performance.now() - this.#beganMs);
     this.#write(type, requestId, appStatus, lastOutput.subarray(sent));
     this.#ringBell();
   }
 
-  /** @param requestId 0 when the line belongs to no request @param text one character per byte */
-  log(requestId: number, level: LogLevel, text: string): void {
+  /**
+   * @param requestId 0 when the line belongs to no request
+   * @param text one character per byte
+   * @param isOfScript the text is a script's own
+   */
+  log(requestId: number, level: LogLevel, text: string, isOfScript = false): void {
     const bytes = Buffer.from(text, 'latin1');
     const { maxPayloadBytes } = this.#ring;
+    const type = FromWorker.LOG | (isOfScript ? LOG_OF_SCRIPT : 0);
     // A line longer than a frame becomes several lines; nothing of it is lost.
     for (let at = 0; at === 0 || at < bytes.length; at += maxPayloadBytes) {
-      this.#write(FromWorker.LOG, requestId, LOG_LEVELS.indexOf(level), bytes.subarray(at, at + maxPayloadBytes));
+      this.#write(type, requestId, LOG_LEVELS.indexOf(level), bytes.subarray(at, at + maxPayloadBytes));
     }
     this.#ringBell();
   }

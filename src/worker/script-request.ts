@@ -99,6 +99,11 @@ export class ScriptRequest implements RequestHost {
   }
 
   log(level: LogLevel, text: ByteString): void {
+    this.#outbox.log(this.#id, level, text, true);
+  }
+
+  /** The server's own words about this request. */
+  tell(level: LogLevel, text: ByteString): void {
     this.#outbox.log(this.#id, level, text);
   }
 
@@ -169,6 +174,6 @@ export class ScriptRequest implements RequestHost {
   }
 
   #tellLeftOut(name: string | undefined): void {
-    if (name !== undefined) this.log('warn', `header ${name} left out: only the web server may set it`);
+    if (name !== undefined) this.tell('warn', `header ${name} left out: only the web server may set it`);
   }
 }

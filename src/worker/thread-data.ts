@@ -10,6 +10,8 @@ export interface ThreadData {
   readonly engine: EngineData;
   /** Directories of `root`, one character per byte; none: scripts lie anywhere. */
   readonly roots: readonly string[];
+  /** Whether the access log wants to know what requests take. */
+  readonly measuresUsage: boolean;
   /** Begins the name of every request. */
   readonly runName: string;
   /** Rings, see `channel/ring.ts`. */

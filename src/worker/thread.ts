@@ -32,6 +32,7 @@ import { ScriptRequest } from './script-request.js';
 import { ScriptState, type StateSettings } from './script-state.js';
 import { SourceRules } from './source-files.js';
 import type { ThreadData } from './thread-data.js';
+import { findCpuClock, UsageMeter } from './usage-meter.js';
 
 /** What scripts see of the environment: names alone stand for the server's own values. */
 function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessEnv): Record<string, string> {
@@ -50,24 +51,27 @@ class WorkerThread {
   readonly #buffer = new OutputBuffer();
   readonly #slots: OfferSlots;
   readonly #settings: StateSettings;
+  readonly #usage: UsageMeter | undefined;
   readonly #states = new Map<number, ScriptState>();
   readonly #interrupts: Interrupts;
   /** The request that runs, and its number; 0 between two. */
   #request: ScriptRequest | undefined;
   #requestId = 0;
 
-  constructor(data: ThreadData, sleeper: Sleeper | undefined, ringBell: () => void) {
+  /** @param usage measures what requests take; undefined: nobody wants to know */
+  constructor(data: ThreadData, sleeper: Sleeper | undefined, ringBell: () => void, usage: UsageMeter | undefined) {
     const { config } = data;
     const files = config.files && {
       read: config.files.read.map(toByteString),
       write: config.files.write.map(toByteString),
     };
     this.#data = data;
+    this.#usage = usage;
     this.#slots = new OfferSlots(data.toWorker);
     const interrupts = new Interrupts(data.interrupts);
     const stopReason = (): Error => this.#stopReason();
     this.#interrupts = interrupts;
-    this.#outbox = new Outbox(new RingWriter(data.toFront, sleeper), ringBell, interrupts, stopReason);
+    this.#outbox = new Outbox(new RingWriter(data.toFront, sleeper), ringBell, interrupts, stopReason, usage);
     this.#inbox = new Inbox(new RingReader(data.toWorker, sleeper), ringBell, interrupts, stopReason);
     this.#settings = {
       engine: createEngine(data.engine),
@@ -83,7 +87,7 @@ class WorkerThread {
       luaConfig: data.luaConfig,
       reports: {
         depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),
-        log: (level, text) => this.#outbox.log(this.#requestId, level, text),
+        log: (level, text) => this.#outbox.log(this.#requestId, level, text, true),
       },
       interrupts: {
         get isStopWanted() {
@@ -107,9 +111,11 @@ class WorkerThread {
         case ToWorker.CLOSE:
           this.#close(message.argument);
           this.#outbox.closed(message.argument);
+          this.#usage?.skip();
           break;
         case ToWorker.COLLECT:
           this.#collect(message.argument);
+          this.#usage?.skip();
           break;
         case ToWorker.STOP:
           for (const id of [...this.#states.keys()]) this.#close(id);
@@ -152,6 +158,7 @@ class WorkerThread {
       if (state === undefined) throw new Error(`state ${stateId} is not here`);
       const { exitCode } = state.lua.serve(config.handler, request);
       this.#interrupts.end();
+      this.#usage?.noteMemory(state.lua.memoryBytes());
       const retires = (flags & START_RETIRE) !== 0;
       if (retires) this.#close(stateId);
       request.end(retires ? END_STATE_GONE : 0, exitCode);
@@ -178,10 +185,11 @@ class WorkerThread {
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
   #fail(request: ScriptRequest, state: ScriptState | undefined, flags: number, error: unknown): void {
     const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
-    request.log(status >= 500 ? 'error' : 'info', logText);
+    request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
     const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
     const lives = isLoaded && isFit && (flags & START_RETIRE) === 0;
+    if (state !== undefined) this.#usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) {
       state.lua.close();
       this.#states.delete(state.id);
@@ -230,6 +238,7 @@ if (data.engine.name !== 'embedded' && process.platform === 'linux') {
   const { currentThread } = await import('../linux/threads.js');
   new Interrupts(data.interrupts).thread = currentThread();
 }
-const thread = new WorkerThread(data, sleeper, ringBell);
+const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
+const thread = new WorkerThread(data, sleeper, ringBell, usage);
 parentPort?.postMessage('ready');
 thread.serve();

@@ -88,7 +88,7 @@ describe('loading a configuration', () => {
     assert.match(notices[0] ?? '', /^retries = 1: no effect/);
     assert.deepEqual(config.listen, [{ kind: 'unix', path: join(directory, 'luafcgid.sock') }]);
     assert.deepEqual([config.workers, config.states, config.clones, config.sweepMs], [4, 8, 8, 10_000]);
-    assert.equal(config.logFile, join(directory, 'log/luafcgid.log'));
+    assert.deepEqual(config.logFile, { kind: 'file', path: join(directory, 'log/luafcgid.log') });
     assert.equal(config.headers, 'X-Powered-By: Lua\r\n');
   });
 

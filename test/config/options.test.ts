@@ -40,10 +40,27 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['no colon', ': value', 'A b: c', 'A: b\0', 'A: b\rC: d', 'A: b\r\n continued', 'Status: 404', true, []];
     case 'addresses':
       return ['', ':', ':http', ':65536', '9000', 9000, '::1:9000', '[::1]', '1.2.3:80', '1.2.3.256:80', 'a b:80', []];
+    case 'networks':
+      return [
+        '',
+        'localhost',
+        '10.0.0.256',
+        '10.0.0.0/33',
+        '::1/129',
+        '10/8',
+        '1.2.3.4/',
+        'fe80::1%eth0',
+        9000,
+        [],
+        true,
+      ];
     case 'mode':
       return ['0888', '66', '06600', 'rw', '', -1, true, []];
+    case 'log-target':
+      return [true, ['a'], {}, 'a\0b', '\xff', 'syslog:', 'syslog:loud', 'syslog:daemon:log'];
+    case 'access-format':
+      return [true, {}, '', 'no field', '{state', 'state}', '{}', '{states}', '{param:}', '{time}\n', '\xff{time}'];
     case 'source-file':
-    case 'log-file':
     case 'pid-file':
       return [true, ['a'], {}, 'a\0b', '\xff'];
     case 'user':
@@ -207,7 +224,7 @@ describe('values', () => {
   });
 
   it('takes file names as UTF-8, and an empty name for none', () => {
-    assert.equal(convert('logfile', 'gr\xc3\xbc\xc3\x9fe.log'), '/etc/luafcgid/grüße.log');
+    assert.deepEqual(convert('logfile', 'gr\xc3\xbc\xc3\x9fe.log'), { kind: 'file', path: '/etc/luafcgid/grüße.log' });
     assert.equal(convert('logfile', ''), undefined);
   });
 

@@ -132,6 +132,25 @@ describe('listening', () => {
     }
   });
 
+  it('lets only those in that allowed names, by address or network, and FCGI_WEB_SERVER_ADDRS too if it is set', async (t) => {
+    for (const [allowed, environment, isLetIn] of [
+      ['"127.0.0.0/8"', '127.0.0.1', true],
+      ['{ "192.0.2.0/24", "127.0.0.2" }', '127.0.0.1', false],
+    ] as const) {
+      const env = { FCGI_WEB_SERVER_ADDRS: environment };
+      // On all interfaces, where an address of IPv4 comes as one of IPv6.
+      const server = await startServer(t, { files: HELLO, config: `listen = ":0" allowed = ${allowed}`, env });
+      const [, port] = await server.logged(/ready: listening on \S*:([1-9][0-9]*)\n/);
+      const asked = ask(server, 'hello.lua', { socket: Number(port) });
+      if (isLetIn) assert.equal((await asked).text, 'hello');
+      else {
+        await assert.rejects(asked);
+        await server.logged(/LUAFCGID_LISTEN_STRANGER.*127\.0\.0\.1/);
+      }
+      await server.stop();
+    }
+  });
+
   it('starts nothing when FCGI_WEB_SERVER_ADDRS holds something else', async () => {
     const run = await runCommand([], { cwd: '/', env: { FCGI_WEB_SERVER_ADDRS: '127.0.0.1,localhost' } });
     assert.equal(run.code, 1);

@@ -116,6 +116,32 @@ describe('any order of events', () => {
     );
   });
 
+  it('does so with clients that are too slow, and too many for the memory', () => {
+    holdsIn(
+      fc.record({
+        ringBytes: fc.constantFrom(128, 4096),
+        pool: fc.record({
+          states: fc.constant(3),
+          clones: fc.constant(2),
+          workers: fc.integer({ min: 1, max: 2 }),
+          queue: fc.constantFrom(1, 100),
+          halfLifeMs: fc.constant(1000),
+          maxCount: fc.constant(0),
+        }),
+        front: fc.record({
+          bodyMemoryBytes: fc.constantFrom(0, 64, 1000),
+          sendBufferBytes: fc.constantFrom(1, 10_000),
+          bodyTotalBytes: fc.constantFrom(5_000, 10_000, 30_000),
+          sendTotalBytes: fc.constantFrom(1, 300, 5_000),
+          idleTimeoutMs: fc.constantFrom(800, 1e9),
+          readTimeoutMs: fc.constantFrom(800, 1e9),
+          sendTimeoutMs: fc.constantFrom(800, 1e9),
+        }),
+      }),
+      250,
+    );
+  });
+
   it('does so with everything as small as it can be', () => {
     holdsIn(
       fc.constant({

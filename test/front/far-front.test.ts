@@ -9,6 +9,7 @@ import type { FrontEvents } from '../../src/front/service.js';
 import { listenAt } from '../../src/linux/sockets.js';
 import { tempDir } from '../support/cleanup.js';
 import { FcgiConnection } from '../support/fcgi-client.js';
+import { ROOMY } from './support/roomy.js';
 
 function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
   const logs: string[] = [];
@@ -17,15 +18,18 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
       tickMs: 250,
       sendBufferBytes: 1 << 16,
       spoolBytes: 0,
-      webServers: undefined,
+      allowed: [],
+      logs: { lowestLevel: 'debug', accessFormat: undefined },
       front: {
         pool: { states: 1, clones: 1, workers: 1, queue: 1, halfLifeMs: 1000, maxCount: 0 },
         maxPostBytes: 1000,
         bodyMemoryBytes: 1000,
         sendBufferBytes: 1 << 16,
         queueTimeoutMs: 60_000,
+        ...ROOMY,
         overload: 'page',
         watchdogMs: 0,
+        slowTimeMs: 0,
         onAbort: 'finish',
         showErrors: false,
         runName: 'run',
@@ -33,7 +37,9 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
     },
     {
       log: (_level, text) => logs.push(text),
+      access: () => {},
       lookUp: () => {},
+      slow: () => {},
       interrupt: () => {},
       abandon: () => {},
       drained: () => {},

@@ -56,6 +56,18 @@ runs as another user, with \`socketmode = "0600"\`.`,
     text: `A name or a number. A server that is not started as root may only name a group that its user belongs to. For a web
 server that runs in this group, with \`socketmode = "0660"\`.`,
   },
+  allowed: {
+    key: 'allowed',
+    group: 'Listening',
+    type: 'networks',
+    script: 'hidden',
+    defaultText: 'everybody who reaches the port',
+    example: '127.0.0.1',
+    summary: 'Who may connect over TCP: addresses and networks.',
+    text: `One address or network, or a list of them: \`{ "127.0.0.1", "10.1.0.0/16", "fd00::/8" }\`. Connections from others
+are closed before anything is read. When the environment variable \`FCGI_WEB_SERVER_ADDRS\` of FastCGI is set as well, a
+connection has to be named by both. Unix sockets have permissions instead: \`socketmode\`.`,
+  },
   backlog: {
     key: 'backlog',
     group: 'Listening',

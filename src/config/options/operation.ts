@@ -1,18 +1,38 @@
 /** Options: how the server itself is run. */
+import { DEFAULT_ACCESS_FORMAT, FIELDS } from '../../log/access-format.js';
+import { LOG_FORMATS } from '../../log/line.js';
 import type { OptionRow } from '../option.js';
+import { DAY_SECONDS } from '../units.js';
+
+const fieldRows = Object.entries(FIELDS).map(([name, { text }]) => `| \`{${name}}\` | ${text} |`);
 
 export const operation = {
   logfile: {
     key: 'logFile',
     group: 'Operation',
-    type: 'log-file',
+    type: 'log-target',
     defaultText: 'standard error',
     example: '/var/log/luafcgid/luafcgid.log',
     fromC: true,
     script: 'hidden',
-    summary: 'The file that the log is added to.',
-    text: `Its directory must exist. Without the option, or with an empty name, the log goes to standard error, where a
-service manager collects it. (The C daemon started the file anew each time.)`,
+    summary: 'Where the log goes: a file, or syslog.',
+    text: `A file is added to, and its directory must exist. (The C daemon started the file anew each time.) \`"-"\` is standard
+output. \`"syslog"\` is the system's log service, by its socket \`/dev/log\` and as facility \`daemon\`;
+\`"syslog:local0"\` names another facility and \`"syslog:local0:/run/log.sock"\` another socket as well. That needs
+Linux. Without the option, or with an empty name, the log goes to standard error, where a service manager collects it.
+\`SIGUSR1\` opens all log files anew.`,
+  },
+  logformat: {
+    key: 'logFormat',
+    group: 'Operation',
+    type: 'choice',
+    choices: LOG_FORMATS,
+    default: 'text',
+    script: 'read',
+    summary: 'How the log is written: lines for people, or JSON.',
+    text: `\`"json"\`: one object a line, with \`time\`, \`level\`, \`code\` (of errors.md), \`message\`, \`request\`,
+\`script\`, \`state\`, \`worker\`, and \`repeated\` and \`seconds\` for what was counted; what does not apply is left
+out. It holds for \`slowlog\` as well. The access log has \`accessformat\`.`,
   },
   loglevel: {
     key: 'logLevel',
@@ -24,6 +44,79 @@ service manager collects it. (The C daemon started the file anew each time.)`,
     summary: 'The least important messages that are logged.',
     text: 'From everything to errors only: `"debug"`, `"info"`, `"warn"`, `"error"`.',
   },
+  accesslog: {
+    key: 'accessLog',
+    group: 'Operation',
+    type: 'log-target',
+    defaultText: 'none',
+    example: '/var/log/luafcgid/access.log',
+    script: 'hidden',
+    summary: 'Where a line for each request goes.',
+    text: `Places are named as for \`logfile\`. Lines are written together, after a quarter of a second at the latest. Each
+request has one, also when it was refused, broken off or cut short.`,
+  },
+  accessformat: {
+    key: 'accessFormat',
+    group: 'Operation',
+    type: 'access-format',
+    default: DEFAULT_ACCESS_FORMAT,
+    defaultText: 'who asked for what, with what result and effort',
+    example: DEFAULT_ACCESS_FORMAT,
+    script: 'hidden',
+    summary: 'What the lines of the access log hold.',
+    text: `Text with these fields in braces (\`{{\` and \`}}\` are braces themselves), or \`"json"\` for all of them as an
+object a line:
+
+| field | meaning |
+|---|---|
+${fieldRows.join('\n')}
+| \`{param:NAME}\` | any FastCGI parameter, for instance \`{param:HTTP_ACCEPT}\` |
+
+What is not known is \`-\` in text and left out of JSON. Control characters, quotes, backslashes, and spaces outside of
+quotes are written as \`\\xNN\`. Processor time and memory are only measured when the format has them.
+The default is
+
+\`\`\`text
+${DEFAULT_ACCESS_FORMAT}
+\`\`\``,
+  },
+  draintimeout: {
+    key: 'drainTimeoutMs',
+    group: 'Operation',
+    type: 'seconds',
+    unit: 's',
+    min: 0.001,
+    max: DAY_SECONDS,
+    special: { value: 0, means: 'no time at all' },
+    default: 10,
+    script: 'hidden',
+    summary: 'How long a stop waits for requests that run.',
+    text: `After SIGTERM or SIGINT the server accepts no more connections and finishes what has begun. What has not ended within
+this time is broken off. A second signal ends the server at once. A service manager has to wait a little longer.`,
+  },
+  slowlog: {
+    key: 'slowLog',
+    group: 'Operation',
+    type: 'log-target',
+    defaultText: 'none',
+    example: '/var/log/luafcgid/slow.log',
+    script: 'hidden',
+    summary: 'Where is told what slow requests were doing.',
+    text: `Places are named as for \`logfile\`. A request that has run for \`slowtime\` is told once, with the traceback of
+what its script was running at that moment.`,
+  },
+  slowtime: {
+    key: 'slowTimeMs',
+    group: 'Operation',
+    type: 'seconds',
+    unit: 's',
+    min: 0.001,
+    max: DAY_SECONDS,
+    default: 5,
+    script: 'read',
+    summary: 'How long a request may run before `slowlog` tells of it.',
+    text: 'Counted as for `watchdog`. Has no effect without `slowlog`.',
+  },
   user: {
     key: 'user',
     group: 'Operation',
@@ -34,7 +127,7 @@ service manager collects it. (The C daemon started the file anew each time.)`,
     summary: 'The user that the server becomes once it listens.',
     text: `A name or a number. For a server that is started as root: when the sockets are bound and the log is open, and
 before the first request is looked at, the whole process becomes this user, for good. It has the user's groups, and the log
-file becomes the user's. Without the option scripts run as who started the server, and if that is root, each start warns of
+files become the user's. Without the option scripts run as who started the server, and if that is root, each start warns of
 it. \`luafcgid serve\` and \`luafcgid run\` stay who they are.`,
   },
   group: {

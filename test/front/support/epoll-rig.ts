@@ -15,6 +15,7 @@ import type { FcgiResponse } from '../../support/fcgi-responses.js';
 import { RawClient } from '../../support/raw-client.js';
 import { FakeWorker, type Run } from './fake-worker.js';
 import { answer } from './requests.js';
+import { ROOMY } from './roomy.js';
 
 /** What goes wrong with a call: an error number, or no more than so many bytes. */
 export type Fault = number | { readonly most: number };
@@ -138,15 +139,17 @@ export class EpollRig {
       tickMs: TICK_MS,
       sendBufferBytes: 1_000,
       spoolBytes: 1 << 30,
-      webServers: options.webServers,
+      allowed: options.webServers === undefined ? [] : [options.webServers],
       front: {
         pool: { states: 8, clones: 4, workers: 1, queue: 64, halfLifeMs: 60_000, maxCount: 0, ...options.pool },
         maxPostBytes: 1 << 20,
         bodyMemoryBytes: 1_000,
         sendBufferBytes: 1_000,
         queueTimeoutMs: 1e9,
+        ...ROOMY,
         overload: 'page',
         watchdogMs: 0,
+        slowTimeMs: 0,
         onAbort: 'finish',
         showErrors: false,
         runName: 'run',
@@ -172,10 +175,13 @@ export class EpollRig {
       write: (connection, bytes) => driver.write(connection, bytes),
       close: (connection, linger) => driver.close(connection, linger),
       spool: (connection) => driver.spool(connection),
+      destroy: (connection) => driver.break(connection),
+      outgoing: (connection) => driver.outgoing(connection),
       pauseReading: (connection) => driver.pauseReading(connection),
       resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => this.front.scriptFound(request, path, this.nowMs),
       log: () => {},
+      slow: () => {},
       interrupt: () => {},
       abandon: () => {},
       drained: () => this.reports.push('drained'),

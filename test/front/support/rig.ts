@@ -5,11 +5,14 @@
  */
 import assert from 'node:assert/strict';
 import type { LuafcgidError } from '../../../src/errors.js';
+import type { AccessTrace } from '../../../src/front/access-trace.js';
+import type { SlowRequest } from '../../../src/front/actions.js';
 import { Front, type FrontOptions } from '../../../src/front/front.js';
 import { WorkerLink } from '../../../src/front/worker-link.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
 import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
 import { FakeWorker, type StateRegistry } from './fake-worker.js';
+import { ROOMY } from './roomy.js';
 
 export interface RigOptions {
   readonly ringBytes: number;
@@ -33,6 +36,10 @@ export class Peer {
   isSlow = false;
   isSpooled = false;
   unsentBytes = 0;
+  /** Bytes that it has read. */
+  takenBytes = 0;
+  /** The front has closed it at once; the test has to tell of its end. */
+  isBroken = false;
   writes = 0;
   readonly book: ResponseBook;
   readonly #reader = new RecordReader();
@@ -129,6 +136,9 @@ export class Rig {
   readonly workers: FakeWorker[] = [];
   readonly links: WorkerLink[] = [];
   readonly logs: string[] = [];
+  /** Requests that are over, by name: what the access log is told of each. */
+  readonly overs = new Map<string, AccessTrace>();
+  readonly slow: SlowRequest[] = [];
   /** Why workers were given up. */
   readonly abandoned: string[] = [];
   /** Look-ups that wait for an answer. */
@@ -154,11 +164,14 @@ export class Rig {
       bodyMemoryBytes: 1_000,
       sendBufferBytes: 1_000,
       queueTimeoutMs: 5_000,
+      ...ROOMY,
       overload: 'page',
       watchdogMs: 0,
+      slowTimeMs: 0,
       onAbort: 'finish',
       showErrors: false,
       runName: 'run',
+      tracesRequests: true,
       ...front,
     };
     this.front = new Front(this.#frontOptions, {
@@ -183,6 +196,20 @@ export class Rig {
         peer.isSpooled = true;
         return true;
       },
+      destroy: (id) => {
+        const peer = this.peers.get(id);
+        if (peer === undefined) return;
+        if (peer.isBroken) peer.violations.push('broken twice');
+        peer.isBroken = true;
+        peer.closed = 'now';
+        peer.unsentBytes = 0;
+      },
+      outgoing: (id) => {
+        const peer = this.peers.get(id);
+        if (peer === undefined) return undefined;
+        const { takenBytes, unsentBytes } = peer;
+        return { takenBytes, memoryBytes: unsentBytes, isSpooled: false, isWaiting: unsentBytes > 0 };
+      },
       pauseReading: (id) => this.#pause(id, true),
       resumeReading: (id) => this.#pause(id, false),
       lookUp: (path, request) => {
@@ -190,6 +217,14 @@ export class Rig {
       },
       log: (level, text, about) => {
         this.logs.push(`${level} ${about?.request ?? '-'} ${text}`);
+      },
+      requestOver: ({ trace }, name) => {
+        assert.ok(trace?.outcome, `${name} is over, and nobody knows how it ended`);
+        assert.ok(!this.overs.has(name), `${name} is over twice`);
+        this.overs.set(name, trace);
+      },
+      slow: (record) => {
+        this.slow.push(record);
       },
       interrupt: (worker, request, wish) => {
         this.workers[worker - 1]?.interrupter.want(request, wish);
@@ -246,6 +281,7 @@ export class Rig {
 
   /** All that was written is sent. */
   sendUnsent(peer: Peer, leftBytes = 0): void {
+    peer.takenBytes += peer.unsentBytes - leftBytes;
     peer.unsentBytes = leftBytes;
     this.event(() => this.front.sent(peer.id, leftBytes, this.nowMs));
     this.#bell = true;

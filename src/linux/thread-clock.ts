@@ -1,0 +1,22 @@
+/** The processor time of a thread (clock_gettime(2)). */
+import { endianness } from 'node:os';
+import koffi from 'koffi';
+import { libc } from './libc.js';
+
+const CLOCK_THREAD_CPUTIME_ID = 3;
+
+// `struct timespec` of the C library: two longs on the processors that the rest of this folder is for.
+if (koffi.sizeof('long') !== 8) throw new Error('the C library of this processor has another struct timespec');
+
+const clockGetTime = libc.func('int clock_gettime(int, void*)');
+const timespec = new BigInt64Array(2);
+const halves = new Int32Array(timespec.buffer);
+/** Where the low half of a number lies. */
+const LOW = endianness() === 'LE' ? 0 : 1;
+
+/** Milliseconds of processor time that the calling thread has used. */
+export function threadCpuMs(): number {
+  clockGetTime(CLOCK_THREAD_CPUTIME_ID, timespec);
+  // Nanoseconds are below 2^30, and nobody's thread has run for 68 years: the low halves are enough.
+  return (halves[LOW] as number) * 1000 + (halves[2 + LOW] as number) / 1e6;
+}

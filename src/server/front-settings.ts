@@ -1,0 +1,64 @@
+/** What of a configuration the front is told. */
+import { isIP } from 'node:net';
+import type { Config } from '../config/load.js';
+import { LuafcgidError } from '../errors.js';
+import type { createFront } from '../front/create-front.js';
+
+export type FrontSettings = Parameters<typeof createFront>[1];
+
+const MIN_TICK_MS = 10;
+const MAX_TICK_MS = 250;
+
+/**
+ * @param runName begins the name of every request
+ * @throws LuafcgidError `LUAFCGID_LISTEN_ADDRS`
+ */
+export function frontSettings(config: Config, runName: string): FrontSettings {
+  return {
+    front: frontOptions(config, runName),
+    tickMs: tickMs(config),
+    sendBufferBytes: config.sendBufferBytes,
+    spoolBytes: config.spoolBytes,
+    allowed: allowedLists(config.allowed, process.env.FCGI_WEB_SERVER_ADDRS),
+    logs: { lowestLevel: config.logLevel, accessFormat: accessFormatOf(config) },
+  };
+}
+
+/** The format of the access log, if there is one. */
+export function accessFormatOf({ accessLog, accessFormat }: Config): string | undefined {
+  return accessLog === undefined ? undefined : accessFormat;
+}
+
+/** How often time limits are looked at: nothing that is limited should be a quarter late. */
+function tickMs({ watchdogMs, slowLog, slowTimeMs }: Config): number {
+  const limits = [watchdogMs, slowLog === undefined ? 0 : slowTimeMs].filter((limitMs) => limitMs > 0);
+  return Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, ...limits.map((limitMs) => limitMs / 4)));
+}
+
+/**
+ * Who may connect over TCP: the setting, and FCGI_WEB_SERVER_ADDRS, which names addresses separated by commas (FastCGI
+ * 1.0, 3.2). Each of them holds: neither lets in whom the other one keeps out.
+ * @throws LuafcgidError for what is no address: to let in everybody instead would be no answer
+ */
+function allowedLists(setting: readonly string[] | undefined, list: string | undefined): (readonly string[])[] {
+  const lists = setting === undefined ? [] : [setting];
+  if (list === undefined || list.trim() === '') return lists;
+  const addresses = list.split(',').map((address) => address.trim());
+  for (const address of addresses) {
+    if (isIP(address) === 0) throw new LuafcgidError('LUAFCGID_LISTEN_ADDRS', { address });
+  }
+  return [...lists, addresses];
+}
+
+function frontOptions(config: Config, runName: string): FrontSettings['front'] {
+  const { states, clones, workers, halfLifeMs, maxCount } = config;
+  const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, overload, showErrors, watchdogMs, onAbort } = config;
+  const { connectionLimit, bodyTotalBytes, sendTotalBytes } = config;
+  const { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs } = config;
+  const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
+  const sizes = { maxPostBytes, bodyMemoryBytes, sendBufferBytes, connectionLimit, bodyTotalBytes, sendTotalBytes };
+  const slowTimeMs = config.slowLog === undefined ? 0 : config.slowTimeMs;
+  const times = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, watchdogMs, slowTimeMs };
+  const tracesRequests = config.accessLog !== undefined;
+  return { pool, ...sizes, ...times, tracesRequests, onAbort, overload, showErrors, runName };
+}

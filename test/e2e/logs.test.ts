@@ -1,0 +1,407 @@
+/** The logs of the real process: what they hold, moved away under load, on full disks, and with readers that do not read. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { type Cleanup, tempDir } from '../support/cleanup.js';
+import { FcgiConnection, parseCgiAnswer, requestBytes, scriptParams } from '../support/fcgi-client.js';
+import { Held, HOLD } from '../support/held.js';
+import { IO, ROOT, runCommand, type Server, startServer } from '../support/server.js';
+import { ask, eventually } from '../support/shared.js';
+
+const FILES = {
+  'hello.lua': 'function main(env, con) con:puts("hello") end',
+  'loop.lua': 'function main(env, con) for i = 1, 2e6 do end con:puts("done") end',
+  'bad.lua': 'function main(env, con) error("oh no") end',
+  'created.lua': 'function main(env, con) con:status(201) con:puts(("x"):rep(70000)) end',
+  'tell.lua': 'function main(env, con) con:log("info", "told " .. env.QUERY_STRING) con:puts("ok") end',
+  'long.lua':
+    'function main(env, con) for i = 1, 50 do con:log("warn", "long " .. i .. ("x"):rep(20000)) end con:puts("ok") end',
+  'hold.lua': HOLD,
+};
+
+interface AccessLine {
+  readonly [field: string]: string | number;
+}
+
+function readLines(file: string): string[] {
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+}
+
+function accessOf(server: Server): AccessLine[] {
+  return readLines(join(server.dir, 'access.log')).map((line) => JSON.parse(line) as AccessLine);
+}
+
+/** The line of the request for an address, when it is written. */
+function lineOf(server: Server, uri: string): Promise<AccessLine> {
+  return eventually(`the line of ${uri}`, () => accessOf(server).find((line) => line.uri === uri));
+}
+
+/** Asks for a script over and over on a connection of its own, and counts the answers. */
+async function askAgain(server: Server, script: string, times: number, params = {}): Promise<void> {
+  const connection = await FcgiConnection.connect(server.socket);
+  for (let n = 0; n < times; n += 1) {
+    connection.send(requestBytes({ keepConn: true, params: scriptParams(server.path(script), params) }));
+    assert.ok(parseCgiAnswer((await connection.response(1)).stdout).status > 0);
+  }
+  connection.destroy();
+}
+
+describe('the access log', () => {
+  it('has a line for each request, however it ends', async (t) => {
+    const server = await startServer(t, {
+      files: FILES,
+      config: 'accesslog = "access.log" accessformat = "json" workers = 1 queue = 0 maxpost = 100 bodymemory = 0',
+    });
+    const uri = (path: string) => ({ params: { REQUEST_URI: path } });
+    await ask(server, 'hello.lua', uri('/hello'));
+    await ask(server, 'loop.lua', uri('/loop'));
+    await ask(server, 'bad.lua', uri('/bad'));
+    await ask(server, 'created.lua', uri('/created'));
+    await ask(server, 'none.lua', uri('/none'));
+    await ask(server, 'hello.lua', { body: 'x'.repeat(101), ...uri('/large') });
+    await ask(server, 'hello.lua', { method: 'TRACE', ...uri('/trace') });
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    await ask(server, 'hello.lua', uri('/busy'));
+    held.connection.abort(1);
+    held.connection.stdin(1, '.');
+
+    const hello = await lineOf(server, '/hello');
+    assert.deepEqual(
+      [hello.method, hello.status, hello.outcome, hello.sent_bytes, hello.worker, hello.script, hello.remote],
+      ['GET', 200, 'done', 5, 0, server.path('hello.lua'), '127.0.0.1'],
+    );
+    assert.ok(Number(hello.state) > 0 && Number(hello.memory_bytes) > 10_000 && Number(hello.duration_ms) > 0);
+    const loop = await lineOf(server, '/loop');
+    assert.ok(Number(loop.cpu_ms) > 0 && Number(loop.wait_ms) <= Number(loop.duration_ms), JSON.stringify(loop));
+    for (const [path, outcome, status] of [
+      ['/bad', 'failed', 500],
+      ['/created', 'done', 201],
+      ['/none', 'refused', 404],
+      ['/large', 'refused', 413],
+      ['/trace', 'refused', 405],
+      ['/busy', 'refused', 503],
+      ['/hold.lua', 'aborted', 200],
+    ] as const) {
+      const line = await lineOf(server, path);
+      assert.deepEqual([line.uri, line.outcome, line.status], [path, outcome, status]);
+    }
+    assert.equal((await lineOf(server, '/created')).sent_bytes, 70_000);
+    await server.stop();
+    assert.equal(accessOf(server).length, 9);
+  });
+
+  it('has the format that was asked for, and one that cannot be is refused at the start', async (t) => {
+    const server = await startServer(t, {
+      files: FILES,
+      config: `accesslog = "access.log" accessformat = '"{method} {uri}" {status} {param:HTTP_ACCEPT} {cpu_ms}'`,
+    });
+    await ask(server, 'hello.lua', { params: { HTTP_ACCEPT: 'a\n"b c' } });
+    await server.stop();
+    assert.match(
+      readFileSync(join(server.dir, 'access.log'), 'utf8'),
+      /^"GET \/hello\.lua" 200 a\\x0a\\x22b\\x20c \d+\.\d{3}\n$/,
+    );
+    const file = server.write('../wrong.lua', 'accessformat = "{status} {durations_ms}"');
+    const { code, stderr } = await runCommand(['check', file]);
+    assert.equal(code, 1);
+    assert.match(stderr, /there is no field \{durations_ms\}[\s\S]*Did you mean \{duration_ms\}\?/);
+  });
+});
+
+describe('the log', () => {
+  it('of JSON has one object a line, with state and worker', async (t) => {
+    const server = await startServer(t, { files: FILES, config: 'logformat = "json" logfile = "a.log" workers = 1' });
+    await ask(server, 'bad.lua');
+    await ask(server, 'tell.lua', { params: { QUERY_STRING: 'LUAFCGID_BUG: x' } });
+    await server.stop();
+    const lines = readLines(join(server.dir, 'a.log')).map((line) => JSON.parse(line) as Record<string, unknown>);
+    const failed = lines.find(({ code }) => code === 'LUAFCGID_SCRIPT_FAILED');
+    assert.match(String(failed?.message), /oh no[\s\S]*stack traceback/);
+    assert.deepEqual([failed?.level, failed?.script, failed?.worker], ['error', server.path('bad.lua'), 0]);
+    assert.ok(Number(failed?.state) > 0);
+    assert.ok(lines.some(({ message, code }) => message === 'told LUAFCGID_BUG: x' && code === undefined));
+  });
+
+  it('counts a flood, and keeps apart what else happens', async (t) => {
+    const server = await startServer(t, { files: FILES });
+    await Promise.all([
+      askAgain(server, 'none.lua', 1500),
+      askAgain(server, 'also-none.lua', 1500),
+      askAgain(server, 'tell.lua', 100, { QUERY_STRING: 'often' }),
+    ]);
+    await ask(server, 'bad.lua');
+    await server.stop();
+    const lines = server.log().split('\n');
+    const none = lines.filter((line) => line.includes('LUAFCGID_SCRIPT_NOT_FOUND'));
+    const counted = none.map((line) => Number(/repeated (\d+) times in \d+ s: /.exec(line)?.[1] ?? 1));
+    assert.equal(
+      counted.reduce((sum, count) => sum + count, 0),
+      3000,
+    );
+    // Some ten lines for each ten seconds: 3000 requests take less than a minute.
+    assert.ok(none.length <= 6 * 11, `${none.length} lines`);
+    assert.equal(lines.filter((line) => line.endsWith('told often')).length, 100);
+    assert.equal(lines.filter((line) => line.includes('oh no')).length, 1);
+  });
+
+  it('goes to the log service', { skip: process.platform !== 'linux' }, async (t) => {
+    const { LogService } = await import('../support/log-service.js');
+    const service = new LogService(t, join(tempDir(t), 'log'));
+    const server = await startServer(t, {
+      files: FILES,
+      config: `logfile = "syslog:local1:${service.path}" accesslog = "syslog:local2:${service.path}"`,
+    });
+    await ask(server, 'bad.lua');
+    await server.stop();
+    const messages = service.take();
+    const withPriority = (priority: number) => messages.filter((text) => text.startsWith(`<${priority}>`));
+    assert.match(
+      withPriority(17 * 8 + 3).join('\n'),
+      /luafcgid\[\d+\]: error \[.* state \d+ worker \d .*bad\.lua\] LUAFCGID_SCRIPT_FAILED/,
+    );
+    assert.match(withPriority(18 * 8 + 6).join('\n'), /"GET \/bad\.lua" 500/);
+    const file = server.write('../wrong.lua', `listen = "a.sock" logfile = "syslog:local1:${service.path}.none"`);
+    const { code, stderr } = await runCommand([file]);
+    assert.equal(code, 1);
+    assert.match(stderr, /cannot log to syslog at .*ENOENT[\s\S]*LUAFCGID_LOG_SYSLOG/);
+  });
+});
+
+describe('log files that are moved away', () => {
+  it('are opened anew on SIGUSR1, and under load no line is lost', async (t) => {
+    const server = await startServer(t, {
+      files: FILES,
+      config: `logfile = "a.log" accesslog = "access.log" accessformat = "{query}" workers = 2`,
+    });
+    const file = (name: string): string => join(server.dir, name);
+    const CLIENTS = 4;
+    const TIMES = 400;
+    let left = CLIENTS;
+    const load = Array.from({ length: CLIENTS }, async (_, client) => {
+      const connection = await FcgiConnection.connect(server.socket);
+      for (let n = 0; n < TIMES; n += 1) {
+        const params = scriptParams(server.path('tell.lua'), { QUERY_STRING: `${client}.${n}` });
+        connection.send(requestBytes({ keepConn: true, params }));
+        await connection.response(1);
+      }
+      connection.destroy();
+      left -= 1;
+    });
+    let moves = 0;
+    while (left > 0 || moves < 3) {
+      moves += 1;
+      for (const name of ['a.log', 'access.log']) renameSync(file(name), file(`${name}.${moves}`));
+      server.signal('SIGUSR1');
+      await eventually('the new files', () => existsSync(file('a.log')) && existsSync(file('access.log')));
+    }
+    await Promise.all(load);
+    await server.stop();
+    const all = (name: string): string[] => [
+      ...readLines(file(name)),
+      ...Array.from({ length: moves }, (_, n) => readLines(file(`${name}.${n + 1}`))).flat(),
+    ];
+    const sent = Array.from({ length: CLIENTS * TIMES }, (_, n) => `${Math.floor(n / TIMES)}.${n % TIMES}`).sort();
+    assert.deepEqual(all('access.log').sort(), sent);
+    const told = all('a.log').flatMap((line) => / told (.*)$/.exec(line)?.[1] ?? []);
+    assert.deepEqual(told.sort(), sent);
+    assert.doesNotMatch(server.log(), /[Dd]ebugger/);
+  });
+
+  it('stay open when they cannot be opened anew', async (t) => {
+    const server = await startServer(t, { files: FILES, config: 'logfile = "a.log" accesslog = "access.log"' });
+    const file = (name: string): string => join(server.dir, name);
+    renameSync(file('access.log'), file('old.log'));
+    mkdirSync(file('access.log'));
+    server.signal('SIGUSR1');
+    await eventually('the failure', () =>
+      /LUAFCGID_LOG_REOPEN: .*access\.log anew: EISDIR/.test(readFileSync(file('a.log'), 'utf8')),
+    );
+    await ask(server, 'hello.lua');
+    await server.stop();
+    assert.match(readFileSync(file('old.log'), 'utf8'), /"GET \/hello\.lua" 200/);
+  });
+
+  it('do not make the signal start the debugger, whenever it comes', async (t) => {
+    const dir = tempDir(t);
+    const config = join(dir, 'c.lua');
+    writeFileSync(config, `listen = "${dir}/s.sock" io = "${IO}"`);
+    const child = spawn(process.execPath, [join(ROOT, 'bin/luafcgid'), config], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let log = '';
+    child.stderr.on('data', (bytes) => {
+      log += bytes;
+    });
+    const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+    await eventually('the server', () => {
+      // Once its own code runs.
+      if (log !== '') child.kill('SIGUSR1');
+      return log.includes('ready');
+    });
+    child.kill('SIGTERM');
+    assert.equal(await ended, 0);
+    assert.doesNotMatch(log, /[Dd]ebugger/);
+  });
+});
+
+describe('a disk that is full', () => {
+  /** A disk of its own; undefined when this user may not mount one. */
+  function smallDisk(t: Cleanup): string | undefined {
+    let mounted: string | undefined;
+    // Before its folder is removed.
+    t.after(() => {
+      if (mounted !== undefined) execFileSync('umount', ['-l', mounted]);
+    });
+    const disk = tempDir(t);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk], { stdio: 'ignore' });
+    } catch {
+      return undefined;
+    }
+    mounted = disk;
+    return disk;
+  }
+
+  const fill = async (server: Server, log: () => string, makeRoom: () => void): Promise<void> => {
+    for (let n = 0; n < 300; n += 1) {
+      assert.equal(
+        (await ask(server, 'tell.lua', { params: { QUERY_STRING: `${n} ${'x'.repeat(2000)}` } })).text,
+        'ok',
+      );
+    }
+    const told = log()
+      .split('\n')
+      .filter((line) => / told \d+ x{2000}$/.test(line)).length;
+    assert.ok(told < 300, 'the disk is not full');
+    makeRoom();
+    await ask(server, 'tell.lua', { params: { QUERY_STRING: 'again' } });
+    await eventually('the count', () => /LUAFCGID_LOG_LOST: \d+ lines could not be written to .*a\.log/.test(log()));
+    const lost = Number(/LUAFCGID_LOG_LOST: (\d+) lines could not be written to .*a\.log/.exec(log())?.[1]);
+    await eventually('the line after it', () => log().includes('told again'));
+    // The log also tells, once, that the access log cannot be written: one more line that was lost.
+    assert.ok(lost - (300 - told) >= 0 && lost - (300 - told) <= 2, `${lost} are told, ${300 - told} are missing`);
+    await eventually('that of the access log', () =>
+      /LUAFCGID_LOG_LOST: \d+ lines could not be written to .*access\.log/.test(log()),
+    );
+  };
+
+  it('stops no request; the lines are counted, and told when there is room', async (t) => {
+    const disk = smallDisk(t);
+    if (disk === undefined) {
+      // Without the right to mount, the disk that is full is one that never has room.
+      const config = 'logfile = "/dev/full" accesslog = "/dev/full"';
+      const server = await startServer(t, { files: FILES, config });
+      for (let n = 0; n < 50; n += 1) assert.equal((await ask(server, 'tell.lua')).text, 'ok');
+      return;
+    }
+    const server = await startServer(t, {
+      files: FILES,
+      config: `logfile = "${disk}/a.log" accesslog = "${disk}/access.log" accessformat = "{query} {status}"`,
+    });
+    await fill(
+      server,
+      () => readFileSync(join(disk, 'a.log'), 'utf8'),
+      () => {
+        execFileSync('mount', ['-o', 'remount,size=4m', disk]);
+      },
+    );
+    await server.stop();
+  });
+});
+
+describe('a reader that does not read', () => {
+  /** Reads what is there, without waiting. */
+  function drain(fd: number): string {
+    const bytes = Buffer.alloc(1 << 16);
+    let text = '';
+    for (;;) {
+      try {
+        const count = readSync(fd, bytes);
+        if (count === 0) return text;
+        text += bytes.toString('utf8', 0, count);
+      } catch {
+        return text;
+      }
+    }
+  }
+
+  /** Logs more than waits for a reader, and goes on serving, also scripts that have to be found and loaded first. */
+  async function overfill(server: Pick<Server, 'socket' | 'path'>): Promise<void> {
+    for (let n = 0; n < 6; n += 1) {
+      assert.equal((await ask(server as Server, 'long.lua')).text, 'ok');
+      assert.equal((await ask(server as Server, 'tell.lua')).text, 'ok');
+    }
+    assert.equal((await ask(server as Server, 'hello.lua')).text, 'hello');
+  }
+
+  function checkAccount(text: string): void {
+    const told = text.split('\n').filter((line) => / long \d+x{20000}$| told$/.test(line)).length;
+    const lost = [...text.matchAll(/LUAFCGID_LOG_LOST: (\d+) lines/g)].reduce(
+      (sum, [, count]) => sum + Number(count),
+      0,
+    );
+    assert.ok(lost > 0 && told > 0);
+    assert.equal(told + lost, 6 * 51);
+  }
+
+  it('of a pipe holds nobody up', async (t) => {
+    const pipe = join(tempDir(t), 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+    t.after(() => closeSync(fd));
+    const server = await startServer(t, {
+      files: FILES,
+      under: ['sh', '-c', 'echo ready; exec "$@" 2>"$0"', pipe],
+    });
+    await eventually('the socket', () => existsSync(server.socket));
+    await overfill(server);
+    let text = '';
+    await eventually('the count', () => {
+      text += drain(fd);
+      return text.includes('LUAFCGID_LOG_LOST');
+    });
+    checkAccount(text);
+  });
+
+  it('of a socket holds nobody up', async (t) => {
+    const { child, server } = await startUnread(t);
+    await overfill(server);
+    let text = '';
+    child.stderr.on('data', (bytes) => {
+      text += bytes;
+    });
+    await eventually('the count', () => text.includes('LUAFCGID_LOG_LOST'));
+    checkAccount(text);
+  });
+
+  /** A server whose standard error is a socket, of which nothing is read until the test does. */
+  async function startUnread(t: Cleanup) {
+    const dir = tempDir(t);
+    const [socket, config] = [join(dir, 's.sock'), join(dir, 'c.lua')];
+    for (const [name, text] of Object.entries(FILES)) writeFileSync(join(dir, name), text);
+    writeFileSync(config, `listen = "${socket}" io = "${IO}"`);
+    const child = spawn(process.execPath, [join(ROOT, 'bin/luafcgid'), config], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    t.after(async () => {
+      const ended = new Promise((resolve) => child.on('exit', resolve));
+      child.kill('SIGTERM');
+      await ended;
+    });
+    await eventually('the socket', () => existsSync(socket));
+    return { child, server: { socket, path: (name: string) => join(dir, name) } };
+  }
+});

@@ -1,0 +1,204 @@
+/** SIGHUP: another configuration is taken into service while requests go on, and none of them fails. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { FcgiConnection } from '../support/fcgi-client.js';
+import { Held, HOLD } from '../support/held.js';
+import { fetchHttp } from '../support/http.js';
+import { startNginx } from '../support/nginx.js';
+import { IO, type Server, startServer } from '../support/server.js';
+import { ask, eventually } from '../support/shared.js';
+
+const SHOW = `function main(env, con)
+  con:type("text/plain")
+  con:puts(con:config("maxpost"), " ", con:config("workers"), " ", env.QUERY_STRING)
+end`;
+
+/** Gives the server another configuration. */
+function configure(server: Server, settings: string, listen = JSON.stringify(server.socket)): void {
+  writeFileSync(server.config, `listen = ${listen}\nio = ${JSON.stringify(IO)}\n${settings}\n`);
+}
+
+const timesIn = (text: string, part: string): number => text.split(part).length - 1;
+
+/** Reloads, and waits until that is done or refused. */
+async function reload(server: Server): Promise<void> {
+  const done = (): number => timesIn(server.log(), 'reloaded: ') + timesIn(server.log(), 'LUAFCGID_RELOAD_REFUSED');
+  const before = done();
+  server.signal('SIGHUP');
+  await eventually('the reload', () => done() > before);
+}
+
+function start(t: TestContext, settings = 'maxpost = 1000', files = {}): Promise<Server> {
+  return startServer(t, { config: settings, files: { 'show.lua': SHOW, 'hold.lua': HOLD, ...files } });
+}
+
+describe('SIGHUP', () => {
+  it('takes a changed configuration into service', async (t) => {
+    const server = await start(t);
+    assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '1000');
+    configure(server, 'maxpost = 2000 workers = 3');
+    await reload(server);
+    assert.equal((await ask(server, 'show.lua')).text.slice(0, 6), '2000 3');
+    assert.equal((await ask(server, 'show.lua', { body: 'x'.repeat(2_001) })).status, 413);
+  });
+
+  it('finishes what runs with the old one', async (t) => {
+    const server = await start(t, 'bodymemory = 0 workers = 1');
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    configure(server, 'bodymemory = 0 workers = 1 maxpost = 5');
+    await reload(server);
+    assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '5');
+    assert.deepEqual(await held.release(), { status: 200, text: 'running 1 done', retryAfter: undefined });
+  });
+
+  it('goes on unchanged when the configuration has faults, and tells all of them', async (t) => {
+    const server = await start(t);
+    configure(server, 'maxpost = "many" workers = 0 wrkers = 1');
+    await reload(server);
+    await server.logged(/LUAFCGID_RELOAD_REFUSED[\s\S]*3 faults[\s\S]*maxpost = "many"[\s\S]*workers = 0/);
+    assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '1000');
+    configure(server, 'maxpost = 7');
+    await reload(server);
+    assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '7');
+  });
+
+  it('goes on unchanged when an address cannot be had, and when the startup hook fails', async (t) => {
+    const server = await start(t);
+    const socket = JSON.stringify(server.socket);
+    configure(server, 'maxpost = 1', `{ ${socket}, "/no/such/folder/x.sock" }`);
+    await reload(server);
+    configure(
+      server,
+      'maxpost = 2\nfunction startup() error("not today") end',
+      `{ ${socket}, "${server.dir}/second.sock" }`,
+    );
+    await reload(server);
+    await server.logged(/LUAFCGID_RELOAD_REFUSED[\s\S]*LUAFCGID_RELOAD_REFUSED[\s\S]*not today/);
+    assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '1000');
+    assert.ok(!existsSync(join(server.dir, 'second.sock')));
+  });
+
+  it('listens where it is wanted then, and nowhere else', async (t) => {
+    const server = await start(t);
+    const second = join(server.dir, 'second.sock');
+    configure(server, '', `{ ${JSON.stringify(server.socket)}, "${second}" }`);
+    await reload(server);
+    assert.equal((await ask(server, 'show.lua', { socket: second })).status, 200);
+    assert.equal((await ask(server, 'show.lua')).status, 200);
+    const open = await FcgiConnection.connect(server.socket);
+    t.after(() => open.destroy());
+    configure(server, '', JSON.stringify(second));
+    await reload(server);
+    assert.ok(!existsSync(server.socket));
+    await assert.rejects(ask(server, 'show.lua'), /ENOENT/);
+    assert.equal((await ask(server, 'show.lua', { socket: second })).status, 200);
+    // Who is connected stays so.
+    assert.deepEqual(await open.getValues('FCGI_MPXS_CONNS'), [['FCGI_MPXS_CONNS', '1']]);
+  });
+
+  it('says which settings take a restart', async (t) => {
+    const server = await start(t);
+    configure(server, 'maxpost = 3 loglevel = "debug" user = "" socketmode = "0600"');
+    await reload(server);
+    await server.logged(/LUAFCGID_RELOAD_KEPT: .*: socketmode, loglevel/);
+    assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '3');
+  });
+
+  it('calls the hooks of both: startup before, shutdown when the last request of the old one has ended', async (t) => {
+    const hooks = (name: string): string => `bodymemory = 0 workers = 1
+      function startup() print("${name} starts") end
+      function shutdown() print("${name} ends") end`;
+    const server = await start(t, hooks('first'));
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    configure(server, hooks('second'));
+    await reload(server);
+    assert.match(server.log(), /second starts/);
+    assert.doesNotMatch(server.log(), /first ends/);
+    await held.release();
+    await server.logged(/first ends/);
+    await server.stop();
+    assert.match(server.log(), /second ends/);
+  });
+
+  it('keeps the one state of a script with one clone', async (t) => {
+    const server = await start(t, 'bodymemory = 0 workers = 2 clones = 1');
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    configure(server, 'bodymemory = 0 workers = 2 clones = 1 maxpost = 4');
+    await reload(server);
+    const next = await Held.ask(t, server, 'hold.lua');
+    await next.arrived();
+    assert.ok(!next.isRunning);
+    await held.release();
+    assert.equal((await next.release()).text, 'running 1 done');
+  });
+
+  it('changes the engine', async (t) => {
+    const server = await start(t, '', { 'jit.lua': 'function main(env, con) con:puts(jit and "jit" or _VERSION) end' });
+    assert.equal((await ask(server, 'jit.lua')).text, 'Lua 5.1');
+    configure(server, 'engine = "luajit"');
+    await reload(server);
+    assert.equal((await ask(server, 'jit.lua')).text, 'jit');
+  });
+
+  it('applies other rules for scripts at once', async (t) => {
+    const server = await start(t);
+    assert.equal((await ask(server, 'show.lua')).status, 200);
+    configure(server, `root = "${server.dir}/elsewhere"`);
+    await reload(server);
+    await server.logged(/LUAFCGID_RELOAD_REFUSED/);
+    configure(server, 'extensions = ".txt"');
+    await reload(server);
+    assert.equal((await ask(server, 'show.lua')).status, 403);
+  });
+
+  it('does not stop a server that is told to stop meanwhile from doing so', async (t) => {
+    const server = await start(t);
+    server.signal('SIGHUP');
+    await server.stop();
+  });
+});
+
+describe('twenty reloads under load', () => {
+  it('lose no request', async (t) => {
+    const server = await start(t, 'workers = 2');
+    const nginx = await startNginx(t, { fastcgi: server.socket, root: server.scripts, keepConn: true });
+    let isOver = false;
+    let answered = 0;
+    const load = async (name: string): Promise<void> => {
+      for (let at = 0; !isOver; at += 1) {
+        const path = `/show.lua?${name}-${at}`;
+        const { status, text } = await fetchHttp({ port: nginx.port, path });
+        assert.equal(status, 200, `${path}: ${text}`);
+        assert.match(text, new RegExp(`^\\d+ \\d+ ${name}-${at}$`));
+        answered += 1;
+      }
+    };
+    const direct = async (name: string): Promise<void> => {
+      for (let at = 0; !isOver; at += 1) {
+        const { status, text } = await ask(server, 'show.lua', { params: { QUERY_STRING: `${name}-${at}` } });
+        assert.equal(status, 200, text);
+        assert.match(text, new RegExp(`^\\d+ \\d+ ${name}-${at}$`));
+        answered += 1;
+      }
+    };
+    const clients = [load('a'), load('b'), load('c'), direct('d'), direct('e')];
+    const failed = Promise.all(clients);
+    for (let times = 1; times <= 20; times += 1) {
+      configure(server, `workers = ${1 + (times % 3)} maxpost = ${times}`);
+      const before = answered;
+      await Promise.race([reload(server), failed]);
+      await Promise.race([eventually('more answers', () => answered > before + 50), failed]);
+    }
+    isOver = true;
+    await failed;
+    assert.ok(answered >= 1_000, `only ${answered} answers`);
+    assert.doesNotMatch(readFileSync(join(server.dir, 'config.lua'), 'utf8'), /faults/);
+    await server.stop();
+    assert.doesNotMatch(server.log(), /REFUSED|BUG|LUAFCGID_WORKER_GONE/);
+  });
+});

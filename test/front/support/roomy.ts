@@ -1,0 +1,11 @@
+/** Limits of clients that no test meets by chance. */
+import type { FrontOptions } from '../../../src/front/front.js';
+
+export const ROOMY = {
+  connectionLimit: 1e6,
+  bodyTotalBytes: 1e12,
+  sendTotalBytes: 1e12,
+  idleTimeoutMs: 1e9,
+  readTimeoutMs: 1e9,
+  sendTimeoutMs: 1e9,
+} as const satisfies Partial<FrontOptions>;
