@@ -13,9 +13,19 @@ function plain(text: string): string {
     .replace(/[^\n -~]/gu, (letter) => `\\[u${letter.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}]`);
 }
 
-/** Markdown as the table uses it: paragraphs, lists, code, links. */
+/** A table's row as an item of a list; its head and the line below that say nothing that the text does not. */
+function rowText(row: string): string {
+  return row
+    .slice(1, -1)
+    .split(' | ')
+    .map((cell) => cell.trim())
+    .join(': ');
+}
+
+/** Markdown as the table uses it: paragraphs, lists, tables of two columns, code, links. */
 function roff(markdown: string): string {
-  const blocks = markdown.split(/\n{2,}|\n(?=- )/).map((block) => {
+  const items = markdown.replace(/^\|.*\|\n\|[-|]+\|\n/gm, '').replace(/^\|.*\|$/gm, (row) => `- ${rowText(row)}`);
+  const blocks = items.split(/\n{2,}|\n(?=- )/).map((block) => {
     const text = block.replace(/\n\s*/g, ' ').replace(/\[([^\]]+)\]\([^)]*\)/g, '$1');
     const marked = plain(text.replace(/^- /, '')).replace(/`([^`]+)`/g, '\\fB$1\\fR');
     return text.startsWith('- ') ? `.IP \\(bu 2\n${marked}\n` : `.PP\n${marked}\n`;
