@@ -4,13 +4,13 @@ import { readableDefault } from './document.js';
 import type { OptionRow } from './option.js';
 import { optionNames, options } from './schema.js';
 
-/** Text for roff(7): nothing in it is a command, and hyphens are those of programs. */
+/** Text for roff(7): nothing in it is a command, hyphens are those of programs, and other letters go by their number. */
 function plain(text: string): string {
   return text
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
-    .replaceAll('’', '\\(cq')
-    .replace(/^(?=[.'])/gm, '\\&');
+    .replace(/^(?=[.'])/gm, '\\&')
+    .replace(/[^\n -~]/gu, (letter) => `\\[u${letter.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}]`);
 }
 
 const inline = (text: string): string => plain(text).replace(/`([^`]+)`/g, '\\fB$1\\fR');
