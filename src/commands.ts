@@ -19,7 +19,7 @@ import { formatLogTarget } from './log/target.js';
 import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
 import { type Prepared, type Printed, printToStandardError, type Server, startServer } from './server/server.js';
 import { attachToParent, complain, releaseParent, startInBackground } from './service/background.js';
-import { noService, type ServiceEnvironment, takeServiceEnvironment } from './service/environment.js';
+import { bequeath, noService, type ServiceEnvironment, takeServiceEnvironment } from './service/environment.js';
 import { version } from './version.js';
 
 export { endProcess } from './lua/engine.js';
@@ -67,7 +67,7 @@ export async function serveConfig(file: string | undefined, overrides: Overrides
     if (service.notifySocket === undefined) return serveInBackground(loaded, overrides, service);
     complain('luafcgid: daemonize = true has no effect: the service manager wants the server in the foreground\n');
   }
-  const server = await startServer(prepared, { service });
+  const server = await startServer(prepared, { service, succeed: succession() });
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
     complain(`luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`);
@@ -75,6 +75,17 @@ export async function serveConfig(file: string | undefined, overrides: Overrides
   releaseParent();
   const reload = (): Promise<void> => server.reload(() => prepare(file, overrides, service));
   return { exitCode: 0, server: { stop: () => server.stop(), reopenLogs: () => server.reopenLogs(), reload } };
+}
+
+/** How this program is started anew in the same process; undefined where that cannot be done. */
+function succession(): ((service: ServiceEnvironment) => Promise<never>) | undefined {
+  if (process.platform !== 'linux') return undefined;
+  return async (service) => {
+    const { replaceProgram } = await import('./linux/exec.js');
+    const environment = { ...process.env, ...bequeath(service, process.pid) } as Record<string, string>;
+    const fds = [...service.kept, ...service.sockets].map(({ fd }) => fd);
+    return replaceProgram(process.execPath, [...process.execArgv, ...process.argv.slice(1)], environment, fds);
+  };
 }
 
 /** Starts the same server again, which reads the configuration once more. */

@@ -395,6 +395,18 @@ export const catalogue = {
     message: 'the server was stopped before the script had ended',
     solve: 'A stop waits for scripts that run (draintimeout); shorten what the script does, or let it do it in parts.',
   },
+  LUAFCGID_WORKER_HANGS: {
+    blame: 'script',
+    status: 0,
+    message: 'a worker thread hangs in native code and cannot be ended; {load}; {end}',
+    solve: 'The line before this one names the script. jit.off() in a script lets LuaJIT be stopped.',
+  },
+  LUAFCGID_SERVER_RESTARTS: {
+    blame: 'script',
+    status: 0,
+    message: 'the server restarts itself to end {threads} threads that hang',
+    solve: 'Nothing has to be done: requests under way are finished, and new ones wait for a moment.',
+  },
   LUAFCGID_WORKER_GONE: {
     blame: 'bug',
     status: 500,

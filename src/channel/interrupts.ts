@@ -47,7 +47,7 @@ class Shared {
     this.addresses = new Float64Array(shared, WORDS * 4, 2);
   }
 
-  /** The request that the worker has begun with, 0 for none. */
+  /** The request that the worker has begun with; negative when its script is over, and 0 for none yet. */
   get running(): number {
     return Atomics.load(this.words, RUNNING);
   }
@@ -87,12 +87,13 @@ export class Interrupts extends Shared {
 
   /** The request is over: what is wanted of it from now on comes too late. */
   end(): void {
+    const over = -Math.abs(this.running);
     if (this.addresses[STATE] === 0) {
-      Atomics.store(this.words, RUNNING, 0);
+      Atomics.store(this.words, RUNNING, over);
       return;
     }
     this.lock();
-    Atomics.store(this.words, RUNNING, 0);
+    Atomics.store(this.words, RUNNING, over);
     this.addresses[STATE] = 0;
     this.unlock();
   }

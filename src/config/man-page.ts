@@ -4,19 +4,34 @@ import { readableDefault } from './document.js';
 import type { OptionRow } from './option.js';
 import { optionNames, options } from './schema.js';
 
-/** Text for roff(7): nothing in it is a command, and hyphens are those of programs. */
+/** Text for roff(7): nothing in it is a command, hyphens are those of programs, and other letters go by their number. */
 function plain(text: string): string {
   return text
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
-    .replace(/^(?=[.'])/gm, '\\&');
+    .replace(/^(?=[.'])/gm, '\\&')
+    .replace(/[^\n -~]/gu, (letter) => `\\[u${letter.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}]`);
 }
 
-/** Markdown as the table uses it: paragraphs, lists, code, links. */
+const inline = (text: string): string => plain(text).replace(/`([^`]+)`/g, '\\fB$1\\fR');
+
+/** A Markdown table of two columns, without its head. */
+function roffTable(table: string): string {
+  const rows = table.split('\n').slice(2);
+  return rows
+    .map((row) => row.split('|').slice(1, 3))
+    .map(([name = '', text = '']) => `.TP\n${inline(name.trim())}\n${inline(text.trim())}\n`)
+    .join('');
+}
+
+/** Markdown as the option table uses it: paragraphs, lists, code, links, tables and blocks of code. */
 function roff(markdown: string): string {
   const blocks = markdown.split(/\n{2,}|\n(?=- )/).map((block) => {
+    if (block.startsWith('|')) return roffTable(block);
+    const code = /^```\w*\n([\s\S]*)\n```$/.exec(block);
+    if (code !== null) return `.PP\n.nf\n${plain(code[1] as string)}\n.fi\n`;
     const text = block.replace(/\n\s*/g, ' ').replace(/\[([^\]]+)\]\([^)]*\)/g, '$1');
-    const marked = plain(text.replace(/^- /, '')).replace(/`([^`]+)`/g, '\\fB$1\\fR');
+    const marked = inline(text.replace(/^- /, ''));
     return text.startsWith('- ') ? `.IP \\(bu 2\n${marked}\n` : `.PP\n${marked}\n`;
   });
   return `.RS\n${blocks.join('')}.RE\n`;
@@ -24,7 +39,7 @@ function roff(markdown: string): string {
 
 function section(name: string, row: OptionRow): string {
   const facts = `Allowed: ${allowedValues(row)}. Default: ${readableDefault(row)}.`;
-  return `.TP\n.B ${plain(name)}\n${plain(row.summary).replace(/`([^`]+)`/g, '\\fB$1\\fR')}\n${roff(`${row.text}\n\n${facts}`)}`;
+  return `.TP\n.B ${plain(name)}\n${inline(row.summary)}\n${roff(`${row.text}\n\n${facts}`)}`;
 }
 
 export function manualPage(): string {

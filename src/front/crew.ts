@@ -175,7 +175,8 @@ export class Crew {
     }
     const reason = 'it hangs in closing a state, or in collecting its garbage';
     this.#actions.abandon(worker.id, reason);
-    const isWhole = !request.hasHandedOn && !request.isAnswered;
+    // A script that has done its work must not do it twice.
+    const isWhole = !request.hasHandedOn && !request.isAnswered && !worker.isOver(request);
     if (isWhole) {
       worker.running = undefined;
       request.worker = undefined;

@@ -86,6 +86,12 @@ export class FarFront implements FrontHandle {
     await this.#send({ name: 'stopAccepting', fd });
   }
 
+  async keepSockets(): Promise<ReadonlyMap<string, number>> {
+    const { duplicate } = await import('../linux/exec.js');
+    this.#socketFiles.length = 0;
+    return new Map([...this.#listeners].map(([address, fd]) => [address, duplicate(fd)]));
+  }
+
   call<Name extends keyof FrontService>(
     name: Name,
     ...args: Parameters<FrontService[Name]>

@@ -22,6 +22,12 @@ export interface FrontHandle {
   listen(address: ListenAddress, backlog: number, access: SocketAccess): Promise<ListenAddress>;
   /** Accepts no more connections at an address that `listen` was given. */
   stopListening(address: ListenAddress): Promise<void>;
+  /**
+   * Has the listening sockets outlive the front, so that clients find them in a program which takes this one's place:
+   * gives further descriptors of them, by the addresses that `listen` was given, formatted. Socket files stay.
+   * @throws where that cannot be done
+   */
+  keepSockets(): Promise<ReadonlyMap<string, number>>;
   /** Calls the front. Calls arrive in the order in which they were made. */
   call<Name extends keyof FrontService>(
     name: Name,

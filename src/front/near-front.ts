@@ -33,6 +33,10 @@ export class NearFront implements FrontHandle {
     this.#driver.stopListeningAt(formatListenAddress(address));
   }
 
+  async keepSockets(): Promise<ReadonlyMap<string, number>> {
+    return this.#driver.keepSockets((await import('../linux/exec.js')).duplicate);
+  }
+
   async call<Name extends keyof FrontService>(
     name: Name,
     ...args: Parameters<FrontService[Name]>

@@ -2,6 +2,7 @@
  * Drives the front with Node.js' own sockets, on the main thread. It turns socket events into events of the front and
  * carries out its actions; it decides nothing.
  */
+import { linkSync, renameSync } from 'node:fs';
 import net from 'node:net';
 import { formatListenAddress, type ListenAddress } from '../config/load.js';
 import type { Outgoing } from './actions.js';
@@ -41,6 +42,7 @@ export class NodeDriver implements Driver {
   #ticker: NodeJS.Timeout | undefined;
   #isPolling = false;
   #tellsAllClosed = false;
+  #keepsFiles = false;
   readonly #asleep: Int32Array;
   #mayConnect: MayConnect | undefined;
   readonly #reports: DriverReports;
@@ -125,8 +127,29 @@ export class NodeDriver implements Driver {
 
   /** Accepts no more connections at an address, as it was given to `listen`, formatted. */
   stopListeningAt(address: string): void {
-    this.#servers.get(address)?.close();
+    const server = this.#servers.get(address);
     this.#servers.delete(address);
+    const path = server?.address();
+    if (!this.#keepsFiles || typeof path !== 'string') return void server?.close();
+    // Node.js removes the file, so that it needs another name meanwhile.
+    const shelter = `${path}.${process.pid}`;
+    linkSync(path, shelter);
+    server?.close();
+    renameSync(shelter, path);
+  }
+
+  /**
+   * Further descriptors of the listening sockets, which outlive the driver.
+   * @throws where Node.js does not tell what they are
+   */
+  keepSockets(duplicate: (fd: number) => number): Map<string, number> {
+    this.#keepsFiles = true;
+    return new Map(
+      [...this.#servers].map(([address, server]) => {
+        const { fd } = (server as unknown as { readonly _handle: { readonly fd: number } })._handle;
+        return [address, duplicate(fd)];
+      }),
+    );
   }
 
   /** Closes every connection at once, and the clock. */

@@ -10,13 +10,18 @@ import type { WorkerLink } from './worker-link.js';
 /** How long a script that is told to stop may take: who does not stop by then never will. */
 export const GRACE_MS = 250;
 
-/** The time that a worker may take to begin with a request: what it did before is short, or it hangs. */
+/**
+ * The time that a worker may take to begin with a request, and to be done with one whose script is over: what it does
+ * then is short, or it hangs.
+ */
 const BEGIN_MS = 2_000;
 
 /** The running time of one worker's request. */
 export class RunningTime {
   #ranMs = 0;
   #seenMs = 0;
+  /** Since the script was over. */
+  #overMs = 0;
   /** When it was told to stop, if it was. */
   #toldMs: number | undefined;
   #trace: 'not wanted' | 'wanted' | 'told' = 'not wanted';
@@ -24,6 +29,7 @@ export class RunningTime {
   /** A request begins. */
   begin(nowMs: number): void {
     this.#ranMs = 0;
+    this.#overMs = 0;
     this.#seenMs = nowMs;
     this.#toldMs = undefined;
     this.#trace = 'not wanted';
@@ -52,8 +58,14 @@ export class RunningTime {
    * @returns whether its worker is lost: it does not stop, or has not even begun
    */
   look(worker: WorkerLink, request: FrontRequest, actions: FrontActions, nowMs: number, slowMs: number): boolean {
-    if (!worker.isWaitingForClient) this.#ranMs += nowMs - this.#seenMs;
+    const passedMs = worker.isWaitingForClient ? 0 : nowMs - this.#seenMs;
     this.#seenMs = nowMs;
+    if (worker.isOver(request)) {
+      // Its last words may have to wait for a slow reader; what the script took does not count here.
+      this.#overMs += passedMs;
+      return this.#overMs >= BEGIN_MS;
+    }
+    this.#ranMs += passedMs;
     if (worker.hasBegun(request)) {
       if (slowMs > 0 && this.#trace === 'not wanted' && this.#ranMs >= slowMs) {
         this.#trace = 'wanted';

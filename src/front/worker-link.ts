@@ -74,6 +74,11 @@ export class WorkerLink {
     return this.#interrupter.running === request.id;
   }
 
+  /** Whether the script of a request is over: what is left is to write its end, and perhaps to close its state. */
+  isOver(request: FrontRequest): boolean {
+    return this.#interrupter.running === -request.id;
+  }
+
   /** Whether the running script waits for more of its body, or until its output is read. */
   get isWaitingForClient(): boolean {
     return this.heldBy !== undefined || (this.running?.isBodyEndSent === false && this.#out.isReaderAsleep);

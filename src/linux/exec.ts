@@ -6,10 +6,18 @@ const SIG_SETMASK = 2;
 /** `sigset_t`, with room to spare. */
 const SIGNAL_SET_BYTES = 256;
 
+const dup = libc.func('int dup(int)');
 const execve = libc.func('int execve(const char*, const char**, const char**)');
 const fcntl = libc.func('int fcntl(int, int, int)');
 const sigemptyset = libc.func('int sigemptyset(void*)');
 const sigprocmask = libc.func('int pthread_sigmask(int, const void*, void*)');
+
+/** Another descriptor of the same open file. @throws the system's error */
+export function duplicate(fd: number): number {
+  const copy = dup(fd);
+  if (copy < 0) throw systemError('dup', errorNumber());
+  return copy;
+}
 
 /**
  * Ends this program and all of its threads, and starts another one with the same process number. Does not return.

@@ -1,15 +1,25 @@
 /** Where a server listens: what a configuration wants, compared with what there is. */
+import { rmSync } from 'node:fs';
 import { type Config, formatListenAddress, type ListenAddress, socketOwnerOf } from '../config/load.js';
 import type { FrontHandle } from '../front/handle.js';
 import type { ServiceEnvironment } from '../service/environment.js';
 import { socketsOf } from '../service/passed-sockets.js';
 
+interface Listener {
+  /** As the configuration has it. */
+  readonly wanted: ListenAddress;
+  /** As it was given to the front: a socket that was kept is a descriptor. */
+  readonly opened: ListenAddress;
+  /** As it came to be. */
+  readonly bound: ListenAddress;
+}
+
 export class Listeners {
   readonly #front: FrontHandle;
   readonly #service: ServiceEnvironment;
   readonly #warn: (text: string) => void;
-  /** By the address as it was wanted, formatted: that one, and the one that came to be. */
-  readonly #open = new Map<string, { readonly wanted: ListenAddress; readonly bound: ListenAddress }>();
+  /** By the address as it was wanted, formatted. */
+  readonly #open = new Map<string, Listener>();
 
   constructor(front: FrontHandle, service: ServiceEnvironment, warn: (text: string) => void) {
     this.#front = front;
@@ -39,8 +49,10 @@ export class Listeners {
       for (const address of wanted) {
         const text = formatListenAddress(address);
         if (this.#open.has(text)) continue;
-        const bound = await this.#front.listen(address, config.backlog, access);
-        this.#open.set(text, { wanted: address, bound });
+        const kept = this.#service.kept.find(({ wanted: known }) => known === text);
+        const opened: ListenAddress = kept === undefined ? address : { kind: 'fd', fd: kept.fd };
+        const bound = await this.#front.listen(opened, config.backlog, access);
+        this.#open.set(text, { wanted: address, opened, bound: kept?.bound ?? bound });
         added.push(address);
       }
     } catch (error) {
@@ -53,9 +65,34 @@ export class Listeners {
 
   async remove(addresses: readonly ListenAddress[]): Promise<void> {
     for (const address of addresses) {
-      this.#open.delete(formatListenAddress(address));
-      await this.#front.stopListening(address);
+      const text = formatListenAddress(address);
+      const listener = this.#open.get(text);
+      if (listener === undefined) continue;
+      this.#open.delete(text);
+      this.#removeKeptFile(listener);
+      await this.#front.stopListening(listener.opened);
     }
+  }
+
+  /** The front knows nothing of files of sockets that were kept. To be called before it stops to listen. */
+  removeKeptFiles(): void {
+    for (const listener of this.#open.values()) this.#removeKeptFile(listener);
+  }
+
+  #removeKeptFile({ wanted, opened }: Listener): void {
+    if (wanted.kind === 'unix' && opened.kind === 'fd') rmSync(wanted.path, { force: true });
+  }
+
+  /** Has the sockets outlive this program. @returns what its successor gets */
+  async keep(): Promise<ServiceEnvironment> {
+    const fds = await this.#front.keepSockets();
+    const fdOf = (address: ListenAddress): number => fds.get(formatListenAddress(address)) as number;
+    const kept = [...this.#open].map(([wanted, { opened, bound }]) => ({ wanted, bound, fd: fdOf(opened) }));
+    const sockets = this.#service.sockets.map(({ fd, name }) => {
+      const listener = [...this.#open.values()].find(({ wanted }) => wanted.kind === 'fd' && wanted.fd === fd);
+      return { name, fd: listener === undefined ? fd : fdOf(listener.opened) };
+    });
+    return { ...this.#service, sockets, kept };
   }
 
   /** Listens where a configuration wants it, and nowhere else. */

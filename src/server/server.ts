@@ -69,6 +69,11 @@ export interface StartOptions {
   readonly isQuiet?: boolean;
   /** What a service manager has handed this process. */
   readonly service?: ServiceEnvironment;
+  /**
+   * Starts this program anew in the same process, with these sockets and whatever else the service manager has handed it.
+   * Left out where that cannot be done.
+   */
+  readonly succeed?: ((service: ServiceEnvironment) => Promise<never>) | undefined;
 }
 
 /** How long the last bytes of answers may take to be sent. */
@@ -85,7 +90,7 @@ interface Generation extends Prepared {
  */
 export async function startServer(
   first: Prepared,
-  { isQuiet = false, service = noService }: StartOptions = {},
+  { isQuiet = false, service = noService, succeed }: StartOptions = {},
 ): Promise<Server> {
   let current: Generation = generationOf(first);
   const { config } = first.loaded;
@@ -148,6 +153,9 @@ export async function startServer(
     undo.push(() => front.close());
 
     const sleeper = await front.sleeper();
+    // Rights that were given up are missed at the next start.
+    const mayRestart = succeed !== undefined && becomeUser === undefined;
+    let hungThreads = 0;
     const workers = new Workers({
       ready: ({ id, index, channels }) => front.call('workerReady', id, index, channels),
       gone: (id, reason) => void front.call('workerGone', id, reason).catch(reportBug),
@@ -156,8 +164,12 @@ export async function startServer(
       log: (level, text) => log.write(level, text),
       bug: reportBug,
       hangs: (isIdle) => {
-        const how = isIdle ? 'gets only processor time that nobody else wants' : 'takes processor time from the others';
-        log.write('error', `a worker thread hangs in native code; it cannot be ended, and ${how}`);
+        hungThreads += 1;
+        const load = isIdle
+          ? 'it gets only processor time that nobody else wants'
+          : 'it takes processor time from others';
+        const end = mayRestart ? 'the server restarts itself when no request runs' : 'restart the server when you can';
+        log.write('error', describeError(new LuafcgidError('LUAFCGID_WORKER_HANGS', { load, end })));
       },
     });
     undo.push(() => workers.stop());
@@ -187,6 +199,10 @@ export async function startServer(
     undo.push(async () => {
       manager.stopping();
       log.write(lifeLevel, `stopping: ${(await front.call('counts')).requests} requests are under way`);
+      listeners.removeKeptFiles();
+      await drain();
+    });
+    const drain = async (): Promise<void> => {
       await front.call('drain');
       const { drainTimeoutMs } = current.loaded.config;
       if (!(await within(drainTimeoutMs, drained.isSet))) {
@@ -195,7 +211,7 @@ export async function startServer(
       }
       await front.call('tellAllClosed');
       await within(LAST_BYTES_MS, allClosed.isSet);
-    });
+    };
 
     const housekeeping = repeat(
       () => current.loaded.config.sweepMs,
@@ -208,6 +224,9 @@ export async function startServer(
         );
         if (flushed > 0) log.write('info', `${flushed} states flushed: their files changed`);
         if (loaded === current.loaded) runHook(loaded, 'housekeeping', log);
+        // A moment in which nobody has to wait; it is not waited for when there are as many as would work.
+        if (hungThreads === 0 || !mayRestart) return;
+        if (hungThreads >= loaded.config.workers || (await front.call('counts')).requests === 0) void restart();
       },
       reportBug,
     );
@@ -238,6 +257,27 @@ export async function startServer(
       await listeners.remove(removed);
       // Its workers finish what they have begun with.
       workers.retiredEnded().then(() => retireHooks(old, log), reportBug);
+    };
+
+    /** Ends what cannot be ended inside of this process. New connections wait for the next program. */
+    const restart = async (): Promise<void> => {
+      if (isStopping || succeed === undefined) return;
+      isStopping = true;
+      log.write('warn', describeError(new LuafcgidError('LUAFCGID_SERVER_RESTARTS', { threads: hungThreads })));
+      try {
+        await reloading;
+        manager.reloading();
+        const successor = await listeners.keep();
+        await drain();
+        retireHooks(current, log);
+        await logs.close();
+        await succeed(successor);
+      } catch (error) {
+        // Nothing is left of it that could serve on: whoever supervises the process has to start it anew.
+        process.emitWarning(describeError(error));
+        process.exitCode = 1;
+        throw error;
+      }
     };
 
     let isStopping = false;

@@ -3,12 +3,22 @@
  * what a process says to itself when it starts itself again in the background. It is taken out of the environment, so
  * that no child takes it for its own.
  */
+import type { ListenAddress } from '../config/load.js';
 
 /** A listening socket that was open when the process started. */
 export interface PassedSocket {
   readonly fd: number;
   /** `FileDescriptorName` of its socket unit: by default the name of that unit. */
   readonly name: string;
+}
+
+/** A listening socket that the program which ran in this process before has left open. */
+export interface KeptSocket {
+  /** Where it was to listen, as the configuration says it, formatted. */
+  readonly wanted: string;
+  /** Where it listens. */
+  readonly bound: ListenAddress;
+  readonly fd: number;
 }
 
 export interface ServiceEnvironment {
@@ -19,6 +29,7 @@ export interface ServiceEnvironment {
   readonly watchdogMs: number | undefined;
   /** This process serves in the background, and its parent waits to hear that it does. */
   readonly isBackground: boolean;
+  readonly kept: readonly KeptSocket[];
 }
 
 /** Nobody has handed anything. */
@@ -27,6 +38,7 @@ export const noService: ServiceEnvironment = {
   notifySocket: undefined,
   watchdogMs: undefined,
   isBackground: false,
+  kept: [],
 };
 
 /** Number of the first descriptor that is passed. */
@@ -37,7 +49,15 @@ const UNNAMED = 'unknown';
 /** Set for the process in the background, to the id of its parent. */
 export const BACKGROUND_VARIABLE = 'LUAFCGID_BACKGROUND';
 
+/** Set for the program that takes this one's place in the same process: all of the above, as JSON. */
+export const SUCCESSOR_VARIABLE = 'LUAFCGID_SUCCESSOR';
+
 type Environment = Record<string, string | undefined>;
+
+/** The same for the program that takes this one's place. */
+export function bequeath(service: ServiceEnvironment, pid: number): Record<string, string> {
+  return { [SUCCESSOR_VARIABLE]: JSON.stringify({ pid, service }) };
+}
 
 /** The same for a child that is to have it. */
 export function passOn({ sockets }: ServiceEnvironment, pid: number): Environment {
@@ -60,6 +80,11 @@ export function takeServiceEnvironment(environment: Environment, pid: number, pa
     delete environment[name];
     return value;
   };
+  const inherited = take(SUCCESSOR_VARIABLE);
+  if (inherited !== undefined) {
+    const { pid: owner, service } = JSON.parse(inherited) as { pid: number; service: ServiceEnvironment };
+    if (owner === pid) return service;
+  }
   const isBackground = take(BACKGROUND_VARIABLE) === String(parentPid);
   // In the background the sockets are those that the parent was handed.
   const owner = isBackground ? parentPid : pid;
@@ -78,6 +103,7 @@ export function takeServiceEnvironment(environment: Environment, pid: number, pa
     notifySocket: notifySocket === '' ? undefined : notifySocket,
     watchdogMs: watchdogUs !== undefined && watchdogUs > 0 && isWatched ? watchdogUs / 1000 : undefined,
     isBackground,
+    kept: [],
   };
 }
 

@@ -147,6 +147,39 @@ describe('a worker that does not come to its next request', () => {
   });
 });
 
+describe('a worker whose script is over', () => {
+  it('has the time it takes a slow reader to take its last words, however long the script ran', () => {
+    const { rig, worker, peer } = running({ ringBytes: 256, front: { watchdogMs: 60_000 } });
+    passInTicks(rig, 10_000);
+    peer.isSlow = true;
+    rig.canSpool = false;
+    const text = answer('x'.repeat(10_000));
+    worker.end(text);
+    rig.settle();
+    assert.ok(worker.isBlocked);
+    passInTicks(rig, 30_000);
+    assert.deepEqual([rig.abandoned, worker.started], [[], 1]);
+    peer.isSlow = false;
+    rig.sendUnsent(peer);
+    rig.settle();
+    assert.equal(peer.stdout(), text);
+  });
+
+  it('is given up when it does not come to say so, and its script is not run again', () => {
+    const { rig, worker, peer } = running();
+    // It closes the state before it says the end.
+    worker.scriptIsOver();
+    passInTicks(rig, 1_900);
+    assert.deepEqual(rig.abandoned, []);
+    passInTicks(rig, 200);
+    assert.equal(rig.abandoned.length, 1);
+    const next = rig.addWorker(0);
+    rig.settle();
+    assert.equal(peer.status(), 500);
+    assert.equal(next.started, 0);
+  });
+});
+
 describe('a client that has gone', () => {
   for (const [how, go] of [
     ['closes the connection', (rig, peer) => rig.close(peer)],

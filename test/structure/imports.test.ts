@@ -12,7 +12,10 @@ interface Rule {
 
 const RULES: Readonly<Record<string, Rule>> = {
   main: { doors: [], mayImport: ['commands', 'config', 'service', 'version'] },
-  commands: { doors: ['commands'], mayImport: ['config', 'http', 'log', 'lua', 'server', 'service', 'version'] },
+  commands: {
+    doors: ['commands'],
+    mayImport: ['config', 'http', 'linux', 'log', 'lua', 'server', 'service', 'version'],
+  },
   server: { doors: ['server/server'], mayImport: ['config', 'front', 'log', 'lua', 'ops', 'service', 'worker'] },
   errors: { doors: ['errors'], mayImport: [] },
   'byte-string': { doors: ['byte-string'], mayImport: [] },

@@ -212,6 +212,11 @@ export class FakeWorker {
     this.#say(type, run.id, appStatus, bytes.subarray(at));
   }
 
+  /** The script is over, and the worker has not come to say so. */
+  scriptIsOver(): void {
+    this.#interrupts.end();
+  }
+
   log(level: LogLevel, text: string, id = this.running?.id ?? 0): void {
     this.#say(FromWorker.LOG, id, LOG_LEVELS.indexOf(level), Buffer.from(text, 'latin1'));
   }

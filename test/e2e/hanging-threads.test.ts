@@ -1,0 +1,50 @@
+/** What hangs in native code ends with the program, which starts itself anew in the same process; nobody notices. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { startServer } from '../support/server.js';
+import { ask, eventually } from '../support/shared.js';
+
+const SCRIPT = `function main(env, con)
+  if env.QUERY_STRING == "hang" then string.find(("a"):rep(30000), ".-.-.-.-.-b") end
+  con:puts("alive ", env.QUERY_STRING)
+end`;
+
+const threads = (pid: number): number => readdirSync(`/proc/${pid}/task`).length;
+
+describe('a thread that hangs in native code', () => {
+  it('is ended by a restart in the same process, over which no request is lost', async (t) => {
+    assert.ok(existsSync('/proc/self/task'), 'this test needs /proc');
+    const server = await startServer(t, {
+      config: 'engine = "lua5.1"; workers = 2; watchdog = 0.2; sweep = 200',
+      files: { 'a.lua': SCRIPT },
+    });
+    const before = threads(server.pid);
+    let isOver = false;
+    const load = async (name: string): Promise<number> => {
+      let answered = 0;
+      for (; !isOver; answered += 1) {
+        const mark = `${name}-${answered}`;
+        const { status, text } = await ask(server, 'a.lua', { params: { QUERY_STRING: mark } });
+        assert.deepEqual({ status, text }, { status: 200, text: `alive ${mark}` });
+      }
+      return answered;
+    };
+    const clients = Promise.all([load('a'), load('b')]);
+    const hung = await ask(server, 'a.lua', { params: { QUERY_STRING: 'hang' } });
+    assert.equal(hung.status, 504);
+    await server.logged(/LUAFCGID_WORKER_HANGS: .* restarts itself when no request runs/);
+    // Some moment without a request comes, or another one that hangs does not let the server wait for it.
+    await ask(server, 'a.lua', { params: { QUERY_STRING: 'hang' } }).catch(() => {});
+    const ready = () => server.log().split('ready: listening').length - 1;
+    await Promise.race([eventually('the new program', () => ready() === 2), clients]);
+    isOver = true;
+    for (const answered of await clients) assert.ok(answered > 0);
+    assert.match(server.log(), /LUAFCGID_SERVER_RESTARTS/);
+    assert.equal((await ask(server, 'a.lua')).text, 'alive ');
+    assert.equal(threads(server.pid), before);
+    await server.stop();
+    assert.ok(!existsSync(server.socket));
+    assert.doesNotMatch(server.log(), /LUAFCGID_BUG/);
+  });
+});
