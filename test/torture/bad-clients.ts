@@ -28,6 +28,9 @@ const MOST_HANGS_NATIVE = 2;
 /** Between two scripts that take their worker along. */
 const HANG_PAUSE_MS = 1_500;
 
+/** Its connection is closed without its noticing. */
+export const NEVER_READS = 'never reads';
+
 interface Visit {
   readonly run: Run;
   readonly random: Random;
@@ -114,7 +117,7 @@ const RUDE: Readonly<Record<string, (visit: Visit) => Promise<'leave' | undefine
     visit.connection.send(bytes.subarray(0, 1_000 + visit.random.below(50_000)));
     return 'leave';
   },
-  'never reads': async (visit) => {
+  [NEVER_READS]: async (visit) => {
     visit.connection.pause();
     visit.connection.send(whole(visit, 'stream.lua', 0, { HTTP_X_ROWS: String(visit.random.below(60_000)) }));
     return 'leave';
@@ -168,7 +171,7 @@ async function misbehave(run: Run, seed: number): Promise<void> {
       if (end === 'leave' && run.left.size < MOST_LEFT) {
         const stays = connection;
         run.left.set(stays, kind);
-        if (!kind.startsWith('never'))
+        if (kind !== NEVER_READS)
           stays.closed().then(
             () => run.left.delete(stays),
             () => {},

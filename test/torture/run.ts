@@ -8,7 +8,7 @@ import { tempDir } from '../support/cleanup.js';
 import { FcgiConnection, requestBytes, scriptParams } from '../support/fcgi-client.js';
 import { startNginx } from '../support/nginx.js';
 import { findProgram, freePort } from '../support/web-server.js';
-import { runBadClients } from './bad-clients.js';
+import { NEVER_READS, runBadClients } from './bad-clients.js';
 import { Counts, runGoodClients } from './good-clients.js';
 import { operate } from './operator.js';
 import { difference, ProcessWatch, type Sample } from './process-watch.js';
@@ -253,11 +253,13 @@ async function inFolder(undo: Undo, options: TortureOptions): Promise<Verdict> {
 /** After the load: clients that were left are hung up on, and everything comes back to what it was. */
 async function judgeEnd(run: Run, watch: ProcessWatch, before: Sample, open: Map<string, number>): Promise<Sample> {
   const waiting = await settled(() => {
-    const kinds = [...run.left].filter(([connection]) => !connection.isClosed).map(([, kind]) => kind);
+    // Who does not read does not see either that the connection was closed: only its descriptor tells.
+    const kinds = [...run.left]
+      .filter(([connection, kind]) => !connection.isClosed && kind !== NEVER_READS)
+      .map(([, kind]) => kind);
     return kinds.length > 0 ? `${kinds.length} clients: ${[...new Set(kinds)].join(', ')}` : undefined;
   });
   if (waiting !== undefined) run.fail(`the server did not hang up on ${waiting}`);
-  for (const connection of run.left.keys()) connection.destroy();
   await reloadFirst(run);
   await warmUp(run);
   const hungDescriptors = run.engine === 'embedded' ? 0 : run.hangs * HUNG_DESCRIPTORS;
@@ -273,6 +275,7 @@ async function judgeEnd(run: Run, watch: ProcessWatch, before: Sample, open: Map
     return children.length > 0 ? `processes ${children.join(', ')}` : undefined;
   });
   if (wrong !== undefined) run.fail(`not everything came back: ${wrong}`);
+  for (const connection of run.left.keys()) connection.destroy();
   return watch.look();
 }
 

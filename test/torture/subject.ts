@@ -8,6 +8,7 @@ import { ROOT } from '../support/server.js';
 const GUARD_MS = 60_000;
 /** Lines of the log that a failure is told with. */
 const LAST_LINES = 25;
+const MOST_OF_A_LINE = 200;
 
 /** What differs between the configurations that reloads take into service. */
 export interface Variant {
@@ -84,7 +85,8 @@ export class Subject {
   }
 
   lastLines(): string {
-    return this.log.slice(-20_000).trimEnd().split('\n').slice(-LAST_LINES).join('\n');
+    const lines = this.log.slice(-20_000).trimEnd().split('\n').slice(-LAST_LINES);
+    return lines.map((line) => line.slice(0, MOST_OF_A_LINE)).join('\n');
   }
 
   times(text: string): number {
