@@ -162,6 +162,31 @@ test('endless recursion, nested calls and nested errors are errors of the script
   state.close();
 });
 
+test('the traceback of a very deep stack is that of a deep one', () => {
+  const { state, run } = newState();
+  // Calls of every kind, where the stack begins and where it ends; what lies between is left out.
+  run(`${compatible}
+local t = {}
+function t.field(n) error("deep", n) end
+local function inner() pcall(error) local up = t.field up() end
+local function down(n)
+  if n == 0 then loadstring("local f = ... f()", "=chunk")(function() (function() t.last() end)() end) end
+  down(n - 1)
+  return n
+end
+function t.last() inner() end
+function main(env, con) string.gsub("x", "x", function() down(tonumber(env.DEPTH)) end) end`);
+  const tracebackAt = (depth: number): string => {
+    const error = luaError(() => serve(state, 'main', { params: { DEPTH: String(depth) } }));
+    assert.match(error.message, /deep/);
+    return error.traceback.replace(/skipping \d+ levels/, 'skipping levels');
+  };
+  const deep = tracebackAt(100);
+  assert.match(deep, /\n\s*\.\.\./);
+  assert.equal(tracebackAt(5_000), deep);
+  state.close();
+});
+
 test('a closed state says so', () => {
   const { state } = newState();
   state.close();

@@ -66,7 +66,6 @@ export const BAD_SCRIPTS: Readonly<Record<string, BadScript>> = {
     text: bounded('con:config("watchdog", 5) local t = {} while true do t[#t + 1] = ("x"):rep(1e6) .. #t end'),
     statuses: [500],
   },
-  // Without a limit of its own: Lua 5.1 takes long to tell the way through twenty thousand calls.
   'recursion.lua': { text: 'function main() local function f() return 1 + f() end f() end', statuses: [500] },
   'error.lua': { text: 'function main() error({}) end', statuses: [500] },
   'error-in-stream.lua': {

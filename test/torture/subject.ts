@@ -142,7 +142,7 @@ root = ${JSON.stringify(scripts)}
 accesslog = ${JSON.stringify(join(disk, 'access.log'))}
 slowlog = ${JSON.stringify(join(disk, 'slow.log'))}
 slowtime = 0.1
-files = { read = { ${data} }, write = { ${data} } }
+${this.#engine === 'embedded' ? `files = { read = { ${data} }, write = { ${data} } }` : ''}
 workers = ${variant.workers}
 states = ${variant.states}
 clones = ${variant.clones}
