@@ -70,7 +70,7 @@ end
 local stack_from = traceback
 if G._VERSION == "Lua 5.1" and not G.jit then
   local getinfo, concat = debug.getinfo, table.concat
-  local DEEP, FIRST, LAST = 500, 12, 10 -- the latter two are Lua's
+  local DEEP, FIRST, LAST = 500, 11, 10 -- the latter two are those of Lua
 
   -- A line of the traceback, as Lua writes it.
   local function line(info)
