@@ -32,10 +32,16 @@ async function reload(run: Run, random: Random): Promise<void> {
     run.subject.configure(variant);
   }
   run.subject.signal('SIGHUP');
-  await run.subject.until('the end of a reload', () => {
-    const { done, refused } = run.subject.reloads;
-    return done + refused > before.done + before.refused;
-  });
+  try {
+    await run.subject.until('the end of a reload', () => {
+      const { done, refused } = run.subject.reloads;
+      return done + refused > before.done + before.refused;
+    });
+  } catch (error) {
+    run.tally.add('reload: without an end', 'FAILED');
+    run.fail(error instanceof Error ? error.message : String(error));
+    return;
+  }
   const isDone = run.subject.reloads.done > before.done;
   run.tally.add(
     `reload: ${isBroken ? 'broken' : 'good'} configuration`,

@@ -229,7 +229,10 @@ async function inFolder(undo: Undo, options: TortureOptions): Promise<Verdict> {
   });
   const { peak } = watch;
   disk.empty();
-  const end = await judgeEnd(run, watch, before, descriptorsBefore);
+  const end = await judgeEnd(run, watch, before, descriptorsBefore).catch((error: unknown) => {
+    run.fail(error instanceof Error ? error.message : String(error));
+    return watch.look();
+  });
   judgeLimits(run, before, peak);
   for (const gap of run.counts.gaps()) run.fail(`good requests did not run exactly once: ${gap}`);
   watch.stop();
