@@ -67,8 +67,18 @@ end
 local limit_bytes = math.huge
 local rep = string.rep
 
-function string.rep(text, times, separator)
-  if type(text) ~= "string" or type(times) ~= "number" then return checked(pcall(rep, text, times, separator)) end
+-- The level of who called a function that ends with a tail call: only Lua 5.1 itself counts that call.
+local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
+
+-- The results of a protected call of it; as `checked`, but the message keeps the function's name.
+local function checked_rep(ok, result)
+  if ok then return result end
+  error(gsub(gsub(result, "^%[luafcgid%]:%d+: ", ""), "'%?'", "'rep'"), caller_level)
+end
+
+function string.rep(...)
+  local text, times, separator = ...
+  if type(text) ~= "string" or type(times) ~= "number" then return checked_rep(pcall(rep, ...)) end
   local piece = #text + (type(separator) == "string" and #separator or 0)
   if piece * times > limit_bytes then error("not enough memory", 0) end
   return rep(text, times, separator)
