@@ -22,8 +22,8 @@
 --- - **Precompiled chunks** are refused here too, unless the setting `bytecode` allows them: a forged one ends the server
 ---   or takes it over. `files` and `environment` do not confine native scripts, so a server with both does not start.
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
----   request. A script that goes beyond is ended and cannot catch that. Between two looks a state may hold more, and one
----   huge string is not prevented.
+---   request. A script that goes beyond is ended and cannot catch that. `string.rep` does not make a longer string. Between
+---   two looks a state may hold more.
 --- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, by LuaJIT's `ffi`, or in
 ---   Lua 5.1 by a pattern of more than some ten thousand characters.
 ---
@@ -60,6 +60,28 @@ if warn then
     end
     if select("#", ...) > 1 or sub((...), 1, 1) ~= "@" then host.print(2, concat({ ... }) .. "\n") end
   end
+end
+
+---- string: one call can ask for more memory than the machine has, before any limit is looked at ----
+
+local limit_bytes = math.huge
+local rep = string.rep
+
+-- The level of who called a function that ends with a tail call: only Lua 5.1 itself counts that call.
+local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
+
+-- The results of a protected call of it; as `checked`, but the message keeps the function's name.
+local function checked_rep(ok, result)
+  if ok then return result end
+  error(gsub(gsub(result, "^%[luafcgid%]:%d+: ", ""), "'%?'", "'rep'"), caller_level)
+end
+
+function string.rep(...)
+  local text, times, separator = ...
+  if type(text) ~= "string" or type(times) ~= "number" then return checked_rep(pcall(rep, ...)) end
+  local piece = #text + (type(separator) == "string" and #separator or 0)
+  if piece * times > limit_bytes then error("not enough memory", 0) end
+  return rep(text, times, separator)
 end
 
 ---- string: LuaJIT does not count nested calls of C functions, and each gsub takes 8 KiB of the C stack ----
@@ -180,7 +202,7 @@ function library.init(directory, path)
   package.path = path .. ";" .. absolute(package.path)
   package.cpath = directory .. "/?.so;" .. absolute(package.cpath)
   local _, limit = host.argument(4)
-  limit_kib = limit / 1024
+  limit_kib, limit_bytes = limit / 1024, limit + 0
   watch()
   if needs_whole_cycles then collectgarbage("setstepmul", whole_cycles) end
 end

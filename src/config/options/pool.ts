@@ -87,8 +87,8 @@ long one what was used most.`,
     script: 'read',
     summary: 'The most memory of one Lua state.',
     text: `A script that asks for more gets the Lua error "not enough memory", and its state is replaced. The native engines
-look at it each time that the garbage collector has finished a cycle, and after each request: a state may hold more for
-a moment, and a single huge string is not prevented.`,
+look at it each time that the garbage collector has finished a cycle, in \`string.rep\`, and after each request: a state may
+hold more for a moment.`,
   },
   sweep: {
     key: 'sweepMs',

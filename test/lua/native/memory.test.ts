@@ -66,3 +66,16 @@ test('a thousand requests leave nothing behind', () => {
   assert.ok(used() < before + 100, `${before} KiB before, ${used()} KiB after`);
   state.close();
 });
+
+test('one call of string.rep does not make a string beyond the limit', () => {
+  const { state, run } = newState({ memoryBytes: 8 << 20 });
+  run(`function main(env, con) con:puts(#("x"):rep(1000000), #string.rep("xy", 3)) end
+    function huge(env, con) local ok, message = pcall(string.rep, "x", 100000000) con:puts(tostring(ok), message) end
+    function uncaught(env, con) local s = ("x"):rep(100000000) end
+    function wrong(env, con) string.rep({}, 2) end`);
+  assert.equal(serve(state, 'main').body, '10000006');
+  assert.equal(serve(state, 'huge').body, 'falsenot enough memory');
+  assert.match(luaError(() => serve(state, 'wrong')).message, /^\/srv\/script\.lua:4: bad argument #1 to 'rep'/);
+  assert.equal(luaError(() => serve(state, 'uncaught')).kind, 'memory');
+  state.close();
+});
