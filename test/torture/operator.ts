@@ -31,8 +31,8 @@ async function reload(run: Run, random: Random): Promise<void> {
     };
     run.subject.configure(variant);
   }
-  run.subject.signal('SIGHUP');
   try {
+    await run.subject.signal('SIGHUP');
     await run.subject.until('the end of a reload', () => {
       const { done, refused } = run.subject.reloads;
       return done + refused > before.done + before.refused;
@@ -66,7 +66,7 @@ async function rotateLogs(run: Run): Promise<void> {
     await pause(500 + random.below(2_000));
     if (run.disk.isFull || !existsSync(log)) continue;
     renameSync(log, `${log}.1`);
-    run.subject.signal('SIGUSR1');
+    await run.subject.signal('SIGUSR1');
     run.tally.add('logs moved away', 'opened anew');
     await pause(300);
     rmSync(`${log}.1`, { force: true });

@@ -168,7 +168,7 @@ async function quiet(watch: ProcessWatch): Promise<void> {
 async function reloadFirst(run: Run): Promise<void> {
   const { done } = run.subject.reloads;
   run.subject.configure(FIRST);
-  run.subject.signal('SIGHUP');
+  await run.subject.signal('SIGHUP');
   await run.subject.until('the last reload', () => run.subject.reloads.done > done);
 }
 

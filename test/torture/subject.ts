@@ -113,13 +113,18 @@ export class Subject {
     return this.until('readiness', () => /\bready\b/.test(this.log));
   }
 
-  signal(signal: NodeJS.Signals): void {
+  /**
+   * Sends a signal. A server that starts itself anew (to end threads that hang in native code) can no more be sent one
+   * than any other that starts: this waits until it is ready.
+   */
+  async signal(signal: NodeJS.Signals): Promise<void> {
+    await this.until('readiness after a restart', () => this.times(' ready') > this.times('LUAFCGID_SERVER_RESTARTS'));
     this.#process.kill(signal);
   }
 
   /** Sends SIGTERM and waits for the end. */
   async stop(): Promise<void> {
-    if (!this.exit) this.signal('SIGTERM');
+    if (!this.exit) await this.signal('SIGTERM');
     await guarded(this.#exited, GUARD_MS, () => `the server did not end; the log:\n${this.lastLines()}\n`);
   }
 
