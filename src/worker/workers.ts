@@ -56,6 +56,8 @@ interface Place {
 export class Workers {
   readonly #events: WorkersEvents;
   readonly #handles = new Map<number, { readonly handle: WorkerHandle; readonly place: Place }>();
+  /** The one in service. */
+  #generation: Generation | undefined;
   #lastId = 0;
   #isStopping = false;
 
@@ -76,13 +78,12 @@ export class Workers {
     const generation: Generation = { settings, isRetired: false };
     try {
       const ready = await Promise.all(Array.from({ length: count }, (_, index) => this.#startAt(generation, index)));
-      const others = [...this.#handles].filter(([, { place }]) => place.generation !== generation);
-      await takeOver(
-        ready,
-        others.map(([id]) => id),
-      );
-      // What ends of these is not replaced any more.
-      for (const [, { place }] of others) place.generation.isRetired = true;
+      // What ends of the others from now on is not replaced, and who becomes ready comes too late.
+      const old = this.#generation;
+      if (old !== undefined) old.isRetired = true;
+      this.#generation = generation;
+      const retired = [...this.#handles].filter(([, { place }]) => place.generation !== generation).map(([id]) => id);
+      await takeOver(ready, retired);
     } catch (error) {
       generation.isRetired = true;
       const members = [...this.#handles].filter(([, { place }]) => place.generation === generation);
@@ -98,10 +99,10 @@ export class Workers {
     });
   }
 
-  /** Resolves when the threads that were there when it was called, and are retired, have ended. */
+  /** Resolves when the threads that were there when it was called, and are retired, have ended or were given up. */
   async retiredEnded(): Promise<void> {
     const retired = [...this.#handles.values()].filter(({ place }) => place.generation.isRetired);
-    await Promise.all(retired.map(({ handle }) => handle.ended));
+    await Promise.all(retired.map(({ handle }) => handle.over));
   }
 
   /** Breaks into a request that a worker runs. */
@@ -143,6 +144,7 @@ export class Workers {
         const { toWorker, toFront, interrupts } = handle;
         const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts } };
         if (onReady !== undefined) onReady(worker);
+        else if (place.generation.isRetired) void handle.abandon();
         else this.#events.ready(worker).catch((error) => this.#events.bug(error));
       },
       onBell: () => this.#events.bell(),

@@ -147,6 +147,14 @@ describe('SIGHUP', () => {
     assert.equal((await ask(server, 'jit.lua')).text, 'jit');
   });
 
+  it('refuses a second native library: C modules would find the functions of the first', async (t) => {
+    const server = await start(t, 'engine = "lua5.1"');
+    configure(server, 'engine = "lua5.4" maxpost = 9');
+    await reload(server);
+    await server.logged(/LUAFCGID_RELOAD_REFUSED: .*LUAFCGID_LUA_SECOND_LIBRARY: lua5\.4 cannot be loaded/);
+    assert.notEqual((await ask(server, 'show.lua')).text.split(' ')[0], '9');
+  });
+
   it('applies other rules for scripts at once', async (t) => {
     const server = await start(t);
     assert.equal((await ask(server, 'show.lua')).status, 200);
