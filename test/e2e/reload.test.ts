@@ -202,7 +202,7 @@ describe('twenty reloads under load', () => {
       configure(server, `workers = ${1 + (times % 3)} maxpost = ${times}`);
       const before = answered;
       await Promise.race([reload(server), failed]);
-      await Promise.race([eventually('more answers', () => answered > before + 50), failed]);
+      await Promise.race([eventually('more answers', () => answered > before + 20), failed]);
     }
     isOver = true;
     await failed;
