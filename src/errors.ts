@@ -461,6 +461,12 @@ export const catalogue = {
     message: 'the embedded Lua engine cannot be used: {detail}',
     solve: 'Install the exact dependencies again with `npm ci`.',
   },
+  LUAFCGID_LUA_SECOND_LIBRARY: {
+    blame: 'operator',
+    status: 0,
+    message: '{engine} cannot be loaded into a process that has loaded {loaded}',
+    solve: 'Restart the server: a reload can change to a native engine, but not from one to another.',
+  },
   LUAFCGID_LUA_LIBRARY: {
     blame: 'operator',
     status: 0,

@@ -17,6 +17,9 @@ export const Wish = {
 } as const;
 export type Wish = (typeof Wish)[keyof typeof Wish];
 
+/** Nobody listens to this thread any more: it has to end. */
+export class Abandoned extends Error {}
+
 const STOPS = Wish.TIMEOUT | Wish.UNWANTED;
 
 /** 32-bit words. */
@@ -31,7 +34,7 @@ const STATE = 0;
 const HOOK = 1;
 const BYTES = WORDS * 4 + 2 * 8;
 
-/** It is held for a few instructions; who died while holding it never gives it back. */
+/** A worker holds it for a few instructions; one that was ended while holding it never gives it back. */
 const MOST_TRIES = 10_000_000;
 
 export function createInterrupts(): SharedArrayBuffer {
@@ -52,11 +55,8 @@ class Shared {
     return Atomics.load(this.words, RUNNING);
   }
 
-  protected lock(): boolean {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      if (Atomics.compareExchange(this.words, LOCK, 0, 1) === 0) return true;
-    }
-    return false;
+  protected tryLock(): boolean {
+    return Atomics.compareExchange(this.words, LOCK, 0, 1) === 0;
   }
 
   protected unlock(): void {
@@ -73,13 +73,13 @@ export class Interrupts extends Shared {
 
   /** A request begins. */
   begin(request: number): void {
-    Atomics.store(this.words, WISHES, 0);
+    // Nothing is wished of who does not run: there is nothing left to forget.
     Atomics.store(this.words, RUNNING, request);
   }
 
   /** Where it runs in native Lua; until `end`, which comes before that state is closed. */
   aim(state: number, hook: number): void {
-    this.lock();
+    this.#lock();
     this.addresses[STATE] = state;
     this.addresses[HOOK] = hook;
     this.unlock();
@@ -87,15 +87,16 @@ export class Interrupts extends Shared {
 
   /** The request is over: what is wanted of it from now on comes too late. */
   end(): void {
-    const over = -Math.abs(this.running);
-    if (this.addresses[STATE] === 0) {
-      Atomics.store(this.words, RUNNING, over);
-      return;
-    }
-    this.lock();
-    Atomics.store(this.words, RUNNING, over);
+    this.#lock();
+    Atomics.store(this.words, RUNNING, -Math.abs(this.running));
+    Atomics.store(this.words, WISHES, 0);
     this.addresses[STATE] = 0;
     this.unlock();
+  }
+
+  /** Whoever breaks in holds it for a few instructions, and lives as long as this thread. */
+  #lock(): void {
+    while (!this.tryLock());
   }
 
   /** What is wanted of the running request: the wishes' bits. */
@@ -131,7 +132,7 @@ export class Interrupter extends Shared {
 
   /** @returns false when the request does not run any more (or not yet) */
   want(request: number, wish: Wish): boolean {
-    if (!this.lock()) return false;
+    if (!this.#lock()) return false;
     try {
       if (this.running !== request) return false;
       Atomics.or(this.words, WISHES, wish);
@@ -141,6 +142,11 @@ export class Interrupter extends Shared {
     } finally {
       this.unlock();
     }
+  }
+
+  #lock(): boolean {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) if (this.tryLock()) return true;
+    return false;
   }
 
   /** The kernel's number of the thread; 0 where it has told none. */

@@ -184,6 +184,11 @@ export class RingReader extends RingEnd {
     this.#next = this.#at;
   }
 
+  /** Whether the writer waits for room. */
+  get isWriterWaiting(): boolean {
+    return Atomics.load(this.control, WRITER_WISH) !== NONE;
+  }
+
   /** The oldest frame, or undefined when there is none. The same one until `release`. */
   peek(): Frame | undefined {
     if (Atomics.load(this.control, WRITTEN_TO) === this.#at) return undefined;

@@ -81,6 +81,11 @@ export function parseListenAddress(text: string, absolute: (name: string) => str
 }
 
 /** The address as text that `parseListenAddress` understands. */
+/** Tells listeners apart: several sockets that a service manager passes may have one name. */
+export function listenerKey(address: ListenAddress): string {
+  return address.kind === 'fd' ? `fd:${address.fd}` : formatListenAddress(address);
+}
+
 export function formatListenAddress(address: ListenSetting): string {
   switch (address.kind) {
     case 'unix':

@@ -16,7 +16,7 @@ import { type ConfigHooks, noHooks, runScript, type ScriptSurroundings } from '.
 import { type RawConfig, type Source, validate } from './validate.js';
 
 export { identityOf, socketOwnerOf } from './accounts.js';
-export { formatListenAddress } from './address.js';
+export { formatListenAddress, listenerKey } from './address.js';
 export { optionHelp } from './document.js';
 export { ConfigError, type ConfigFault } from './fault.js';
 export type { ListenAddress, ListenSetting } from './option.js';

@@ -27,6 +27,7 @@ import type { Answers } from './answers.js';
 import type { Connection, Meters } from './connection.js';
 import { CRASH_MINUTES, CrashTally } from './crash-tally.js';
 import type { FrontRequest } from './request.js';
+import { isStuck } from './watchdog.js';
 import type { WorkerLink } from './worker-link.js';
 
 /** States of one worker that collect garbage in one sweep: few, since a request that comes meanwhile has to wait. */
@@ -44,6 +45,8 @@ const PATIENCE_TICKS = 2;
 
 /** Who is a busy worker's turn within this time need not wake another one. */
 const AT_ONCE_MS = 0.05;
+
+const STUCK = 'it hangs in closing a state, or in collecting its garbage';
 
 const NOTHING = new Uint8Array(0);
 
@@ -66,6 +69,8 @@ export class Crew {
   /** Workers that were given short requests and not woken for them yet. */
   readonly #toWake = new Set<WorkerLink>();
   readonly #crashes = new CrashTally();
+  /** When `watch` was last called. */
+  #watchedMs = 0;
   /** Some request was refused for want of a state since the last look at held workers. */
   #hasTurnedAway = false;
 
@@ -111,7 +116,9 @@ export class Crew {
   }
 
   #stopIfDone(worker: WorkerLink): void {
-    if (worker.isRetired && worker.running === undefined) worker.send(ToWorker.STOP, 0, 0);
+    if (!worker.isRetired || worker.running !== undefined) return;
+    worker.owed += 1;
+    worker.send(ToWorker.STOP, 0, 0);
   }
 
   /** All workers are told to end when they have done what they were given. */
@@ -143,10 +150,24 @@ export class Crew {
   watch(nowMs: number): void {
     for (const worker of [...this.#workers.values()]) {
       const { running } = worker;
-      if (running === undefined) continue;
+      if (running === undefined) {
+        if (isStuck(worker, nowMs - this.#watchedMs)) this.#abandonStuck(worker, nowMs);
+        continue;
+      }
+      worker.owedMs = 0;
       if (worker.time.look(worker, running, this.#actions, nowMs, this.#options.slowTimeMs))
         this.#abandon(worker, running, nowMs);
     }
+    this.#watchedMs = nowMs;
+  }
+
+  /** A worker without a request hangs. */
+  #abandonStuck(worker: WorkerLink, nowMs: number): void {
+    this.#hear(worker, nowMs);
+    if (worker.running !== undefined || worker.owed === 0) return;
+    this.#pool.retireWorker(worker.id);
+    this.#actions.abandon(worker.id, STUCK);
+    this.#part(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: STUCK }), nowMs);
   }
 
   /** Nobody wants the answer of a running request any more. */
@@ -163,7 +184,7 @@ export class Crew {
     this.#hear(worker, nowMs);
     if (worker.running !== request) return;
     // It has ended, and says so behind the rest of its output, which had to wait: nobody hangs.
-    if (!worker.hasBegun(request) && (request.hasOutput || worker.peek() !== undefined)) return;
+    if (!worker.hasBegun(request) && worker.peek() !== undefined) return;
     this.#pool.retireWorker(worker.id);
     if (worker.hasBegun(request)) {
       this.#tellSlow(worker, request, undefined);
@@ -173,8 +194,7 @@ export class Crew {
       this.#noteCrash(request, nowMs);
       return this.#part(worker, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }), nowMs);
     }
-    const reason = 'it hangs in closing a state, or in collecting its garbage';
-    this.#actions.abandon(worker.id, reason);
+    this.#actions.abandon(worker.id, STUCK);
     // A script that has done its work must not do it twice.
     const isWhole = !request.hasHandedOn && !request.isAnswered && !worker.isOver(request);
     if (isWhole) {
@@ -184,7 +204,12 @@ export class Crew {
       request.stage = 'waiting';
       request.chargeTo(this.#room.meters.requests);
     }
-    this.#part(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }), nowMs, isWhole ? request : undefined);
+    this.#part(
+      worker,
+      new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: STUCK }),
+      nowMs,
+      isWhole ? request : undefined,
+    );
   }
 
   /** Strikes a worker off. What it had begun with ends with this error. @param again a request to be begun anew */
@@ -341,7 +366,15 @@ export class Crew {
 
   /** Tells workers to close idle states of theirs, which the pool does not use any more. */
   close(states: readonly PoolState[]): void {
-    for (const state of states) this.#workers.get(state.worker)?.send(ToWorker.CLOSE, 0, state.id);
+    for (const state of states) {
+      const worker = this.#workers.get(state.worker);
+      if (worker !== undefined) this.#close(worker, state.id);
+    }
+  }
+
+  #close(worker: WorkerLink, state: number): void {
+    worker.owed += 1;
+    worker.send(ToWorker.CLOSE, 0, state);
   }
 
   /** Lets free workers collect garbage in a few of the states that were used since they last did. */
@@ -431,6 +464,8 @@ export class Crew {
         if (request.isClientGone || (!request.isAnswered && request.connection.isReadEnded)) this.clientGone(request);
         return;
       case FromWorker.CLOSED:
+        // An evicted one was not asked for by a message of its own.
+        if (!this.#pool.isEvicted(frame.argument)) worker.owed -= 1;
         return this.#pool.closed(frame.argument);
       case FromWorker.BOUNCED:
         this.#pool.bounced(worker.id);
@@ -449,7 +484,7 @@ export class Crew {
     worker.running = undefined;
     request.worker = undefined;
     const hasToClose = this.#pool.release(stateId, (frame.type & END_STATE_GONE) !== 0, tookMsOf(frame.type));
-    if (hasToClose) worker.send(ToWorker.CLOSE, 0, stateId);
+    if (hasToClose) this.#close(worker, stateId);
     this.#beginOffered(worker, nowMs);
     // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.
     this.startWaiting(nowMs);

@@ -139,6 +139,8 @@ export class EpollDriver implements Driver, SocketOwner {
   stopListeningOn(fd: number): void {
     const listener = this.#listeners.get(fd);
     if (listener === undefined) return;
+    // Who waits to be accepted has been told by the kernel that he is connected.
+    if (!listener.isPaused) this.#guard(undefined, () => this.#acceptWaiting(listener, this.#clock()));
     this.#listeners.delete(fd);
     // An inherited socket stays open elsewhere, and as long as it does it would be watched here.
     if (!listener.isPaused) this.#epoll.remove(fd);

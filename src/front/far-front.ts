@@ -4,12 +4,12 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Sleeper } from '../channel/sleeper.js';
-import { formatListenAddress, type ListenAddress } from '../config/load.js';
+import { type ListenAddress, listenerKey } from '../config/load.js';
 import { LuafcgidError } from '../errors.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../linux/eventfd.js';
 import { futexSleeper } from '../linux/futex.js';
 import { decodeSocketAddress, type SocketAddress } from '../linux/socket-address.js';
-import { boundAddress, interfaceIndex, listenAt, listenOn } from '../linux/sockets.js';
+import { boundAddress, interfaceIndex, kernelSockets, listenAt, listenOn } from '../linux/sockets.js';
 import { listenFailure } from './driver.js';
 import type { Bell, FrontHandle } from './handle.js';
 import { LineReceiver, linesUnderWay } from './lines-under-way.js';
@@ -78,7 +78,7 @@ export class FarFront implements FrontHandle {
   }
 
   async stopListening(address: ListenAddress): Promise<void> {
-    const text = formatListenAddress(address);
+    const text = listenerKey(address);
     const fd = this.#listeners.get(text);
     if (fd === undefined) return;
     this.#listeners.delete(text);
@@ -131,7 +131,14 @@ export class FarFront implements FrontHandle {
       const { path } = address;
       const fd = withFileMode(access.mode, () => listenAt({ family: 'unix', path }, backlog));
       this.#socketFiles.push({ path, inode: inodeOf(path) });
-      giveSocketFile(path, access.owner);
+      try {
+        giveSocketFile(path, access.owner);
+      } catch (error) {
+        // Nobody would ever accept there.
+        this.#removeSocketFiles(path);
+        kernelSockets.close(fd);
+        throw error;
+      }
       await this.#accept(address, fd, false);
       return address;
     }
@@ -144,8 +151,14 @@ export class FarFront implements FrontHandle {
   }
 
   async #accept(address: ListenAddress, fd: number, isTcp: boolean): Promise<void> {
-    this.#listeners.set(formatListenAddress(address), fd);
-    await this.#send({ name: 'accept', fd, isTcp });
+    try {
+      await this.#send({ name: 'accept', fd, isTcp });
+      this.#listeners.set(listenerKey(address), fd);
+    } catch (error) {
+      if (address.kind === 'unix') this.#removeSocketFiles(address.path);
+      if (address.kind !== 'fd') kernelSockets.close(fd);
+      throw error;
+    }
   }
 
   async #listenTcp(host: string, port: number, backlog: number): Promise<number> {

@@ -226,10 +226,10 @@ export class Front {
   }
 
   /** Settings change: for whatever happens from now on. */
-  configure(options: FrontOptions): void {
+  configure(options: FrontOptions, nowMs: number): void {
     Object.assign(this.#options, options);
     Object.assign(this.#serverValues, serverValues(options));
-    this.#pool.setLimits(options.pool);
+    this.#pool.setLimits(options.pool, nowMs);
     if (this.#meters.requests.bytes > options.bodyTotalBytes) this.#relief.relieveRequests();
   }
 

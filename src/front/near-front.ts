@@ -1,5 +1,5 @@
 /** The front on the main thread, on the sockets of Node.js: runs everywhere. */
-import { formatListenAddress, type ListenAddress } from '../config/load.js';
+import { type ListenAddress, listenerKey } from '../config/load.js';
 import { FrontLogs } from './front-logs.js';
 import type { Bell, FrontHandle } from './handle.js';
 import { NodeDriver } from './node-driver.js';
@@ -30,7 +30,7 @@ export class NearFront implements FrontHandle {
   }
 
   async stopListening(address: ListenAddress): Promise<void> {
-    this.#driver.stopListeningAt(formatListenAddress(address));
+    this.#driver.stopListeningAt(listenerKey(address));
   }
 
   async keepSockets(): Promise<ReadonlyMap<string, number>> {

@@ -4,7 +4,7 @@
  */
 import { linkSync, renameSync } from 'node:fs';
 import net from 'node:net';
-import { formatListenAddress, type ListenAddress } from '../config/load.js';
+import { type ListenAddress, listenerKey } from '../config/load.js';
 import type { Outgoing } from './actions.js';
 import {
   type Driver,
@@ -107,7 +107,7 @@ export class NodeDriver implements Driver {
         server.removeListener('error', fail);
         // Errors of accept itself. Out of descriptors is none of them: there libuv closes the connection and tells nobody.
         server.on('error', (error) => this.#reports.bug(error));
-        this.#servers.set(formatListenAddress(address), server);
+        this.#servers.set(listenerKey(address), server);
         const bound = server.address();
         resolve(
           bound !== null && typeof bound === 'object'

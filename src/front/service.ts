@@ -139,12 +139,13 @@ export class FrontService {
 
   /** From now on other settings hold, and other workers take over from those that are there. */
   renew(settings: FrontSettings, workers: readonly NewWorker[], retired: readonly number[]): void {
-    this.#front.configure(settings.front);
+    const nowMs = performance.now();
+    this.#front.configure(settings.front, nowMs);
     this.#driver.configure(settings);
     // Others than before may be scripts.
     this.#front.lookUps.clear();
     // In the same turn: no request is turned away since there is no worker for a moment.
-    this.#front.retireWorkers(retired, performance.now());
+    this.#front.retireWorkers(retired, nowMs);
     for (const { id, index, channels } of workers) this.workerReady(id, index, channels);
   }
 

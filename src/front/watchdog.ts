@@ -16,6 +16,15 @@ export const GRACE_MS = 250;
  */
 const BEGIN_MS = 2_000;
 
+/** The time that a worker may take to close states when nothing else keeps it. */
+const CLOSE_MS = 5_000;
+
+/** Looks at a worker without a request. @returns whether it is lost: it does not do what it was told */
+export function isStuck(worker: WorkerLink, passedMs: number): boolean {
+  worker.owedMs = worker.owed === 0 ? 0 : worker.owedMs + passedMs;
+  return worker.owedMs >= CLOSE_MS;
+}
+
 /** The running time of one worker's request. */
 export class RunningTime {
   #ranMs = 0;
@@ -67,6 +76,7 @@ export class RunningTime {
     }
     this.#ranMs += passedMs;
     if (worker.hasBegun(request)) {
+      if (request.isClientGone && request.stopsOnAbort) actions.interrupt(worker.id, request.id, Wish.UNWANTED);
       if (slowMs > 0 && this.#trace === 'not wanted' && this.#ranMs >= slowMs) {
         this.#trace = 'wanted';
         actions.interrupt(worker.id, request.id, Wish.TRACE);

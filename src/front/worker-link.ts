@@ -32,6 +32,10 @@ export class WorkerLink {
   heldTicks = 0;
   /** It is to end when it has done what it has begun with. */
   isRetired = false;
+  /** What it was told between two requests and has not answered: states to close, or to end. */
+  owed = 0;
+  /** For how long it has owed something without a request to run, as far as the ticks tell. */
+  owedMs = 0;
   /** Of the running request. */
   readonly time = new RunningTime();
   readonly #out: RingWriter;
@@ -81,7 +85,8 @@ export class WorkerLink {
 
   /** Whether the running script waits for more of its body, or until its output is read. */
   get isWaitingForClient(): boolean {
-    return this.heldBy !== undefined || (this.running?.isBodyEndSent === false && this.#out.isReaderAsleep);
+    const waitsForRoom = this.heldBy !== undefined && this.#in.isWriterWaiting;
+    return waitsForRoom || (this.running?.isBodyEndSent === false && this.#out.isReaderAsleep);
   }
 
   /** Wakes the worker if it sleeps: it has a START to find. */

@@ -2,20 +2,20 @@
 import { errorNumber, libc, systemError } from './libc.js';
 
 const F_SETFD = 2;
+const F_DUPFD_CLOEXEC = 1030;
 const SIG_SETMASK = 2;
 /** `sigset_t`, with room to spare. */
 const SIGNAL_SET_BYTES = 256;
 
-const dup = libc.func('int dup(int)');
 const execve = libc.func('int execve(const char*, const char**, const char**)');
 const fcntl = libc.func('int fcntl(int, int, int)');
 const sigemptyset = libc.func('int sigemptyset(void*)');
 const sigprocmask = libc.func('int pthread_sigmask(int, const void*, void*)');
 
-/** Another descriptor of the same open file. @throws the system's error */
+/** Another descriptor of the same open file, which programs that are started do not get. @throws the system's error */
 export function duplicate(fd: number): number {
-  const copy = dup(fd);
-  if (copy < 0) throw systemError('dup', errorNumber());
+  const copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw systemError('fcntl', errorNumber());
   return copy;
 }
 

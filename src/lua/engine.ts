@@ -1,4 +1,6 @@
 /** Which Lua runs the scripts: makes an engine from data that can be handed to a thread. */
+
+import { LuafcgidError } from '../errors.js';
 import { inheritStandardStreams } from './child-streams.js';
 import { compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
 import type { EngineName, NativeEngineName } from './engine-names.js';
@@ -31,24 +33,32 @@ export type EngineData = EmbeddedData | NativeData;
  * Prepares an engine for this and other threads.
  * @param version the server's
  * @param library a file to take in place of the system's library of a native engine
- * @throws LuafcgidError when its files are missing or not the expected ones
+ * @throws LuafcgidError when its files are missing or not the expected ones, or another native library is loaded already
  */
 export function prepareEngine(version: string, name: EngineName = 'embedded', library?: string): EngineData {
   if (name === 'embedded') return { name, module: compileEmbeddedModule(), version };
-  isNativeInUse = true;
   inheritStandardStreams(loadKoffi());
-  const { file } = createNativeEngine(name, { version, ...(library !== undefined && { file: library }) });
-  return { name, file, version };
+  if (native !== undefined && native.name !== name) {
+    throw new LuafcgidError('LUAFCGID_LUA_SECOND_LIBRARY', { engine: name, loaded: native.name });
+  }
+  const { file, close } = createNativeEngine(name, { version, ...(library !== undefined && { file: library }) });
+  close?.();
+  if (native !== undefined && native.file !== file) {
+    throw new LuafcgidError('LUAFCGID_LUA_SECOND_LIBRARY', { engine: file, loaded: native.file });
+  }
+  native = { name, file, version };
+  return native;
 }
 
-let isNativeInUse = false;
+/** The library that this process has loaded: C modules find the functions of the first one, whoever loads them. */
+let native: NativeData | undefined;
 
 /**
  * Ends the process. `process.exit` would wait for all threads and break off their JavaScript; a thread that runs native
  * Lua does not end then, or has its Lua called back into nothing. So with a native engine the system ends the process.
  */
 export function endProcess(exitCode: number): never {
-  if (!isNativeInUse) process.exit(exitCode);
+  if (native === undefined) process.exit(exitCode);
   process.exitCode = exitCode;
   process.emit('exit', exitCode);
   return exitAtOnce(exitCode);

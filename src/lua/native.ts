@@ -37,13 +37,24 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
   const gate = new HostGate(ffi, library, running);
   const cFunction = ffi.pointer(ffi.proto('int', ['uintptr_t']));
   const hook = ffi.pointer(ffi.proto('void', ['uintptr_t', 'uintptr_t']));
-  const gateAddress = Number(ffi.register(gate.call, cFunction));
-  const lookAtMemory = (L: number) => running.state?.lookAtMemory(L);
-  const memoryHook = Number(ffi.register(lookAtMemory, hook));
-  const lookAtInterrupts = (L: number) => running.state?.beInterrupted(L);
-  const interruptHook = Number(ffi.register(lookAtInterrupts, hook));
+  // The process has a limited number of callbacks; a thread that ends does not give its own back by itself.
+  const callbacks = [
+    ffi.register(gate.call, cFunction),
+    ffi.register((L: number) => running.state?.lookAtMemory(L), hook),
+    ffi.register((L: number) => running.state?.beInterrupted(L), hook),
+  ];
+  const close = (): void => {
+    for (const callback of callbacks.splice(0)) ffi.unregister(callback);
+  };
+  const [gateAddress = 0, memoryHook = 0, interruptHook = 0] = callbacks.map(Number);
   const version = options.version ?? 'development';
-  const boot = new NativeBoot({ name, ffi, library, gate, gateAddress, version });
+  let boot: NativeBoot;
+  try {
+    boot = new NativeBoot({ name, ffi, library, gate, gateAddress, version });
+  } catch (error) {
+    close();
+    throw error;
+  }
   const parts: NativeParts = {
     library,
     gate,
@@ -60,5 +71,6 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     isConfined: false,
     file: library.file,
     createState: (stateOptions) => new NativeState(parts, stateOptions),
+    close,
   };
 }

@@ -161,4 +161,6 @@ export interface LuaEngine {
   /** Whether scripts reach nothing but what their host grants. Otherwise they may read any file that the process may. */
   readonly isConfined: boolean;
   createState(options: StateOptions): LuaState;
+  /** Gives back what the engine itself holds, when all states are closed. */
+  close?(): void;
 }

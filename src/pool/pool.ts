@@ -81,6 +81,8 @@ export class Pool<W extends Waiter> {
   readonly #remembered: RememberedScores;
   #nextState = 0;
   #uses = 0;
+  /** Added to ages: what they were ahead of, or behind, when limits changed. */
+  #ageShift = 0;
 
   constructor(limits: PoolLimits, desk: OfferDesk<W>) {
     this.#limits = limits;
@@ -90,7 +92,11 @@ export class Pool<W extends Waiter> {
   }
 
   /** Other limits from now on: workers that are there keep their shares, so they have to be retired for others. */
-  setLimits(limits: PoolLimits): void {
+  setLimits(limits: PoolLimits, nowMs: number): void {
+    // Age goes on from where it is, however fast it passes from now on: scores that are kept stay comparable.
+    const { halfLifeMs, states } = this.#limits;
+    const before = ageOf(nowMs, this.#uses, halfLifeMs, states);
+    this.#ageShift += before - ageOf(nowMs, this.#uses, limits.halfLifeMs, limits.states);
     this.#limits = limits;
     this.#line.limit = limits.queue;
   }
@@ -115,6 +121,12 @@ export class Pool<W extends Waiter> {
     if (worker === undefined) return;
     worker.isRetired = true;
     this.#free.delete(worker);
+    if (worker.running === undefined) return;
+    // It can close its idle states only when its request ends, which may take long; nobody uses them any more, and nobody
+    // should have to wait for them. (Who begins with one of them just now is about to say so.)
+    for (const state of this.#states.values()) {
+      if (state.home === worker && state.status === 'idle' && !this.#isTaken(state)) this.#forget(state);
+    }
   }
 
   /** A worker is gone, and all its states with it. @returns waiters that it had begun with, and nobody knew yet */
@@ -265,6 +277,11 @@ export class Pool<W extends Waiter> {
     if (idle === undefined) worker.idle.set(state.script, [state]);
     else idle.push(state);
     return false;
+  }
+
+  /** Whether a state was evicted, and its worker has not closed it yet. */
+  isEvicted(stateId: number): boolean {
+    return this.#evicted.has(stateId);
   }
 
   /** A worker has closed the state as asked, or because it was evicted. */
@@ -431,7 +448,7 @@ export class Pool<W extends Waiter> {
     this.#uses += 1;
     state.lastUse = this.#uses;
     const { halfLifeMs, states } = this.#limits;
-    state.score = scoreAfterUse(state.score, ageOf(nowMs, this.#uses, halfLifeMs, states));
+    state.score = scoreAfterUse(state.score, this.#ageShift + ageOf(nowMs, this.#uses, halfLifeMs, states));
     state.home.running = state;
     state.home.sinceMs = nowMs;
     this.#free.delete(state.home);

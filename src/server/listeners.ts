@@ -1,6 +1,6 @@
 /** Where a server listens: what a configuration wants, compared with what there is. */
 import { rmSync } from 'node:fs';
-import { type Config, formatListenAddress, type ListenAddress, socketOwnerOf } from '../config/load.js';
+import { type Config, formatListenAddress, type ListenAddress, listenerKey, socketOwnerOf } from '../config/load.js';
 import type { FrontHandle } from '../front/handle.js';
 import type { ServiceEnvironment } from '../service/environment.js';
 import { socketsOf } from '../service/passed-sockets.js';
@@ -47,10 +47,10 @@ export class Listeners {
     const added: ListenAddress[] = [];
     try {
       for (const address of wanted) {
-        const text = formatListenAddress(address);
+        const text = listenerKey(address);
         if (this.#open.has(text)) continue;
         const kept = this.#service.kept.find(({ wanted: known }) => known === text);
-        const opened: ListenAddress = kept === undefined ? address : { kind: 'fd', fd: kept.fd };
+        const opened = await ownDescriptor(kept === undefined ? address : { kind: 'fd', fd: kept.fd });
         const bound = await this.#front.listen(opened, config.backlog, access);
         this.#open.set(text, { wanted: address, opened, bound: kept?.bound ?? bound });
         added.push(address);
@@ -59,13 +59,13 @@ export class Listeners {
       await this.remove(added);
       throw error;
     }
-    const texts = new Set(wanted.map(formatListenAddress));
+    const texts = new Set(wanted.map(listenerKey));
     return [...this.#open].filter(([text]) => !texts.has(text)).map(([, listener]) => listener.wanted);
   }
 
   async remove(addresses: readonly ListenAddress[]): Promise<void> {
     for (const address of addresses) {
-      const text = formatListenAddress(address);
+      const text = listenerKey(address);
       const listener = this.#open.get(text);
       if (listener === undefined) continue;
       this.#open.delete(text);
@@ -86,7 +86,7 @@ export class Listeners {
   /** Has the sockets outlive this program. @returns what its successor gets */
   async keep(): Promise<ServiceEnvironment> {
     const fds = await this.#front.keepSockets();
-    const fdOf = (address: ListenAddress): number => fds.get(formatListenAddress(address)) as number;
+    const fdOf = (address: ListenAddress): number => fds.get(listenerKey(address)) as number;
     const kept = [...this.#open].map(([wanted, { opened, bound }]) => ({ wanted, bound, fd: fdOf(opened) }));
     const sockets = this.#service.sockets.map(({ fd, name }) => {
       const listener = [...this.#open.values()].find(({ wanted }) => wanted.kind === 'fd' && wanted.fd === fd);
@@ -99,4 +99,11 @@ export class Listeners {
   async change(config: Config): Promise<void> {
     await this.remove(await this.add(config));
   }
+}
+
+/** Who listens on a socket owns its descriptor and closes it: an inherited one may be wanted again. */
+async function ownDescriptor(address: ListenAddress): Promise<ListenAddress> {
+  if (address.kind !== 'fd' || process.platform !== 'linux') return address;
+  const { duplicate } = await import('../linux/exec.js');
+  return { ...address, fd: duplicate(address.fd) };
 }

@@ -76,6 +76,8 @@ export interface StartOptions {
   readonly succeed?: ((service: ServiceEnvironment) => Promise<never>) | undefined;
 }
 
+/** How long a stop waits for a reload that is under way. */
+const RELOAD_MS = 10_000;
 /** How long the last bytes of answers may take to be sent. */
 const LAST_BYTES_MS = 1_000;
 
@@ -226,7 +228,8 @@ export async function startServer(
         if (loaded === current.loaded) runHook(loaded, 'housekeeping', log);
         // A moment in which nobody has to wait; it is not waited for when there are as many as would work.
         if (hungThreads === 0 || !mayRestart) return;
-        if (hungThreads >= loaded.config.workers || (await front.call('counts')).requests === 0) void restart();
+        if (hungThreads >= loaded.config.workers || (await front.call('counts')).requests === 0)
+          restarting ??= restart();
       },
       reportBug,
     );
@@ -244,46 +247,48 @@ export async function startServer(
       for (const notice of prepared.loaded.notices) log.write('warn', notice);
       if (kept.length > 0)
         log.write('warn', describeError(new LuafcgidError('LUAFCGID_RELOAD_KEPT', { settings: kept.join(', ') })));
+      const taken = generationOf(prepared);
       const removed = await listeners.add(next);
       try {
         prepared.loaded.hooks.run('startup');
-        await startWorkers(prepared);
+        try {
+          await startWorkers(prepared);
+        } catch (error) {
+          runHook(prepared.loaded, 'shutdown', log);
+          throw error;
+        }
       } catch (error) {
         await listeners.change(now);
         throw error;
       }
       const old = current;
-      current = generationOf(prepared);
-      await listeners.remove(removed);
+      current = taken;
       // Its workers finish what they have begun with.
       workers.retiredEnded().then(() => retireHooks(old, log), reportBug);
+      await listeners.remove(removed).catch(reportBug);
     };
 
     /** Ends what cannot be ended inside of this process. New connections wait for the next program. */
     const restart = async (): Promise<void> => {
-      if (isStopping || succeed === undefined) return;
-      isStopping = true;
       log.write('warn', describeError(new LuafcgidError('LUAFCGID_SERVER_RESTARTS', { threads: hungThreads })));
-      try {
-        await reloading;
-        manager.reloading();
-        const successor = await listeners.keep();
-        await drain();
-        retireHooks(current, log);
-        await logs.close();
-        await succeed(successor);
-      } catch (error) {
-        // Nothing is left of it that could serve on: whoever supervises the process has to start it anew.
-        process.emitWarning(describeError(error));
-        process.exitCode = 1;
-        throw error;
-      }
+      await reloading;
+      const successor = await listeners.keep().catch(reportBug);
+      if (successor === undefined || isStopping) return;
+      manager.reloading();
+      await drain();
+      // Who was told to stop meanwhile does that.
+      if (isStopping) return;
+      retireHooks(current, log);
+      await logs.close();
+      // From here on there is nothing left that could serve: an error ends the process.
+      await succeed?.(successor);
     };
 
+    let restarting: Promise<void> | undefined;
     let isStopping = false;
     let reloading = Promise.resolve();
     const reload = async (prepare: () => Prepared): Promise<void> => {
-      if (isStopping) return;
+      if (isStopping || restarting !== undefined) return;
       manager.reloading();
       let prepared: Prepared | undefined;
       try {
@@ -314,7 +319,8 @@ export async function startServer(
       },
       stop: async () => {
         isStopping = true;
-        await reloading;
+        await restarting;
+        await within(RELOAD_MS, reloading);
         await undoAll();
       },
     };

@@ -30,6 +30,9 @@ export class WorkerHandle {
   readonly interrupts: SharedArrayBuffer = createInterrupts();
   /** Resolves when the thread has ended. */
   readonly ended: Promise<void>;
+  /** Resolves when it has ended or was given up. */
+  readonly over: Promise<void>;
+  #giveUp: () => void = () => {};
   readonly #startedMs = performance.now();
   #isReady = false;
   readonly #thread: Worker;
@@ -51,6 +54,9 @@ export class WorkerHandle {
       interrupts: this.interrupts,
     };
     this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
+    const givenUp = new Promise<void>((resolve) => {
+      this.#giveUp = resolve;
+    });
     let reason = 'the thread ended';
     this.#thread.on('message', (message: 'ready' | 'bell') => {
       if (message === 'bell') return events.onBell();
@@ -66,6 +72,7 @@ export class WorkerHandle {
         events.onGone(reason);
       });
     });
+    this.over = Promise.race([this.ended, givenUp]);
   }
 
   /** Whether it has ever waited for requests. */
@@ -100,6 +107,9 @@ export class WorkerHandle {
   /** Nobody listens to the thread any more: it ends when it comes to itself, or is ended. */
   async abandon(): Promise<void> {
     this.#interrupter.abandon();
+    this.#giveUp();
+    disturb(this.toWorker, this.#sleeper);
+    disturb(this.toFront, this.#sleeper);
     await this.terminate();
   }
 

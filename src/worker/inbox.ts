@@ -3,7 +3,7 @@
  * Reading blocks until there is something.
  */
 
-import type { Interrupts } from '../channel/interrupts.js';
+import { Abandoned, type Interrupts } from '../channel/interrupts.js';
 import { BodyFault, MORE, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
 import { LuafcgidError } from '../errors.js';
@@ -48,7 +48,10 @@ export class Inbox {
     this.#stopReason = stopReason;
   }
 
-  /** The next message. What is left of an ended request's body is passed over. */
+  /**
+   * The next message. What is left of an ended request's body is passed over.
+   * @throws Abandoned when nobody listens to this thread any more
+   */
   next(): Message {
     const deferred = this.#deferred.shift();
     if (deferred !== undefined) return deferred;
@@ -125,7 +128,8 @@ export class Inbox {
     for (;;) {
       const frame = this.#ring.peek();
       if (frame !== undefined) return frame;
-      this.#ring.waitForFrame();
+      this.#ring.waitForFrame(() => this.#interrupts.isAbandoned);
+      if (this.#interrupts.isAbandoned) throw new Abandoned();
     }
   }
 

@@ -1,6 +1,6 @@
 /** The worker's end of the ring to the front. Writing blocks while the ring is full: that is the back-pressure. */
 
-import type { Interrupts } from '../channel/interrupts.js';
+import { Abandoned, type Interrupts } from '../channel/interrupts.js';
 import {
   encodeDependency,
   encodeUsage,
@@ -12,9 +12,6 @@ import {
 } from '../channel/messages.js';
 import type { RingWriter } from '../channel/ring.js';
 import type { UsageMeter } from './usage-meter.js';
-
-/** Nobody listens to this thread any more. */
-export class Abandoned extends Error {}
 
 const NOTHING = new Uint8Array(0);
 

@@ -5,7 +5,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { toByteString, toText } from '../byte-string.js';
-import { Interrupts, Wish } from '../channel/interrupts.js';
+import { Abandoned, Interrupts, Wish } from '../channel/interrupts.js';
 import {
   decodeStart,
   END_STATE_GONE,
@@ -26,7 +26,7 @@ import { createEngine } from '../lua/engine.js';
 import { LuaError } from '../lua/state.js';
 import { describeFailure } from './error-detail.js';
 import { Inbox, type Message } from './inbox.js';
-import { Abandoned, Outbox } from './outbox.js';
+import { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { ScriptRequest } from './script-request.js';
 import { ScriptState, type StateSettings } from './script-state.js';
@@ -100,8 +100,18 @@ class WorkerThread {
     };
   }
 
-  /** Serves until told to stop, or until nobody listens any more. */
+  /** Serves until told to stop, or until nobody listens any more. All states are closed then. */
   serve(): void {
+    try {
+      this.#serveAll();
+    } catch (error) {
+      if (!(error instanceof Abandoned)) throw error;
+    }
+    for (const id of [...this.#states.keys()]) this.#close(id);
+    this.#settings.engine.close?.();
+  }
+
+  #serveAll(): void {
     while (!this.#interrupts.isAbandoned) {
       const message = this.#inbox.next();
       switch (message.type) {
@@ -118,7 +128,6 @@ class WorkerThread {
           this.#usage?.skip();
           break;
         case ToWorker.STOP:
-          for (const id of [...this.#states.keys()]) this.#close(id);
           return;
         default:
           throw new Error(`message of type ${message.type} from the front`);

@@ -59,6 +59,8 @@ interface Place {
 export class Workers {
   readonly #events: WorkersEvents;
   readonly #handles = new Map<number, { readonly handle: WorkerHandle; readonly place: Place }>();
+  /** The one in service. */
+  #generation: Generation | undefined;
   #lastId = 0;
   #isStopping = false;
 
@@ -79,6 +81,7 @@ export class Workers {
     const generation: Generation = { settings, isRetired: false, lost: [] };
     try {
       const ready = await Promise.all(Array.from({ length: count }, (_, index) => this.#startAt(generation, index)));
+<<<<<<< HEAD
       const others = [...this.#handles].filter(([, { place }]) => place.generation !== generation);
       const retiring = new Set(others.map(([, { place }]) => place.generation).filter(({ isRetired }) => !isRetired));
       // Before: they may have ended by the time that it is known that they were told to.
@@ -93,6 +96,14 @@ export class Workers {
         }
         throw error;
       });
+=======
+      // What ends of the others from now on is not replaced, and who becomes ready comes too late.
+      const old = this.#generation;
+      if (old !== undefined) old.isRetired = true;
+      this.#generation = generation;
+      const retired = [...this.#handles].filter(([, { place }]) => place.generation !== generation).map(([id]) => id);
+      await takeOver(ready, retired);
+>>>>>>> main
     } catch (error) {
       generation.isRetired = true;
       const members = [...this.#handles].filter(([, { place }]) => place.generation === generation);
@@ -108,10 +119,10 @@ export class Workers {
     });
   }
 
-  /** Resolves when the threads that were there when it was called, and are retired, have ended. */
+  /** Resolves when the threads that were there when it was called, and are retired, have ended or were given up. */
   async retiredEnded(): Promise<void> {
     const retired = [...this.#handles.values()].filter(({ place }) => place.generation.isRetired);
-    await Promise.all(retired.map(({ handle }) => handle.ended));
+    await Promise.all(retired.map(({ handle }) => handle.over));
   }
 
   /** Breaks into a request that a worker runs. */
@@ -153,12 +164,17 @@ export class Workers {
         const { toWorker, toFront, interrupts } = handle;
         const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts } };
         if (onReady !== undefined) onReady(worker);
+<<<<<<< HEAD
         else if (place.generation.isRetired) {
           // The front has been told who is retired, and would take this one for a new worker.
           this.#handles.delete(id);
           place.generation.lost.push(place);
           void this.#endAbandoned(handle);
         } else this.#events.ready(worker).catch((error) => this.#events.bug(error));
+=======
+        else if (place.generation.isRetired) void handle.abandon();
+        else this.#events.ready(worker).catch((error) => this.#events.bug(error));
+>>>>>>> main
       },
       onBell: () => this.#events.bell(),
       onGone: (reason) => {

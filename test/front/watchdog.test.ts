@@ -105,6 +105,16 @@ describe('a script that runs too long', () => {
     assert.equal(worker.wishes, Wish.TIMEOUT);
   });
 
+  it('spends time while it does not wait, though its client does not read', () => {
+    const { rig, worker, peer } = running({ front: { sendBufferBytes: 200 } });
+    peer.isSlow = true;
+    worker.output(answer('x'.repeat(500)));
+    rig.settle();
+    assert.ok(!worker.isBlocked);
+    passInTicks(rig, 1_000);
+    assert.equal(worker.wishes, Wish.TIMEOUT);
+  });
+
   it('is told by name when it has cost three workers', () => {
     const { rig } = running();
     for (let times = 1; times <= 3; times += 1) {
@@ -180,7 +190,74 @@ describe('a worker whose script is over', () => {
   });
 });
 
+describe('a worker that hangs after a script', () => {
+  it('is given up, though the client has had some of the answer', () => {
+    const { rig, worker, peer } = running();
+    worker.output(answer('all of it'));
+    rig.settle();
+    worker.hangAfterScript();
+    passInTicks(rig, 2_200);
+    assert.equal(rig.abandoned.length, 1);
+    assert.equal(peer.stdout(), answer('all of it'));
+  });
+});
+
+describe('a worker without a request', () => {
+  it('that does not close a state is given up, and its scripts get states elsewhere', () => {
+    const rig = new Rig({ pool: { workers: 2, clones: 1 } });
+    const stuck = rig.addWorker();
+    const peer = rig.open();
+    rig.send(peer, request());
+    rig.settle();
+    stuck.depends('/srv/a.lua', 'old');
+    stuck.end(answer('first'));
+    rig.settle();
+    peer.stdout();
+    stuck.isStuck = true;
+    rig.event(() => rig.front.flushStale(new Map([['/srv/a.lua', 'new']])));
+    passInTicks(rig, 5_200);
+    assert.match(rig.abandoned.join(), /hangs in closing a state/);
+    const fresh = rig.addWorker(0);
+    rig.send(peer, request());
+    rig.settle();
+    assert.equal(fresh.running?.script, '/srv/a.lua');
+  });
+
+  it('that does not end when it is told to is given up', () => {
+    const rig = new Rig({ pool: { workers: 1 } });
+    const stuck = rig.addWorker();
+    stuck.isStuck = true;
+    rig.renew({}, 1);
+    passInTicks(rig, 5_200);
+    assert.equal(rig.abandoned.length, 1);
+  });
+
+  it('is left alone when it has done what it was told', () => {
+    const rig = new Rig({ pool: { workers: 1 } });
+    const worker = rig.addWorker();
+    rig.send(rig.open(), request());
+    rig.settle();
+    worker.depends('/srv/a.lua', 'old');
+    worker.end(answer(''));
+    rig.settle();
+    rig.event(() => rig.front.flushStale(new Map([['/srv/a.lua', 'new']])));
+    rig.settle();
+    passInTicks(rig, 60_000);
+    assert.deepEqual(rig.abandoned, []);
+  });
+});
+
 describe('a client that has gone', () => {
+  it('has its script stopped also when that begins only then', () => {
+    const { rig, peer } = running({ front: { onAbort: 'stop' } });
+    const [worker] = rig.workers;
+    rig.close(peer);
+    rig.settle();
+    worker?.forgetWishes();
+    rig.pass(100);
+    assert.equal(worker?.wishes, Wish.UNWANTED);
+  });
+
   for (const [how, go] of [
     ['closes the connection', (rig, peer) => rig.close(peer)],
     ['aborts the request', (rig, peer) => rig.send(peer, abort())],

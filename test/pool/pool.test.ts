@@ -145,6 +145,17 @@ describe('the pool', () => {
     assert.equal(setting.serve('other').evicted?.script, 'old');
   });
 
+  it('compares scores as before when half-lives become longer, or shorter', () => {
+    for (const halfLifeMs of [1_000_000, 1]) {
+      const setting = new Setting({ states: 2, workers: 1, halfLifeMs: 1000 });
+      setting.nowMs = 1_000_000;
+      setting.serve('old');
+      setting.pool.setLimits({ ...setting.limits, halfLifeMs }, setting.nowMs);
+      for (let uses = 0; uses < 3; uses++) setting.serve('new');
+      assert.equal(setting.serve('other').evicted?.script, 'old');
+    }
+  });
+
   it('counts an evicted state for its script until its worker has closed it', () => {
     const setting = new Setting({ states: 2, workers: 2, clones: 1 });
     setting.come('a');

@@ -16,7 +16,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: ['commands'],
     mayImport: ['config', 'http', 'linux', 'log', 'lua', 'server', 'service', 'version'],
   },
-  server: { doors: ['server/server'], mayImport: ['config', 'front', 'log', 'lua', 'ops', 'service', 'worker'] },
+  server: {
+    doors: ['server/server'],
+    mayImport: ['config', 'front', 'linux', 'log', 'lua', 'ops', 'service', 'worker'],
+  },
   errors: { doors: ['errors'], mayImport: [] },
   'byte-string': { doors: ['byte-string'], mayImport: [] },
   version: { doors: ['version'], mayImport: [] },

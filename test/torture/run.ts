@@ -26,8 +26,14 @@ const MEMORY_MARGIN_MIB = 160;
 /** A thread that hangs in native code keeps the descriptors of its event loop. */
 const HUNG_DESCRIPTORS = 8;
 const MOST_TOLD = 10;
-/** What the log must not have: mistakes of the server, and good requests refused. */
-const NEVER = ['LUAFCGID_BUG', 'LUAFCGID_POOL_FULL', 'LUAFCGID_POOL_TIMEOUT', 'LUAFCGID_REQUEST_NO_ROOM'];
+/** What the log must not have: mistakes of the server, good requests refused, threads that end without a reason. */
+const NEVER = [
+  'LUAFCGID_BUG',
+  'LUAFCGID_POOL_FULL',
+  'LUAFCGID_POOL_TIMEOUT',
+  'LUAFCGID_REQUEST_NO_ROOM',
+  'is replaced: the thread ended',
+];
 
 export interface TortureOptions {
   readonly seconds: number;

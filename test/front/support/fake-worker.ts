@@ -226,6 +226,17 @@ export class FakeWorker {
     this.#say(type, this.#id, value, Buffer.alloc(0));
   }
 
+  /** The script is over, and what comes after it hangs: nothing is said any more. */
+  hangAfterScript(): void {
+    this.#interrupts.end();
+  }
+
+  /** As if it had begun only now: what was wished before came too early. */
+  forgetWishes(): void {
+    this.#interrupts.end();
+    this.#interrupts.begin(this.#id);
+  }
+
   /** What is wanted of the running request from outside: bits of `Wish`. */
   get wishes(): number {
     return this.#interrupts.wishes;
