@@ -42,10 +42,7 @@ const END_MS = 1_000;
 /** Threads of one start or reload. */
 interface Generation {
   readonly settings: WorkerSettings;
-  /** It makes place for another: what ends of it is not replaced, and what gets ready is not used. */
   isRetired: boolean;
-  /** Places that were not filled again for that. */
-  readonly lost: Place[];
 }
 
 /** One place among the workers, in a generation. */
@@ -78,32 +75,15 @@ export class Workers {
     count: number,
     takeOver: (ready: readonly ReadyWorker[], retired: readonly number[]) => Promise<void>,
   ): Promise<void> {
-    const generation: Generation = { settings, isRetired: false, lost: [] };
+    const generation: Generation = { settings, isRetired: false };
     try {
       const ready = await Promise.all(Array.from({ length: count }, (_, index) => this.#startAt(generation, index)));
-<<<<<<< HEAD
-      const others = [...this.#handles].filter(([, { place }]) => place.generation !== generation);
-      const retiring = new Set(others.map(([, { place }]) => place.generation).filter(({ isRetired }) => !isRetired));
-      // Before: they may have ended by the time that it is known that they were told to.
-      for (const old of retiring) old.isRetired = true;
-      await takeOver(
-        ready,
-        others.map(([id]) => id),
-      ).catch((error: unknown) => {
-        for (const old of retiring) {
-          old.isRetired = false;
-          for (const place of old.lost.splice(0)) this.#spawn(place);
-        }
-        throw error;
-      });
-=======
       // What ends of the others from now on is not replaced, and who becomes ready comes too late.
       const old = this.#generation;
       if (old !== undefined) old.isRetired = true;
       this.#generation = generation;
       const retired = [...this.#handles].filter(([, { place }]) => place.generation !== generation).map(([id]) => id);
       await takeOver(ready, retired);
->>>>>>> main
     } catch (error) {
       generation.isRetired = true;
       const members = [...this.#handles].filter(([, { place }]) => place.generation === generation);
@@ -164,17 +144,8 @@ export class Workers {
         const { toWorker, toFront, interrupts } = handle;
         const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts } };
         if (onReady !== undefined) onReady(worker);
-<<<<<<< HEAD
-        else if (place.generation.isRetired) {
-          // The front has been told who is retired, and would take this one for a new worker.
-          this.#handles.delete(id);
-          place.generation.lost.push(place);
-          void this.#endAbandoned(handle);
-        } else this.#events.ready(worker).catch((error) => this.#events.bug(error));
-=======
         else if (place.generation.isRetired) void handle.abandon();
         else this.#events.ready(worker).catch((error) => this.#events.bug(error));
->>>>>>> main
       },
       onBell: () => this.#events.bell(),
       onGone: (reason) => {
@@ -188,18 +159,12 @@ export class Workers {
   }
 
   #replace(place: Place, reason: string, ageMs: number): void {
-    if (this.#isStopping) return;
-    if (place.generation.isRetired) {
-      place.generation.lost.push(place);
-      return;
-    }
+    if (this.#isStopping || place.generation.isRetired) return;
     this.#events.log('error', `worker ${place.index} is replaced: ${reason}`);
     place.failures = ageMs >= LASTING_MS ? 0 : place.failures + 1;
     const delayMs = place.failures <= 1 ? 0 : Math.min(MAX_REPLACE_MS, REPLACE_MS * 2 ** (place.failures - 2));
     setTimeout(() => {
-      if (this.#isStopping) return;
-      if (place.generation.isRetired) place.generation.lost.push(place);
-      else this.#spawn(place);
+      if (!this.#isStopping && !place.generation.isRetired) this.#spawn(place);
     }, delayMs);
   }
 }

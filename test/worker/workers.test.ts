@@ -119,16 +119,4 @@ describe('workers that a reload retires', () => {
     await team.workers.retiredEnded();
     assert.equal(team.added.length, known);
   });
-
-  it('are replaced after all when the front does not take over', async (t) => {
-    const team = new Team(t);
-    const [first] = await team.start(1, async () => {});
-    const failed = team.start(1, async () => {
-      team.tellToStop(first as number);
-      await team.until(() => team.gone.includes(first as number));
-      throw new Error('no');
-    });
-    await assert.rejects(failed, /no/);
-    await team.until(() => team.added.length === 1);
-  });
 });
