@@ -271,10 +271,10 @@ async function judgeEnd(run: Run, watch: ProcessWatch, before: Sample, open: Map
   if (waiting !== undefined) run.fail(`the server did not hang up on ${waiting}`);
   await reloadFirst(run);
   await warmUp(run);
-  const hungDescriptors = run.engine === 'embedded' ? 0 : run.hangs * HUNG_DESCRIPTORS;
   const hungThreads = run.engine === 'embedded' ? 0 : run.hangs;
   const wrong = await settled(() => {
     const now = watch.look();
+    const hungDescriptors = Math.max(0, now.threads - before.threads) * HUNG_DESCRIPTORS;
     if (now.descriptors > before.descriptors + hungDescriptors || now.descriptors < before.descriptors)
       return `descriptors: ${difference(open, watch.descriptors())}`;
     if (now.threads > before.threads + hungThreads) return `${now.threads} threads, ${before.threads} before`;
