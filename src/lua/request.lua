@@ -288,6 +288,9 @@ end
 --- Reads the request body: all of it, or at most `n` bytes of what is left. Gives less than `n` bytes only at the end,
 --- and nil when nothing is left. Waits for bytes that have not come yet.
 ---
+--- nginx sends no more of a body once an answer has begun. So read a body to its end before you put more than
+--- `outputbuffer` or flush, unless `bodymemory` is as large as `maxpost`, which it is by default.
+---
 --- Errors: `n` is no whole number above 0; the body is larger than the setting `maxpost` (status 413); it ended before
 ---   its announced length (status 400).
 --- Example: local text = con:gets()

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { type Config, formatListenAddress, type ListenAddress, listenerKey, socketOwnerOf } from '../config/load.js';
 import type { FrontHandle } from '../front/handle.js';
-import type { ServiceEnvironment } from '../service/environment.js';
+import type { KeptSocket, ServiceEnvironment } from '../service/environment.js';
 import { socketsOf } from '../service/passed-sockets.js';
 
 interface Listener {
@@ -18,6 +18,8 @@ export class Listeners {
   readonly #front: FrontHandle;
   readonly #service: ServiceEnvironment;
   readonly #warn: (text: string) => void;
+  /** Sockets that the program before this one has left, and nobody listens on yet. */
+  readonly #kept: Map<string, KeptSocket>;
   /** By the address as it was wanted, formatted. */
   readonly #open = new Map<string, Listener>();
 
@@ -25,6 +27,7 @@ export class Listeners {
     this.#front = front;
     this.#service = service;
     this.#warn = warn;
+    this.#kept = new Map(service.kept.map((socket) => [socket.wanted, socket]));
   }
 
   /** Where it listens, with the ports that were found for those given as 0. */
@@ -49,8 +52,10 @@ export class Listeners {
       for (const address of wanted) {
         const text = listenerKey(address);
         if (this.#open.has(text)) continue;
-        const kept = this.#service.kept.find(({ wanted: known }) => known === text);
-        const opened = await ownDescriptor(kept === undefined ? address : { kind: 'fd', fd: kept.fd });
+        const kept = this.#kept.get(text);
+        // Once: who closes it later does so for good.
+        this.#kept.delete(text);
+        const opened: ListenAddress = kept === undefined ? await ownDescriptor(address) : { kind: 'fd', fd: kept.fd };
         const bound = await this.#front.listen(opened, config.backlog, access);
         this.#open.set(text, { wanted: address, opened, bound: kept?.bound ?? bound });
         added.push(address);

@@ -35,6 +35,8 @@ class ClosedBefore extends Error {}
 
 /** A way to the server; each client has one. */
 interface Way {
+  /** Whether an answer may begin before the body is read. */
+  readonly mayAnswerEarly: boolean;
   ask(questions: readonly Question[]): Promise<readonly Reply[]>;
   close(): void;
 }
@@ -67,7 +69,8 @@ export class Counts {
 const same = (expected: Buffer) => (body: Buffer) =>
   body.equals(expected) ? undefined : `${body.length} bytes that are not the ${expected.length} expected ones`;
 
-function question(run: Run, random: Random, token: string): Question {
+/** @param mayAnswerEarly an answer may begin before all of the body is read: nginx sends no more of a body from then on */
+function question(run: Run, random: Random, token: string, mayAnswerEarly: boolean): Question {
   const kind = random.below(10);
   const plain = { script: 'token.lua', token, headers: {}, body: undefined };
   if (kind < 4) return { ...plain, fault: same(Buffer.from(token)) };
@@ -79,7 +82,7 @@ function question(run: Run, random: Random, token: string): Question {
     return {
       ...plain,
       script: 'body.lua',
-      headers: { 'X-Piece': String(random.pick([0, 777, 50_000])) },
+      headers: { 'X-Piece': String(mayAnswerEarly ? random.pick([0, 777, 50_000]) : 0) },
       body,
       fault: same(body),
     };
@@ -91,6 +94,7 @@ function question(run: Run, random: Random, token: string): Question {
 
 /** Directly, on a connection that is kept or on one for each request. */
 class FcgiWay implements Way {
+  readonly mayAnswerEarly = true;
   readonly #target: Target;
   readonly #scripts: string;
   readonly #isKept: boolean;
@@ -141,6 +145,7 @@ class FcgiWay implements Way {
 
 /** Through a web server. */
 class HttpWay implements Way {
+  readonly mayAnswerEarly = false;
   readonly #port: number;
   readonly #agent: http.Agent | undefined;
 
@@ -175,7 +180,7 @@ async function behave(run: Run, name: string, way: Way, seed: number, mostAtOnce
   const random = new Random(seed);
   for (let at = 0; !run.isOver; at += 1) {
     const questions = Array.from({ length: 1 + random.below(mostAtOnce) }, (_, index) =>
-      question(run, random, `${seed}-${at}-${index}-${random.below(1e9)}`),
+      question(run, random, `${seed}-${at}-${index}-${random.below(1e9)}`, way.mayAnswerEarly),
     );
     const asked = questions.map(({ script, token }) => `${script} (${token})`).join(', ');
     try {
