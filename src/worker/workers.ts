@@ -76,16 +76,18 @@ export class Workers {
     takeOver: (ready: readonly ReadyWorker[], retired: readonly number[]) => Promise<void>,
   ): Promise<void> {
     const generation: Generation = { settings, isRetired: false };
+    const old = this.#generation;
     try {
       const ready = await Promise.all(Array.from({ length: count }, (_, index) => this.#startAt(generation, index)));
       // What ends of the others from now on is not replaced, and who becomes ready comes too late.
-      const old = this.#generation;
       if (old !== undefined) old.isRetired = true;
       this.#generation = generation;
       const retired = [...this.#handles].filter(([, { place }]) => place.generation !== generation).map(([id]) => id);
       await takeOver(ready, retired);
     } catch (error) {
       generation.isRetired = true;
+      if (old !== undefined) old.isRetired = false;
+      this.#generation = old;
       const members = [...this.#handles].filter(([, { place }]) => place.generation === generation);
       await Promise.all(members.map(([, { handle }]) => handle.abandon()));
       throw error;

@@ -322,6 +322,17 @@ describe('a disk that is full', () => {
   });
 });
 
+/** Whether somebody listens there: the file of a socket is there a moment before. */
+function accepts(socket: string): Promise<boolean> {
+  return FcgiConnection.connect(socket).then(
+    (connection) => {
+      connection.destroy();
+      return true;
+    },
+    () => false,
+  );
+}
+
 describe('a reader that does not read', () => {
   /** Reads what is there, without waiting. */
   function drain(fd: number): string {
@@ -366,7 +377,7 @@ describe('a reader that does not read', () => {
       files: FILES,
       under: ['sh', '-c', 'echo ready; exec "$@" 2>"$0"', pipe],
     });
-    await eventually('the socket', () => existsSync(server.socket));
+    await eventually('the socket', () => accepts(server.socket));
     await overfill(server);
     let text = '';
     await eventually('the count', () => {
@@ -401,7 +412,7 @@ describe('a reader that does not read', () => {
       child.kill('SIGTERM');
       await ended;
     });
-    await eventually('the socket', () => existsSync(socket));
+    await eventually('the socket', () => accepts(socket));
     return { child, server: { socket, path: (name: string) => join(dir, name) } };
   }
 });

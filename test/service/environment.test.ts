@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { noService, passOn, takeServiceEnvironment } from '../../src/service/environment.js';
+import { bequeath, noService, passOn, takeServiceEnvironment } from '../../src/service/environment.js';
 
 const PID = 500;
 const PARENT = 400;
@@ -25,6 +25,7 @@ describe('what a service manager hands over', () => {
       notifySocket: '@manager',
       watchdogMs: 30_000,
       isBackground: false,
+      kept: [],
     });
     assert.deepEqual(environment, { PATH: '/bin' }, 'no child takes it for its own');
   });
@@ -53,5 +54,15 @@ describe('what a service manager hands over', () => {
     assert.deepEqual(take(passOn(noService, PARENT)), { ...noService, isBackground: true });
     // Left over from another parent.
     assert.deepEqual(take(passOn(service, 7)), noService);
+  });
+
+  it('reaches the program that takes this one’s place, and no other', () => {
+    const bound = { kind: 'unix', path: '/run/a.sock' } as const;
+    const service = { ...noService, notifySocket: '@manager', kept: [{ wanted: '/run/a.sock', bound, fd: 9 }] };
+    const environment: Record<string, string | undefined> = bequeath(service, PID);
+    assert.deepEqual(take({ ...environment }), service);
+    take(environment);
+    assert.deepEqual(environment, {});
+    assert.deepEqual(take(bequeath(service, 7)), noService);
   });
 });
