@@ -83,7 +83,8 @@ export function takeServiceEnvironment(environment: Environment, pid: number, pa
   const inherited = take(SUCCESSOR_VARIABLE);
   if (inherited !== undefined) {
     const { pid: owner, service } = JSON.parse(inherited) as { pid: number; service: ServiceEnvironment };
-    if (owner === pid) return service;
+    // What is undefined does not go through JSON.
+    if (owner === pid) return { ...noService, ...service };
   }
   const isBackground = take(BACKGROUND_VARIABLE) === String(parentPid);
   // In the background the sockets are those that the parent was handed.

@@ -37,7 +37,8 @@ class Team {
       bell: { asleep: new SharedArrayBuffer(4), fd: undefined },
     };
     this.workers = new Workers({
-      ready: async ({ id }) => {
+      ready: async ({ id, channels }) => {
+        this.#writers.set(id, new RingWriter(channels.toWorker));
         this.added.push(id);
         this.#heard();
       },
@@ -110,8 +111,10 @@ describe('workers that a reload retires', () => {
     const team = new Team(t);
     const [lost] = await team.start(1, async () => {});
     let known = 0;
-    const started = team.start(1, async () => {
+    const started = team.start(1, async (retired) => {
       known = team.added.length;
+      // The replacement may have been quicker.
+      for (const id of retired) team.tellToStop(id);
     });
     team.workers.abandon(lost as number, 'late');
     await started;
