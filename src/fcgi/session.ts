@@ -92,6 +92,7 @@ export class ServerSession {
   readonly #values: ServerValues;
   readonly #events: SessionEvents;
   readonly #meter: Meter;
+  #hasEnded = false;
   /** What of the meter is the decoder's. */
   #decoderBytes = 0;
   /** Requests whose parameters are incomplete. */
@@ -114,6 +115,8 @@ export class ServerSession {
     decoder.feed(chunk);
     for (let record = decoder.next(); record !== undefined; record = decoder.next()) {
       this.#take(record.type, record.requestId, record.content);
+      // What this record has led to may have ended the session: the rest of these bytes is nobody's.
+      if (this.#hasEnded) return;
     }
     if (decoder.heldBytes !== this.#decoderBytes) {
       this.#meter.bytes += decoder.heldBytes - this.#decoderBytes;
@@ -185,6 +188,7 @@ export class ServerSession {
     for (const id of this.#requests.ids()) this.finish(id);
     this.#meter.bytes -= this.#decoderBytes;
     this.#decoderBytes = 0;
+    this.#hasEnded = true;
   }
 
   /** Requests that have begun and not been finished. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { beginRequest, pairs, record, stream, TYPE } from '../support/fcgi-wire.js';
-import { answer, body, head, request } from './support/requests.js';
+import { abort, answer, body, head, request } from './support/requests.js';
 import { type Peer, Rig } from './support/rig.js';
 
 /** What a request holds besides what it brings, here and in its connection. */
@@ -269,5 +269,18 @@ describe('more connections than may be open', () => {
       core.connectionClosed(id - 2_000, rig.nowMs);
     }
     assert.equal(core.counts().connections, 2_000);
+  });
+});
+
+describe('what comes behind the end of a connection, in the same bytes', () => {
+  it('holds no memory', () => {
+    const rig = new Rig();
+    rig.addWorker();
+    const peer = rig.open();
+    // The abort is answered, and the connection was wanted for this request only.
+    const behind = Buffer.concat([beginRequest(2, { keepConn: true }), record(TYPE.PARAMS, 2, 'x'.repeat(300))]);
+    rig.send(peer, Buffer.concat([head({ keepConn: false, length: 5 }), abort(), behind]));
+    assert.notEqual(peer.closed, 'no');
+    assert.equal(rig.front.counts().requestBytes, 0);
   });
 });
