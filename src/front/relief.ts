@@ -108,7 +108,10 @@ export class Relief {
       }
       if (isFresh) return undefined;
       const idle = [...this.#connections.values()].filter(mayLeave);
-      this.#idle = lastOf(idle.sort((a, b) => idleSince(b) - idleSince(a) || b.id - a.id));
+      // Who was used since the last tick seems as idle as who has come since then: those who never asked go first.
+      const since = ({ watch }: Connection): number => watch?.idleSinceMs ?? this.#timeouts.clockMs;
+      const asked = ({ hasAsked }: Connection): number => (hasAsked ? 1 : 0);
+      this.#idle = lastOf(idle.sort((a, b) => since(b) - since(a) || asked(b) - asked(a) || b.id - a.id));
     }
   }
 
@@ -206,11 +209,6 @@ function holdsStill({ connection, fcgiId, request }: Holder): boolean {
 function mayLeave(connection: Connection): boolean {
   if (connection.isClosing || connection.isUsed || connection.requests.size > 0 || connection.isSending) return false;
   return connection.isIdle || (connection.watch?.halfLooks ?? 0) >= HALF_LOOKS;
-}
-
-/** Who was never looked at has come since the last tick. */
-function idleSince({ watch }: Connection): number {
-  return watch?.idleSinceMs ?? Number.MAX_VALUE;
 }
 
 function stuckSince({ watch }: Connection): number {

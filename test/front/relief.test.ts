@@ -284,3 +284,20 @@ describe('what comes behind the end of a connection, in the same bytes', () => {
     assert.equal(rig.front.counts().requestBytes, 0);
   });
 });
+
+describe('who is closed for a new connection', () => {
+  it('is one that has never asked for anything, before one that was used since the last tick but one', () => {
+    const rig = new Rig({ front: { connectionLimit: 3 } });
+    const worker = rig.addWorker();
+    const busy = rig.open();
+    rig.send(busy, request());
+    rig.settle();
+    worker.end(answer('used'));
+    rig.settle();
+    busy.stdout();
+    rig.pass(250);
+    const [first, second] = [rig.open(), rig.open()];
+    assert.ok(rig.event(() => rig.front.admits()));
+    assert.deepEqual([busy.closed, first.closed === 'no', second.closed], ['no', false, 'no']);
+  });
+});
