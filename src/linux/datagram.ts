@@ -1,4 +1,7 @@
-/** Datagrams to Unix sockets (unix(7)), which Node.js does not have: for the service manager and the system's log. */
+/**
+ * Datagrams to Unix sockets (unix(7)), which Node.js does not have: now and then one for the service manager, whoever that
+ * is by then. A log stays connected instead (`log-socket.ts`): that it can be reached is known before the first line.
+ */
 import { errorNumber, libc, systemError } from './libc.js';
 import { encodeSocketAddress } from './socket-address.js';
 
