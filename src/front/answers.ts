@@ -118,7 +118,8 @@ export class Answers {
   log(request: FrontRequest, level: LogLevel, text: string, isOfScript = false): void {
     this.#actions.log(level, text, {
       request: this.nameOf(request),
-      script: toText(request.script || request.cgi.scriptPath),
+      // Where the parameters were not to be read, none is known.
+      script: toText(request.script || request.cgi.scriptPath) || undefined,
       state: request.state?.id,
       worker: request.worker?.place,
       isOfScript,

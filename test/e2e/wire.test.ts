@@ -300,6 +300,8 @@ describe('the server on one FastCGI connection', () => {
     connection.params(1, big);
     connection.stdin(1);
     assert.equal(parseCgiAnswer((await connection.response(1)).stdout).status, 431);
+    // Its script is not known, and none is named.
+    await server().logged(/\[[0-9a-f]{6}-[0-9a-z]+\] LUAFCGID_FCGI_PARAMS_TOO_LARGE/);
     const fitting = { ...echoParams('x', ''), HTTP_X: 'x'.repeat((1 << 20) - 2000) };
     connection.send(requestBytes({ keepConn: true, params: fitting, body: 'x' }));
     assert.equal(body(await connection.response(1)), 'POST:x');
