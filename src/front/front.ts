@@ -16,6 +16,7 @@ import { Pool, type PoolCounts } from '../pool/pool.js';
 import { AccessTrace } from './access-trace.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import { Answers } from './answers.js';
+import { auditFront } from './audit.js';
 import { Connection, type ConnectionOwner, type Meters } from './connection.js';
 import { Crew } from './crew.js';
 import { LookUps } from './look-ups.js';
@@ -348,46 +349,18 @@ export class Front {
 
   /** What does not balance, in words; for tests. */
   audit(): string[] {
-    const faults = [...this.#pool.audit(), ...this.#auditMemory()];
-    const stages = { looking: 0, reading: 0, waiting: 0, running: 0, over: 0 };
-    for (const request of this.#requests.values()) {
-      stages[request.stage] += 1;
-      const isListed = request.connection.requests.get(request.fcgiId) === request;
-      if (isListed === request.isAnswered) {
-        faults.push(`request ${request.id}: answered ${request.isAnswered}, listed ${isListed}`);
-      }
-    }
-    if (stages.over > 0) faults.push(`${stages.over} requests are over and still listed`);
-    const { busyCount } = this.#crew;
-    if (busyCount !== stages.running) faults.push(`${stages.running} requests run on ${busyCount} workers`);
-    const { waiting } = this.#pool.counts();
-    if (waiting !== stages.waiting)
-      faults.push(`${stages.waiting} requests wait, ${waiting} of them in the pool's line`);
-    return faults;
-  }
-
-  #auditMemory(): string[] {
-    const { requests, running, unsent } = this.#meters;
-    const faults: string[] = [];
-    let [waitingBytes, runningBytes, unsentBytes] = [0, 0, 0];
-    for (const request of this.#requests.values()) {
-      if (request.stage === 'running') runningBytes += request.heldBytes;
-      else waitingBytes += request.heldBytes;
-    }
-    for (const connection of this.#connections.values()) {
-      waitingBytes += connection.session.heldBytes;
-      unsentBytes += connection.waitingBytes;
-    }
-    if (requests.bytes !== waitingBytes) faults.push(`requests hold ${waitingBytes} bytes, counted ${requests.bytes}`);
-    if (running.bytes !== runningBytes)
-      faults.push(`running ones hold ${runningBytes} bytes, counted ${running.bytes}`);
-    if (unsent.bytes !== unsentBytes) faults.push(`${unsentBytes} bytes wait to be sent, counted ${unsent.bytes}`);
-    const { bodyTotalBytes, connectionLimit } = this.#options;
-    if (requests.bytes > bodyTotalBytes) faults.push(`requests hold ${requests.bytes} bytes of ${bodyTotalBytes}`);
-    if (this.#connections.size > connectionLimit + this.#relief.leaving) {
-      faults.push(`${this.#connections.size} connections are open of ${connectionLimit}`);
-    }
-    return faults;
+    return [
+      ...this.#pool.audit(),
+      ...auditFront({
+        requests: this.#requests,
+        connections: this.#connections,
+        meters: this.#meters,
+        limits: this.#options,
+        busyWorkers: this.#crew.busyCount,
+        waitingInPool: this.#pool.counts().waiting,
+        leaving: this.#relief.leaving,
+      }),
+    ];
   }
 
   // ---- a request's way to a worker ---------------------------------------------------------------------------------

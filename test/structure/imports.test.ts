@@ -103,6 +103,7 @@ const PURE = [
   'front/access-trace',
   'front/actions',
   'front/answers',
+  'front/audit',
   'front/connection',
   'front/crash-tally',
   'front/watchdog',

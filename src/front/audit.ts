@@ -1,0 +1,64 @@
+/** Checks that the front's books balance: each fact that is kept in two places is the same in both. */
+import type { FrontOptions } from './actions.js';
+import type { Connection, Meters } from './connection.js';
+import type { FrontRequest } from './request.js';
+
+export interface FrontBooks {
+  /** All requests that are not over. */
+  readonly requests: ReadonlyMap<number, FrontRequest>;
+  readonly connections: ReadonlyMap<number, Connection>;
+  /** What is counted as held. */
+  readonly meters: Meters;
+  readonly limits: Pick<FrontOptions, 'bodyTotalBytes' | 'connectionLimit'>;
+  readonly busyWorkers: number;
+  readonly waitingInPool: number;
+  /** Connections closed for others that are not gone yet. */
+  readonly leaving: number;
+}
+
+/** What is wrong, in words; nothing when they balance. */
+export function auditFront(books: FrontBooks): string[] {
+  return [...auditRequests(books), ...auditMemory(books)];
+}
+
+function auditRequests({ requests, busyWorkers, waitingInPool }: FrontBooks): string[] {
+  const faults: string[] = [];
+  const stages = { looking: 0, reading: 0, waiting: 0, running: 0, over: 0 };
+  for (const request of requests.values()) {
+    stages[request.stage] += 1;
+    const isListed = request.connection.requests.get(request.fcgiId) === request;
+    if (isListed === request.isAnswered) {
+      faults.push(`request ${request.id}: answered ${request.isAnswered}, listed ${isListed}`);
+    }
+  }
+  if (stages.over > 0) faults.push(`${stages.over} requests are over and still listed`);
+  if (busyWorkers !== stages.running) faults.push(`${stages.running} requests run on ${busyWorkers} workers`);
+  if (waitingInPool !== stages.waiting) {
+    faults.push(`${stages.waiting} requests wait, ${waitingInPool} of them in the pool's line`);
+  }
+  return faults;
+}
+
+function auditMemory({ requests, connections, meters, limits, leaving }: FrontBooks): string[] {
+  const faults: string[] = [];
+  let [waitingBytes, runningBytes, unsentBytes] = [0, 0, 0];
+  for (const request of requests.values()) {
+    if (request.stage === 'running') runningBytes += request.heldBytes;
+    else waitingBytes += request.heldBytes;
+  }
+  for (const connection of connections.values()) {
+    waitingBytes += connection.session.heldBytes;
+    unsentBytes += connection.waitingBytes;
+  }
+  const counted = { waiting: meters.requests.bytes, running: meters.running.bytes, unsent: meters.unsent.bytes };
+  if (counted.waiting !== waitingBytes) faults.push(`requests hold ${waitingBytes} bytes, counted ${counted.waiting}`);
+  if (counted.running !== runningBytes)
+    faults.push(`running ones hold ${runningBytes} bytes, counted ${counted.running}`);
+  if (counted.unsent !== unsentBytes) faults.push(`${unsentBytes} bytes wait to be sent, counted ${counted.unsent}`);
+  const { bodyTotalBytes, connectionLimit } = limits;
+  if (counted.waiting > bodyTotalBytes) faults.push(`requests hold ${counted.waiting} bytes of ${bodyTotalBytes}`);
+  if (connections.size > connectionLimit + leaving) {
+    faults.push(`${connections.size} connections are open of ${connectionLimit}`);
+  }
+  return faults;
+}
