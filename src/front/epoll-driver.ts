@@ -287,11 +287,12 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   #serve({ socket, wire }: Link, events: number, nowMs: number): void {
-    if (socket.isGone) return;
+    // Lent since this turn's events were told: what has come is for its worker to read.
+    if (socket.isGone || socket.isLent) return;
     if ((events & EpollEvent.OUT) !== 0 && socket.isSending) {
       if (socket.flush()) wire.drained();
       else if (!socket.isGone) wire.sentSome();
-      if (socket.isGone) return;
+      if (socket.isGone || socket.isLent) return;
     }
     if (socket.isReading && (events & ~EpollEvent.OUT) !== 0) this.#read(socket, nowMs);
     // The peer is gone for good: it reads nothing more, and what it sent last is read or nobody waits for it.

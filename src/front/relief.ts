@@ -106,7 +106,8 @@ export class Relief {
   #longestIdle(): Connection | undefined {
     for (let isFresh = false; ; isFresh = true) {
       for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
-        if (mayLeave(found) && this.#owner.recall(found)) return found;
+        // That a lent one was used is known only when it is back.
+        if (mayLeave(found) && this.#owner.recall(found) && mayLeave(found)) return found;
       }
       if (isFresh) return undefined;
       const idle = [...this.#connections.values()].filter(mayLeave);

@@ -133,7 +133,8 @@ export class Timeouts {
       }
     } else watch.recordLeftMs = -1;
     if (this.#clockMs - watch.idleSinceMs < idleTimeoutMs || connection.isSending) return false;
-    if (!this.#owner.recall(connection)) return false;
+    // A request may have come on a lent one since it was looked at above.
+    if (!this.#owner.recall(connection) || connection.isUsed) return false;
     connection.close(false);
     return true;
   }

@@ -9,7 +9,6 @@ import type { Frame, RingReader } from '../channel/ring.js';
 import { LuafcgidError } from '../errors.js';
 
 const FIRST_MESSAGE_BYTES = 16 * 1024;
-const NOTHING = new Uint8Array(0);
 const nothingElse = (): boolean => false;
 
 /** A message; its payload is valid until the next one is taken. */
@@ -106,14 +105,15 @@ export class Inbox {
         this.#taken += piece.length;
         return piece;
       }
-      this.#release();
       if (type === ToWorker.BODY_END && frame.id === this.#requestId) {
         this.#bodyIsOver = true;
         this.#fault = frame.argument;
       } else if (type !== ToWorker.BODY && type !== ToWorker.BODY_END) {
-        // While a request runs the front sends only short messages about idle states.
-        this.#deferred.push({ type, flags: frame.type, id: frame.id, argument: frame.argument, payload: NOTHING });
+        // While a request runs the front sends only short messages: about idle states, and names for lent connections.
+        const payload = frame.payload.slice();
+        this.#deferred.push({ type, flags: frame.type, id: frame.id, argument: frame.argument, payload });
       }
+      this.#release();
     }
     if (this.#fault !== 0) throw faultOf(this.#fault);
     return null;
