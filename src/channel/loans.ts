@@ -25,6 +25,13 @@ const ANSWERING = 3;
 const HELD = 4;
 const SHUT = 5;
 
+/**
+ * A gate that is RUNNING has in its upper bits which request that is: who has found one to run for long must not take
+ * over the next one, which began, and perhaps followed on news that was not heard, in between.
+ */
+const PLACE_BITS = 3;
+const PLACE_MASK = (1 << PLACE_BITS) - 1;
+
 /** 32-bit words. */
 const GATE = 0;
 const TOLD = 1;
@@ -84,10 +91,18 @@ class Shared {
   protected get gate(): number {
     return Atomics.load(this.words, GATE);
   }
+
+  /** How the gate stands, whichever request runs. */
+  protected get place(): number {
+    return this.gate & PLACE_MASK;
+  }
 }
 
 /** The worker's end. */
 export class Borrower extends Shared {
+  /** The gate while the request runs that began last. */
+  #running = RUNNING;
+
   /** Changes whenever connections were taken back: events known from before may be of others by now. */
   get recalls(): number {
     return Atomics.load(this.words, RECALLS);
@@ -105,9 +120,11 @@ export class Borrower extends Shared {
 
   /** Goes to a lent connection. Returns false while the front is there. */
   begin(descriptor: number): boolean {
-    if (!this.move(OPEN, READING)) return false;
+    // Who has taken over, or shut the gate, may still look at what is written here.
+    if (this.gate !== OPEN) return false;
+    // Before the gate is moved: who shuts it then looks here.
     Atomics.store(this.words, DESCRIPTOR, descriptor);
-    return true;
+    return this.move(OPEN, READING);
   }
 
   /** Waits a moment while the front holds the gate. */
@@ -117,7 +134,7 @@ export class Borrower extends Shared {
 
   /** Whether this worker must never begin again. */
   get isShut(): boolean {
-    return this.gate === SHUT;
+    return this.place === SHUT;
   }
 
   /** The request has been read and begins; `bytes` has all of it. From here on the front may take it over. */
@@ -125,13 +142,14 @@ export class Borrower extends Shared {
     Atomics.store(this.words, REQUEST, request);
     Atomics.store(this.words, STATE, state);
     Atomics.store(this.words, REQUEST_BYTES, requestBytes);
-    Atomics.add(this.words, BEGUN, 1);
-    this.move(READING, RUNNING);
+    const begun = (Atomics.add(this.words, BEGUN, 1) + 1) | 0;
+    this.#running = RUNNING | (begun << PLACE_BITS);
+    this.move(READING, this.#running);
   }
 
   /** The request is answered or handed over next. Returns false when the front has taken it over: it is one like all others then. */
   claim(): boolean {
-    return this.move(RUNNING, ANSWERING);
+    return this.move(this.#running, ANSWERING);
   }
 
   /** Something about a connection is about to be written to the ring. */
@@ -171,7 +189,7 @@ export class Lender extends Shared {
   /** Has the worker keep away from lent connections, until `release`. Returns false while it is at one, or not all that it said is heard. */
   hold(): boolean {
     if (!this.move(OPEN, HELD)) return false;
-    if (this.#isUpToDate) return true;
+    if (this.isUpToDate) return true;
     this.move(HELD, OPEN);
     return false;
   }
@@ -181,9 +199,17 @@ export class Lender extends Shared {
     this.move(HELD, OPEN);
   }
 
-  /** The worker shall begin with nothing more on its own, and ring when it is free. */
+  /**
+   * The worker shall begin with nothing more on its own, and ring when it is free. Who has tried to hold the gate before
+   * has to try again: the worker may have left, and lain down, just before it could see this.
+   */
   want(): void {
     Atomics.store(this.words, WANTED, 1);
+  }
+
+  /** It may begin again. If it was wanted, it may sleep on that, and has to be woken. */
+  stopWanting(): void {
+    Atomics.store(this.words, WANTED, 0);
   }
 
   get isWanted(): boolean {
@@ -195,13 +221,22 @@ export class Lender extends Shared {
     return Atomics.load(this.words, BEGUN);
   }
 
-  get isRunning(): boolean {
-    return this.gate === RUNNING;
+  /** Whether the gate is held here, for tests. */
+  get isHeld(): boolean {
+    return this.place === HELD;
   }
 
-  /** The running request becomes the front's own; holds the gate until `release`. Undefined when there is none. */
+  get isRunning(): boolean {
+    return this.place === RUNNING;
+  }
+
+  /**
+   * The running request becomes the front's own; holds the gate until `release`. Undefined when there is none, or not all
+   * that the worker said is heard.
+   */
   takeOver(): LentRequest | undefined {
-    if (!this.#isUpToDate || !this.move(RUNNING, HELD)) return undefined;
+    const { gate } = this;
+    if ((gate & PLACE_MASK) !== RUNNING || !this.isUpToDate || !this.move(gate, HELD)) return undefined;
     return {
       descriptor: Atomics.load(this.words, DESCRIPTOR),
       request: Atomics.load(this.words, REQUEST),
@@ -215,8 +250,8 @@ export class Lender extends Shared {
    * @returns the descriptor of the connection that it was at, of which nobody knows how far it has come; undefined: of none
    */
   shut(): number | undefined {
-    const gate = Atomics.exchange(this.words, GATE, SHUT);
-    return gate === READING || gate === RUNNING || gate === ANSWERING
+    const place = Atomics.exchange(this.words, GATE, SHUT) & PLACE_MASK;
+    return place === READING || place === RUNNING || place === ANSWERING
       ? Atomics.load(this.words, DESCRIPTOR)
       : undefined;
   }
@@ -226,7 +261,8 @@ export class Lender extends Shared {
     this.#heard = (this.#heard + 1) | 0;
   }
 
-  get #isUpToDate(): boolean {
+  /** Whether all that the worker said about connections is heard. */
+  get isUpToDate(): boolean {
     return Atomics.load(this.words, TOLD) === this.#heard;
   }
 
@@ -246,15 +282,18 @@ export class Lender extends Shared {
     return Atomics.load(this.words, WATCHED) !== 0;
   }
 
+  /** From here on the worker asks again. Who has begun just before this may not have asked: then it is watched on. */
   stopWatching(): void {
     Atomics.store(this.words, WATCHED, 0);
+    if (this.isRunning) Atomics.store(this.words, WATCHED, 1);
   }
 
   /** Whether a request came on this connection since the last look. */
   takeUse(descriptor: number): boolean {
-    const isUsed = this.used[descriptor] === 1;
+    // Written only where there is something to take: the worker may note a use at this very moment.
+    if (this.used[descriptor] !== 1) return false;
     this.used[descriptor] = 0;
-    return isUsed;
+    return true;
   }
 
   /** Where the worker waits from now on. */

@@ -2,6 +2,7 @@
 import type { FrontOptions } from './actions.js';
 import type { Connection, Meters } from './connection.js';
 import type { FrontRequest } from './request.js';
+import type { WorkerLink } from './worker-link.js';
 
 export interface FrontBooks {
   /** All requests that are not over. */
@@ -14,11 +15,37 @@ export interface FrontBooks {
   readonly waitingInPool: number;
   /** Connections closed for others that are not gone yet. */
   readonly leaving: number;
+  /** Connections that are lent, as they are counted in all, and whose they are. */
+  readonly lent: number;
+  readonly workers: Iterable<WorkerLink>;
 }
 
 /** What is wrong, in words; nothing when they balance. */
 export function auditFront(books: FrontBooks): string[] {
-  return [...auditRequests(books), ...auditMemory(books)];
+  return [...auditRequests(books), ...auditMemory(books), ...auditLoans(books)];
+}
+
+function auditLoans({ connections, lent, workers }: FrontBooks): string[] {
+  const faults: string[] = [];
+  let inSets = 0;
+  for (const { id, loans, lender, isHeld } of workers) {
+    inSets += loans.size;
+    if (lender.lent !== loans.size) faults.push(`worker ${id} was told of ${lender.lent} loans, it has ${loans.size}`);
+    if (isHeld || lender.isHeld) faults.push(`the gate of worker ${id} is held between two events`);
+    for (const connection of loans) {
+      if (connection.lentTo?.id !== id)
+        faults.push(`connection ${connection.id} is not known to be lent to worker ${id}`);
+    }
+  }
+  if (inSets !== lent) faults.push(`${inSets} connections are lent, counted ${lent}`);
+  for (const connection of connections.values()) {
+    if (connection.lentTo === undefined) continue;
+    const where = `connection ${connection.id}, which is lent,`;
+    if (!connection.lentTo.loans.has(connection)) faults.push(`${where} is unknown to its worker`);
+    if (connection.requests.size > 0 || !connection.isIdle) faults.push(`${where} has a request here`);
+    if (connection.isClosing || connection.isPaused) faults.push(`${where} is closed or paused`);
+  }
+  return faults;
 }
 
 function auditRequests({ requests, busyWorkers, waitingInPool }: FrontBooks): string[] {

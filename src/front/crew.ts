@@ -63,6 +63,8 @@ export interface SharedRoom {
 
 /** What the front does about connections that were lent. */
 export interface CrewOwner {
+  /** The file that a script path leads to now, as far as that is known. */
+  fileOf(path: string): string | undefined;
   connection(id: number): Connection | undefined;
   /** Bytes have come on a connection. */
   arrived(connection: Connection, bytes: Uint8Array, nowMs: number): void;
@@ -100,9 +102,12 @@ export class Crew {
     owner: CrewOwner,
   ) {
     this.#owner = owner;
-    this.loans = new Loans(options, actions, pool, (connection) => {
-      connection.closeIfDone(answers.drain.closes(connection), false);
-      answers.drain.look();
+    this.loans = new Loans(options, actions, pool, {
+      cameHome: (connection) => {
+        connection.closeIfDone(answers.drain.closes(connection), false);
+        answers.drain.look();
+      },
+      fileOf: (path) => owner.fileOf(path),
     });
     this.#options = options;
     this.#actions = actions;
@@ -110,6 +115,11 @@ export class Crew {
     this.#answers = answers;
     this.#requests = requests;
     this.#room = room;
+  }
+
+  /** All of them; for tests. */
+  get workers(): Iterable<WorkerLink> {
+    return this.#workers.values();
   }
 
   /** Workers that run a request. */
@@ -156,12 +166,8 @@ export class Crew {
     if (worker === undefined) return;
     this.#pool.retireWorker(id);
     // Its last words: the news of its end may have overtaken the end of its requests.
-    for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) {
-      this.#take(worker, frame, nowMs);
-      worker.release();
-    }
+    for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) this.#takeNext(worker, frame, nowMs);
     this.#endLoans(worker, nowMs);
-    this.loans.threadEnded(worker);
     const error = this.#answers.drain.isUnderWay
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
@@ -191,8 +197,8 @@ export class Crew {
   #abandonStuck(worker: WorkerLink, nowMs: number): void {
     this.#hear(worker, nowMs);
     if (worker.running !== undefined || worker.owed === 0) return;
-    this.#endLoans(worker, nowMs);
     this.#pool.retireWorker(worker.id);
+    this.#endLoans(worker, nowMs);
     this.#actions.abandon(worker.id, STUCK);
     this.#part(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: STUCK }), nowMs);
   }
@@ -241,18 +247,34 @@ export class Crew {
 
   /** A worker is given up: what it was lent comes home, and what it runs from there is the front's. */
   #endLoans(worker: WorkerLink, nowMs: number): void {
+    this.#hearOfLoans(worker, nowMs);
     const lent = worker.running === undefined ? worker.lender.takeOver() : undefined;
     const descriptor = worker.lender.shut();
     if (lent !== undefined) this.#begun(worker, lent, nowMs);
+    // What it has read and given back is in its ring, and nowhere else.
+    this.#hearOfLoans(worker, nowMs);
     const id = descriptor === undefined ? undefined : this.loans.connectionOf(descriptor);
+    const connection = id === undefined ? undefined : this.#owner.connection(id);
+    const wasAt = connection?.lentTo === worker ? connection : undefined;
     this.loans.takeAllBack(worker);
     // Nobody knows what was read from it, or sent.
-    if (id !== undefined) this.#owner.connection(id)?.destroy();
+    wasAt?.destroy();
+  }
+
+  /** Takes what a worker has said, up to the last that it said about connections. */
+  #hearOfLoans(worker: WorkerLink, nowMs: number): void {
+    while (!worker.lender.isUpToDate) {
+      const frame = worker.peek();
+      // It ends, or hangs, while it says it.
+      if (frame === undefined) return;
+      this.#takeNext(worker, frame, nowMs);
+    }
   }
 
   /** Strikes a worker off. What it had begun with ends with this error. @param again a request to be begun anew */
   #part(worker: WorkerLink, error: LuafcgidError, nowMs: number, again?: FrontRequest): void {
     this.#endLoans(worker, nowMs);
+    this.loans.workerGone(worker);
     const lost = this.#pool.removeWorker(worker.id);
     this.#workers.delete(worker.id);
     this.#toWake.delete(worker);
@@ -317,9 +339,12 @@ export class Crew {
     if (this.loans.review(worker, this.#answers.drain.isUnderWay, nowMs)) {
       const lent = worker.lender.takeOver();
       if (lent !== undefined) {
-        this.#begun(worker, lent, nowMs);
-        this.loans.takeAllBack(worker);
-        worker.lender.release();
+        try {
+          this.#begun(worker, lent, nowMs);
+          this.loans.takeAllBack(worker);
+        } finally {
+          this.loans.letGo(worker);
+        }
       }
     }
     this.#stopIfDone(worker);
@@ -353,6 +378,8 @@ export class Crew {
     const state = this.#pool.begun(worker.id, lent.state, request.script, nowMs);
     request.script = state.script;
     worker.isOccupied = false;
+    // What it was wanted for has to wait for this request now; its connections need not, beyond that.
+    this.loans.stopWanting(worker);
     this.#nowRuns(worker, request, state, nowMs);
     request.isBodyEndSent = true;
   }
@@ -367,19 +394,21 @@ export class Crew {
     if (bytes.length > 0) this.#owner.arrived(connection, bytes, nowMs);
     connection.closeIfDone(this.#answers.drain.closes(connection), false);
     this.#answers.drain.look();
+    this.#stopIfDone(worker);
   }
 
   /** Starts who can start, turns away who is too many, and lets busy workers find what they can do next. */
   startWaiting(nowMs: number): void {
-    const isClaiming = !this.#isClaiming && this.#isClaimDue;
-    if (isClaiming) {
-      this.#isClaiming = true;
+    if (this.#isClaiming || !this.#isClaimDue) return this.#startAll(nowMs);
+    this.#isClaiming = true;
+    try {
       this.loans.claim(this.#workers.values());
+      this.#startAll(nowMs);
+    } finally {
+      // Whatever went wrong: who is held for ever serves nobody.
+      this.loans.giveWay(this.#workers.values());
+      this.#isClaiming = false;
     }
-    this.#startAll(nowMs);
-    if (!isClaiming) return;
-    this.loans.giveWay(this.#workers.values());
-    this.#isClaiming = false;
   }
 
   get #isClaimDue(): boolean {
@@ -445,6 +474,7 @@ export class Crew {
     request.trace?.started(worker.place, nowMs);
     worker.time.begin(nowMs);
     worker.busySinceMs = nowMs;
+    worker.givenSinceMs = Math.min(worker.givenSinceMs, nowMs);
     request.watchdogMs = this.#options.watchdogMs;
     request.stopsOnAbort = this.#options.onAbort === 'stop';
     request.stage = 'running';
@@ -518,7 +548,9 @@ export class Crew {
     for (const worker of this.#workers.values()) {
       const connection = worker.heldBy;
       worker.heldTicks = connection === undefined ? 0 : worker.heldTicks + 1;
-      if (connection === undefined || !isWanted || worker.heldTicks < PATIENCE_TICKS) continue;
+      if (connection === undefined || worker.heldTicks < PATIENCE_TICKS) continue;
+      // What it has given back, or handed over, waits there as well.
+      if (!isWanted && worker.lender.isUpToDate) continue;
       if (connection.unsentBytes <= this.#options.sendBufferBytes) continue;
       if (!this.#actions.spool(connection.id)) continue;
       connection.startSpooling();
@@ -541,10 +573,18 @@ export class Crew {
       if (frame === undefined) return heard;
       heard = true;
       left -= frame.payload.length;
-      this.#take(worker, frame, nowMs);
-      worker.release();
+      this.#takeNext(worker, frame, nowMs);
     }
     return heard;
+  }
+
+  /** An error in what follows from a message must not have it taken again and again. */
+  #takeNext(worker: WorkerLink, frame: Frame, nowMs: number): void {
+    try {
+      this.#take(worker, frame, nowMs);
+    } finally {
+      worker.release();
+    }
   }
 
   #take(worker: WorkerLink, frame: Frame, nowMs: number): void {
@@ -622,6 +662,10 @@ export class Crew {
     this.#beginOffered(worker, nowMs);
     // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.
     this.startWaiting(nowMs);
+    if (worker.running === undefined) {
+      worker.givenSinceMs = Number.POSITIVE_INFINITY;
+      worker.isCrowded = false;
+    }
     this.#answers.finish(request, frame.payload, frame.argument);
     this.#answers.over(request);
     this.loans.consider(request, worker);

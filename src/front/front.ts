@@ -108,6 +108,7 @@ export class Front {
     });
     const room = { meters: this.#meters, hasSendRoom: () => this.#relief.hasSendRoom() };
     this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests, room, {
+      fileOf: (path) => this.lookUps.find(path),
       connection: (id) => this.#connections.get(id),
       arrived: (connection, bytes, nowMs) => this.bytesArrived(connection.id, bytes, nowMs),
       adopt: (connection, request, bytes) => this.#adopt(connection, request, bytes),
@@ -368,6 +369,8 @@ export class Front {
         busyWorkers: this.#crew.busyCount,
         waitingInPool: this.#pool.counts().waiting,
         leaving: this.#relief.leaving,
+        lent: this.#crew.loans.count,
+        workers: this.#crew.workers,
       }),
     ];
   }

@@ -21,28 +21,36 @@ const LENT_AT_MOST = 256;
 const LONGEST_PAUSE = 64;
 
 /** Without a request for so long, a worker need not be looked at every millisecond. */
-const QUIET_MS = 20;
+const QUIET_MS = 5;
 
-/** What follows for a connection that has come home. */
-export type CameHome = (connection: Connection) => void;
+/** Connections of a worker that is given one request after the other do not wait longer than this for a turn of their own. */
+const STARVED_MS = 10;
+
+/** What the front knows, and does, about connections that are lent. */
+export interface LoansOwner {
+  /** A connection has come home. */
+  cameHome(connection: Connection): void;
+  /** The file that this script path leads to now, as far as that is known. */
+  fileOf(path: string): string | undefined;
+}
 
 export class Loans {
   readonly #options: FrontOptions;
   readonly #lending: Lending | undefined;
   readonly #pool: Pool<FrontRequest>;
-  readonly #cameHome: CameHome;
+  readonly #owner: LoansOwner;
   #count = 0;
 
   constructor(
     options: FrontOptions,
     actions: Pick<FrontActions, 'lending'>,
     pool: Pool<FrontRequest>,
-    cameHome: CameHome,
+    owner: LoansOwner,
   ) {
     this.#options = options;
     this.#lending = actions.lending;
     this.#pool = pool;
-    this.#cameHome = cameHome;
+    this.#owner = owner;
   }
 
   /** Connections that are lent. */
@@ -59,6 +67,8 @@ export class Loans {
   consider({ connection, cgi, state }: FrontRequest, worker: WorkerLink): void {
     const lending = this.#lending;
     if (lending === undefined || state === undefined || state.status === 'closing' || !this.isShort(state)) return;
+    // It may have been asked for by a name that leads elsewhere by now.
+    if (this.#owner.fileOf(cgi.scriptPath) !== state.script) return;
     if (!this.#mayLend(connection) || !mayBorrow(worker)) return;
     const { lender } = worker;
     if (lender.epoll === 0) {
@@ -71,6 +81,8 @@ export class Loans {
       worker.taughtStates.add(state.id);
       worker.send(ToWorker.TEACH, worker.namesForgotten, state.id, Buffer.from(cgi.scriptPath, 'latin1'));
     }
+    // What it is offered it would be at next, which does not hold any more. What it has begun with by now comes before.
+    if (worker.loans.size === 0) this.#pool.takeOffersBack(worker.id);
     if (lending.lend(connection.id, lender)) {
       connection.lentTo = worker;
       connection.lentNames = worker.namesForgotten;
@@ -99,7 +111,7 @@ export class Loans {
     if (!worker.lender.hold()) return false;
     this.#takeBack(connection, worker);
     worker.lender.noteLent(worker.loans.size, true);
-    worker.lender.release();
+    release(worker);
     return true;
   }
 
@@ -108,7 +120,7 @@ export class Loans {
     if (worker.loans.size === 0) return true;
     if (!worker.isHeld && !worker.lender.hold()) return false;
     this.takeAllBack(worker);
-    if (!worker.isHeld) worker.lender.release();
+    if (!worker.isHeld) release(worker);
     return true;
   }
 
@@ -117,7 +129,7 @@ export class Loans {
     const all = [...worker.loans];
     for (const connection of all) this.#takeBack(connection, worker);
     worker.lender.noteLent(0, true);
-    for (const connection of all) this.#cameHome(connection);
+    for (const connection of all) this.#owner.cameHome(connection);
   }
 
   /** The worker has given a connection back. @param isVain it could not do anything with what came */
@@ -165,22 +177,35 @@ export class Loans {
   claim(workers: Iterable<WorkerLink>): void {
     for (const worker of workers) {
       if ((worker.loans.size === 0 && !worker.isOccupied) || worker.running !== undefined) continue;
-      worker.isHeld = worker.lender.hold();
-      if (!worker.isHeld) worker.lender.want();
+      worker.isHeld = this.hold(worker);
       if (worker.isHeld === worker.isOccupied) this.#pool.setOccupied(worker.id, !worker.isHeld);
       worker.isOccupied = !worker.isHeld;
     }
   }
 
+  /** Has a worker keep away from its connections; one that is at one is to ring when it is done. Returns whether it is away. */
+  hold({ lender }: WorkerLink): boolean {
+    if (lender.hold()) return true;
+    lender.want();
+    return lender.hold();
+  }
+
+  /** A worker is not waited for any more. */
+  stopWanting(worker: WorkerLink): void {
+    if (!worker.lender.isWanted) return;
+    worker.lender.stopWanting();
+    worker.wake();
+  }
+
   /** They may go to them again. */
   giveWay(workers: Iterable<WorkerLink>): void {
-    for (const worker of workers) {
-      if (!worker.isHeld) continue;
-      worker.isHeld = false;
-      const { isWanted } = worker.lender;
-      worker.lender.release();
-      if (isWanted) worker.wake();
-    }
+    for (const worker of workers) if (worker.isHeld) this.letGo(worker);
+  }
+
+  /** After `hold`, or `takeOver`. */
+  letGo(worker: WorkerLink): void {
+    worker.isHeld = false;
+    release(worker);
   }
 
   /** Whether some worker is kept from lent connections, so that `claim` and `giveWay` are due. */
@@ -202,17 +227,19 @@ export class Loans {
       if (this.recallAll(worker)) return false;
       return lender.isRunning;
     }
-    if (running !== undefined) {
-      if (worker.loans.size > 0 && nowMs - worker.busySinceMs >= LONG_MS) this.recallAll(worker);
-      return false;
-    }
-    if (!lender.isWatched) return false;
     const { begun } = lender;
-    if (begun !== worker.seenBegun) {
+    const hasBegun = begun !== worker.seenBegun;
+    if (hasBegun) {
       worker.seenBegun = begun;
       worker.seenMs = nowMs;
+    }
+    if (running !== undefined) {
+      const isStarving = nowMs - Math.max(worker.givenSinceMs, worker.seenMs) >= STARVED_MS;
+      if ((isStarving || nowMs - worker.busySinceMs >= LONG_MS) && this.recallAll(worker))
+        worker.isCrowded = isStarving;
       return false;
     }
+    if (hasBegun || !lender.isWatched) return false;
     const quietMs = nowMs - worker.seenMs;
     if (lender.isRunning) return quietMs >= LONG_MS;
     if (quietMs >= QUIET_MS) lender.stopWatching();
@@ -228,14 +255,22 @@ export class Loans {
     return false;
   }
 
-  /** A worker's thread has ended. */
-  threadEnded(worker: WorkerLink): void {
+  /** A worker is struck off. Its gate is shut: should its thread live on, it does not come back to where it waits. */
+  workerGone(worker: WorkerLink): void {
     if (worker.lender.epoll !== 0) this.#lending?.close(worker.lender);
   }
 }
 
+/** Who was wanted may sleep on that: whoever takes the wish back has to wake it. */
+function release(worker: WorkerLink): void {
+  const { isWanted } = worker.lender;
+  worker.lender.release();
+  if (isWanted) worker.wake();
+}
+
 function mayBorrow(worker: WorkerLink): boolean {
-  if (worker.isRetired || worker.isOccupied || worker.isHeld || worker.loans.size >= LENT_AT_MOST) return false;
+  if (worker.isRetired || worker.isOccupied || worker.isHeld || worker.isCrowded) return false;
+  if (worker.loans.size >= LENT_AT_MOST) return false;
   // What it is given next may be none of the short ones.
   if ((worker.running?.state?.expectedMs ?? 0) > SHORT_MS) return false;
   return worker.maxFrameBytes >= MAX_LENT_BYTES + BEGUN_MORE_BYTES;

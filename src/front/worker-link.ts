@@ -43,6 +43,10 @@ export class WorkerLink {
   readonly time = new RunningTime();
   /** When it began with that. */
   busySinceMs = 0;
+  /** Since when it has been given one request after the other. */
+  givenSinceMs = Number.POSITIVE_INFINITY;
+  /** Its connections never had their turn between those: it is lent none until it is free again. */
+  isCrowded = false;
   /** Connections that are lent to it, and how it is kept from them. */
   readonly loans = new Set<Connection>();
   readonly lender: Lender;
@@ -85,10 +89,11 @@ export class WorkerLink {
 
   /**
    * Whether a request can be laid into the worker's ring behind the running one: it has no body, since that could not
-   * follow the running one's, and there is room for it.
+   * follow the running one's, there is room for it, and there are no lent connections, to which the worker may go first.
    */
   mayOffer(request: FrontRequest): boolean {
-    if (this.running?.isBodyEndSent !== true || request.hasBody || this.#unsent.length > 0) return false;
+    if (this.loans.size > 0 || this.running?.isBodyEndSent !== true || request.hasBody || this.#unsent.length > 0)
+      return false;
     const bytes = startBytes(request.cgi.params);
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }

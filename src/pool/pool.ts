@@ -257,6 +257,11 @@ export class Pool<W extends Waiter> {
     return undefined;
   }
 
+  /** Takes a worker's offers back, but for those that it has begun with. */
+  takeOffersBack(workerId: number): void {
+    this.#offers.takeBack(workerId);
+  }
+
   /** Whether anything is offered: then `reviewOffers` has to be called every so often. */
   get hasOffers(): boolean {
     return this.#offers.count > 0;
@@ -293,7 +298,7 @@ export class Pool<W extends Waiter> {
     const first = this.#offers.of(workerId)[0];
     if (worker === undefined || first === undefined) return;
     worker.isBouncing = false;
-    if (!worker.isRetired) this.#free.add(worker);
+    this.#listIfFree(worker);
     this.#offers.bounced(first);
   }
 
@@ -308,7 +313,7 @@ export class Pool<W extends Waiter> {
     if (state === undefined) return false;
     const worker = state.home;
     worker.running = undefined;
-    if (!worker.isRetired) this.#free.add(worker);
+    this.#listIfFree(worker);
     state.expectedMs = expectedAfter(state.expectedMs, tookMs);
     if (isGone) {
       this.#forget(state);

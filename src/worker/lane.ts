@@ -118,7 +118,10 @@ export class Lane {
     this.#parts = parts;
     this.#borrower = new Borrower(parts.loans);
     this.#sleepers = new Int32Array(parts.sleepers);
-    this.#answer = new LentAnswer(this.#borrower, parts.outbox, (origin, records) => this.#send(origin, records));
+    this.#answer = new LentAnswer(this.#borrower, parts.outbox, {
+      send: (origin, records) => this.#send(origin, records),
+      leave: (descriptor) => this.#epoll?.removeIfThere(descriptor),
+    });
   }
 
   /** Whether requests on lent connections may be served now. */
@@ -126,9 +129,9 @@ export class Lane {
     return this.#borrower.lent > 0 && !this.#borrower.isWanted && !this.#borrower.isShut;
   }
 
-  /** Whether connections are lent that have to wait, since the front wants this worker. */
+  /** Whether the front wants this worker, and waits to hear that it is free: also when no connection is lent any more. */
   get isHeldUp(): boolean {
-    return this.#borrower.lent > 0 && this.#borrower.isWanted;
+    return this.#borrower.isWanted;
   }
 
   /** Requests with this script name may be run in this state. @param names of the loans, when that was true */
@@ -215,7 +218,8 @@ export class Lane {
     const nowMs = performance.now();
     const tookMs = nowMs - beganMs;
     this.#meanMs += (Math.min(tookMs, MOST_COUNTED_MS) - this.#meanMs) * WEIGHT;
-    this.#noteServed(origin.state, tookMs);
+    // Of one that has become the front's own the books know by themselves.
+    if (this.#answer.isSent) this.#noteServed(origin.state, tookMs);
     this.#shareWork(nowMs);
   }
 
@@ -261,7 +265,7 @@ export class Lane {
     borrower.noteUse(descriptor);
     if (sent === records.length) return borrower.leave();
     borrower.tell();
-    this.#epoll?.remove(descriptor);
+    this.#epoll?.removeIfThere(descriptor);
     this.#parts.outbox.rest(descriptor, records.subarray(sent));
     this.#parts.outbox.returned(descriptor, NOTHING);
     borrower.leave();
@@ -269,7 +273,7 @@ export class Lane {
 
   #giveBack(descriptor: number, bytes: Uint8Array): void {
     this.#borrower.tell();
-    this.#epoll?.remove(descriptor);
+    this.#epoll?.removeIfThere(descriptor);
     this.#parts.outbox.returned(descriptor, bytes);
     this.#borrower.leave();
   }

@@ -20,23 +20,37 @@ export interface Origin {
   readonly bytes: Uint8Array;
 }
 
+/** The connection that the request came on. */
+export interface LentConnection {
+  /** Sends the answer and leaves the connection. */
+  send(origin: Origin, records: Uint8Array): void;
+  /** It is not waited for here any more. */
+  leave(descriptor: number): void;
+}
+
 export class LentAnswer implements RequestOutlet {
   readonly #borrower: Borrower;
   readonly #outbox: Outbox;
-  readonly #send: (origin: Origin, records: Uint8Array) => void;
+  readonly #connection: LentConnection;
   readonly #encoder = new AnswerEncoder();
   #origin: Origin | undefined;
+  #isSent = false;
 
-  /** @param send sends the answer and leaves the connection */
-  constructor(borrower: Borrower, outbox: Outbox, send: (origin: Origin, records: Uint8Array) => void) {
+  constructor(borrower: Borrower, outbox: Outbox, connection: LentConnection) {
     this.#borrower = borrower;
     this.#outbox = outbox;
-    this.#send = send;
+    this.#connection = connection;
   }
 
   /** A request begins. */
   begin(origin: Origin): void {
     this.#origin = origin;
+    this.#isSent = false;
+  }
+
+  /** Whether the answer was sent from here: the front knows nothing of the request. */
+  get isSent(): boolean {
+    return this.#isSent;
   }
 
   output(requestId: number, bytes: Uint8Array): void {
@@ -67,7 +81,11 @@ export class LentAnswer implements RequestOutlet {
     if (flags !== 0 || origin === undefined || !this.#borrower.claim()) {
       return this.#outbox.end(requestId, flags, appStatus, lastOutput);
     }
-    this.#send(origin, this.#encoder.end(origin.fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE));
+    this.#isSent = true;
+    this.#connection.send(
+      origin,
+      this.#encoder.end(origin.fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE),
+    );
   }
 
   /** From now on the request is the front's. */
@@ -76,6 +94,8 @@ export class LentAnswer implements RequestOutlet {
     this.#origin = undefined;
     if (origin === undefined || !this.#borrower.claim()) return;
     this.#borrower.tell();
+    // Before anybody hears of it: what its client does from now on, this worker must not take for another request.
+    this.#connection.leave(origin.descriptor);
     this.#outbox.begun(requestId, origin.state, origin.descriptor, origin.bytes);
     this.#borrower.leave();
   }

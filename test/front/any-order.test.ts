@@ -1,6 +1,7 @@
 /** Events in any order: the front's books balance after each, and at the end nothing is left. */
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { LENDING_RING_BYTES } from './support/rig.js';
 import { type ConnectionSpec, type RequestSpec, type Step, World } from './support/world.js';
 
 const REQUEST: fc.Arbitrary<RequestSpec> = fc.record({
@@ -22,7 +23,7 @@ const CONNECTION: fc.Arbitrary<ConnectionSpec> = fc.record({
 });
 
 /** How often each step comes, compared with the others. */
-const WEIGHTS: Readonly<Record<Step, number>> = {
+const WEIGHTS: Readonly<Partial<Record<Step, number>>> = {
   open: 4,
   bytes: 20,
   endReading: 2,
@@ -56,27 +57,71 @@ const WEIGHTS: Readonly<Record<Step, number>> = {
   stop: 1,
 };
 
-const STEPS = fc.array(
-  fc.record({
-    step: fc.oneof(
-      ...Object.entries(WEIGHTS).map(([step, weight]) => ({ arbitrary: fc.constant(step as Step), weight })),
-    ),
-    a: fc.nat(999),
-    b: fc.nat(999),
-  }),
-  { maxLength: 200, size: 'max' },
-);
+function stepsOf(
+  weights: Readonly<Partial<Record<Step, number>>>,
+  length: { readonly minLength?: number; readonly maxLength: number },
+) {
+  return fc.array(
+    fc.record({
+      step: fc.oneof(
+        ...Object.entries(weights).map(([step, weight]) => ({ arbitrary: fc.constant(step as Step), weight })),
+      ),
+      a: fc.nat(999),
+      b: fc.nat(999),
+    }),
+    { ...length, size: 'max' },
+  );
+}
 
-const CONNECTIONS = fc.array(CONNECTION, { minLength: 1, maxLength: 8 });
+/** What comes on connections, and what happens. */
+const USUAL = {
+  connections: fc.array(CONNECTION, { minLength: 1, maxLength: 8 }),
+  steps: stepsOf(WEIGHTS, { maxLength: 200 }),
+};
+
+/** Connections on which one good request follows the other: most of them come on lent ones. */
+const GOOD_CONNECTION: fc.Arbitrary<ConnectionSpec> = fc.record({
+  requests: fc.array(
+    fc.record({
+      reusesId: fc.constant(false),
+      keepConn: fc.nat(19).map((n) => n > 0),
+      role: fc.constant(1),
+      script: fc.nat(9).map((n) => (n > 0 ? '/a' : '/b')),
+      method: fc.constantFrom('GET', 'GET', 'POST', 'HEAD'),
+      bodyBytes: fc.oneof(fc.constant(0), fc.nat(40)),
+      length: fc.nat(19).map((n) => (n > 2 ? 'right' : n > 0 ? 'unknown' : 'longer')),
+      recordBytes: fc.constant(500),
+      end: fc.nat(19).map((n) => (n > 0 ? 'sent' : 'abort')),
+    }),
+    { minLength: 2, maxLength: 12, size: 'max' },
+  ),
+  order: fc.constant([]),
+  trailer: fc.constantFrom('none', 'none', 'none', 'values', 'garbage'),
+});
+const LENDING = {
+  connections: fc.array(fc.oneof({ weight: 9, arbitrary: GOOD_CONNECTION }, { weight: 1, arbitrary: CONNECTION }), {
+    minLength: 1,
+    maxLength: 8,
+  }),
+  steps: stepsOf(
+    {
+      ...WEIGHTS,
+      ...{ open: 10, request: 80, settle: 40, go: 60, serve: 20, look: 10, deliver: 4, served: 1 },
+      ...{ bytes: 2, end: 50, found: 3, ring: 20, listen: 20, output: 3, read: 4, move: 2, log: 2 },
+      ...{ die: 1, drain: 1, reload: 1, slow: 1 },
+    },
+    { minLength: 60, maxLength: 240 },
+  ).map((steps) => [...Array.from({ length: 4 }, () => ({ step: 'open' as const, a: 0, b: 0 })), ...steps]),
+};
 
 /** To look longer: `LUAFCGID_TEST_TIMES=50 node scripts/test.mjs any-order`. */
 const TIMES = Number(process.env.LUAFCGID_TEST_TIMES ?? 1);
 
 type Options = ConstructorParameters<typeof World>[0];
 
-function holdsIn(options: fc.Arbitrary<Options>, numRuns: number): void {
+function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL): void {
   fc.assert(
-    fc.property(options, CONNECTIONS, STEPS, (chosen, connections, steps) => {
+    fc.property(options, kind.connections, kind.steps, (chosen, connections, steps) => {
       const world = new World(chosen);
       let opened = 0;
       for (const { step, a, b } of steps) {
@@ -139,6 +184,32 @@ describe('any order of events', () => {
         }),
       }),
       250,
+    );
+  });
+
+  it('does so with connections lent to workers', () => {
+    holdsIn(
+      fc.record({
+        lends: fc.constant(true),
+        ringBytes: fc.constant(LENDING_RING_BYTES),
+        pool: fc.record({
+          states: fc.integer({ min: 1, max: 5 }),
+          clones: fc.integer({ min: 1, max: 3 }),
+          workers: fc.integer({ min: 1, max: 3 }),
+          queue: fc.constantFrom(100, 3),
+          halfLifeMs: fc.constant(1000),
+          maxCount: fc.constant(0),
+        }),
+        front: fc.record({
+          bodyMemoryBytes: fc.constantFrom(64, 1000),
+          sendBufferBytes: fc.constantFrom(1, 10_000),
+          queueTimeoutMs: fc.constantFrom(500, 50_000),
+          watchdogMs: fc.constantFrom(0, 0, 300),
+          onAbort: fc.constantFrom('finish', 'stop'),
+        }),
+      }),
+      200,
+      LENDING,
     );
   });
 

@@ -4,11 +4,15 @@
  * the rules between the two.
  */
 import { createInterrupts, Interrupter, Interrupts } from '../../../src/channel/interrupts.js';
+import { createLoans, Lender } from '../../../src/channel/loans.js';
 import {
   decodeStart,
   END_STATE_GONE,
+  encodeBegun,
   encodeDependency,
+  encodeServed,
   FromWorker,
+  firstLentRequest,
   LOG_LEVELS,
   type LogLevel,
   MORE,
@@ -23,7 +27,8 @@ import {
 } from '../../../src/channel/messages.js';
 import { OfferSlots } from '../../../src/channel/offer-slots.js';
 import { createRing, RingReader, RingWriter } from '../../../src/channel/ring.js';
-import { parsePairs } from '../../support/fcgi-wire.js';
+import { endRequest, parsePairs, stream, TYPE } from '../../support/fcgi-wire.js';
+import { FakeLane, type LentCall, type LentSockets, Sleep } from './fake-lane.js';
 
 /** States that really exist, over all workers, by number: their script. */
 export type StateRegistry = Map<number, string>;
@@ -42,6 +47,8 @@ export interface Run {
   bodyEnded: boolean;
   /** Why the body is incomplete, 0 when it is not. */
   fault: number;
+  /** It came on a lent connection, and is not handed over yet, as far as its worker knows. */
+  lent: LentCall | undefined;
 }
 
 interface Unsaid {
@@ -49,7 +56,12 @@ interface Unsaid {
   readonly id: number;
   readonly argument: number;
   readonly payload: Uint8Array;
+  /** Called when it is said. */
+  readonly said: (() => void) | undefined;
 }
+
+/** Workers number requests of their own each from another number on. */
+let lastWorker = 0;
 
 export class FakeWorker {
   /** The front's ends. */
@@ -87,27 +99,109 @@ export class FakeWorker {
   readonly #closeLater: number[] = [];
   #parts: Buffer[] = [];
   #isAsleep = false;
+  /** The front's end of the loans. */
+  readonly lender: Lender;
+  /** Where it serves lent connections; undefined where none are lent. */
+  readonly lane: FakeLane | undefined;
+  #lentRequests: number;
 
   constructor(
     ringBytes: number,
     registry: StateRegistry,
     ringBell: () => void,
     files: Map<string, string> = new Map(),
+    sockets?: LentSockets,
   ) {
     this.files = files;
     const toWorker = createRing(ringBytes);
     const toFront = createRing(ringBytes);
-    this.toWorker = new RingWriter(toWorker);
+    const sleeper = {
+      wait: (): never => {
+        throw new Sleep();
+      },
+      wake: () => this.lane?.wake(),
+    };
+    this.toWorker = new RingWriter(toWorker, sleeper);
     this.toFront = new RingReader(toFront);
     this.frontSlots = new OfferSlots(toWorker);
     this.#slots = new OfferSlots(toWorker);
-    this.#reader = new RingReader(toWorker);
+    this.#reader = new RingReader(toWorker, sleeper);
     this.#writer = new RingWriter(toFront);
     const interrupts = createInterrupts();
     this.interrupter = new Interrupter(interrupts);
     this.#interrupts = new Interrupts(interrupts);
     this.#registry = registry;
     this.#ringBell = ringBell;
+    lastWorker += 1;
+    this.#lentRequests = firstLentRequest(lastWorker);
+    const loans = createLoans();
+    this.lender = new Lender(loans);
+    if (sockets !== undefined) this.lane = this.#openLane(loans, sockets);
+  }
+
+  #openLane(loans: SharedArrayBuffer, sockets: LentSockets): FakeLane {
+    const worker = this;
+    return new FakeLane(
+      loans,
+      {
+        get isAbleToGoOn() {
+          const { isGone, isStuck, isToldToStop, isBlocked, running } = worker;
+          return !isGone && !isStuck && !isToldToStop && !isBlocked && running === undefined;
+        },
+        violations: this.violations,
+        hasState: (state) => this.states.has(state),
+        scriptOf: (state) => this.#registry.get(state),
+        ringBell: () => this.#ringBell(),
+        runs: (call) => this.#runLent(call),
+        returned: (descriptor, bytes, said) => this.#say(FromWorker.RETURNED, descriptor, 0, bytes, said),
+        rest: (descriptor, bytes) => this.#say(FromWorker.REST, descriptor, 0, bytes),
+      },
+      this.#reader,
+      sockets,
+    );
+  }
+
+  #runLent(call: LentCall): void {
+    this.#lentRequests += 1;
+    const id = this.#lentRequests;
+    const lane = this.lane as FakeLane;
+    lane.borrower.run(id, call.state, call.bytes.length);
+    if (lane.borrower.askToWatch()) this.#ringBell();
+    this.#interrupts.begin(id);
+    this.running = {
+      id,
+      state: call.state,
+      created: false,
+      script: this.#registry.get(call.state) ?? '',
+      retires: false,
+      isHead: call.params.get('REQUEST_METHOD') === 'HEAD',
+      params: call.params,
+      body: call.body,
+      bodyEnded: true,
+      fault: 0,
+      lent: call,
+    };
+  }
+
+  /** What is said next about the running request is for the front. */
+  #handOver(): void {
+    const { running, lane } = this;
+    const call = running?.lent;
+    if (running === undefined || call === undefined) return;
+    running.lent = undefined;
+    lane?.handOver((said) =>
+      this.#say(FromWorker.BEGUN, running.id, running.state, encodeBegun(call.descriptor, call.bytes), said),
+    );
+  }
+
+  /** One step at its lent connections, or between them and its ring. Returns whether there was any. */
+  go(): boolean {
+    return this.lane?.go(() => this.listen()) ?? false;
+  }
+
+  /** Says what a state has served by itself. */
+  served(state: number, expectedMs: number): void {
+    this.#say(FromWorker.SERVED, 1, state, encodeServed(expectedMs));
   }
 
   /** It waits for room in the ring to the front, and does nothing else meanwhile. */
@@ -122,6 +216,7 @@ export class FakeWorker {
   /** Between requests: takes messages until a request begins or there are none. Returns whether it took any. */
   listen(): boolean {
     let took = false;
+    if (this.lane?.isAt || this.lane?.isAsleep) return false;
     while (!this.isGone && !this.isStuck && !this.isToldToStop && !this.isBlocked && this.running === undefined) {
       if (this.#closeNext()) {
         took = true;
@@ -144,6 +239,8 @@ export class FakeWorker {
       const message = Buffer.concat(this.#parts);
       this.#parts = [];
       if (type === ToWorker.START) this.#start(frameType, id, argument, message);
+      else if (type === ToWorker.TEACH && this.lane !== undefined)
+        this.lane.teach(message.toString('latin1'), argument, id);
       else this.#takeShort(type, argument);
     }
     return took;
@@ -172,6 +269,7 @@ export class FakeWorker {
         return true;
       }
       if (type === ToWorker.START) this.violations.push(`request ${id} was started while ${run.id} runs`);
+      else if (type === ToWorker.TEACH) this.lane?.teach(payload.toString('latin1'), argument, id);
       else if (type === ToWorker.CLOSE) this.#closeLater.push(argument);
       else this.#takeShort(type, argument);
     }
@@ -185,6 +283,7 @@ export class FakeWorker {
   }
 
   output(text: string | Uint8Array): void {
+    this.#handOver();
     const bytes = Buffer.from(text as string, 'latin1');
     for (let at = 0; at < bytes.length; at += this.maxPayloadBytes) {
       this.#say(FromWorker.OUTPUT, this.#id, 0, bytes.subarray(at, at + this.maxPayloadBytes));
@@ -192,6 +291,7 @@ export class FakeWorker {
   }
 
   finish(appStatus = 0): void {
+    this.#handOver();
     this.#say(FromWorker.FINISH, this.#id, appStatus, Buffer.alloc(0));
   }
 
@@ -205,6 +305,18 @@ export class FakeWorker {
       this.#say(FromWorker.OUTPUT, run.id, 0, bytes.subarray(at, at + this.maxPayloadBytes));
     }
     const closes = gone || run.retires;
+    if (closes) this.#handOver();
+    if (run.lent !== undefined) {
+      const { lent } = run;
+      const output = stream(TYPE.STDOUT, lent.fcgiId, bytes);
+      const isOwn = this.lane?.answers(Buffer.concat([output, endRequest(lent.fcgiId, appStatus)])) === true;
+      run.lent = undefined;
+      if (isOwn) {
+        this.running = undefined;
+        this.#interrupts.end();
+        return;
+      }
+    }
     if (closes) this.#drop(run.state);
     this.running = undefined;
     this.#interrupts.end();
@@ -218,11 +330,13 @@ export class FakeWorker {
   }
 
   log(level: LogLevel, text: string, id = this.running?.id ?? 0): void {
+    this.#handOver();
     this.#say(FromWorker.LOG, id, LOG_LEVELS.indexOf(level), Buffer.from(text, 'latin1'));
   }
 
   /** The script sets its own limits. @param type `WATCHDOG` or `ON_ABORT` */
   limit(type: number, value: number): void {
+    this.#handOver();
     this.#say(type, this.#id, value, Buffer.alloc(0));
   }
 
@@ -260,6 +374,7 @@ export class FakeWorker {
       }
       this.#unsaid.shift();
       said = true;
+      next.said?.();
     }
     if (said) this.#ringBell();
     return said;
@@ -278,8 +393,8 @@ export class FakeWorker {
     return this.running.id;
   }
 
-  #say(type: number, id: number, argument: number, payload: Uint8Array): void {
-    this.#unsaid.push({ type, id, argument, payload: Uint8Array.from(payload) });
+  #say(type: number, id: number, argument: number, payload: Uint8Array, said?: () => void): void {
+    this.#unsaid.push({ type, id, argument, payload: Uint8Array.from(payload), said });
     if (this.#unsaid.length === 1) this.flush();
   }
 
@@ -331,6 +446,7 @@ export class FakeWorker {
       body: Buffer.alloc(0),
       bodyEnded: (flags & START_NO_BODY) !== 0,
       fault: 0,
+      lent: undefined,
     };
   }
 

@@ -5,14 +5,15 @@
  */
 
 import assert from 'node:assert/strict';
-import { createLoans, Lender } from '../../../src/channel/loans.js';
+import type { Lender } from '../../../src/channel/loans.js';
 import type { LuafcgidError } from '../../../src/errors.js';
 import type { AccessTrace } from '../../../src/front/access-trace.js';
-import type { SlowRequest } from '../../../src/front/actions.js';
+import type { Lending, SlowRequest } from '../../../src/front/actions.js';
 import { Front, type FrontOptions } from '../../../src/front/front.js';
 import { WorkerLink } from '../../../src/front/worker-link.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
 import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
+import type { FakeLane, LentSockets } from './fake-lane.js';
 import { FakeWorker, type StateRegistry } from './fake-worker.js';
 import { ROOMY } from './roomy.js';
 
@@ -22,7 +23,12 @@ export interface RigOptions {
   readonly front: Partial<Omit<FrontOptions, 'pool'>>;
   /** Answer look-ups at once: the script's file is its path. */
   readonly findsAtOnce: boolean;
+  /** Connections are lent to workers. Rings have to be large for that, and nobody wants to know of each request. */
+  readonly lends: boolean;
 }
+
+/** A ring in which the longest request fits that a worker reads by itself. */
+export const LENDING_RING_BYTES = 128 * 1024;
 
 const POOL = { states: 8, clones: 4, workers: 1, queue: 16, halfLifeMs: 60_000, maxCount: 0 };
 
@@ -43,6 +49,18 @@ export class Peer {
   /** The front has closed it at once; the test has to tell of its end. */
   isBroken = false;
   writes = 0;
+  /** To whom it is lent. */
+  lentTo: Lender | undefined;
+  /** What the system holds of what was sent to the server: unread, since nobody could read it yet. */
+  unread: Buffer = Buffer.alloc(0);
+  /** Behind that comes the end. */
+  hasEnd = false;
+  /** A worker has read what was read last, and the front hears of it later. */
+  isReadByWorker = false;
+  /** Told of bytes that front or worker read. */
+  onRead: (bytes: Uint8Array) => void = () => {};
+  /** Told when the front closes it while it reads: the rest of those bytes came too late. */
+  onClosedWhileRead: () => void = () => {};
   readonly book: ResponseBook;
   readonly #reader = new RecordReader();
   /** Bytes given to the front so far that are not yet understood here. */
@@ -65,6 +83,11 @@ export class Peer {
       if (record.type === TYPE.END_REQUEST) this.#beginAgain(record.id);
     }
     if (this.#reader.pendingBytes > 0) this.violations.push('half a record was written');
+  }
+
+  /** No request is under way on it. */
+  get isAnswered(): boolean {
+    return this.#open.size === 0;
   }
 
   /** The test is about to give these bytes to the front: notes which requests they begin. */
@@ -151,15 +174,19 @@ export class Rig {
   nowMs = 1_000;
   /** Whether a slow peer's answer may go to a file; it then counts as sent at once. */
   canSpool = true;
+  /** Whether workers get what they wait with. */
+  canLend = true;
+  /** What each worker waits for, by its lender. */
+  readonly #lists = new Map<Lender, Set<number>>();
   drained = 0;
   readonly #frontOptions: FrontOptions;
   #bell = false;
   #lastPeer = 0;
 
   constructor(options: Partial<Omit<RigOptions, 'pool'>> & { readonly pool?: Partial<RigOptions['pool']> } = {}) {
-    const { ringBytes = 4096, findsAtOnce = true, front = {} } = options;
+    const { lends = false, ringBytes = lends ? LENDING_RING_BYTES : 4096, findsAtOnce = true, front = {} } = options;
     const pool = { ...POOL, ...options.pool };
-    this.options = { ringBytes, findsAtOnce, front, pool };
+    this.options = { ringBytes, findsAtOnce, lends, front, pool };
     this.#frontOptions = {
       pool,
       maxPostBytes: 10_000,
@@ -173,7 +200,7 @@ export class Rig {
       onAbort: 'finish',
       showErrors: false,
       runName: 'run',
-      tracesRequests: true,
+      tracesRequests: !lends,
       ...front,
     };
     this.front = new Front(this.#frontOptions, {
@@ -238,7 +265,79 @@ export class Rig {
       drained: () => {
         this.drained += 1;
       },
+      lending: lends ? this.#lending : undefined,
     });
+  }
+
+  /** What a driver does to lend connections: here their numbers are their descriptors. */
+  readonly #lending: Lending = {
+    open: (lender) => {
+      if (!this.canLend) return false;
+      assert.ok(!this.#lists.has(lender), 'opened twice');
+      this.#lists.set(lender, new Set());
+      lender.open(1, 1);
+      return true;
+    },
+    ring: (lender) => {
+      const worker = this.workers.find((each) => each.lender === lender);
+      if (worker?.lane !== undefined) worker.lane.isRung = true;
+    },
+    close: (lender) => {
+      assert.ok(this.#lists.delete(lender), 'closed, and was not open');
+    },
+    lend: (id, lender) => {
+      const peer = this.peers.get(id);
+      if (peer === undefined || peer.closed !== 'no' || peer.unsentBytes > 0) return false;
+      if (peer.lentTo !== undefined || peer.isPaused) peer.violations.push('lent, and cannot be');
+      lender.takeUse(id);
+      peer.lentTo = lender;
+      this.#lists.get(lender)?.add(id);
+      return true;
+    },
+    takeBack: (id, lender) => {
+      const peer = this.peers.get(id);
+      this.#lists.get(lender)?.delete(id);
+      if (peer === undefined || peer.closed === 'gone') return;
+      if (peer.lentTo !== lender) peer.violations.push('taken back from a worker that does not have it');
+      peer.lentTo = undefined;
+    },
+    takeUse: (id, lender) => this.peers.get(id)?.lentTo === lender && lender.takeUse(id),
+    connectionOf: (descriptor) => (this.peers.has(descriptor) ? descriptor : undefined),
+  };
+
+  /** The system's side of lent connections. */
+  readonly #sockets: LentSockets = {
+    ready: (lane) => {
+      const list = [...(this.#lists.get(this.#lenderOf(lane)) ?? [])];
+      return list.filter((id) => {
+        const peer = this.peers.get(id);
+        return peer !== undefined && (peer.unread.length > 0 || peer.hasEnd);
+      });
+    },
+    read: (id, maxBytes) => {
+      const peer = this.peers.get(id) as Peer;
+      if (peer.closed !== 'no') peer.violations.push('read by a worker after its end');
+      const bytes = peer.unread.subarray(0, maxBytes);
+      peer.unread = peer.unread.subarray(bytes.length);
+      peer.isReadByWorker = true;
+      peer.onRead(bytes);
+      return bytes;
+    },
+    send: (id, bytes) => {
+      const peer = this.peers.get(id) as Peer;
+      if (peer.isSlow) return 0;
+      peer.take(bytes);
+      peer.writes += 1;
+      return bytes.length;
+    },
+    leave: (lane, id) => {
+      this.#lists.get(this.#lenderOf(lane))?.delete(id);
+    },
+    fileOf: (path) => this.front.lookUps.find(path),
+  };
+
+  #lenderOf(lane: FakeLane): Lender {
+    return (this.workers.find((each) => each.lane === lane) as FakeWorker).lender;
   }
 
   /** Events go through here: the books are audited after each. */
@@ -262,16 +361,41 @@ export class Rig {
   send(peer: Peer, ...pieces: readonly Uint8Array[]): void {
     for (const piece of pieces) {
       peer.noteSent(piece);
-      const bytes = Uint8Array.from(piece);
+      peer.unread = Buffer.concat([peer.unread, piece]);
+      this.deliver(peer);
+    }
+  }
+
+  /** The front reads what there is, unless the connection is lent. Returns whether there was anything. */
+  deliver(peer: Peer): boolean {
+    if (peer.lentTo !== undefined || (peer.unread.length === 0 && !peer.hasEnd)) return false;
+    const bytes = Uint8Array.from(peer.unread);
+    peer.unread = Buffer.alloc(0);
+    peer.isReadByWorker = false;
+    if (bytes.length > 0) {
+      peer.onRead(bytes);
       this.event(() => this.front.bytesArrived(peer.id, bytes, this.nowMs));
+      if (peer.closed !== 'no') peer.onClosedWhileRead();
       // They belong to the driver again: nobody may still look at them.
       bytes.fill(0xab);
       this.#findAll();
     }
+    if (peer.hasEnd && peer.closed === 'no') this.endReading(peer);
+    return true;
   }
 
   endReading(peer: Peer): void {
-    this.event(() => this.front.readEnded(peer.id, this.nowMs));
+    peer.hasEnd = peer.lentTo !== undefined;
+    if (!peer.hasEnd) this.event(() => this.front.readEnded(peer.id, this.nowMs));
+  }
+
+  /** What the front may read on connections that have come home. */
+  #deliverAll(): boolean {
+    let any = false;
+    for (const peer of this.peers.values()) {
+      if (peer.closed === 'no' && !peer.isPaused) any = this.deliver(peer) || any;
+    }
+    return any;
   }
 
   /** The connection is gone for good. */
@@ -315,6 +439,7 @@ export class Rig {
         this.#bell = true;
       },
       this.files,
+      this.options.lends ? this.#sockets : undefined,
     );
     const link = new WorkerLink(
       this.workers.length + 1,
@@ -322,7 +447,7 @@ export class Rig {
       worker.toFront,
       worker.frontSlots,
       worker.interrupter,
-      new Lender(createLoans()),
+      worker.lender,
     );
     this.workers.push(worker);
     this.links.push(link);
@@ -352,12 +477,31 @@ export class Rig {
     for (let rounds = 0; ; rounds++) {
       assert.ok(rounds < 100_000, 'front and workers never come to rest');
       let moved = false;
-      for (const worker of this.workers) moved = worker.flush() || worker.listen() || moved;
+      for (const worker of this.workers) moved = worker.flush() || worker.listen() || worker.go() || moved;
       moved = this.ring() || moved;
+      if (this.options.lends) moved = this.#deliverAll() || moved;
       this.#findAll();
       if (!moved && !this.#bell) break;
     }
     this.check();
+    this.#checkAwake();
+  }
+
+  /** All is at rest: nobody sleeps who should be up. */
+  #checkAwake(): void {
+    for (const [at, { lane, running, isGone, isStuck, isToldToStop, lender }] of this.workers.entries()) {
+      if (lane === undefined || running !== undefined || isGone || isStuck || isToldToStop) continue;
+      if (this.links[at]?.loans.size === 0 || this.front.isReviewDue) continue;
+      assert.ok(!lender.isWanted, `worker ${at + 1} is kept from its connections, and nobody wants it`);
+      assert.ok(!lane.isDeafToConnections, `worker ${at + 1} does not wait for its connections`);
+    }
+  }
+
+  /** What the driver does within a millisecond where it has to look at the workers. */
+  look(ms = 1): void {
+    this.nowMs += ms;
+    if (this.front.isReviewDue) this.#bell = true;
+    this.settle();
   }
 
   /** If the bell has rung, the front hears the workers until there is nothing more, as its driver lets it. */
@@ -366,6 +510,12 @@ export class Rig {
     this.#bell = false;
     while (this.event(() => this.front.workersSpoke(this.nowMs)));
     return true;
+  }
+
+  /** The bell rings. */
+  hear(): void {
+    this.#bell = true;
+    this.ring();
   }
 
   pass(ms: number): void {

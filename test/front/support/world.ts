@@ -65,7 +65,14 @@ export type Step =
   | 'limit'
   | 'reload'
   | 'drain'
-  | 'stop';
+  | 'stop'
+  | 'request'
+  | 'go'
+  | 'serve'
+  | 'served'
+  | 'deliver'
+  | 'settle'
+  | 'look';
 
 interface Expected {
   readonly tag: string;
@@ -81,6 +88,8 @@ interface Client {
   readonly requests: readonly Expected[];
   readonly trailer: ConnectionSpec['trailer'];
   rest: Buffer;
+  /** How much is left when one of its requests is sent, of those that come one after the other. */
+  readonly leftAfter: readonly number[];
   readonly begun: BegunRequests;
   /** It has behaved so far: all its complete requests are owed an answer. */
   isFaithful: boolean;
@@ -105,7 +114,7 @@ export class World {
   /** The tag of the request that each worker has spoken for last. */
   readonly #lastRun = new Map<FakeWorker, string>();
 
-  constructor(options: Omit<RigOptions, 'findsAtOnce'>) {
+  constructor(options: Omit<RigOptions, 'findsAtOnce' | 'lends'> & { readonly lends?: boolean }) {
     this.rig = new Rig({ ...options, findsAtOnce: false });
     for (let n = 0; n < options.pool.workers; n++) this.#addWorker(n);
   }
@@ -114,7 +123,7 @@ export class World {
   step(step: Step, a: number, b: number, spec: ConnectionSpec): void {
     const { rig } = this;
     const client = pick(this.#clients, a);
-    const worker = pick(rig.workers, a);
+    const worker = pick(this.#workersFor(step), a) ?? pick(rig.workers, a);
     switch (step) {
       case 'open':
         // Also while it drains: a driver may have accepted it just before.
@@ -123,16 +132,21 @@ export class World {
       case 'bytes':
         if (client !== undefined) this.#send(client, 1 + (b % 200));
         break;
+      case 'request':
+        this.#sendRequest(a);
+        break;
       case 'endReading':
         if (client === undefined || client.hasEnded || !isOpen(client) || b % 4 > 0) break;
-        client.hasEnded = true;
-        client.isFaithful = false;
-        rig.endReading(client.peer);
+        this.#end(client);
         break;
       case 'close':
         if (client === undefined || client.peer.closed === 'gone' || b % 4 > 0) break;
-        client.isFaithful = false;
-        rig.close(client.peer);
+        // Of a lent one the driver hears nothing: its worker, or whoever reads it next, finds its end.
+        if (client.peer.lentTo !== undefined) this.#end(client);
+        else {
+          client.isFaithful = false;
+          rig.close(client.peer);
+        }
         break;
       case 'slow':
         if (client !== undefined) client.peer.isSlow = true;
@@ -187,17 +201,31 @@ export class World {
         this.#isStopping = true;
         rig.event(() => rig.front.stopWorkers());
         break;
+      case 'settle':
+        // All but scripts and clients come to rest.
+        while (rig.lookUps.length > 0) this.#find(0, false);
+        rig.settle();
+        break;
+      case 'deliver':
+        if (client !== undefined && isOpen(client) && !client.peer.isPaused) rig.deliver(client.peer);
+        break;
+      case 'look':
+        rig.nowMs += b % 3;
+        if (rig.front.isReviewDue) rig.hear();
+        break;
       case 'drain':
         if (b % 8 > 0) break;
         if (!this.#isDraining) this.#drainsSinceMs = rig.nowMs;
         this.#isDraining = true;
         rig.event(() => rig.front.drain(rig.nowMs));
+        rig.hear();
         break;
       default:
         if (worker !== undefined && !worker.isGone) this.#work(worker, step, b);
     }
     this.#endStopped();
     this.#noteAbandoned();
+    this.#noteClosed();
     rig.check();
     for (const each of rig.workers) this.#checkBody(each);
     for (const each of this.#clients) this.#checkModel(each, undefined);
@@ -219,6 +247,10 @@ export class World {
     for (const client of this.#clients) this.#checkAnswers(client);
     assert.equal(rig.front.counts().waiting, 0);
     if (this.#isDraining) this.#checkDrained();
+    for (const client of this.#clients) {
+      if (client.peer.lentTo !== undefined) this.#end(client);
+    }
+    while (this.#finishSome());
     for (const { peer } of this.#clients) if (peer.closed !== 'gone') rig.close(peer);
     while (this.#finishSome());
     rig.checkEmpty();
@@ -264,14 +296,19 @@ export class World {
       const lane = waiting[(spec.order[turn] ?? 0) % waiting.length] as Buffer[];
       merged.push(lane.shift() as Buffer);
     }
-    merged.push(trailerBytes(spec.trailer));
+    const trailer = trailerBytes(spec.trailer);
     const hasBadId = spec.requests.some((each, index) => each.reusesId && index > 0);
+    const begun = new BegunRequests();
+    const peer = rig.open();
+    peer.onRead = (bytes) => begun.note(bytes);
+    peer.onClosedWhileRead = () => begun.noteClosed();
     this.#clients.push({
-      peer: rig.open(),
+      peer,
       requests,
       trailer: spec.trailer,
-      rest: Buffer.concat(merged),
-      begun: new BegunRequests(),
+      leftAfter: spec.order.length > 0 ? [] : requests.map((_, at) => bytesOf(requests.slice(at + 1)) + trailer.length),
+      rest: Buffer.concat([...merged, trailer]),
+      begun,
       isFaithful: !hasBadId && spec.trailer !== 'garbage',
       hasEnded: false,
     });
@@ -283,10 +320,52 @@ export class World {
     if (client.rest.length === 0 || client.hasEnded || !isOpen(client) || peer.isPaused) return false;
     const piece = client.rest.subarray(0, bytes);
     client.rest = client.rest.subarray(bytes);
-    client.begun.note(piece);
     this.rig.send(peer, piece);
-    if (!isOpen(client)) client.begun.noteClosed();
     return true;
+  }
+
+  /** As a web server does: a whole request, or the rest of one, when it has had the answer to the one before. */
+  #sendRequest(number: number): void {
+    const able = this.#clients.filter((client) => {
+      const isBetweenTwo = client.leftAfter.includes(client.rest.length);
+      return isOpen(client) && client.rest.length > 0 && (!isBetweenTwo || client.peer.isAnswered);
+    });
+    const client = pick(able, number);
+    if (client === undefined) return;
+    const left = client.rest.length;
+    this.#send(client, left - (client.leftAfter.find((after) => after < left) ?? 0));
+  }
+
+  /** Workers for which a step is something, if it can be seen. */
+  #workersFor(step: Step): FakeWorker[] {
+    const { workers } = this.rig;
+    if (step === 'end' || step === 'output' || step === 'read') return workers.filter(({ running }) => running);
+    if (step === 'go' || step === 'serve') return workers.filter(({ lane, running }) => lane?.isAt && !running);
+    return [];
+  }
+
+  /** Its client has sent its last byte. */
+  #end(client: Client): void {
+    client.hasEnded = true;
+    client.isFaithful = false;
+    this.rig.endReading(client.peer);
+  }
+
+  /** What is still unread when a connection is closed came too late. */
+  #noteClosed(): void {
+    for (const client of this.#clients) {
+      if (isOpen(client)) continue;
+      if (client.peer.isReadByWorker) client.begun.noteClosed();
+      client.peer.isReadByWorker = false;
+      client.peer.unread = Buffer.alloc(0);
+      client.peer.hasEnd = false;
+    }
+  }
+
+  /** A worker ends at a lent connection: nobody knows how far it has come, and it is broken. */
+  #noteLost(worker: FakeWorker): void {
+    const connection = worker.lane?.isInTheMiddleOf;
+    for (const client of this.#clients) if (client.peer.id === connection) client.isFaithful = false;
   }
 
   /** A look-up finds the file that the path leads to now, or leads elsewhere from now on. */
@@ -322,7 +401,11 @@ export class World {
     const { abandoned } = this.rig;
     if (abandoned.length === this.#abandoned) return;
     this.#abandoned = abandoned.length;
-    for (const worker of this.rig.workers) if (worker.isGone) this.#said.cut(this.#lastRun.get(worker) ?? '');
+    for (const worker of this.rig.workers) {
+      if (!worker.isGone) continue;
+      this.#said.cut(this.#lastRun.get(worker) ?? '');
+      this.#noteLost(worker);
+    }
   }
 
   /** The threads of workers that were told to end have ended, once they have done what they were given. */
@@ -338,8 +421,17 @@ export class World {
     const { rig } = this;
     if (step === 'flush') worker.flush();
     else if (step === 'listen') worker.listen();
-    else if (step === 'die' && amount % 8 === 0) {
-      if (worker.isBlocked) this.#said.cut(this.#lastRun.get(worker) ?? '');
+    else if (step === 'go') worker.go();
+    else if (step === 'serve') for (let left = amount % 16; left > 0 && worker.go(); left -= 1);
+    else if (step === 'served') {
+      const state = pick([...worker.states], amount);
+      if (state !== undefined && worker.running === undefined && worker.lane !== undefined && !worker.isToldToStop)
+        worker.served(state, amount % 4 === 0 ? 60 : 0);
+    } else if (step === 'die' && amount % 8 === 0) {
+      if (worker.isBlocked || worker.lane?.isInTheMiddleOf !== undefined) {
+        this.#said.cut(this.#lastRun.get(worker) ?? '');
+      }
+      this.#noteLost(worker);
       rig.killWorker(worker);
     }
     const { running } = worker;
@@ -361,11 +453,11 @@ export class World {
         break;
       case 'end':
         // Short ones make the front offer requests to busy workers.
-        worker.tookMs = amount % 4 === 0 ? 60 : 0;
-        this.#end(worker, tag.repeat(amount % 20), false, amount % 2);
+        worker.tookMs = amount % 16 === 0 ? 60 : 0;
+        this.#endRun(worker, tag.repeat(amount % 20), false, amount % 2);
         break;
       case 'endGone':
-        this.#end(worker, tag, true);
+        this.#endRun(worker, tag, true);
         break;
       case 'limit':
         if (amount % 2 === 0) worker.limit(FromWorker.WATCHDOG, amount);
@@ -386,7 +478,7 @@ export class World {
     return worker;
   }
 
-  #end(worker: FakeWorker, last: string, gone = false, appStatus = 0): void {
+  #endRun(worker: FakeWorker, last: string, gone = false, appStatus = 0): void {
     const name = worker.running?.params.get('TAG') ?? '';
     this.#lastRun.set(worker, name);
     this.#said.say(name, last);
@@ -434,7 +526,8 @@ export class World {
       while (this.#send(client, 100)) moved = true;
     }
     for (; rig.lookUps.length > 0; moved = true) rig.found();
-    rig.settle();
+    rig.look(this.rig.options.lends ? 1 : 0);
+    this.#noteClosed();
     const starved: FakeWorker[] = [];
     for (const worker of rig.workers) {
       const { running } = worker;
@@ -458,7 +551,7 @@ export class World {
   }
 
   #answer(worker: FakeWorker): void {
-    this.#end(worker, `${answer('')}[${worker.running?.params.get('TAG')}]`);
+    this.#endRun(worker, `${answer('')}[${worker.running?.params.get('TAG')}]`);
   }
 
   /** Whether clients have limits that these, who do things now and then, may go past. */
@@ -562,6 +655,10 @@ function recordsOf(expected: Expected): Buffer[] {
   if (spec.end === 'sent') records.push(record(TYPE.STDIN, id));
   if (spec.end === 'abort') records.push(record(TYPE.ABORT_REQUEST, id));
   return records;
+}
+
+function bytesOf(requests: readonly Expected[]): number {
+  return requests.reduce((sum, each) => sum + Buffer.concat(recordsOf(each)).length, 0);
 }
 
 function trailerBytes(trailer: ConnectionSpec['trailer']): Buffer {
