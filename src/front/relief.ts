@@ -104,13 +104,15 @@ export class Relief {
   }
 
   #longestIdle(): Connection | undefined {
-    for (let isFresh = false; ; isFresh = true) {
+    const passedOver = new Set<Connection>();
+    for (;;) {
       for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
         // That a lent one was used is known only when it is back.
         if (mayLeave(found) && this.#owner.recall(found) && mayLeave(found)) return found;
+        passedOver.add(found);
       }
-      if (isFresh) return undefined;
-      const idle = [...this.#connections.values()].filter(mayLeave);
+      const idle = [...this.#connections.values()].filter((each) => mayLeave(each) && !passedOver.has(each));
+      if (idle.length === 0) return undefined;
       // Who was used since the last tick seems as idle as who has come since then: those who never asked go first.
       const since = ({ watch }: Connection): number => watch?.idleSinceMs ?? this.#timeouts.clockMs;
       const asked = ({ hasAsked }: Connection): number => (hasAsked ? 1 : 0);

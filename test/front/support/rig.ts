@@ -479,7 +479,11 @@ export class Rig {
       let moved = false;
       for (const worker of this.workers) moved = worker.flush() || worker.listen() || worker.go() || moved;
       moved = this.ring() || moved;
-      if (this.options.lends) moved = this.#deliverAll() || moved;
+      if (this.options.lends) {
+        moved = this.#deliverAll() || moved;
+        this.event(() => this.front.wakeWorkers());
+        for (const worker of this.workers) moved = worker.go() || moved;
+      }
       this.#findAll();
       if (!moved && !this.#bell) break;
     }
@@ -516,6 +520,7 @@ export class Rig {
   hear(): void {
     this.#bell = true;
     this.ring();
+    this.event(() => this.front.wakeWorkers());
   }
 
   pass(ms: number): void {
