@@ -324,9 +324,9 @@ describe('a lent connection comes home', () => {
     answerShort(rig, worker);
 
     const again = lend(rig, worker);
-    rig.send(other, request({ id: 2, script: '/srv/long.lua' }));
+    rig.send(rig.open(), request({ script: '/srv/long.lua' }));
     rig.settle();
-    assert.equal(worker.running?.script, '/srv/long.lua');
+    assert.deepEqual([worker.running?.script, worker.running?.lent], ['/srv/long.lua', undefined]);
     assert.equal(again.lentTo, worker.lender, 'it was short so far');
     rig.look(1);
     assert.equal(again.lentTo, undefined);
@@ -553,6 +553,8 @@ describe('a worker with lent connections', () => {
     }
     for (const peer of peers.slice(1)) assert.match(peer.stdout(), /one|next/);
     assert.ok(worker.offers.passedOver > 0);
+    // The one that it was at next already, and no other.
+    assert.equal(worker.offers.claimed, 1);
   });
 
   it('leaves nothing unanswered when it dies', () => {
