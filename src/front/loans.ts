@@ -225,7 +225,8 @@ export class Loans {
     const { lender, running } = worker;
     if (worker.loans.size > 0 && (isEnding || worker.isRetired)) {
       if (this.recallAll(worker)) return false;
-      return lender.isRunning;
+      // Whose former request has ended without that being heard cannot have another one yet.
+      return running === undefined && lender.isRunning;
     }
     const { begun } = lender;
     const hasBegun = begun !== worker.seenBegun;

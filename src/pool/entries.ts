@@ -28,6 +28,8 @@ export class State implements PoolState {
   collectedUses = 0;
   heapIndex = -1;
   isStale = false;
+  /** Its worker was told to close it, and had begun with a request in it: it will find that behind the request. */
+  isToldToClose = false;
   /** How long its next request will take, as far as the former ones tell. */
   expectedMs = UNKNOWN_MS;
   readonly dependencies = new Map<string, string>();

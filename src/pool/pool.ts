@@ -174,8 +174,10 @@ export class Pool<W extends Waiter> {
     let state = this.#states.get(stateId);
     if (state === undefined) state = this.#enter(stateId, script, worker);
     else if (state.status === 'idle') this.#unlist(state);
-    // It was told to close it, which it will find behind this request.
-    else state.isStale = true;
+    else {
+      state.isStale = true;
+      state.isToldToClose = true;
+    }
     worker.isOccupied = false;
     this.#noteUses(state, 1, nowMs);
     this.#run(state, nowMs);
@@ -322,7 +324,7 @@ export class Pool<W extends Waiter> {
     }
     if (state.isStale && !this.#isTaken(state)) {
       state.status = 'closing';
-      return true;
+      return !state.isToldToClose;
     }
     this.#list(state);
     return false;

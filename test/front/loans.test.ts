@@ -301,6 +301,30 @@ describe('what comes on a lent connection', () => {
     assert.equal(worker.lane?.counts.begun, 0);
   });
 
+  it('ends before its state is closed, once, when the file changes meanwhile', () => {
+    for (const isHandedOver of [false, true]) {
+      const rig = new Rig({ lends: true });
+      const worker = rig.addWorker();
+      const peer = rig.open();
+      rig.send(peer, request());
+      rig.settle();
+      worker.depends('/srv/a.lua', 'first');
+      answerShort(rig, worker);
+      rig.send(peer, request({ id: 2 }));
+      rig.settle();
+      assert.equal(
+        rig.event(() => rig.front.flushStale(new Map([['/srv/a.lua', 'second']]))),
+        1,
+      );
+      if (isHandedOver) worker.log('info', 'still here');
+      rig.settle();
+      answerShort(rig, worker, 'second');
+      assert.equal(peer.stdout(2), answer('second'));
+      assert.deepEqual([worker.states.size, rig.front.counts().states], [0, 0]);
+      rig.check();
+    }
+  });
+
   it('is not left to a worker when its script has come to take long', () => {
     const { rig, worker, peer } = lent();
     worker.served(worker.states.values().next().value as number, 2);
@@ -358,6 +382,21 @@ describe('a lent connection comes home', () => {
     assert.equal(peer.stdout(2), answer('second'));
     assert.ok(worker.isToldToStop);
     assert.equal(peer.lentTo, undefined);
+  });
+
+  it('when its worker retires while the front has not heard the end of the request before', () => {
+    const { rig, worker, peer } = lent();
+    rig.send(rig.open(), request({ script: '/srv/a.lua' }));
+    rig.settle();
+    rig.send(peer, request({ id: 2 }));
+    worker.end(answer('of the front'));
+    while (worker.running === undefined) assert.ok(worker.go());
+    assert.notEqual(worker.running.lent, undefined);
+    rig.renew({}, 1);
+    rig.settle();
+    answerShort(rig, worker, 'lent');
+    assert.equal(peer.stdout(2), answer('lent'));
+    assert.ok(worker.isToldToStop);
   });
 
   it('when the server stops, and is closed; what runs is answered before', () => {
