@@ -59,6 +59,8 @@ export interface SharedRoom {
   readonly meters: Meters;
   /** Whether more output may be written. */
   hasSendRoom(): boolean;
+  /** Whether so many connections more may be open. */
+  hasConnectionRoom(count: number): boolean;
 }
 
 /** What the front does about connections that were lent. */
@@ -140,7 +142,7 @@ export class Crew {
   }
 
   #stopIfDone(worker: WorkerLink): void {
-    if (!worker.isRetired || worker.running !== undefined || worker.loans.size > 0 || worker.isStopped) return;
+    if (!worker.isRetired || worker.running !== undefined || !worker.isHome || worker.isStopped) return;
     worker.isStopped = true;
     worker.owed += 1;
     worker.send(ToWorker.STOP, 0, 0);
@@ -245,10 +247,10 @@ export class Crew {
     const lent = worker.running === undefined ? worker.lender.takeOver() : undefined;
     const descriptor = worker.lender.shut();
     if (lent !== undefined) this.#begun(worker, lent, nowMs);
-    const id = descriptor === undefined ? undefined : this.loans.connectionOf(descriptor);
+    this.loans.endAccepting(worker);
     this.loans.takeAllBack(worker);
     // Nobody knows what was read from it, or sent.
-    if (id !== undefined) this.#owner.connection(id)?.destroy();
+    if (descriptor !== undefined) this.#connectionOf(descriptor).destroy();
   }
 
   /** Strikes a worker off. What it had begun with ends with this error. @param again a request to be begun anew */
@@ -305,12 +307,19 @@ export class Crew {
     this.#pool.reviewOffers(nowMs);
     for (const worker of this.#workers.values()) {
       heard = this.#hear(worker, nowMs) || heard;
-      if (worker.loans.size > 0) this.#review(worker, nowMs);
+      if (!worker.isHome) this.#review(worker, nowMs);
       worker.flush();
       if (worker.running !== undefined) this.passBody(worker.running);
     }
     this.startWaiting(nowMs);
+    this.#reviewAccepting(nowMs);
     return heard;
+  }
+
+  #reviewAccepting(nowMs: number): void {
+    const workers = this.#workers.values();
+    const hasRoom = !this.#answers.drain.isUnderWay && this.#room.hasConnectionRoom(this.#workers.size);
+    this.loans.reviewAccepting(workers, hasRoom, nowMs);
   }
 
   /** Looks at what a worker does with the connections that it was lent. */
@@ -330,8 +339,14 @@ export class Crew {
   callHome(nowMs: number): void {
     for (const worker of this.#workers.values()) {
       this.#hear(worker, nowMs);
-      if (!this.loans.recallAll(worker)) this.loans.setOccupied(worker, true);
+      this.#review(worker, nowMs);
+      if (!worker.isHome) this.loans.setOccupied(worker, true);
     }
+  }
+
+  /** Whether workers may be at connections of their own. */
+  get isOut(): boolean {
+    return this.loans.areOut(this.#workers.values());
   }
 
   /** Whether `spoke` has to be called within a millisecond, even if nobody rings. */
@@ -346,9 +361,8 @@ export class Crew {
 
   /** A worker runs a request from a lent connection, and from now on that is one like all others. */
   #begun(worker: WorkerLink, lent: LentRequest, nowMs: number): void {
-    const id = this.loans.connectionOf(lent.descriptor);
-    const connection = id === undefined ? undefined : this.#owner.connection(id);
-    if (connection === undefined) throw new Error(`descriptor ${lent.descriptor} of worker ${worker.id} is not lent`);
+    const connection = this.#connectionOf(lent.descriptor);
+    worker.lender.noteNewcomer();
     this.loans.returned(connection, worker, false);
     const request = this.#owner.adopt(connection, lent.request, lent.bytes);
     this.loans.setOccupied(worker, false);
@@ -358,12 +372,37 @@ export class Crew {
     request.isBodyEndSent = true;
   }
 
+  /** The connection that a worker has named; it is new here if that has accepted it. */
+  #connectionOf(descriptor: number): Connection {
+    const id = this.loans.connectionOf(descriptor);
+    const connection = id === undefined ? undefined : this.#owner.connection(id);
+    if (connection === undefined)
+      throw new Error(`a worker has named descriptor ${descriptor}, which is no connection`);
+    return connection;
+  }
+
+  /** A worker has accepted a connection, which is the front's from now on. */
+  #newcomer(worker: WorkerLink, frame: Frame, nowMs: number): void {
+    const { id: descriptor, argument: isAnswered, payload: bytes } = frame;
+    worker.lender.noteHeard();
+    if (descriptor < 0) this.loans.acceptFailed();
+    else {
+      const connection = this.#connectionOf(descriptor);
+      if (isAnswered !== 0) {
+        connection.hasAsked = true;
+        connection.isUsed = true;
+      } else this.loans.noteVainAccept(nowMs);
+      if (bytes.length > 0) this.#owner.arrived(connection, bytes, nowMs);
+      connection.closeIfDone(this.#answers.drain.closes(connection), false);
+      this.#answers.drain.look();
+    }
+    worker.lender.noteNewcomer();
+  }
+
   /** A worker has given a connection back, with what it has read. */
   #returned(worker: WorkerLink, descriptor: number, bytes: Uint8Array, nowMs: number): void {
     worker.lender.noteHeard();
-    const id = this.loans.connectionOf(descriptor);
-    const connection = id === undefined ? undefined : this.#owner.connection(id);
-    if (connection?.lentTo !== worker) throw new Error(`descriptor ${descriptor} of worker ${worker.id} is not lent`);
+    const connection = this.#connectionOf(descriptor);
     this.loans.returned(connection, worker, bytes.length > 0);
     if (bytes.length > 0) this.#owner.arrived(connection, bytes, nowMs);
     connection.closeIfDone(this.#answers.drain.closes(connection), false);
@@ -384,8 +423,7 @@ export class Crew {
   }
 
   get #isClaimDue(): boolean {
-    if (this.loans.count > 0 && this.#pool.isAnyoneWaiting) return true;
-    return this.loans.isClaimDue(this.#workers.values());
+    return this.#pool.isAnyoneWaiting || this.loans.isClaimDue(this.#workers.values());
   }
 
   #startAll(nowMs: number): void {
@@ -568,11 +606,14 @@ export class Crew {
       }
       case FromWorker.RETURNED:
         return this.#returned(worker, frame.id, frame.payload, nowMs);
-      case FromWorker.REST: {
-        const id = this.loans.connectionOf(frame.id);
-        return id === undefined ? undefined : this.#owner.connection(id)?.write(frame.payload);
-      }
+      case FromWorker.NEWCOMER:
+        return this.#newcomer(worker, frame, nowMs);
+      case FromWorker.REST:
+        return this.#connectionOf(frame.id).write(frame.payload);
+      case FromWorker.LEAVE:
+        return this.#connectionOf(frame.id).close(false);
       case FromWorker.SERVED: {
+        this.loans.noteServed(frame.id);
         const state = this.#pool.served(frame.argument, frame.id, decodeServed(frame.payload), nowMs);
         return state === undefined ? undefined : this.loans.noteTime(state, worker);
       }

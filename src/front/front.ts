@@ -84,7 +84,7 @@ export class Front {
       mayOffer: (worker, request) => this.#crew.mayOffer(worker, request),
       revoke: (worker, offer) => this.#crew.revoke(worker, offer),
     });
-    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests, () => this.#crew.loans.count > 0);
+    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests, () => this.#crew.isOut);
     this.#timeouts = new Timeouts(this.#options, actions, {
       lateParams: (connection, fcgiId) => {
         const seconds = this.#options.readTimeoutMs / 1000;
@@ -106,7 +106,11 @@ export class Front {
       },
       turnAwayParams: (connection, fcgiId, error) => this.#giveUpParams(connection, fcgiId, error),
     });
-    const room = { meters: this.#meters, hasSendRoom: () => this.#relief.hasSendRoom() };
+    const room = {
+      meters: this.#meters,
+      hasSendRoom: () => this.#relief.hasSendRoom(),
+      hasConnectionRoom: (count: number) => this.#relief.hasRoomFor(count),
+    };
     this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests, room, {
       connection: (id) => this.#connections.get(id),
       arrived: (connection, bytes, nowMs) => this.bytesArrived(connection.id, bytes, nowMs),

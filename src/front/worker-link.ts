@@ -46,6 +46,10 @@ export class WorkerLink {
   /** Connections that are lent to it, and how it is kept from them. */
   readonly loans = new Set<Connection>();
   readonly lender: Lender;
+  /** It may accept connections. */
+  accepts = false;
+  /** It has no connection, and will come to none: neither lent nor accepted. */
+  isHome = true;
   /** The gate to them is held here. */
   isHeld = false;
   /** It was at one of them, or might have been, when it was wanted: as long as that is so, it counts as busy. */

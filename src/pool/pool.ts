@@ -79,6 +79,8 @@ export class Pool<W extends Waiter> {
   readonly #line: WaitingLine<W>;
   readonly #offers: Offers<W, State>;
   readonly #remembered: RememberedScores;
+  /** Workers at something of their own. */
+  #occupied = 0;
   #nextState = 0;
   #uses = 0;
   /** Added to ages: what they were ahead of, or behind, when limits changed. */
@@ -98,7 +100,7 @@ export class Pool<W extends Waiter> {
     const before = ageOf(nowMs, this.#uses, halfLifeMs, states);
     this.#ageShift += before - ageOf(nowMs, this.#uses, limits.halfLifeMs, limits.states);
     this.#limits = limits;
-    this.#line.limit = limits.queue;
+    this.#line.limit = limits.queue + this.#occupied;
   }
 
   /** A worker is ready. `index` (0 to `workers` - 1) is its place, which a replacement takes over. */
@@ -134,6 +136,7 @@ export class Pool<W extends Waiter> {
     const lost = this.#offers.workerGone(id);
     const worker = this.#workers.get(id);
     if (worker === undefined) return lost;
+    this.setOccupied(id, false);
     this.#workers.delete(id);
     this.#free.delete(worker);
     for (const state of this.#states.values()) if (state.home === worker) this.#forget(state);
@@ -153,8 +156,11 @@ export class Pool<W extends Waiter> {
   /** A worker without a request is at something of its own, or not any more. */
   setOccupied(id: number, isOccupied: boolean): void {
     const worker = this.#workers.get(id);
-    if (worker === undefined) return;
+    if (worker === undefined || worker.isOccupied === isOccupied) return;
     worker.isOccupied = isOccupied;
+    this.#occupied += isOccupied ? 1 : -1;
+    // What it is at takes no time to speak of, or is found to be a request: until then nobody is one too many for its sake.
+    this.#line.limit = this.#limits.queue + this.#occupied;
     this.#listIfFree(worker);
   }
 
@@ -238,7 +244,7 @@ export class Pool<W extends Waiter> {
    */
   offer(withinMs: number, nowMs: number): OfferOrder<W> | undefined {
     // Who is one too many is turned away or served at once: it cannot wait beside the line either.
-    if (this.#line.size > this.#limits.queue) return undefined;
+    if (this.#line.size > this.#line.limit) return undefined;
     let waiter = this.#line.head;
     if (waiter === undefined || !this.#canOffer(withinMs, nowMs)) return undefined;
     for (let left = LINES_LOOKED_AT; waiter !== undefined && left > 0; left -= 1) {
@@ -308,7 +314,8 @@ export class Pool<W extends Waiter> {
     const worker = state.home;
     worker.running = undefined;
     if (!worker.isRetired) this.#free.add(worker);
-    state.expectedMs = expectedAfter(state.expectedMs, tookMs);
+    // The first had to load the script, which no other has to.
+    state.expectedMs = state.uses === 2 ? tookMs : expectedAfter(state.expectedMs, tookMs);
     if (isGone) {
       this.#forget(state);
       this.#offers.takeBack(worker.id, state);

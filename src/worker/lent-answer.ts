@@ -13,6 +13,10 @@ import type { RequestOutlet } from './script-request.js';
 /** Where it came from. */
 export interface Origin {
   readonly descriptor: number;
+  /** It was accepted here, and the front does not know of it. */
+  readonly isNew: boolean;
+  /** The connection stays open after it. */
+  readonly keepsConnection: boolean;
   /** Its id on that connection. */
   readonly fcgiId: number;
   readonly state: number;
@@ -75,7 +79,8 @@ export class LentAnswer implements RequestOutlet {
     const origin = this.#origin;
     this.#origin = undefined;
     if (origin === undefined || !this.#borrower.claim()) return;
-    this.#borrower.tell();
+    if (origin.isNew) this.#borrower.announce();
+    else this.#borrower.tell();
     this.#outbox.begun(requestId, origin.state, origin.descriptor, origin.bytes);
     this.#borrower.leave();
   }
