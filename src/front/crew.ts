@@ -85,6 +85,8 @@ export class Crew {
   readonly #workers = new Map<number, WorkerLink>();
   /** Workers that were given short requests and not woken for them yet. */
   readonly #toWake = new Set<WorkerLink>();
+  /** Workers that were given up, and whose threads have not ended: what those wait with has to stay. */
+  readonly #givenUp = new Map<number, WorkerLink>();
   readonly #crashes = new CrashTally();
   /** When `watch` was last called. */
   #watchedMs = 0;
@@ -163,13 +165,21 @@ export class Crew {
       this.#take(worker, frame, nowMs);
       worker.release();
     }
-    this.#endLoans(worker, nowMs);
-    this.loans.threadEnded(worker);
     const error = this.#answers.drain.isUnderWay
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
+    this.#endLoans(worker, nowMs);
     if (worker.running !== undefined) this.#noteCrash(worker.running, nowMs);
     this.#part(worker, error, nowMs);
+    this.ended(id);
+  }
+
+  /** The thread of a worker has ended that is no more. */
+  ended(id: number): void {
+    const worker = this.#givenUp.get(id);
+    if (worker === undefined) return;
+    this.#givenUp.delete(id);
+    this.loans.threadEnded(worker);
   }
 
   /**
@@ -258,6 +268,7 @@ export class Crew {
     this.#endLoans(worker, nowMs);
     const lost = this.#pool.removeWorker(worker.id);
     this.#workers.delete(worker.id);
+    this.#givenUp.set(worker.id, worker);
     this.#toWake.delete(worker);
     if (worker.running !== undefined) lost.push(worker.running);
     worker.running = undefined;

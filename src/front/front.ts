@@ -261,6 +261,11 @@ export class Front {
     this.#crew.gone(id, reason, nowMs);
   }
 
+  /** The thread of a worker that was given up has ended. */
+  workerEnded(id: number): void {
+    this.#crew.ended(id);
+  }
+
   /**
    * Some worker has written to its ring, or made room in the other one. Also to be called after `bytesArrived`, `sent`,
    * `tick` and `connectionClosed`, since they may leave some of what workers say for later.

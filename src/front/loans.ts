@@ -66,6 +66,8 @@ export class Loans {
   /** A worker is ready, and can be lent connections from now on. */
   workerReady(worker: WorkerLink): void {
     const lending = this.#lending;
+    // All that it may have read has to fit into one message.
+    if (worker.maxFrameBytes < MAX_LENT_BYTES + BEGUN_MORE_BYTES) return;
     if (lending?.open(worker.lender) !== true) return;
     worker.ringElsewhere = () => lending.ring(worker.lender);
   }
@@ -323,6 +325,5 @@ function mayBorrow(worker: WorkerLink): boolean {
   if (worker.ringElsewhere === undefined) return false;
   if (worker.isRetired || worker.isOccupied || worker.isHeld || worker.loans.size >= LENT_AT_MOST) return false;
   // What it is given next may be none of the short ones.
-  if ((worker.running?.state?.expectedMs ?? 0) > SHORT_MS) return false;
-  return worker.maxFrameBytes >= MAX_LENT_BYTES + BEGUN_MORE_BYTES;
+  return (worker.running?.state?.expectedMs ?? 0) <= SHORT_MS;
 }

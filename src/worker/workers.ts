@@ -21,6 +21,8 @@ export interface WorkersEvents {
   ready(worker: ReadyWorker): Promise<void>;
   /** A thread is no more. */
   gone(id: number, reason: string): void;
+  /** The thread of a worker that was given up has ended after all. */
+  ended(id: number): void;
   /** Only told where there is no other bell. */
   bell(): void;
   /** Every thread has been told to end when it has done what it was given. */
@@ -151,7 +153,7 @@ export class Workers {
       },
       onBell: () => this.#events.bell(),
       onGone: (reason) => {
-        if (!this.#handles.delete(id)) return;
+        if (!this.#handles.delete(id)) return this.#events.ended(id);
         this.#events.gone(id, reason);
         if (onFailed !== undefined && !handle.isReady) onFailed(reason);
         else this.#replace(place, reason, handle.ageMs);

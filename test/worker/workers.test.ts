@@ -15,6 +15,8 @@ class Team {
   /** Those that were added one by one: replacements. */
   readonly added: number[] = [];
   readonly gone: number[] = [];
+  /** After they were given up. */
+  readonly ended: number[] = [];
   readonly log: string[] = [];
   #heard: () => void = () => {};
   readonly #writers = new Map<number, RingWriter>();
@@ -45,6 +47,10 @@ class Team {
       },
       gone: (id) => {
         this.gone.push(id);
+        this.#heard();
+      },
+      ended: (id) => {
+        this.ended.push(id);
         this.#heard();
       },
       bell: () => {},
