@@ -36,7 +36,7 @@ export class FarFront implements FrontHandle {
     const underWay = linesUnderWay();
     const lines = new LineReceiver(underWay);
     const data: FrontThreadData = { settings, bell: this.bell, linesUnderWay: underWay };
-    this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
+    this.#thread = new Worker(new URL('./thread.cjs', import.meta.url), { workerData: data });
     this.#thread.on('message', (message: FromFront) => {
       if (message.kind === 'event') {
         (events[message.name] as (...args: readonly unknown[]) => void)(...message.args);

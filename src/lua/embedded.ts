@@ -6,15 +6,23 @@
 import { embeddedFunctions } from './embedded-functions.js';
 import { EmbeddedState, type Running } from './embedded-state.js';
 import { libcImports } from './libc.js';
-import { MachineFactory } from './machine-factory.js';
+import { type BootedLua, MachineFactory } from './machine-factory.js';
 import type { LuaEngine } from './state.js';
 import { checkEmbeddedModule, compileEmbeddedModule } from './wasm-module.js';
 
+export type { BootedLua } from './machine-factory.js';
 export { compileEmbeddedModule } from './wasm-module.js';
 
 export interface EmbeddedEngineOptions {
   /** What scripts see as `LUAFCGID_VERSION` and as `version` of the module `luafcgid`. */
   readonly version?: string;
+  /** What an engine of the same module and version has booted, perhaps in another thread. */
+  readonly booted?: BootedLua | undefined;
+}
+
+/** With what it has booted, from which further engines begin. */
+export interface EmbeddedEngine extends LuaEngine {
+  readonly booted: BootedLua;
 }
 
 /**
@@ -24,8 +32,8 @@ export interface EmbeddedEngineOptions {
 export function createEmbeddedEngine(
   module: WebAssembly.Module = compileEmbeddedModule(),
   options: EmbeddedEngineOptions = {},
-): LuaEngine {
-  checkEmbeddedModule(module);
+): EmbeddedEngine {
+  if (options.booted === undefined) checkEmbeddedModule(module);
   // Nothing runs before a machine is made and noted here.
   const running = { machine: undefined, state: undefined } as unknown as Running;
   const machines = new MachineFactory({
@@ -43,6 +51,7 @@ export function createEmbeddedEngine(
     },
     interruptHook: (L) => running.state?.lookAtInterrupts(L),
     version: options.version ?? 'development',
+    booted: options.booted,
     use(machine) {
       running.machine = machine;
     },
@@ -51,6 +60,7 @@ export function createEmbeddedEngine(
     name: 'embedded',
     version: 'Lua 5.1',
     isConfined: true,
+    booted: machines.booted,
     createState: (stateOptions) => new EmbeddedState(machines, running, stateOptions),
   };
 }

@@ -53,7 +53,7 @@ export class WorkerHandle {
       toFront: this.toFront,
       interrupts: this.interrupts,
     };
-    this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
+    this.#thread = new Worker(new URL('./thread.cjs', import.meta.url), { workerData: data });
     const givenUp = new Promise<void>((resolve) => {
       this.#giveUp = resolve;
     });

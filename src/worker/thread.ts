@@ -236,18 +236,21 @@ async function waysToWake({
   return { wakeFront: () => ringEventfd(fd), sleeper: futexSleeper() };
 }
 
-const data = workerData as ThreadData;
-const frontAsleep = new Int32Array(data.bell.asleep);
-const { wakeFront, sleeper } = await waysToWake(data.bell);
-const ringBell = (): void => {
-  if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
-};
-if (data.engine.name !== 'embedded' && process.platform === 'linux') {
-  // Native code may hang, and then this thread cannot be ended.
-  const { currentThread } = await import('../linux/threads.js');
-  new Interrupts(data.interrupts).thread = currentThread();
+async function run(data: ThreadData): Promise<void> {
+  const frontAsleep = new Int32Array(data.bell.asleep);
+  const { wakeFront, sleeper } = await waysToWake(data.bell);
+  const ringBell = (): void => {
+    if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
+  };
+  if (data.engine.name !== 'embedded' && process.platform === 'linux') {
+    // Native code may hang, and then this thread cannot be ended.
+    const { currentThread } = await import('../linux/threads.js');
+    new Interrupts(data.interrupts).thread = currentThread();
+  }
+  const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
+  const thread = new WorkerThread(data, sleeper, ringBell, usage);
+  parentPort?.postMessage('ready');
+  thread.serve();
 }
-const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
-const thread = new WorkerThread(data, sleeper, ringBell, usage);
-parentPort?.postMessage('ready');
-thread.serve();
+
+void run(workerData as ThreadData);
