@@ -7,6 +7,7 @@ import { embeddedFunctions } from './embedded-functions.js';
 import { EmbeddedState, type Running } from './embedded-state.js';
 import { libcImports } from './libc.js';
 import { type BootedLua, MachineFactory } from './machine-factory.js';
+import { saveBoot, savedBoot } from './saved-boot.js';
 import type { LuaEngine } from './state.js';
 import { checkEmbeddedModule, compileEmbeddedModule } from './wasm-module.js';
 
@@ -63,4 +64,18 @@ export function createEmbeddedEngine(
     booted: machines.booted,
     createState: (stateOptions) => new EmbeddedState(machines, running, stateOptions),
   };
+}
+
+function originOf(version: string) {
+  return { hostFunctions: Object.keys(embeddedFunctions({ state: undefined })), version };
+}
+
+/** Lua as booted, for engines of this module and version. */
+export function bootedLua(module: WebAssembly.Module, version: string): BootedLua {
+  return savedBoot(originOf(version)) ?? createEmbeddedEngine(module, { version }).booted;
+}
+
+/** Boots, and saves what came of it for later starts: a step of the build. */
+export function saveBootedLua(version: string): void {
+  saveBoot(originOf(version), createEmbeddedEngine(compileEmbeddedModule(), { version }).booted);
 }

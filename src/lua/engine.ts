@@ -2,7 +2,7 @@
 
 import { LuafcgidError } from '../errors.js';
 import { inheritStandardStreams } from './child-streams.js';
-import { type BootedLua, compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
+import { type BootedLua, bootedLua, compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
 import type { EngineName, NativeEngineName } from './engine-names.js';
 import { createNativeEngine } from './native.js';
 import { exitAtOnce, loadKoffi, openNativeLibrary } from './native-library.js';
@@ -15,7 +15,7 @@ interface EmbeddedData {
   readonly name: 'embedded';
   /** Compiled once, shared by all threads. */
   readonly module: WebAssembly.Module;
-  /** Booted once, copied by all threads. */
+  /** Copied by all threads. */
   readonly booted: BootedLua;
   /** The server's version, which scripts may read. */
   readonly version: string;
@@ -40,7 +40,7 @@ export type EngineData = EmbeddedData | NativeData;
 export function prepareEngine(version: string, name: EngineName = 'embedded', library?: string): EngineData {
   if (name === 'embedded') {
     const module = compileEmbeddedModule();
-    return { name, module, booted: createEmbeddedEngine(module, { version }).booted, version };
+    return { name, module, booted: bootedLua(module, version), version };
   }
   inheritStandardStreams(loadKoffi());
   if (native !== undefined && native.name !== name) {

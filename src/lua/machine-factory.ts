@@ -12,13 +12,13 @@ import { copyMemory, type ImageParts, MemoryImage } from './memory-image.js';
 import { ownChunkName } from './traceback.js';
 
 /** The first one is called with the functions of the others. */
-const luaFiles = [...commonLuaFiles, 'sandbox.lua'] as const;
+export const luaFiles = [...commonLuaFiles, 'sandbox.lua'] as const;
 
 /**
  * C stack of each machine. Lua stops at 200 nested C calls, and the largest frame that can nest, of `string.gsub`, is under
  * 1.5 KB: the 4 MiB that the file reserves would only make every machine larger.
  */
-const stackBytes = 512 * 1024;
+export const stackBytes = 512 * 1024;
 
 /** Closed machines up to this size are used again, up to this number: cheaper than new instances, and no garbage. */
 const largestSpareBytes = 2 << 20;
