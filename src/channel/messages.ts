@@ -41,6 +41,8 @@ export const ToWorker = {
   COLLECT: 5,
   /** Leave the loop and end the thread. */
   STOP: 6,
+  /** Requests whose script is named like this may be run in this state when they come on a lent connection. argument: state. payload: the name. */
+  TEACH: 7,
 } as const;
 
 /** Worker to front. */
@@ -67,6 +69,14 @@ export const FromWorker = {
   BOUNCED: 7,
   /** What the request took that is about to end; only if that is wanted. payload: see `Usage`. */
   USAGE: 11,
+  /** A lent connection comes back. id: its descriptor. payload: what was read from it. Counts as told (`loans.ts`). */
+  RETURNED: 12,
+  /** The rest of an answer on a lent connection, which then comes back. id: its descriptor. */
+  REST: 13,
+  /** A request on a lent connection is the front's from now on. argument: its state. payload: see `encodeBegun`. Counts as told. */
+  BEGUN: 14,
+  /** A state has served requests on lent connections. id: how many. argument: state. payload: see `encodeServed`. */
+  SERVED: 15,
 } as const;
 
 /** Why a body will never be complete. */
@@ -122,6 +132,35 @@ export function decodeUsage(payload: Uint8Array): Usage {
     cpuMs: Number.isNaN(cpuMs) ? undefined : cpuMs,
     memoryBytes: Number.isNaN(memoryBytes) ? undefined : memoryBytes,
   };
+}
+
+/** How long the next request of a state is expected to take, in milliseconds. Valid until the next call. */
+export function encodeServed(expectedMs: number): Uint8Array {
+  numbers[0] = expectedMs;
+  return bytesOfNumbers;
+}
+
+export function decodeServed(payload: Uint8Array): number {
+  bytesOfNumbers.set(payload);
+  return numbers[0] as number;
+}
+
+const BEGUN_FIXED_BYTES = 4;
+
+/** Most bytes of a BEGUN besides those of the request. */
+export const BEGUN_MORE_BYTES = BEGUN_FIXED_BYTES;
+
+/** A request on the lent connection with this descriptor, with all its records. */
+export function encodeBegun(descriptor: number, bytes: Uint8Array): Uint8Array {
+  const out = Buffer.allocUnsafe(BEGUN_FIXED_BYTES + bytes.length);
+  out.writeUInt32LE(descriptor, 0);
+  out.set(bytes, BEGUN_FIXED_BYTES);
+  return out;
+}
+
+/** `bytes` is a view into the payload. */
+export function decodeBegun(payload: Uint8Array): { readonly descriptor: number; readonly bytes: Uint8Array } {
+  return { descriptor: uint32(payload, 0), bytes: payload.subarray(BEGUN_FIXED_BYTES) };
 }
 
 /** What a worker is told to start. */
@@ -185,6 +224,18 @@ export function decodeDependency(payload: Uint8Array): Dependency {
   const text = Buffer.from(payload).toString('latin1');
   const split = text.indexOf('\0');
   return { fingerprint: text.slice(0, split), path: text.slice(split + 1) };
+}
+
+/**
+ * Requests that workers take by themselves have numbers of their own: above all those of the front, and for each worker
+ * (of those that can be there at the same time) other ones.
+ */
+export const MAX_FRONT_REQUEST = 0x3fffffff;
+const LENT_REQUEST_BITS = 20;
+
+/** The least of a worker's own numbers; the next 2^20 - 1 are its own, too. */
+export function firstLentRequest(worker: number): number {
+  return MAX_FRONT_REQUEST + 1 + ((worker << LENT_REQUEST_BITS) & MAX_FRONT_REQUEST);
 }
 
 /** The name of a request in log and pages, the same in front and workers. */

@@ -29,6 +29,11 @@ const NONE = 0;
 const ASKS = 1;
 const BLOCKS = 2;
 
+/** How the reader sleeps: on its flag, or where only a bell of its own wakes it. */
+const AWAKE = 0;
+const ASLEEP = 1;
+const ASLEEP_ELSEWHERE = 2;
+
 export const CONTROL_BYTES = 64;
 const FRAME_BYTES = 16;
 const SKIP_TO_START = -1;
@@ -123,16 +128,18 @@ export class RingWriter extends RingEnd {
     return used + frameBytes + (frameBytes > tillWrap ? tillWrap : 0) <= this.capacity;
   }
 
-  /** Whether the reader sleeps, for want of a frame. */
+  /** Whether the reader sleeps in `RingReader.waitForFrame`. */
   get isReaderAsleep(): boolean {
-    return Atomics.load(this.control, READER_ASLEEP) === 1;
+    return Atomics.load(this.control, READER_ASLEEP) === ASLEEP;
   }
 
-  /** Wakes a reader that waits in `RingReader.waitForFrame`. Call it after writing. */
-  wakeReader(): void {
+  /** Wakes a reader that sleeps. Call it after writing. @param ringElsewhere wakes one that sleeps by `lieDownElsewhere` */
+  wakeReader(ringElsewhere?: () => void): void {
     // The flag is taken back here: what is written before the reader has come to itself wakes nobody again.
-    if (Atomics.load(this.control, READER_ASLEEP) === 0) return;
-    if (Atomics.exchange(this.control, READER_ASLEEP, 0) === 1) this.sleeper.wake(this.asleep);
+    if (Atomics.load(this.control, READER_ASLEEP) === AWAKE) return;
+    const was = Atomics.exchange(this.control, READER_ASLEEP, AWAKE);
+    if (was === ASLEEP) this.sleeper.wake(this.asleep);
+    else if (was === ASLEEP_ELSEWHERE) ringElsewhere?.();
   }
 
   /** Blocks this thread until the reader has taken something since `tryWrite` last failed, or it is disturbed. */
@@ -160,7 +167,8 @@ export class RingWriter extends RingEnd {
  */
 export function disturb(shared: SharedArrayBuffer, sleeper: Sleeper = atomicsSleeper): void {
   const control = new Int32Array(shared, 0, CONTROL_BYTES / 4);
-  if (Atomics.exchange(control, READER_ASLEEP, 0) === 1)
+  // Who sleeps elsewhere looks up by itself every so often.
+  if (Atomics.compareExchange(control, READER_ASLEEP, ASLEEP, AWAKE) === ASLEEP)
     sleeper.wake(control.subarray(READER_ASLEEP, READER_ASLEEP + 1));
   sleeper.wake(control.subarray(READ_AT, READ_AT + 1));
 }
@@ -187,6 +195,11 @@ export class RingReader extends RingEnd {
   /** Whether the writer waits for room. */
   get isWriterWaiting(): boolean {
     return Atomics.load(this.control, WRITER_WISH) !== NONE;
+  }
+
+  /** Whether there is a frame. */
+  get hasFrame(): boolean {
+    return Atomics.load(this.control, WRITTEN_TO) !== this.#at;
   }
 
   /** The oldest frame, or undefined when there is none. The same one until `release`. */
@@ -225,10 +238,23 @@ export class RingReader extends RingEnd {
   /** Blocks this thread until there is a frame, or it is disturbed. */
   waitForFrame(isDisturbed: () => boolean = undisturbed): void {
     while (Atomics.load(this.control, WRITTEN_TO) === this.#at && !isDisturbed()) {
-      Atomics.store(this.control, READER_ASLEEP, 1);
+      Atomics.store(this.control, READER_ASLEEP, ASLEEP);
       // It sleeps on its own flag: who takes that back at this very moment keeps it awake, whatever it was about.
-      if (Atomics.load(this.control, WRITTEN_TO) === this.#at && !isDisturbed()) this.sleeper.wait(this.asleep, 1);
+      if (Atomics.load(this.control, WRITTEN_TO) === this.#at && !isDisturbed()) this.sleeper.wait(this.asleep, ASLEEP);
     }
-    Atomics.store(this.control, READER_ASLEEP, 0);
+    Atomics.store(this.control, READER_ASLEEP, AWAKE);
+  }
+
+  /** The reader is about to sleep where only a bell of its own wakes it. Returns false when there is a frame: it must not. */
+  lieDownElsewhere(): boolean {
+    Atomics.store(this.control, READER_ASLEEP, ASLEEP_ELSEWHERE);
+    if (Atomics.load(this.control, WRITTEN_TO) === this.#at) return true;
+    this.getUp();
+    return false;
+  }
+
+  /** After `lieDownElsewhere`. */
+  getUp(): void {
+    Atomics.store(this.control, READER_ASLEEP, AWAKE);
   }
 }

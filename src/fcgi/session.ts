@@ -41,6 +41,7 @@ export {
 } from './encoder.js';
 export { decodeParams, encodeParams, forEachPair } from './params.js';
 export { RequestTable } from './request-table.js';
+export { findWholeRequest, type WholeRequest } from './whole-request.js';
 
 /** What arriving bytes mean. Byte views in events are valid until the handler returns. */
 export interface SessionEvents {
@@ -194,6 +195,11 @@ export class ServerSession {
   /** Requests that have begun and not been finished. */
   get openRequests(): number {
     return this.#requests.size;
+  }
+
+  /** Whether the web server wants to send more after this request. */
+  get keepsConnection(): boolean {
+    return this.#keepConnection;
   }
 
   /** Whether the web server asked for a close after the answer, and every answer has been made (section 3.5). */

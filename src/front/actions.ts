@@ -1,5 +1,6 @@
 /** What the front may do to the world, and the settings it decides by. */
 import type { Wish } from '../channel/interrupts.js';
+import type { Lender } from '../channel/loans.js';
 import type { LogLevel } from '../channel/messages.js';
 import type { LogSubject } from '../log/line.js';
 import type { PoolLimits } from '../pool/pool.js';
@@ -42,6 +43,26 @@ export interface FrontActions {
   flushLogs?(): void;
   /** After `drain`: the last request is over. */
   drained(): void;
+  /** Undefined where connections cannot be lent to workers. */
+  readonly lending?: Lending | undefined;
+}
+
+/** Lets workers read and write on connections by themselves (`channel/loans.ts`). */
+export interface Lending {
+  /** Makes what the worker waits with. @returns false where that cannot be had */
+  open(lender: Lender): boolean;
+  /** Wakes the worker where it waits with that. */
+  ring(lender: Lender): void;
+  /** The worker is no more. */
+  close(lender: Lender): void;
+  /** From now on a connection is read and written by the worker alone. Returns false when it cannot be lent. */
+  lend(connection: number, lender: Lender): boolean;
+  /** It is the front's again; while the gate is held, or the worker has given it back. */
+  takeBack(connection: number, lender: Lender): void;
+  /** Whether requests came on a lent connection since this was last asked. */
+  takeUse(connection: number, lender: Lender): boolean;
+  /** The connection with this descriptor. */
+  connectionOf(descriptor: number): number | undefined;
 }
 
 /** How far a connection's output has come. */

@@ -29,12 +29,13 @@ export class Answers {
     actions: FrontActions,
     pool: Pool<FrontRequest>,
     requests: Map<number, FrontRequest>,
+    isLending: () => boolean,
   ) {
     this.#options = options;
     this.#actions = actions;
     this.#pool = pool;
     this.#requests = requests;
-    this.drain = new Drain(requests, () => actions.drained());
+    this.drain = new Drain(requests, isLending, () => actions.drained());
   }
 
   /** Passes output of a script on. The bytes are copied. */

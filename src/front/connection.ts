@@ -2,6 +2,7 @@
 import { type Meter, RequestTable, ServerSession, type ServerValues, type SessionEvents } from '../fcgi/session.js';
 import type { FrontActions, FrontOptions } from './actions.js';
 import type { FrontRequest } from './request.js';
+import type { WorkerLink } from './worker-link.js';
 
 /**
  * What a peer may leave unread past the send buffer, where the output of scripts stops by itself: replies of the protocol
@@ -65,6 +66,13 @@ export class Connection implements SessionEvents {
   isSpooled = false;
   /** What its client owed did not come in time: it is closed when its requests are answered. */
   isOverdue = false;
+  /** The worker that it is lent to: nothing is read or written here meanwhile. */
+  lentTo: WorkerLink | undefined;
+  /** `namesForgotten` of that worker then. */
+  lentNames = 0;
+  /** Loans in a row that its worker could do nothing with, and the requests to pass before the next one. */
+  vainLoans = 0;
+  loanPause = 0;
   /** What `timeouts.ts` knows of it; nothing before its first look. */
   watch: Watch | undefined;
   readonly #actions: FrontActions;
@@ -173,6 +181,12 @@ export class Connection implements SessionEvents {
     return this.session.openRequests === 0 && !this.session.isInsideRecord && !this.isSending;
   }
 
+  /** Whether it can be lent: its web server will keep it, and nothing at all is under way on it. */
+  get isLendable(): boolean {
+    if (this.#isClosing || this.#isPaused || this.isReadEnded || this.isEnding || this.isOverdue) return false;
+    return this.lentTo === undefined && this.isIdle && this.session.keepsConnection;
+  }
+
   /** Whether something waits to be sent. */
   get isSending(): boolean {
     return this.#unsentBytes > 0 || this.isSpooled;
@@ -185,6 +199,7 @@ export class Connection implements SessionEvents {
 
   /** Closes it if nothing more will happen on it. */
   closeIfDone(isDraining: boolean, linger: boolean): void {
+    if (this.lentTo !== undefined) return;
     const isIdle = this.session.openRequests === 0;
     const isAnswered = this.requests.size === 0;
     if (this.session.isDone || (isIdle && (isDraining || this.isOverdue)) || (this.isReadEnded && isAnswered)) {

@@ -4,8 +4,11 @@
  */
 import { toText } from '../byte-string.js';
 import { Wish } from '../channel/interrupts.js';
+import type { LentRequest } from '../channel/loans.js';
 import {
+  decodeBegun,
   decodeDependency,
+  decodeServed,
   decodeUsage,
   END_STATE_GONE,
   FromWorker,
@@ -26,6 +29,7 @@ import type { FrontActions, FrontOptions } from './actions.js';
 import type { Answers } from './answers.js';
 import type { Connection, Meters } from './connection.js';
 import { CRASH_MINUTES, CrashTally } from './crash-tally.js';
+import { Loans } from './loans.js';
 import type { FrontRequest } from './request.js';
 import { isStuck } from './watchdog.js';
 import type { WorkerLink } from './worker-link.js';
@@ -57,7 +61,18 @@ export interface SharedRoom {
   hasSendRoom(): boolean;
 }
 
+/** What the front does about connections that were lent. */
+export interface CrewOwner {
+  connection(id: number): Connection | undefined;
+  /** Bytes have come on a connection. */
+  arrived(connection: Connection, bytes: Uint8Array, nowMs: number): void;
+  /** A worker runs the request already that these bytes are. */
+  adopt(connection: Connection, request: number, bytes: Uint8Array): FrontRequest;
+}
+
 export class Crew {
+  readonly loans: Loans;
+  readonly #owner: CrewOwner;
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
   readonly #pool: Pool<FrontRequest>;
@@ -73,6 +88,7 @@ export class Crew {
   #watchedMs = 0;
   /** Some request was refused for want of a state since the last look at held workers. */
   #hasTurnedAway = false;
+  #isClaiming = false;
 
   constructor(
     options: FrontOptions,
@@ -81,7 +97,13 @@ export class Crew {
     answers: Answers,
     requests: ReadonlyMap<number, FrontRequest>,
     room: SharedRoom,
+    owner: CrewOwner,
   ) {
+    this.#owner = owner;
+    this.loans = new Loans(options, actions, pool, (connection) => {
+      connection.closeIfDone(answers.drain.closes(connection), false);
+      answers.drain.look();
+    });
     this.#options = options;
     this.#actions = actions;
     this.#pool = pool;
@@ -108,15 +130,17 @@ export class Crew {
     for (const id of ids) {
       const worker = this.#workers.get(id);
       if (worker === undefined) continue;
-      this.#pool.retireWorker(id);
       worker.isRetired = true;
+      this.#review(worker, nowMs);
+      this.#pool.retireWorker(id);
       this.#stopIfDone(worker);
     }
     this.startWaiting(nowMs);
   }
 
   #stopIfDone(worker: WorkerLink): void {
-    if (!worker.isRetired || worker.running !== undefined) return;
+    if (!worker.isRetired || worker.running !== undefined || worker.loans.size > 0 || worker.isStopped) return;
+    worker.isStopped = true;
     worker.owed += 1;
     worker.send(ToWorker.STOP, 0, 0);
   }
@@ -136,6 +160,8 @@ export class Crew {
       this.#take(worker, frame, nowMs);
       worker.release();
     }
+    this.#endLoans(worker, nowMs);
+    this.loans.threadEnded(worker);
     const error = this.#answers.drain.isUnderWay
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
@@ -165,6 +191,7 @@ export class Crew {
   #abandonStuck(worker: WorkerLink, nowMs: number): void {
     this.#hear(worker, nowMs);
     if (worker.running !== undefined || worker.owed === 0) return;
+    this.#endLoans(worker, nowMs);
     this.#pool.retireWorker(worker.id);
     this.#actions.abandon(worker.id, STUCK);
     this.#part(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: STUCK }), nowMs);
@@ -212,8 +239,20 @@ export class Crew {
     );
   }
 
+  /** A worker is given up: what it was lent comes home, and what it runs from there is the front's. */
+  #endLoans(worker: WorkerLink, nowMs: number): void {
+    const lent = worker.running === undefined ? worker.lender.takeOver() : undefined;
+    const descriptor = worker.lender.shut();
+    if (lent !== undefined) this.#begun(worker, lent, nowMs);
+    const id = descriptor === undefined ? undefined : this.loans.connectionOf(descriptor);
+    this.loans.takeAllBack(worker);
+    // Nobody knows what was read from it, or sent.
+    if (id !== undefined) this.#owner.connection(id)?.destroy();
+  }
+
   /** Strikes a worker off. What it had begun with ends with this error. @param again a request to be begun anew */
   #part(worker: WorkerLink, error: LuafcgidError, nowMs: number, again?: FrontRequest): void {
+    this.#endLoans(worker, nowMs);
     const lost = this.#pool.removeWorker(worker.id);
     this.#workers.delete(worker.id);
     this.#toWake.delete(worker);
@@ -265,6 +304,7 @@ export class Crew {
     this.#pool.reviewOffers(nowMs);
     for (const worker of this.#workers.values()) {
       heard = this.#hear(worker, nowMs) || heard;
+      if (worker.loans.size > 0) this.#review(worker, nowMs);
       worker.flush();
       if (worker.running !== undefined) this.passBody(worker.running);
     }
@@ -272,8 +312,82 @@ export class Crew {
     return heard;
   }
 
+  /** Looks at what a worker does with the connections that it was lent. */
+  #review(worker: WorkerLink, nowMs: number): void {
+    if (this.loans.review(worker, this.#answers.drain.isUnderWay, nowMs)) {
+      const lent = worker.lender.takeOver();
+      if (lent !== undefined) {
+        this.#begun(worker, lent, nowMs);
+        this.loans.takeAllBack(worker);
+        worker.lender.release();
+      }
+    }
+    this.#stopIfDone(worker);
+  }
+
+  /** Takes the connections back that workers are not at, and sees to it that the others follow. */
+  callHome(nowMs: number): void {
+    for (const worker of this.#workers.values()) {
+      this.#hear(worker, nowMs);
+      if (!this.loans.recallAll(worker)) worker.lender.want();
+    }
+  }
+
+  /** Whether `spoke` has to be called within a millisecond, even if nobody rings. */
+  get isReviewDue(): boolean {
+    return this.loans.isReviewDue(this.#workers.values(), this.#answers.drain.isUnderWay);
+  }
+
+  /** What a script is by this name has changed. */
+  forgetName(name: string): void {
+    this.loans.forgetName(name, this.#workers.values());
+  }
+
+  /** A worker runs a request from a lent connection, and from now on that is one like all others. */
+  #begun(worker: WorkerLink, lent: LentRequest, nowMs: number): void {
+    const id = this.loans.connectionOf(lent.descriptor);
+    const connection = id === undefined ? undefined : this.#owner.connection(id);
+    if (connection === undefined) throw new Error(`descriptor ${lent.descriptor} of worker ${worker.id} is not lent`);
+    this.loans.returned(connection, worker, false);
+    const request = this.#owner.adopt(connection, lent.request, lent.bytes);
+    const state = this.#pool.begun(worker.id, lent.state, request.script, nowMs);
+    request.script = state.script;
+    worker.isOccupied = false;
+    this.#nowRuns(worker, request, state, nowMs);
+    request.isBodyEndSent = true;
+  }
+
+  /** A worker has given a connection back, with what it has read. */
+  #returned(worker: WorkerLink, descriptor: number, bytes: Uint8Array, nowMs: number): void {
+    worker.lender.noteHeard();
+    const id = this.loans.connectionOf(descriptor);
+    const connection = id === undefined ? undefined : this.#owner.connection(id);
+    if (connection?.lentTo !== worker) throw new Error(`descriptor ${descriptor} of worker ${worker.id} is not lent`);
+    this.loans.returned(connection, worker, bytes.length > 0);
+    if (bytes.length > 0) this.#owner.arrived(connection, bytes, nowMs);
+    connection.closeIfDone(this.#answers.drain.closes(connection), false);
+    this.#answers.drain.look();
+  }
+
   /** Starts who can start, turns away who is too many, and lets busy workers find what they can do next. */
   startWaiting(nowMs: number): void {
+    const isClaiming = !this.#isClaiming && this.#isClaimDue;
+    if (isClaiming) {
+      this.#isClaiming = true;
+      this.loans.claim(this.#workers.values());
+    }
+    this.#startAll(nowMs);
+    if (!isClaiming) return;
+    this.loans.giveWay(this.#workers.values());
+    this.#isClaiming = false;
+  }
+
+  get #isClaimDue(): boolean {
+    if (this.loans.count > 0 && this.#pool.isAnyoneWaiting) return true;
+    return this.loans.isClaimDue(this.#workers.values());
+  }
+
+  #startAll(nowMs: number): void {
     for (;;) {
       // Waking a worker that sleeps takes longer than a short script that runs on another.
       if (this.#offerNext(AT_ONCE_MS, nowMs)) continue;
@@ -330,6 +444,7 @@ export class Crew {
   #nowRuns(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number): void {
     request.trace?.started(worker.place, nowMs);
     worker.time.begin(nowMs);
+    worker.busySinceMs = nowMs;
     request.watchdogMs = this.#options.watchdogMs;
     request.stopsOnAbort = this.#options.onAbort === 'stop';
     request.stage = 'running';
@@ -343,6 +458,8 @@ export class Crew {
   #start({ waiter: request, state, create, evicted, retire }: Assignment<FrontRequest>, nowMs: number): void {
     const worker = this.#workers.get(state.worker) as WorkerLink;
     const { hasBody } = request;
+    // What may be long is nothing to wait behind.
+    if (worker.isHeld && !this.loans.isShort(state)) this.loans.takeAllBack(worker);
     this.#nowRuns(worker, request, state, nowMs);
     request.isBodyEndSent = !hasBody;
     const flags =
@@ -442,6 +559,21 @@ export class Crew {
       case FromWorker.END:
         if (request !== undefined) this.#end(worker, request, frame, nowMs);
         return;
+      case FromWorker.BEGUN: {
+        worker.lender.noteHeard();
+        const { descriptor, bytes } = decodeBegun(frame.payload);
+        return this.#begun(worker, { descriptor, bytes, request: frame.id, state: frame.argument }, nowMs);
+      }
+      case FromWorker.RETURNED:
+        return this.#returned(worker, frame.id, frame.payload, nowMs);
+      case FromWorker.REST: {
+        const id = this.loans.connectionOf(frame.id);
+        return id === undefined ? undefined : this.#owner.connection(id)?.write(frame.payload);
+      }
+      case FromWorker.SERVED: {
+        const state = this.#pool.served(frame.argument, frame.id, decodeServed(frame.payload), nowMs);
+        return state === undefined ? undefined : this.loans.noteTime(state, worker);
+      }
       case FromWorker.LOG:
         return this.#takeLog(worker, frame);
       case FromWorker.USAGE:
@@ -480,16 +612,19 @@ export class Crew {
   #end(worker: WorkerLink, request: FrontRequest, frame: Frame, nowMs: number): void {
     // In C, where Lua does not come to tell it, or just over.
     this.#tellSlow(worker, request, undefined);
-    const stateId = request.state?.id ?? 0;
+    const { state } = request;
+    const stateId = state?.id ?? 0;
     worker.running = undefined;
     request.worker = undefined;
     const hasToClose = this.#pool.release(stateId, (frame.type & END_STATE_GONE) !== 0, tookMsOf(frame.type));
     if (hasToClose) this.#close(worker, stateId);
+    if (state !== undefined) this.loans.noteTime(state, worker);
     this.#beginOffered(worker, nowMs);
     // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.
     this.startWaiting(nowMs);
     this.#answers.finish(request, frame.payload, frame.argument);
     this.#answers.over(request);
+    this.loans.consider(request, worker);
   }
 
   #takeLog(worker: WorkerLink, frame: Frame): void {

@@ -10,6 +10,7 @@ const NEWCOMER_MS = 500;
 
 export class Drain {
   readonly #requests: ReadonlyMap<number, unknown>;
+  readonly #isLending: () => boolean;
   readonly #drained: () => void;
   /** Connections that have not asked for anything when it began. */
   readonly #newcomers = new Set<Connection>();
@@ -19,10 +20,12 @@ export class Drain {
 
   /**
    * @param requests all that are not over
+   * @param isLending whether workers may be at requests of their own
    * @param drained is told when the last one is
    */
-  constructor(requests: ReadonlyMap<number, unknown>, drained: () => void) {
+  constructor(requests: ReadonlyMap<number, unknown>, isLending: () => boolean, drained: () => void) {
     this.#requests = requests;
+    this.#isLending = isLending;
     this.#drained = drained;
   }
 
@@ -67,6 +70,6 @@ export class Drain {
     for (const connection of this.#newcomers) {
       if (connection.hasAsked || connection.isClosing) this.#newcomers.delete(connection);
     }
-    if (this.#requests.size === 0 && this.#newcomers.size === 0) this.#drained();
+    if (this.#requests.size === 0 && this.#newcomers.size === 0 && !this.#isLending()) this.#drained();
   }
 }

@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { formatListenAddress, type ListenAddress } from '../config/load.js';
 import { LuafcgidError } from '../errors.js';
-import type { FrontActions } from './actions.js';
+import type { FrontActions, Lending } from './actions.js';
 import type { Front } from './front.js';
 
 /** A socket is full at this many unsent bytes at the latest, whatever the front allows: it is asked for more in time. */
@@ -39,6 +39,8 @@ export interface DriverReports {
 type SocketActions = Pick<FrontActions, 'write' | 'close' | 'outgoing' | 'spool' | 'pauseReading' | 'resumeReading'>;
 
 export interface Driver extends SocketActions {
+  /** Undefined where connections cannot be lent. */
+  readonly lending: Lending | undefined;
   /** Carries out the front's action `destroy`. */
   break(connection: number): void;
   /** Connects the core; to be called once, before anything else. */

@@ -17,6 +17,7 @@ import {
   type MayConnect,
   mayConnect,
 } from './driver.js';
+import { EpollLending } from './epoll-lending.js';
 import { EpollSocket, type SocketOwner } from './epoll-socket.js';
 import type { Front } from './front.js';
 import { SpoolSpace } from './spool.js';
@@ -58,6 +59,12 @@ interface Link {
 }
 
 export class EpollDriver implements Driver, SocketOwner {
+  readonly lending = new EpollLending({
+    socketOf: (connection) => this.#links.get(connection)?.socket,
+    connectionOf: (descriptor) => this.#linksByFd[descriptor]?.socket.id,
+    leave: (socket) => this.#leave(socket),
+    watch: (socket) => this.interestChanged(socket),
+  });
   readonly #epoll = new Epoll(EVENTS_AT_ONCE);
   readonly #calls: SocketCalls;
   readonly #clock: () => number;
@@ -214,7 +221,7 @@ export class EpollDriver implements Driver, SocketOwner {
   // ---- what sockets tell -------------------------------------------------------------------------------------------
 
   interestChanged(socket: EpollSocket): void {
-    if (socket.isGone) return;
+    if (socket.isGone || socket.isLent) return;
     const interest =
       (socket.isReading ? EpollEvent.IN : socket.isAwaitingEnd ? EpollEvent.READ_HANG_UP : 0) |
       (socket.isSending ? EpollEvent.OUT : 0);
@@ -222,6 +229,12 @@ export class EpollDriver implements Driver, SocketOwner {
     else this.#epoll.add(socket.fd, interest);
     socket.isWatched = true;
     if (socket.expiresMs !== Number.POSITIVE_INFINITY) this.#lingering.add(socket);
+  }
+
+  /** Watches a socket no more. */
+  #leave(socket: EpollSocket): void {
+    if (socket.isWatched) this.#epoll.remove(socket.fd);
+    socket.isWatched = false;
   }
 
   closed(socket: EpollSocket): void {
@@ -398,7 +411,7 @@ export class EpollDriver implements Driver, SocketOwner {
   #watchNew(): void {
     this.#turnsUnwatched = 0;
     for (const socket of this.#unwatched.splice(0)) {
-      if (socket.isGone || socket.isWatched) continue;
+      if (socket.isGone || socket.isWatched || socket.isLent) continue;
       this.#guard(this.#links.get(socket.id), () => this.interestChanged(socket));
     }
   }

@@ -25,6 +25,8 @@ export class EpollSocket implements Outlet {
   isEndTold = false;
   /** The kernel tells what happens on it. */
   isWatched = false;
+  /** A worker reads and writes it by itself: nothing is watched here. */
+  isLent = false;
   /** When a lingering connection is closed in any case. */
   expiresMs = Number.POSITIVE_INFINITY;
   readonly #calls: SocketCalls;

@@ -9,7 +9,7 @@
 
 import { type CgiRequest, parseRequest } from '../cgi/request.js';
 import { hasDigest, isUnchanged } from '../channel/fingerprint.js';
-import { BodyFault } from '../channel/messages.js';
+import { BodyFault, MAX_FRONT_REQUEST } from '../channel/messages.js';
 import { LuafcgidError } from '../errors.js';
 import { decodeParams, type ServerValues } from '../fcgi/session.js';
 import { Pool, type PoolCounts } from '../pool/pool.js';
@@ -53,7 +53,7 @@ export class Front {
   /** All requests that are not over, by number. */
   readonly #requests = new Map<number, FrontRequest>();
   /** What script paths were found to be; housekeeping keeps it true. */
-  readonly lookUps = new LookUps();
+  readonly lookUps = new LookUps((path) => this.#crew.forgetName(path));
   readonly #serverValues: ServerValues;
   readonly #connectionOwner: ConnectionOwner = {
     begin: (connection, fcgiId, params) => this.#begin(connection, fcgiId, params),
@@ -70,6 +70,8 @@ export class Front {
   readonly #timeouts: Timeouts;
   readonly #relief: Relief;
   #lastRequest = 0;
+  /** The number of a request that a worker runs already, while its bytes are read. */
+  #adoptedId = 0;
   /** The time of the last tick, and of the last bytes that arrived. */
   #nowMs = 0;
   #arrivalMs = 0;
@@ -82,19 +84,21 @@ export class Front {
       mayOffer: (worker, request) => this.#crew.mayOffer(worker, request),
       revoke: (worker, offer) => this.#crew.revoke(worker, offer),
     });
-    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests);
+    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests, () => this.#crew.loans.count > 0);
     this.#timeouts = new Timeouts(this.#options, actions, {
       lateParams: (connection, fcgiId) => {
         const seconds = this.#options.readTimeoutMs / 1000;
         this.#giveUpParams(connection, fcgiId, new LuafcgidError('LUAFCGID_REQUEST_PARAMS_LATE', { seconds }));
       },
       lateBody: (request) => this.#lateBody(request),
+      recall: (connection) => this.#crew.loans.recall(connection),
       reviewPause: (connection) => {
         readOn(connection, this.#meters, this.#options);
         connection.regulateReading(this.#options);
       },
     });
     this.#relief = new Relief(this.#options, actions, this.#meters, this.#connections, this.#timeouts, {
+      recall: (connection) => this.#crew.loans.recall(connection),
       turnAway: (request, error) => {
         if (request.stage === 'waiting' && !this.#pool.leave(request)) return false;
         this.#answers.turnAway(request, error);
@@ -103,7 +107,11 @@ export class Front {
       turnAwayParams: (connection, fcgiId, error) => this.#giveUpParams(connection, fcgiId, error),
     });
     const room = { meters: this.#meters, hasSendRoom: () => this.#relief.hasSendRoom() };
-    this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests, room);
+    this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests, room, {
+      connection: (id) => this.#connections.get(id),
+      arrived: (connection, bytes, nowMs) => this.bytesArrived(connection.id, bytes, nowMs),
+      adopt: (connection, request, bytes) => this.#adopt(connection, request, bytes),
+    });
   }
 
   // ---- events of connections ---------------------------------------------------------------------------------------
@@ -286,7 +294,7 @@ export class Front {
 
   /** Whether `workersSpoke` has to be called within a millisecond, even if nobody rings. */
   get isReviewDue(): boolean {
-    return this.#pool.hasOffers;
+    return this.#pool.hasOffers || this.#crew.isReviewDue;
   }
 
   /** Every file that a state was made from, and whether its content is needed to tell its versions apart. */
@@ -327,6 +335,7 @@ export class Front {
 
   /** No new connections will come: what has begun is finished, then each connection is closed. */
   drain(nowMs: number): void {
+    this.#crew.callHome(nowMs);
     this.#answers.drain.begin([...this.#connections.values()], nowMs);
   }
 
@@ -379,19 +388,45 @@ export class Front {
       return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method, params }), error);
     }
     const request = this.#list(connection, fcgiId, cgi);
-    if ((cgi.contentLength ?? 0) > maxPostBytes) return this.#answers.refuse(request, tooLarge(maxPostBytes));
     const known = this.lookUps.find(cgi.scriptPath);
+    if (this.#adoptedId > 0) {
+      request.script = known ?? cgi.scriptPath;
+      return;
+    }
+    if ((cgi.contentLength ?? 0) > maxPostBytes) return this.#answers.refuse(request, tooLarge(maxPostBytes));
     if (known === undefined) return this.#actions.lookUp(cgi.scriptPath, request.id);
     request.script = known;
     request.stage = 'reading';
     connection.changed.push(request);
   }
 
-  #list(connection: Connection, fcgiId: number, cgi: CgiRequest): FrontRequest {
+  /** A worker runs the request already that these bytes are, the whole of it. */
+  #adopt(connection: Connection, id: number, bytes: Uint8Array): FrontRequest {
+    this.#adoptedId = id;
+    try {
+      connection.heardBytes += bytes.length;
+      connection.session.receive(bytes);
+    } finally {
+      this.#adoptedId = 0;
+      connection.changed.length = 0;
+    }
+    const request = this.#requests.get(id);
+    if (request === undefined) throw new Error(`the bytes of request ${id} are none`);
+    request.isBodyComplete = true;
+    request.hasHandedOn = true;
+    return request;
+  }
+
+  #nextId(): number {
     do {
-      this.#lastRequest = (this.#lastRequest % 0x7fffffff) + 1;
+      this.#lastRequest = (this.#lastRequest % MAX_FRONT_REQUEST) + 1;
     } while (this.#requests.has(this.#lastRequest));
-    const request = new FrontRequest(this.#lastRequest, fcgiId, connection, cgi, this.#meters.requests);
+    return this.#lastRequest;
+  }
+
+  #list(connection: Connection, fcgiId: number, cgi: CgiRequest): FrontRequest {
+    const id = this.#adoptedId || this.#nextId();
+    const request = new FrontRequest(id, fcgiId, connection, cgi, this.#meters.requests);
     if (this.#options.tracesRequests) request.trace = new AccessTrace(this.#arrivalMs);
     connection.isUsed = true;
     connection.requests.add(fcgiId, request);
@@ -401,7 +436,7 @@ export class Front {
 
   #takeBody(connection: Connection, fcgiId: number, bytes: Uint8Array): void {
     const request = connection.requests.get(fcgiId);
-    if (request === undefined) return;
+    if (request === undefined || this.#adoptedId > 0) return;
     const { contentLength } = request.cgi;
     const wantedBytes = contentLength === undefined ? bytes.length : contentLength - request.receivedBytes;
     const taken = bytes.length > wantedBytes ? bytes.subarray(0, wantedBytes) : bytes;
@@ -420,7 +455,7 @@ export class Front {
 
   #endBody(connection: Connection, fcgiId: number): void {
     const request = connection.requests.get(fcgiId);
-    if (request === undefined || request.isBodyComplete) return;
+    if (request === undefined || request.isBodyComplete || this.#adoptedId > 0) return;
     if (request.cgi.contentLength !== undefined) return this.#failBody(request, BodyFault.SHORT);
     request.isBodyComplete = true;
     connection.changed.push(request);

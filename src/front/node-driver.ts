@@ -30,6 +30,8 @@ const WAITING_AT_MOST = 511;
 
 /** Sockets by connection number, and the part of the front's actions that concerns them. */
 export class NodeDriver implements Driver {
+  /** Node.js does not let go of a socket. */
+  readonly lending = undefined;
   readonly #sockets = new Map<number, net.Socket>();
   readonly #wires = new Map<number, Wire>();
   readonly #spoolSpace: SpoolSpace;

@@ -25,6 +25,8 @@ interface Holder {
 
 /** What is done about those who pay. */
 export interface ReliefOwner {
+  /** Takes a lent connection back. Returns false while its worker is at it. */
+  recall(connection: Connection): boolean;
   /** Answers a request that waits or arrives. Returns false when it has just begun to run. */
   turnAway(request: FrontRequest, error: LuafcgidError): boolean;
   /** Answers a request whose parameters are incomplete. */
@@ -104,7 +106,7 @@ export class Relief {
   #longestIdle(): Connection | undefined {
     for (let isFresh = false; ; isFresh = true) {
       for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
-        if (mayLeave(found)) return found;
+        if (mayLeave(found) && this.#owner.recall(found)) return found;
       }
       if (isFresh) return undefined;
       const idle = [...this.#connections.values()].filter(mayLeave);

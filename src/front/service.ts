@@ -4,6 +4,7 @@
  */
 
 import { Interrupter, type Wish } from '../channel/interrupts.js';
+import { Lender } from '../channel/loans.js';
 import { OfferSlots } from '../channel/offer-slots.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import { atomicsSleeper, type Sleeper } from '../channel/sleeper.js';
@@ -34,6 +35,8 @@ export interface WorkerChannels {
   readonly toWorker: SharedArrayBuffer;
   readonly toFront: SharedArrayBuffer;
   readonly interrupts: SharedArrayBuffer;
+  /** Connections that are lent to it. */
+  readonly loans: SharedArrayBuffer;
 }
 
 /** A worker that is ready; `index` is its place. */
@@ -118,13 +121,14 @@ export class FrontService {
       interrupt: (worker, request, wish) => events.interrupt(worker, request, wish),
       abandon: (worker, reason) => events.abandon(worker, reason),
       drained: () => events.drained(),
+      lending: driver.lending,
     });
     driver.attach(this.#front);
   }
 
   /** A worker is ready. `index` is its place. */
   workerReady(id: number, index: number, channels: WorkerChannels): void {
-    const { toWorker, toFront, interrupts } = channels;
+    const { toWorker, toFront, interrupts, loans } = channels;
     const out = new RingWriter(toWorker, this.#sleeper);
     const link = new WorkerLink(
       id,
@@ -132,6 +136,7 @@ export class FrontService {
       new RingReader(toFront, this.#sleeper),
       new OfferSlots(toWorker),
       new Interrupter(interrupts),
+      new Lender(loans),
     );
     this.#front.workerReady(link, index, performance.now());
     this.#front.wakeWorkers();

@@ -18,6 +18,8 @@ const BYTES_PER_MS = 0.5;
 export interface LateOwner {
   lateParams(connection: Connection, fcgiId: number): void;
   lateBody(request: FrontRequest): void;
+  /** Takes a lent connection back. Returns false while its worker is at it. */
+  recall(connection: Connection): boolean;
   /** Reading is paused: whether it still has to be. */
   reviewPause(connection: Connection): void;
 }
@@ -97,6 +99,8 @@ export class Timeouts {
   #judgeSender(connection: Connection, watch: Watch, elapsedMs: number): boolean {
     const { session } = connection;
     const { readTimeoutMs, idleTimeoutMs } = this.#options;
+    const { lentTo } = connection;
+    if (lentTo !== undefined && this.#actions.lending?.takeUse(connection.id, lentTo.lender)) connection.isUsed = true;
     const hasRequest = connection.isUsed || connection.requests.size > 0;
     connection.isUsed = false;
     if (hasRequest || connection.isSending) watch.idleSinceMs = this.#clockMs;
@@ -129,6 +133,7 @@ export class Timeouts {
       }
     } else watch.recordLeftMs = -1;
     if (this.#clockMs - watch.idleSinceMs < idleTimeoutMs || connection.isSending) return false;
+    if (!this.#owner.recall(connection)) return false;
     connection.close(false);
     return true;
   }

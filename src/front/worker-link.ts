@@ -4,6 +4,7 @@
  */
 
 import type { Interrupter } from '../channel/interrupts.js';
+import type { Lender } from '../channel/loans.js';
 import { type BodyFault, encodeStartHead, MORE, START_OFFER, startBytes, ToWorker } from '../channel/messages.js';
 import type { OfferSlots } from '../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../channel/ring.js';
@@ -32,12 +33,31 @@ export class WorkerLink {
   heldTicks = 0;
   /** It is to end when it has done what it has begun with. */
   isRetired = false;
+  /** It was told to end. */
+  isStopped = false;
   /** What it was told between two requests and has not answered: states to close, or to end. */
   owed = 0;
   /** For how long it has owed something without a request to run, as far as the ticks tell. */
   owedMs = 0;
   /** Of the running request. */
   readonly time = new RunningTime();
+  /** When it began with that. */
+  busySinceMs = 0;
+  /** Connections that are lent to it, and how it is kept from them. */
+  readonly loans = new Set<Connection>();
+  readonly lender: Lender;
+  /** The gate to them is held here. */
+  isHeld = false;
+  /** It was at one of them, or might have been, when it was wanted: as long as that is so, it counts as busy. */
+  isOccupied = false;
+  /** States in which it may run requests from them, by the names of scripts. */
+  readonly taught = new Map<string, number>();
+  readonly taughtStates = new Set<number>();
+  /** How often those were forgotten. */
+  namesForgotten = 0;
+  /** What it had begun with from them when it was last seen to begin, and when that was. */
+  seenBegun = 0;
+  seenMs = 0;
   readonly #out: RingWriter;
   readonly #interrupter: Interrupter;
   readonly #in: RingReader;
@@ -47,8 +67,16 @@ export class WorkerLink {
   readonly #offered = new Map<number, number>();
 
   /** @param slots of the ring that `out` writes */
-  constructor(id: number, out: RingWriter, incoming: RingReader, slots: OfferSlots, interrupter: Interrupter) {
+  constructor(
+    id: number,
+    out: RingWriter,
+    incoming: RingReader,
+    slots: OfferSlots,
+    interrupter: Interrupter,
+    lender: Lender,
+  ) {
     this.id = id;
+    this.lender = lender;
     this.#interrupter = interrupter;
     this.#out = out;
     this.#in = incoming;
@@ -89,9 +117,25 @@ export class WorkerLink {
     return waitsForRoom || (this.running?.isBodyEndSent === false && this.#out.isReaderAsleep);
   }
 
-  /** Wakes the worker if it sleeps: it has a START to find. */
+  /** Wakes the worker if it sleeps: it has something to find. */
   wake(): void {
-    this.#out.wakeReader();
+    this.#out.wakeReader(this.ringElsewhere);
+  }
+
+  /** Rings the bell that wakes the worker where it waits for lent connections. */
+  ringElsewhere: (() => void) | undefined;
+
+  /** Most bytes of one message from the worker. */
+  get maxFrameBytes(): number {
+    return this.#out.maxPayloadBytes;
+  }
+
+  /** What it was taught does not hold any more. */
+  forgetNames(): void {
+    this.taught.clear();
+    this.taughtStates.clear();
+    this.namesForgotten += 1;
+    this.lender.forgetNames();
   }
 
   /**
@@ -150,7 +194,7 @@ export class WorkerLink {
       if (isLast) this.#unsent.shift();
       else first.payload = first.payload.subarray(maxPayloadBytes);
     }
-    if (wrote) this.#out.wakeReader();
+    if (wrote) this.wake();
   }
 
   /** Hands on what there is room for of the running request's body, and its end. */
@@ -185,7 +229,7 @@ export class WorkerLink {
       if (!this.#tryWrite(type, id, 0, piece)) break;
       sent += piece.length;
     }
-    if (sent > 0) this.#out.wakeReader();
+    if (sent > 0) this.wake();
     return sent;
   }
 

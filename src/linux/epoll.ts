@@ -29,12 +29,19 @@ export class Epoll {
   readonly #one = Buffer.alloc(EVENT_BYTES);
   readonly #oneView = new DataView(this.#one.buffer, this.#one.byteOffset, EVENT_BYTES);
 
-  /** @param maxEvents most events of one `wait` */
-  constructor(maxEvents: number) {
-    this.#fd = epollCreate(EPOLL_CLOEXEC);
+  /**
+   * @param maxEvents most events of one `wait`
+   * @param fd a list that another thread has made; left out: a new one
+   */
+  constructor(maxEvents: number, fd?: number) {
+    this.#fd = fd ?? epollCreate(EPOLL_CLOEXEC);
     if (this.#fd < 0) throw systemError('epoll_create1', errorNumber());
     this.#eventBytes = Buffer.alloc(maxEvents * EVENT_BYTES);
     this.#events = new DataView(this.#eventBytes.buffer, this.#eventBytes.byteOffset, this.#eventBytes.length);
+  }
+
+  get fd(): number {
+    return this.#fd;
   }
 
   /** Watches a descriptor for the events in `interest`. @throws the system's error */
@@ -50,6 +57,11 @@ export class Epoll {
   /** Watches it no more. Closing a descriptor does the same. */
   remove(fd: number): void {
     this.#control(REMOVE, fd, 0);
+  }
+
+  /** The same, if it is watched at all: another thread may have removed it. */
+  removeIfThere(fd: number): void {
+    epollControl(this.#fd, REMOVE, fd, this.#one);
   }
 
   /**

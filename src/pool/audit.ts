@@ -43,7 +43,7 @@ export function auditPool(books: Books): string[] {
       faults.push(`worker ${worker.id} counted as holding ${worker.stateCount}, has ${held}`);
     if (worker.stateCount > worker.share)
       faults.push(`worker ${worker.id} holds ${worker.stateCount} of ${worker.share}`);
-    const isBusy = worker.running !== undefined || worker.isBouncing || worker.isRetired;
+    const isBusy = worker.running !== undefined || worker.isBouncing || worker.isRetired || worker.isOccupied;
     if (books.free.has(worker) === isBusy) faults.push(`worker ${worker.id} is free wrongly`);
     if (!isBusy && books.offersOf(worker.id) > 0) faults.push(`worker ${worker.id} is free and has offers`);
   }

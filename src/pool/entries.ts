@@ -53,6 +53,8 @@ export class Worker implements FreeWorker<State> {
   sinceMs = 0;
   /** It has taken an offer that it cannot serve, and is about to say so. */
   isBouncing = false;
+  /** It is at something of its own that the books do not know: as good as busy. */
+  isOccupied = false;
   /** It gets no more requests. */
   isRetired = false;
   readonly victims = new VictimHeap<State>();

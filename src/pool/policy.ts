@@ -29,11 +29,12 @@ export function ageOf(nowMs: number, uses: number, halfLifeMs: number, states: n
   return nowMs / halfLifeMs + uses / (USES_PER_HALF_LIFE * states);
 }
 
-/** The score after one more use, at this age. */
-export function scoreAfterUse(score: Score, age: number): Score {
-  if (score === UNUSED) return age;
-  const high = Math.max(score, age);
-  const low = Math.min(score, age);
+/** The score after one more use, at this age, or after more of them. */
+export function scoreAfterUse(score: Score, age: number, uses = 1): Score {
+  const added = uses === 1 ? age : age + Math.log2(uses);
+  if (score === UNUSED) return added;
+  const high = Math.max(score, added);
+  const low = Math.min(score, added);
   return high + Math.log2(1 + 2 ** (low - high));
 }
 

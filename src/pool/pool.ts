@@ -146,6 +146,54 @@ export class Pool<W extends Waiter> {
     this.#line.join(waiter);
   }
 
+  get isAnyoneWaiting(): boolean {
+    return this.#line.size > 0;
+  }
+
+  /** A worker without a request is at something of its own, or not any more. */
+  setOccupied(id: number, isOccupied: boolean): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    worker.isOccupied = isOccupied;
+    this.#listIfFree(worker);
+  }
+
+  #listIfFree(worker: Worker): void {
+    const { running, isBouncing, isRetired, isOccupied } = worker;
+    if (running === undefined && !isBouncing && !isRetired && !isOccupied) this.#free.add(worker);
+    else this.#free.delete(worker);
+  }
+
+  /**
+   * A worker has begun with a request by itself, in a state of its own: that is busy from now on, until `release`.
+   * @param script of the state, should the books have given it up already
+   */
+  begun(workerId: number, stateId: number, script: string, nowMs: number): PoolState {
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined || worker.running !== undefined) throw new Error(`worker ${workerId} cannot have begun`);
+    let state = this.#states.get(stateId);
+    if (state === undefined) state = this.#enter(stateId, script, worker);
+    else if (state.status === 'idle') this.#unlist(state);
+    // It was told to close it, which it will find behind this request.
+    else state.isStale = true;
+    worker.isOccupied = false;
+    this.#noteUses(state, 1, nowMs);
+    this.#run(state, nowMs);
+    return state;
+  }
+
+  /** A state has served some requests that the books did not know of, and the next is expected to take so long. */
+  served(stateId: number, count: number, expectedMs: number, nowMs: number): PoolState | undefined {
+    const state = this.#states.get(stateId);
+    if (state === undefined) return undefined;
+    state.expectedMs = expectedMs;
+    const isListed = state.status === 'idle';
+    if (isListed) this.#unlist(state);
+    this.#noteUses(state, count, nowMs);
+    if (isListed) this.#list(state);
+    return state;
+  }
+
   /** When nobody more can start, and more wait than may: who has to be turned away. It leaves by `leave`. */
   excess(): W | undefined {
     return this.#line.excess();
@@ -271,11 +319,7 @@ export class Pool<W extends Waiter> {
       state.status = 'closing';
       return true;
     }
-    state.status = 'idle';
-    worker.victims.add(state);
-    const idle = worker.idle.get(state.script);
-    if (idle === undefined) worker.idle.set(state.script, [state]);
-    else idle.push(state);
+    this.#list(state);
     return false;
   }
 
@@ -433,8 +477,12 @@ export class Pool<W extends Waiter> {
     do {
       this.#nextState = (this.#nextState % 0x7fffffff) + 1;
     } while (this.#states.has(this.#nextState) || this.#evicted.has(this.#nextState));
-    const state = new State(this.#nextState, script, worker, this.#remembered.take(script));
-    this.#states.set(state.id, state);
+    return this.#enter(this.#nextState, script, worker);
+  }
+
+  #enter(id: number, script: string, worker: Worker): State {
+    const state = new State(id, script, worker, this.#remembered.take(script));
+    this.#states.set(id, state);
     this.#scriptStates.set(script, (this.#scriptStates.get(script) ?? 0) + 1);
     worker.stateCount += 1;
     return state;
@@ -443,17 +491,36 @@ export class Pool<W extends Waiter> {
   #occupy(waiter: W, state: State, nowMs: number, evicted: State | undefined): Assignment<W> {
     const create = state.uses === 0;
     if (!create) this.#unlist(state);
-    state.status = 'busy';
-    state.uses += 1;
-    this.#uses += 1;
+    this.#noteUses(state, 1, nowMs);
+    this.#run(state, nowMs);
+    const { maxCount } = this.#limits;
+    return { waiter, state, create, evicted, retire: maxCount > 0 && state.uses >= maxCount };
+  }
+
+  #noteUses(state: State, count: number, nowMs: number): void {
+    state.uses += count;
+    this.#uses += count;
     state.lastUse = this.#uses;
     const { halfLifeMs, states } = this.#limits;
-    state.score = scoreAfterUse(state.score, this.#ageShift + ageOf(nowMs, this.#uses, halfLifeMs, states));
+    state.score = scoreAfterUse(state.score, this.#ageShift + ageOf(nowMs, this.#uses, halfLifeMs, states), count);
+  }
+
+  /** A request begins to run in the state. */
+  #run(state: State, nowMs: number): void {
+    state.status = 'busy';
     state.home.running = state;
     state.home.sinceMs = nowMs;
     this.#free.delete(state.home);
-    const { maxCount } = this.#limits;
-    return { waiter, state, create, evicted, retire: maxCount > 0 && state.uses >= maxCount };
+  }
+
+  /** Puts a state on the lists from which states are chosen. */
+  #list(state: State): void {
+    const worker = state.home;
+    state.status = 'idle';
+    worker.victims.add(state);
+    const idle = worker.idle.get(state.script);
+    if (idle === undefined) worker.idle.set(state.script, [state]);
+    else idle.push(state);
   }
 
   /** Takes an idle state off the lists from which states are chosen. */

@@ -346,6 +346,7 @@ function workerSettings(config: Config, engine: EngineData, runName: string) {
     runName,
     measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
     ringBytes: config.ringBytes,
+    sleepers: new SharedArrayBuffer(4),
     setHook: createHookSetter(engine),
   };
 }

@@ -1,6 +1,8 @@
 /** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
 import { Worker } from 'node:worker_threads';
 import { createInterrupts, Interrupter, type Wish } from '../channel/interrupts.js';
+import { createLoans } from '../channel/loans.js';
+import { firstLentRequest } from '../channel/messages.js';
 import { createRing, disturb } from '../channel/ring.js';
 import type { Sleeper } from '../channel/sleeper.js';
 import type { ThreadData } from './thread-data.js';
@@ -15,7 +17,7 @@ export interface WorkerEvents {
 }
 
 /** What all workers of a server share. */
-export type WorkerSettings = Omit<ThreadData, 'toWorker' | 'toFront' | 'interrupts'> & {
+export type WorkerSettings = Omit<ThreadData, 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'firstRequest'> & {
   readonly ringBytes: number;
   /** Lets native Lua call a hook, see `createHookSetter`. */
   readonly setHook: ((state: number, hook: number) => void) | undefined;
@@ -28,6 +30,7 @@ export class WorkerHandle {
   readonly toWorker: SharedArrayBuffer;
   readonly toFront: SharedArrayBuffer;
   readonly interrupts: SharedArrayBuffer = createInterrupts();
+  readonly loans: SharedArrayBuffer = createLoans();
   /** Resolves when the thread has ended. */
   readonly ended: Promise<void>;
   /** Resolves when it has ended or was given up. */
@@ -40,7 +43,8 @@ export class WorkerHandle {
   readonly #interrupter: Interrupter;
   readonly #sleeper: Sleeper | undefined;
 
-  constructor(settings: WorkerSettings, events: WorkerEvents) {
+  /** @param id unlike that of any other worker */
+  constructor(id: number, settings: WorkerSettings, events: WorkerEvents) {
     const { ringBytes, setHook, sleeper, ...shared } = settings;
     this.#interrupter = new Interrupter(this.interrupts, setHook);
     this.#sleeper = sleeper;
@@ -52,6 +56,8 @@ export class WorkerHandle {
       toWorker: this.toWorker,
       toFront: this.toFront,
       interrupts: this.interrupts,
+      loans: this.loans,
+      firstRequest: firstLentRequest(id),
     };
     this.#thread = new Worker(new URL('./thread.cjs', import.meta.url), { workerData: data });
     const givenUp = new Promise<void>((resolve) => {

@@ -10,6 +10,7 @@ import { LuafcgidError } from '../errors.js';
 
 const FIRST_MESSAGE_BYTES = 16 * 1024;
 const NOTHING = new Uint8Array(0);
+const nothingElse = (): boolean => false;
 
 /** A message; its payload is valid until the next one is taken. */
 export interface Message {
@@ -53,12 +54,18 @@ export class Inbox {
    * @throws Abandoned when nobody listens to this thread any more
    */
   next(): Message {
+    return this.nextUnless(nothingElse) as Message;
+  }
+
+  /** The same; undefined when there is none, and `hasOther` says that there is something else to do than to wait for one. */
+  nextUnless(hasOther: () => boolean): Message | undefined {
     const deferred = this.#deferred.shift();
     if (deferred !== undefined) return deferred;
     this.#letGo();
     let bytes = 0;
     for (;;) {
-      const frame = this.#waitForFrame();
+      const frame = this.#waitForFrame(bytes === 0 ? hasOther : nothingElse);
+      if (frame === undefined) return undefined;
       const type = typeOf(frame.type);
       if (type === ToWorker.BODY || type === ToWorker.BODY_END) {
         this.#release();
@@ -124,11 +131,12 @@ export class Inbox {
     return end;
   }
 
-  #waitForFrame(): Frame {
+  #waitForFrame(hasOther: () => boolean): Frame | undefined {
     for (;;) {
       const frame = this.#ring.peek();
       if (frame !== undefined) return frame;
-      this.#ring.waitForFrame(() => this.#interrupts.isAbandoned);
+      if (hasOther()) return undefined;
+      this.#ring.waitForFrame(() => this.#interrupts.isAbandoned || hasOther());
       if (this.#interrupts.isAbandoned) throw new Abandoned();
     }
   }

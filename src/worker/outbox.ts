@@ -2,7 +2,9 @@
 
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
 import {
+  encodeBegun,
   encodeDependency,
+  encodeServed,
   encodeUsage,
   FromWorker,
   LOG_LEVELS,
@@ -11,11 +13,12 @@ import {
   withTook,
 } from '../channel/messages.js';
 import type { RingWriter } from '../channel/ring.js';
+import type { RequestOutlet } from './script-request.js';
 import type { UsageMeter } from './usage-meter.js';
 
 const NOTHING = new Uint8Array(0);
 
-export class Outbox {
+export class Outbox implements RequestOutlet {
   readonly #ring: RingWriter;
   readonly #ringBell: () => void;
   readonly #interrupts: Interrupts;
@@ -118,6 +121,31 @@ export class Outbox {
   bounced(requestId: number, offer: number): void {
     this.#write(FromWorker.BOUNCED, requestId, offer, NOTHING);
     this.#ringBell();
+  }
+
+  /** A lent connection comes back. @param bytes what was read from it */
+  returned(descriptor: number, bytes: Uint8Array): void {
+    this.#write(FromWorker.RETURNED, descriptor, 0, bytes);
+    this.#ringBell();
+  }
+
+  /** What of an answer is still to be sent on a lent connection. */
+  rest(descriptor: number, bytes: Uint8Array): void {
+    const { maxPayloadBytes } = this.#ring;
+    for (let at = 0; at < bytes.length; at += maxPayloadBytes) {
+      this.#write(FromWorker.REST, descriptor, 0, bytes.subarray(at, at + maxPayloadBytes));
+    }
+  }
+
+  /** A request on a lent connection is the front's from now on. @param bytes all its records */
+  begun(requestId: number, stateId: number, descriptor: number, bytes: Uint8Array): void {
+    this.#write(FromWorker.BEGUN, requestId, stateId, encodeBegun(descriptor, bytes));
+    this.#ringBell();
+  }
+
+  /** A state has served requests by itself; the next is expected to take so long. Wakes nobody. */
+  served(stateId: number, count: number, expectedMs: number): void {
+    this.#write(FromWorker.SERVED, count, stateId, encodeServed(expectedMs));
   }
 
   /** Wakes the front: it waits for room in the other ring, and there is some. */

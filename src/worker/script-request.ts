@@ -7,8 +7,6 @@ import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
 import { FromWorker } from '../channel/messages.js';
 import { LuafcgidError } from '../errors.js';
 import type { ByteString, LogLevel, RequestHost, RequestSetting } from '../lua/state.js';
-import type { Inbox } from './inbox.js';
-import type { Outbox } from './outbox.js';
 import type { OutputBuffer } from './output-buffer.js';
 
 export interface RequestSettings extends ResponseDefaults {
@@ -17,13 +15,28 @@ export interface RequestSettings extends ResponseDefaults {
   readonly watchdogMs: number;
 }
 
+/** Where its body comes from. */
+export interface RequestInlet {
+  /** The next piece, at most `maxBytes` long and valid until the next call; null at the end. */
+  readBody(maxBytes: number): Uint8Array | null;
+}
+
+/** Where that goes which is said about it. */
+export interface RequestOutlet {
+  output(requestId: number, bytes: Uint8Array): void;
+  finish(requestId: number, appStatus: number): void;
+  log(requestId: number, level: LogLevel, text: string, isOfScript?: boolean): void;
+  limit(type: number, requestId: number, value: number): void;
+  end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array): void;
+}
+
 const NOTHING = new Uint8Array(0);
 
 export class ScriptRequest implements RequestHost {
   readonly params: Uint8Array;
   readonly #id: number;
-  readonly #inbox: Inbox;
-  readonly #outbox: Outbox;
+  readonly #inlet: RequestInlet;
+  readonly #outlet: RequestOutlet;
   readonly #buffer: OutputBuffer;
   readonly #head: ResponseHead;
   readonly #isHead: boolean;
@@ -39,7 +52,7 @@ export class ScriptRequest implements RequestHost {
     params: Uint8Array,
     isHead: boolean,
     settings: RequestSettings,
-    channels: { inbox: Inbox; outbox: Outbox; buffer: OutputBuffer },
+    channels: { inlet: RequestInlet; outlet: RequestOutlet; buffer: OutputBuffer },
   ) {
     this.#id = id;
     this.params = params;
@@ -48,8 +61,8 @@ export class ScriptRequest implements RequestHost {
     this.#limitBytes = settings.outputBufferBytes;
     this.#isBuffering = settings.buffering;
     this.watchdogMs = settings.watchdogMs;
-    this.#inbox = channels.inbox;
-    this.#outbox = channels.outbox;
+    this.#inlet = channels.inlet;
+    this.#outlet = channels.outlet;
     this.#buffer = channels.buffer;
     this.#buffer.clear();
   }
@@ -73,13 +86,13 @@ export class ScriptRequest implements RequestHost {
     this.#requireOpen('con:puts');
     if (this.#isBuffering && this.#buffer.length + body.length <= this.#limitBytes) return this.#buffer.add(body);
     this.flush();
-    if (this.#mayHaveBody && body.length > 0) this.#outbox.output(this.#id, body);
+    if (this.#mayHaveBody && body.length > 0) this.#outlet.output(this.#id, body);
   }
 
   flush(): void {
     this.#requireOpen('con:flush');
     const output = this.#takeOutput();
-    if (output.length > 0) this.#outbox.output(this.#id, output);
+    if (output.length > 0) this.#outlet.output(this.#id, output);
   }
 
   reset(): void {
@@ -91,25 +104,25 @@ export class ScriptRequest implements RequestHost {
   finish(): void {
     this.flush();
     this.#isFinished = true;
-    this.#outbox.finish(this.#id, 0);
+    this.#outlet.finish(this.#id, 0);
   }
 
   readBody(maxBytes: number): Uint8Array | null {
-    return this.#inbox.readBody(maxBytes);
+    return this.#inlet.readBody(maxBytes);
   }
 
   log(level: LogLevel, text: ByteString): void {
-    this.#outbox.log(this.#id, level, text, true);
+    this.#outlet.log(this.#id, level, text, true);
   }
 
   /** The server's own words about this request. */
   tell(level: LogLevel, text: ByteString): void {
-    this.#outbox.log(this.#id, level, text);
+    this.#outlet.log(this.#id, level, text);
   }
 
   configure(name: RequestSetting, value: boolean | number | ByteString): void {
     if (name === 'watchdog') return this.#limitTime(Number(value));
-    if (name === 'onabort') return this.#outbox.limit(FromWorker.ON_ABORT, this.#id, value === 'stop' ? 1 : 0);
+    if (name === 'onabort') return this.#outlet.limit(FromWorker.ON_ABORT, this.#id, value === 'stop' ? 1 : 0);
     if (name === 'buffering') {
       this.#isBuffering = value === true;
       if (!this.#isBuffering && this.#buffer.length > 0) this.flush();
@@ -122,7 +135,7 @@ export class ScriptRequest implements RequestHost {
   /** The request is over: sends what is left of its answer. @param flags of the END message */
   end(flags: number, appStatus: number): void {
     const output = this.#isFinished ? NOTHING : this.#takeOutput();
-    this.#outbox.end(this.#id, flags, appStatus, output);
+    this.#outlet.end(this.#id, flags, appStatus, output);
   }
 
   /**
@@ -142,12 +155,12 @@ export class ScriptRequest implements RequestHost {
         output = Buffer.concat([output, Buffer.from(`\n<hr>\n${renderDetail(detail)}`, 'latin1')]);
       }
     }
-    this.#outbox.end(this.#id, flags, 1, output);
+    this.#outlet.end(this.#id, flags, 1, output);
   }
 
   #limitTime(seconds: number): void {
     this.watchdogMs = Math.ceil(seconds * 1000);
-    this.#outbox.limit(FromWorker.WATCHDOG, this.#id, this.watchdogMs);
+    this.#outlet.limit(FromWorker.WATCHDOG, this.#id, this.watchdogMs);
   }
 
   get #mayHaveBody(): boolean {

@@ -17,6 +17,12 @@ export interface ThreadData {
   /** Rings, see `channel/ring.ts`. */
   readonly toWorker: SharedArrayBuffer;
   readonly toFront: SharedArrayBuffer;
+  /** Connections that are lent to it, see `channel/loans.ts`. */
+  readonly loans: SharedArrayBuffer;
+  /** One word: how many of the workers sleep. */
+  readonly sleepers: SharedArrayBuffer;
+  /** Requests that come on lent connections are numbered from here on. */
+  readonly firstRequest: number;
   /** How a running request is broken into, see `channel/interrupts.ts`. */
   readonly interrupts: SharedArrayBuffer;
   /** How to wake the front. */

@@ -26,9 +26,10 @@ import { createEngine } from '../lua/engine.js';
 import { LuaError } from '../lua/state.js';
 import { describeFailure } from './error-detail.js';
 import { Inbox, type Message } from './inbox.js';
+import type { Lane, LaneParts, LentCall } from './lane.js';
 import { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
-import { ScriptRequest } from './script-request.js';
+import { type RequestOutlet, ScriptRequest } from './script-request.js';
 import { ScriptState, type StateSettings } from './script-state.js';
 import { SourceRules } from './source-files.js';
 import type { ThreadData } from './thread-data.js';
@@ -48,6 +49,9 @@ class WorkerThread {
   readonly #data: ThreadData;
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
+  readonly #ringBell: () => void;
+  /** Where lent connections are served; undefined where none are lent. */
+  readonly #lane: Lane | undefined;
   readonly #buffer = new OutputBuffer();
   readonly #slots: OfferSlots;
   readonly #settings: StateSettings;
@@ -57,9 +61,20 @@ class WorkerThread {
   /** The request that runs, and its number; 0 between two. */
   #request: ScriptRequest | undefined;
   #requestId = 0;
+  /** Where that goes which is said about it, and about none. */
+  #outlet: Pick<RequestOutlet, 'log'>;
 
-  /** @param usage measures what requests take; undefined: nobody wants to know */
-  constructor(data: ThreadData, sleeper: Sleeper | undefined, ringBell: () => void, usage: UsageMeter | undefined) {
+  /**
+   * @param usage measures what requests take; undefined: nobody wants to know
+   * @param openLane where connections can be lent
+   */
+  constructor(
+    data: ThreadData,
+    sleeper: Sleeper | undefined,
+    ringBell: () => void,
+    usage: UsageMeter | undefined,
+    openLane: ((parts: LaneParts) => Lane) | undefined,
+  ) {
     const { config } = data;
     const files = config.files && {
       read: config.files.read.map(toByteString),
@@ -72,7 +87,21 @@ class WorkerThread {
     const stopReason = (): Error => this.#stopReason();
     this.#interrupts = interrupts;
     this.#outbox = new Outbox(new RingWriter(data.toFront, sleeper), ringBell, interrupts, stopReason, usage);
-    this.#inbox = new Inbox(new RingReader(data.toWorker, sleeper), ringBell, interrupts, stopReason);
+    const ring = new RingReader(data.toWorker, sleeper);
+    this.#inbox = new Inbox(ring, ringBell, interrupts, stopReason);
+    this.#outlet = this.#outbox;
+    this.#ringBell = ringBell;
+    this.#lane = openLane?.({
+      loans: data.loans,
+      sleepers: data.sleepers,
+      ring,
+      outbox: this.#outbox,
+      ringBell,
+      firstRequest: data.firstRequest,
+      maxPostBytes: config.maxPostBytes,
+      hasState: (state) => this.#states.has(state),
+      run: (call) => this.#runLent(call),
+    });
     this.#settings = {
       engine: createEngine(data.engine),
       config,
@@ -87,7 +116,7 @@ class WorkerThread {
       luaConfig: data.luaConfig,
       reports: {
         depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),
-        log: (level, text) => this.#outbox.log(this.#requestId, level, text, true),
+        log: (level, text) => this.#outlet.log(this.#requestId, level, text, true),
       },
       interrupts: {
         get isStopWanted() {
@@ -112,8 +141,17 @@ class WorkerThread {
   }
 
   #serveAll(): void {
+    const lane = this.#lane;
+    const hasLane = (): boolean => lane?.isOpen === true;
+    const next = (): Message | undefined => this.#inbox.nextUnless(hasLane);
     while (!this.#interrupts.isAbandoned) {
-      const message = this.#inbox.next();
+      // The front has something else for this worker, and waits until it is free.
+      if (lane?.isHeldUp === true) this.#ringBell();
+      const message = lane === undefined || lane.isOpen ? next() : lane.countAsleep(next);
+      if (message === undefined) {
+        lane?.serve();
+        continue;
+      }
       switch (message.type) {
         case ToWorker.START:
           this.#run(message);
@@ -126,6 +164,9 @@ class WorkerThread {
         case ToWorker.COLLECT:
           this.#collect(message.argument);
           this.#usage?.skip();
+          break;
+        case ToWorker.TEACH:
+          lane?.teach(Buffer.from(message.payload).toString('latin1'), message.argument, message.id);
           break;
         case ToWorker.STOP:
           return;
@@ -151,8 +192,8 @@ class WorkerThread {
     this.#outbox.begin();
     this.#inbox.beginBody(id, (flags & START_NO_BODY) === 0);
     const request = new ScriptRequest(id, params, (flags & START_HEAD) !== 0, config, {
-      inbox: this.#inbox,
-      outbox: this.#outbox,
+      inlet: this.#inbox,
+      outlet: this.#outbox,
       buffer: this.#buffer,
     });
     this.#request = request;
@@ -176,6 +217,31 @@ class WorkerThread {
       if (error instanceof Abandoned) throw error;
       this.#fail(request, state, flags, error);
     }
+    this.#requestId = 0;
+  }
+
+  /** A request that came on a lent connection, for a state that is there. */
+  #runLent({ id, state: stateId, cgi, inlet, outlet }: LentCall): void {
+    const { config } = this.#data;
+    this.#requestId = id;
+    this.#outlet = outlet;
+    this.#interrupts.begin(id);
+    this.#outbox.begin();
+    const channels = { inlet, outlet, buffer: this.#buffer };
+    const request = new ScriptRequest(id, cgi.params, cgi.method === 'HEAD', config, channels);
+    this.#request = request;
+    const state = this.#states.get(stateId) as ScriptState;
+    try {
+      this.#aim(state);
+      const { exitCode } = state.lua.serve(config.handler, request);
+      this.#interrupts.end();
+      request.end(0, exitCode);
+    } catch (error) {
+      this.#interrupts.end();
+      if (error instanceof Abandoned) throw error;
+      this.#fail(request, state, 0, error);
+    }
+    this.#outlet = this.#outbox;
     this.#requestId = 0;
   }
 
@@ -225,20 +291,23 @@ class WorkerThread {
 }
 
 /** How this thread and the front wake each other. Only where that is done by the kernel's calls is FFI loaded for it. */
-async function waysToWake({
-  fd,
-}: ThreadData['bell']): Promise<{ wakeFront: () => void; sleeper?: Sleeper | undefined }> {
+async function waysToWake({ fd }: ThreadData['bell']): Promise<{
+  wakeFront: () => void;
+  sleeper?: Sleeper | undefined;
+  openLane?: ((parts: LaneParts) => Lane) | undefined;
+}> {
   if (fd === undefined) return { wakeFront: () => parentPort?.postMessage('bell') };
-  const [{ ringEventfd }, { futexSleeper }] = await Promise.all([
+  const [{ ringEventfd }, { futexSleeper }, { Lane }] = await Promise.all([
     import('../linux/eventfd.js'),
     import('../linux/futex.js'),
+    import('./lane.js'),
   ]);
-  return { wakeFront: () => ringEventfd(fd), sleeper: futexSleeper() };
+  return { wakeFront: () => ringEventfd(fd), sleeper: futexSleeper(), openLane: (parts) => new Lane(parts) };
 }
 
 async function run(data: ThreadData): Promise<void> {
   const frontAsleep = new Int32Array(data.bell.asleep);
-  const { wakeFront, sleeper } = await waysToWake(data.bell);
+  const { wakeFront, sleeper, openLane } = await waysToWake(data.bell);
   const ringBell = (): void => {
     if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
   };
@@ -248,7 +317,7 @@ async function run(data: ThreadData): Promise<void> {
     new Interrupts(data.interrupts).thread = currentThread();
   }
   const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
-  const thread = new WorkerThread(data, sleeper, ringBell, usage);
+  const thread = new WorkerThread(data, sleeper, ringBell, usage, openLane);
   parentPort?.postMessage('ready');
   thread.serve();
 }

@@ -13,7 +13,7 @@ export interface ReadyWorker {
   /** Its place, which a replacement takes over. */
   readonly index: number;
   /** What it shares with the front. */
-  readonly channels: Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts'>;
+  readonly channels: Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts' | 'loans'>;
 }
 
 export interface WorkersEvents {
@@ -25,7 +25,7 @@ export interface WorkersEvents {
   bell(): void;
   /** Every thread has been told to end when it has done what it was given. */
   stop(): Promise<void>;
-  log(level: 'warn' | 'error', text: string): void;
+  log(level: 'debug' | 'warn' | 'error', text: string): void;
   bug(error: unknown): void;
   /** A thread that was given up does not end, and cannot be ended without the process. `isIdle`: it disturbs nobody. */
   hangs(isIdle: boolean): void;
@@ -141,10 +141,11 @@ export class Workers {
   #spawn(place: Place, onReady?: (worker: ReadyWorker) => void, onFailed?: (reason: string) => void): void {
     this.#lastId += 1;
     const id = this.#lastId;
-    const handle: WorkerHandle = new WorkerHandle(place.generation.settings, {
+    const handle: WorkerHandle = new WorkerHandle(id, place.generation.settings, {
       onReady: () => {
-        const { toWorker, toFront, interrupts } = handle;
-        const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts } };
+        this.#events.log('debug', `worker ${place.index} is ready, ${handle.ageMs.toFixed(1)} ms after its start`);
+        const { toWorker, toFront, interrupts, loans } = handle;
+        const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts, loans } };
         if (onReady !== undefined) onReady(worker);
         else if (place.generation.isRetired) void handle.abandon();
         else this.#events.ready(worker).catch((error) => this.#events.bug(error));

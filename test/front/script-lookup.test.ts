@@ -87,7 +87,8 @@ describe('a script', () => {
 
 describe('found scripts', () => {
   it('are remembered, forgotten, and the oldest given up when there are too many', () => {
-    const lookUps = new LookUps();
+    const moved: string[] = [];
+    const lookUps = new LookUps((path) => moved.push(path));
     lookUps.remember('/a', '/real/a');
     assert.equal(lookUps.find('/a'), '/real/a');
     lookUps.remember('/a', '/real/b');

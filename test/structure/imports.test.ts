@@ -32,6 +32,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: [
       'channel/ring',
       'channel/interrupts',
+      'channel/loans',
       'channel/offer-slots',
       'channel/sleeper',
       'channel/messages',
@@ -44,7 +45,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: ['front/create-front', 'front/handle', 'front/script-lookup'],
     mayImport: ['fcgi', 'cgi', 'pool', 'channel', 'config', 'linux', 'log'],
   },
-  worker: { doors: ['worker/workers'], mayImport: ['channel', 'lua', 'cgi', 'config', 'linux'] },
+  worker: { doors: ['worker/workers'], mayImport: ['channel', 'lua', 'cgi', 'config', 'fcgi', 'linux'] },
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
   linux: {
     doors: [
@@ -110,6 +111,7 @@ const PURE = [
   'front/crew',
   'front/drain',
   'front/front',
+  'front/loans',
   'front/look-ups',
   'front/reading-on',
   'front/relief',

@@ -24,7 +24,7 @@ interface Setting {
 
 function begin(settings: Partial<RequestSettings> = {}, isHead = false, ends = new Ends()): Setting {
   const buffer = new OutputBuffer();
-  const channels = { inbox: ends.inbox, outbox: ends.outbox, buffer };
+  const channels = { inlet: ends.inbox, outlet: ends.outbox, buffer };
   return {
     request: new ScriptRequest(5, new Uint8Array(0), isHead, { ...SETTINGS, ...settings }, channels),
     ends,

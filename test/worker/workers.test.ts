@@ -32,6 +32,7 @@ class Team {
       runName: 'test',
       measuresUsage: false,
       ringBytes: 16 * 1024,
+      sleepers: new SharedArrayBuffer(4),
       setHook: undefined,
       sleeper: undefined,
       bell: { asleep: new SharedArrayBuffer(4), fd: undefined },

@@ -2,8 +2,10 @@
  * The epoll driver with a front, scripted workers and clients on one thread, taking turns as a test says: real sockets,
  * and between driver and kernel a layer that fails on purpose. Nothing here waits for time to pass.
  */
+
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { createLoans, Lender } from '../../../src/channel/loans.js';
 import { EpollDriver } from '../../../src/front/epoll-driver.js';
 import { Front, type FrontOptions } from '../../../src/front/front.js';
 import { WorkerLink } from '../../../src/front/worker-link.js';
@@ -196,7 +198,11 @@ export class EpollRig {
     this.#lastTickMs = this.nowMs;
     this.worker = new FakeWorker(options.ringBytes ?? 65_536, new Map(), () => {});
     const { toWorker, toFront, frontSlots, interrupter } = this.worker;
-    this.front.workerReady(new WorkerLink(1, toWorker, toFront, frontSlots, interrupter), 0, this.nowMs);
+    this.front.workerReady(
+      new WorkerLink(1, toWorker, toFront, frontSlots, interrupter, new Lender(createLoans())),
+      0,
+      this.nowMs,
+    );
     t.after(() => this.destroy());
   }
 

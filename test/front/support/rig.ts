@@ -3,7 +3,9 @@
  * when the test says so. After each event the books are audited; what was written is read back by the tests' own
  * FastCGI reader, which shares no code with the server.
  */
+
 import assert from 'node:assert/strict';
+import { createLoans, Lender } from '../../../src/channel/loans.js';
 import type { LuafcgidError } from '../../../src/errors.js';
 import type { AccessTrace } from '../../../src/front/access-trace.js';
 import type { SlowRequest } from '../../../src/front/actions.js';
@@ -320,6 +322,7 @@ export class Rig {
       worker.toFront,
       worker.frontSlots,
       worker.interrupter,
+      new Lender(createLoans()),
     );
     this.workers.push(worker);
     this.links.push(link);

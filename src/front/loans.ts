@@ -1,0 +1,242 @@
+/**
+ * Kept connections that are lent to workers: who is lent, to whom, and when they are taken back. A lent connection has
+ * no request here: its worker serves short ones by itself, and gives back or hands over all others. A part of the
+ * front's core; the words and the gate that it shares with each worker are those of `channel/loans.ts`.
+ */
+import { MAX_LENT_BYTES } from '../channel/loans.js';
+import { BEGUN_MORE_BYTES, ToWorker } from '../channel/messages.js';
+import { LONG_MS, type Pool, type PoolState } from '../pool/pool.js';
+import type { FrontActions, FrontOptions, Lending } from './actions.js';
+import type { Connection } from './connection.js';
+import type { FrontRequest } from './request.js';
+import type { WorkerLink } from './worker-link.js';
+
+/** Only scripts that are expected to take no longer than this are left to a worker's own turns. */
+const SHORT_MS = 0.25;
+
+/** Most connections lent to one worker. */
+const LENT_AT_MOST = 256;
+
+/** What comes on a connection that came back unused, again and again, is not for its worker: it is lent less and less often. */
+const LONGEST_PAUSE = 64;
+
+/** Without a request for so long, a worker need not be looked at every millisecond. */
+const QUIET_MS = 20;
+
+/** What follows for a connection that has come home. */
+export type CameHome = (connection: Connection) => void;
+
+export class Loans {
+  readonly #options: FrontOptions;
+  readonly #lending: Lending | undefined;
+  readonly #pool: Pool<FrontRequest>;
+  readonly #cameHome: CameHome;
+  #count = 0;
+
+  constructor(
+    options: FrontOptions,
+    actions: Pick<FrontActions, 'lending'>,
+    pool: Pool<FrontRequest>,
+    cameHome: CameHome,
+  ) {
+    this.#options = options;
+    this.#lending = actions.lending;
+    this.#pool = pool;
+    this.#cameHome = cameHome;
+  }
+
+  /** Connections that are lent. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The connection of a descriptor that a worker has named. */
+  connectionOf(descriptor: number): number | undefined {
+    return this.#lending?.connectionOf(descriptor);
+  }
+
+  /** A request has just been answered, by this worker: its connection is lent to it, if that promises anything. */
+  consider({ connection, cgi, state }: FrontRequest, worker: WorkerLink): void {
+    const lending = this.#lending;
+    if (lending === undefined || state === undefined || state.status === 'closing' || !this.isShort(state)) return;
+    if (!this.#mayLend(connection) || !mayBorrow(worker)) return;
+    const { lender } = worker;
+    if (lender.epoll === 0) {
+      if (!lending.open(lender)) return;
+      worker.ringElsewhere = () => lending.ring(lender);
+    }
+    // The name before the connection: who gets the one can read the other.
+    if (worker.taught.get(cgi.scriptPath) !== state.id) {
+      worker.taught.set(cgi.scriptPath, state.id);
+      worker.taughtStates.add(state.id);
+      worker.send(ToWorker.TEACH, worker.namesForgotten, state.id, Buffer.from(cgi.scriptPath, 'latin1'));
+    }
+    if (lending.lend(connection.id, lender)) {
+      connection.lentTo = worker;
+      connection.lentNames = worker.namesForgotten;
+      worker.loans.add(connection);
+      this.#count += 1;
+      lender.noteLent(worker.loans.size, false);
+    }
+    // One that waits in its ring only has to begin to look elsewhere.
+    if (worker.loans.size === 1) worker.wake();
+  }
+
+  #mayLend(connection: Connection): boolean {
+    const { tracesRequests, pool } = this.#options;
+    // The access log wants to know each request, and a state that retires has its requests counted one by one.
+    if (tracesRequests === true || pool.maxCount > 0) return false;
+    if (!connection.isLendable) return false;
+    if (connection.loanPause === 0) return true;
+    connection.loanPause -= 1;
+    return false;
+  }
+
+  /** Takes a connection back. Returns false while that cannot be: its worker may be at it. */
+  recall(connection: Connection): boolean {
+    const worker = connection.lentTo;
+    if (worker === undefined) return true;
+    if (!worker.lender.hold()) return false;
+    this.#takeBack(connection, worker);
+    worker.lender.noteLent(worker.loans.size, true);
+    worker.lender.release();
+    return true;
+  }
+
+  /** Takes all connections back from a worker. Returns false while that cannot be. */
+  recallAll(worker: WorkerLink): boolean {
+    if (worker.loans.size === 0) return true;
+    if (!worker.isHeld && !worker.lender.hold()) return false;
+    this.takeAllBack(worker);
+    if (!worker.isHeld) worker.lender.release();
+    return true;
+  }
+
+  /** The same, when the gate is held, or the worker will never be at one again. */
+  takeAllBack(worker: WorkerLink): void {
+    const all = [...worker.loans];
+    for (const connection of all) this.#takeBack(connection, worker);
+    worker.lender.noteLent(0, true);
+    for (const connection of all) this.#cameHome(connection);
+  }
+
+  /** The worker has given a connection back. @param isVain it could not do anything with what came */
+  returned(connection: Connection, worker: WorkerLink, isVain: boolean): void {
+    const wasUsed = this.#lending?.takeUse(connection.id, worker.lender) === true;
+    if (wasUsed) {
+      connection.vainLoans = 0;
+      connection.isUsed = true;
+    }
+    // What it was taught may have been forgotten meanwhile, which is not for the connection to pay.
+    if (isVain && connection.lentNames === worker.namesForgotten) {
+      connection.vainLoans += 1;
+      connection.loanPause = wasUsed ? 0 : Math.min(LONGEST_PAUSE, 2 ** connection.vainLoans);
+    }
+    this.#takeBack(connection, worker);
+    worker.lender.noteLent(worker.loans.size, false);
+  }
+
+  #takeBack(connection: Connection, worker: WorkerLink): void {
+    if (!worker.loans.delete(connection)) return;
+    this.#count -= 1;
+    if (this.#lending?.takeUse(connection.id, worker.lender) === true) connection.isUsed = true;
+    connection.lentTo = undefined;
+    this.#lending?.takeBack(connection.id, worker.lender);
+  }
+
+  /** Scripts with this name may be others by now: no worker runs requests for it by itself before it is taught again. */
+  forgetName(name: string, workers: Iterable<WorkerLink>): void {
+    for (const worker of workers) if (worker.taught.has(name)) worker.forgetNames();
+  }
+
+  /** Whether a state's next request is expected to be none to be waited for. */
+  isShort(state: PoolState): boolean {
+    return state.expectedMs <= SHORT_MS;
+  }
+
+  /** A state may have become one whose requests take long. */
+  noteTime(state: PoolState, worker: WorkerLink): void {
+    if (!this.isShort(state) && worker.taughtStates.has(state.id)) worker.forgetNames();
+  }
+
+  // ---- the workers' turns ------------------------------------------------------------------------------------------
+
+  /** Sees to it that workers which may get something to run are not at lent connections meanwhile; until `giveWay`. */
+  claim(workers: Iterable<WorkerLink>): void {
+    for (const worker of workers) {
+      if ((worker.loans.size === 0 && !worker.isOccupied) || worker.running !== undefined) continue;
+      worker.isHeld = worker.lender.hold();
+      if (!worker.isHeld) worker.lender.want();
+      if (worker.isHeld === worker.isOccupied) this.#pool.setOccupied(worker.id, !worker.isHeld);
+      worker.isOccupied = !worker.isHeld;
+    }
+  }
+
+  /** They may go to them again. */
+  giveWay(workers: Iterable<WorkerLink>): void {
+    for (const worker of workers) {
+      if (!worker.isHeld) continue;
+      worker.isHeld = false;
+      const { isWanted } = worker.lender;
+      worker.lender.release();
+      if (isWanted) worker.wake();
+    }
+  }
+
+  /** Whether some worker is kept from lent connections, so that `claim` and `giveWay` are due. */
+  isClaimDue(workers: Iterable<WorkerLink>): boolean {
+    for (const worker of workers) if (worker.isOccupied) return true;
+    return false;
+  }
+
+  // ---- time --------------------------------------------------------------------------------------------------------
+
+  /**
+   * Looks at what a worker does with its connections: they are taken back from one that is not for them any more, or busy
+   * with something long.
+   * @returns whether it runs something long from one of them, which is to be taken over
+   */
+  review(worker: WorkerLink, isEnding: boolean, nowMs: number): boolean {
+    const { lender, running } = worker;
+    if (worker.loans.size > 0 && (isEnding || worker.isRetired)) {
+      if (this.recallAll(worker)) return false;
+      return lender.isRunning;
+    }
+    if (running !== undefined) {
+      if (worker.loans.size > 0 && nowMs - worker.busySinceMs >= LONG_MS) this.recallAll(worker);
+      return false;
+    }
+    if (!lender.isWatched) return false;
+    const { begun } = lender;
+    if (begun !== worker.seenBegun) {
+      worker.seenBegun = begun;
+      worker.seenMs = nowMs;
+      return false;
+    }
+    const quietMs = nowMs - worker.seenMs;
+    if (lender.isRunning) return quietMs >= LONG_MS;
+    if (quietMs >= QUIET_MS) lender.stopWatching();
+    return false;
+  }
+
+  /** Whether `review` has to be called within a millisecond. */
+  isReviewDue(workers: Iterable<WorkerLink>, isEnding: boolean): boolean {
+    for (const worker of workers) {
+      if (worker.loans.size === 0) continue;
+      if (isEnding || worker.isRetired || worker.running !== undefined || worker.lender.isWatched) return true;
+    }
+    return false;
+  }
+
+  /** A worker's thread has ended. */
+  threadEnded(worker: WorkerLink): void {
+    if (worker.lender.epoll !== 0) this.#lending?.close(worker.lender);
+  }
+}
+
+function mayBorrow(worker: WorkerLink): boolean {
+  if (worker.isRetired || worker.isOccupied || worker.isHeld || worker.loans.size >= LENT_AT_MOST) return false;
+  // What it is given next may be none of the short ones.
+  if ((worker.running?.state?.expectedMs ?? 0) > SHORT_MS) return false;
+  return worker.maxFrameBytes >= MAX_LENT_BYTES + BEGUN_MORE_BYTES;
+}
