@@ -136,7 +136,7 @@ async function timeWorkers(folder, own) {
       }
     }
     // The first one started with the server.
-    return found(/worker 0 is ready, ([0-9.]+) ms after its start/g)
+    return found(/worker 0 has started in ([0-9.]+) ms/g)
       .slice(1)
       .map(([, text]) => Number(text));
   } finally {

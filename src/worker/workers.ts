@@ -143,7 +143,7 @@ export class Workers {
     const id = this.#lastId;
     const handle: WorkerHandle = new WorkerHandle(id, place.generation.settings, {
       onReady: () => {
-        this.#events.log('debug', `worker ${place.index} is ready, ${handle.ageMs.toFixed(1)} ms after its start`);
+        this.#events.log('debug', `worker ${place.index} has started in ${handle.ageMs.toFixed(1)} ms`);
         const { toWorker, toFront, interrupts, loans } = handle;
         const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts, loans } };
         if (onReady !== undefined) onReady(worker);
