@@ -29,16 +29,16 @@ const ONE_STATE = fileURLToPath(new URL('one-state.mjs', import.meta.url));
 
 /** @param {import('./options.mjs').Options} options @param {string} folder */
 export async function measureStateCost(options, folder) {
-  const starts = [];
+  /** @type {{name: string, times: {micros: number, residentBytes: number}[]}[]} */
+  const starts = options.servers.map(({ name }) => ({ name, times: [] }));
+  for (let run = 0; run < Math.max(LEAST_RUNS, options.runs); run += 1) {
+    for (const [at, own] of options.servers.entries()) starts[at]?.times.push(await timeStart(options, folder, own));
+  }
   const workers = [];
   const single = [];
   const states = [];
   for (const own of options.servers) {
     const { name } = own;
-    const times = [];
-    for (let run = 0; run < Math.max(LEAST_RUNS, options.runs); run += 1)
-      times.push(await timeStart(options, folder, own));
-    starts.push({ name, times });
     workers.push({ name, millis: await timeWorkers(folder, own) });
     single.push({ name, micros: timeSingleStates(own) });
     for (const page of ['hello', 'environment']) {
