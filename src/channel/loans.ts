@@ -105,9 +105,9 @@ export class Borrower extends Shared {
 
   /** Goes to a lent connection. Returns false while the front is there. */
   begin(descriptor: number): boolean {
-    if (!this.move(OPEN, READING)) return false;
+    // Before the gate is moved: who shuts it then looks here.
     Atomics.store(this.words, DESCRIPTOR, descriptor);
-    return true;
+    return this.move(OPEN, READING);
   }
 
   /** Waits a moment while the front holds the gate. */
@@ -177,17 +177,12 @@ export class Lender extends Shared {
   }
 
   release(): void {
-    Atomics.store(this.words, WANTED, 0);
     this.move(HELD, OPEN);
   }
 
-  /** The worker shall begin with nothing more on its own, and ring when it is free. */
-  want(): void {
-    Atomics.store(this.words, WANTED, 1);
-  }
-
-  get isWanted(): boolean {
-    return Atomics.load(this.words, WANTED) !== 0;
+  /** Whether the worker shall begin with nothing more on its own, and ring when it is free. */
+  set isWanted(isWanted: boolean) {
+    Atomics.store(this.words, WANTED, isWanted ? 1 : 0);
   }
 
   /** Requests that the worker has begun with so far; runs over. */

@@ -88,7 +88,7 @@ export class Crew {
   #watchedMs = 0;
   /** Some request was refused for want of a state since the last look at held workers. */
   #hasTurnedAway = false;
-  #isClaiming = false;
+  #isStarting = false;
 
   constructor(
     options: FrontOptions,
@@ -121,6 +121,7 @@ export class Crew {
   ready(link: WorkerLink, index: number, nowMs: number): void {
     link.place = index;
     this.#workers.set(link.id, link);
+    this.loans.workerReady(link);
     this.#pool.addWorker(link.id, index);
     this.startWaiting(nowMs);
   }
@@ -329,7 +330,7 @@ export class Crew {
   callHome(nowMs: number): void {
     for (const worker of this.#workers.values()) {
       this.#hear(worker, nowMs);
-      if (!this.loans.recallAll(worker)) worker.lender.want();
+      if (!this.loans.recallAll(worker)) this.loans.setOccupied(worker, true);
     }
   }
 
@@ -350,9 +351,9 @@ export class Crew {
     if (connection === undefined) throw new Error(`descriptor ${lent.descriptor} of worker ${worker.id} is not lent`);
     this.loans.returned(connection, worker, false);
     const request = this.#owner.adopt(connection, lent.request, lent.bytes);
+    this.loans.setOccupied(worker, false);
     const state = this.#pool.begun(worker.id, lent.state, request.script, nowMs);
     request.script = state.script;
-    worker.isOccupied = false;
     this.#nowRuns(worker, request, state, nowMs);
     request.isBodyEndSent = true;
   }
@@ -371,15 +372,15 @@ export class Crew {
 
   /** Starts who can start, turns away who is too many, and lets busy workers find what they can do next. */
   startWaiting(nowMs: number): void {
-    const isClaiming = !this.#isClaiming && this.#isClaimDue;
-    if (isClaiming) {
-      this.#isClaiming = true;
-      this.loans.claim(this.#workers.values());
+    if (this.#isStarting) return this.#startAll(nowMs);
+    this.#isStarting = true;
+    try {
+      if (this.#isClaimDue) this.loans.claim(this.#workers.values());
+      this.#startAll(nowMs);
+    } finally {
+      this.loans.giveWay(this.#workers.values());
+      this.#isStarting = false;
     }
-    this.#startAll(nowMs);
-    if (!isClaiming) return;
-    this.loans.giveWay(this.#workers.values());
-    this.#isClaiming = false;
   }
 
   get #isClaimDue(): boolean {
@@ -413,7 +414,8 @@ export class Crew {
 
   /** Whether a request can be offered to this worker now. */
   mayOffer(worker: number, request: FrontRequest): boolean {
-    return this.#workers.get(worker)?.mayOffer(request) ?? false;
+    const link = this.#workers.get(worker);
+    return link?.mayOffer(request) === true && this.loans.keepsTurn(link);
   }
 
   /** Takes an offer back. Returns false when the worker has claimed it before. */

@@ -21,7 +21,7 @@ const LENT_AT_MOST = 256;
 const LONGEST_PAUSE = 64;
 
 /** Without a request for so long, a worker need not be looked at every millisecond. */
-const QUIET_MS = 20;
+const QUIET_MS = 5;
 
 /** What follows for a connection that has come home. */
 export type CameHome = (connection: Connection) => void;
@@ -55,16 +55,19 @@ export class Loans {
     return this.#lending?.connectionOf(descriptor);
   }
 
+  /** A worker is ready, and can be lent connections from now on. */
+  workerReady(worker: WorkerLink): void {
+    const lending = this.#lending;
+    if (lending?.open(worker.lender) !== true) return;
+    worker.ringElsewhere = () => lending.ring(worker.lender);
+  }
+
   /** A request has just been answered, by this worker: its connection is lent to it, if that promises anything. */
   consider({ connection, cgi, state }: FrontRequest, worker: WorkerLink): void {
     const lending = this.#lending;
     if (lending === undefined || state === undefined || state.status === 'closing' || !this.isShort(state)) return;
     if (!this.#mayLend(connection) || !mayBorrow(worker)) return;
     const { lender } = worker;
-    if (lender.epoll === 0) {
-      if (!lending.open(lender)) return;
-      worker.ringElsewhere = () => lending.ring(lender);
-    }
     // The name before the connection: who gets the one can read the other.
     if (worker.taught.get(cgi.scriptPath) !== state.id) {
       worker.taught.set(cgi.scriptPath, state.id);
@@ -165,11 +168,24 @@ export class Loans {
   claim(workers: Iterable<WorkerLink>): void {
     for (const worker of workers) {
       if ((worker.loans.size === 0 && !worker.isOccupied) || worker.running !== undefined) continue;
-      worker.isHeld = worker.lender.hold();
-      if (!worker.isHeld) worker.lender.want();
-      if (worker.isHeld === worker.isOccupied) this.#pool.setOccupied(worker.id, !worker.isHeld);
-      worker.isOccupied = !worker.isHeld;
+      // Once more when it is told that it is wanted: it may have left in between, and lie down without ringing.
+      if (!this.hold(worker)) this.setOccupied(worker, true);
+      if (this.hold(worker)) this.setOccupied(worker, false);
     }
+  }
+
+  /** Keeps a worker from lent connections until `giveWay`. Returns false while it is at one. */
+  hold(worker: WorkerLink): boolean {
+    if (worker.loans.size > 0 || worker.isOccupied) worker.isHeld ||= worker.lender.hold();
+    return worker.isHeld;
+  }
+
+  /**
+   * The same, for something that the worker is to find behind what it runs. It may be done with that already and at a lent
+   * connection: then it would find it later than the books believe.
+   */
+  keepsTurn(worker: WorkerLink): boolean {
+    return worker.loans.size === 0 || this.hold(worker);
   }
 
   /** They may go to them again. */
@@ -177,10 +193,18 @@ export class Loans {
     for (const worker of workers) {
       if (!worker.isHeld) continue;
       worker.isHeld = false;
-      const { isWanted } = worker.lender;
       worker.lender.release();
-      if (isWanted) worker.wake();
     }
+  }
+
+  /** Whether a worker is at lent connections when it is wanted: it is as good as busy, and begins with nothing more there. */
+  setOccupied(worker: WorkerLink, isOccupied: boolean): void {
+    if (worker.isOccupied === isOccupied) return;
+    worker.isOccupied = isOccupied;
+    this.#pool.setOccupied(worker.id, isOccupied);
+    worker.lender.isWanted = isOccupied;
+    // It waits for nothing but its ring meanwhile.
+    if (!isOccupied) worker.wake();
   }
 
   /** Whether some worker is kept from lent connections, so that `claim` and `giveWay` are due. */
@@ -230,11 +254,12 @@ export class Loans {
 
   /** A worker's thread has ended. */
   threadEnded(worker: WorkerLink): void {
-    if (worker.lender.epoll !== 0) this.#lending?.close(worker.lender);
+    if (worker.ringElsewhere !== undefined) this.#lending?.close(worker.lender);
   }
 }
 
 function mayBorrow(worker: WorkerLink): boolean {
+  if (worker.ringElsewhere === undefined) return false;
   if (worker.isRetired || worker.isOccupied || worker.isHeld || worker.loans.size >= LENT_AT_MOST) return false;
   // What it is given next may be none of the short ones.
   if ((worker.running?.state?.expectedMs ?? 0) > SHORT_MS) return false;

@@ -176,7 +176,6 @@ export class Pool<W extends Waiter> {
     else if (state.status === 'idle') this.#unlist(state);
     // It was told to close it, which it will find behind this request.
     else state.isStale = true;
-    worker.isOccupied = false;
     this.#noteUses(state, 1, nowMs);
     this.#run(state, nowMs);
     return state;
