@@ -322,4 +322,9 @@ async function run(data: ThreadData): Promise<void> {
   thread.serve();
 }
 
-void run(workerData as ThreadData);
+run(workerData as ThreadData).catch((error) => {
+  // It ends the thread, whatever Node.js was told to do about promises that are rejected.
+  setImmediate(() => {
+    throw error;
+  });
+});
