@@ -27,7 +27,7 @@ export interface WorkersEvents {
   bell(): void;
   /** Every thread has been told to end when it has done what it was given. */
   stop(): Promise<void>;
-  log(level: 'warn' | 'error', text: string): void;
+  log(level: 'debug' | 'warn' | 'error', text: string): void;
   bug(error: unknown): void;
   /** A thread that was given up does not end, and cannot be ended without the process. `isIdle`: it disturbs nobody. */
   hangs(isIdle: boolean): void;
@@ -145,6 +145,7 @@ export class Workers {
     const id = this.#lastId;
     const handle: WorkerHandle = new WorkerHandle(id, place.generation.settings, {
       onReady: () => {
+        this.#events.log('debug', `worker ${place.index} has started in ${handle.ageMs.toFixed(1)} ms`);
         const { toWorker, toFront, interrupts, loans } = handle;
         const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts, loans } };
         if (onReady !== undefined) onReady(worker);

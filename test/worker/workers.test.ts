@@ -57,7 +57,7 @@ class Team {
       stop: async () => {
         for (const id of this.#writers.keys()) this.tellToStop(id);
       },
-      log: (_, text) => this.log.push(text),
+      log: (level, text) => level !== 'debug' && this.log.push(text),
       bug: (error) => assert.fail(String(error)),
       hangs: () => {},
     });
