@@ -1,6 +1,11 @@
-/** What a Lua state costs: time until a cold script has answered, and memory. And what a server costs to start. */
-import { copyFileSync, mkdtempSync } from 'node:fs';
+/**
+ * What starting costs: a server until its first answer, a worker until it waits for requests, a Lua state until its script
+ * is loaded, by itself and as the first answer of a cold script; and the memory of a state.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ask } from './load/fastcgi-client.mjs';
 import { pageFile } from './pages/pages.mjs';
 import { startLuafcgid } from './peers/luafcgid.mjs';
@@ -14,16 +19,28 @@ const WARMUP_REQUESTS = 500;
 /** Memory is looked at when what was asked before has settled. */
 const SETTLE_MS = 1000;
 const MIB = 2 ** 20;
+/** A figure of a start is the median of at least so many. */
+const LEAST_RUNS = 5;
+/** The log tells only ten times in ten seconds that the server was reloaded. */
+const RELOADS = 9;
+const RELOAD_LIMIT_MS = 10_000;
+const POLL_MS = 20;
+const ONE_STATE = fileURLToPath(new URL('one-state.mjs', import.meta.url));
 
 /** @param {import('./options.mjs').Options} options @param {string} folder */
 export async function measureStateCost(options, folder) {
-  const starts = [];
+  /** @type {{name: string, times: {micros: number, residentBytes: number}[]}[]} */
+  const starts = options.servers.map(({ name }) => ({ name, times: [] }));
+  for (let run = 0; run < Math.max(LEAST_RUNS, options.runs); run += 1) {
+    for (const [at, own] of options.servers.entries()) starts[at]?.times.push(await timeStart(options, folder, own));
+  }
+  const workers = [];
+  const single = [];
   const states = [];
   for (const own of options.servers) {
     const { name } = own;
-    const times = [];
-    for (let run = 0; run < Math.max(3, options.runs); run += 1) times.push(await timeStart(options, folder, own));
-    starts.push({ name, times });
+    workers.push({ name, millis: await timeWorkers(folder, own) });
+    single.push({ name, micros: timeSingleStates(own) });
     for (const page of ['hello', 'environment']) {
       states.push({ name, ...(await measureStates(options, folder, own, page)) });
     }
@@ -40,6 +57,21 @@ export async function measureStateCost(options, folder) {
       fixed(median(times.map((start) => start.residentBytes)) / MIB, 1),
     ]),
   );
+  say(
+    `### A worker of a running server, from its start until it waits for requests: ${RELOADS} reloads with one worker\n`,
+  );
+  sayTable(
+    ['server|', 'median ms', 'worst ms'],
+    workers.map(({ name, millis: all }) =>
+      // Older versions do not tell.
+      all.length === 0 ? [name, '-', '-'] : [name, millis(median(all) * 1000), millis(Math.max(...all) * 1000)],
+    ),
+  );
+  say('### A Lua state by itself, from nothing until the script hello is loaded\n');
+  sayTable(
+    ['server|', 'median ms', 'p99 ms'],
+    single.map(({ name, micros }) => [name, millis(median(micros)), millis(percentile(micros, 0.99))]),
+  );
   say(`### A script that was not loaded yet, on a warm server: ${STATES} of them, after ${WARMUP_STATES} others\n`);
   sayTable(
     [
@@ -48,6 +80,7 @@ export async function measureStateCost(options, folder) {
       'first answer, median ms',
       'p99 ms',
       'second answer, median ms',
+      'the state: difference, ms',
       'memory of each state, KiB',
     ],
     states.map((state) => [
@@ -56,10 +89,11 @@ export async function measureStateCost(options, folder) {
       millis(median(state.firstMicros)),
       millis(percentile(state.firstMicros, 0.99)),
       millis(median(state.secondMicros)),
+      millis(median(state.firstMicros) - median(state.secondMicros)),
       fixed(state.bytesPerState / 1024),
     ]),
   );
-  return { starts, states };
+  return { starts, workers, single, states };
 }
 
 /**
@@ -76,6 +110,45 @@ async function timeStart(options, folder, own) {
   } finally {
     await server.stop();
   }
+}
+
+/**
+ * Has a server start workers anew, one at a time, and reads in its log how long each took.
+ * @param {string} folder
+ * @param {import('./peers/luafcgid.mjs').OwnServer} own
+ * @returns {Promise<number[]>} milliseconds
+ */
+async function timeWorkers(folder, own) {
+  const log = join(mkdtempSync(join(folder, 'workers-')), 'log');
+  const server = await startLuafcgid(
+    folder,
+    { ...own, settings: `${own.settings}\nworkers = 1` },
+    `logfile = ${JSON.stringify(log)}\nloglevel = "debug"`,
+  );
+  const found = (/** @type {RegExp} */ line) => [...readFileSync(log, 'utf8').matchAll(line)];
+  try {
+    for (let reload = 1; reload <= RELOADS; reload += 1) {
+      process.kill(server.pid, 'SIGHUP');
+      const giveUpMs = performance.now() + RELOAD_LIMIT_MS;
+      while (found(/ reloaded: /g).length < reload) {
+        if (performance.now() > giveUpMs) throw new Error(`${own.name} does not reload:\n${readFileSync(log, 'utf8')}`);
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      }
+    }
+    // The first one started with the server.
+    return found(/worker 0 has started in ([0-9.]+) ms/g)
+      .slice(1)
+      .map(([, text]) => Number(text));
+  } finally {
+    await server.stop();
+  }
+}
+
+/** @param {import('./peers/luafcgid.mjs').OwnServer} own @returns {number[]} microseconds */
+function timeSingleStates({ program, settings }) {
+  const engine = [...settings.matchAll(/\bengine\s*=\s*"([^"]+)"/g)].at(-1)?.[1] ?? 'embedded';
+  const args = [ONE_STATE, program, engine, pageFile('hello', 'lua')];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
 }
 
 /**

@@ -13,8 +13,7 @@ import {
   type Overrides,
 } from './config/load.js';
 import { LuafcgidError } from './errors.js';
-import { startGateway } from './http/gateway.js';
-import { callScript, type ScriptCall } from './http/script-call.js';
+import type { ScriptCall } from './http/script-call.js';
 import { formatLogTarget } from './log/target.js';
 import { createEngine, type EngineData, prepareEngine } from './lua/engine.js';
 import { type Prepared, type Printed, printToStandardError, type Server, startServer } from './server/server.js';
@@ -120,6 +119,8 @@ export async function serveDirectory(
   overrides: Overrides,
 ): Promise<Outcome> {
   const root = resolve(directory);
+  // Only what serves HTTP pays for loading it.
+  const { startGateway } = await import('./http/gateway.js');
   const { server, socket, close } = await startPrivately(config ?? null, overrides);
   try {
     const gateway = await startGateway({
@@ -158,6 +159,7 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   // Without a script there is no request to answer: better said here than with a page of status 404.
   readInput(script);
   const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
+  const { callScript } = await import('./http/script-call.js');
   const { socket, close } = await startPrivately(
     options.config ?? null,
     { ...options.overrides, ...NAMED_SCRIPT },

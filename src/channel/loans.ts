@@ -3,12 +3,13 @@
  *
  * An idle kept connection can be lent to a worker, which then reads the next request itself, runs it if that is short
  * and simple, and sends the answer itself. All else it gives back. The front lends, takes back, and takes over what
- * turns out to be long. They share a few words and the bytes of the request that runs.
+ * turns out to be long. Workers can be let accept new connections, too: one whose only request they serve the front never
+ * hears of. They share a few words and the bytes of the request that runs.
  *
  * The gate says who may do what; both move it by compare-and-exchange only:
  *
  *   OPEN       nobody is at a lent connection
- *   READING    the worker reads from one, or gives it back
+ *   READING    the worker accepts or reads from one, or gives it back
  *   RUNNING    the worker runs the request that lies in the shared bytes; the front may take it over
  *   ANSWERING  the worker sends its answer, or hands the request over to the front
  *   HELD       the front takes connections back, or gives the worker something to run: for a few microseconds
@@ -47,7 +48,13 @@ const REQUEST = 10;
 const STATE = 11;
 const REQUEST_BYTES = 12;
 const BEGUN = 13;
-const WORDS = 16;
+const NEWCOMER = 14;
+const CEILING = 15;
+const LISTENERS = 16;
+const WORDS = 18;
+
+/** What the worker waits for is marked: a lent connection, a listening socket, or its bell. */
+export const LentMark = { CONNECTION: 0, LISTENER: 1, BELL: 2 } as const;
 
 /** Only connections with descriptors below this are lent: a byte for each tells whether it was used. */
 export const LENDABLE_DESCRIPTORS = 16 * 1024;
@@ -73,6 +80,11 @@ class Shared {
   /** Connections that are lent. */
   get lent(): number {
     return Atomics.load(this.words, LENT);
+  }
+
+  /** Listening sockets on which the worker may accept. */
+  get listeners(): number {
+    return Atomics.load(this.words, LISTENERS);
   }
 
   /** Descriptors of the worker's own epoll instance and of the eventfd that wakes it there; 0 as long as there are none. */
@@ -118,13 +130,39 @@ export class Borrower extends Shared {
     return Atomics.load(this.words, WANTED) !== 0;
   }
 
-  /** Goes to a lent connection. Returns false while the front is there. */
+  /** Goes to a lent connection; -1: to none yet, see `accepted`. Returns false while the front is there. */
   begin(descriptor: number): boolean {
     // Who has taken over, or shut the gate, may still look at what is written here.
     if (this.gate !== OPEN) return false;
     // Before the gate is moved: who shuts it then looks here.
     Atomics.store(this.words, DESCRIPTOR, descriptor);
     return this.move(OPEN, READING);
+  }
+
+  /** It has accepted this connection, and is at it. */
+  accepted(descriptor: number): void {
+    Atomics.store(this.words, DESCRIPTOR, descriptor);
+  }
+
+  /** Connections do not take descriptors from this number on. */
+  get ceiling(): number {
+    return Atomics.load(this.words, CEILING);
+  }
+
+  /** The front is about to be told of a connection that it does not know. */
+  announce(): void {
+    this.tell();
+    Atomics.store(this.words, NEWCOMER, 1);
+  }
+
+  /** Whether it has not heard of that yet: so many connections may be open without its knowledge, and no more. */
+  get isAnnouncing(): boolean {
+    return Atomics.load(this.words, NEWCOMER) !== 0;
+  }
+
+  /** Waits a moment for the front to hear of it. */
+  waitUntilKnown(): void {
+    Atomics.wait(this.words, NEWCOMER, 1, 1);
   }
 
   /** Waits a moment while the front holds the gate. */
@@ -195,25 +233,16 @@ export class Lender extends Shared {
   }
 
   release(): void {
-    Atomics.store(this.words, WANTED, 0);
     this.move(HELD, OPEN);
   }
 
-  /**
-   * The worker shall begin with nothing more on its own, and ring when it is free. Who has tried to hold the gate before
-   * has to try again: the worker may have left, and lain down, just before it could see this.
-   */
-  want(): void {
-    Atomics.store(this.words, WANTED, 1);
-  }
-
-  /** It may begin again. If it was wanted, it may sleep on that, and has to be woken. */
-  stopWanting(): void {
-    Atomics.store(this.words, WANTED, 0);
-  }
-
+  /** Whether the worker shall begin with nothing more on its own, and ring when it is free. */
   get isWanted(): boolean {
     return Atomics.load(this.words, WANTED) !== 0;
+  }
+
+  set isWanted(isWanted: boolean) {
+    Atomics.store(this.words, WANTED, isWanted ? 1 : 0);
   }
 
   /** Requests that the worker has begun with so far; runs over. */
@@ -251,14 +280,26 @@ export class Lender extends Shared {
    */
   shut(): number | undefined {
     const place = Atomics.exchange(this.words, GATE, SHUT) & PLACE_MASK;
-    return place === READING || place === RUNNING || place === ANSWERING
-      ? Atomics.load(this.words, DESCRIPTOR)
-      : undefined;
+    const descriptor = Atomics.load(this.words, DESCRIPTOR);
+    const isAt = place === READING || place === RUNNING || place === ANSWERING;
+    return isAt && descriptor >= 0 ? descriptor : undefined;
   }
 
   /** Something that the worker told was heard. */
   noteHeard(): void {
     this.#heard = (this.#heard + 1) | 0;
+  }
+
+  /** The connection that it announced is known. */
+  noteNewcomer(): void {
+    Atomics.store(this.words, NEWCOMER, 0);
+    Atomics.notify(this.words, NEWCOMER);
+  }
+
+  /** The worker may accept on so many sockets from now on, and takes no descriptors from this number on. */
+  setListeners(count: number, ceiling: number): void {
+    Atomics.store(this.words, CEILING, Math.min(ceiling, 0x7fffffff));
+    Atomics.store(this.words, LISTENERS, count);
   }
 
   /** Whether all that the worker said about connections is heard. */

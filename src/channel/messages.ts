@@ -69,6 +69,14 @@ export const FromWorker = {
   BOUNCED: 7,
   /** What the request took that is about to end; only if that is wanted. payload: see `Usage`. */
   USAGE: 11,
+  /**
+   * A connection that the worker has accepted is the front's from now on. id: its descriptor, or -1: accepting has failed,
+   * which the front is to look at. argument: 1 when a request on it was answered. payload: what was read from it since.
+   * Counts as told.
+   */
+  NEWCOMER: 16,
+  /** It is to be closed when all is sent. id: its descriptor. */
+  LEAVE: 17,
   /** A lent connection comes back. id: its descriptor. payload: what was read from it. Counts as told (`loans.ts`). */
   RETURNED: 12,
   /** The rest of an answer on a lent connection, which then comes back. id: its descriptor. */

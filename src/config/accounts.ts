@@ -1,6 +1,6 @@
 /** Users and groups of the system, by name or number: who the server becomes, and who its sockets belong to. */
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { toByteString } from '../byte-string.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { shortLiteral } from './literal.js';
@@ -41,6 +41,8 @@ function entry(database: 'passwd' | 'group', key: string): readonly string[] | u
   } catch {
     // Systems that keep accounts elsewhere.
   }
+  // Loaded only here: it takes milliseconds of every start.
+  const { spawnSync } = createRequire(import.meta.url)('node:child_process') as typeof import('node:child_process');
   const { stdout } = spawnSync('getent', [database, key], { encoding: 'utf8' });
   return lines(stdout ?? '').find(isEntry);
 }

@@ -1,11 +1,13 @@
 /**
- * Looks whether bytes are exactly one request, as web servers send most of them: a Responder on a connection that is kept
- * (section 5.1), its parameters in one record, a body that is there, and nothing else. All else is left to the session.
+ * Looks whether bytes are exactly one request, as web servers send most of them: for a Responder (section 5.1), its
+ * parameters in one record, a body that is there, and nothing else. All else is left to the session.
  */
 import { HEADER_BYTES, KEEP_CONN, RecordType, Role, VERSION } from './constants.js';
 
 export interface WholeRequest {
   readonly requestId: number;
+  /** The connection stays open after it. */
+  readonly keepsConnection: boolean;
   /** Encoded pairs: a view into the bytes. */
   readonly params: Uint8Array;
   /** The pieces of the body, views into the bytes. */
@@ -23,7 +25,8 @@ export function findWholeRequest(bytes: Uint8Array): WholeRequest | undefined {
   if (!isBegin || bytes[6] !== 0) return undefined;
   const role = ((bytes[8] as number) << 8) | (bytes[9] as number);
   const requestId = idAt(bytes, 0);
-  if (role !== Role.RESPONDER || requestId === 0 || ((bytes[10] as number) & KEEP_CONN) === 0) return undefined;
+  if (role !== Role.RESPONDER || requestId === 0) return undefined;
+  const keepsConnection = ((bytes[10] as number) & KEEP_CONN) !== 0;
 
   let at = BEGIN_BYTES;
   const paramsBytes = contentOf(bytes, at, RecordType.PARAMS, requestId);
@@ -39,7 +42,9 @@ export function findWholeRequest(bytes: Uint8Array): WholeRequest | undefined {
     const count = contentOf(bytes, at, RecordType.STDIN, requestId);
     if (count < 0) return undefined;
     const end = endOf(bytes, at);
-    if (count === 0) return end === bytes.length ? { requestId, params, body, bodyBytes } : undefined;
+    if (count === 0) {
+      return end === bytes.length ? { requestId, keepsConnection, params, body, bodyBytes } : undefined;
+    }
     if (bodyBytes === 0) body = [];
     body.push(bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + count));
     bodyBytes += count;

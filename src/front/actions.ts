@@ -63,6 +63,14 @@ export interface Lending {
   takeUse(connection: number, lender: Lender): boolean;
   /** The connection with this descriptor. */
   connectionOf(descriptor: number): number | undefined;
+  /** A worker has accepted the connection with this descriptor: it is opened like all others. */
+  openAccepted(descriptor: number): number;
+  /** Accepting has failed on a worker, as it will here: deals with that. */
+  acceptFailed(): void;
+  /** Whether a worker may accept connections. */
+  setAccepting(lender: Lender, mayAccept: boolean): void;
+  /** Whether the front does: where workers may, too, only when none of them comes to it. */
+  setFrontAccepting(isAccepting: boolean): void;
 }
 
 /** How far a connection's output has come. */

@@ -15,8 +15,7 @@ export interface FrontBooks {
   readonly waitingInPool: number;
   /** Connections closed for others that are not gone yet. */
   readonly leaving: number;
-  /** Connections that are lent, as they are counted in all, and whose they are. */
-  readonly lent: number;
+  /** To whom connections are lent. */
   readonly workers: Iterable<WorkerLink>;
 }
 
@@ -25,11 +24,11 @@ export function auditFront(books: FrontBooks): string[] {
   return [...auditRequests(books), ...auditMemory(books), ...auditLoans(books)];
 }
 
-function auditLoans({ connections, lent, workers }: FrontBooks): string[] {
+function auditLoans({ connections, workers }: FrontBooks): string[] {
   const faults: string[] = [];
-  let inSets = 0;
-  for (const { id, loans, lender, isHeld } of workers) {
-    inSets += loans.size;
+  for (const { id, loans, lender, isHeld, isHome, isOccupied } of workers) {
+    if (loans.size > 0 && isHome) faults.push(`worker ${id} has ${loans.size} connections, and is said to have none`);
+    if (isOccupied !== lender.isWanted) faults.push(`worker ${id} is occupied: ${isOccupied}, told ${lender.isWanted}`);
     if (lender.lent !== loans.size) faults.push(`worker ${id} was told of ${lender.lent} loans, it has ${loans.size}`);
     if (isHeld || lender.isHeld) faults.push(`the gate of worker ${id} is held between two events`);
     for (const connection of loans) {
@@ -37,7 +36,6 @@ function auditLoans({ connections, lent, workers }: FrontBooks): string[] {
         faults.push(`connection ${connection.id} is not known to be lent to worker ${id}`);
     }
   }
-  if (inSets !== lent) faults.push(`${inSets} connections are lent, counted ${lent}`);
   for (const connection of connections.values()) {
     if (connection.lentTo === undefined) continue;
     const where = `connection ${connection.id}, which is lent,`;

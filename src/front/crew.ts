@@ -59,6 +59,8 @@ export interface SharedRoom {
   readonly meters: Meters;
   /** Whether more output may be written. */
   hasSendRoom(): boolean;
+  /** Whether so many connections more may be open. */
+  hasConnectionRoom(count: number): boolean;
 }
 
 /** What the front does about connections that were lent. */
@@ -85,12 +87,14 @@ export class Crew {
   readonly #workers = new Map<number, WorkerLink>();
   /** Workers that were given short requests and not woken for them yet. */
   readonly #toWake = new Set<WorkerLink>();
+  /** Workers that were given up, and whose threads have not ended: what those wait with has to stay. */
+  readonly #givenUp = new Map<number, WorkerLink>();
   readonly #crashes = new CrashTally();
   /** When `watch` was last called. */
   #watchedMs = 0;
   /** Some request was refused for want of a state since the last look at held workers. */
   #hasTurnedAway = false;
-  #isClaiming = false;
+  #isStarting = false;
 
   constructor(
     options: FrontOptions,
@@ -131,6 +135,7 @@ export class Crew {
   ready(link: WorkerLink, index: number, nowMs: number): void {
     link.place = index;
     this.#workers.set(link.id, link);
+    this.loans.workerReady(link);
     this.#pool.addWorker(link.id, index);
     this.startWaiting(nowMs);
   }
@@ -149,7 +154,7 @@ export class Crew {
   }
 
   #stopIfDone(worker: WorkerLink): void {
-    if (!worker.isRetired || worker.running !== undefined || worker.loans.size > 0 || worker.isStopped) return;
+    if (!worker.isRetired || worker.running !== undefined || !worker.isHome || worker.isStopped) return;
     worker.isStopped = true;
     worker.owed += 1;
     worker.send(ToWorker.STOP, 0, 0);
@@ -167,12 +172,21 @@ export class Crew {
     this.#pool.retireWorker(id);
     // Its last words: the news of its end may have overtaken the end of its requests.
     for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) this.#takeNext(worker, frame, nowMs);
-    this.#endLoans(worker, nowMs);
     const error = this.#answers.drain.isUnderWay
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
+    this.#endLoans(worker, nowMs);
     if (worker.running !== undefined) this.#noteCrash(worker.running, nowMs);
     this.#part(worker, error, nowMs);
+    this.ended(id);
+  }
+
+  /** The thread of a worker has ended that is no more. */
+  ended(id: number): void {
+    const worker = this.#givenUp.get(id);
+    if (worker === undefined) return;
+    this.#givenUp.delete(id);
+    this.loans.threadEnded(worker);
   }
 
   /**
@@ -253,12 +267,13 @@ export class Crew {
     if (lent !== undefined) this.#begun(worker, lent, nowMs);
     // What it has read and given back is in its ring, and nowhere else.
     this.#hearOfLoans(worker, nowMs);
-    const id = descriptor === undefined ? undefined : this.loans.connectionOf(descriptor);
-    const connection = id === undefined ? undefined : this.#owner.connection(id);
-    const wasAt = connection?.lentTo === worker ? connection : undefined;
+    // One that it has accepted is not known here; one that it has given back by now is not its any more.
+    const known = descriptor === undefined ? undefined : this.loans.knownConnectionOf(descriptor);
+    const isItsOwn = known === undefined || this.#owner.connection(known)?.lentTo === worker;
+    this.loans.endAccepting(worker);
     this.loans.takeAllBack(worker);
     // Nobody knows what was read from it, or sent.
-    wasAt?.destroy();
+    if (descriptor !== undefined && isItsOwn) this.#connectionOf(descriptor).destroy();
   }
 
   /** Takes what a worker has said, up to the last that it said about connections. */
@@ -274,9 +289,9 @@ export class Crew {
   /** Strikes a worker off. What it had begun with ends with this error. @param again a request to be begun anew */
   #part(worker: WorkerLink, error: LuafcgidError, nowMs: number, again?: FrontRequest): void {
     this.#endLoans(worker, nowMs);
-    this.loans.workerGone(worker);
     const lost = this.#pool.removeWorker(worker.id);
     this.#workers.delete(worker.id);
+    this.#givenUp.set(worker.id, worker);
     this.#toWake.delete(worker);
     if (worker.running !== undefined) lost.push(worker.running);
     worker.running = undefined;
@@ -326,12 +341,19 @@ export class Crew {
     this.#pool.reviewOffers(nowMs);
     for (const worker of this.#workers.values()) {
       heard = this.#hear(worker, nowMs) || heard;
-      if (worker.loans.size > 0) this.#review(worker, nowMs);
+      if (!worker.isHome) this.#review(worker, nowMs);
       worker.flush();
       if (worker.running !== undefined) this.passBody(worker.running);
     }
     this.startWaiting(nowMs);
+    this.#reviewAccepting(nowMs);
     return heard;
+  }
+
+  #reviewAccepting(nowMs: number): void {
+    const workers = this.#workers.values();
+    const hasRoom = !this.#answers.drain.isUnderWay && this.#room.hasConnectionRoom(this.#workers.size);
+    this.loans.reviewAccepting(workers, hasRoom, nowMs);
   }
 
   /** Looks at what a worker does with the connections that it was lent. */
@@ -343,7 +365,7 @@ export class Crew {
           this.#begun(worker, lent, nowMs);
           this.loans.takeAllBack(worker);
         } finally {
-          this.loans.letGo(worker);
+          worker.lender.release();
         }
       }
     }
@@ -354,8 +376,14 @@ export class Crew {
   callHome(nowMs: number): void {
     for (const worker of this.#workers.values()) {
       this.#hear(worker, nowMs);
-      if (!this.loans.recallAll(worker)) worker.lender.want();
+      this.#review(worker, nowMs);
+      if (!worker.isHome) this.loans.setOccupied(worker, true);
     }
+  }
+
+  /** Whether workers may be at connections of their own. */
+  get isOut(): boolean {
+    return this.loans.areOut(this.#workers.values());
   }
 
   /** Whether `spoke` has to be called within a millisecond, even if nobody rings. */
@@ -370,50 +398,69 @@ export class Crew {
 
   /** A worker runs a request from a lent connection, and from now on that is one like all others. */
   #begun(worker: WorkerLink, lent: LentRequest, nowMs: number): void {
-    const id = this.loans.connectionOf(lent.descriptor);
-    const connection = id === undefined ? undefined : this.#owner.connection(id);
-    if (connection === undefined) throw new Error(`descriptor ${lent.descriptor} of worker ${worker.id} is not lent`);
+    const connection = this.#connectionOf(lent.descriptor);
+    worker.lender.noteNewcomer();
     this.loans.returned(connection, worker, false);
     const request = this.#owner.adopt(connection, lent.request, lent.bytes);
+    this.loans.setOccupied(worker, false);
     const state = this.#pool.begun(worker.id, lent.state, request.script, nowMs);
     request.script = state.script;
-    worker.isOccupied = false;
-    // What it was wanted for has to wait for this request now; its connections need not, beyond that.
-    this.loans.stopWanting(worker);
     this.#nowRuns(worker, request, state, nowMs);
     request.isBodyEndSent = true;
+  }
+
+  /** The connection that a worker has named; it is new here if that has accepted it. */
+  #connectionOf(descriptor: number): Connection {
+    const id = this.loans.connectionOf(descriptor);
+    const connection = id === undefined ? undefined : this.#owner.connection(id);
+    if (connection === undefined)
+      throw new Error(`a worker has named descriptor ${descriptor}, which is no connection`);
+    return connection;
+  }
+
+  /** A worker has accepted a connection, which is the front's from now on. */
+  #newcomer(worker: WorkerLink, frame: Frame, nowMs: number): void {
+    const { id: descriptor, argument: isAnswered, payload: bytes } = frame;
+    worker.lender.noteHeard();
+    if (descriptor < 0) this.loans.acceptFailed();
+    else {
+      const connection = this.#connectionOf(descriptor);
+      if (isAnswered !== 0) {
+        connection.hasAsked = true;
+        connection.isUsed = true;
+      } else this.loans.noteVainAccept(nowMs);
+      if (bytes.length > 0) this.#owner.arrived(connection, bytes, nowMs);
+      connection.closeIfDone(this.#answers.drain.closes(connection), false);
+      this.#answers.drain.look();
+    }
+    worker.lender.noteNewcomer();
   }
 
   /** A worker has given a connection back, with what it has read. */
   #returned(worker: WorkerLink, descriptor: number, bytes: Uint8Array, nowMs: number): void {
     worker.lender.noteHeard();
-    const id = this.loans.connectionOf(descriptor);
-    const connection = id === undefined ? undefined : this.#owner.connection(id);
-    if (connection?.lentTo !== worker) throw new Error(`descriptor ${descriptor} of worker ${worker.id} is not lent`);
+    const connection = this.#connectionOf(descriptor);
     this.loans.returned(connection, worker, bytes.length > 0);
     if (bytes.length > 0) this.#owner.arrived(connection, bytes, nowMs);
     connection.closeIfDone(this.#answers.drain.closes(connection), false);
     this.#answers.drain.look();
-    this.#stopIfDone(worker);
   }
 
   /** Starts who can start, turns away who is too many, and lets busy workers find what they can do next. */
   startWaiting(nowMs: number): void {
-    if (this.#isClaiming || !this.#isClaimDue) return this.#startAll(nowMs);
-    this.#isClaiming = true;
+    if (this.#isStarting) return this.#startAll(nowMs);
+    this.#isStarting = true;
     try {
-      this.loans.claim(this.#workers.values());
+      if (this.#isClaimDue) this.loans.claim(this.#workers.values());
       this.#startAll(nowMs);
     } finally {
-      // Whatever went wrong: who is held for ever serves nobody.
       this.loans.giveWay(this.#workers.values());
-      this.#isClaiming = false;
+      this.#isStarting = false;
     }
   }
 
   get #isClaimDue(): boolean {
-    if (this.loans.count > 0 && this.#pool.isAnyoneWaiting) return true;
-    return this.loans.isClaimDue(this.#workers.values());
+    return this.#pool.isAnyoneWaiting || this.loans.isClaimDue(this.#workers.values());
   }
 
   #startAll(nowMs: number): void {
@@ -442,7 +489,8 @@ export class Crew {
 
   /** Whether a request can be offered to this worker now. */
   mayOffer(worker: number, request: FrontRequest): boolean {
-    return this.#workers.get(worker)?.mayOffer(request) ?? false;
+    const link = this.#workers.get(worker);
+    return link?.mayOffer(request) === true && this.loans.keepsTurn(link);
   }
 
   /** Takes an offer back. Returns false when the worker has claimed it before. */
@@ -606,11 +654,14 @@ export class Crew {
       }
       case FromWorker.RETURNED:
         return this.#returned(worker, frame.id, frame.payload, nowMs);
-      case FromWorker.REST: {
-        const id = this.loans.connectionOf(frame.id);
-        return id === undefined ? undefined : this.#owner.connection(id)?.write(frame.payload);
-      }
+      case FromWorker.NEWCOMER:
+        return this.#newcomer(worker, frame, nowMs);
+      case FromWorker.REST:
+        return this.#connectionOf(frame.id).write(frame.payload);
+      case FromWorker.LEAVE:
+        return this.#connectionOf(frame.id).close(false);
       case FromWorker.SERVED: {
+        this.loans.noteServed(frame.id);
         const state = this.#pool.served(frame.argument, frame.id, decodeServed(frame.payload), nowMs);
         return state === undefined ? undefined : this.loans.noteTime(state, worker);
       }

@@ -42,7 +42,9 @@ const SHORT_WAIT_MS = 1;
 interface Listener {
   readonly fd: number;
   readonly isTcp: boolean;
-  /** Not watched: nothing can be accepted for now. */
+  /** It is on the own list. */
+  isWatched: boolean;
+  /** Nothing can be accepted for now, here or elsewhere. */
   isPaused: boolean;
   /** Since then its last waiting connection has not been accepted yet. */
   isBehind: boolean;
@@ -62,6 +64,14 @@ export class EpollDriver implements Driver, SocketOwner {
   readonly lending = new EpollLending({
     socketOf: (connection) => this.#links.get(connection)?.socket,
     connectionOf: (descriptor) => this.#linksByFd[descriptor]?.socket.id,
+    open: (descriptor) => this.#openAccepted(descriptor),
+    acceptAll: () => {
+      for (const listener of [...this.#listeners.values()]) this.#acceptWaiting(listener, this.#clock());
+    },
+    setAccepting: (isAccepting) => {
+      this.#isAccepting = isAccepting;
+      this.#shareListeners();
+    },
     leave: (socket) => this.#leave(socket),
     watch: (socket) => this.interestChanged(socket),
   });
@@ -92,6 +102,8 @@ export class EpollDriver implements Driver, SocketOwner {
   #isBusy = false;
   #tellsAllClosed = false;
   #isOutOfRoom = false;
+  /** Workers do not come to accepting by themselves, or may not. */
+  #isAccepting = true;
   /** A descriptor was closed since the last look for room. */
   #hasClosed = false;
   /** Connections do not take descriptors from this number on. */
@@ -127,6 +139,7 @@ export class EpollDriver implements Driver, SocketOwner {
 
   configure(settings: DriverSettings): void {
     this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
+    this.#shareListeners();
     this.#tickMs = settings.tickMs;
     this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace.limitBytes = settings.spoolBytes;
@@ -134,8 +147,34 @@ export class EpollDriver implements Driver, SocketOwner {
 
   /** Accepts connections on a listening socket, which now belongs to the driver. @throws the system's error */
   accept(fd: number, isTcp: boolean): void {
+    const listener: Listener = { fd, isTcp, isWatched: true, isPaused: false, isBehind: false };
     this.#epoll.add(fd, EpollEvent.IN);
-    this.#listeners.set(fd, { fd, isTcp, isPaused: false, isBehind: false });
+    this.#listeners.set(fd, listener);
+    this.#shareListeners();
+  }
+
+  /** Who is asked for an address has to be looked at here. */
+  #isShared({ isTcp, isPaused }: Listener): boolean {
+    return !isPaused && !(isTcp && this.#mayConnect !== undefined);
+  }
+
+  /** Brings the lists of who accepts up to date. */
+  #shareListeners(): void {
+    const shared: number[] = [];
+    for (const listener of this.#listeners.values()) {
+      const isShared = this.#isShared(listener);
+      if (isShared) shared.push(listener.fd);
+      this.#watchListener(listener, !listener.isPaused && (this.#isAccepting || !isShared));
+    }
+    this.lending.setListeners(shared, this.#ceiling);
+  }
+
+  #watchListener(listener: Listener, isWatched: boolean): void {
+    if (listener.isWatched === isWatched) return;
+    // Not only no events wanted: an error of the listener itself would be told all the same, again and again.
+    if (isWatched) this.#epoll.add(listener.fd, EpollEvent.IN);
+    else this.#epoll.remove(listener.fd);
+    listener.isWatched = isWatched;
   }
 
   stopListening(): void {
@@ -150,7 +189,8 @@ export class EpollDriver implements Driver, SocketOwner {
     if (!listener.isPaused) this.#guard(undefined, () => this.#acceptWaiting(listener, this.#clock()));
     this.#listeners.delete(fd);
     // An inherited socket stays open elsewhere, and as long as it does it would be watched here.
-    if (!listener.isPaused) this.#epoll.remove(fd);
+    this.#watchListener(listener, false);
+    this.#shareListeners();
     this.#calls.close(fd);
   }
 
@@ -344,11 +384,10 @@ export class EpollDriver implements Driver, SocketOwner {
     if (!this.#isOutOfRoom) this.#reports.outOfRoom(reason, this.#links.size);
     this.#isOutOfRoom = true;
     for (const listener of this.#listeners.values()) {
-      // Not only no events wanted: an error of the listener itself would be told all the same, again and again.
-      if (!listener.isPaused) this.#epoll.remove(listener.fd);
       listener.isPaused = true;
       listener.isBehind = true;
     }
+    this.#shareListeners();
   }
 
   #noteCaughtUp(listener: Listener): void {
@@ -365,8 +404,8 @@ export class EpollDriver implements Driver, SocketOwner {
     for (const listener of [...this.#listeners.values()]) {
       if (!listener.isPaused) continue;
       this.#guard(undefined, () => {
-        this.#epoll.add(listener.fd, EpollEvent.IN);
         listener.isPaused = false;
+        this.#shareListeners();
         this.#acceptWaiting(listener, nowMs);
       });
       if (listener.isPaused) return;
@@ -389,7 +428,26 @@ export class EpollDriver implements Driver, SocketOwner {
     return false;
   }
 
+  /** A worker has accepted it. */
+  #openAccepted(fd: number): number {
+    const isTcp = [...this.#listeners.values()].some((listener) => listener.isTcp);
+    const { id } = this.#link(fd, isTcp).socket;
+    this.#core.connectionOpened(id);
+    if (fd >= this.#ceiling) this.#pauseAccepting('the last descriptors are kept for files');
+    return id;
+  }
+
   #open(fd: number, isTcp: boolean, nowMs: number): void {
+    const link = this.#link(fd, isTcp);
+    const { socket } = link;
+    this.#guard(link, () => {
+      this.#core.connectionOpened(socket.id);
+      // Web servers send their request as soon as they are connected: it is mostly there already.
+      if (socket.isReading && !socket.isGone) this.#read(socket, nowMs);
+    });
+  }
+
+  #link(fd: number, isTcp: boolean): Link {
     if (isTcp) this.#calls.setNoDelay(fd);
     this.#lastConnection += 1;
     const id = this.#lastConnection;
@@ -401,11 +459,7 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#links.set(id, link);
     this.#linksByFd[fd] = link;
     this.#unwatched.push(socket);
-    this.#guard(link, () => {
-      this.#core.connectionOpened(id);
-      // Web servers send their request as soon as they are connected: it is mostly there already.
-      if (socket.isReading && !socket.isGone) this.#read(socket, nowMs);
-    });
+    return link;
   }
 
   /** Watches the new connections that are still there: many are answered and closed within a few turns. */
@@ -427,6 +481,7 @@ export class EpollDriver implements Driver, SocketOwner {
         socket.destroy();
       }
     this.#findCeiling();
+    this.#shareListeners();
     // Watched since the tick before, or nearly: if anybody still waited there, it would have told.
     for (const listener of this.#listeners.values()) {
       if (listener.isBehind && !listener.isPaused) this.#noteCaughtUp(listener);

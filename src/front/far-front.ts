@@ -1,5 +1,4 @@
 /** The front on a thread of its own, on the sockets of the kernel: Linux only. */
-import { lookup } from 'node:dns/promises';
 import { lstatSync, unlinkSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Worker } from 'node:worker_threads';
@@ -36,7 +35,7 @@ export class FarFront implements FrontHandle {
     const underWay = linesUnderWay();
     const lines = new LineReceiver(underWay);
     const data: FrontThreadData = { settings, bell: this.bell, linesUnderWay: underWay };
-    this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
+    this.#thread = new Worker(new URL('./thread.cjs', import.meta.url), { workerData: data });
     this.#thread.on('message', (message: FromFront) => {
       if (message.kind === 'event') {
         (events[message.name] as (...args: readonly unknown[]) => void)(...message.args);
@@ -196,9 +195,15 @@ function bound(fd: number): SocketAddress | undefined {
   return decodeSocketAddress(boundAddress(fd));
 }
 
+/** Loads what names need only for a name. */
+async function lookUp(name: string): Promise<string> {
+  const { lookup } = await import('node:dns/promises');
+  return (await lookup(name)).address;
+}
+
 async function resolveHost(host: string, port: number): Promise<SocketAddress> {
   const [name = '', zone] = host.split('%');
-  const address = isIP(name) === 0 ? (await lookup(name)).address : name;
+  const address = isIP(name) === 0 ? await lookUp(name) : name;
   if (isIP(address) === 4) return { family: 'ipv4', address, port };
   return { family: 'ipv6', address, port, ...(zone !== undefined && { scope: interfaceIndex(zone) }) };
 }

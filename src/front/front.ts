@@ -84,7 +84,7 @@ export class Front {
       mayOffer: (worker, request) => this.#crew.mayOffer(worker, request),
       revoke: (worker, offer) => this.#crew.revoke(worker, offer),
     });
-    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests, () => this.#crew.loans.count > 0);
+    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests, () => this.#crew.isOut);
     this.#timeouts = new Timeouts(this.#options, actions, {
       lateParams: (connection, fcgiId) => {
         const seconds = this.#options.readTimeoutMs / 1000;
@@ -106,7 +106,11 @@ export class Front {
       },
       turnAwayParams: (connection, fcgiId, error) => this.#giveUpParams(connection, fcgiId, error),
     });
-    const room = { meters: this.#meters, hasSendRoom: () => this.#relief.hasSendRoom() };
+    const room = {
+      meters: this.#meters,
+      hasSendRoom: () => this.#relief.hasSendRoom(),
+      hasConnectionRoom: (count: number) => this.#relief.hasRoomFor(count),
+    };
     this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests, room, {
       fileOf: (path) => this.lookUps.find(path),
       connection: (id) => this.#connections.get(id),
@@ -258,6 +262,11 @@ export class Front {
     this.#crew.gone(id, reason, nowMs);
   }
 
+  /** The thread of a worker that was given up has ended. */
+  workerEnded(id: number): void {
+    this.#crew.ended(id);
+  }
+
   /**
    * Some worker has written to its ring, or made room in the other one. Also to be called after `bytesArrived`, `sent`,
    * `tick` and `connectionClosed`, since they may leave some of what workers say for later.
@@ -369,7 +378,6 @@ export class Front {
         busyWorkers: this.#crew.busyCount,
         waitingInPool: this.#pool.counts().waiting,
         leaving: this.#relief.leaving,
-        lent: this.#crew.loans.count,
         workers: this.#crew.workers,
       }),
     ];

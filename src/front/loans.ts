@@ -23,6 +23,10 @@ const LONGEST_PAUSE = 64;
 /** Without a request for so long, a worker need not be looked at every millisecond. */
 const QUIET_MS = 5;
 
+/** New connections in a row with which workers could do nothing: so many, and the front accepts for a while. */
+const VAIN_ACCEPTS = 64;
+const FRONT_ACCEPTS_MS = 1000;
+
 /** Connections of a worker that is given one request after the other do not wait longer than this for a turn of their own. */
 const STARVED_MS = 10;
 
@@ -39,7 +43,10 @@ export class Loans {
   readonly #lending: Lending | undefined;
   readonly #pool: Pool<FrontRequest>;
   readonly #owner: LoansOwner;
-  #count = 0;
+  #frontAccepts = true;
+  #vainAccepts = 0;
+  /** Until then workers do not accept. */
+  #acceptingFromMs = 0;
 
   constructor(
     options: FrontOptions,
@@ -53,55 +60,58 @@ export class Loans {
     this.#owner = owner;
   }
 
-  /** Connections that are lent. */
-  get count(): number {
-    return this.#count;
+  /** Whether workers may be at connections that the books do not know, or not as theirs. */
+  areOut(workers: Iterable<WorkerLink>): boolean {
+    for (const worker of workers) if (!worker.isHome) return true;
+    return false;
   }
 
-  /** The connection of a descriptor that a worker has named. */
+  /** The connection of a descriptor that a worker has named; opened here if it has accepted it. */
   connectionOf(descriptor: number): number | undefined {
+    return this.#lending?.connectionOf(descriptor) ?? this.#lending?.openAccepted(descriptor);
+  }
+
+  /** The same, if it is known. */
+  knownConnectionOf(descriptor: number): number | undefined {
     return this.#lending?.connectionOf(descriptor);
   }
 
-  /** A request has just been answered, by this worker: its connection is lent to it, if that promises anything. */
+  /** A worker is ready, and can be lent connections from now on. */
+  workerReady(worker: WorkerLink): void {
+    const lending = this.#lending;
+    // All that it may have read has to fit into one message.
+    if (worker.maxFrameBytes < MAX_LENT_BYTES + BEGUN_MORE_BYTES) return;
+    if (lending?.open(worker.lender) !== true) return;
+    worker.ringElsewhere = () => lending.ring(worker.lender);
+  }
+
+  /** A request has just been answered, by this worker: what follows may be left to it, if that promises anything. */
   consider({ connection, cgi, state }: FrontRequest, worker: WorkerLink): void {
     const lending = this.#lending;
     if (lending === undefined || state === undefined || state.status === 'closing' || !this.isShort(state)) return;
     // It may have been asked for by a name that leads elsewhere by now.
     if (this.#owner.fileOf(cgi.scriptPath) !== state.script) return;
-    if (!this.#mayLend(connection) || !mayBorrow(worker)) return;
-    const { lender } = worker;
-    if (lender.epoll === 0) {
-      if (!lending.open(lender)) return;
-      worker.ringElsewhere = () => lending.ring(lender);
-    }
+    if (!this.#isAllowed || !mayBorrow(worker)) return;
+    const lends = mayLend(connection);
     // The name before the connection: who gets the one can read the other.
-    if (worker.taught.get(cgi.scriptPath) !== state.id) {
+    if ((lends || worker.accepts) && worker.taught.get(cgi.scriptPath) !== state.id) {
       worker.taught.set(cgi.scriptPath, state.id);
       worker.taughtStates.add(state.id);
       worker.send(ToWorker.TEACH, worker.namesForgotten, state.id, Buffer.from(cgi.scriptPath, 'latin1'));
     }
-    // What it is offered it would be at next, which does not hold any more. What it has begun with by now comes before.
-    if (worker.loans.size === 0) this.#pool.takeOffersBack(worker.id);
-    if (lending.lend(connection.id, lender)) {
-      connection.lentTo = worker;
-      connection.lentNames = worker.namesForgotten;
-      worker.loans.add(connection);
-      this.#count += 1;
-      lender.noteLent(worker.loans.size, false);
-    }
+    if (!lends || !lending.lend(connection.id, worker.lender)) return;
+    connection.lentTo = worker;
+    connection.lentNames = worker.namesForgotten;
+    worker.loans.add(connection);
+    worker.isHome = false;
+    worker.lender.noteLent(worker.loans.size, false);
     // One that waits in its ring only has to begin to look elsewhere.
     if (worker.loans.size === 1) worker.wake();
   }
 
-  #mayLend(connection: Connection): boolean {
-    const { tracesRequests, pool } = this.#options;
-    // The access log wants to know each request, and a state that retires has its requests counted one by one.
-    if (tracesRequests === true || pool.maxCount > 0) return false;
-    if (!connection.isLendable) return false;
-    if (connection.loanPause === 0) return true;
-    connection.loanPause -= 1;
-    return false;
+  /** The access log wants to know each request, and a state that retires has its requests counted one by one. */
+  get #isAllowed(): boolean {
+    return this.#options.tracesRequests !== true && this.#options.pool.maxCount === 0;
   }
 
   /** Takes a connection back. Returns false while that cannot be: its worker may be at it. */
@@ -111,16 +121,16 @@ export class Loans {
     if (!worker.lender.hold()) return false;
     this.#takeBack(connection, worker);
     worker.lender.noteLent(worker.loans.size, true);
-    release(worker);
+    worker.lender.release();
     return true;
   }
 
   /** Takes all connections back from a worker. Returns false while that cannot be. */
   recallAll(worker: WorkerLink): boolean {
-    if (worker.loans.size === 0) return true;
+    if (worker.isHome) return true;
     if (!worker.isHeld && !worker.lender.hold()) return false;
     this.takeAllBack(worker);
-    if (!worker.isHeld) release(worker);
+    if (!worker.isHeld) worker.lender.release();
     return true;
   }
 
@@ -129,6 +139,7 @@ export class Loans {
     const all = [...worker.loans];
     for (const connection of all) this.#takeBack(connection, worker);
     worker.lender.noteLent(0, true);
+    if (!worker.accepts) worker.isHome = true;
     for (const connection of all) this.#owner.cameHome(connection);
   }
 
@@ -150,7 +161,6 @@ export class Loans {
 
   #takeBack(connection: Connection, worker: WorkerLink): void {
     if (!worker.loans.delete(connection)) return;
-    this.#count -= 1;
     if (this.#lending?.takeUse(connection.id, worker.lender) === true) connection.isUsed = true;
     connection.lentTo = undefined;
     this.#lending?.takeBack(connection.id, worker.lender);
@@ -176,36 +186,44 @@ export class Loans {
   /** Sees to it that workers which may get something to run are not at lent connections meanwhile; until `giveWay`. */
   claim(workers: Iterable<WorkerLink>): void {
     for (const worker of workers) {
-      if ((worker.loans.size === 0 && !worker.isOccupied) || worker.running !== undefined) continue;
-      worker.isHeld = this.hold(worker);
-      if (worker.isHeld === worker.isOccupied) this.#pool.setOccupied(worker.id, !worker.isHeld);
-      worker.isOccupied = !worker.isHeld;
+      if ((worker.isHome && !worker.isOccupied) || worker.running !== undefined) continue;
+      // Once more when it is told that it is wanted: it may have left in between, and lie down without ringing.
+      if (!this.hold(worker)) this.setOccupied(worker, true);
+      if (this.hold(worker)) this.setOccupied(worker, false);
     }
   }
 
-  /** Has a worker keep away from its connections; one that is at one is to ring when it is done. Returns whether it is away. */
-  hold({ lender }: WorkerLink): boolean {
-    if (lender.hold()) return true;
-    lender.want();
-    return lender.hold();
+  /** Keeps a worker from lent connections until `giveWay`. Returns false while it is at one. */
+  hold(worker: WorkerLink): boolean {
+    worker.isHeld ||= worker.lender.hold();
+    return worker.isHeld;
   }
 
-  /** A worker is not waited for any more. */
-  stopWanting(worker: WorkerLink): void {
-    if (!worker.lender.isWanted) return;
-    worker.lender.stopWanting();
-    worker.wake();
+  /**
+   * The same, for something that the worker is to find behind what it runs. It may be done with that already and at a lent
+   * connection: then it would find it later than the books believe.
+   */
+  keepsTurn(worker: WorkerLink): boolean {
+    return worker.isHome || this.hold(worker);
   }
 
   /** They may go to them again. */
   giveWay(workers: Iterable<WorkerLink>): void {
-    for (const worker of workers) if (worker.isHeld) this.letGo(worker);
+    for (const worker of workers) {
+      if (!worker.isHeld) continue;
+      worker.isHeld = false;
+      worker.lender.release();
+    }
   }
 
-  /** After `hold`, or `takeOver`. */
-  letGo(worker: WorkerLink): void {
-    worker.isHeld = false;
-    release(worker);
+  /** Whether a worker is at lent connections when it is wanted: it is as good as busy, and begins with nothing more there. */
+  setOccupied(worker: WorkerLink, isOccupied: boolean): void {
+    if (worker.isOccupied === isOccupied) return;
+    worker.isOccupied = isOccupied;
+    this.#pool.setOccupied(worker.id, isOccupied);
+    worker.lender.isWanted = isOccupied;
+    // It waits for nothing but its ring meanwhile.
+    if (!isOccupied) worker.wake();
   }
 
   /** Whether some worker is kept from lent connections, so that `claim` and `giveWay` are due. */
@@ -223,7 +241,8 @@ export class Loans {
    */
   review(worker: WorkerLink, isEnding: boolean, nowMs: number): boolean {
     const { lender, running } = worker;
-    if (worker.loans.size > 0 && (isEnding || worker.isRetired)) {
+    if (isEnding || worker.isRetired) {
+      this.#setAccepting(worker, false);
       if (this.recallAll(worker)) return false;
       // Whose former request has ended without that being heard cannot have another one yet.
       return running === undefined && lender.isRunning;
@@ -235,6 +254,7 @@ export class Loans {
       worker.seenMs = nowMs;
     }
     if (running !== undefined) {
+      if (worker.loans.size === 0) return false;
       const isStarving = nowMs - Math.max(worker.givenSinceMs, worker.seenMs) >= STARVED_MS;
       if ((isStarving || nowMs - worker.busySinceMs >= LONG_MS) && this.recallAll(worker))
         worker.isCrowded = isStarving;
@@ -247,32 +267,84 @@ export class Loans {
     return false;
   }
 
-  /** Whether `review` has to be called within a millisecond. */
-  isReviewDue(workers: Iterable<WorkerLink>, isEnding: boolean): boolean {
+  /**
+   * Says who accepts: workers, where they serve what comes, and the front as long as none of them comes to it.
+   * @param hasRoom whether so many connections may be open as workers can accept before the front hears of it
+   */
+  reviewAccepting(workers: Iterable<WorkerLink>, hasRoom: boolean, nowMs: number): void {
+    const may = this.#isAllowed && hasRoom && nowMs >= this.#acceptingFromMs;
+    let doWorkers = false;
     for (const worker of workers) {
-      if (worker.loans.size === 0) continue;
-      if (isEnding || worker.isRetired || worker.running !== undefined || worker.lender.isWatched) return true;
+      this.#setAccepting(worker, may && !worker.isRetired && worker.ringElsewhere !== undefined);
+      const isBusy = worker.running !== undefined && nowMs - worker.busySinceMs >= LONG_MS;
+      if (worker.accepts && !isBusy) doWorkers = true;
     }
-    return false;
+    if (this.#frontAccepts !== doWorkers) return;
+    this.#frontAccepts = !doWorkers;
+    this.#lending?.setFrontAccepting(this.#frontAccepts);
   }
 
-  /** A worker is struck off. Its gate is shut: should its thread live on, it does not come back to where it waits. */
-  workerGone(worker: WorkerLink): void {
-    if (worker.lender.epoll !== 0) this.#lending?.close(worker.lender);
+  #setAccepting(worker: WorkerLink, accepts: boolean): void {
+    if (worker.accepts === accepts) return;
+    worker.accepts = accepts;
+    if (accepts) worker.isHome = false;
+    this.#lending?.setAccepting(worker.lender, accepts);
+    if (accepts) worker.wake();
+  }
+
+  /** A worker is given up. */
+  endAccepting(worker: WorkerLink): void {
+    this.#setAccepting(worker, false);
+  }
+
+  /** A worker could do nothing with a connection that it has accepted. */
+  noteVainAccept(nowMs: number): void {
+    this.#vainAccepts += 1;
+    if (this.#vainAccepts < VAIN_ACCEPTS) return;
+    this.#vainAccepts = VAIN_ACCEPTS / 2;
+    this.#acceptingFromMs = nowMs + FRONT_ACCEPTS_MS;
+  }
+
+  /** Workers have served so many requests by themselves. */
+  noteServed(count: number): void {
+    this.#vainAccepts = Math.max(0, this.#vainAccepts - count);
+  }
+
+  /** Accepting has failed on a worker. */
+  acceptFailed(): void {
+    this.#lending?.acceptFailed();
+  }
+
+  /** Whether `review` has to be called within a millisecond. */
+  isReviewDue(workers: Iterable<WorkerLink>, isEnding: boolean): boolean {
+    let doAllRun = !this.#frontAccepts;
+    for (const worker of workers) {
+      if (worker.accepts && worker.running === undefined) doAllRun = false;
+      if (worker.isHome) continue;
+      if (isEnding || worker.isRetired || worker.lender.isWatched) return true;
+      if (worker.loans.size > 0 && worker.running !== undefined) return true;
+    }
+    return doAllRun;
+  }
+
+  /** A worker's thread has ended. */
+  threadEnded(worker: WorkerLink): void {
+    if (worker.ringElsewhere !== undefined) this.#lending?.close(worker.lender);
   }
 }
 
-/** Who was wanted may sleep on that: whoever takes the wish back has to wake it. */
-function release(worker: WorkerLink): void {
-  const { isWanted } = worker.lender;
-  worker.lender.release();
-  if (isWanted) worker.wake();
+/** Whether nothing is under way on a connection, and it has not been lent in vain too often. */
+function mayLend(connection: Connection): boolean {
+  if (!connection.isLendable) return false;
+  if (connection.loanPause === 0) return true;
+  connection.loanPause -= 1;
+  return false;
 }
 
 function mayBorrow(worker: WorkerLink): boolean {
+  if (worker.ringElsewhere === undefined) return false;
   if (worker.isRetired || worker.isOccupied || worker.isHeld || worker.isCrowded) return false;
   if (worker.loans.size >= LENT_AT_MOST) return false;
   // What it is given next may be none of the short ones.
-  if ((worker.running?.state?.expectedMs ?? 0) > SHORT_MS) return false;
-  return worker.maxFrameBytes >= MAX_LENT_BYTES + BEGUN_MORE_BYTES;
+  return (worker.running?.state?.expectedMs ?? 0) <= SHORT_MS;
 }

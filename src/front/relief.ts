@@ -80,7 +80,12 @@ export class Relief {
 
   /** Whether one more connection may be opened as it is. */
   get hasRoom(): boolean {
-    return this.#connections.size - this.#leaving.size < this.#options.connectionLimit;
+    return this.hasRoomFor(1);
+  }
+
+  /** Whether so many more may be. */
+  hasRoomFor(count: number): boolean {
+    return this.#connections.size - this.#leaving.size + count <= this.#options.connectionLimit;
   }
 
   /** Whether one more connection may be opened; closes one that has no request if that makes room for it. */

@@ -165,6 +165,11 @@ export class FrontService {
     this.#front.wakeWorkers();
   }
 
+  /** The thread of a worker that was given up has ended. */
+  workerEnded(id: number): void {
+    this.#front.workerEnded(id);
+  }
+
   scriptFound(request: number, file: string): void {
     this.#front.scriptFound(request, file, performance.now());
     this.#front.wakeWorkers();

@@ -2,7 +2,6 @@
  * A temporary file between a script that has written a long answer and a client that reads it slowly. Bytes come out in
  * the order they went in. The file has no name any more when it is used, so nothing is left of it whatever happens.
  */
-import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,7 +63,7 @@ export class Spool {
    * @throws the system's error when the file cannot be made
    */
   constructor(space: SpoolSpace, onStored: () => void) {
-    const file = join(tmpdir(), `luafcgid-spool-${randomUUID()}`);
+    const file = join(tmpdir(), `luafcgid-spool-${crypto.randomUUID()}`);
     this.#fd = fs.openSync(file, 'wx+', 0o600);
     fs.unlinkSync(file);
     this.#space = space;

@@ -50,6 +50,10 @@ export class WorkerLink {
   /** Connections that are lent to it, and how it is kept from them. */
   readonly loans = new Set<Connection>();
   readonly lender: Lender;
+  /** It may accept connections. */
+  accepts = false;
+  /** It has no connection, and will come to none: neither lent nor accepted. */
+  isHome = true;
   /** The gate to them is held here. */
   isHeld = false;
   /** It was at one of them, or might have been, when it was wanted: as long as that is so, it counts as busy. */
@@ -89,11 +93,10 @@ export class WorkerLink {
 
   /**
    * Whether a request can be laid into the worker's ring behind the running one: it has no body, since that could not
-   * follow the running one's, there is room for it, and there are no lent connections, to which the worker may go first.
+   * follow the running one's, and there is room for it.
    */
   mayOffer(request: FrontRequest): boolean {
-    if (this.loans.size > 0 || this.running?.isBodyEndSent !== true || request.hasBody || this.#unsent.length > 0)
-      return false;
+    if (this.running?.isBodyEndSent !== true || request.hasBody || this.#unsent.length > 0) return false;
     const bytes = startBytes(request.cgi.params);
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }

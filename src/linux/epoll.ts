@@ -3,8 +3,16 @@ import { endianness } from 'node:os';
 import { Errno, errorNumber, libc, systemError } from './libc.js';
 
 /** Bits of an event (sys/epoll.h). HANG_UP and ERROR are told whether they are asked for or not;
- * READ_HANG_UP: the peer sends no more, though what it has sent may not be read yet. */
-export const EpollEvent = { IN: 0x1, OUT: 0x4, ERROR: 0x8, HANG_UP: 0x10, READ_HANG_UP: 0x2000 } as const;
+ * READ_HANG_UP: the peer sends no more, though what it has sent may not be read yet. EXCLUSIVE: of the lists that watch
+ * a descriptor so, not all are told. */
+export const EpollEvent = {
+  EXCLUSIVE: 1 << 28,
+  IN: 0x1,
+  OUT: 0x4,
+  ERROR: 0x8,
+  HANG_UP: 0x10,
+  READ_HANG_UP: 0x2000,
+} as const;
 
 const EPOLL_CLOEXEC = 0o2000000;
 const ADD = 1;
@@ -44,9 +52,9 @@ export class Epoll {
     return this.#fd;
   }
 
-  /** Watches a descriptor for the events in `interest`. @throws the system's error */
-  add(fd: number, interest: number): void {
-    this.#control(ADD, fd, interest);
+  /** Watches a descriptor for the events in `interest`. @param mark comes with each of them @throws the system's error */
+  add(fd: number, interest: number, mark = 0): void {
+    this.#control(ADD, fd, interest, mark);
   }
 
   /** Watches it for other events from now on. */
@@ -81,6 +89,10 @@ export class Epoll {
     return this.#events.getInt32(index * EVENT_BYTES + DATA_AT, isLittleEndian);
   }
 
+  markAt(index: number): number {
+    return this.#events.getInt32(index * EVENT_BYTES + DATA_AT + 4, isLittleEndian);
+  }
+
   eventsAt(index: number): number {
     return this.#events.getUint32(index * EVENT_BYTES, isLittleEndian);
   }
@@ -89,9 +101,10 @@ export class Epoll {
     close(this.#fd);
   }
 
-  #control(operation: number, fd: number, interest: number): void {
+  #control(operation: number, fd: number, interest: number, mark = 0): void {
     this.#oneView.setUint32(0, interest, isLittleEndian);
     this.#oneView.setInt32(DATA_AT, fd, isLittleEndian);
+    this.#oneView.setInt32(DATA_AT + 4, mark, isLittleEndian);
     if (epollControl(this.#fd, operation, fd, this.#one) < 0) throw systemError('epoll_ctl', errorNumber());
   }
 }

@@ -6,15 +6,24 @@
 import { embeddedFunctions } from './embedded-functions.js';
 import { EmbeddedState, type Running } from './embedded-state.js';
 import { libcImports } from './libc.js';
-import { MachineFactory } from './machine-factory.js';
+import { type BootedLua, MachineFactory } from './machine-factory.js';
+import { saveBoot, savedBoot } from './saved-boot.js';
 import type { LuaEngine } from './state.js';
 import { checkEmbeddedModule, compileEmbeddedModule } from './wasm-module.js';
 
+export type { BootedLua } from './machine-factory.js';
 export { compileEmbeddedModule } from './wasm-module.js';
 
 export interface EmbeddedEngineOptions {
   /** What scripts see as `LUAFCGID_VERSION` and as `version` of the module `luafcgid`. */
   readonly version?: string;
+  /** What an engine of the same module and version has booted, perhaps in another thread. */
+  readonly booted?: BootedLua | undefined;
+}
+
+/** With what it has booted, from which further engines begin. */
+export interface EmbeddedEngine extends LuaEngine {
+  readonly booted: BootedLua;
 }
 
 /**
@@ -24,8 +33,8 @@ export interface EmbeddedEngineOptions {
 export function createEmbeddedEngine(
   module: WebAssembly.Module = compileEmbeddedModule(),
   options: EmbeddedEngineOptions = {},
-): LuaEngine {
-  checkEmbeddedModule(module);
+): EmbeddedEngine {
+  if (options.booted === undefined) checkEmbeddedModule(module);
   // Nothing runs before a machine is made and noted here.
   const running = { machine: undefined, state: undefined } as unknown as Running;
   const machines = new MachineFactory({
@@ -43,6 +52,7 @@ export function createEmbeddedEngine(
     },
     interruptHook: (L) => running.state?.lookAtInterrupts(L),
     version: options.version ?? 'development',
+    booted: options.booted,
     use(machine) {
       running.machine = machine;
     },
@@ -51,6 +61,21 @@ export function createEmbeddedEngine(
     name: 'embedded',
     version: 'Lua 5.1',
     isConfined: true,
+    booted: machines.booted,
     createState: (stateOptions) => new EmbeddedState(machines, running, stateOptions),
   };
+}
+
+function originOf(version: string) {
+  return { hostFunctions: Object.keys(embeddedFunctions({ state: undefined })), version };
+}
+
+/** Lua as booted, for engines of this module and version. */
+export function bootedLua(module: WebAssembly.Module, version: string): BootedLua {
+  return savedBoot(originOf(version)) ?? createEmbeddedEngine(module, { version }).booted;
+}
+
+/** Boots, and saves what came of it for later starts: a step of the build. */
+export function saveBootedLua(version: string): void {
+  saveBoot(originOf(version), createEmbeddedEngine(compileEmbeddedModule(), { version }).booted);
 }

@@ -2,7 +2,7 @@
 
 import { LuafcgidError } from '../errors.js';
 import { inheritStandardStreams } from './child-streams.js';
-import { compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
+import { type BootedLua, bootedLua, compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
 import type { EngineName, NativeEngineName } from './engine-names.js';
 import { createNativeEngine } from './native.js';
 import { exitAtOnce, loadKoffi, openNativeLibrary } from './native-library.js';
@@ -15,6 +15,8 @@ interface EmbeddedData {
   readonly name: 'embedded';
   /** Compiled once, shared by all threads. */
   readonly module: WebAssembly.Module;
+  /** Copied by all threads. */
+  readonly booted: BootedLua;
   /** The server's version, which scripts may read. */
   readonly version: string;
 }
@@ -36,7 +38,10 @@ export type EngineData = EmbeddedData | NativeData;
  * @throws LuafcgidError when its files are missing or not the expected ones, or another native library is loaded already
  */
 export function prepareEngine(version: string, name: EngineName = 'embedded', library?: string): EngineData {
-  if (name === 'embedded') return { name, module: compileEmbeddedModule(), version };
+  if (name === 'embedded') {
+    const module = compileEmbeddedModule();
+    return { name, module, booted: bootedLua(module, version), version };
+  }
   inheritStandardStreams(loadKoffi());
   if (native !== undefined && native.name !== name) {
     throw new LuafcgidError('LUAFCGID_LUA_SECOND_LIBRARY', { engine: name, loaded: native.name });
@@ -77,6 +82,6 @@ export function createHookSetter(data: EngineData): ((state: number, hook: numbe
 /** The engine of the calling thread. */
 export function createEngine(data: EngineData): LuaEngine {
   const { version } = data;
-  if (data.name === 'embedded') return createEmbeddedEngine(data.module, { version });
+  if (data.name === 'embedded') return createEmbeddedEngine(data.module, { version, booted: data.booted });
   return createNativeEngine(data.name, { file: data.file, version });
 }

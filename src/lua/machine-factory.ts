@@ -1,4 +1,4 @@
-/** Makes machines with a booted Lua: the first one by booting it, all others as copies of its memory. */
+/** Makes machines with a booted Lua: one is booted for all threads, all others are copies of its memory. */
 
 import { readFileSync } from 'node:fs';
 import { LuafcgidError } from '../errors.js';
@@ -8,17 +8,17 @@ import type { LuaCFunction, LuaHook } from './host-trampoline.js';
 import { asWasmFunctions } from './host-trampoline.js';
 import { LuaError } from './lua-error.js';
 import { type LuaExports, luaGc, Machine, registryIndex } from './machine.js';
-import { MemoryImage } from './memory-image.js';
+import { copyMemory, type ImageParts, MemoryImage } from './memory-image.js';
 import { ownChunkName } from './traceback.js';
 
 /** The first one is called with the functions of the others. */
-const luaFiles = [...commonLuaFiles, 'sandbox.lua'] as const;
+export const luaFiles = [...commonLuaFiles, 'sandbox.lua'] as const;
 
 /**
  * C stack of each machine. Lua stops at 200 nested C calls, and the largest frame that can nest, of `string.gsub`, is under
  * 1.5 KB: the 4 MiB that the file reserves would only make every machine larger.
  */
-const stackBytes = 512 * 1024;
+export const stackBytes = 512 * 1024;
 
 /** Closed machines up to this size are used again, up to this number: cheaper than new instances, and no garbage. */
 const largestSpareBytes = 2 << 20;
@@ -40,6 +40,21 @@ export interface MachineParts {
   readonly version: string;
   /** Told which machine runs before one does. */
   use(machine: Machine): void;
+  /** What another factory of the same module and version has booted; left out: this one boots. */
+  readonly booted?: BootedLua | undefined;
+}
+
+/** A booted Lua, the same for all threads: booting takes longer than all else that an engine does at start. */
+export interface BootedLua {
+  readonly image: ImageParts;
+  /** Addresses in it. */
+  readonly L: number;
+  readonly scratch: number;
+  readonly stackTop: number;
+  /** Where the host functions begin in every function table; the hooks follow them. */
+  readonly firstFunction: number;
+  /** References to the functions of `prelude.lua`. */
+  readonly entries: Entries;
 }
 
 function unusable(detail: string): LuafcgidError {
@@ -50,13 +65,10 @@ export class MachineFactory {
   readonly #parts: MachineParts;
   /** The host functions and the hooks, as a function table takes them. */
   readonly #functions: readonly unknown[];
+  /** What all machines are copies of; can be cloned between threads. */
+  readonly booted: BootedLua;
   readonly #image: MemoryImage;
-  readonly #L: number;
-  readonly #scratch: number;
-  readonly #stackTop: number;
   readonly #spares: Machine[] = [];
-  /** References to the functions of `prelude.lua`, the same in every machine. */
-  readonly entries: Entries;
   /** The hooks' entries in every function table. */
   readonly exitHook: number;
   readonly interruptHook: number;
@@ -65,21 +77,30 @@ export class MachineFactory {
     this.#parts = parts;
     const functions = Object.values(parts.hostFunctions);
     this.#functions = asWasmFunctions(functions, [parts.exitHook, parts.interruptHook]);
-    const { machine, firstFunction } = this.#instantiate();
-    this.exitHook = firstFunction + functions.length;
+    this.booted = parts.booted ?? this.#boot();
+    this.exitHook = this.booted.firstFunction + functions.length;
     this.interruptHook = this.exitHook + 1;
-    parts.use(machine);
-    this.#stackTop = moveStack(machine);
+    this.#image = new MemoryImage(this.booted.image);
+  }
+
+  /** References to the functions of `prelude.lua`, the same in every machine. */
+  get entries(): Entries {
+    return this.booted.entries;
+  }
+
+  #boot(): BootedLua {
+    const { machine, firstFunction } = this.#instantiate();
+    this.#parts.use(machine);
+    const stackTop = moveStack(machine);
     machine.x.__wasm_call_ctors();
     machine.allocateScratch();
     machine.L = machine.x.luaL_newstate();
     if (machine.L === 0) throw unusable('luaL_newstate failed');
     machine.x.luaL_openlibs(machine.L);
-    this.entries = this.#runPrelude(machine, firstFunction);
+    const entries = this.#runPrelude(machine, firstFunction);
     for (let cycle = 0; cycle < 2; cycle += 1) machine.x.lua_gc(machine.L, luaGc.collect, 0);
-    this.#L = machine.L;
-    this.#scratch = machine.scratch;
-    this.#image = new MemoryImage(machine.memory, this.#stackTop);
+    const { L, scratch, memory } = machine;
+    return { image: copyMemory(memory, stackTop), L, scratch, stackTop, firstFunction, entries };
   }
 
   /**
@@ -89,7 +110,7 @@ export class MachineFactory {
   take(memoryLimitBytes: number): Machine {
     const machine = this.#takeSpare(memoryLimitBytes) ?? this.#takeNew();
     machine.memoryLimitBytes = memoryLimitBytes;
-    machine.x.stackRestore(this.#stackTop);
+    machine.x.stackRestore(this.booted.stackTop);
     return machine;
   }
 
@@ -113,8 +134,8 @@ export class MachineFactory {
       throw new LuaError('memory', 'the system has no memory for another Lua state');
     }
     this.#image.writeTo(machine.memory);
-    machine.L = this.#L;
-    machine.scratch = this.#scratch;
+    machine.L = this.booted.L;
+    machine.scratch = this.booted.scratch;
     return machine;
   }
 

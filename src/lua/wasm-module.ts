@@ -112,7 +112,7 @@ function unusable(detail: string, cause?: unknown): LuafcgidError {
 }
 
 /** Where the installed package keeps the file. */
-function locate(): string {
+export function embeddedFile(): string {
   try {
     // The package's main script lies beside the file; naming the file itself would break should it gain an exports map.
     return join(dirname(createRequire(import.meta.url).resolve('wasmoon-lua5.1')), 'liblua5.1.wasm');
@@ -168,7 +168,7 @@ export function checkEmbeddedModule(module: WebAssembly.Module): void {
  * Compiles the embedded Lua, in some 20 ms: once, on the main thread. The result can be handed to worker threads in their
  * `workerData`, which shares the machine code. Throws `LUAFCGID_LUA_ENGINE` when the file is missing or another one.
  */
-export function compileEmbeddedModule(file = locate()): WebAssembly.Module {
+export function compileEmbeddedModule(file = embeddedFile()): WebAssembly.Module {
   let module: WebAssembly.Module;
   try {
     module = new WebAssembly.Module(writeModule(readSections(readFileSync(file)).map(adapt)));

@@ -21,7 +21,8 @@ export function auditPool(books: Books): string[] {
   const retired = [...books.states.values()].filter(({ home }) => home.isRetired);
   // What retired workers still hold may be more than new limits allow; nothing is added to that.
   if (books.states.size > Math.max(states, retired.length)) faults.push(`${books.states.size} states of ${states}`);
-  if (books.waiting > queue) faults.push(`${books.waiting} waiting of ${queue}`);
+  const occupied = [...books.workers.values()].filter((worker) => worker.isOccupied).length;
+  if (books.waiting > queue + occupied) faults.push(`${books.waiting} waiting of ${queue}, ${occupied} occupied`);
   const perScript = new Map<string, number>();
   for (const state of books.states.values()) {
     perScript.set(state.script, (perScript.get(state.script) ?? 0) + 1);

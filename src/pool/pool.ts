@@ -79,6 +79,8 @@ export class Pool<W extends Waiter> {
   readonly #line: WaitingLine<W>;
   readonly #offers: Offers<W, State>;
   readonly #remembered: RememberedScores;
+  /** Workers at something of their own. */
+  #occupied = 0;
   #nextState = 0;
   #uses = 0;
   /** Added to ages: what they were ahead of, or behind, when limits changed. */
@@ -98,7 +100,7 @@ export class Pool<W extends Waiter> {
     const before = ageOf(nowMs, this.#uses, halfLifeMs, states);
     this.#ageShift += before - ageOf(nowMs, this.#uses, limits.halfLifeMs, limits.states);
     this.#limits = limits;
-    this.#line.limit = limits.queue;
+    this.#line.limit = limits.queue + this.#occupied;
   }
 
   /** A worker is ready. `index` (0 to `workers` - 1) is its place, which a replacement takes over. */
@@ -134,6 +136,7 @@ export class Pool<W extends Waiter> {
     const lost = this.#offers.workerGone(id);
     const worker = this.#workers.get(id);
     if (worker === undefined) return lost;
+    this.setOccupied(id, false);
     this.#workers.delete(id);
     this.#free.delete(worker);
     for (const state of this.#states.values()) if (state.home === worker) this.#forget(state);
@@ -153,8 +156,11 @@ export class Pool<W extends Waiter> {
   /** A worker without a request is at something of its own, or not any more. */
   setOccupied(id: number, isOccupied: boolean): void {
     const worker = this.#workers.get(id);
-    if (worker === undefined) return;
+    if (worker === undefined || worker.isOccupied === isOccupied) return;
     worker.isOccupied = isOccupied;
+    this.#occupied += isOccupied ? 1 : -1;
+    // What it is at takes no time to speak of, or is found to be a request: until then nobody is one too many for its sake.
+    this.#line.limit = this.#limits.queue + this.#occupied;
     this.#listIfFree(worker);
   }
 
@@ -175,10 +181,10 @@ export class Pool<W extends Waiter> {
     if (state === undefined) state = this.#enter(stateId, script, worker);
     else if (state.status === 'idle') this.#unlist(state);
     else {
+      // It was told to close it, which it will find behind this request.
       state.isStale = true;
       state.isToldToClose = true;
     }
-    worker.isOccupied = false;
     this.#noteUses(state, 1, nowMs);
     this.#run(state, nowMs);
     return state;
@@ -240,7 +246,8 @@ export class Pool<W extends Waiter> {
    * it within `withinMs`, as far as one can tell. Call until there is none.
    */
   offer(withinMs: number, nowMs: number): OfferOrder<W> | undefined {
-    // Who is one too many is turned away or served at once: it cannot wait beside the line either.
+    // Who is one too many is turned away or served at once: it cannot wait beside the line either. Nor can who is none only
+    // as long as some worker is occupied: it has to be found in line when that ends.
     if (this.#line.size > this.#limits.queue) return undefined;
     let waiter = this.#line.head;
     if (waiter === undefined || !this.#canOffer(withinMs, nowMs)) return undefined;
@@ -257,11 +264,6 @@ export class Pool<W extends Waiter> {
       waiter = this.#line.headAfter(waiter);
     }
     return undefined;
-  }
-
-  /** Takes a worker's offers back, but for those that it has begun with. */
-  takeOffersBack(workerId: number): void {
-    this.#offers.takeBack(workerId);
   }
 
   /** Whether anything is offered: then `reviewOffers` has to be called every so often. */
@@ -316,7 +318,8 @@ export class Pool<W extends Waiter> {
     const worker = state.home;
     worker.running = undefined;
     this.#listIfFree(worker);
-    state.expectedMs = expectedAfter(state.expectedMs, tookMs);
+    // The first had to load the script, which no other has to.
+    state.expectedMs = state.uses === 2 ? tookMs : expectedAfter(state.expectedMs, tookMs);
     if (isGone) {
       this.#forget(state);
       this.#offers.takeBack(worker.id, state);

@@ -161,6 +161,7 @@ export async function startServer(
     const workers = new Workers({
       ready: ({ id, index, channels }) => front.call('workerReady', id, index, channels),
       gone: (id, reason) => void front.call('workerGone', id, reason).catch(reportBug),
+      ended: (id) => void front.call('workerEnded', id).catch(reportBug),
       bell: () => front.rung(),
       stop: () => front.call('stopWorkers'),
       log: (level, text) => log.write(level, text),

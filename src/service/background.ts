@@ -2,7 +2,6 @@
  * Serving in the background (`daemonize`). Node.js cannot fork, so the process starts itself once more, in a session of
  * its own and without a terminal, and waits: until the other one serves, or has said why it does not.
  */
-import { spawn } from 'node:child_process';
 import { LuafcgidError } from '../errors.js';
 import { passOn, type ServiceEnvironment } from './environment.js';
 
@@ -18,7 +17,7 @@ const EXIT_FAILED = 1;
  * @returns the status to end with: 0 once it serves, its own if it has ended
  * @throws LuafcgidError when it cannot be started, or ended without saying why
  */
-export function startInBackground(
+export async function startInBackground(
   args: readonly string[],
   keptFds: readonly number[],
   service: ServiceEnvironment,
@@ -26,6 +25,8 @@ export function startInBackground(
   const fds = Math.max(2, ...keptFds) + 1;
   const stdio = Array.from({ length: fds }, (_, fd) => (keptFds.includes(fd) ? fd : ('ignore' as const)));
   const [program = ''] = process.argv.slice(1);
+  // Loaded only here: it takes milliseconds of every start.
+  const { spawn } = await import('node:child_process');
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...process.execArgv, program, ...args], {
       // As daemon(3) does: no file system is kept from being unmounted.

@@ -59,7 +59,7 @@ export class WorkerHandle {
       loans: this.loans,
       firstRequest: firstLentRequest(id),
     };
-    this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData: data });
+    this.#thread = new Worker(new URL('./thread.cjs', import.meta.url), { workerData: data });
     const givenUp = new Promise<void>((resolve) => {
       this.#giveUp = resolve;
     });

@@ -1,18 +1,18 @@
 /**
- * The connections that were lent to this worker (`channel/loans.ts`): it waits for them and for its ring at the same
- * time, reads what comes on them, and runs what is one whole request for a script that it was taught. All else goes back
- * to the front, with what was read.
+ * The connections that were lent to this worker (`channel/loans.ts`), and new ones that it may accept: it waits for them
+ * and for its ring at the same time, reads what comes on them, and runs what is one whole request for a script that it
+ * was taught. All else goes to the front, with what was read.
  */
 
 import { type CgiRequest, parseRequest } from '../cgi/request.js';
-import { Borrower } from '../channel/loans.js';
+import { Borrower, LentMark } from '../channel/loans.js';
 import type { RingReader } from '../channel/ring.js';
 import { LuafcgidError } from '../errors.js';
 import { findWholeRequest, type WholeRequest } from '../fcgi/session.js';
 import { Epoll } from '../linux/epoll.js';
 import { clearEventfd } from '../linux/eventfd.js';
 import { Errno } from '../linux/libc.js';
-import { kernelSockets } from '../linux/sockets.js';
+import { isOfOneConnection, kernelSockets } from '../linux/sockets.js';
 import { LentAnswer, type Origin } from './lent-answer.js';
 import type { Outbox } from './outbox.js';
 import type { RequestInlet } from './script-request.js';
@@ -58,12 +58,15 @@ const WEIGHT = 1 / 8;
 const BACKLOG_MS = 0.2;
 /** Time between two that are given away. */
 const GIVE_AWAY_MS = 0.5;
+/** New connections accepted one after the other without another look at the others. */
+const ACCEPTED_AT_ONCE = 8;
 /** Tries to get at the gate before it is waited for. */
 const TRIES = 100;
 /** Numbers of requests before they begin anew. */
 const REQUESTS = 1 << 20;
 
 const NOTHING = new Uint8Array(0);
+const NO_CONNECTION = -1;
 
 /** The body of a request that is all there. */
 class WholeBody implements RequestInlet {
@@ -105,6 +108,7 @@ export class Lane {
   #count = 0;
   #recalls = 0;
   #tries = 0;
+  #accepted = 0;
   #requests = 0;
   /** How long requests take here, about. */
   #meanMs = 0;
@@ -126,7 +130,11 @@ export class Lane {
 
   /** Whether requests on lent connections may be served now. */
   get isOpen(): boolean {
-    return this.#borrower.lent > 0 && !this.#borrower.isWanted && !this.#borrower.isShut;
+    return this.#hasAny && !this.#borrower.isWanted && !this.#borrower.isShut;
+  }
+
+  get #hasAny(): boolean {
+    return this.#borrower.lent > 0 || this.#borrower.listeners > 0;
   }
 
   /** Whether the front wants this worker, and waits to hear that it is free: also when no connection is lent any more. */
@@ -145,9 +153,10 @@ export class Lane {
     if (this.#at >= this.#count) return this.#wait();
     const epoll = this.#epoll as Epoll;
     const descriptor = epoll.fdAt(this.#at);
+    const mark = epoll.markAt(this.#at);
     this.#at += 1;
-    if (descriptor === this.#borrower.bell) return clearEventfd(descriptor);
-    this.#visit(descriptor);
+    if (mark === LentMark.BELL) return clearEventfd(descriptor);
+    this.#visit(descriptor, mark === LentMark.LISTENER);
   }
 
   #wait(): void {
@@ -176,9 +185,10 @@ export class Lane {
     }
   }
 
-  #visit(descriptor: number): void {
+  #visit(descriptor: number, isListener: boolean): void {
     const borrower = this.#borrower;
-    if (!borrower.begin(descriptor)) {
+    // A listening socket is no connection that could be lost.
+    if (!borrower.begin(isListener ? NO_CONNECTION : descriptor)) {
       // The front is there, for a few microseconds.
       this.#at -= 1;
       this.#tries += 1;
@@ -195,14 +205,56 @@ export class Lane {
       this.#at -= 1;
       return borrower.leave();
     }
+    if (isListener) return this.#accept(descriptor);
     const count = kernelSockets.read(descriptor, borrower.bytes);
     if (count < 0 && isForNow(kernelSockets.errorNumber())) return borrower.leave();
     const bytes = borrower.bytes.subarray(0, Math.max(0, count));
+    if (!this.#serveWhole(descriptor, bytes, false)) this.#giveBack(descriptor, bytes);
+  }
+
+  /** Serves one new connection. */
+  #accept(listener: number): void {
+    const borrower = this.#borrower;
+    this.#accepted += 1;
+    // What was handed on last is not known yet: until then no more are accepted.
+    if (borrower.isAnnouncing) {
+      borrower.leave();
+      if (this.#at >= this.#count) borrower.waitUntilKnown();
+      return;
+    }
+    const descriptor = kernelSockets.accept(listener, false);
+    if (descriptor < 0) {
+      this.#accepted = 0;
+      const number = kernelSockets.errorNumber();
+      if (number === Errno.EAGAIN || isOfOneConnection(number)) return borrower.leave();
+      return this.#handOn(-1, NOTHING);
+    }
+    borrower.accepted(descriptor);
+    if (this.#accepted < ACCEPTED_AT_ONCE) this.#at -= 1;
+    else this.#accepted = 0;
+    if (descriptor >= borrower.ceiling) return this.#handOn(descriptor, NOTHING);
+    const count = kernelSockets.read(descriptor, borrower.bytes);
+    const bytes = borrower.bytes.subarray(0, Math.max(0, count));
+    if (count <= 0 || !this.#serveWhole(descriptor, bytes, true)) this.#handOn(descriptor, bytes);
+  }
+
+  /** A new connection is for the front. */
+  #handOn(descriptor: number, bytes: Uint8Array): void {
+    this.#borrower.announce();
+    this.#parts.outbox.newcomer(descriptor, false, bytes);
+    this.#borrower.leave();
+  }
+
+  /** Runs the request that the bytes are. Returns false when they are none for this worker. */
+  #serveWhole(descriptor: number, bytes: Uint8Array, isNew: boolean): boolean {
     const request = findWholeRequest(bytes);
-    const cgi = request === undefined ? undefined : this.#understand(request);
+    if (request === undefined || !(isNew || request.keepsConnection)) return false;
+    const cgi = this.#understand(request);
     const state = cgi === undefined ? undefined : this.#stateFor(cgi.scriptPath);
-    if (request === undefined || cgi === undefined || state === undefined) return this.#giveBack(descriptor, bytes);
-    this.#run(request, cgi, { descriptor, fcgiId: request.requestId, state, bytes });
+    if (cgi === undefined || state === undefined) return false;
+    const { requestId: fcgiId, keepsConnection } = request;
+    this.#run(request, cgi, { descriptor, isNew, keepsConnection, fcgiId, state, bytes });
+    return true;
   }
 
   #run(request: WholeRequest, cgi: CgiRequest, origin: Origin): void {
@@ -249,26 +301,39 @@ export class Lane {
   }
 
   /** Sends an answer; where it cannot go out at once, the front sends the rest. */
-  #send({ descriptor }: Origin, records: Uint8Array): void {
+  #send({ descriptor, isNew, keepsConnection }: Origin, records: Uint8Array): void {
     const borrower = this.#borrower;
-    let sent = -1;
-    for (;;) {
-      sent = kernelSockets.send(descriptor, records);
-      if (sent >= 0) break;
-      const number = kernelSockets.errorNumber();
-      if (number === Errno.EINTR) continue;
-      // Its client is gone, which the front will find out.
-      if (number !== Errno.EAGAIN) return this.#giveBack(descriptor, NOTHING);
-      sent = 0;
-      break;
+    const { outbox } = this.#parts;
+    const sent = sendNow(descriptor, records);
+    if (sent < 0) {
+      // Its client is gone, which the front will find out of those that it knows.
+      if (!isNew) return this.#giveBack(descriptor, NOTHING);
+      return this.#closeOwn(descriptor);
+    }
+    const isSent = sent === records.length;
+    if (isNew) {
+      if (isSent && !keepsConnection) return this.#closeOwn(descriptor);
+      borrower.announce();
+      outbox.newcomer(descriptor, true, NOTHING);
+      outbox.rest(descriptor, records.subarray(sent));
+      if (!keepsConnection) outbox.leave(descriptor);
+      return borrower.leave();
     }
     borrower.noteUse(descriptor);
-    if (sent === records.length) return borrower.leave();
+    if (isSent) return borrower.leave();
     borrower.tell();
     this.#epoll?.removeIfThere(descriptor);
-    this.#parts.outbox.rest(descriptor, records.subarray(sent));
-    this.#parts.outbox.returned(descriptor, NOTHING);
+    outbox.rest(descriptor, records.subarray(sent));
+    outbox.returned(descriptor, NOTHING);
     borrower.leave();
+  }
+
+  /** Closes a connection that the front does not know of. */
+  #closeOwn(descriptor: number): void {
+    // Should this thread be given up just now, the next to have this number must not be closed for it.
+    this.#borrower.accepted(NO_CONNECTION);
+    kernelSockets.close(descriptor);
+    this.#borrower.leave();
   }
 
   #giveBack(descriptor: number, bytes: Uint8Array): void {
@@ -284,8 +349,9 @@ export class Lane {
     if (waiting === 0 || waiting * this.#meanMs < BACKLOG_MS || nowMs - this.#gaveAwayMs < GIVE_AWAY_MS) return;
     if (Atomics.load(this.#sleepers, 0) === 0) return;
     const borrower = this.#borrower;
-    const descriptor = (this.#epoll as Epoll).fdAt(this.#count - 1);
-    if (descriptor === borrower.bell || !borrower.begin(descriptor)) return;
+    const epoll = this.#epoll as Epoll;
+    const descriptor = epoll.fdAt(this.#count - 1);
+    if (epoll.markAt(this.#count - 1) !== LentMark.CONNECTION || !borrower.begin(descriptor)) return;
     if (borrower.recalls !== this.#recalls) return borrower.leave();
     this.#gaveAwayMs = nowMs;
     this.#count -= 1;
@@ -316,6 +382,17 @@ export class Lane {
     }
     this.#servedCount = 0;
     this.#toldMs = performance.now();
+  }
+}
+
+/** Sends what the system takes at once. @returns how many bytes that is; -1 when the connection is gone */
+function sendNow(descriptor: number, bytes: Uint8Array): number {
+  for (;;) {
+    const sent = kernelSockets.send(descriptor, bytes);
+    if (sent >= 0) return sent;
+    const number = kernelSockets.errorNumber();
+    if (number === Errno.EAGAIN) return 0;
+    if (number !== Errno.EINTR) return -1;
   }
 }
 

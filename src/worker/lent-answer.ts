@@ -13,6 +13,10 @@ import type { RequestOutlet } from './script-request.js';
 /** Where it came from. */
 export interface Origin {
   readonly descriptor: number;
+  /** It was accepted here, and the front does not know of it. */
+  readonly isNew: boolean;
+  /** The connection stays open after it. */
+  readonly keepsConnection: boolean;
   /** Its id on that connection. */
   readonly fcgiId: number;
   readonly state: number;
@@ -93,9 +97,10 @@ export class LentAnswer implements RequestOutlet {
     const origin = this.#origin;
     this.#origin = undefined;
     if (origin === undefined || !this.#borrower.claim()) return;
-    this.#borrower.tell();
+    if (origin.isNew) this.#borrower.announce();
+    else this.#borrower.tell();
     // Before anybody hears of it: what its client does from now on, this worker must not take for another request.
-    this.#connection.leave(origin.descriptor);
+    if (!origin.isNew) this.#connection.leave(origin.descriptor);
     this.#outbox.begun(requestId, origin.state, origin.descriptor, origin.bytes);
     this.#borrower.leave();
   }

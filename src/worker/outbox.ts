@@ -129,6 +129,23 @@ export class Outbox implements RequestOutlet {
     this.#ringBell();
   }
 
+  /**
+   * A connection that was accepted here is the front's from now on.
+   * @param descriptor -1: accepting has failed
+   * @param isAnswered a request on it was answered
+   * @param bytes what was read from it since
+   */
+  newcomer(descriptor: number, isAnswered: boolean, bytes: Uint8Array): void {
+    this.#write(FromWorker.NEWCOMER, descriptor, isAnswered ? 1 : 0, bytes);
+    this.#ringBell();
+  }
+
+  /** It is to be closed when all is sent. */
+  leave(descriptor: number): void {
+    this.#write(FromWorker.LEAVE, descriptor, 0, NOTHING);
+    this.#ringBell();
+  }
+
   /** What of an answer is still to be sent on a lent connection. */
   rest(descriptor: number, bytes: Uint8Array): void {
     const { maxPayloadBytes } = this.#ring;

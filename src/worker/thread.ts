@@ -305,18 +305,26 @@ async function waysToWake({ fd }: ThreadData['bell']): Promise<{
   return { wakeFront: () => ringEventfd(fd), sleeper: futexSleeper(), openLane: (parts) => new Lane(parts) };
 }
 
-const data = workerData as ThreadData;
-const frontAsleep = new Int32Array(data.bell.asleep);
-const { wakeFront, sleeper, openLane } = await waysToWake(data.bell);
-const ringBell = (): void => {
-  if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
-};
-if (data.engine.name !== 'embedded' && process.platform === 'linux') {
-  // Native code may hang, and then this thread cannot be ended.
-  const { currentThread } = await import('../linux/threads.js');
-  new Interrupts(data.interrupts).thread = currentThread();
+async function run(data: ThreadData): Promise<void> {
+  const frontAsleep = new Int32Array(data.bell.asleep);
+  const { wakeFront, sleeper, openLane } = await waysToWake(data.bell);
+  const ringBell = (): void => {
+    if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
+  };
+  if (data.engine.name !== 'embedded' && process.platform === 'linux') {
+    // Native code may hang, and then this thread cannot be ended.
+    const { currentThread } = await import('../linux/threads.js');
+    new Interrupts(data.interrupts).thread = currentThread();
+  }
+  const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
+  const thread = new WorkerThread(data, sleeper, ringBell, usage, openLane);
+  parentPort?.postMessage('ready');
+  thread.serve();
 }
-const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
-const thread = new WorkerThread(data, sleeper, ringBell, usage, openLane);
-parentPort?.postMessage('ready');
-thread.serve();
+
+run(workerData as ThreadData).catch((error) => {
+  // It ends the thread, whatever Node.js was told to do about promises that are rejected.
+  setImmediate(() => {
+    throw error;
+  });
+});

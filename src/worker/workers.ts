@@ -21,11 +21,13 @@ export interface WorkersEvents {
   ready(worker: ReadyWorker): Promise<void>;
   /** A thread is no more. */
   gone(id: number, reason: string): void;
+  /** The thread of a worker that was given up has ended after all. */
+  ended(id: number): void;
   /** Only told where there is no other bell. */
   bell(): void;
   /** Every thread has been told to end when it has done what it was given. */
   stop(): Promise<void>;
-  log(level: 'warn' | 'error', text: string): void;
+  log(level: 'debug' | 'warn' | 'error', text: string): void;
   bug(error: unknown): void;
   /** A thread that was given up does not end, and cannot be ended without the process. `isIdle`: it disturbs nobody. */
   hangs(isIdle: boolean): void;
@@ -143,6 +145,7 @@ export class Workers {
     const id = this.#lastId;
     const handle: WorkerHandle = new WorkerHandle(id, place.generation.settings, {
       onReady: () => {
+        this.#events.log('debug', `worker ${place.index} has started in ${handle.ageMs.toFixed(1)} ms`);
         const { toWorker, toFront, interrupts, loans } = handle;
         const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts, loans } };
         if (onReady !== undefined) onReady(worker);
@@ -151,7 +154,7 @@ export class Workers {
       },
       onBell: () => this.#events.bell(),
       onGone: (reason) => {
-        if (!this.#handles.delete(id)) return;
+        if (!this.#handles.delete(id)) return this.#events.ended(id);
         this.#events.gone(id, reason);
         if (onFailed !== undefined && !handle.isReady) onFailed(reason);
         else this.#replace(place, reason, handle.ageMs);

@@ -141,15 +141,13 @@ describe('the gate of lent connections', () => {
     assert.equal(borrower.bytes.length, MAX_LENT_BYTES);
   });
 
-  it('has a wish end when it is released, or taken back', () => {
+  it('has a wish last until it is taken back, whoever is inside meanwhile', () => {
     const { borrower, lender } = ends();
-    lender.want();
-    assert.ok(borrower.isWanted && lender.isWanted);
+    lender.isWanted = true;
     assert.ok(lender.hold());
     lender.release();
-    assert.equal(borrower.isWanted, false);
-    lender.want();
-    lender.stopWanting();
+    assert.ok(borrower.isWanted && lender.isWanted);
+    lender.isWanted = false;
     assert.equal(borrower.isWanted, false);
   });
 
@@ -208,14 +206,14 @@ describe('two threads at one gate', () => {
         lender.release();
         continue;
       }
-      if (round % 5 === 0) lender.want();
+      if (round % 5 === 0) lender.isWanted = round % 2 === 0;
       if (!lender.hold()) continue;
       held += 1;
       isInside();
       lender.release();
       if (round % 64 === 0) lender.stopWatching();
     }
-    lender.stopWanting();
+    lender.isWanted = false;
     const hasEnded = guarded(
       new Promise<void>((resolve) => {
         if (Atomics.load(marks, Mark.HAS_ENDED) === 1) resolve();

@@ -78,7 +78,7 @@ if (isRoot) {
       chmodSync(server.path('secret.lua'), 0o600);
       const refused = await ask(server, 'secret.lua');
       assert.equal(refused.status, 403);
-      assert.match(server.log(), /LUAFCGID_SCRIPT_UNREADABLE/);
+      await server.logged(/LUAFCGID_SCRIPT_UNREADABLE/);
       assert.equal((await ask(server, 'reader.lua')).text, `/etc/shadow: Permission denied\n${NOBODY.uid}`);
     });
 

@@ -15,6 +15,8 @@ class Team {
   /** Those that were added one by one: replacements. */
   readonly added: number[] = [];
   readonly gone: number[] = [];
+  /** After they were given up. */
+  readonly ended: number[] = [];
   readonly log: string[] = [];
   #heard: () => void = () => {};
   readonly #writers = new Map<number, RingWriter>();
@@ -47,11 +49,15 @@ class Team {
         this.gone.push(id);
         this.#heard();
       },
+      ended: (id) => {
+        this.ended.push(id);
+        this.#heard();
+      },
       bell: () => {},
       stop: async () => {
         for (const id of this.#writers.keys()) this.tellToStop(id);
       },
-      log: (_, text) => this.log.push(text),
+      log: (level, text) => level !== 'debug' && this.log.push(text),
       bug: (error) => assert.fail(String(error)),
       hangs: () => {},
     });

@@ -303,6 +303,11 @@ export class Rig {
     },
     takeUse: (id, lender) => this.peers.get(id)?.lentTo === lender && lender.takeUse(id),
     connectionOf: (descriptor) => (this.peers.has(descriptor) ? descriptor : undefined),
+    // No worker accepts here.
+    openAccepted: (descriptor) => assert.fail(`descriptor ${descriptor} is no connection`),
+    acceptFailed: () => {},
+    setAccepting: () => {},
+    setFrontAccepting: () => {},
   };
 
   /** The system's side of lent connections. */
