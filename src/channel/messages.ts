@@ -142,9 +142,9 @@ export function decodeUsage(payload: Uint8Array): Usage {
   };
 }
 
-/** How long the next request of a state is expected to take, in milliseconds. Valid until the next call. */
-export function encodeServed(expectedMs: number): Uint8Array {
-  numbers[0] = expectedMs;
+/** How long requests of a state usually take, in milliseconds. Valid until the next call. */
+export function encodeServed(usualMs: number): Uint8Array {
+  numbers[0] = usualMs;
   return bytesOfNumbers;
 }
 

@@ -11,7 +11,7 @@ import type { Connection } from './connection.js';
 import type { FrontRequest } from './request.js';
 import type { WorkerLink } from './worker-link.js';
 
-/** Only scripts that are expected to take no longer than this are left to a worker's own turns. */
+/** Only scripts that usually take no longer than this are left to a worker's own turns. */
 const SHORT_MS = 0.25;
 
 /** Most connections lent to one worker. */
@@ -25,7 +25,9 @@ const QUIET_MS = 5;
 
 /** New connections in a row with which workers could do nothing: so many, and the front accepts for a while. */
 const VAIN_ACCEPTS = 64;
-const FRONT_ACCEPTS_MS = 1000;
+const FRONT_ACCEPTS_MS = 20;
+/** Longer and longer, if it is always the same. */
+const FRONT_ACCEPTS_AT_MOST_MS = 1280;
 
 /** Connections of a worker that is given one request after the other do not wait longer than this for a turn of their own. */
 const STARVED_MS = 10;
@@ -45,6 +47,7 @@ export class Loans {
   readonly #owner: LoansOwner;
   #frontAccepts = true;
   #vainAccepts = 0;
+  #frontAcceptsMs = FRONT_ACCEPTS_MS;
   /** Until then workers do not accept. */
   #acceptingFromMs = 0;
 
@@ -171,9 +174,9 @@ export class Loans {
     for (const worker of workers) if (worker.taught.has(name)) worker.forgetNames();
   }
 
-  /** Whether a state's next request is expected to be none to be waited for. */
+  /** Whether a state's requests are none that others could not wait for. */
   isShort(state: PoolState): boolean {
-    return state.expectedMs <= SHORT_MS;
+    return state.usualMs <= SHORT_MS;
   }
 
   /** A state may have become one whose requests take long. */
@@ -302,12 +305,14 @@ export class Loans {
     this.#vainAccepts += 1;
     if (this.#vainAccepts < VAIN_ACCEPTS) return;
     this.#vainAccepts = VAIN_ACCEPTS / 2;
-    this.#acceptingFromMs = nowMs + FRONT_ACCEPTS_MS;
+    this.#acceptingFromMs = nowMs + this.#frontAcceptsMs;
+    this.#frontAcceptsMs = Math.min(FRONT_ACCEPTS_AT_MOST_MS, 2 * this.#frontAcceptsMs);
   }
 
   /** Workers have served so many requests by themselves. */
   noteServed(count: number): void {
     this.#vainAccepts = Math.max(0, this.#vainAccepts - count);
+    if (this.#vainAccepts === 0) this.#frontAcceptsMs = FRONT_ACCEPTS_MS;
   }
 
   /** Accepting has failed on a worker. */
@@ -346,5 +351,5 @@ function mayBorrow(worker: WorkerLink): boolean {
   if (worker.isRetired || worker.isOccupied || worker.isHeld || worker.isCrowded) return false;
   if (worker.loans.size >= LENT_AT_MOST) return false;
   // What it is given next may be none of the short ones.
-  return (worker.running?.state?.expectedMs ?? 0) <= SHORT_MS;
+  return (worker.running?.state?.usualMs ?? 0) <= SHORT_MS;
 }

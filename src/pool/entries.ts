@@ -12,6 +12,8 @@ export interface PoolState extends Candidate {
   readonly uses: number;
   /** How long its next request will take, as far as the former ones tell. */
   readonly expectedMs: number;
+  /** How long its requests usually take. */
+  readonly usualMs: number;
   /** Files it was made from: path to fingerprint. */
   readonly dependencies: ReadonlyMap<string, string>;
 }
@@ -32,6 +34,7 @@ export class State implements PoolState {
   isToldToClose = false;
   /** How long its next request will take, as far as the former ones tell. */
   expectedMs = UNKNOWN_MS;
+  usualMs = UNKNOWN_MS;
   readonly dependencies = new Map<string, string>();
 
   constructor(id: number, script: string, home: Worker, score: Score) {

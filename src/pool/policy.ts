@@ -117,3 +117,12 @@ export function expectedAfter(expectedMs: number, tookMs: number): number {
   if (expectedMs === UNKNOWN_MS || tookMs >= expectedMs) return tookMs;
   return expectedMs + (tookMs - expectedMs) / 8;
 }
+
+/** More than this does not count of one request for what is usual: its thread may just have had to wait for a processor. */
+const MOST_COUNTED_MS = 1;
+
+/** What a state's requests usually take, after one more: all of them count, and none alone says much. */
+export function usualAfter(usualMs: number, tookMs: number): number {
+  const countedMs = Math.min(tookMs, MOST_COUNTED_MS);
+  return usualMs === UNKNOWN_MS ? countedMs : usualMs + (countedMs - usualMs) / 8;
+}

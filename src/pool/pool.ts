@@ -13,7 +13,16 @@
 import { auditPool } from './audit.js';
 import { type PoolState, State, Worker } from './entries.js';
 import { type OfferDesk, Offers } from './offers.js';
-import { ageOf, decide, expectedAfter, LONG_MS, OFFERS_AT_MOST, scoreAfterUse, UNKNOWN_MS } from './policy.js';
+import {
+  ageOf,
+  decide,
+  expectedAfter,
+  LONG_MS,
+  OFFERS_AT_MOST,
+  scoreAfterUse,
+  UNKNOWN_MS,
+  usualAfter,
+} from './policy.js';
 import { RememberedScores } from './remembered-scores.js';
 import { type Waiter, WaitingLine } from './waiting-line.js';
 
@@ -190,11 +199,12 @@ export class Pool<W extends Waiter> {
     return state;
   }
 
-  /** A state has served some requests that the books did not know of, and the next is expected to take so long. */
-  served(stateId: number, count: number, expectedMs: number, nowMs: number): PoolState | undefined {
+  /** A state has served some requests that the books did not know of, which usually take so long. */
+  served(stateId: number, count: number, usualMs: number, nowMs: number): PoolState | undefined {
     const state = this.#states.get(stateId);
     if (state === undefined) return undefined;
-    state.expectedMs = expectedMs;
+    state.expectedMs = usualMs;
+    state.usualMs = usualMs;
     const isListed = state.status === 'idle';
     if (isListed) this.#unlist(state);
     this.#noteUses(state, count, nowMs);
@@ -320,6 +330,7 @@ export class Pool<W extends Waiter> {
     this.#listIfFree(worker);
     // The first had to load the script, which no other has to.
     state.expectedMs = state.uses === 2 ? tookMs : expectedAfter(state.expectedMs, tookMs);
+    if (state.uses > 1) state.usualMs = usualAfter(state.usualMs, tookMs);
     if (isGone) {
       this.#forget(state);
       this.#offers.takeBack(worker.id, state);

@@ -52,7 +52,7 @@ const SERVED_MS = 100;
 const LONG_MS = 0.25;
 /** More than this does not count of one request: the thread may just have had to wait for a processor. */
 const MOST_COUNTED_MS = 1;
-/** How much one request counts for what the next is expected to take. */
+/** How much one request counts for what is usual. */
 const WEIGHT = 1 / 8;
 /** Who would have to wait for this long goes to a worker that sleeps: about what it takes to wake one, and again. */
 const BACKLOG_MS = 0.2;
@@ -60,6 +60,8 @@ const BACKLOG_MS = 0.2;
 const GIVE_AWAY_MS = 0.5;
 /** New connections accepted one after the other without another look at the others. */
 const ACCEPTED_AT_ONCE = 8;
+/** Looks for what a new connection has to say. */
+const LOOKS = 10;
 /** Tries to get at the gate before it is waited for. */
 const TRIES = 100;
 /** Numbers of requests before they begin anew. */
@@ -113,8 +115,8 @@ export class Lane {
   /** How long requests take here, about. */
   #meanMs = 0;
   #gaveAwayMs = 0;
-  /** By state: how many requests it has served since that was told, and how long the next is expected to take. */
-  readonly #served = new Map<number, { count: number; expectedMs: number }>();
+  /** By state: how many requests it has served since that was told, and how long they usually take. */
+  readonly #served = new Map<number, { count: number; usualMs: number }>();
   #servedCount = 0;
   #toldMs = 0;
 
@@ -233,7 +235,9 @@ export class Lane {
     if (this.#accepted < ACCEPTED_AT_ONCE) this.#at -= 1;
     else this.#accepted = 0;
     if (descriptor >= borrower.ceiling) return this.#handOn(descriptor, NOTHING);
-    const count = kernelSockets.read(descriptor, borrower.bytes);
+    let count = kernelSockets.read(descriptor, borrower.bytes);
+    // Who has connected is just about to send: to look again is cheaper than to have the front wait for it.
+    for (let left = LOOKS; count < 0 && left > 0; left -= 1) count = kernelSockets.read(descriptor, borrower.bytes);
     const bytes = borrower.bytes.subarray(0, Math.max(0, count));
     if (count <= 0 || !this.#serveWhole(descriptor, bytes, true)) this.#handOn(descriptor, bytes);
   }
@@ -362,20 +366,20 @@ export class Lane {
     const countedMs = Math.min(tookMs, MOST_COUNTED_MS);
     let served = this.#served.get(state);
     if (served === undefined) {
-      served = { count: 0, expectedMs: Math.min(countedMs, LONG_MS / 2) };
+      served = { count: 0, usualMs: Math.min(countedMs, LONG_MS / 2) };
       this.#served.set(state, served);
     }
     served.count += 1;
-    served.expectedMs += (countedMs - served.expectedMs) * WEIGHT;
+    served.usualMs += (countedMs - served.usualMs) * WEIGHT;
     this.#servedCount += 1;
-    const isLong = served.expectedMs > LONG_MS;
+    const isLong = served.usualMs > LONG_MS;
     if (isLong || this.#servedCount >= SERVED_AT_MOST) this.#tellServed();
     if (isLong) this.#parts.ringBell();
   }
 
   #tellServed(): void {
     for (const [state, served] of this.#served) {
-      if (served.count > 0) this.#parts.outbox.served(state, served.count, served.expectedMs);
+      if (served.count > 0) this.#parts.outbox.served(state, served.count, served.usualMs);
       // Nothing since the last time: it may be gone.
       else this.#served.delete(state);
       served.count = 0;

@@ -160,9 +160,9 @@ export class Outbox implements RequestOutlet {
     this.#ringBell();
   }
 
-  /** A state has served requests by itself; the next is expected to take so long. Wakes nobody. */
-  served(stateId: number, count: number, expectedMs: number): void {
-    this.#write(FromWorker.SERVED, count, stateId, encodeServed(expectedMs));
+  /** A state has served requests by itself, which usually take so long. Wakes nobody. */
+  served(stateId: number, count: number, usualMs: number): void {
+    this.#write(FromWorker.SERVED, count, stateId, encodeServed(usualMs));
   }
 
   /** Wakes the front: it waits for room in the other ring, and there is some. */
