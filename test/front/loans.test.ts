@@ -12,11 +12,27 @@ interface Setting {
   readonly peer: Peer;
 }
 
-/** One worker, and a connection that was lent to it after its first request. */
-function lent(options: ConstructorParameters<typeof Rig>[0] = {}): Setting {
+/** One worker, which knows that the script is short: its first request tells nothing, since that had to load it. */
+function begun(options: ConstructorParameters<typeof Rig>[0] = {}): { readonly rig: Rig; readonly worker: FakeWorker } {
   const rig = new Rig({ ...options, lends: true });
   const worker = rig.addWorker();
   rig.settle();
+  runOnce(rig, worker);
+  return { rig, worker };
+}
+
+/** One request that has nothing to do with others. */
+function runOnce(rig: Rig, worker: FakeWorker, script = '/srv/a.lua'): void {
+  const peer = rig.open();
+  rig.send(peer, request({ script, keepConn: false }));
+  rig.settle();
+  answerShort(rig, worker);
+  rig.close(peer);
+}
+
+/** The same, and a connection that was lent to it after its first request. */
+function lent(options: ConstructorParameters<typeof Rig>[0] = {}): Setting {
+  const { rig, worker } = begun(options);
   const peer = lend(rig, worker);
   return { rig, worker, peer };
 }
@@ -57,12 +73,11 @@ describe('a connection is lent', () => {
       assert.equal(peer.stdout(id), answer(`answer ${id}`));
     }
     assert.deepEqual(worker.lane?.counts, { begun: 2, answered: 2, returned: 0, handedOver: 0 });
-    assert.equal(worker.started, 1);
+    assert.equal(worker.started, 2, 'the first of all, and the first of this connection');
   });
 
   it('not after one that took long', () => {
-    const rig = new Rig({ lends: true });
-    const worker = rig.addWorker();
+    const { rig, worker } = begun();
     const peer = rig.open();
     rig.send(peer, request());
     rig.settle();
@@ -74,8 +89,7 @@ describe('a connection is lent', () => {
 
   it('not where its web server does not keep it, has sent more, or reads slowly', () => {
     for (const kind of ['close', 'more', 'slow'] as const) {
-      const rig = new Rig({ lends: true });
-      const worker = rig.addWorker();
+      const { rig, worker } = begun();
       const peer = rig.open();
       peer.isSlow = kind === 'slow';
       rig.send(peer, request({ keepConn: kind !== 'close' }));
@@ -89,8 +103,7 @@ describe('a connection is lent', () => {
 
   it('not where each request is to be counted: for an access log, or for maxcount', () => {
     for (const options of [{ front: { tracesRequests: true } }, { pool: { maxCount: 10 } }]) {
-      const rig = new Rig({ ...options, lends: true });
-      const worker = rig.addWorker();
+      const { rig, worker } = begun(options);
       const peer = rig.open();
       rig.send(peer, request());
       rig.settle();
@@ -102,24 +115,26 @@ describe('a connection is lent', () => {
   it('not when the worker cannot be given what it waits with, nor when the next thing it runs may be long', () => {
     const rig = new Rig({ lends: true });
     rig.canLend = false;
-    const worker = rig.addWorker();
-    const [peer, other] = [rig.open(), rig.open()];
-    rig.send(peer, request());
+    const poor = rig.addWorker();
+    runOnce(rig, poor);
+    const unlent = rig.open();
+    rig.send(unlent, request());
     rig.settle();
-    answerShort(rig, worker);
-    assert.equal(peer.lentTo, undefined);
-    rig.canLend = true;
-    rig.send(peer, request({ id: 2 }));
-    rig.send(other, request({ script: '/srv/unknown.lua' }));
-    rig.settle();
-    answerShort(rig, worker);
+    answerShort(rig, poor);
+    assert.equal(unlent.lentTo, undefined);
+
+    const { rig: other, worker } = begun();
+    const peer = other.open();
+    other.send(peer, request());
+    other.send(other.open(), request({ script: '/srv/unknown.lua' }));
+    other.settle();
+    answerShort(other, worker);
     assert.equal(worker.running?.script, '/srv/unknown.lua');
     assert.equal(peer.lentTo, undefined);
   });
 
   it('not by a name that has come to lead elsewhere while its request ran', () => {
-    const rig = new Rig({ lends: true });
-    const worker = rig.addWorker();
+    const { rig, worker } = begun();
     worker.pathsMayMove = true;
     const peer = rig.open();
     rig.send(peer, request());
@@ -157,13 +172,25 @@ describe('what comes on a lent connection', () => {
     assert.deepEqual(worker.lane?.counts, { begun: 0, answered: 0, returned: 1, handedOver: 0 });
   });
 
-  it('goes back when it is for a script that was not taught; after vain loans the connection is lent less and less often', () => {
+  it('goes back when it is for a script that was not taught', () => {
+    const { rig, worker, peer } = lent();
+    rig.send(peer, request({ id: 2, script: '/srv/b.lua' }));
+    rig.settle();
+    assert.equal(worker.running?.lent, undefined);
+    answerShort(rig, worker, 'b');
+    assert.equal(peer.stdout(2), answer('b'));
+    assert.equal(worker.lane?.counts.returned, 1);
+  });
+
+  it('goes back in vain, and then the connection is lent less and less often', () => {
     const { rig, worker, peer } = lent();
     const loans: number[] = [];
     for (let id = 2; id < 40; id += 1) {
       if (peer.lentTo !== undefined) loans.push(id);
-      // Never the same as the one before, and many: none that its worker would know.
-      rig.send(peer, request({ id, script: `/srv/${id}.lua` }));
+      const bytes = request({ id });
+      rig.send(peer, bytes.subarray(0, 40));
+      rig.settle();
+      rig.send(peer, bytes.subarray(40));
       rig.settle();
       answerShort(rig, worker, `${id}`);
       assert.equal(peer.stdout(id), answer(`${id}`));
@@ -270,6 +297,7 @@ describe('what comes on a lent connection', () => {
   it('is not run by a name that leads elsewhere by now', () => {
     const { rig, worker, peer } = lent();
     worker.pathsMayMove = true;
+    runOnce(rig, worker, '/srv/b.lua');
     rig.event(() => rig.front.lookUps.remember('/srv/a.lua', '/srv/b.lua'));
     rig.files.set('/srv/a.lua', '/srv/b.lua');
     rig.send(peer, request({ id: 2 }));
@@ -282,8 +310,7 @@ describe('what comes on a lent connection', () => {
   });
 
   it('is not run in a state whose file has changed', () => {
-    const rig = new Rig({ lends: true });
-    const worker = rig.addWorker();
+    const { rig, worker } = begun();
     const peer = rig.open();
     rig.send(peer, request());
     rig.settle();
@@ -303,8 +330,7 @@ describe('what comes on a lent connection', () => {
 
   it('ends before its state is closed, once, when the file changes meanwhile', () => {
     for (const isHandedOver of [false, true]) {
-      const rig = new Rig({ lends: true });
-      const worker = rig.addWorker();
+      const { rig, worker } = begun();
       const peer = rig.open();
       rig.send(peer, request());
       rig.settle();
@@ -346,6 +372,7 @@ describe('a lent connection comes home', () => {
     assert.equal(worker.running?.script, '/srv/long.lua');
     assert.equal(peer.lentTo, undefined);
     answerShort(rig, worker);
+    runOnce(rig, worker, '/srv/long.lua');
 
     const again = lend(rig, worker);
     rig.send(rig.open(), request({ script: '/srv/long.lua' }));
