@@ -40,6 +40,7 @@ const c = {
   control: libc.func('int fcntl(int, int, int)'),
   interfaceIndex: libc.func('uint32_t if_nametoindex(const char*)'),
   systemValue: libc.func('int64_t sysconf(int)'),
+  poll: libc.func('int ppoll(void*, unsigned long, const void*, const void*)'),
 };
 
 const one = Buffer.from(new Int32Array([1]).buffer);
@@ -119,6 +120,22 @@ export function listenOn(fd: number, backlog: number): void {
   check('fcntl', flags);
   check('fcntl', c.control(fd, F_SETFL, flags | O_NONBLOCK));
   check('listen', c.listen(fd, backlog));
+}
+
+const POLLIN = 1;
+/** `struct pollfd`: the descriptor, and two short words for what is wanted and what there is. */
+const polled = new Int32Array(2);
+const wanted = new Int16Array(polled.buffer, 4, 1);
+/** `struct timespec`: seconds and nanoseconds. */
+const pollTime = new BigInt64Array(2);
+
+/** Waits until there is something to read, not for long. @returns whether there is */
+export function waitForInput(fd: number, timeoutUs: number): boolean {
+  polled.fill(0);
+  polled[0] = fd;
+  wanted[0] = POLLIN;
+  pollTime[1] = BigInt(timeoutUs * 1000);
+  return c.poll(polled, 1, pollTime, null) > 0;
 }
 
 /** Where a socket is bound, as bytes of the system (socket-address.ts reads them). */

@@ -12,7 +12,7 @@ import { findWholeRequest, type WholeRequest } from '../fcgi/session.js';
 import { Epoll } from '../linux/epoll.js';
 import { clearEventfd } from '../linux/eventfd.js';
 import { Errno } from '../linux/libc.js';
-import { isOfOneConnection, kernelSockets } from '../linux/sockets.js';
+import { isOfOneConnection, kernelSockets, waitForInput } from '../linux/sockets.js';
 import { LentAnswer, type Origin } from './lent-answer.js';
 import type { Outbox } from './outbox.js';
 import type { RequestInlet } from './script-request.js';
@@ -60,8 +60,12 @@ const BACKLOG_MS = 0.2;
 const GIVE_AWAY_MS = 0.5;
 /** New connections accepted one after the other without another look at the others. */
 const ACCEPTED_AT_ONCE = 8;
-/** Looks for what a new connection has to say. */
-const LOOKS = 10;
+/**
+ * How long a new connection may take to say something: who has connected is just about to. Who does not costs this time;
+ * after that, more and more connections are not waited for.
+ */
+const WAIT_US = 200;
+const UNWAITED_AT_MOST = 1024;
 /** Tries to get at the gate before it is waited for. */
 const TRIES = 100;
 /** Numbers of requests before they begin anew. */
@@ -111,6 +115,9 @@ export class Lane {
   #recalls = 0;
   #tries = 0;
   #accepted = 0;
+  /** New connections that are not waited for, and how many that will be when the next has been waited for in vain. */
+  #unwaited = 0;
+  #vainWaits = 0;
   #requests = 0;
   /** How long requests take here, about. */
   #meanMs = 0;
@@ -236,14 +243,27 @@ export class Lane {
     else this.#accepted = 0;
     if (descriptor >= borrower.ceiling) return this.#handOn(descriptor, NOTHING);
     let count = kernelSockets.read(descriptor, borrower.bytes);
-    // Who has connected is just about to send: to look again is cheaper than to have the front wait for it.
-    for (let left = LOOKS; count < 0 && left > 0; left -= 1) count = kernelSockets.read(descriptor, borrower.bytes);
+    if (count < 0 && this.#hasInputSoon(descriptor)) count = kernelSockets.read(descriptor, borrower.bytes);
     const bytes = borrower.bytes.subarray(0, Math.max(0, count));
     if (count <= 0 || !this.#serveWhole(descriptor, bytes, true)) this.#handOn(descriptor, bytes);
   }
 
+  /** To wait a moment is cheaper than to have the front wait for it. */
+  #hasInputSoon(descriptor: number): boolean {
+    if (this.#unwaited > 0) {
+      this.#unwaited -= 1;
+      return false;
+    }
+    const hasInput = waitForInput(descriptor, WAIT_US);
+    this.#vainWaits = hasInput ? 0 : Math.min(UNWAITED_AT_MOST, 2 * this.#vainWaits + 1);
+    this.#unwaited = this.#vainWaits;
+    return hasInput;
+  }
+
   /** A new connection is for the front. */
   #handOn(descriptor: number, bytes: Uint8Array): void {
+    // Before it: whether accepting here is worth while is judged by both.
+    if (this.#servedCount > 0) this.#tellServed();
     this.#borrower.announce();
     this.#parts.outbox.newcomer(descriptor, false, bytes);
     this.#borrower.leave();
