@@ -163,6 +163,10 @@ end
 
 local limit_kib
 local usual_pause, usual_step = 200, 200
+-- A small heap grows by this before it is looked through again: its garbage is not worth the time of that.
+local least_growth_kib = 512
+-- What was set here last; anything else is the script's own.
+local own_pause = usual_pause
 local check
 
 -- Lua 5.1 and LuaJIT: the collector's step multiplier that stands for no limit, so that each cycle is one step. In small
@@ -188,9 +192,15 @@ function check()
     host.overmemory()
   else
     -- The next cycle should end before the limit, not far beyond.
-    local pause = limit_kib / used * 100
-    if pause < usual_pause then
-      collectgarbage("setpause", max(pause - pause % 1, 105))
+    local longest = max(limit_kib / used * 100, 105)
+    local pause = max(usual_pause, (used + least_growth_kib) / used * 100)
+    if pause > longest then pause = longest end
+    pause = pause - pause % 1
+    local previous = collectgarbage("setpause", pause)
+    if previous ~= own_pause and previous <= longest then
+      collectgarbage("setpause", previous)
+    else
+      own_pause = pause
     end
   end
 end
