@@ -73,7 +73,7 @@ long one what was used most.`,
     fromC: true,
     script: 'read',
     summary: 'Requests after which a state is replaced.',
-    text: 'For scripts that leak.',
+    text: 'For scripts that leak. With it, workers do not serve short requests by themselves, which is slower.',
   },
   memory: {
     key: 'memoryBytes',
