@@ -65,8 +65,8 @@ export interface Lending {
   connectionOf(descriptor: number): number | undefined;
   /** A worker has accepted the connection with this descriptor: it is opened like all others. */
   openAccepted(descriptor: number): number;
-  /** Accepting has failed on a worker, as it will here: deals with that. */
-  acceptFailed(): void;
+  /** Accepts what waits on sockets that workers have, too, or finds out why that cannot be done. */
+  acceptWaiting(): void;
   /** Whether a worker may accept connections. */
   setAccepting(lender: Lender, mayAccept: boolean): void;
   /** Whether the front does: where workers may, too, only when none of them comes to it. */

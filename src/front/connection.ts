@@ -68,6 +68,8 @@ export class Connection implements SessionEvents {
   isOverdue = false;
   /** The worker that it is lent to: nothing is read or written here meanwhile. */
   lentTo: WorkerLink | undefined;
+  /** Its worker had too much to do by itself. */
+  wasGivenAway = false;
   /** `namesForgotten` of that worker then. */
   lentNames = 0;
   /** Loans in a row that its worker could do nothing with, and the requests to pass before the next one. */

@@ -422,7 +422,7 @@ export class Crew {
   #newcomer(worker: WorkerLink, frame: Frame, nowMs: number): void {
     const { id: descriptor, argument: isAnswered, payload: bytes } = frame;
     worker.lender.noteHeard();
-    if (descriptor < 0) this.loans.acceptFailed();
+    if (descriptor < 0) this.loans.acceptWaiting();
     else {
       const connection = this.#connectionOf(descriptor);
       if (isAnswered !== 0) {
@@ -442,6 +442,7 @@ export class Crew {
     const connection = this.#connectionOf(descriptor);
     this.loans.returned(connection, worker, bytes.length > 0);
     if (bytes.length > 0) this.#owner.arrived(connection, bytes, nowMs);
+    else connection.wasGivenAway = true;
     connection.closeIfDone(this.#answers.drain.closes(connection), false);
     this.#answers.drain.look();
   }

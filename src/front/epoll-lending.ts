@@ -109,7 +109,7 @@ export class EpollLending implements Lending {
     return this.#sockets.open(descriptor);
   }
 
-  acceptFailed(): void {
+  acceptWaiting(): void {
     this.#sockets.acceptAll();
   }
 

@@ -440,6 +440,8 @@ export class Front {
     const request = new FrontRequest(id, fcgiId, connection, cgi, this.#meters.requests);
     if (this.#options.tracesRequests) request.trace = new AccessTrace(this.#arrivalMs);
     connection.isUsed = true;
+    request.shunsOccupied = connection.wasGivenAway;
+    connection.wasGivenAway = false;
     connection.requests.add(fcgiId, request);
     this.#requests.set(request.id, request);
     return request;

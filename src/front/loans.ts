@@ -46,6 +46,8 @@ export class Loans {
   readonly #pool: Pool<FrontRequest>;
   readonly #owner: LoansOwner;
   #frontAccepts = true;
+  /** The kernel has told one worker of each connection, which may have come to something long, or to its end, before that. */
+  #mayBeLeft = false;
   #vainAccepts = 0;
   #frontAcceptsMs = FRONT_ACCEPTS_MS;
   /** Until then workers do not accept. */
@@ -280,7 +282,13 @@ export class Loans {
     for (const worker of workers) {
       this.#setAccepting(worker, may && !worker.isRetired && worker.ringElsewhere !== undefined);
       const isBusy = worker.running !== undefined && nowMs - worker.busySinceMs >= LONG_MS;
+      if (worker.accepts && isBusy && !worker.isLongBusy) this.#mayBeLeft = true;
+      worker.isLongBusy = isBusy;
       if (worker.accepts && !isBusy) doWorkers = true;
+    }
+    if (this.#mayBeLeft) {
+      this.#mayBeLeft = false;
+      this.acceptWaiting();
     }
     if (this.#frontAccepts !== doWorkers) return;
     this.#frontAccepts = !doWorkers;
@@ -291,6 +299,7 @@ export class Loans {
     if (worker.accepts === accepts) return;
     worker.accepts = accepts;
     if (accepts) worker.isHome = false;
+    else this.#mayBeLeft = true;
     this.#lending?.setAccepting(worker.lender, accepts);
     if (accepts) worker.wake();
   }
@@ -315,9 +324,9 @@ export class Loans {
     if (this.#vainAccepts === 0) this.#frontAcceptsMs = FRONT_ACCEPTS_MS;
   }
 
-  /** Accepting has failed on a worker. */
-  acceptFailed(): void {
-    this.#lending?.acceptFailed();
+  /** Accepts what waits, or finds out why that cannot be done. */
+  acceptWaiting(): void {
+    this.#lending?.acceptWaiting();
   }
 
   /** Whether `review` has to be called within a millisecond. */
@@ -325,6 +334,7 @@ export class Loans {
     let doAllRun = !this.#frontAccepts;
     for (const worker of workers) {
       if (worker.accepts && worker.running === undefined) doAllRun = false;
+      if (worker.accepts && worker.running !== undefined && !worker.isLongBusy) return true;
       if (worker.isHome) continue;
       if (isEnding || worker.isRetired || worker.lender.isWatched) return true;
       if (worker.loans.size > 0 && worker.running !== undefined) return true;

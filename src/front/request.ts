@@ -32,6 +32,7 @@ export class FrontRequest implements Waiter {
   /** The script's resolved file: what the pool knows it by. Set when the look-up is done. */
   script = '';
   arrivedMs = 0;
+  shunsOccupied = false;
   place: Place | undefined;
   state: PoolState | undefined;
   /** The worker that runs it. */

@@ -52,6 +52,8 @@ export class WorkerLink {
   readonly lender: Lender;
   /** It may accept connections. */
   accepts = false;
+  /** It runs something long; what it was told of and has not accepted was accepted by the front then. */
+  isLongBusy = false;
   /** It has no connection, and will come to none: neither lent nor accepted. */
   isHome = true;
   /** The gate to them is held here. */

@@ -233,8 +233,11 @@ export class Pool<W extends Waiter> {
   assign(nowMs: number): Assignment<W> | undefined {
     if (this.#free.size === 0) return undefined;
     for (let waiter = this.#line.head; waiter !== undefined; waiter = this.#line.headAfter(waiter)) {
+      const idle = this.#idleStateOf(waiter.script);
+      // It will be free in no time, or be found to run something: one more state would be made for nothing.
+      if (idle === undefined && waiter.shunsOccupied !== true && this.#isOccupiedWith(waiter.script)) continue;
       const decision = decide<State, Worker>({
-        idle: this.#idleStateOf(waiter.script),
+        idle,
         scriptStates: this.#scriptStates.get(waiter.script) ?? 0,
         clones: this.#limits.clones,
         isFull: this.#states.size >= this.#limits.states,
@@ -483,6 +486,13 @@ export class Pool<W extends Waiter> {
   /** Whether the state's worker has begun with a request in it that the books take for offered still. */
   #isTaken(state: State): boolean {
     return this.#offers.of(state.worker).some((offer) => offer.state === state && offer.isTaken);
+  }
+
+  /** Whether a worker that is at something of its own has an idle state of the script. */
+  #isOccupiedWith(script: string): boolean {
+    if (this.#occupied === 0) return false;
+    for (const worker of this.#workers.values()) if (worker.isOccupied && worker.idle.has(script)) return true;
+    return false;
   }
 
   #idleStateOf(script: string): State | undefined {

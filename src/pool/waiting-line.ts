@@ -10,6 +10,8 @@
 export interface Waiter {
   readonly script: string;
   readonly arrivedMs: number;
+  /** A worker has given it away that has too much to do by itself: it need not wait for one of these. */
+  readonly shunsOccupied?: boolean;
   /** Where it stands; the waiting line's own. */
   place?: Place | undefined;
 }

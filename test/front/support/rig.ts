@@ -305,7 +305,7 @@ export class Rig {
     connectionOf: (descriptor) => (this.peers.has(descriptor) ? descriptor : undefined),
     // No worker accepts here.
     openAccepted: (descriptor) => assert.fail(`descriptor ${descriptor} is no connection`),
-    acceptFailed: () => {},
+    acceptWaiting: () => {},
     setAccepting: () => {},
     setFrontAccepting: () => {},
   };
