@@ -240,6 +240,19 @@ describe('what a kept connection is lent for', () => {
     assert.equal((await slow.get('')).status, 200);
   });
 
+  it('leaves no new connection to a worker that has come to something long', async (t) => {
+    const server = await startServer(t, { files: FILES, config: readingFiles(CONFIG) });
+    for (let round = 0; round < 8; round += 1) {
+      const kept = await Kept.lent(t, server);
+      const flag = `go${round}`;
+      // Both at once: the worker that takes the first is told of the second in the same look.
+      const waiting = kept.begin(`wait=${server.path(flag)}`);
+      assert.equal((await ask(server, 'page.lua')).status, 200);
+      server.write(flag, '');
+      assert.equal((await kept.answer(waiting)).text, 'waiting');
+    }
+  });
+
   it('is stopped by the watchdog when it never ends', async (t) => {
     const server = await startServer(t, { files: FILES, config: `${CONFIG} watchdog = 0.5` });
     const kept = await Kept.lent(t, server);

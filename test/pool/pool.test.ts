@@ -61,6 +61,29 @@ class Setting {
   }
 }
 
+describe('a worker that is at something of its own', () => {
+  it('has a request wait that it has a state for, and gets it when it is free', () => {
+    const own = new Setting();
+    const [first] = own.come('a');
+    own.end('a');
+    own.pool.setOccupied(first!.state.worker, true);
+    assert.deepEqual(own.come('a'), []);
+    own.pool.setOccupied(first!.state.worker, false);
+    assert.equal(own.start()[0]?.state, first!.state);
+  });
+
+  it('does not have one wait that it has given away', () => {
+    const own = new Setting();
+    const [first] = own.come('a');
+    own.end('a');
+    own.pool.setOccupied(first!.state.worker, true);
+    own.pool.join({ script: 'a', name: 'a', arrivedMs: 0, shunsOccupied: true });
+    const [second] = own.start();
+    assert.equal(second?.create, true);
+    assert.notEqual(second?.state.worker, first!.state.worker);
+  });
+});
+
 describe('the pool', () => {
   it('creates a state for a script and uses it again', () => {
     const setting = new Setting();
