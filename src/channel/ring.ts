@@ -9,7 +9,7 @@
  * and rings its bell. As both orders are sequentially consistent (Atomics), no wake-up is lost.
  */
 
-import { atomicsSleeper, type Sleeper } from './sleeper.js';
+import { atomicsSleeper, type Sleeper } from './park.js';
 
 /** Words of the control block at the start of the shared buffer. */
 const READ_AT = 0;

@@ -2,7 +2,7 @@
  * Sleeping and waking by the kernel's own call (futex(2)). `Atomics.wait` and `Atomics.notify` do the same behind a lock
  * and a condition variable of the process, which costs several such calls for each time a thread sleeps.
  */
-import type { Sleeper } from '../channel/sleeper.js';
+import type { Sleeper } from '../channel/park.js';
 import { libc } from './libc.js';
 
 /** The number of the call, by architecture; where it is not known here, `Atomics` does. */

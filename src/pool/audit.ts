@@ -1,6 +1,7 @@
 /** Checks that the pool's books balance: each fact that is kept in two places is the same in both. */
-import type { State, Worker } from './entries.js';
+
 import type { PoolLimits } from './pool.js';
+import type { State, Worker } from './records.js';
 
 export interface Books {
   readonly limits: PoolLimits;

@@ -3,7 +3,7 @@
  * head when the offer is taken back. A worker takes an offer when it gets to it, which the books learn later: the two
  * race for it, and the desk says who has won.
  */
-import type { Waiter, WaitingLine } from './waiting-line.js';
+import type { Waiter, WaitingLine } from './wait-queue.js';
 
 /** Hands offers to workers. */
 export interface OfferDesk<W> {

@@ -11,7 +11,7 @@
  * still waits, and counts as waiting: the offer is taken back when it could be served elsewhere, and holds no state.
  */
 import { auditPool } from './audit.js';
-import { type PoolState, State, Worker } from './entries.js';
+import { RememberedScores } from './ghost-scores.js';
 import { type OfferDesk, Offers } from './offers.js';
 import {
   ageOf,
@@ -23,13 +23,13 @@ import {
   UNKNOWN_MS,
   usualAfter,
 } from './policy.js';
-import { RememberedScores } from './remembered-scores.js';
-import { type Waiter, WaitingLine } from './waiting-line.js';
+import { type PoolState, State, Worker } from './records.js';
+import { type Waiter, WaitingLine } from './wait-queue.js';
 
-export type { PoolState } from './entries.js';
 export type { OfferDesk } from './offers.js';
 export { LONG_MS } from './policy.js';
-export type { Place, Waiter } from './waiting-line.js';
+export type { PoolState } from './records.js';
+export type { Place, Waiter } from './wait-queue.js';
 
 export interface PoolLimits {
   /** Most states in all. */

@@ -4,7 +4,8 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { toByteString, toText } from '../byte-string.js';
+import { toByteString, toText } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
 import { Abandoned, Interrupts, Wish } from '../channel/interrupts.js';
 import {
   decodeStart,
@@ -18,20 +19,19 @@ import {
   ToWorker,
 } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
+import type { Sleeper } from '../channel/park.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
-import type { Sleeper } from '../channel/sleeper.js';
 import type { Config } from '../config/load.js';
-import { LuafcgidError } from '../errors.js';
 import { createEngine } from '../lua/engine.js';
 import { LuaError } from '../lua/state.js';
+import { SourceRules } from '../scripts/source-files.js';
+import type { Lane, LaneParts, LentCall } from './direct/server.js';
 import { describeFailure } from './error-detail.js';
 import { Inbox, type Message } from './inbox.js';
-import type { Lane, LaneParts, LentCall } from './lane.js';
 import { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { type RequestOutlet, ScriptRequest } from './script-request.js';
 import { ScriptState, type StateSettings } from './script-state.js';
-import { SourceRules } from './source-files.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 
@@ -300,7 +300,7 @@ async function waysToWake({ fd }: ThreadData['bell']): Promise<{
   const [{ ringEventfd }, { futexSleeper }, { Lane }] = await Promise.all([
     import('../linux/eventfd.js'),
     import('../linux/futex.js'),
-    import('./lane.js'),
+    import('./direct/server.js'),
   ]);
   return { wakeFront: () => ringEventfd(fd), sleeper: futexSleeper(), openLane: (parts) => new Lane(parts) };
 }

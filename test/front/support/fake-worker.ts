@@ -4,7 +4,7 @@
  * the rules between the two.
  */
 import { createInterrupts, Interrupter, Interrupts } from '../../../src/channel/interrupts.js';
-import { createLoans, Lender } from '../../../src/channel/loans.js';
+import { createLoans, Lender } from '../../../src/channel/lending.js';
 import {
   decodeStart,
   END_STATE_GONE,
@@ -28,7 +28,7 @@ import {
 import { OfferSlots } from '../../../src/channel/offer-slots.js';
 import { createRing, RingReader, RingWriter } from '../../../src/channel/ring.js';
 import { endRequest, parsePairs, stream, TYPE } from '../../support/fcgi-wire.js';
-import { FakeLane, type LentCall, type LentSockets, Sleep } from './fake-lane.js';
+import { FakeLane, type LentCall, type LentSockets, Sleep } from './fake-direct-server.js';
 
 /** States that really exist, over all workers, by number: their script. */
 export type StateRegistry = Map<number, string>;

@@ -5,15 +5,15 @@
  */
 
 import assert from 'node:assert/strict';
-import type { Lender } from '../../../src/channel/loans.js';
-import type { LuafcgidError } from '../../../src/errors.js';
-import type { AccessTrace } from '../../../src/front/access-trace.js';
-import type { Lending, SlowRequest } from '../../../src/front/actions.js';
-import { Front, type FrontOptions } from '../../../src/front/front.js';
-import { WorkerLink } from '../../../src/front/worker-link.js';
+import type { LuafcgidError } from '../../../src/base/errors.js';
+import type { Lender } from '../../../src/channel/lending.js';
+import { Front, type FrontOptions } from '../../../src/front/core/front.js';
+import type { AccessTrace } from '../../../src/front/model/access-record.js';
+import type { Lending, SlowRequest } from '../../../src/front/model/actions.js';
+import { WorkerLink } from '../../../src/front/model/worker-link.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
 import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
-import type { FakeLane, LentSockets } from './fake-lane.js';
+import type { FakeLane, LentSockets } from './fake-direct-server.js';
 import { FakeWorker, type StateRegistry } from './fake-worker.js';
 import { ROOMY } from './roomy.js';
 
