@@ -1,7 +1,6 @@
 /** Checks that the pool's books balance: each fact that is kept in two places is the same in both. */
 
-import type { PoolLimits } from './pool.js';
-import type { State, Worker } from './records.js';
+import type { PoolLimits, State, Worker } from './records.js';
 
 export interface Books {
   readonly limits: PoolLimits;

@@ -23,28 +23,13 @@ import {
   UNKNOWN_MS,
   usualAfter,
 } from './policy.js';
-import { type PoolState, State, Worker } from './records.js';
+import { type PoolLimits, type PoolState, State, Worker } from './records.js';
 import { type Waiter, WaitingLine } from './wait-queue.js';
 
 export type { OfferDesk } from './offers.js';
 export { LONG_MS } from './policy.js';
-export type { PoolState } from './records.js';
+export type { PoolLimits, PoolState } from './records.js';
 export type { Place, Waiter } from './wait-queue.js';
-
-export interface PoolLimits {
-  /** Most states in all. */
-  readonly states: number;
-  /** Most states of one script. */
-  readonly clones: number;
-  /** Worker threads among which the states are shared out. */
-  readonly workers: number;
-  /** Most requests that wait. */
-  readonly queue: number;
-  /** After this time a use counts half. */
-  readonly halfLifeMs: number;
-  /** Requests after which a state retires; 0: never. */
-  readonly maxCount: number;
-}
 
 /** A waiter's turn has come: run its request in this state. */
 export interface Assignment<W extends Waiter> {

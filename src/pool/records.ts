@@ -1,7 +1,22 @@
-/** What the books know of one state and of one worker. */
+/** What the books know of one state and of one worker, and the limits that they keep. */
 
 import { VictimHeap } from './eviction-heap.js';
 import { type Candidate, type FreeWorker, type Score, UNKNOWN_MS } from './policy.js';
+
+export interface PoolLimits {
+  /** Most states in all. */
+  readonly states: number;
+  /** Most states of one script. */
+  readonly clones: number;
+  /** Worker threads among which the states are shared out. */
+  readonly workers: number;
+  /** Most requests that wait. */
+  readonly queue: number;
+  /** After this time a use counts half. */
+  readonly halfLifeMs: number;
+  /** Requests after which a state retires; 0: never. */
+  readonly maxCount: number;
+}
 
 /** A Lua state as the books see it. */
 export interface PoolState extends Candidate {

@@ -1,27 +1,27 @@
 /** Makes host functions callable from the embedded Lua, and adds those that work on its stack. */
 
 import { luaStatus } from '../engine-state.js';
-import { type HostArguments, type HostResult, hostFunctions } from '../host-functions.js';
+import { type HostArguments, type HostedState, type HostResult, hostFunctions } from '../host-functions.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from '../source-text.js';
 import type { ByteString, LuaValue } from '../state.js';
+import { isFatal, longJump } from './faults.js';
 import type { LuaCFunction } from './host-trampoline.js';
 import { escapeHtml, LONGEST_TEXT_BYTES } from './html-escape.js';
-import { EngineAbort, longJump } from './libc/imports.js';
 import { luaType, type Machine } from './machine.js';
-import type { EmbeddedState } from './state.js';
 import { pushValue, readValue } from './values.js';
 
-/** Works on the stack of `L`, gives the number of its results there. */
-type StackFunction = (state: EmbeddedState, L: number) => number;
-
-/** Errors that mean that the machine itself broke; everything else becomes a Lua error. */
-export function isFatal(error: unknown): boolean {
-  return (
-    error instanceof WebAssembly.RuntimeError ||
-    error instanceof EngineAbort ||
-    (error instanceof RangeError && error.message.startsWith('Maximum call stack'))
-  );
+/** What host functions need of the state that calls them. */
+export interface CallingState extends HostedState {
+  readonly machine: Machine;
+  /** The Lua thread that calls now. */
+  callingThread: number;
+  noteHostError(error: Error): void;
+  noteGlobals(values: LuaValue, functions: LuaValue): void;
+  rearm(thread: number): void;
 }
+
+/** Works on the stack of `L`, gives the number of its results there. */
+type StackFunction = (state: CallingState, L: number) => number;
 
 /** The arguments of the call that is made now; calls nest only where these were read already. */
 class StackArguments implements HostArguments {
@@ -50,7 +50,7 @@ class StackArguments implements HostArguments {
 }
 
 /** Pushes true and the result. */
-function succeed({ machine }: EmbeddedState, L: number, result: HostResult): number {
+function succeed({ machine }: CallingState, L: number, result: HostResult): number {
   machine.x.lua_pushboolean(L, 1);
   if (result === undefined) return 1;
   if (result instanceof Uint8Array) machine.pushBytes(L, result);
@@ -59,7 +59,7 @@ function succeed({ machine }: EmbeddedState, L: number, result: HostResult): num
 }
 
 /** Pushes nil and the message; and remembers the error, in case that it ends the request. */
-function fail(state: EmbeddedState, L: number, error: Error): number {
+function fail(state: CallingState, L: number, error: Error): number {
   const { machine } = state;
   state.noteHostError(error);
   machine.x.lua_pushnil(L);
@@ -68,9 +68,7 @@ function fail(state: EmbeddedState, L: number, error: Error): number {
 }
 
 /** All host functions by name, each a `lua_CFunction` that lets only Lua's own errors and fatal ones pass. */
-export function embeddedFunctions(running: {
-  readonly state: EmbeddedState | undefined;
-}): Record<string, LuaCFunction> {
+export function embeddedFunctions(running: { readonly state: CallingState | undefined }): Record<string, LuaCFunction> {
   const args = new StackArguments();
   const guarded =
     (run: StackFunction): LuaCFunction =>
@@ -178,7 +176,7 @@ const stackFunctions = {
 } satisfies Record<string, StackFunction>;
 
 /** Compiles: pushes a function, or nil and a message. */
-function load({ machine, options }: EmbeddedState, L: number, source: Uint8Array, name: Uint8Array): number {
+function load({ machine, options }: CallingState, L: number, source: Uint8Array, name: Uint8Array): number {
   const { x } = machine;
   if (isBytecode(source) && !options.allowsBytecode) {
     x.lua_pushnil(L);

@@ -5,6 +5,11 @@
 
 import type { ByteString } from '../state.js';
 
+/** The machine whose code runs now on this thread. All instances share one set of imports, so entering one sets this. */
+export interface RunningMachine {
+  machine: Machine;
+}
+
 /** The exports that the engine calls. All arguments and results are 32-bit integers unless named `number`. */
 export interface LuaExports {
   readonly memory: WebAssembly.Memory;

@@ -3,10 +3,9 @@
 import { EngineState, type Hook } from '../engine-state.js';
 import type { EntryName } from '../entries.js';
 import type { ByteString, StateOptions } from '../state.js';
-import { isFatal } from './functions.js';
-import { EngineAbort, type RunningMachine } from './libc/imports.js';
+import { EngineAbort, isFatal } from './faults.js';
 import { OpenFiles } from './libc/open-files.js';
-import { luaType, type Machine, registryIndex } from './machine.js';
+import { luaType, type Machine, type RunningMachine, registryIndex } from './machine.js';
 import type { MachineFactory } from './machine-factory.js';
 
 /** Which machine and state run now on this thread. */

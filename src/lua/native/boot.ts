@@ -13,7 +13,8 @@ import { bytecodeRefusal } from '../source-text.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import { StringChunk, templateText, valueChunk } from './chunks.js';
-import { type HostGate, nativeFunctionNames } from './functions.js';
+import { nativeFunctionNames } from './functions.js';
+import type { HostGate } from './gate.js';
 import { type Koffi, libraryError, type NativeLibrary } from './library.js';
 import { GrowingMemory, NativeMemory } from './memory.js';
 

@@ -6,7 +6,7 @@
 import type { NativeEngineName } from '../engine-names.js';
 import type { LuaEngine } from '../state.js';
 import { NativeBoot } from './boot.js';
-import { HostGate } from './functions.js';
+import { HostGate } from './gate.js';
 import { loadKoffi, type NativeLibrary, openNativeLibrary } from './library.js';
 import { GrowingMemory } from './memory.js';
 import { type NativeParts, NativeState } from './state.js';

@@ -4,7 +4,7 @@ import { EngineState, type Hook } from '../engine-state.js';
 import { type EntryName, entryNames } from '../entries.js';
 import type { ByteString, HookTarget, StateOptions } from '../state.js';
 import { tracebackSlot } from './boot.js';
-import type { HostGate } from './functions.js';
+import type { HostGate } from './gate.js';
 import type { NativeLibrary } from './library.js';
 import type { GrowingMemory } from './memory.js';
 

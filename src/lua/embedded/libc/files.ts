@@ -1,6 +1,6 @@
 /** The file calls of the embedded Lua's C library: what they are given in memory, and how they tell errors. */
 
-import type { RunningMachine } from './imports.js';
+import type { RunningMachine } from '../machine.js';
 import type { OpenFiles } from './open-files.js';
 
 /** Error numbers of this C library, which are those of WASI. `embedded-stdlib.lua` turns them into those of the system. */

@@ -3,21 +3,11 @@
  * state was granted (libc-files.ts). It has no environment and no processes, so those calls fail.
  */
 
-import type { Machine } from '../machine.js';
+import { EngineAbort, longJump } from '../faults.js';
+import type { RunningMachine } from '../machine.js';
 import { type BrokenDownTime, gmtime, localtime, mktime, strftime } from './calendar.js';
 import { fileImports } from './files.js';
 import type { OpenFiles } from './open-files.js';
-
-/** The machine whose code runs now on this thread. All instances share one set of imports, so entering one sets this. */
-export interface RunningMachine {
-  machine: Machine;
-}
-
-/** Thrown by Lua's own errors to unwind to the nearest protected call. Must pass through every JavaScript frame. */
-export const longJump = Symbol('longjmp');
-
-/** The virtual machine gave up: an error outside every protected call. Cannot happen as long as the engine is right. */
-export class EngineAbort extends Error {}
 
 const notSupported = 52;
 
