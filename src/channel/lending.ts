@@ -47,8 +47,8 @@ const DESCRIPTOR = 9;
 const REQUEST = 10;
 const STATE = 11;
 const REQUEST_BYTES = 12;
-const BEGUN = 13;
-const NEWCOMER = 14;
+const PROMOTED = 13;
+const ACCEPTED = 14;
 const CEILING = 15;
 const LISTENERS = 16;
 const WORDS = 18;
@@ -120,7 +120,7 @@ export class Borrower extends Shared {
     return Atomics.load(this.words, RECALLS);
   }
 
-  /** Changes whenever script names that were taught may lead elsewhere. */
+  /** Changes whenever script names that were routes may lead elsewhere. */
   get names(): number {
     return Atomics.load(this.words, NAMES);
   }
@@ -152,17 +152,17 @@ export class Borrower extends Shared {
   /** The front is about to be told of a connection that it does not know. */
   announce(): void {
     this.tell();
-    Atomics.store(this.words, NEWCOMER, 1);
+    Atomics.store(this.words, ACCEPTED, 1);
   }
 
   /** Whether it has not heard of that yet: so many connections may be open without its knowledge, and no more. */
   get isAnnouncing(): boolean {
-    return Atomics.load(this.words, NEWCOMER) !== 0;
+    return Atomics.load(this.words, ACCEPTED) !== 0;
   }
 
   /** Waits a moment for the front to hear of it. */
   waitUntilKnown(): void {
-    Atomics.wait(this.words, NEWCOMER, 1, 1);
+    Atomics.wait(this.words, ACCEPTED, 1, 1);
   }
 
   /** Waits a moment while the front holds the gate. */
@@ -180,7 +180,7 @@ export class Borrower extends Shared {
     Atomics.store(this.words, REQUEST, request);
     Atomics.store(this.words, STATE, state);
     Atomics.store(this.words, REQUEST_BYTES, requestBytes);
-    const begun = (Atomics.add(this.words, BEGUN, 1) + 1) | 0;
+    const begun = (Atomics.add(this.words, PROMOTED, 1) + 1) | 0;
     this.#running = RUNNING | (begun << PLACE_BITS);
     this.move(READING, this.#running);
   }
@@ -247,7 +247,7 @@ export class Lender extends Shared {
 
   /** Requests that the worker has begun with so far; runs over. */
   get begun(): number {
-    return Atomics.load(this.words, BEGUN);
+    return Atomics.load(this.words, PROMOTED);
   }
 
   /** Whether the gate is held here, for tests. */
@@ -292,8 +292,8 @@ export class Lender extends Shared {
 
   /** The connection that it announced is known. */
   noteNewcomer(): void {
-    Atomics.store(this.words, NEWCOMER, 0);
-    Atomics.notify(this.words, NEWCOMER);
+    Atomics.store(this.words, ACCEPTED, 0);
+    Atomics.notify(this.words, ACCEPTED);
   }
 
   /** The worker may accept on so many sockets from now on, and takes no descriptors from this number on. */
@@ -313,8 +313,8 @@ export class Lender extends Shared {
     Atomics.store(this.words, LENT, count);
   }
 
-  /** Names that were taught may lead elsewhere by now. */
-  forgetNames(): void {
+  /** Names that were routes may lead elsewhere by now. */
+  invalidateRoutes(): void {
     Atomics.add(this.words, NAMES, 1);
   }
 

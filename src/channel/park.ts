@@ -1,6 +1,6 @@
 /** How a thread sleeps until another has changed a word of shared memory. Both ends of a ring have to use the same way. */
 
-export interface Sleeper {
+export interface Parker {
   /** Sleeps while the first word of `cell` is `expected`, or until woken; may also return for no reason. */
   wait(cell: Int32Array, expected: number): void;
   /** Wakes the thread that sleeps on the cell, if one does. */
@@ -8,7 +8,7 @@ export interface Sleeper {
 }
 
 /** The language's own way, which works everywhere. */
-export const atomicsSleeper: Sleeper = {
+export const atomicsParker: Parker = {
   wait: (cell, expected) => void Atomics.wait(cell, 0, expected),
   wake: (cell) => void Atomics.notify(cell, 0),
 };

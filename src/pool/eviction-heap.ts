@@ -6,7 +6,7 @@ export interface HeapMember extends Candidate {
   heapIndex: number;
 }
 
-export class VictimHeap<Member extends HeapMember> {
+export class EvictionHeap<Member extends HeapMember> {
   readonly #members: Member[] = [];
 
   get size(): number {

@@ -4,7 +4,7 @@
  */
 import { type Score, UNUSED } from './policy.js';
 
-export class RememberedScores {
+export class GhostScores {
   readonly #limit: number;
   /** Two generations: the older is forgotten as a whole when the younger is full, so that forgetting costs nothing. */
   #younger = new Map<string, Score>();

@@ -11,7 +11,7 @@
  * still waits, and counts as waiting: the offer is taken back when it could be served elsewhere, and holds no state.
  */
 import { auditPool } from './audit.js';
-import { RememberedScores } from './ghost-scores.js';
+import { GhostScores } from './ghost-scores.js';
 import { type OfferDesk, Offers } from './offers.js';
 import {
   ageOf,
@@ -24,7 +24,7 @@ import {
   usualAfter,
 } from './policy.js';
 import { type PoolLimits, type PoolState, State, Worker } from './records.js';
-import { type Waiter, WaitingLine } from './wait-queue.js';
+import { type Waiter, WaitQueue } from './wait-queue.js';
 
 export type { OfferDesk } from './offers.js';
 export { LONG_MS } from './policy.js';
@@ -70,9 +70,9 @@ export class Pool<W extends Waiter> {
   readonly #evicted = new Map<number, State>();
   /** States of each script, the evicted ones included. */
   readonly #scriptStates = new Map<string, number>();
-  readonly #line: WaitingLine<W>;
+  readonly #line: WaitQueue<W>;
   readonly #offers: Offers<W, State>;
-  readonly #remembered: RememberedScores;
+  readonly #remembered: GhostScores;
   /** Workers at something of their own. */
   #occupied = 0;
   #nextState = 0;
@@ -82,9 +82,9 @@ export class Pool<W extends Waiter> {
 
   constructor(limits: PoolLimits, desk: OfferDesk<W>) {
     this.#limits = limits;
-    this.#line = new WaitingLine(limits.queue);
+    this.#line = new WaitQueue(limits.queue);
     this.#offers = new Offers(desk, this.#line);
-    this.#remembered = new RememberedScores(limits.states);
+    this.#remembered = new GhostScores(limits.states);
   }
 
   /** Other limits from now on: workers that are there keep their shares, so they have to be retired for others. */
@@ -148,19 +148,19 @@ export class Pool<W extends Waiter> {
   }
 
   /** A worker without a request is at something of its own, or not any more. */
-  setOccupied(id: number, isOccupied: boolean): void {
+  setOccupied(id: number, isServingDirect: boolean): void {
     const worker = this.#workers.get(id);
-    if (worker === undefined || worker.isOccupied === isOccupied) return;
-    worker.isOccupied = isOccupied;
-    this.#occupied += isOccupied ? 1 : -1;
+    if (worker === undefined || worker.isServingDirect === isServingDirect) return;
+    worker.isServingDirect = isServingDirect;
+    this.#occupied += isServingDirect ? 1 : -1;
     // What it is at takes no time to speak of, or is found to be a request: until then nobody is one too many for its sake.
     this.#line.limit = this.#limits.queue + this.#occupied;
     this.#listIfFree(worker);
   }
 
   #listIfFree(worker: Worker): void {
-    const { running, isBouncing, isRetired, isOccupied } = worker;
-    if (running === undefined && !isBouncing && !isRetired && !isOccupied) this.#free.add(worker);
+    const { running, isBouncing, isRetired, isServingDirect } = worker;
+    if (running === undefined && !isBouncing && !isRetired && !isServingDirect) this.#free.add(worker);
     else this.#free.delete(worker);
   }
 
@@ -220,7 +220,7 @@ export class Pool<W extends Waiter> {
     for (let waiter = this.#line.head; waiter !== undefined; waiter = this.#line.headAfter(waiter)) {
       const idle = this.#idleStateOf(waiter.script);
       // It will be free in no time, or be found to run something: one more state would be made for nothing.
-      if (idle === undefined && waiter.shunsOccupied !== true && this.#isOccupiedWith(waiter.script)) continue;
+      if (idle === undefined && waiter.avoidsDirectWorkers !== true && this.#isOccupiedWith(waiter.script)) continue;
       const decision = decide<State, Worker>({
         idle,
         scriptStates: this.#scriptStates.get(waiter.script) ?? 0,
@@ -476,7 +476,7 @@ export class Pool<W extends Waiter> {
   /** Whether a worker that is at something of its own has an idle state of the script. */
   #isOccupiedWith(script: string): boolean {
     if (this.#occupied === 0) return false;
-    for (const worker of this.#workers.values()) if (worker.isOccupied && worker.idle.has(script)) return true;
+    for (const worker of this.#workers.values()) if (worker.isServingDirect && worker.idle.has(script)) return true;
     return false;
   }
 

@@ -1,6 +1,6 @@
 /** What the books know of one state and of one worker, and the limits that they keep. */
 
-import { VictimHeap } from './eviction-heap.js';
+import { EvictionHeap } from './eviction-heap.js';
 import { type Candidate, type FreeWorker, type Score, UNKNOWN_MS } from './policy.js';
 
 export interface PoolLimits {
@@ -75,10 +75,10 @@ export class Worker implements FreeWorker<State> {
   /** It has taken an offer that it cannot serve, and is about to say so. */
   isBouncing = false;
   /** It is at something of its own that the books do not know: as good as busy. */
-  isOccupied = false;
+  isServingDirect = false;
   /** It gets no more requests. */
   isRetired = false;
-  readonly victims = new VictimHeap<State>();
+  readonly victims = new EvictionHeap<State>();
   /** Idle states by script, the most recently used last. */
   readonly idle = new Map<string, State[]>();
 

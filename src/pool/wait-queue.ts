@@ -11,7 +11,7 @@ export interface Waiter {
   readonly script: string;
   readonly arrivedMs: number;
   /** A worker has given it away that has too much to do by itself: it need not wait for one of these. */
-  readonly shunsOccupied?: boolean;
+  readonly avoidsDirectWorkers?: boolean;
   /** Where it stands; the waiting line's own. */
   place?: Place | undefined;
 }
@@ -35,7 +35,7 @@ interface Line {
   next: Line | undefined;
 }
 
-export class WaitingLine<W extends Waiter> {
+export class WaitQueue<W extends Waiter> {
   /** Most that may wait. */
   limit: number;
   /** Lines in which somebody stands. */

@@ -1,9 +1,9 @@
 /** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
 import { Worker } from 'node:worker_threads';
-import { createInterrupts, Interrupter, type Wish } from '../channel/interrupts.js';
+import { createInterrupts, Interrupter, type InterruptRequest } from '../channel/interrupts.js';
 import { createLoans } from '../channel/lending.js';
 import { firstLentRequest } from '../channel/messages.js';
-import type { Sleeper } from '../channel/park.js';
+import type { Parker } from '../channel/park.js';
 import { createRing, disturb } from '../channel/ring.js';
 import type { ThreadData } from '../worker/thread-data.js';
 
@@ -22,7 +22,7 @@ export type WorkerSettings = Omit<ThreadData, 'toWorker' | 'toFront' | 'interrup
   /** Lets native Lua call a hook, see `createHookSetter`. */
   readonly setHook: ((state: number, hook: number) => void) | undefined;
   /** That of the rings; undefined: the language's own. */
-  readonly sleeper: Sleeper | undefined;
+  readonly sleeper: Parker | undefined;
 };
 
 export class WorkerHandle {
@@ -41,7 +41,7 @@ export class WorkerHandle {
   readonly #thread: Worker;
   readonly #isNative: boolean;
   readonly #interrupter: Interrupter;
-  readonly #sleeper: Sleeper | undefined;
+  readonly #sleeper: Parker | undefined;
 
   /** @param id unlike that of any other worker */
   constructor(id: number, settings: WorkerSettings, events: WorkerEvents) {
@@ -92,7 +92,7 @@ export class WorkerHandle {
   }
 
   /** Breaks into a request; does nothing when the worker does not run it (any more). */
-  interrupt(request: number, wish: Wish): void {
+  interrupt(request: number, wish: InterruptRequest): void {
     if (!this.#interrupter.want(request, wish)) return;
     // A worker that waits in its rings runs no Lua.
     disturb(this.toWorker, this.#sleeper);

@@ -3,7 +3,7 @@
  */
 
 import { LuafcgidError } from '../base/errors.js';
-import type { Wish } from '../channel/interrupts.js';
+import type { InterruptRequest } from '../channel/interrupts.js';
 import { WorkerHandle, type WorkerSettings } from './worker-handle.js';
 
 export type { WorkerSettings } from './worker-handle.js';
@@ -111,7 +111,7 @@ export class Workers {
   }
 
   /** Breaks into a request that a worker runs. */
-  interrupt(id: number, request: number, wish: Wish): void {
+  interrupt(id: number, request: number, wish: InterruptRequest): void {
     this.#handles.get(id)?.handle.interrupt(request, wish);
   }
 

@@ -134,7 +134,7 @@ describe('the gate of lent connections', () => {
     assert.deepEqual([borrower.lent, borrower.recalls === recalls], [3, true]);
     lender.noteLent(2, true);
     assert.deepEqual([borrower.lent, borrower.recalls === recalls], [2, false]);
-    lender.forgetNames();
+    lender.invalidateRoutes();
     assert.notEqual(borrower.names, names);
     borrower.noteUse(12);
     assert.deepEqual([lender.takeUse(11), lender.takeUse(12), lender.takeUse(12)], [false, true, false]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type HeapMember, VictimHeap } from '../../src/pool/eviction-heap.js';
+import { EvictionHeap, type HeapMember } from '../../src/pool/eviction-heap.js';
 import { goesBefore } from '../../src/pool/policy.js';
 
 interface Member extends HeapMember {
@@ -23,7 +23,7 @@ describe('the victim heap', () => {
   it('behaves as a sorted list does, whoever comes and goes', () => {
     fc.assert(
       fc.property(fc.array(MOVE, { maxLength: 200, size: 'max' }), (moves) => {
-        const heap = new VictimHeap<Member>();
+        const heap = new EvictionHeap<Member>();
         let model: Member[] = [];
         for (const [lastUse, move] of moves.entries()) {
           if ('add' in move) {
@@ -51,7 +51,7 @@ describe('the victim heap', () => {
   });
 
   it('lets go of nobody who is not in it', () => {
-    const heap = new VictimHeap<Member>();
+    const heap = new EvictionHeap<Member>();
     const inside = { score: 1, lastUse: 1, heapIndex: -1 };
     const outside = { score: 1, lastUse: 2, heapIndex: -1 };
     heap.add(inside);

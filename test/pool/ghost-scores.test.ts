@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { RememberedScores } from '../../src/pool/ghost-scores.js';
+import { GhostScores } from '../../src/pool/ghost-scores.js';
 import { UNUSED } from '../../src/pool/policy.js';
 import { Pool } from '../../src/pool/pool.js';
 
 describe('remembered scores', () => {
   it('are handed out once; of several the highest counts', () => {
-    const scores = new RememberedScores(10);
+    const scores = new GhostScores(10);
     scores.keep('a', 3);
     scores.keep('a', 1);
     assert.equal(scores.take('a'), 3);
@@ -14,7 +14,7 @@ describe('remembered scores', () => {
   });
 
   it('reach back as far as their limit, and not more than twice as far', () => {
-    const scores = new RememberedScores(100);
+    const scores = new GhostScores(100);
     for (let i = 0; i < 1000; i++) scores.keep(`script ${i}`, i);
     const known = Array.from({ length: 1000 }, (_, i) => i).filter((i) => scores.take(`script ${i}`) !== UNUSED);
     assert.ok(known.length >= 100 && known.length <= 200, `${known.length} are known`);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Waiter, WaitingLine } from '../../src/pool/wait-queue.js';
+import { type Waiter, WaitQueue } from '../../src/pool/wait-queue.js';
 
 /** The first of each script's line, in the order of turns. */
-function* heads(line: WaitingLine<Guest>): Iterable<Guest> {
+function* heads(line: WaitQueue<Guest>): Iterable<Guest> {
   for (let head = line.head; head !== undefined; head = line.headAfter(head)) yield head;
 }
 
@@ -16,14 +16,14 @@ function guest(script: string, name = script, arrivedMs = 0): Guest {
   return { script, name, arrivedMs };
 }
 
-function line(limit: number, ...guests: readonly Guest[]): WaitingLine<Guest> {
-  const waiting = new WaitingLine<Guest>(limit);
+function line(limit: number, ...guests: readonly Guest[]): WaitQueue<Guest> {
+  const waiting = new WaitQueue<Guest>(limit);
   for (const each of guests) waiting.join(each);
   return waiting;
 }
 
 /** The next one is served, as the pool does it. */
-function serve(waiting: WaitingLine<Guest>): Guest | undefined {
+function serve(waiting: WaitQueue<Guest>): Guest | undefined {
   for (const head of heads(waiting)) {
     waiting.leave(head);
     waiting.endTurn(head.script);
@@ -32,7 +32,7 @@ function serve(waiting: WaitingLine<Guest>): Guest | undefined {
   return undefined;
 }
 
-function serveAll(waiting: WaitingLine<Guest>): string[] {
+function serveAll(waiting: WaitQueue<Guest>): string[] {
   const names: string[] = [];
   for (let next = serve(waiting); next !== undefined; next = serve(waiting)) names.push(next.name);
   return names;
@@ -122,7 +122,7 @@ describe('the waiting line', () => {
     );
     fc.assert(
       fc.property(fc.nat(8), fc.array(move, { maxLength: 100, size: 'max' }), (limit, moves) => {
-        const waiting = new WaitingLine<Guest>(limit);
+        const waiting = new WaitQueue<Guest>(limit);
         let model: Guest[] = [];
         /** Served since each script that waits had its last turn. */
         const passedOver = new Map<string, Map<string, number>>();

@@ -12,7 +12,7 @@ const MOST_BYTES = 1024 * 1024;
 /** What is read on for must not cost others their place. */
 const PLENTY_PART = 1 / 2;
 
-export function readOn({ requests }: Connection, meters: Meters, { bodyTotalBytes }: FrontOptions): void {
+export function readAheadForAbort({ requests }: Connection, meters: Meters, { bodyTotalBytes }: FrontOptions): void {
   if (requests.size === 0) return;
   for (const request of requests.values()) {
     if (request.stage !== 'waiting' || request.isBodyComplete || request.extraBodyBytes >= MOST_BYTES) continue;

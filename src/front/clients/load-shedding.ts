@@ -24,7 +24,7 @@ interface Holder {
 }
 
 /** What is done about those who pay. */
-export interface ReliefOwner {
+export interface LoadSheddingOwner {
   /** Takes a lent connection back. Returns false while its worker is at it. */
   recall(connection: Connection): boolean;
   /** Answers a request that waits or arrives. Returns false when it has just begun to run. */
@@ -33,13 +33,13 @@ export interface ReliefOwner {
   turnAwayParams(connection: Connection, fcgiId: number, error: LuafcgidError): void;
 }
 
-export class Relief {
+export class LoadShedding {
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
   readonly #meters: Meters;
   readonly #connections: ReadonlyMap<number, Connection>;
   readonly #timeouts: Timeouts;
-  readonly #owner: ReliefOwner;
+  readonly #owner: LoadSheddingOwner;
   /** Found at the last walk, those who pay first at the end; looked at again before they do. */
   #holders: Holder[] = [];
   #idle: Connection[] = [];
@@ -55,7 +55,7 @@ export class Relief {
     meters: Meters,
     connections: ReadonlyMap<number, Connection>,
     timeouts: Timeouts,
-    owner: ReliefOwner,
+    owner: LoadSheddingOwner,
   ) {
     this.#options = options;
     this.#actions = actions;

@@ -26,9 +26,10 @@ export function auditFront(books: FrontBooks): string[] {
 
 function auditLoans({ connections, workers }: FrontBooks): string[] {
   const faults: string[] = [];
-  for (const { id, loans, lender, isHeld, isHome, isOccupied } of workers) {
+  for (const { id, loans, lender, isHeld, isHome, isServingDirect } of workers) {
     if (loans.size > 0 && isHome) faults.push(`worker ${id} has ${loans.size} connections, and is said to have none`);
-    if (isOccupied !== lender.isWanted) faults.push(`worker ${id} is occupied: ${isOccupied}, told ${lender.isWanted}`);
+    if (isServingDirect !== lender.isWanted)
+      faults.push(`worker ${id} is occupied: ${isServingDirect}, told ${lender.isWanted}`);
     if (lender.lent !== loans.size) faults.push(`worker ${id} was told of ${lender.lent} loans, it has ${loans.size}`);
     if (isHeld || lender.isHeld) faults.push(`the gate of worker ${id} is held between two events`);
     for (const connection of loans) {

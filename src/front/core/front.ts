@@ -15,11 +15,11 @@ import { Pool, type PoolCounts } from '../../pool/pool.js';
 import { hasDigest, isUnchanged } from '../../scripts/fingerprint.js';
 import { LookUps } from '../../scripts/path-cache.js';
 import { Answers } from '../answers/answers.js';
-import { readOn } from '../clients/abort-read-ahead.js';
-import { Relief } from '../clients/load-shedding.js';
+import { readAheadForAbort } from '../clients/abort-read-ahead.js';
+import { LoadShedding } from '../clients/load-shedding.js';
 import { Timeouts } from '../clients/timeouts.js';
-import { Crew } from '../dispatch/dispatcher.js';
-import { AccessTrace } from '../model/access-record.js';
+import { Dispatcher } from '../dispatch/dispatcher.js';
+import { AccessRecord } from '../model/access-record.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import { Connection, type ConnectionOwner, type Meters } from '../model/connection.js';
 import { FrontRequest } from '../model/request.js';
@@ -49,7 +49,7 @@ export class Front {
   readonly #pool: Pool<FrontRequest>;
   readonly #answers: Answers;
   readonly #connections = new Map<number, Connection>();
-  readonly #crew: Crew;
+  readonly #crew: Dispatcher;
   /** All requests that are not over, by number. */
   readonly #requests = new Map<number, FrontRequest>();
   /** What script paths were found to be; housekeeping keeps it true. */
@@ -68,7 +68,7 @@ export class Front {
   /** What all requests and all answers hold in memory. */
   readonly #meters: Meters = { requests: { bytes: 0 }, running: { bytes: 0 }, unsent: { bytes: 0 } };
   readonly #timeouts: Timeouts;
-  readonly #relief: Relief;
+  readonly #relief: LoadShedding;
   #lastRequest = 0;
   /** The number of a request that a worker runs already, while its bytes are read. */
   #adoptedId = 0;
@@ -93,11 +93,11 @@ export class Front {
       lateBody: (request) => this.#lateBody(request),
       recall: (connection) => this.#crew.loans.recall(connection),
       reviewPause: (connection) => {
-        readOn(connection, this.#meters, this.#options);
+        readAheadForAbort(connection, this.#meters, this.#options);
         connection.regulateReading(this.#options);
       },
     });
-    this.#relief = new Relief(this.#options, actions, this.#meters, this.#connections, this.#timeouts, {
+    this.#relief = new LoadShedding(this.#options, actions, this.#meters, this.#connections, this.#timeouts, {
       recall: (connection) => this.#crew.loans.recall(connection),
       turnAway: (request, error) => {
         if (request.stage === 'waiting' && !this.#pool.leave(request)) return false;
@@ -111,7 +111,7 @@ export class Front {
       hasSendRoom: () => this.#relief.hasSendRoom(),
       hasConnectionRoom: (count: number) => this.#relief.hasRoomFor(count),
     };
-    this.#crew = new Crew(this.#options, actions, this.#pool, this.#answers, this.#requests, room, {
+    this.#crew = new Dispatcher(this.#options, actions, this.#pool, this.#answers, this.#requests, room, {
       fileOf: (path) => this.lookUps.find(path),
       connection: (id) => this.#connections.get(id),
       arrived: (connection, bytes, nowMs) => this.bytesArrived(connection.id, bytes, nowMs),
@@ -345,7 +345,7 @@ export class Front {
 
   /** No new connections will come: what has begun is finished, then each connection is closed. */
   drain(nowMs: number): void {
-    this.#crew.callHome(nowMs);
+    this.#crew.recallAll(nowMs);
     this.#answers.drain.begin([...this.#connections.values()], nowMs);
   }
 
@@ -438,10 +438,10 @@ export class Front {
   #list(connection: Connection, fcgiId: number, cgi: CgiRequest): FrontRequest {
     const id = this.#adoptedId || this.#nextId();
     const request = new FrontRequest(id, fcgiId, connection, cgi, this.#meters.requests);
-    if (this.#options.tracesRequests) request.trace = new AccessTrace(this.#arrivalMs);
+    if (this.#options.tracesRequests) request.trace = new AccessRecord(this.#arrivalMs);
     connection.isUsed = true;
-    request.shunsOccupied = connection.wasGivenAway;
-    connection.wasGivenAway = false;
+    request.avoidsDirectWorkers = connection.wasShed;
+    connection.wasShed = false;
     connection.requests.add(fcgiId, request);
     this.#requests.set(request.id, request);
     return request;

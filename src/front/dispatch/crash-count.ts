@@ -5,7 +5,7 @@ export const CRASH_MINUTES = 10;
 const WINDOW_MS = CRASH_MINUTES * 60_000;
 const MANY = 3;
 
-export class CrashTally {
+export class CrashCount {
   /** Times of each script's crashes, the latest last; scripts in the order of those. */
   readonly #crashes = new Map<string, number[]>();
 

@@ -4,11 +4,11 @@
  */
 import { toText } from '../../base/byte-string.js';
 import { describeError, LuafcgidError } from '../../base/errors.js';
-import { Wish } from '../../channel/interrupts.js';
+import { InterruptRequest } from '../../channel/interrupts.js';
 import type { LentRequest } from '../../channel/lending.js';
 import {
-  decodeBegun,
   decodeDependency,
+  decodePromoted,
   decodeServed,
   decodeUsage,
   END_STATE_GONE,
@@ -26,13 +26,13 @@ import {
 import type { Frame } from '../../channel/ring.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
-import { Loans } from '../lending/lending.js';
+import { Lending } from '../lending/lending.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { Connection, Meters } from '../model/connection.js';
 import type { FrontRequest } from '../model/request.js';
 import { isStuck } from '../model/run-clock.js';
 import type { WorkerLink } from '../model/worker-link.js';
-import { CRASH_MINUTES, CrashTally } from './crash-count.js';
+import { CRASH_MINUTES, CrashCount } from './crash-count.js';
 
 /** States of one worker that collect garbage in one sweep: few, since a request that comes meanwhile has to wait. */
 const COLLECTED_PER_SWEEP = 4;
@@ -64,7 +64,7 @@ export interface SharedRoom {
 }
 
 /** What the front does about connections that were lent. */
-export interface CrewOwner {
+export interface DispatcherOwner {
   /** The file that a script path leads to now, as far as that is known. */
   fileOf(path: string): string | undefined;
   connection(id: number): Connection | undefined;
@@ -74,9 +74,9 @@ export interface CrewOwner {
   adopt(connection: Connection, request: number, bytes: Uint8Array): FrontRequest;
 }
 
-export class Crew {
-  readonly loans: Loans;
-  readonly #owner: CrewOwner;
+export class Dispatcher {
+  readonly loans: Lending;
+  readonly #owner: DispatcherOwner;
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
   readonly #pool: Pool<FrontRequest>;
@@ -89,7 +89,7 @@ export class Crew {
   readonly #toWake = new Set<WorkerLink>();
   /** Workers that were given up, and whose threads have not ended: what those wait with has to stay. */
   readonly #givenUp = new Map<number, WorkerLink>();
-  readonly #crashes = new CrashTally();
+  readonly #crashes = new CrashCount();
   /** When `watch` was last called. */
   #watchedMs = 0;
   /** Some request was refused for want of a state since the last look at held workers. */
@@ -103,11 +103,11 @@ export class Crew {
     answers: Answers,
     requests: ReadonlyMap<number, FrontRequest>,
     room: SharedRoom,
-    owner: CrewOwner,
+    owner: DispatcherOwner,
   ) {
     this.#owner = owner;
-    this.loans = new Loans(options, actions, pool, {
-      cameHome: (connection) => {
+    this.loans = new Lending(options, actions, pool, {
+      recalled: (connection) => {
         connection.closeIfDone(answers.drain.closes(connection), false);
         answers.drain.look();
       },
@@ -221,7 +221,7 @@ export class Crew {
   clientGone(request: FrontRequest): void {
     request.isClientGone = true;
     if (request.stopsOnAbort && request.worker !== undefined) {
-      this.#actions.interrupt(request.worker.id, request.id, Wish.UNWANTED);
+      this.#actions.interrupt(request.worker.id, request.id, InterruptRequest.UNWANTED);
     }
   }
 
@@ -373,7 +373,7 @@ export class Crew {
   }
 
   /** Takes the connections back that workers are not at, and sees to it that the others follow. */
-  callHome(nowMs: number): void {
+  recallAll(nowMs: number): void {
     for (const worker of this.#workers.values()) {
       this.#hear(worker, nowMs);
       this.#review(worker, nowMs);
@@ -428,7 +428,7 @@ export class Crew {
       if (isAnswered !== 0) {
         connection.hasAsked = true;
         connection.isUsed = true;
-      } else this.loans.noteVainAccept(nowMs);
+      } else this.loans.noteAcceptMiss(nowMs);
       if (bytes.length > 0) this.#owner.arrived(connection, bytes, nowMs);
       connection.closeIfDone(this.#answers.drain.closes(connection), false);
       this.#answers.drain.look();
@@ -442,7 +442,7 @@ export class Crew {
     const connection = this.#connectionOf(descriptor);
     this.loans.returned(connection, worker, bytes.length > 0);
     if (bytes.length > 0) this.#owner.arrived(connection, bytes, nowMs);
-    else connection.wasGivenAway = true;
+    else connection.wasShed = true;
     connection.closeIfDone(this.#answers.drain.closes(connection), false);
     this.#answers.drain.look();
   }
@@ -648,18 +648,18 @@ export class Crew {
       case FromWorker.END:
         if (request !== undefined) this.#end(worker, request, frame, nowMs);
         return;
-      case FromWorker.BEGUN: {
+      case FromWorker.PROMOTED: {
         worker.lender.noteHeard();
-        const { descriptor, bytes } = decodeBegun(frame.payload);
+        const { descriptor, bytes } = decodePromoted(frame.payload);
         return this.#begun(worker, { descriptor, bytes, request: frame.id, state: frame.argument }, nowMs);
       }
       case FromWorker.RETURNED:
         return this.#returned(worker, frame.id, frame.payload, nowMs);
-      case FromWorker.NEWCOMER:
+      case FromWorker.ACCEPTED:
         return this.#newcomer(worker, frame, nowMs);
-      case FromWorker.REST:
+      case FromWorker.ANSWER_REST:
         return this.#connectionOf(frame.id).write(frame.payload);
-      case FromWorker.LEAVE:
+      case FromWorker.CLOSE_WHEN_SENT:
         return this.#connectionOf(frame.id).close(false);
       case FromWorker.SERVED: {
         this.loans.noteServed(frame.id);
@@ -691,7 +691,7 @@ export class Crew {
         // An evicted one was not asked for by a message of its own.
         if (!this.#pool.isEvicted(frame.argument)) worker.owed -= 1;
         return this.#pool.closed(frame.argument);
-      case FromWorker.BOUNCED:
+      case FromWorker.OFFER_REJECTED:
         this.#pool.bounced(worker.id);
         worker.forgetOffer(frame.argument);
         this.#beginOffered(worker, nowMs);
@@ -716,7 +716,7 @@ export class Crew {
     this.startWaiting(nowMs);
     if (worker.running === undefined) {
       worker.givenSinceMs = Number.POSITIVE_INFINITY;
-      worker.isCrowded = false;
+      worker.loansStarve = false;
     }
     this.#answers.finish(request, frame.payload, frame.argument);
     this.#answers.over(request);

@@ -4,10 +4,10 @@
  */
 
 import { describeError, type ErrorCode, LuafcgidError } from '../../base/errors.js';
-import { Interrupter, type Wish } from '../../channel/interrupts.js';
+import { Interrupter, type InterruptRequest } from '../../channel/interrupts.js';
 import { Lender } from '../../channel/lending.js';
 import { OfferSlots } from '../../channel/offer-slots.js';
-import { atomicsSleeper, type Sleeper } from '../../channel/park.js';
+import { atomicsParker, type Parker } from '../../channel/park.js';
 import { RingReader, RingWriter } from '../../channel/ring.js';
 import { Front, type FrontCounts, type FrontOptions } from '../core/front.js';
 import type { Driver, DriverReports, DriverSettings } from '../io/driver.js';
@@ -21,7 +21,7 @@ export interface FrontEvents extends LogEvents {
   lookUp(path: string, request: number): void;
   /** See `FrontActions`. */
   slow(record: SlowRequest): void;
-  interrupt(worker: number, request: number, wish: Wish): void;
+  interrupt(worker: number, request: number, wish: InterruptRequest): void;
   abandon(worker: number, reason: string): void;
   /** After `drain`: the last request is over. */
   drained(): void;
@@ -84,11 +84,11 @@ export function reportsTo(events: Pick<FrontEvents, 'allClosed'>, logs: FrontLog
   };
 }
 
-export class FrontService {
+export class FrontApi {
   readonly #front: Front;
   readonly #driver: Driver;
   readonly #logs: FrontLogs;
-  readonly #sleeper: Sleeper;
+  readonly #sleeper: Parker;
 
   /**
    * @param logs where the front logs to
@@ -100,7 +100,7 @@ export class FrontService {
     events: FrontEvents,
     logs: FrontLogs,
     driver: Driver,
-    sleeper: Sleeper = atomicsSleeper,
+    sleeper: Parker = atomicsParker,
   ) {
     this.#sleeper = sleeper;
     this.#logs = logs;

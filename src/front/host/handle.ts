@@ -1,9 +1,9 @@
 /** The front as the main thread sees it, wherever it runs. */
 
 import type { ListenAddress } from '../../base/listen-address.js';
-import type { Sleeper } from '../../channel/park.js';
+import type { Parker } from '../../channel/park.js';
 import type { SocketAccess } from '../io/socket-file.js';
-import type { FrontService } from './front-api.js';
+import type { FrontApi } from './front-api.js';
 
 /** How workers wake the front; can be handed to a thread. */
 export interface Bell {
@@ -16,7 +16,7 @@ export interface Bell {
 export interface FrontHandle {
   readonly bell: Bell;
   /** How threads that share rings with the front sleep; undefined: the language's own way. */
-  sleeper(): Promise<Sleeper | undefined>;
+  sleeper(): Promise<Parker | undefined>;
   /** A worker rang at the main thread. */
   rung(): void;
   /** Accepts connections at an address; resolves to the address as it came to be (a port, where 0 was given). */
@@ -30,10 +30,10 @@ export interface FrontHandle {
    */
   keepSockets(): Promise<ReadonlyMap<string, number>>;
   /** Calls the front. Calls arrive in the order in which they were made. */
-  call<Name extends keyof FrontService>(
+  call<Name extends keyof FrontApi>(
     name: Name,
-    ...args: Parameters<FrontService[Name]>
-  ): Promise<ReturnType<FrontService[Name]>>;
+    ...args: Parameters<FrontApi[Name]>
+  ): Promise<ReturnType<FrontApi[Name]>>;
   /** Closes every connection and listener at once. */
   close(): Promise<void>;
 }

@@ -3,18 +3,18 @@ import { type ListenAddress, listenerKey } from '../../base/listen-address.js';
 import { NodeDriver } from '../io/node/driver.js';
 import type { SocketAccess } from '../io/socket-file.js';
 import { FrontLogs } from '../logging/front-logs.js';
-import { type FrontEvents, FrontService, type FrontSettings, reportsTo } from './front-api.js';
+import { FrontApi, type FrontEvents, type FrontSettings, reportsTo } from './front-api.js';
 import type { Bell, FrontHandle } from './handle.js';
 
-export class NearFront implements FrontHandle {
+export class InProcessFront implements FrontHandle {
   readonly bell: Bell = { asleep: new SharedArrayBuffer(4), fd: undefined };
   readonly #driver: NodeDriver;
-  readonly #service: FrontService;
+  readonly #service: FrontApi;
 
   constructor(settings: FrontSettings, events: FrontEvents) {
     const logs = new FrontLogs(settings.logs, events);
     this.#driver = new NodeDriver(settings, this.bell.asleep, reportsTo(events, logs));
-    this.#service = new FrontService(settings, events, logs, this.#driver);
+    this.#service = new FrontApi(settings, events, logs, this.#driver);
   }
 
   async sleeper(): Promise<undefined> {
@@ -37,11 +37,11 @@ export class NearFront implements FrontHandle {
     return this.#driver.keepSockets((await import('../../linux/exec.js')).duplicate);
   }
 
-  async call<Name extends keyof FrontService>(
+  async call<Name extends keyof FrontApi>(
     name: Name,
-    ...args: Parameters<FrontService[Name]>
-  ): Promise<ReturnType<FrontService[Name]>> {
-    const method = this.#service[name] as (...args: unknown[]) => ReturnType<FrontService[Name]>;
+    ...args: Parameters<FrontApi[Name]>
+  ): Promise<ReturnType<FrontApi[Name]>> {
+    const method = this.#service[name] as (...args: unknown[]) => ReturnType<FrontApi[Name]>;
     return method.apply(this.#service, args);
   }
 

@@ -1,18 +1,18 @@
 /** What the main thread and the thread of the front say to each other. */
 
-import type { FrontEvents, FrontService, FrontSettings } from './front-api.js';
+import type { FrontApi, FrontEvents, FrontSettings } from './front-api.js';
 import type { Bell } from './handle.js';
 
 export interface FrontThreadData {
   readonly settings: FrontSettings;
   readonly bell: Bell & { readonly fd: number };
   /** See `lines-under-way.ts`. */
-  readonly linesUnderWay: SharedArrayBuffer;
+  readonly lineCredits: SharedArrayBuffer;
 }
 
 /** To the front: a call of its service, or of its driver. Answered with an `Answer` of the same number. */
 export type Call =
-  | { readonly number: number; readonly name: keyof FrontService; readonly args: readonly unknown[] }
+  | { readonly number: number; readonly name: keyof FrontApi; readonly args: readonly unknown[] }
   | { readonly number: number; readonly name: 'accept'; readonly fd: number; readonly isTcp: boolean }
   | { readonly number: number; readonly name: 'stopAccepting'; readonly fd: number }
   /** The thread ends. */

@@ -7,14 +7,14 @@ import { futexSleeper } from '../../linux/futex.js';
 import { EpollDriver } from '../io/epoll/driver.js';
 import { FrontLogs } from '../logging/front-logs.js';
 import { LineSender } from '../logging/line-credits.js';
-import { type FrontEvents, FrontService, reportsTo } from './front-api.js';
+import { FrontApi, type FrontEvents, reportsTo } from './front-api.js';
 import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
 
-const { settings, bell, linesUnderWay } = workerData as FrontThreadData;
+const { settings, bell, lineCredits } = workerData as FrontThreadData;
 const port = parentPort as MessagePort;
 const tell = (message: FromFront): void => port.postMessage(message);
 
-const lines = new LineSender(linesUnderWay, {
+const lines = new LineSender(lineCredits, {
   log: (...args) => tell({ kind: 'event', name: 'log', args }),
   access: (...args) => tell({ kind: 'event', name: 'access', args }),
 });
@@ -33,7 +33,7 @@ const events: FrontEvents = {
 let isEnding = false;
 const logs = new FrontLogs(settings.logs, events);
 const driver = new EpollDriver(settings, bell, { ...reportsTo(events, logs), rung: takeCalls });
-const service = new FrontService(settings, events, logs, driver, futexSleeper());
+const service = new FrontApi(settings, events, logs, driver, futexSleeper());
 
 /** Does what the main thread has asked for. */
 function takeCalls(): void {

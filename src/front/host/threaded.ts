@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { LuafcgidError } from '../../base/errors.js';
 import { type ListenAddress, listenerKey } from '../../base/listen-address.js';
-import type { Sleeper } from '../../channel/park.js';
+import type { Parker } from '../../channel/park.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../../linux/eventfd.js';
 import { futexSleeper } from '../../linux/futex.js';
 import { decodeSocketAddress, type SocketAddress } from '../../linux/socket-address.js';
@@ -12,14 +12,14 @@ import { boundAddress, interfaceIndex, kernelSockets, listenAt, listenOn } from 
 import { listenFailure } from '../io/driver.js';
 import { giveSocketFile, type SocketAccess, withFileMode } from '../io/socket-file.js';
 import { clearStaleSocket } from '../io/stale-socket.js';
-import { LineReceiver, linesUnderWay } from '../logging/line-credits.js';
-import type { FrontEvents, FrontService, FrontSettings } from './front-api.js';
+import { LineReceiver, lineCredits } from '../logging/line-credits.js';
+import type { FrontApi, FrontEvents, FrontSettings } from './front-api.js';
 import type { Bell, FrontHandle } from './handle.js';
 import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
 
 type Unnumbered<Message> = Message extends unknown ? Omit<Message, 'number'> : never;
 
-export class FarFront implements FrontHandle {
+export class ThreadedFront implements FrontHandle {
   readonly bell: Bell & { readonly fd: number } = { asleep: new SharedArrayBuffer(4), fd: createEventfd() };
   readonly #thread: Worker;
   readonly #ended: Promise<void>;
@@ -32,9 +32,9 @@ export class FarFront implements FrontHandle {
   #isClosed = false;
 
   constructor(settings: FrontSettings, events: FrontEvents) {
-    const underWay = linesUnderWay();
+    const underWay = lineCredits();
     const lines = new LineReceiver(underWay);
-    const data: FrontThreadData = { settings, bell: this.bell, linesUnderWay: underWay };
+    const data: FrontThreadData = { settings, bell: this.bell, lineCredits: underWay };
     this.#thread = new Worker(new URL('./thread.cjs', import.meta.url), { workerData: data });
     this.#thread.on('message', (message: FromFront) => {
       if (message.kind === 'event') {
@@ -58,7 +58,7 @@ export class FarFront implements FrontHandle {
     });
   }
 
-  async sleeper(): Promise<Sleeper | undefined> {
+  async sleeper(): Promise<Parker | undefined> {
     return futexSleeper();
   }
 
@@ -91,13 +91,13 @@ export class FarFront implements FrontHandle {
     return new Map([...this.#listeners].map(([address, fd]) => [address, duplicate(fd)]));
   }
 
-  call<Name extends keyof FrontService>(
+  call<Name extends keyof FrontApi>(
     name: Name,
-    ...args: Parameters<FrontService[Name]>
-  ): Promise<ReturnType<FrontService[Name]>> {
+    ...args: Parameters<FrontApi[Name]>
+  ): Promise<ReturnType<FrontApi[Name]>> {
     // Before anybody else can listen there: a later unlink could take their socket away.
     if (name === 'drain') this.#removeSocketFiles();
-    return this.#send({ name, args }) as Promise<ReturnType<FrontService[Name]>>;
+    return this.#send({ name, args }) as Promise<ReturnType<FrontApi[Name]>>;
   }
 
   async close(): Promise<void> {

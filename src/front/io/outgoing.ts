@@ -1,10 +1,10 @@
 /** One connection's way out: its socket and, for a slow reader whom others would have to wait for, a spool before it. */
 import type { Outgoing } from '../model/actions.js';
-import type { Outlet } from './socket-writer.js';
+import type { SocketWriter } from './socket-writer.js';
 import { Spool, type SpoolSpace } from './spool.js';
 
-export class Wire {
-  readonly #outlet: Outlet;
+export class OutgoingQueue {
+  readonly #outlet: SocketWriter;
   readonly #onSent: (unsentBytes: number) => void;
   #spool: Spool | undefined;
   /** Bytes of the spool are being read back. */
@@ -12,7 +12,7 @@ export class Wire {
   #closing: { readonly linger: boolean } | undefined;
 
   /** @param onSent told how many bytes are not sent yet, whenever the socket has sent all it had or the spool took some */
-  constructor(outlet: Outlet, onSent: (unsentBytes: number) => void) {
+  constructor(outlet: SocketWriter, onSent: (unsentBytes: number) => void) {
     this.#outlet = outlet;
     this.#onSent = onSent;
   }

@@ -3,7 +3,7 @@
 /** How long a closed connection is still read, so that its peer gets the answer before a reset. */
 export const LINGER_MS = 5_000;
 
-export interface Outlet {
+export interface SocketWriter {
   /** Bytes written that the system has not taken yet. */
   readonly unsentBytes: number;
   /** Bytes that the system has taken in all. */

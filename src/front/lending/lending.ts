@@ -4,9 +4,9 @@
  * front's core; the words and the gate that it shares with each worker are those of `channel/loans.ts`.
  */
 import { MAX_LENT_BYTES } from '../../channel/lending.js';
-import { BEGUN_MORE_BYTES, ToWorker } from '../../channel/messages.js';
+import { PROMOTED_MORE_BYTES, ToWorker } from '../../channel/messages.js';
 import { LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
-import type { FrontActions, FrontOptions, Lending } from '../model/actions.js';
+import type { FrontActions, FrontOptions, LendingDriver } from '../model/actions.js';
 import type { Connection } from '../model/connection.js';
 import type { FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
@@ -24,7 +24,7 @@ const LONGEST_PAUSE = 64;
 const QUIET_MS = 5;
 
 /** New connections in a row with which workers could do nothing: so many, and the front accepts for a while. */
-const VAIN_ACCEPTS = 64;
+const ACCEPT_MISSES = 64;
 const FRONT_ACCEPTS_MS = 20;
 /** Longer and longer, if it is always the same. */
 const FRONT_ACCEPTS_AT_MOST_MS = 1280;
@@ -33,18 +33,18 @@ const FRONT_ACCEPTS_AT_MOST_MS = 1280;
 const STARVED_MS = 10;
 
 /** What the front knows, and does, about connections that are lent. */
-export interface LoansOwner {
+export interface LendingOwner {
   /** A connection has come home. */
-  cameHome(connection: Connection): void;
+  recalled(connection: Connection): void;
   /** The file that this script path leads to now, as far as that is known. */
   fileOf(path: string): string | undefined;
 }
 
-export class Loans {
+export class Lending {
   readonly #options: FrontOptions;
-  readonly #lending: Lending | undefined;
+  readonly #lending: LendingDriver | undefined;
   readonly #pool: Pool<FrontRequest>;
-  readonly #owner: LoansOwner;
+  readonly #owner: LendingOwner;
   #frontAccepts = true;
   /** The kernel has told one worker of each connection, which may have come to something long, or to its end, before that. */
   #mayBeLeft = false;
@@ -57,7 +57,7 @@ export class Loans {
     options: FrontOptions,
     actions: Pick<FrontActions, 'lending'>,
     pool: Pool<FrontRequest>,
-    owner: LoansOwner,
+    owner: LendingOwner,
   ) {
     this.#options = options;
     this.#lending = actions.lending;
@@ -85,7 +85,7 @@ export class Loans {
   workerReady(worker: WorkerLink): void {
     const lending = this.#lending;
     // All that it may have read has to fit into one message.
-    if (worker.maxFrameBytes < MAX_LENT_BYTES + BEGUN_MORE_BYTES) return;
+    if (worker.maxFrameBytes < MAX_LENT_BYTES + PROMOTED_MORE_BYTES) return;
     if (lending?.open(worker.lender) !== true) return;
     worker.ringElsewhere = () => lending.ring(worker.lender);
   }
@@ -99,14 +99,14 @@ export class Loans {
     if (!this.#isAllowed || !mayBorrow(worker)) return;
     const lends = mayLend(connection);
     // The name before the connection: who gets the one can read the other.
-    if ((lends || worker.accepts) && worker.taught.get(cgi.scriptPath) !== state.id) {
-      worker.taught.set(cgi.scriptPath, state.id);
-      worker.taughtStates.add(state.id);
-      worker.send(ToWorker.TEACH, worker.namesForgotten, state.id, Buffer.from(cgi.scriptPath, 'latin1'));
+    if ((lends || worker.accepts) && worker.routes.get(cgi.scriptPath) !== state.id) {
+      worker.routes.set(cgi.scriptPath, state.id);
+      worker.routedStates.add(state.id);
+      worker.send(ToWorker.ROUTE, worker.routesEpoch, state.id, Buffer.from(cgi.scriptPath, 'latin1'));
     }
     if (!lends || !lending.lend(connection.id, worker.lender)) return;
     connection.lentTo = worker;
-    connection.lentNames = worker.namesForgotten;
+    connection.lentRoutesEpoch = worker.routesEpoch;
     worker.loans.add(connection);
     worker.isHome = false;
     worker.lender.noteLent(worker.loans.size, false);
@@ -145,20 +145,20 @@ export class Loans {
     for (const connection of all) this.#takeBack(connection, worker);
     worker.lender.noteLent(0, true);
     if (!worker.accepts) worker.isHome = true;
-    for (const connection of all) this.#owner.cameHome(connection);
+    for (const connection of all) this.#owner.recalled(connection);
   }
 
   /** The worker has given a connection back. @param isVain it could not do anything with what came */
   returned(connection: Connection, worker: WorkerLink, isVain: boolean): void {
     const wasUsed = this.#lending?.takeUse(connection.id, worker.lender) === true;
     if (wasUsed) {
-      connection.vainLoans = 0;
+      connection.loanMisses = 0;
       connection.isUsed = true;
     }
-    // What it was taught may have been forgotten meanwhile, which is not for the connection to pay.
-    if (isVain && connection.lentNames === worker.namesForgotten) {
-      connection.vainLoans += 1;
-      connection.loanPause = wasUsed ? 0 : Math.min(LONGEST_PAUSE, 2 ** connection.vainLoans);
+    // What it was routes may have been forgotten meanwhile, which is not for the connection to pay.
+    if (isVain && connection.lentRoutesEpoch === worker.routesEpoch) {
+      connection.loanMisses += 1;
+      connection.loanBackoff = wasUsed ? 0 : Math.min(LONGEST_PAUSE, 2 ** connection.loanMisses);
     }
     this.#takeBack(connection, worker);
     worker.lender.noteLent(worker.loans.size, false);
@@ -171,9 +171,9 @@ export class Loans {
     this.#lending?.takeBack(connection.id, worker.lender);
   }
 
-  /** Scripts with this name may be others by now: no worker runs requests for it by itself before it is taught again. */
+  /** Scripts with this name may be others by now: no worker runs requests for it by itself before it is routes again. */
   forgetName(name: string, workers: Iterable<WorkerLink>): void {
-    for (const worker of workers) if (worker.taught.has(name)) worker.forgetNames();
+    for (const worker of workers) if (worker.routes.has(name)) worker.invalidateRoutes();
   }
 
   /** Whether a state's requests are none that others could not wait for. */
@@ -183,7 +183,7 @@ export class Loans {
 
   /** A state may have become one whose requests take long. */
   noteTime(state: PoolState, worker: WorkerLink): void {
-    if (!this.isShort(state) && worker.taughtStates.has(state.id)) worker.forgetNames();
+    if (!this.isShort(state) && worker.routedStates.has(state.id)) worker.invalidateRoutes();
   }
 
   // ---- the workers' turns ------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ export class Loans {
   /** Sees to it that workers which may get something to run are not at lent connections meanwhile; until `giveWay`. */
   claim(workers: Iterable<WorkerLink>): void {
     for (const worker of workers) {
-      if ((worker.isHome && !worker.isOccupied) || worker.running !== undefined) continue;
+      if ((worker.isHome && !worker.isServingDirect) || worker.running !== undefined) continue;
       // Once more when it is told that it is wanted: it may have left in between, and lie down without ringing.
       if (!this.hold(worker)) this.setOccupied(worker, true);
       if (this.hold(worker)) this.setOccupied(worker, false);
@@ -222,18 +222,18 @@ export class Loans {
   }
 
   /** Whether a worker is at lent connections when it is wanted: it is as good as busy, and begins with nothing more there. */
-  setOccupied(worker: WorkerLink, isOccupied: boolean): void {
-    if (worker.isOccupied === isOccupied) return;
-    worker.isOccupied = isOccupied;
-    this.#pool.setOccupied(worker.id, isOccupied);
-    worker.lender.isWanted = isOccupied;
+  setOccupied(worker: WorkerLink, isServingDirect: boolean): void {
+    if (worker.isServingDirect === isServingDirect) return;
+    worker.isServingDirect = isServingDirect;
+    this.#pool.setOccupied(worker.id, isServingDirect);
+    worker.lender.isWanted = isServingDirect;
     // It waits for nothing but its ring meanwhile.
-    if (!isOccupied) worker.wake();
+    if (!isServingDirect) worker.wake();
   }
 
   /** Whether some worker is kept from lent connections, so that `claim` and `giveWay` are due. */
   isClaimDue(workers: Iterable<WorkerLink>): boolean {
-    for (const worker of workers) if (worker.isOccupied) return true;
+    for (const worker of workers) if (worker.isServingDirect) return true;
     return false;
   }
 
@@ -262,7 +262,7 @@ export class Loans {
       if (worker.loans.size === 0) return false;
       const isStarving = nowMs - Math.max(worker.givenSinceMs, worker.seenMs) >= STARVED_MS;
       if ((isStarving || nowMs - worker.busySinceMs >= LONG_MS) && this.recallAll(worker))
-        worker.isCrowded = isStarving;
+        worker.loansStarve = isStarving;
       return false;
     }
     if (hasBegun || !lender.isWatched) return false;
@@ -310,10 +310,10 @@ export class Loans {
   }
 
   /** A worker could do nothing with a connection that it has accepted. */
-  noteVainAccept(nowMs: number): void {
+  noteAcceptMiss(nowMs: number): void {
     this.#vainAccepts += 1;
-    if (this.#vainAccepts < VAIN_ACCEPTS) return;
-    this.#vainAccepts = VAIN_ACCEPTS / 2;
+    if (this.#vainAccepts < ACCEPT_MISSES) return;
+    this.#vainAccepts = ACCEPT_MISSES / 2;
     this.#acceptingFromMs = nowMs + this.#frontAcceptsMs;
     this.#frontAcceptsMs = Math.min(FRONT_ACCEPTS_AT_MOST_MS, 2 * this.#frontAcceptsMs);
   }
@@ -351,14 +351,14 @@ export class Loans {
 /** Whether nothing is under way on a connection, and it has not been lent in vain too often. */
 function mayLend(connection: Connection): boolean {
   if (!connection.isLendable) return false;
-  if (connection.loanPause === 0) return true;
-  connection.loanPause -= 1;
+  if (connection.loanBackoff === 0) return true;
+  connection.loanBackoff -= 1;
   return false;
 }
 
 function mayBorrow(worker: WorkerLink): boolean {
   if (worker.ringElsewhere === undefined) return false;
-  if (worker.isRetired || worker.isOccupied || worker.isHeld || worker.isCrowded) return false;
+  if (worker.isRetired || worker.isServingDirect || worker.isHeld || worker.loansStarve) return false;
   if (worker.loans.size >= LENT_AT_MOST) return false;
   // What it is given next may be none of the short ones.
   return (worker.running?.state?.usualMs ?? 0) <= SHORT_MS;

@@ -16,7 +16,7 @@ const SPARE_CHARS = MOST_CHARS / 4;
 const MESSAGE_CHARS = 256;
 const LINE_END = 10;
 
-export function linesUnderWay(): SharedArrayBuffer {
+export function lineCredits(): SharedArrayBuffer {
   return new SharedArrayBuffer(8);
 }
 

@@ -11,7 +11,7 @@ const CR = 13;
 const LF = 10;
 const ZERO = 48;
 
-export class AccessTrace implements Usage {
+export class AccessRecord implements Usage {
   readonly arrivedMs: number;
   /** When a worker began with it. */
   startedMs: number | undefined;

@@ -1,5 +1,5 @@
 /** What the front may do to the world, and the settings it decides by. */
-import type { Wish } from '../../channel/interrupts.js';
+import type { InterruptRequest } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
 import type { LogSubject } from '../../logging/line.js';
@@ -31,7 +31,7 @@ export interface FrontActions {
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
   lookUp(path: string, request: number): void;
   /** Breaks into a request that a worker runs; does nothing when it is over meanwhile. */
-  interrupt(worker: number, request: number, wish: Wish): void;
+  interrupt(worker: number, request: number, wish: InterruptRequest): void;
   /** The front is done with a worker that hangs: its thread has to be ended and replaced. */
   abandon(worker: number, reason: string): void;
   /** A request that runs slowly; told once. */
@@ -44,11 +44,11 @@ export interface FrontActions {
   /** After `drain`: the last request is over. */
   drained(): void;
   /** Undefined where connections cannot be lent to workers. */
-  readonly lending?: Lending | undefined;
+  readonly lending?: LendingDriver | undefined;
 }
 
 /** Lets workers read and write on connections by themselves (`channel/loans.ts`). */
-export interface Lending {
+export interface LendingDriver {
   /** Makes what the worker waits with. @returns false where that cannot be had */
   open(lender: Lender): boolean;
   /** Wakes the worker where it waits with that. */

@@ -69,12 +69,12 @@ export class Connection implements SessionEvents {
   /** The worker that it is lent to: nothing is read or written here meanwhile. */
   lentTo: WorkerLink | undefined;
   /** Its worker had too much to do by itself. */
-  wasGivenAway = false;
-  /** `namesForgotten` of that worker then. */
-  lentNames = 0;
+  wasShed = false;
+  /** `routesEpoch` of that worker then. */
+  lentRoutesEpoch = 0;
   /** Loans in a row that its worker could do nothing with, and the requests to pass before the next one. */
-  vainLoans = 0;
-  loanPause = 0;
+  loanMisses = 0;
+  loanBackoff = 0;
   /** What `timeouts.ts` knows of it; nothing before its first look. */
   watch: Watch | undefined;
   readonly #actions: FrontActions;

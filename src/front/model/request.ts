@@ -2,7 +2,7 @@
 import type { CgiRequest } from '../../cgi/request.js';
 import { type Meter, REQUEST_BYTES } from '../../fcgi/session.js';
 import type { Place, PoolState, Waiter } from '../../pool/pool.js';
-import type { AccessTrace } from './access-record.js';
+import type { AccessRecord } from './access-record.js';
 import type { Connection } from './connection.js';
 import type { WorkerLink } from './worker-link.js';
 
@@ -32,7 +32,7 @@ export class FrontRequest implements Waiter {
   /** The script's resolved file: what the pool knows it by. Set when the look-up is done. */
   script = '';
   arrivedMs = 0;
-  shunsOccupied = false;
+  avoidsDirectWorkers = false;
   place: Place | undefined;
   state: PoolState | undefined;
   /** The worker that runs it. */
@@ -42,7 +42,7 @@ export class FrontRequest implements Waiter {
   /** Some of the answer is on its way: it is too late for another one. */
   hasOutput = false;
   /** For the access log, if there is one. */
-  trace: AccessTrace | undefined;
+  trace: AccessRecord | undefined;
   /** The running time after which it is stopped; 0: never. */
   watchdogMs = 0;
   /** Whether its script is stopped when the client goes. */

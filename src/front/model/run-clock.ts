@@ -2,7 +2,7 @@
  * How long requests have run, and what follows from that. Time in which a script waits for its client does not count: it
  * is the client's, who has limits of his own. It is measured by looking, tick by tick.
  */
-import { Wish } from '../../channel/interrupts.js';
+import { InterruptRequest } from '../../channel/interrupts.js';
 import type { FrontActions } from './actions.js';
 import type { FrontRequest } from './request.js';
 import type { WorkerLink } from './worker-link.js';
@@ -26,7 +26,7 @@ export function isStuck(worker: WorkerLink, passedMs: number): boolean {
 }
 
 /** The running time of one worker's request. */
-export class RunningTime {
+export class RunClock {
   #ranMs = 0;
   #seenMs = 0;
   /** Since the script was over. */
@@ -76,14 +76,15 @@ export class RunningTime {
     }
     this.#ranMs += passedMs;
     if (worker.hasBegun(request)) {
-      if (request.isClientGone && request.stopsOnAbort) actions.interrupt(worker.id, request.id, Wish.UNWANTED);
+      if (request.isClientGone && request.stopsOnAbort)
+        actions.interrupt(worker.id, request.id, InterruptRequest.UNWANTED);
       if (slowMs > 0 && this.#trace === 'not wanted' && this.#ranMs >= slowMs) {
         this.#trace = 'wanted';
-        actions.interrupt(worker.id, request.id, Wish.TRACE);
+        actions.interrupt(worker.id, request.id, InterruptRequest.TRACE);
       }
       if (request.watchdogMs === 0 || this.#ranMs < request.watchdogMs) return false;
       // Again each time: a thread that was just about to sleep has not noticed.
-      actions.interrupt(worker.id, request.id, Wish.TIMEOUT);
+      actions.interrupt(worker.id, request.id, InterruptRequest.TIMEOUT);
       this.#toldMs ??= nowMs;
       return nowMs - this.#toldMs >= GRACE_MS;
     }

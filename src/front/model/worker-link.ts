@@ -10,7 +10,7 @@ import type { OfferSlots } from '../../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../../channel/ring.js';
 import type { Connection } from './connection.js';
 import type { FrontRequest } from './request.js';
-import { RunningTime } from './run-clock.js';
+import { RunClock } from './run-clock.js';
 
 interface Unsent {
   readonly type: number;
@@ -40,13 +40,13 @@ export class WorkerLink {
   /** For how long it has owed something without a request to run, as far as the ticks tell. */
   owedMs = 0;
   /** Of the running request. */
-  readonly time = new RunningTime();
+  readonly time = new RunClock();
   /** When it began with that. */
   busySinceMs = 0;
   /** Since when it has been given one request after the other. */
   givenSinceMs = Number.POSITIVE_INFINITY;
   /** Its connections never had their turn between those: it is lent none until it is free again. */
-  isCrowded = false;
+  loansStarve = false;
   /** Connections that are lent to it, and how it is kept from them. */
   readonly loans = new Set<Connection>();
   readonly lender: Lender;
@@ -59,12 +59,12 @@ export class WorkerLink {
   /** The gate to them is held here. */
   isHeld = false;
   /** It was at one of them, or might have been, when it was wanted: as long as that is so, it counts as busy. */
-  isOccupied = false;
+  isServingDirect = false;
   /** States in which it may run requests from them, by the names of scripts. */
-  readonly taught = new Map<string, number>();
-  readonly taughtStates = new Set<number>();
+  readonly routes = new Map<string, number>();
+  readonly routedStates = new Set<number>();
   /** How often those were forgotten. */
-  namesForgotten = 0;
+  routesEpoch = 0;
   /** What it had begun with from them when it was last seen to begin, and when that was. */
   seenBegun = 0;
   seenMs = 0;
@@ -140,12 +140,12 @@ export class WorkerLink {
     return this.#out.maxPayloadBytes;
   }
 
-  /** What it was taught does not hold any more. */
-  forgetNames(): void {
-    this.taught.clear();
-    this.taughtStates.clear();
-    this.namesForgotten += 1;
-    this.lender.forgetNames();
+  /** What it was routes does not hold any more. */
+  invalidateRoutes(): void {
+    this.routes.clear();
+    this.routedStates.clear();
+    this.routesEpoch += 1;
+    this.lender.invalidateRoutes();
   }
 
   /**

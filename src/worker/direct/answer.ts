@@ -32,7 +32,7 @@ export interface LentConnection {
   leave(descriptor: number): void;
 }
 
-export class LentAnswer implements RequestOutlet {
+export class DirectAnswer implements RequestOutlet {
   readonly #borrower: Borrower;
   readonly #outbox: Outbox;
   readonly #connection: LentConnection;

@@ -1,7 +1,7 @@
 /**
  * The connections that were lent to this worker (`channel/loans.ts`), and new ones that it may accept: it waits for them
  * and for its ring at the same time, reads what comes on them, and runs what is one whole request for a script that it
- * was taught. All else goes to the front, with what was read.
+ * was routes. All else goes to the front, with what was read.
  */
 
 import { LuafcgidError } from '../../base/errors.js';
@@ -15,7 +15,7 @@ import { Errno } from '../../linux/libc.js';
 import { isOfOneConnection, kernelSockets, waitForInput } from '../../linux/sockets.js';
 import type { Outbox } from '../outbox.js';
 import type { RequestInlet } from '../script-request.js';
-import { LentAnswer, type Origin } from './answer.js';
+import { DirectAnswer, type Origin } from './answer.js';
 
 /** A request to run. */
 export interface LentCall {
@@ -23,10 +23,10 @@ export interface LentCall {
   readonly state: number;
   readonly cgi: CgiRequest;
   readonly inlet: RequestInlet;
-  readonly outlet: LentAnswer;
+  readonly outlet: DirectAnswer;
 }
 
-export interface LaneParts {
+export interface DirectServerParts {
   readonly loans: SharedArrayBuffer;
   /** One word: how many of the workers sleep. */
   readonly sleepers: SharedArrayBuffer;
@@ -99,14 +99,14 @@ class WholeBody implements RequestInlet {
   }
 }
 
-export class Lane {
-  readonly #parts: LaneParts;
+export class DirectServer {
+  readonly #parts: DirectServerParts;
   readonly #borrower: Borrower;
   readonly #sleepers: Int32Array;
-  readonly #answer: LentAnswer;
+  readonly #answer: DirectAnswer;
   readonly #body = new WholeBody();
   /** States by the names of scripts for which requests may be run in them. */
-  readonly #taught = new Map<string, number>();
+  readonly #routes = new Map<string, number>();
   #names = 0;
   #epoll: Epoll | undefined;
   /** Events `[#at, #count)` of the last wait are not looked at yet; they hold as long as nothing was taken back since. */
@@ -127,11 +127,11 @@ export class Lane {
   #servedCount = 0;
   #toldMs = 0;
 
-  constructor(parts: LaneParts) {
+  constructor(parts: DirectServerParts) {
     this.#parts = parts;
     this.#borrower = new Borrower(parts.loans);
     this.#sleepers = new Int32Array(parts.sleepers);
-    this.#answer = new LentAnswer(this.#borrower, parts.outbox, {
+    this.#answer = new DirectAnswer(this.#borrower, parts.outbox, {
       send: (origin, records) => this.#send(origin, records),
       leave: (descriptor) => this.#epoll?.removeIfThere(descriptor),
     });
@@ -154,7 +154,7 @@ export class Lane {
   /** Requests with this script name may be run in this state. @param names of the loans, when that was true */
   teach(name: string, state: number, names: number): void {
     this.#forgetOldNames();
-    if (names === this.#names) this.#taught.set(name, state);
+    if (names === this.#names) this.#routes.set(name, state);
   }
 
   /** Serves one request, or waits until there is one or something in the ring. */
@@ -175,13 +175,13 @@ export class Lane {
     this.#epoll ??= new Epoll(EVENTS_AT_ONCE, borrower.epoll);
     this.#recalls = borrower.recalls;
     if (this.#servedCount > 0 && performance.now() - this.#toldMs > SERVED_MS) this.#tellServed();
-    if (!this.#parts.ring.lieDownElsewhere()) return;
+    if (!this.#parts.ring.parkElsewhere()) return;
     const epoll = this.#epoll;
     // Taken back or wanted before it lay down: then nobody rings.
     this.countAsleep(() => {
       this.#count = epoll.wait(this.isOpen ? LONGEST_SLEEP_MS : 0);
     });
-    this.#parts.ring.getUp();
+    this.#parts.ring.unpark();
   }
 
   /** Does what may sleep; others see meanwhile that this worker does. */
@@ -313,7 +313,7 @@ export class Lane {
 
   #stateFor(name: string): number | undefined {
     this.#forgetOldNames();
-    const state = this.#taught.get(name);
+    const state = this.#routes.get(name);
     return state !== undefined && this.#parts.hasState(state) ? state : undefined;
   }
 
@@ -321,7 +321,7 @@ export class Lane {
     const { names } = this.#borrower;
     if (names === this.#names) return;
     this.#names = names;
-    this.#taught.clear();
+    this.#routes.clear();
   }
 
   /** Sends an answer; where it cannot go out at once, the front sends the rest. */

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { FrontEvents } from '../../../src/front/host/front-api.js';
-import { FarFront } from '../../../src/front/host/threaded.js';
+import { ThreadedFront } from '../../../src/front/host/threaded.js';
 import { listenAt } from '../../../src/linux/sockets.js';
 import { tempDir } from '../../support/cleanup.js';
 import { FcgiConnection } from '../../support/fcgi-client.js';
@@ -13,7 +13,7 @@ import { ROOMY } from '../support/roomy.js';
 
 function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
   const logs: string[] = [];
-  const front = new FarFront(
+  const front = new ThreadedFront(
     {
       tickMs: 250,
       sendBufferBytes: 1 << 16,

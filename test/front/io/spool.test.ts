@@ -5,15 +5,15 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { NodeOutlet } from '../../../src/front/io/node/socket-writer.js';
-import { Wire } from '../../../src/front/io/outgoing.js';
+import { NodeSocketWriter } from '../../../src/front/io/node/socket-writer.js';
+import { OutgoingQueue } from '../../../src/front/io/outgoing.js';
 import { Spool, SpoolSpace } from '../../../src/front/io/spool.js';
 import { tempDir } from '../../support/cleanup.js';
 
 /** One end of a connection on a Unix socket, as a driver has it, and the other. */
 interface Connected {
   /** The wire of the near end, as the driver makes it. */
-  wireOf(onSent: (unsentBytes: number) => void): Wire;
+  wireOf(onSent: (unsentBytes: number) => void): OutgoingQueue;
   readonly far: net.Socket;
   /** The near end is closed. */
   readonly closed: Promise<unknown>;
@@ -34,7 +34,7 @@ async function connectedByNode(t: TestContext): Promise<Connected> {
   });
   return {
     wireOf: (onSent) => {
-      const wire = new Wire(new NodeOutlet(near), onSent);
+      const wire = new OutgoingQueue(new NodeSocketWriter(near), onSent);
       near.on('drain', () => wire.drained());
       near.on('close', () => wire.gone());
       return wire;
@@ -58,7 +58,7 @@ async function connectedByEpoll(t: TestContext): Promise<Connected> {
   const closed = new Promise<void>((resolve) => {
     close = resolve;
   });
-  let wire: Wire | undefined;
+  let wire: OutgoingQueue | undefined;
   const near = new EpollSocket(1, fd, kernelSockets, 64 * 1024, {
     interestChanged: () => {},
     closed: () => {
@@ -84,7 +84,7 @@ async function connectedByEpoll(t: TestContext): Promise<Connected> {
   });
   return {
     wireOf: (onSent) => {
-      wire = new Wire(near, onSent);
+      wire = new OutgoingQueue(near, onSent);
       return wire;
     },
     far,

@@ -172,7 +172,7 @@ describe('what comes on a lent connection', () => {
     assert.deepEqual(worker.lane?.counts, { begun: 0, answered: 0, returned: 1, handedOver: 0 });
   });
 
-  it('goes back when it is for a script that was not taught', () => {
+  it('goes back when it is for a script that was not routes', () => {
     const { rig, worker, peer } = lent();
     rig.send(peer, request({ id: 2, script: '/srv/b.lua' }));
     rig.settle();

@@ -1,11 +1,11 @@
 /** Log lines between two threads are bounded, and those that are lost are told. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LineReceiver, LineSender, linesUnderWay } from '../../../src/front/logging/line-credits.js';
+import { LineReceiver, LineSender, lineCredits } from '../../../src/front/logging/line-credits.js';
 
 describe('log lines on their way to a thread that does not keep up', () => {
   const start = () => {
-    const memory = linesUnderWay();
+    const memory = lineCredits();
     const posted: string[] = [];
     const postedLines: Uint8Array[] = [];
     const sender = new LineSender(memory, {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LuafcgidError } from '../../../src/base/errors.js';
-import { AccessTrace } from '../../../src/front/model/access-record.js';
+import { AccessRecord } from '../../../src/front/model/access-record.js';
 import { abort, answer, head, request } from '../support/requests.js';
 import { Rig } from '../support/rig.js';
 
@@ -11,7 +11,7 @@ describe('an answer', () => {
 
   it('has the status of its head and the length of its body, however it is cut', () => {
     for (let size = 12; size <= bytes.length; size += 1) {
-      const trace = new AccessTrace(0);
+      const trace = new AccessRecord(0);
       for (let at = 0; at < bytes.length; at += size) trace.sent(bytes.subarray(at, at + size));
       assert.deepEqual([trace.status, trace.sentBytes], [404, '\r\n\r\nbody'.length]);
     }
@@ -19,9 +19,9 @@ describe('an answer', () => {
 });
 
 describe('a request that is over', () => {
-  const only = (rig: Rig): AccessTrace => {
+  const only = (rig: Rig): AccessRecord => {
     assert.equal(rig.overs.size, 1);
-    return [...rig.overs.values()][0] as AccessTrace;
+    return [...rig.overs.values()][0] as AccessRecord;
   };
   const outcome = (rig: Rig): unknown[] => {
     const { outcome, status, sentBytes } = only(rig);

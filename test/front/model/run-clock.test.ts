@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Wish } from '../../../src/channel/interrupts.js';
+import { InterruptRequest } from '../../../src/channel/interrupts.js';
 import { FromWorker } from '../../../src/channel/messages.js';
 import { abort, answer, body, head, request } from '../support/requests.js';
 import { Rig } from '../support/rig.js';
@@ -26,7 +26,7 @@ describe('a script that runs too long', () => {
     passInTicks(rig, 900);
     assert.equal(worker.wishes, 0);
     rig.pass(100);
-    assert.equal(worker.wishes, Wish.TIMEOUT);
+    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
     worker.end(answer('stopped'));
     rig.settle();
     assert.equal(peer.stdout(), answer('stopped'));
@@ -67,7 +67,7 @@ describe('a script that runs too long', () => {
     rig.settle();
     assert.equal(peer.stdout(), answer('early'));
     passInTicks(rig, 1_000);
-    assert.equal(worker.wishes, Wish.TIMEOUT);
+    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
     passInTicks(rig, 300);
     assert.equal(rig.abandoned.length, 1);
     assert.equal(rig.front.counts().requests, 0);
@@ -102,7 +102,7 @@ describe('a script that runs too long', () => {
     rig.sendUnsent(slow);
     rig.settle();
     passInTicks(rig, 1_000);
-    assert.equal(worker.wishes, Wish.TIMEOUT);
+    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
   });
 
   it('spends time while it does not wait, though its client does not read', () => {
@@ -112,7 +112,7 @@ describe('a script that runs too long', () => {
     rig.settle();
     assert.ok(!worker.isBlocked);
     passInTicks(rig, 1_000);
-    assert.equal(worker.wishes, Wish.TIMEOUT);
+    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
   });
 
   it('is told by name when it has cost three workers', () => {
@@ -255,7 +255,7 @@ describe('a client that has gone', () => {
     rig.settle();
     worker?.forgetWishes();
     rig.pass(100);
-    assert.equal(worker?.wishes, Wish.UNWANTED);
+    assert.equal(worker?.wishes, InterruptRequest.UNWANTED);
   });
 
   for (const [how, go] of [
@@ -273,7 +273,7 @@ describe('a client that has gone', () => {
       const { rig, worker, peer } = running({ front: { onAbort: 'stop' } });
       go(rig, peer);
       rig.settle();
-      assert.equal(worker.wishes, Wish.UNWANTED);
+      assert.equal(worker.wishes, InterruptRequest.UNWANTED);
     });
 
     it(`and ${how} has its script stopped when that asks for it, sooner or later`, () => {
@@ -284,7 +284,7 @@ describe('a client that has gone', () => {
         go(rig, peer);
         if (!asksBefore) worker.limit(FromWorker.ON_ABORT, 1);
         rig.settle();
-        assert.equal(worker.wishes, Wish.UNWANTED);
+        assert.equal(worker.wishes, InterruptRequest.UNWANTED);
       }
     });
   }

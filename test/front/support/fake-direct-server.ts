@@ -10,12 +10,12 @@ import { parsePairs } from '../../support/fcgi-wire.js';
 /** The system's side of connections, as far as a worker sees it. */
 export interface LentSockets {
   /** Descriptors on a worker's list on which there is something to read. */
-  ready(lane: FakeLane): number[];
+  ready(lane: FakeDirectServer): number[];
   read(descriptor: number, maxBytes: number): Buffer;
   /** Sends as much as there is room for; returns how many bytes that is. */
   send(descriptor: number, bytes: Buffer): number;
   /** The worker waits for it no more. */
-  leave(lane: FakeLane, descriptor: number): void;
+  leave(lane: FakeDirectServer, descriptor: number): void;
   /** The file that a script path leads to. */
   fileOf(path: string): string | undefined;
 }
@@ -61,7 +61,7 @@ type Phase =
 /** Thrown where a thread would sleep. */
 export class Sleep extends Error {}
 
-export class FakeLane {
+export class FakeDirectServer {
   readonly borrower: Borrower;
   readonly loans: SharedArrayBuffer;
   /** The bell has been rung that wakes it where it waits for connections. */
@@ -71,7 +71,7 @@ export class FakeLane {
   readonly #worker: LaneWorker;
   readonly #reader: RingReader;
   readonly #sockets: LentSockets;
-  readonly #taught = new Map<string, number>();
+  readonly #routes = new Map<string, number>();
   #names = 0;
   #phase: Phase = 'top';
   #batch: number[] = [];
@@ -114,7 +114,7 @@ export class FakeLane {
 
   teach(name: string, state: number, names: number): void {
     this.#forgetOldNames();
-    if (names === this.#names) this.#taught.set(name, state);
+    if (names === this.#names) this.#routes.set(name, state);
   }
 
   get #isOpen(): boolean {
@@ -133,12 +133,12 @@ export class FakeLane {
         return this.#choose(takeMessages);
       case 'lain':
         this.#phase = 'waiting';
-        if (!this.#isOpen) this.#getUp();
+        if (!this.#isOpen) this.#unpark();
         return true;
       case 'waiting': {
         this.#batch = this.#sockets.ready(this);
         if (this.#batch.length === 0 && !this.isRung) return false;
-        this.#getUp();
+        this.#unpark();
         return true;
       }
       case 'asleep':
@@ -192,12 +192,12 @@ export class FakeLane {
       return true;
     }
     this.#recalls = this.borrower.recalls;
-    if (this.#reader.lieDownElsewhere()) this.#phase = 'lain';
+    if (this.#reader.parkElsewhere()) this.#phase = 'lain';
     return true;
   }
 
-  #getUp(): void {
-    this.#reader.getUp();
+  #unpark(): void {
+    this.#reader.unpark();
     this.isRung = false;
     this.#phase = 'top';
   }
@@ -223,7 +223,7 @@ export class FakeLane {
     const length = params.get('CONTENT_LENGTH') ?? '';
     this.#forgetOldNames();
     const name = params.get('SCRIPT_FILENAME') ?? '';
-    const state = this.#taught.get(name);
+    const state = this.#routes.get(name);
     this.#phase = 'telling';
     if (request === undefined || state === undefined || !this.#worker.hasState(state)) return;
     if (length !== '' && Number(length) !== body.length) return;
@@ -238,7 +238,7 @@ export class FakeLane {
   #forgetOldNames(): void {
     if (this.borrower.names === this.#names) return;
     this.#names = this.borrower.names;
-    this.#taught.clear();
+    this.#routes.clear();
   }
 
   /** The running request is over. Returns false when it is the front's: then its end is said to that. */

@@ -18,7 +18,7 @@ import {
   type MayConnect,
   mayConnect,
 } from '../driver.js';
-import { Wire } from '../outgoing.js';
+import { OutgoingQueue } from '../outgoing.js';
 import { SpoolSpace } from '../spool.js';
 import { EpollLending } from './lending.js';
 import { EpollSocket, type SocketOwner } from './socket.js';
@@ -57,7 +57,7 @@ export interface EpollReports extends DriverReports {
 
 interface Link {
   readonly socket: EpollSocket;
-  readonly wire: Wire;
+  readonly wire: OutgoingQueue;
 }
 
 export class EpollDriver implements Driver, SocketOwner {
@@ -452,7 +452,7 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#lastConnection += 1;
     const id = this.#lastConnection;
     const socket = new EpollSocket(id, fd, this.#calls, this.#fullBytes, this);
-    const wire = new Wire(socket, (unsentBytes) =>
+    const wire = new OutgoingQueue(socket, (unsentBytes) =>
       this.#guard(link, () => this.#core.sent(id, unsentBytes, this.#clock())),
     );
     const link: Link = { socket, wire };

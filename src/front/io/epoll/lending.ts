@@ -5,7 +5,7 @@
 import { LENDABLE_DESCRIPTORS, type Lender, LentMark } from '../../../channel/lending.js';
 import { Epoll, EpollEvent } from '../../../linux/epoll.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../../../linux/eventfd.js';
-import type { Lending } from '../../model/actions.js';
+import type { LendingDriver } from '../../model/actions.js';
 import type { EpollSocket } from './socket.js';
 
 /** The sockets of the driver. */
@@ -31,7 +31,7 @@ interface WorkerList {
   readonly listeners: Set<number>;
 }
 
-export class EpollLending implements Lending {
+export class EpollLending implements LendingDriver {
   readonly #sockets: Sockets;
   readonly #lists = new Map<Lender, WorkerList>();
   /** Listening sockets that workers may have. */

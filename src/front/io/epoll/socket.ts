@@ -1,7 +1,7 @@
 /** A connection's socket as the epoll driver has it: what waits to be sent, and what is to be watched. */
 import { Errno } from '../../../linux/libc.js';
 import type { SocketCalls } from '../../../linux/sockets.js';
-import { LINGER_MS, type Outlet } from '../socket-writer.js';
+import { LINGER_MS, type SocketWriter } from '../socket-writer.js';
 
 /** What an `EpollSocket` tells the driver that owns it. */
 export interface SocketOwner {
@@ -16,7 +16,7 @@ export interface SocketOwner {
 /** Writes are put together up to this size. */
 const MAX_TAIL_BYTES = 16 * 1024;
 
-export class EpollSocket implements Outlet {
+export class EpollSocket implements SocketWriter {
   readonly id: number;
   readonly fd: number;
   /** The peer has sent its last byte. */

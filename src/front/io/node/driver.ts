@@ -16,11 +16,11 @@ import {
   type MayConnect,
   mayConnect,
 } from '../driver.js';
-import { Wire } from '../outgoing.js';
+import { OutgoingQueue } from '../outgoing.js';
 import { giveSocketFile, type SocketAccess, withFileMode } from '../socket-file.js';
 import { SpoolSpace } from '../spool.js';
 import { clearStaleSocket } from '../stale-socket.js';
-import { NodeOutlet } from './socket-writer.js';
+import { NodeSocketWriter } from './socket-writer.js';
 
 /** When to look again at workers that were offered requests. */
 const REVIEW_MS = 1;
@@ -33,7 +33,7 @@ export class NodeDriver implements Driver {
   /** Node.js does not let go of a socket. */
   readonly lending = undefined;
   readonly #sockets = new Map<number, net.Socket>();
-  readonly #wires = new Map<number, Wire>();
+  readonly #wires = new Map<number, OutgoingQueue>();
   readonly #spoolSpace: SpoolSpace;
   /** By their addresses, formatted. */
   readonly #servers = new Map<string, net.Server>();
@@ -264,7 +264,7 @@ export class NodeDriver implements Driver {
       this.#guard(id, () => front.sent(id, unsentBytes, performance.now()));
       this.#poll();
     };
-    const wire = new Wire(new NodeOutlet(socket), onSent);
+    const wire = new OutgoingQueue(new NodeSocketWriter(socket), onSent);
     this.#wires.set(id, wire);
     socket.on('drain', () => wire.drained());
     this.#guard(id, () => front.connectionOpened(id));

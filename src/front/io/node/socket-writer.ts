@@ -1,6 +1,6 @@
 /** A socket of Node.js as an outlet. */
 import type net from 'node:net';
-import { LINGER_MS, type Outlet } from '../socket-writer.js';
+import { LINGER_MS, type SocketWriter } from '../socket-writer.js';
 
 /** What a socket's handle knows of writes that the system has taken in part. Not documented: it may be missing. */
 interface Handle {
@@ -8,7 +8,7 @@ interface Handle {
   readonly writeQueueSize?: number;
 }
 
-export class NodeOutlet implements Outlet {
+export class NodeSocketWriter implements SocketWriter {
   readonly #socket: net.Socket;
   #writtenBytes = 0;
 
