@@ -71,7 +71,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
   lua: { mayImport: ['lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
-  'lua/embedded': { mayImport: ['lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'], doors: ['engine'] },
+  'lua/embedded': {
+    mayImport: ['fcgi', 'lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'],
+    doors: ['engine'],
+  },
   'lua/embedded/libc': { mayImport: ['lua', 'lua/embedded'] },
   'lua/embedded/wasm': { mayImport: [] },
   'lua/native': { mayImport: ['lua', 'lua/runtime'] },

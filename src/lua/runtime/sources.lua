@@ -1,7 +1,10 @@
 -- Lua sources: load, loadfile, dofile and require's search for Lua files. All files come through the host, which notes
 -- that the state depends on them, and precompiled chunks are refused.
 
-local host = ...
+local parts = ...
+
+local host = parts.host
+local bad_argument = parts.arguments.bad_in_library
 
 local type, tostring, select, error, pcall = type, tostring, select, error, pcall
 local concat, gsub, gmatch, sub, find = table.concat, string.gsub, string.gmatch, string.sub, string.find
@@ -10,11 +13,6 @@ local byte = string.byte
 local is_51 = _VERSION == "Lua 5.1"
 local takes_text = jit ~= nil or not is_51 -- whether load takes a text as well as a function
 local directory = "/"
-
-local function bad_argument(position, name, wanted, value)
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. wanted .. " expected, got " ..
-    (value == nil and "no value" or type(value)) .. ")", 3)
-end
 
 local function resolve(path)
   if sub(path, 1, 1) == "/" then return path end
@@ -98,10 +96,9 @@ end
 
 local sources = { search_path = search_path }
 
--- Where relative names start.
-function sources.init(script_directory, bytecode_is_allowed)
-  directory = script_directory
-  host.modes = bytecode_is_allowed and "bt" or "t" -- for native-host.lua
+function sources.init(start)
+  directory = start.directory -- where relative names start
+  host.modes = start.allows_bytecode and "bt" or "t" -- for native-host.lua
 end
 
 return sources
