@@ -42,6 +42,10 @@ const months = [
   'December',
 ];
 
+/** The earliest and the latest time whose year C's `int` holds, in seconds since 1970. */
+export const nearestSeconds = -67_768_040_609_740_800;
+export const furthestSeconds = 67_768_036_191_676_799;
+
 const dayMs = 86_400_000;
 /** What a JavaScript date can hold; times beyond it are moved to its edge. */
 const furthestMs = 8_640_000_000_000_000;

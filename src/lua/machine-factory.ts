@@ -10,6 +10,7 @@ import { LuaError } from './lua-error.js';
 import { type LuaExports, luaGc, Machine, registryIndex } from './machine.js';
 import { copyMemory, type ImageParts, MemoryImage } from './memory-image.js';
 import { ownChunkName } from './traceback.js';
+import { type HostedFunction, hostedFunctionNames } from './wide-numbers.js';
 
 /** The first one is called with the functions of the others. */
 export const luaFiles = [...commonLuaFiles, 'sandbox.lua'] as const;
@@ -31,6 +32,8 @@ const bootMemoryBytes = 64 << 20;
 export interface MachineParts {
   readonly module: WebAssembly.Module;
   readonly imports: WebAssembly.Imports;
+  /** Takes part in functions of Lua's library. */
+  readonly hostedFunctions: Readonly<Record<HostedFunction, LuaCFunction>>;
   /** Functions for `prelude.lua`, by name. */
   readonly hostFunctions: Readonly<Record<string, LuaCFunction>>;
   readonly exitHook: LuaHook;
@@ -51,7 +54,7 @@ export interface BootedLua {
   readonly L: number;
   readonly scratch: number;
   readonly stackTop: number;
-  /** Where the host functions begin in every function table; the hooks follow them. */
+  /** Where the hosted functions begin in every function table; the host functions follow, and then the hooks. */
   readonly firstFunction: number;
   /** References to the functions of `prelude.lua`. */
   readonly entries: Entries;
@@ -75,7 +78,8 @@ export class MachineFactory {
 
   constructor(parts: MachineParts) {
     this.#parts = parts;
-    const functions = Object.values(parts.hostFunctions);
+    const hosted = hostedFunctionNames.map((name) => parts.hostedFunctions[name]);
+    const functions = [...hosted, ...Object.values(parts.hostFunctions)];
     this.#functions = asWasmFunctions(functions, [parts.exitHook, parts.interruptHook]);
     this.booted = parts.booted ?? this.#boot();
     this.exitHook = this.booted.firstFunction + functions.length;
@@ -166,7 +170,7 @@ export class MachineFactory {
     x.lua_createtable(L, 0, this.#functions.length);
     Object.keys(hostFunctions).forEach((name, at) => {
       machine.pushText(L, name);
-      x.lua_pushcclosure(L, firstFunction + at, 0);
+      x.lua_pushcclosure(L, firstFunction + hostedFunctionNames.length + at, 0);
       x.lua_rawset(L, -3);
     });
     machine.pushText(L, version);

@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { entryNames } from './entries.js';
 import { type BootedLua, luaFiles, stackBytes } from './machine-factory.js';
 import { embeddedFile, initialPages } from './wasm-module.js';
+import { hostedFunctionNames } from './wide-numbers.js';
 
 const saved = new URL('./booted.bin', import.meta.url);
 
@@ -30,7 +31,8 @@ function fingerprint({ hostFunctions, version }: Origin): string {
   for (const file of [embeddedFile(), ...luaFiles.map((name) => new URL(`./${name}`, import.meta.url))]) {
     hash.update(readFileSync(file)).update('\0');
   }
-  return hash.update(JSON.stringify([hostFunctions, entryNames, stackBytes, initialPages, version])).digest('hex');
+  const others = [hostedFunctionNames, hostFunctions, entryNames, stackBytes, initialPages, version];
+  return hash.update(JSON.stringify(others)).digest('hex');
 }
 
 /**

@@ -17,6 +17,7 @@ import {
   WasmReader,
   writeModule,
 } from './wasm-bytes.js';
+import { widenNumbers } from './wide-numbers.js';
 
 /** What the engine calls. Everything else the file exports is dropped: each export costs time in each new instance. */
 export const exportNames = [
@@ -56,6 +57,7 @@ export const exportNames = [
   'lua_pushnil',
   'lua_pushnumber',
   'lua_pushvalue',
+  'lua_replace',
   'lua_rawget',
   'lua_rawgeti',
   'lua_rawset',
@@ -171,7 +173,7 @@ export function checkEmbeddedModule(module: WebAssembly.Module): void {
 export function compileEmbeddedModule(file = embeddedFile()): WebAssembly.Module {
   let module: WebAssembly.Module;
   try {
-    module = new WebAssembly.Module(writeModule(readSections(readFileSync(file)).map(adapt)));
+    module = new WebAssembly.Module(writeModule(widenNumbers(readSections(readFileSync(file))).map(adapt)));
   } catch (error) {
     throw error instanceof LuafcgidError ? error : unusable((error as Error).message, error);
   }
