@@ -19,8 +19,10 @@ function toUint64(value: number): bigint {
   return BigInt.asUintN(64, toInt64(value));
 }
 
+/** More flags are an error. */
+const mostFlags = 5;
 /** A conversion of `string.format` to an integer: flags, width, precision and kind. */
-const integerConversion = /%([-+ #0]{0,5})(\d{0,2})(?:\.(\d{0,2}))?([diouxX])|%%|%[^a-zA-Z%]*[a-zA-Z]/g;
+const integerConversion = /%([-+ #0]*)(\d{0,2})(?:\.(\d{0,2}))?([diouxX])|%%|%[^a-zA-Z%]*[a-zA-Z]/g;
 
 /** What C's `printf` makes of an integer. */
 function printInteger(
@@ -58,7 +60,7 @@ function prepareFormat(machine: Machine, L: number): void {
   const format = machine.text(L, 1).replace(integerConversion, (written, flags: string, width, precision, kind) => {
     if (written === '%%') return written;
     argument += 1;
-    if (kind === undefined) return written;
+    if (kind === undefined || flags.length > mostFlags) return written;
     const type = x.lua_type(L, argument);
     const value = x.lua_tonumber(L, argument);
     if ((type !== luaType.number && type !== luaType.string) || isNarrow(value, kind)) return written;

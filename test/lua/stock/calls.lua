@@ -168,7 +168,8 @@ all("table.", {
   "foreachi", { { some_table } },
   "setn", { { some_table } },
 })
-for _, position in pairs({ 1, 2, 4, 2 ^ 32 + 2, -1, 0 }) do
+-- LuaJIT would move two thousand million values for the first of these.
+for _, position in pairs({ not jit and 2 ^ 32 + 2 or 3, 1, 2, 4, -1, 0 }) do
   local list = some_table()
   call("table.insert", function(...) table.insert(...) return list end, list, position, "new")
 end
@@ -256,8 +257,8 @@ try("setfenv", setfenv, { { some_thread }, { print }, { pcall }, { pairs }, { lo
 all("coroutine.", { "create", {}, "resume", {}, "status", {}, "wrap", {}, "isyieldable", nil, "close", {} })
 call("coroutine.running", coroutine.running)
 call("coroutine.yield", function() return coroutine.wrap(coroutine.yield)(1, nil, 2) end)
-all("utf8.", { "char", {}, "codepoint", { { "abc" } }, "len", { { "abc" } }, "offset", { { "abc" } }, "codes", {} })
-all("bit.", { "tobit", {}, "band", { { 255 } }, "bor", { { 255 } }, "bnot", {}, "lshift", { { 1 } }, "rshift", { { -1 } }, "tohex", { { 255 } } })
+if utf8 then all("utf8.", { "char", {}, "codepoint", { { "abc" } }, "len", { { "abc" } }, "offset", { { "abc" } }, "codes", {} }) end
+if bit then all("bit.", { "tobit", {}, "band", { { 255 } }, "bor", { { 255 } }, "bnot", {}, "lshift", { { 1 } }, "rshift", { { -1 } }, "tohex", { { 255 } } }) end
 
 try("io.type", io.type)
 try("io.lines", io.lines, { alone = false })
