@@ -11,7 +11,7 @@ import { createFront } from '../front/create-front.js';
 import type { FrontHandle } from '../front/handle.js';
 import { sweep } from '../ops/housekeeping.js';
 import { type Log, type Logs, openLogs } from '../ops/logs.js';
-import { giveLogFile, planUserChange, runsAsRoot } from '../ops/user-change.js';
+import { planUserChange, runsAsRoot } from '../ops/user-change.js';
 import { noService, type ServiceEnvironment } from '../service/environment.js';
 import { serviceManager } from '../service/notify.js';
 import { PidFile, systemLock } from '../service/pid-file.js';
@@ -182,9 +182,6 @@ export async function startServer(
     await listeners.change(config);
     pidFile?.write();
     if (becomeUser !== undefined) {
-      for (const target of [config.logFile, config.accessLog, config.slowLog]) {
-        if (target?.kind === 'file') giveLogFile(target.path, identity);
-      }
       becomeUser();
       undo.push(() => tellOfSocketsLeft(listeners.addresses, log));
     }

@@ -45,7 +45,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: ['front/create-front', 'front/handle', 'front/script-lookup'],
     mayImport: ['fcgi', 'cgi', 'pool', 'channel', 'config', 'linux', 'log'],
   },
-  worker: { doors: ['worker/workers', 'worker/held-directory'], mayImport: ['channel', 'lua', 'cgi', 'config', 'fcgi', 'linux'] },
+  worker: {
+    doors: ['worker/workers', 'worker/held-directory'],
+    mayImport: ['channel', 'lua', 'cgi', 'config', 'fcgi', 'linux'],
+  },
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
   linux: {
     doors: [
@@ -60,6 +63,7 @@ const RULES: Readonly<Record<string, Rule>> = {
       'linux/socket-address',
       'linux/datagram',
       'linux/file-lock',
+      'linux/trusted-path',
       'linux/thread-clock',
     ],
     mayImport: ['channel'],
