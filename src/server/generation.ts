@@ -1,12 +1,12 @@
 /** A configuration in service, with everything that lives as long as the workers which were started with it. */
-import { toByteString } from '../byte-string.js';
+import { toByteString } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
 import { type Config, type LoadedConfig, scriptValues } from '../config/load.js';
-import { LuafcgidError } from '../errors.js';
-import { ScriptLookup } from '../front/script-lookup.js';
-import { AccessFormat } from '../log/access-format.js';
+import { AccessFormat } from '../logging/access-format.js';
+import type { Log, LogLevel } from '../logging/sinks/logs.js';
 import { createHookSetter, type EngineData } from '../lua/engine.js';
-import type { Log, LogLevel } from '../ops/logs.js';
-import { type FileGrants, holdGrants, releaseGrants } from '../worker/held-directory.js';
+import { type FileGrants, holdGrants, releaseGrants } from '../scripts/held-directory.js';
+import { ScriptLookup } from '../scripts/lookup.js';
 import { accessFormatOf } from './front-settings.js';
 
 /** Where that goes which a configuration script prints: standard error until there is a log. */

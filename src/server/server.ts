@@ -5,17 +5,18 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { ConfigError, formatConfigError, identityOf, type ListenAddress } from '../config/load.js';
-import { describeError, LuafcgidError } from '../errors.js';
-import { createFront } from '../front/create-front.js';
-import type { FrontHandle } from '../front/handle.js';
-import { sweep } from '../ops/housekeeping.js';
-import { type Log, type Logs, openLogs } from '../ops/logs.js';
-import { planUserChange, runsAsRoot } from '../ops/user-change.js';
-import { noService, type ServiceEnvironment } from '../service/environment.js';
-import { serviceManager } from '../service/notify.js';
-import { PidFile, systemLock } from '../service/pid-file.js';
-import { Workers } from '../worker/workers.js';
+import { describeError, LuafcgidError } from '../base/errors.js';
+import type { ListenAddress } from '../base/listen-address.js';
+import { ConfigError, formatConfigError, identityOf } from '../config/load.js';
+import { createFront } from '../front/host/create-front.js';
+import type { FrontHandle } from '../front/host/handle.js';
+import { type Log, type Logs, openLogs } from '../logging/sinks/logs.js';
+import { noService, type ServiceEnvironment } from '../process/environment.js';
+import { serviceManager } from '../process/notify.js';
+import { PidFile, systemLock } from '../process/pid-file.js';
+import { planUserChange, runsAsRoot } from '../process/user-change.js';
+import { sweep } from '../scripts/sweep.js';
+import { Workers } from '../threads/workers.js';
 import { frontSettings } from './front-settings.js';
 import {
   type Generation,
@@ -31,8 +32,8 @@ import {
   workerSettings,
 } from './generation.js';
 import { Listeners } from './listeners.js';
-import { repeat, Signal, within } from './waiting.js';
-import { withoutRestart } from './without-restart.js';
+import { withoutRestart } from './reload-limits.js';
+import { repeat, Signal, within } from './timing.js';
 
 export { type Prepared, type Printed, printToStandardError } from './generation.js';
 

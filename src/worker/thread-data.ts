@@ -2,7 +2,7 @@
 import type { Config } from '../config/load.js';
 import type { EngineData } from '../lua/engine.js';
 import type { LuaValue } from '../lua/state.js';
-import type { FileGrants } from './held-directory.js';
+import type { FileGrants } from '../scripts/held-directory.js';
 
 export interface ThreadData {
   readonly config: Config;

@@ -1,7 +1,7 @@
 /** Grants for states of the embedded engine, as a server would hold them. */
 import { after } from 'node:test';
-import { GrantedFiles } from '../../../src/worker/granted-files.js';
-import { holdGrants, releaseGrants } from '../../../src/worker/held-directory.js';
+import { GrantedFiles } from '../../../src/scripts/file-grants.js';
+import { holdGrants, releaseGrants } from '../../../src/scripts/held-directory.js';
 
 /**
  * Files that scripts may use, held open until the tests of the file have ended.
