@@ -46,11 +46,7 @@ function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessE
 const EVENTS_AT_ONCE = 64;
 
 /** What all states of this worker have in common. */
-function stateSettings({ config, engine, luaConfig, roots }: ThreadData): RunnerParts['states'] {
-  const files = config.files && {
-    read: config.files.read.map(toByteString),
-    write: config.files.write.map(toByteString),
-  };
+function stateSettings({ config, engine, files, luaConfig, roots }: ThreadData): RunnerParts['states'] {
   return {
     engine: createEngine(engine),
     config,
