@@ -1,16 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  allBytes,
-  compatible,
-  endOfSource,
-  isJit,
-  isLua54,
-  isPlain51,
-  luaError,
-  newState,
-  serve,
-} from './support.js';
+import { allBytes, compatible, endOfSource, isJit, isLua54, isPlain51, luaError, newState, serve } from './support.js';
 
 test('print and io.write go to the log line by line, in order', () => {
   const { state, run, log } = newState();
