@@ -13,6 +13,7 @@ import { asWasmFunctions } from './host-trampoline.js';
 import { type LuaExports, luaGc, Machine, registryIndex } from './machine.js';
 import { copyMemory, type ImageParts, MemoryImage } from './memory-image.js';
 import { pushValue } from './values.js';
+import { type HostedFunction, hostedFunctionNames } from './wasm/wide-numbers.js';
 
 /**
  * C stack of each machine. Lua stops at 200 nested C calls, and the largest frame that can nest, of `string.gsub`, is under
@@ -31,6 +32,8 @@ const bootMemoryBytes = 64 << 20;
 export interface MachineParts {
   readonly module: WebAssembly.Module;
   readonly imports: WebAssembly.Imports;
+  /** Takes part in functions of Lua's library. */
+  readonly hostedFunctions: Readonly<Record<HostedFunction, LuaCFunction>>;
   /** Host functions, by name. */
   readonly hostFunctions: Readonly<Record<string, LuaCFunction>>;
   readonly exitHook: LuaHook;
@@ -51,7 +54,7 @@ export interface BootedLua {
   readonly L: number;
   readonly scratch: number;
   readonly stackTop: number;
-  /** Where the host functions begin in every function table; the hooks follow them. */
+  /** Where the hosted functions begin in every function table; the host functions follow, and then the hooks. */
   readonly firstFunction: number;
   /** References to the functions of the part `prelude`. */
   readonly entries: Entries;
@@ -77,7 +80,8 @@ export class MachineFactory {
 
   constructor(parts: MachineParts) {
     this.#parts = parts;
-    const functions = Object.values(parts.hostFunctions);
+    const hosted = hostedFunctionNames.map((name) => parts.hostedFunctions[name]);
+    const functions = [...hosted, ...Object.values(parts.hostFunctions)];
     this.#functions = asWasmFunctions(functions, [parts.exitHook, parts.interruptHook]);
     this.booted = parts.booted ?? this.#boot();
     this.exitHook = this.booted.firstFunction + functions.length;
@@ -190,7 +194,7 @@ export class MachineFactory {
     x.lua_createtable(L, 0, this.#functions.length);
     Object.keys(hostFunctions).forEach((name, at) => {
       machine.pushText(L, name);
-      x.lua_pushcclosure(L, firstFunction + at, 0);
+      x.lua_pushcclosure(L, firstFunction + hostedFunctionNames.length + at, 0);
       x.lua_rawset(L, -3);
     });
     x.lua_rawset(L, parts);

@@ -8,6 +8,7 @@ import { entryNames } from '../entries.js';
 import { deferredParts, loadedParts, luaFile } from '../runtime/manifest.js';
 import { type BootedLua, stackBytes } from './machine-factory.js';
 import { embeddedFile, initialPages } from './wasm/module.js';
+import { hostedFunctionNames } from './wasm/wide-numbers.js';
 
 const saved = new URL('./booted.bin', import.meta.url);
 
@@ -34,9 +35,8 @@ function fingerprint({ hostFunctions, version }: Origin): string {
   for (const file of [embeddedFile(), ...parts.map((part) => luaFile(part.file))]) {
     hash.update(readFileSync(file)).update('\0');
   }
-  return hash
-    .update(JSON.stringify([parts, hostFunctions, entryNames, stackBytes, initialPages, version]))
-    .digest('hex');
+  const others = [parts, hostedFunctionNames, hostFunctions, entryNames, stackBytes, initialPages, version];
+  return hash.update(JSON.stringify(others)).digest('hex');
 }
 
 /**

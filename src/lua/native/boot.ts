@@ -9,7 +9,6 @@ import { luaStatus } from '../engine-state.js';
 import { entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
 import { deferredModules, deferredParts, loadedParts, luaFile } from '../runtime/manifest.js';
-import { bytecodeRefusal } from '../source-text.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import { StringChunk, templateText, valueChunk } from './chunks.js';
@@ -243,7 +242,6 @@ export class NativeBoot {
       entries: entryNames,
       parts: parts.map(({ name }) => name),
       deferred: deferredModules,
-      refusal: bytecodeRefusal,
       traceback_slot: tracebackSlot,
       ...(gate.buffer && { buffer: gate.buffer.address }),
     };

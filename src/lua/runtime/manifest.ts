@@ -16,6 +16,7 @@ export type EngineKind = 'embedded' | 'native';
 /** Parts that each new state loads, in this order: while a part is loaded it can use those above it. */
 export function loadedParts(kind: EngineKind): readonly LuaPart[] {
   return [
+    { name: 'stock', file: 'runtime/stock.lua' },
     { name: 'arguments', file: 'runtime/arguments.lua' },
     // Before all that call functions of Lua's library: it wraps some of them.
     { name: 'env', file: 'runtime/env.lua' },
