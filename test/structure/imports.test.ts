@@ -18,7 +18,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   server: {
     doors: ['server/server'],
-    mayImport: ['config', 'front', 'linux', 'log', 'lua', 'ops', 'service', 'worker'],
+    mayImport: ['config', 'front', 'io', 'linux', 'log', 'lua', 'ops', 'service', 'worker'],
   },
   errors: { doors: ['errors'], mayImport: [] },
   'byte-string': { doors: ['byte-string'], mayImport: [] },
@@ -45,7 +45,11 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: ['front/create-front', 'front/handle', 'front/script-lookup'],
     mayImport: ['fcgi', 'cgi', 'pool', 'channel', 'config', 'linux', 'log'],
   },
-  worker: { doors: ['worker/workers'], mayImport: ['channel', 'lua', 'cgi', 'config', 'fcgi', 'linux'] },
+  worker: { doors: ['worker/workers'], mayImport: ['channel', 'lua', 'cgi', 'config', 'fcgi', 'io', 'linux'] },
+  io: {
+    doors: ['io/channel', 'io/client', 'io/handle', 'io/protocol', 'io/sources', 'io/values'],
+    mayImport: ['channel', 'linux'],
+  },
   lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
   linux: {
     doors: [
@@ -118,6 +122,14 @@ const PURE = [
   'front/request',
   'front/timeouts',
   'front/worker-link',
+  'io/pool/',
+  'io/protocol',
+  'io/sources',
+  'io/sql/placeholders',
+  'io/sql/postgres-residue',
+  'io/sql/postgres-values',
+  'io/sql/scanner',
+  'io/values',
   'service/environment',
   'service/passed-sockets',
 ];
