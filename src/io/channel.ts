@@ -18,7 +18,7 @@ export interface IoChannel {
 export interface ParkedAt {
   /** The ring from the front. */
   readonly ring: SharedArrayBuffer;
-  /** Has the descriptor that wakes it in its epoll instance, see `channel/loans.ts`. */
+  /** Has the descriptor that wakes it in its epoll instance, see `channel/lending.ts`. */
   readonly loans?: SharedArrayBuffer | undefined;
   /** Whether it sleeps by the kernel's own call (`linux/futex.ts`). */
   readonly usesFutex: boolean;

@@ -2,8 +2,9 @@
  * The worker's end of its channel to the I/O thread: posts operations, takes completions, and never needs the event loop.
  * `protocol.ts` says how it is used.
  */
+
+import { LuafcgidError } from '../base/errors.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
-import { LuafcgidError } from '../errors.js';
 import { IoBell, type IoChannel } from './channel.js';
 import {
   encodeError,

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { LuafcgidError } from '../errors.js';
+import { LuafcgidError } from '../base/errors.js';
 import { createIoChannel, createIoCommon, type IoChannel, type ParkedAt } from './channel.js';
 import type { SourceStatus } from './source.js';
 import type { ResolvedSource } from './sources.js';

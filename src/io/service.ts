@@ -2,8 +2,9 @@
  * The core of the I/O thread: takes operations out of the rings, gives them to their sources, and writes completions as
  * there is room. Knows no kind of source. Runs in the I/O thread.
  */
+
+import { LuafcgidError } from '../base/errors.js';
 import { type Frame, RingReader, RingWriter } from '../channel/ring.js';
-import { LuafcgidError } from '../errors.js';
 import { IoBell, type IoChannel, type IoCommon } from './channel.js';
 import {
   decodeOperation,

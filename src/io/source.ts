@@ -2,7 +2,7 @@
  * Where a kind of data source plugs into the I/O thread: `Source` is what the thread asks of one. `sources-by-kind.ts` names
  * the kinds. Runs in the I/O thread.
  */
-import { LuafcgidError } from '../errors.js';
+import { LuafcgidError } from '../base/errors.js';
 import type { Action } from './protocol.js';
 
 /** Something that a run holds and that its end releases: a transaction, a cursor, an operation under way. */

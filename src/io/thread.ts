@@ -3,7 +3,7 @@
  * event loop; workers never do while they serve.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { describeError } from '../errors.js';
+import { describeError } from '../base/errors.js';
 import { IoService } from './service.js';
 import { createSource } from './sources-by-kind.js';
 import type { FromIoThread, IoThreadData, ToIoThread } from './thread-messages.js';

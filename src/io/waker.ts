@@ -1,19 +1,19 @@
 /** Wakes one who posts operations, wherever it sleeps. Used by the I/O thread, and by the main thread when that has died. */
-import { Lender } from '../channel/loans.js';
+import { Lender } from '../channel/lending.js';
+import type { Parker } from '../channel/park.js';
 import { RingWriter } from '../channel/ring.js';
-import type { Sleeper } from '../channel/sleeper.js';
 import type { ParkedAt } from './channel.js';
 
 /** Only where waking is done by the kernel's calls is FFI loaded for it. */
 export async function createWaker({ ring, loans, usesFutex }: ParkedAt): Promise<() => void> {
-  let sleeper: Sleeper | undefined;
+  let parker: Parker | undefined;
   let ringEventfd: ((descriptor: number) => void) | undefined;
   if (usesFutex) {
-    sleeper = (await import('../linux/futex.js')).futexSleeper();
+    parker = (await import('../linux/futex.js')).futexParker();
     ({ ringEventfd } = await import('../linux/eventfd.js'));
   }
   // Nothing is ever written by it: it only knows how the ring's reader is woken.
-  const writer = new RingWriter(ring, sleeper);
+  const writer = new RingWriter(ring, parker);
   const lender = loans === undefined ? undefined : new Lender(loans);
   return () => writer.wakeReader(() => ringEventfd?.(lender?.bell ?? 0));
 }

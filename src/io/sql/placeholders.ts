@@ -3,7 +3,7 @@
  * an operator. `??` is the operator `?` of PostgreSQL. A list becomes as many placeholders as it has members. Values never
  * become text of the statement. Pure.
  */
-import { LuafcgidError } from '../../errors.js';
+import { LuafcgidError } from '../../base/errors.js';
 import { Bytes, Digits, type Value, type ValueMap } from '../values.js';
 import { type Dialect, type ScannedStatement, scan } from './scanner.js';
 

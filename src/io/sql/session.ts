@@ -3,7 +3,7 @@
  * Whatever ended its use, others get the connection only when its transaction is over and nothing is left on it. Runs in the
  * I/O thread.
  */
-import { LuafcgidError } from '../../errors.js';
+import { LuafcgidError } from '../../base/errors.js';
 import { DataError } from '../protocol.js';
 import { plainStatement } from './placeholders.js';
 import { Residue, type SqlConnection, type SqlDriver } from './sql.js';

@@ -2,7 +2,7 @@
  * A database as scripts use it: each operation gets a connection of the pool for as long as it takes, a transaction and a
  * cursor keep theirs, and whatever a run has is taken back when the run ends. Runs in the I/O thread.
  */
-import { LuafcgidError } from '../../errors.js';
+import { LuafcgidError } from '../../base/errors.js';
 import { systemClock } from '../clock.js';
 import { Pool } from '../pool/pool.js';
 import { refusalError } from '../pool/refusals.js';
