@@ -9,7 +9,7 @@ export async function createWaker({ ring, loans, usesFutex }: ParkedAt): Promise
   let parker: Parker | undefined;
   let ringEventfd: ((descriptor: number) => void) | undefined;
   if (usesFutex) {
-    parker = (await import('../linux/futex.js')).futexParker();
+    parker = (await import('../linux/futex.js')).futexSleeper();
     ({ ringEventfd } = await import('../linux/eventfd.js'));
   }
   // Nothing is ever written by it: it only knows how the ring's reader is woken.

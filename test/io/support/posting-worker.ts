@@ -8,7 +8,7 @@ import type { IoChannel, ParkedAt } from '../../../src/io/channel.js';
 import { IoClient } from '../../../src/io/client.js';
 import { decodeError, type OperationRequest } from '../../../src/io/protocol.js';
 import { ValueReader } from '../../../src/io/values.js';
-import { futexParker } from '../../../src/linux/futex.js';
+import { futexSleeper } from '../../../src/linux/futex.js';
 import { toPlain } from './data-source.js';
 
 export interface PostingWorkerData {
@@ -26,7 +26,7 @@ export interface PostingTask {
 
 const { channel, parkedAt } = workerData as PostingWorkerData;
 const client = new IoClient(channel);
-const ring = new RingReader(parkedAt.ring, parkedAt.usesFutex ? futexParker() : undefined);
+const ring = new RingReader(parkedAt.ring, parkedAt.usesFutex ? futexSleeper() : undefined);
 
 function perform({ post, end, isImpatient = false }: PostingTask): unknown[] {
   const places = new Map<number | undefined, number>();
