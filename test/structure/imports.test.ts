@@ -70,7 +70,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
-  io: { mayImport: ['channel', 'io/sql', 'linux'] },
+  io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
   'io/pool': { mayImport: ['io'] },
   'io/sql': { mayImport: ['io', 'io/pool'], doors: ['postgres', 'sql-source'] },
 
