@@ -55,6 +55,13 @@ class Client {
     return this.#waiting.length > 0;
   }
 
+  /** Whether what waits for room has some now. */
+  get hasRoomAgain(): boolean {
+    const next = this.#waiting[0];
+    if (next === undefined) return false;
+    return this.#writer.hasRoom(Math.min(next.payload.length - this.#written, this.#writer.maxPayloadBytes));
+  }
+
   /** A whole message, or undefined when more of it is to come or it was for another epoch. */
   collect(frame: Frame): Buffer | undefined {
     if (!isOfEpoch(frame.type, this.#epoch)) return undefined;
@@ -154,7 +161,10 @@ export class IoService {
   }
 
   #hasWork(): boolean {
-    for (const client of this.#clients.values()) if (client.reader.hasFrame) return true;
+    for (const client of this.#clients.values()) {
+      // Room may have been made just before this thread said that it sleeps.
+      if (client.reader.hasFrame || client.hasRoomAgain) return true;
+    }
     return false;
   }
 
