@@ -51,7 +51,13 @@ export async function startWebServer(t: Cleanup, product: WebServerProduct): Pro
     const port = await freePort();
     const configFile = join(dir, 'web-server.conf');
     writeFileSync(configFile, product.configure(dir, port));
-    const child = new Child({ name: product.name, command: program, args: product.args(dir, configFile), cwd: dir, env: { ...process.env, ...product.env?.(dir) } });
+    const child = new Child({
+      name: product.name,
+      command: program,
+      args: product.args(dir, configFile),
+      cwd: dir,
+      env: { ...process.env, ...product.env?.(dir) },
+    });
     const errorLog = (): string => readIfThere(join(dir, product.errorLog));
     const describe = (what: string): string => `${child.describe(what)}its error log:\n${errorLog()}`;
     try {
