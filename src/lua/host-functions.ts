@@ -5,6 +5,7 @@
 
 import { toByteString } from '../base/byte-string.js';
 import type { ScriptLog } from './script-log.js';
+import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
 
 /** The state that calls, as these functions know it. */
@@ -151,6 +152,9 @@ export const hostFunctions = {
   argument(state, args) {
     return state.callArguments[args.number(1) - 1];
   },
+
+  /** Why a precompiled chunk is not loaded. */
+  refusal: () => bytecodeRefusal,
 
   /** What an error says, and the Lua stack where it was raised. */
   report(state, args) {

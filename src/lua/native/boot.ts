@@ -9,7 +9,6 @@ import { luaStatus } from '../engine-state.js';
 import { entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
 import { commonLuaFiles, luaFile } from '../runtime/manifest.js';
-import { bytecodeRefusal } from '../source-text.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import { StringChunk, templateText, valueChunk } from './chunks.js';
@@ -231,7 +230,6 @@ export class NativeBoot {
       version,
       functions: nativeFunctionNames,
       entries: entryNames,
-      refusal: bytecodeRefusal,
       traceback_slot: tracebackSlot,
       ...(gate.buffer && { buffer: gate.buffer.address }),
     };
