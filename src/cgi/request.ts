@@ -1,5 +1,4 @@
 /** What the CGI parameters of a request mean for the server (RFC 3875, section 4.1, and what web servers make of it). */
-import { posix } from 'node:path';
 import { toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { encodeParams, forEachPair } from '../fcgi/session.js';
@@ -130,7 +129,12 @@ function withoutDotSegments(path: string, places: Places): string {
   if (climbsOut(belowRoot) || climbsOut(places.value('SCRIPT_NAME'))) {
     throw new LuafcgidError('LUAFCGID_REQUEST_TRAVERSAL', { path: asText(path) });
   }
-  return posix.normalize(path);
+  const kept: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '..') kept.pop();
+    else if (segment !== '' && segment !== '.') kept.push(segment);
+  }
+  return `${path.startsWith('/') ? '/' : ''}${kept.join('/')}${path.endsWith('/') ? '/' : ''}`;
 }
 
 /** Whether a path leads above where it starts, at any of its segments. */
