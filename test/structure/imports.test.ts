@@ -23,7 +23,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     mayImport: ['config', 'front/host', 'linux', 'logging', 'logging/sinks', 'lua', 'process', 'scripts', 'threads'],
     doors: ['server'],
   },
-  threads: { mayImport: ['channel', 'linux', 'worker'] },
+  threads: { mayImport: ['channel', 'linux', 'metrics', 'worker'] },
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
@@ -67,8 +67,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   'front/model': { mayImport: ['cgi', 'channel', 'fcgi', 'logging', 'pool'] },
   pool: { mayImport: [], doors: ['pool'] },
 
-  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'scripts', 'worker/direct'] },
+  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
+
+  io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
+  'io/pool': { mayImport: ['io'] },
+  'io/sql': { mayImport: ['io', 'io/pool'], doors: ['postgres', 'sql-source'] },
 
   lua: { mayImport: ['lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
   'lua/embedded': {
@@ -81,6 +85,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'lua/runtime': { mayImport: [] },
 
   scripts: { mayImport: ['lua'] },
+  metrics: { mayImport: [] },
   logging: { mayImport: ['channel', 'fcgi'] },
   cgi: { mayImport: ['fcgi'] },
   fcgi: { mayImport: [], doors: ['session'] },
@@ -103,6 +108,7 @@ const PURE = [
   'scripts/fingerprint',
   'scripts/path-cache',
   'scripts/names',
+  'metrics/',
   'logging/access-format',
   'logging/line',
   'logging/repeats',
@@ -116,6 +122,14 @@ const PURE = [
   'front/dispatch/',
   'front/lending/',
   'front/model/',
+  'io/pool/',
+  'io/protocol',
+  'io/sources',
+  'io/sql/placeholders',
+  'io/sql/postgres-residue',
+  'io/sql/postgres-values',
+  'io/sql/scanner',
+  'io/values',
   'process/environment',
   'process/passed-sockets',
 ];
