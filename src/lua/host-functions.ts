@@ -3,6 +3,7 @@
  * through Lua's debug library, so they trust nothing they are given.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { toByteString } from '../base/byte-string.js';
 import type { ScriptLog } from './script-log.js';
 import { bytecodeRefusal } from './source-text.js';
@@ -130,6 +131,11 @@ export const hostFunctions = {
     const name = Buffer.from(args.bytes(1)).toString();
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
     return value === undefined ? undefined : toByteString(value);
+  },
+
+  /** Whether a string is UTF-8. */
+  isutf8(_state, args) {
+    return isUtf8(args.bytes(1));
   },
 
   /** Makes an empty file of a new name, where the state may write. */
