@@ -17,13 +17,13 @@ interface Rule {
 
 /** From the composition of the whole down to what needs nothing. A room in a room may import the room around it. */
 const RULES: Readonly<Record<string, Rule>> = {
-  main: { mayImport: ['cli', 'config', 'process'], doors: [] },
+  main: { mayImport: ['cli', 'config', 'lua', 'process'], doors: [] },
   cli: { mayImport: ['config', 'gateway', 'linux', 'logging', 'lua', 'process', 'server'] },
   server: {
     mayImport: ['config', 'front/host', 'linux', 'logging', 'logging/sinks', 'lua', 'process', 'scripts', 'threads'],
     doors: ['server'],
   },
-  threads: { mayImport: ['channel', 'linux', 'worker'] },
+  threads: { mayImport: ['channel', 'linux', 'metrics', 'worker'] },
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
@@ -67,17 +67,25 @@ const RULES: Readonly<Record<string, Rule>> = {
   'front/model': { mayImport: ['cgi', 'channel', 'fcgi', 'logging', 'pool'] },
   pool: { mayImport: [], doors: ['pool'] },
 
-  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'scripts', 'worker/direct'] },
+  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
+  io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
+  'io/pool': { mayImport: ['io'] },
+  'io/sql': { mayImport: ['io', 'io/pool'], doors: ['postgres', 'sql-source'] },
+
   lua: { mayImport: ['lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
-  'lua/embedded': { mayImport: ['lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'], doors: ['engine'] },
+  'lua/embedded': {
+    mayImport: ['fcgi', 'lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'],
+    doors: ['engine'],
+  },
   'lua/embedded/libc': { mayImport: ['lua', 'lua/embedded'] },
   'lua/embedded/wasm': { mayImport: [] },
   'lua/native': { mayImport: ['lua', 'lua/runtime'] },
   'lua/runtime': { mayImport: [] },
 
   scripts: { mayImport: ['lua'] },
+  metrics: { mayImport: [] },
   logging: { mayImport: ['channel', 'fcgi'] },
   cgi: { mayImport: ['fcgi'] },
   fcgi: { mayImport: [], doors: ['session'] },
@@ -100,6 +108,7 @@ const PURE = [
   'scripts/fingerprint',
   'scripts/path-cache',
   'scripts/names',
+  'metrics/',
   'logging/access-format',
   'logging/line',
   'logging/repeats',
@@ -113,6 +122,14 @@ const PURE = [
   'front/dispatch/',
   'front/lending/',
   'front/model/',
+  'io/pool/',
+  'io/protocol',
+  'io/sources',
+  'io/sql/placeholders',
+  'io/sql/postgres-residue',
+  'io/sql/postgres-values',
+  'io/sql/scanner',
+  'io/values',
   'process/environment',
   'process/passed-sockets',
 ];
