@@ -4,6 +4,7 @@
  * others. A part of the front's core; the words and the gate that it shares with each worker are those of
  * `channel/lending.ts`.
  */
+import { SHORT_MS } from '../../base/usual-time.js';
 import { MAX_LENT_BYTES } from '../../channel/lending.js';
 import { PROMOTED_MORE_BYTES, ToWorker } from '../../channel/messages.js';
 import { LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
@@ -12,9 +13,6 @@ import type { Loans } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { Accepting, isDirectServiceAllowed } from './accepting.js';
-
-/** Only scripts that usually take no longer than this are served by workers themselves. */
-const SHORT_MS = 0.25;
 
 /** Most connections lent to one worker. */
 const LENT_AT_MOST = 256;
