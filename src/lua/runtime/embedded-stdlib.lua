@@ -45,7 +45,7 @@
 --- ended the daemon. It also changed the working directory to the script's before each request; here relative names
 --- only matter to `require`, `dofile` and `loadfile`.
 
-local host, _, sources, _, files = ...
+local host, _, sources, files = ...
 
 local type, tostring, error = type, tostring, error
 local find, collectgarbage = string.find, collectgarbage

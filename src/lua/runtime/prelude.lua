@@ -40,13 +40,12 @@ local randomseed, tonumber = math.randomseed, tonumber
 local traceback, getmetatable = debug.traceback, debug.getmetatable
 
 local stock = new_stock()
--- First, since it wraps functions of Lua's library that all others use.
 local env = new_env(host, version)
 local pairs, rawequal = pairs, rawequal
 local exit = new_exit(host)
 local sources = new_sources(host, stock)
 local streams = new_streams(host)
-local library = new_library(host, streams, sources, env, new_files(streams))
+local library = new_library(host, streams, sources, new_files(streams))
 local luafcgid, internal = new_luafcgid(version, host.escape)
 package.loaded.luafcgid = luafcgid
 local request = new_request(host, luafcgid, new_form(internal), new_cookie(internal))
@@ -178,9 +177,10 @@ end
 
 -- Answers a request. Gives the output that is left to be handed over, or nil.
 function engine.serve()
-  local request_env = env.new()
+  local handler = find_handler()
+  local request_env = env.new(handler)
   local con = request.begin(request_env)
-  find_handler()(request_env, con)
+  handler(request_env, con)
   local output = request.take()
   request.forget()
   env.forget()
