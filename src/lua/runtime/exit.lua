@@ -4,7 +4,9 @@
 -- A request that is stopped from outside ends the same way. For this a hook looks around every so often: `host.rearm`
 -- brings it back where a script has taken it away; `host.watch` gives it to coroutines, where they do not inherit it.
 
-local host, stock = ...
+local parts = ...
+
+local host, stock, caller_level = parts.host, parts.stock, parts.arguments.caller_level
 
 local type, error, tonumber, setmetatable, pcall, select = type, error, tonumber, setmetatable, pcall, select
 local replace, raise = stock.replace, stock.raise
@@ -77,10 +79,7 @@ replace(coroutine, "coroutine", "resume", function(thread, ...)
   return pass_on(resume(thread, ...))
 end)
 
--- The level of who called the function that coroutine.wrap gives: only Lua 5.1 itself counts a tail call.
 local is_plain_51 = _VERSION == "Lua 5.1" and not jit
-local caller_level = is_plain_51 and 3 or 2
-
 local function unwrap(thread, ok, ...)
   depth = depth - 1
   if exiting then
