@@ -138,6 +138,12 @@ export const catalogue = {
     message: '{path} is no regular file',
     solve: 'Scripts are files; for directories configure an index file in the web server.',
   },
+  LUAFCGID_SCRIPT_TOO_LARGE: {
+    blame: 'script',
+    status: 500,
+    message: '{path} is larger than a Lua source may be, {limit} bytes',
+    solve: 'Keep data out of Lua files, or cut the file into modules.',
+  },
   LUAFCGID_SCRIPT_UNREADABLE: {
     blame: 'operator',
     status: 403,
@@ -211,7 +217,14 @@ export const catalogue = {
     blame: 'script',
     status: 500,
     message: 'bad response header {header}: {fault}',
-    solve: 'Call con:header(name, value) with plain text; encode what comes from users.',
+    solve: 'Call con:header(name, value) with plain text; encode what comes from users (luafcgid.urlencode).',
+  },
+  LUAFCGID_RESPONSE_HEAD_TOO_LARGE: {
+    blame: 'script',
+    status: 500,
+    message: 'response headers of more than {limit} bytes',
+    solve:
+      'Put data into the body, or into fewer and shorter headers and cookies. Most web servers take much less (nginx: `fastcgi_buffer_size`).',
   },
   LUAFCGID_RESPONSE_SENT: {
     blame: 'script',

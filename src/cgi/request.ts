@@ -1,5 +1,5 @@
 /** What the CGI parameters of a request mean for the server (RFC 3875, section 4.1, and what web servers make of it). */
-import { toText } from '../byte-string.js';
+import { toShortText } from '../bounded-text.js';
 import { LuafcgidError } from '../errors.js';
 import { forEachPair } from '../fcgi/session.js';
 
@@ -106,7 +106,7 @@ function scriptPathOf(places: Places): string {
 
 /** Bytes as they may stand in a message. */
 function asText(bytes: string): string {
-  return toText(bytes).replaceAll('\0', '\\0');
+  return toShortText(bytes).replaceAll('\0', '\\0');
 }
 
 /**

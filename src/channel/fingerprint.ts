@@ -7,6 +7,9 @@
 /** Coarsest tick of a kernel's file time (10 ms), with room for a clock that is read at another moment. */
 const RECENT_MS = 100;
 
+/** Largest file that is read as Lua source, or to see whether it is still what it was. A state holds several times as much. */
+export const SOURCE_LIMIT_BYTES = 16 * 1024 * 1024;
+
 export interface FileVersion {
   readonly size: bigint;
   readonly mtimeNs: bigint;

@@ -1,5 +1,6 @@
 /** Finds the file behind a script's path: links resolved, so that one file is one script however it is named. */
 import { access, constants, realpath, stat } from 'node:fs/promises';
+import { toShortText } from '../bounded-text.js';
 import { isScriptName } from '../cgi/script-name.js';
 import { type ErrorCode, isForWantOfRoom, LuafcgidError } from '../errors.js';
 
@@ -84,5 +85,5 @@ function refusal(
   values: Readonly<Record<string, string | undefined>> = {},
 ): LuafcgidError {
   const code: ErrorCode = `LUAFCGID_SCRIPT_${fact}`;
-  return new LuafcgidError(code, { path: bytesOf(path).toString(), ...values });
+  return new LuafcgidError(code, { path: toShortText(path), ...values });
 }

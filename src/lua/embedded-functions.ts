@@ -1,15 +1,15 @@
 /** Makes host functions callable from the embedded Lua, and adds those that work on its stack. */
 
+import { type LuaString, pathLimitBytes, wholeText } from './crossing.js';
 import type { EmbeddedState } from './embedded-state.js';
 import { luaStatus } from './engine-state.js';
-import { type HostArguments, type HostResult, hostFunctions } from './host-functions.js';
+import { type HostArguments, type HostResult, hostFunctions, requireGlobals } from './host-functions.js';
 import type { LuaCFunction } from './host-trampoline.js';
 import { escapeHtml, LONGEST_TEXT_BYTES } from './html-escape.js';
 import { EngineAbort, longJump } from './libc.js';
 import { luaType, type Machine } from './machine.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
-import type { ByteString, LuaValue } from './state.js';
-import { pushValue, readValue } from './values.js';
+import { pushValue, ValueReader } from './values.js';
 
 /** Works on the stack of `L`, gives the number of its results there. */
 type StackFunction = (state: EmbeddedState, L: number) => number;
@@ -40,12 +40,8 @@ class StackArguments implements HostArguments {
     return this.machine.x.lua_toboolean(this.L, at) !== 0;
   }
 
-  text(at: number): ByteString {
-    return this.machine.text(this.L, at);
-  }
-
-  bytes(at: number): Uint8Array {
-    return this.machine.bytes(this.L, at);
+  string(at: number): LuaString {
+    return this.machine.string(this.L, at);
   }
 }
 
@@ -159,20 +155,21 @@ const stackFunctions = {
   /** The same with a file; false when there is no such file. */
   loadfile(state, L) {
     const { machine } = state;
-    const path = Buffer.from(machine.bytes(L, 1));
-    const source = state.options.host.readSource(path.toString('latin1'));
+    const path = wholeText(machine.string(L, 1), pathLimitBytes);
+    const source = path === undefined ? undefined : state.options.host.readSource(path);
     if (source === undefined) {
       machine.x.lua_pushboolean(L, 0);
       return 1;
     }
-    return load(state, L, withoutFirstLine(source), Buffer.concat([Buffer.from('@'), path]));
+    return load(state, L, withoutFirstLine(source), Buffer.from(`@${path}`, 'latin1'));
   },
 
   /** The script's own globals: a table of values and a list of the functions' names. */
   globals(state, L) {
-    const values = readValue(state.machine, L, 1);
-    const functions: LuaValue = readValue(state.machine, L, 2);
-    state.noteGlobals(values, functions);
+    requireGlobals(state);
+    const reader = new ValueReader(state.machine, L);
+    const values = reader.read(1);
+    state.noteGlobals(values, reader.read(2));
     return succeed(state, L, undefined);
   },
 } satisfies Record<string, StackFunction>;

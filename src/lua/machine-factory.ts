@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { LuafcgidError } from '../errors.js';
+import { excerpt, messageLimitBytes } from './crossing.js';
 import { luaStatus } from './engine-state.js';
 import { commonLuaFiles, type Entries, type EntryName, entryNames } from './entries.js';
 import type { LuaCFunction, LuaHook } from './host-trampoline.js';
@@ -183,7 +184,8 @@ export class MachineFactory {
   }
 
   #expectOk(machine: Machine, status: number, file: string): void {
-    if (status !== luaStatus.ok) throw unusable(`${file}: ${machine.text(machine.L, -1)}`);
+    if (status !== luaStatus.ok)
+      throw unusable(`${file}: ${excerpt(machine.string(machine.L, -1), messageLimitBytes)}`);
   }
 }
 

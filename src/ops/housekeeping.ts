@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { fingerprintOf } from '../channel/fingerprint.js';
+import { fingerprintOf, SOURCE_LIMIT_BYTES } from '../channel/fingerprint.js';
 import { isForWantOfRoom, LuafcgidError } from '../errors.js';
 
 /** What the sweep needs of the front. Paths have one character per byte. */
@@ -63,7 +63,8 @@ async function currentFingerprint(path: string, needsContent: boolean): Promise<
   try {
     const version = await stat(file, { bigint: true });
     if (!version.isFile()) return undefined;
-    if (!needsContent) return fingerprintOf(version);
+    // What has grown past the limit is not what was read: no digest is needed to tell.
+    if (!needsContent || version.size > SOURCE_LIMIT_BYTES) return fingerprintOf(version);
     return fingerprintOf(
       version,
       createHash('sha1')

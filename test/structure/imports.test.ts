@@ -22,6 +22,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   errors: { doors: ['errors'], mayImport: [] },
   'byte-string': { doors: ['byte-string'], mayImport: [] },
+  'bounded-text': { doors: ['bounded-text'], mayImport: [] },
   version: { doors: ['version'], mayImport: [] },
   fcgi: { doors: ['fcgi/session'], mayImport: [] },
   cgi: {
@@ -75,7 +76,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     mayImport: ['config', 'linux'],
   },
   http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
-  log: { doors: ['log/access-format', 'log/line', 'log/repeats', 'log/target'], mayImport: ['channel', 'fcgi'] },
+  log: {
+    doors: ['log/access-format', 'log/invisible', 'log/line', 'log/repeats', 'log/target'],
+    mayImport: ['channel', 'fcgi'],
+  },
   config: { doors: ['config/load'], mayImport: ['log', 'lua'] },
   ops: {
     doors: ['ops/logs', 'ops/housekeeping', 'ops/user-change'],
@@ -87,11 +91,12 @@ const RULES: Readonly<Record<string, Rule>> = {
 const IMPORTED_BY_SERVER_ONLY = 'ops';
 
 /** What everything may import. */
-const OPEN_TO_ALL: readonly string[] = ['errors', 'byte-string'];
+const OPEN_TO_ALL: readonly string[] = ['errors', 'byte-string', 'bounded-text'];
 
 /** Files whose results depend on their arguments alone. */
 const PURE = [
   'byte-string',
+  'bounded-text',
   'fcgi/',
   'cgi/',
   'pool/',
