@@ -1,5 +1,5 @@
 /** Answers that the server makes itself: small pages that say what happened, in one look, with everything escaped. */
-import { replaceEach } from '../bounded-text.js';
+import { replaceEach } from '../base/bounded-text.js';
 import { statusLine } from './status.js';
 
 /** What a page may show of a script's error, when `showerrors` allows it. All text is one character per byte. */

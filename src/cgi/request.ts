@@ -1,6 +1,6 @@
 /** What the CGI parameters of a request mean for the server (RFC 3875, section 4.1, and what web servers make of it). */
-import { toShortText } from '../bounded-text.js';
-import { LuafcgidError } from '../errors.js';
+import { toShortText } from '../base/bounded-text.js';
+import { LuafcgidError } from '../base/errors.js';
 import { forEachPair } from '../fcgi/session.js';
 
 export interface CgiRequest {

@@ -3,7 +3,7 @@
  * becomes a JavaScript string whole, because it would count for nothing there and because pattern functions over it can end
  * the process. Host functions read strings through this file only.
  */
-import { gapMark } from '../bounded-text.js';
+import { gapMark } from '../base/bounded-text.js';
 import type { ByteString } from './state.js';
 
 /** Most bytes of what an error says, of a Lua stack, and of the path of a file (PATH_MAX of Linux). */

@@ -1,11 +1,11 @@
 /** Which Lua runs the scripts: makes an engine from data that can be handed to a thread. */
 
-import { LuafcgidError } from '../errors.js';
-import { inheritStandardStreams } from './child-streams.js';
-import { type BootedLua, bootedLua, compileEmbeddedModule, createEmbeddedEngine } from './embedded.js';
+import { LuafcgidError } from '../base/errors.js';
+import { type BootedLua, bootedLua, compileEmbeddedModule, createEmbeddedEngine } from './embedded/engine.js';
 import type { EngineName, NativeEngineName } from './engine-names.js';
-import { createNativeEngine } from './native.js';
-import { exitAtOnce, loadKoffi, openNativeLibrary } from './native-library.js';
+import { inheritStandardStreams } from './native/child-streams.js';
+import { createNativeEngine } from './native/engine.js';
+import { exitAtOnce, loadKoffi, openNativeLibrary } from './native/library.js';
 import type { LuaEngine } from './state.js';
 
 /** `LUA_MASKCOUNT` */

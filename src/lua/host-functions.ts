@@ -3,7 +3,7 @@
  * through Lua's debug library, so they trust nothing they are given.
  */
 
-import { toByteString, toText } from '../byte-string.js';
+import { toByteString, toText } from '../base/byte-string.js';
 import { HEAD_LIMIT_BYTES, headTooLarge } from '../cgi/response.js';
 import {
   bodyPieceBytes,

@@ -7,7 +7,7 @@ import { ask } from '../support/shared.js';
 
 const main = (body: string): string => `function main(env, con)\n${body}\nend\n`;
 /** Patterns find something in every second byte of it. */
-const HUGE = 'local text = ("\\1<"):rep(25 * 2^20)';
+const HUGE = 'local text = ("\\1<"):rep(2^10):rep(25 * 2^10)';
 
 const SCRIPTS: readonly { readonly name: string; readonly source: string; readonly log: RegExp }[] = [
   {

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { failure, luaError, newState, serve, serveSource } from './support.js';
 
 /** Lua source of a text of 48 MiB that patterns find something in at every second byte. */
-const HUGE = '("\\1<"):rep(24 * 2 ^ 20)';
+const HUGE = '("\\1<"):rep(2 ^ 10):rep(24 * 2 ^ 10)';
 const memoryBytes = 256 << 20;
 
 describe('a header of 48 MiB', () => {

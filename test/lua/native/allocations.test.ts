@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NativeEngineName } from '../../../src/lua/engine-names.js';
 import { LuaError } from '../../../src/lua/lua-error.js';
-import { createNativeEngine } from '../../../src/lua/native.js';
-import { loadKoffi } from '../../../src/lua/native-library.js';
+import { createNativeEngine } from '../../../src/lua/native/engine.js';
+import { loadKoffi } from '../../../src/lua/native/library.js';
 import type { StateOptions } from '../../../src/lua/state.js';
 import { engineName, newRequest } from '../support.js';
 
