@@ -324,6 +324,13 @@ export const catalogue = {
     message: 'cannot open the log file {file}: {reason}',
     solve: 'Create its directory and let the user that luafcgid runs as write there, or change {option}.',
   },
+  LUAFCGID_LOG_UNTRUSTED: {
+    blame: 'operator',
+    status: 0,
+    message: 'root does not open the log file {file}: {reason}',
+    solve:
+      'Find out who has put it there. Name a file whose path has no links of other users with {option}, or start the server as the user that owns the folder.',
+  },
   LUAFCGID_LOG_SYSLOG: {
     blame: 'operator',
     status: 0,

@@ -5,48 +5,37 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { toByteString } from '../base/byte-string.js';
 import { describeError, LuafcgidError } from '../base/errors.js';
 import type { ListenAddress } from '../base/listen-address.js';
-import {
-  type Config,
-  ConfigError,
-  formatConfigError,
-  identityOf,
-  type LoadedConfig,
-  scriptValues,
-} from '../config/load.js';
+import { ConfigError, formatConfigError, identityOf } from '../config/load.js';
 import { createFront } from '../front/host/create-front.js';
 import type { FrontHandle } from '../front/host/handle.js';
-import { AccessFormat } from '../logging/access-format.js';
-import { type Log, type LogLevel, type Logs, openLogs } from '../logging/sinks/logs.js';
-import { createHookSetter, type EngineData } from '../lua/engine.js';
+import { type Log, type Logs, openLogs } from '../logging/sinks/logs.js';
 import { noService, type ServiceEnvironment } from '../process/environment.js';
 import { serviceManager } from '../process/notify.js';
 import { PidFile, systemLock } from '../process/pid-file.js';
-import { giveLogFile, planUserChange, runsAsRoot } from '../process/user-change.js';
-import { ScriptLookup } from '../scripts/lookup.js';
+import { planUserChange, runsAsRoot } from '../process/user-change.js';
 import { sweep } from '../scripts/sweep.js';
 import { Workers } from '../threads/workers.js';
-import { accessFormatOf, frontSettings } from './front-settings.js';
+import { frontSettings } from './front-settings.js';
+import {
+  type Generation,
+  generationOf,
+  holdFiles,
+  type Prepared,
+  type Printed,
+  printToStandardError,
+  releaseFiles,
+  retire,
+  retireHooks,
+  runHook,
+  workerSettings,
+} from './generation.js';
 import { Listeners } from './listeners.js';
 import { withoutRestart } from './reload-limits.js';
 import { repeat, Signal, within } from './timing.js';
 
-/** Where that goes which a configuration script prints: standard error until there is a log. */
-export interface Printed {
-  to: (level: LogLevel, text: string) => void;
-}
-
-export const printToStandardError: Printed['to'] = (_level, text) => void process.stderr.write(`${text}\n`);
-
-/** A configuration that can be taken into service, with its engine. */
-export interface Prepared {
-  readonly loaded: LoadedConfig;
-  readonly engine: EngineData;
-  /** What its hooks print goes to the log from then on. */
-  readonly printed: Printed;
-}
+export { type Prepared, type Printed, printToStandardError } from './generation.js';
 
 export interface Server {
   /** Where it listens, with the ports that were found for those given as 0. */
@@ -80,11 +69,6 @@ export interface StartOptions {
 const RELOAD_MS = 10_000;
 /** How long the last bytes of answers may take to be sent. */
 const LAST_BYTES_MS = 1_000;
-
-/** A configuration in service. */
-interface Generation extends Prepared {
-  readonly scripts: ScriptLookup;
-}
 
 /**
  * Starts a server.
@@ -175,14 +159,22 @@ export async function startServer(
         log.write('error', describeError(new LuafcgidError('LUAFCGID_WORKER_HANGS', { load, end })));
       },
     });
+    undo.push(() => releaseFiles(current));
     undo.push(() => workers.stop());
-    const startWorkers = ({ loaded, engine }: Prepared): Promise<void> => {
-      const settings = { ...workerSettings(loaded.config, engine, runName), bell: front.bell, sleeper };
-      return workers.start(settings, loaded.config.workers, (ready, retired) => {
-        return front.call('renew', frontSettings(loaded.config, runName), ready, retired);
-      });
+    const startWorkers = async (generation: Generation): Promise<void> => {
+      const { config } = generation.loaded;
+      generation.files = holdFiles(config);
+      const settings = { ...workerSettings(generation, runName), bell: front.bell, sleeper };
+      try {
+        await workers.start(settings, config.workers, (ready, retired) => {
+          return front.call('renew', frontSettings(config, runName), ready, retired);
+        });
+      } catch (error) {
+        releaseFiles(generation);
+        throw error;
+      }
     };
-    await startWorkers(first);
+    await startWorkers(current);
 
     const watch = manager.watch(() => front.call('counts'));
     undo.push(() => watch.stop());
@@ -191,9 +183,6 @@ export async function startServer(
     await listeners.change(config);
     pidFile?.write();
     if (becomeUser !== undefined) {
-      for (const target of [config.logFile, config.accessLog, config.slowLog]) {
-        if (target?.kind === 'file') giveLogFile(target.path, identity);
-      }
       becomeUser();
       undo.push(() => tellOfSocketsLeft(listeners.addresses, log));
     }
@@ -253,7 +242,7 @@ export async function startServer(
       try {
         prepared.loaded.hooks.run('startup');
         try {
-          await startWorkers(prepared);
+          await startWorkers(taken);
         } catch (error) {
           runHook(prepared.loaded, 'shutdown', log);
           throw error;
@@ -265,7 +254,7 @@ export async function startServer(
       const old = current;
       current = taken;
       // Its workers finish what they have begun with.
-      workers.retiredEnded().then(() => retireHooks(old, log), reportBug);
+      workers.retiredEnded().then(() => retire(old, log), reportBug);
       await listeners.remove(removed).catch(reportBug);
     };
 
@@ -331,33 +320,6 @@ export async function startServer(
   }
 }
 
-function generationOf(prepared: Prepared): Generation {
-  const { root, extensions } = prepared.loaded.config;
-  return { ...prepared, scripts: new ScriptLookup(root.map(toByteString), extensions.map(toByteString)) };
-}
-
-/** What workers get of a configuration. */
-function workerSettings(config: Config, engine: EngineData, runName: string) {
-  const accessFormat = accessFormatOf(config);
-  return {
-    config,
-    luaConfig: scriptValues(config),
-    engine,
-    roots: config.root.map(toByteString),
-    runName,
-    measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
-    ringBytes: config.ringBytes,
-    sleepers: new SharedArrayBuffer(4),
-    setHook: createHookSetter(engine),
-  };
-}
-
-/** A configuration goes out of service. */
-function retireHooks({ loaded }: Generation, log: Log): void {
-  runHook(loaded, 'shutdown', log);
-  loaded.hooks.close();
-}
-
 /** Removing a socket takes the right to write to its folder, which the user that the server became may not have. */
 function tellOfSocketsLeft(addresses: readonly ListenAddress[], log: Log): void {
   for (const address of addresses) {
@@ -366,14 +328,5 @@ function tellOfSocketsLeft(addresses: readonly ListenAddress[], log: Log): void 
       'info',
       `the socket ${address.path} stays, since this user may not remove it; the next start replaces it`,
     );
-  }
-}
-
-/** A hook that fails costs nothing but its own work. */
-function runHook(loaded: LoadedConfig, name: 'housekeeping' | 'shutdown', log: Log): void {
-  try {
-    loaded.hooks.run(name);
-  } catch (error) {
-    log.write('error', error instanceof LuafcgidError ? `${error.code}: ${error.message}` : String(error));
   }
 }

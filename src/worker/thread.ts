@@ -75,11 +75,7 @@ class WorkerThread {
     usage: UsageMeter | undefined,
     openLane: ((parts: DirectServerParts) => DirectServer) | undefined,
   ) {
-    const { config } = data;
-    const files = config.files && {
-      read: config.files.read.map(toByteString),
-      write: config.files.write.map(toByteString),
-    };
+    const { config, files } = data;
     this.#data = data;
     this.#usage = usage;
     this.#slots = new OfferSlots(data.toWorker);

@@ -18,6 +18,7 @@ import { Worker } from 'node:worker_threads';
 import { LuafcgidError } from '../../src/base/errors.js';
 import { LuaError } from '../../src/lua/state.js';
 import { SOURCE_LIMIT_BYTES } from '../../src/scripts/fingerprint.js';
+import { holdGrants, releaseGrants } from '../../src/scripts/held-directory.js';
 import { readSource, SourceRules } from '../../src/scripts/source-files.js';
 import { describeFailure } from '../../src/worker/error-detail.js';
 import { tempDir } from '../support/cleanup.js';
@@ -97,11 +98,13 @@ describe('a script may load', () => {
       mkdirSync(dirname(join(dir, file)), { recursive: true });
       writeFileSync(join(dir, file), file);
     }
+    const grants = holdGrants({ read: [`${dir}/granted`], write: [] });
+    t.after(() => releaseGrants(grants));
     const rules = new SourceRules({
       templates: [`${dir}/path/?.lua`, `${dir}/init/?/init.lua`],
       roots: [],
       extensions: [],
-      granted: [`${dir}/granted`],
+      granted: grants.read,
     });
     for (const [path, allowed] of [
       ...files.map((file) => [file, true] as const),

@@ -45,7 +45,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   'front/io/epoll': { mayImport: ['channel', 'front/core', 'front/io', 'front/model', 'linux'] },
   'front/io/node': { mayImport: ['front/core', 'front/io', 'front/model'] },
-  'front/io': { mayImport: ['front/core', 'front/model'] },
+  'front/io': { mayImport: ['front/core', 'front/model', 'linux'] },
   'front/logging': { mayImport: ['channel', 'front/model', 'logging'] },
   'front/core': {
     mayImport: [

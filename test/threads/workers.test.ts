@@ -31,6 +31,7 @@ class Team {
       luaConfig: scriptValues(config),
       engine,
       roots: [],
+      files: undefined,
       runName: 'test',
       measuresUsage: false,
       ringBytes: 16 * 1024,
