@@ -26,6 +26,7 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
       'scripts/lookup': 1,
       'scripts/source-files': 2,
       'gateway/site': 1,
+      'linux/trusted-path': 2,
     },
   },
   {
@@ -67,7 +68,7 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
   },
   {
     bound: 'a message, a stack or a path that left Lua by `lua/crossing.ts`',
-    calls: { 'cgi/error-page': 1, 'lua/engine-state': 2, 'lua/traceback': 2 },
+    calls: { 'cgi/error-page': 1, 'lua/engine-state': 2, 'lua/traceback': 2, 'scripts/opened-file': 2 },
   },
   {
     bound: 'one format of `strftime`: Lua hands it over conversion by conversion',
