@@ -10,16 +10,20 @@ import type { HostedState } from './host-functions.js';
 import { LuaError, type LuaErrorKind } from './lua-error.js';
 import { ScriptLog } from './script-log.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
-import type { ByteString, CallResult, HookTarget, LuaState, LuaValue, RequestHost, StateOptions } from './state.js';
+import type {
+  ByteString,
+  Finished,
+  HookTarget,
+  LuaState,
+  LuaValue,
+  RequestHost,
+  ServeResult,
+  StateOptions,
+} from './state.js';
 import { trimTraceback } from './traceback.js';
 
 /** Results of `lua_pcall` and `luaL_loadbuffer`, in all versions. */
 export const luaStatus = { ok: 0, runtime: 2, syntax: 3, memory: 4, handler: 5 } as const;
-
-/** Which state runs now on this thread, for callbacks from Lua. */
-export interface RunningState<State> {
-  state: State | undefined;
-}
 
 /** A hook as `lua_sethook` takes it. */
 export type Hook = readonly [hook: number, mask: number, count: number];
@@ -32,10 +36,10 @@ const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
 };
 
 const noArguments: readonly ByteString[] = [];
-const ended: CallResult = { exitCode: 0 };
+const finished: Finished = { outcome: 'finished', exitCode: 0 };
 
 /** Why Lua code is being ended from outside. */
-type Stop = { readonly exitCode: number } | { readonly reason: Error; readonly traceback: ByteString } | 'memory';
+type Stop = Finished | { readonly reason: Error; readonly traceback: ByteString } | 'memory';
 
 export abstract class EngineState implements LuaState, HostedState {
   readonly options: StateOptions;
@@ -129,7 +133,7 @@ export abstract class EngineState implements LuaState, HostedState {
     this.#call('call', name);
   }
 
-  serve(handler: ByteString, request: RequestHost): CallResult {
+  serve(handler: ByteString, request: RequestHost): ServeResult {
     if (handler !== this.#handler) {
       this.#call('handler', handler);
       this.#handler = handler;
@@ -143,7 +147,7 @@ export abstract class EngineState implements LuaState, HostedState {
       this.#writeTop(request);
       this.#leave();
       if (this.isOverLimit()) this.#collectOrFail();
-      return ended;
+      return finished;
     } catch (error) {
       throw this.#leaveAfter(error);
     } finally {
@@ -154,7 +158,7 @@ export abstract class EngineState implements LuaState, HostedState {
   }
 
   /** The handler was left through an error or `os.exit`. */
-  #endBadly(status: number): CallResult {
+  #endBadly(status: number): Finished {
     const stop = this.#stop;
     this.#endStop();
     const exit = typeof stop === 'object' && 'exitCode' in stop ? stop : undefined;
@@ -176,7 +180,7 @@ export abstract class EngineState implements LuaState, HostedState {
     if (error !== undefined) throw error;
     this.#forget();
     this.#leave();
-    return exit ?? ended;
+    return exit ?? finished;
   }
 
   /** Hands over the output that an entry has left on the stack. */
@@ -244,7 +248,7 @@ export abstract class EngineState implements LuaState, HostedState {
    * engine is over. (Threads between the two get their hooks as the error reaches them.)
    */
   beginExit(code: number | undefined): void {
-    this.#beginStop(code === undefined ? undefined : { exitCode: code });
+    this.#beginStop(code === undefined ? finished : { outcome: 'finished', exitCode: code });
   }
 
   /** The same for a state that holds more memory than it may. */
@@ -267,9 +271,9 @@ export abstract class EngineState implements LuaState, HostedState {
     this.#beginStop({ reason: interrupts.stopReason(), traceback });
   }
 
-  #beginStop(stop: Stop | undefined): void {
+  #beginStop(stop: Stop): void {
     if (this.#stop === undefined) this.#scriptHook = this.readHook();
-    this.#stop ??= stop ?? { exitCode: 0 };
+    this.#stop ??= stop;
     this.setStopHook(this.callingThread);
     this.setStopHook(undefined);
   }

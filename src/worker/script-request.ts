@@ -3,6 +3,7 @@
  * full buffer), so headers can change and `reset` can drop it as long as possible.
  */
 
+import { NOTHING } from '../base/bytes.js';
 import { LuafcgidError } from '../base/errors.js';
 import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
 import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
@@ -28,10 +29,17 @@ export interface RequestOutlet {
   finish(requestId: number, appStatus: number): void;
   log(requestId: number, level: LogLevel, text: string, isOfScript?: boolean): void;
   limit(type: number, requestId: number, value: number): void;
-  end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array): void;
+  /** @param startedMs when the request began, as `performance.now()` counts */
+  end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void;
 }
 
-const NOTHING = new Uint8Array(0);
+/** What a request uses of its worker. */
+export interface RequestChannels {
+  readonly inlet: RequestInlet;
+  readonly outlet: RequestOutlet;
+  readonly buffer: OutputBuffer;
+  readonly startedMs: number;
+}
 
 export class ScriptRequest implements RequestHost {
   readonly params: Uint8Array;
@@ -41,6 +49,7 @@ export class ScriptRequest implements RequestHost {
   readonly #buffer: OutputBuffer;
   readonly #head: ResponseHead;
   readonly #isHead: boolean;
+  readonly #startedMs: number;
   readonly #limitBytes: number;
   #isBuffering: boolean;
   #headIsSent = false;
@@ -48,13 +57,7 @@ export class ScriptRequest implements RequestHost {
   /** Running time after which it is stopped. */
   watchdogMs: number;
 
-  constructor(
-    id: number,
-    params: Uint8Array,
-    isHead: boolean,
-    settings: RequestSettings,
-    channels: { inlet: RequestInlet; outlet: RequestOutlet; buffer: OutputBuffer },
-  ) {
+  constructor(id: number, params: Uint8Array, isHead: boolean, settings: RequestSettings, channels: RequestChannels) {
     this.#id = id;
     this.params = params;
     this.#isHead = isHead;
@@ -65,6 +68,7 @@ export class ScriptRequest implements RequestHost {
     this.#inlet = channels.inlet;
     this.#outlet = channels.outlet;
     this.#buffer = channels.buffer;
+    this.#startedMs = channels.startedMs;
     this.#buffer.clear();
   }
 
@@ -136,7 +140,7 @@ export class ScriptRequest implements RequestHost {
   /** The request is over: sends what is left of its answer. @param flags of the END message */
   end(flags: number, appStatus: number): void {
     const output = this.#isFinished ? NOTHING : this.#takeOutput();
-    this.#outlet.end(this.#id, flags, appStatus, output);
+    this.#outlet.end(this.#id, flags, appStatus, output, this.#startedMs);
   }
 
   /**
@@ -156,7 +160,7 @@ export class ScriptRequest implements RequestHost {
         output = Buffer.concat([output, Buffer.from(`\n<hr>\n${renderDetail(detail)}`, 'latin1')]);
       }
     }
-    this.#outlet.end(this.#id, flags, 1, output);
+    this.#outlet.end(this.#id, flags, 1, output, this.#startedMs);
   }
 
   #limitTime(seconds: number): void {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { END_STATE_GONE, FromWorker } from '../../src/channel/messages.js';
+import { NO_BODY } from '../../src/worker/inbox.js';
 import { OutputBuffer } from '../../src/worker/output-buffer.js';
 import { type RequestSettings, ScriptRequest } from '../../src/worker/script-request.js';
 import { Ends } from './support/ends.js';
@@ -24,7 +25,7 @@ interface Setting {
 
 function begin(settings: Partial<RequestSettings> = {}, isHead = false, ends = new Ends()): Setting {
   const buffer = new OutputBuffer();
-  const channels = { inlet: ends.inbox, outlet: ends.outbox, buffer };
+  const channels = { inlet: NO_BODY, outlet: ends.outbox, buffer, startedMs: performance.now() };
   return {
     request: new ScriptRequest(5, new Uint8Array(0), isHead, { ...SETTINGS, ...settings }, channels),
     ends,
@@ -223,7 +224,7 @@ describe('the outbox of a worker', () => {
     const text = Array.from({ length: 1200 }, (_, n) => String.fromCharCode(97 + (n % 26))).join('');
     const output = bytes(text);
     // Room for all of it comes only with a reader: here as much as the ring takes.
-    ends.outbox.end(1, 0, 9, output.subarray(0, 900));
+    ends.outbox.end(1, 0, 9, output.subarray(0, 900), performance.now());
     const said = ends.heard();
     assert.deepEqual(
       said.map(({ type }) => type),
