@@ -680,8 +680,8 @@ export class Dispatcher {
         return;
       case FromWorker.WATCHDOG:
         if (request === undefined) return;
-        request.watchdogMs = frame.argument;
-        return worker.time.restart();
+        request.watchdogMs = worker.time.restart(frame.argument, this.#options.watchdogMaxMs);
+        return;
       case FromWorker.ON_ABORT:
         if (request === undefined) return;
         request.stopsOnAbort = frame.argument === 1;

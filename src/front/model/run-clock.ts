@@ -28,6 +28,8 @@ export function isStuck(worker: WorkerLink, passedMs: number): boolean {
 /** The running time of one worker's request. */
 export class RunClock {
   #ranMs = 0;
+  /** Running time before the script has set its limit anew. */
+  #beforeMs = 0;
   #seenMs = 0;
   /** Since the script was over. */
   #overMs = 0;
@@ -38,15 +40,24 @@ export class RunClock {
   /** A request begins. */
   begin(nowMs: number): void {
     this.#ranMs = 0;
+    this.#beforeMs = 0;
     this.#overMs = 0;
     this.#seenMs = nowMs;
     this.#toldMs = undefined;
     this.#trace = 'not wanted';
   }
 
-  /** The script has set its limit anew, counted from now. */
-  restart(): void {
+  /**
+   * The script has set its limit anew, counted from now.
+   * @param maxMs what it may give itself in all; 0: as much as it wants
+   * @returns the limit that it gets
+   */
+  restart(limitMs: number, maxMs: number): number {
+    this.#beforeMs += this.#ranMs;
     this.#ranMs = 0;
+    if (maxMs === 0) return limitMs;
+    const leftMs = Math.max(1, maxMs - this.#beforeMs);
+    return limitMs === 0 ? leftMs : Math.min(limitMs, leftMs);
   }
 
   /** Whether its Lua stack is wanted and was not told. */
