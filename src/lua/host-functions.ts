@@ -4,6 +4,7 @@
  */
 
 import { toByteString, toText } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
 import { HEAD_LIMIT_BYTES, headTooLarge } from '../cgi/response.js';
 import {
   bodyPieceBytes,
@@ -50,9 +51,9 @@ export type HostResult = LuaValue | Uint8Array;
 export type HostFunction = (state: HostedState, args: HostArguments) => HostResult;
 
 /** Most bytes that one read of the request body gives. */
-const largestReadBytes = 1 << 18;
+export const largestReadBytes = 1 << 18;
 
-function running(state: HostedState): RequestHost {
+export function running(state: HostedState): RequestHost {
   if (state.request === undefined) throw new Error('no request is running');
   return state.request;
 }
@@ -122,6 +123,13 @@ export const hostFunctions = {
     const wanted = args.number(1);
     const body = running(state).readBody(wanted >= 1 ? Math.min(Math.floor(wanted), largestReadBytes) : 1);
     return body ?? undefined;
+  },
+
+  /** Raises the error for input of the client that a script has asked for and that cannot be taken. */
+  refuse(state, args): never {
+    const detail = word(args, 2);
+    if (word(args, 1) === 'multipart') throw new LuafcgidError('LUAFCGID_REQUEST_MULTIPART', { detail });
+    throw new LuafcgidError('LUAFCGID_REQUEST_FIELDS', { what: detail, limit: state.options.config.maxfields });
   },
 
   log(state, args) {

@@ -7,7 +7,9 @@ import {
   type HostedState,
   type HostResult,
   hostFunctions,
+  largestReadBytes,
   requireGlobals,
+  running,
 } from '../host-functions.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from '../source-text.js';
 import type { LuaValue } from '../state.js';
@@ -98,6 +100,9 @@ export function embeddedFunctions(running: { readonly state: CallingState | unde
   return functions;
 }
 
+/** Most bytes that room is made for before they come. */
+const MOST_ANNOUNCED_BYTES = 1 << 30;
+
 /** The length at `at` of a FastCGI name-value block: one byte, or four with the top bit set. */
 function pairLength(block: Uint8Array, at: number): number {
   const first = block[at] ?? 0;
@@ -133,6 +138,39 @@ const stackFunctions = {
     x.lua_pushboolean(L, 1);
     x.lua_pushvalue(L, 1);
     return 2;
+  },
+
+  /** The rest of the request's body, in one buffer from the first byte on; its length is what was announced, or 0. */
+  readall(state, L) {
+    const { machine } = state;
+    const { x } = machine;
+    const request = running(state);
+    let room = Math.max(1, Math.min(MOST_ANNOUNCED_BYTES, Math.trunc(x.lua_tonumber(L, 1)) || 0));
+    let at = x.malloc(room);
+    let length = 0;
+    try {
+      for (;;) {
+        const piece = at === 0 ? null : request.readBody(largestReadBytes);
+        if (piece === null) break;
+        if (length + piece.length > room) {
+          room = Math.max(length + piece.length, room + (room >>> 1));
+          const grown = x.malloc(room);
+          if (grown !== 0) machine.memory.copyWithin(grown, at, at + length);
+          x.free(at);
+          at = grown;
+          if (at === 0) break;
+        }
+        machine.memory.set(piece, at + length);
+        length += piece.length;
+      }
+      if (at === 0) machine.raiseMemoryError(L);
+      x.lua_pushboolean(L, 1);
+      if (length === 0) return 1;
+      x.lua_pushlstring(L, at, length);
+      return 2;
+    } finally {
+      if (at !== 0) x.free(at);
+    }
   },
 
   /** The string escaped for HTML; nothing when it is too long for this. */

@@ -149,6 +149,22 @@ local function add_field(fields, lists, name, value)
   end
 end
 
+-- The fields of a query string; nil when there are more than `most`.
+local function parse(text, most)
+  local fields, lists, count = {}, {}, 0
+  for pair in gmatch(text, "[^&]+") do
+    count = count + 1
+    if count > most then return nil end
+    local equals = find(pair, "=", 1, true)
+    if equals then
+      add_field(fields, lists, decode(sub(pair, 1, equals - 1)), decode(sub(pair, equals + 1)))
+    else
+      add_field(fields, lists, decode(pair), "")
+    end
+  end
+  return fields
+end
+
 --- luafcgid.parse(text)
 ---
 --- The fields of a query string or of a form body, as a table from name to value, both decoded. A name without `=` has
@@ -158,17 +174,7 @@ end
 --- Example: assert(luafcgid.parse("a=1&b=2&b=3").b[2] == "3")
 --- C daemon: failed on a name without `=`, cut values at their second `=`, and kept one value of each name.
 function M.parse(value)
-  local fields, lists = {}, {}
-  if value == nil then return fields end
-  for pair in gmatch(text_argument(value, "parse"), "[^&]+") do
-    local equals = find(pair, "=", 1, true)
-    if equals then
-      add_field(fields, lists, decode(sub(pair, 1, equals - 1)), decode(sub(pair, equals + 1)))
-    else
-      add_field(fields, lists, decode(pair), "")
-    end
-  end
-  return fields
+  return value == nil and {} or parse(text_argument(value, "parse"), huge)
 end
 
 ---- serialize ----
@@ -261,6 +267,6 @@ function M.serialize(value)
 end
 
 -- For the parts of the server that build on this module; not part of the interface.
-local internal = { add_field = add_field }
+local internal = { add_field = add_field, parse = parse }
 
 return M, internal

@@ -14,7 +14,7 @@
 ---
 --- The C daemon had `puts`, `header`, `flush`, `reset`, `gets`, `config` and `log`; the other methods are new.
 
-local host, luafcgid, form, cookie = ...
+local host, parse, form, cookie = ...
 
 local type, tostring, tonumber, select, error, pcall = type, tostring, tonumber, select, error, pcall
 local setmetatable, getmetatable = setmetatable, debug.getmetatable
@@ -34,6 +34,7 @@ local direct -- whether each puts goes out at once (buffering is off)
 local env, settings, body_read
 local query, cookies, fields -- parsed input, once somebody asked for it
 local buffering_setting
+local most_fields -- the setting maxfields
 
 local function type_name(value) return value == nil and "nil" or type(value) end
 
@@ -50,6 +51,12 @@ local function refuse(self, method)
   else
     error("con." .. method .. " was called without its con; write con:" .. method .. "(...) with a colon", 3)
   end
+end
+
+-- Ends the work on input that cannot be taken, with an error of the catalogue at the line that asked for it.
+local function refuse_input(kind, what)
+  local _, message = host.refuse(kind, what)
+  error(message, 3)
 end
 
 local function hand_over()
@@ -75,13 +82,21 @@ local function check_piece(piece, position)
   end
 end
 
--- The pieces as one string. (LuaJIT makes traces without end of a table of all arguments.)
+-- Up to so many pieces are joined without a table.
+local few_pieces = 32
+
+-- A few pieces as one string. (LuaJIT makes traces without end of a table of all arguments.)
 local function join(left, a, b, c, d, ...)
   if left > 4 then return a .. b .. c .. d .. join(left - 4, ...) end
   if left == 4 then return a .. b .. c .. d end
   if left == 3 then return a .. b .. c end
   if left == 2 then return a .. b end
   return left == 1 and a .. "" or ""
+end
+
+-- Many: to pass the rest of the arguments on again and again would take memory by the square of their number.
+local function join_many(left, ...)
+  return concat({ ... }, "", 1, left)
 end
 
 --- con:puts(...)
@@ -98,10 +113,11 @@ function Con.puts(self, ...)
   local piece = ...
   if argument_count ~= 1 then
     -- Joining them costs less than looking at each.
-    local ok, joined = pcall(join, argument_count, ...)
+    local ok, joined = pcall(argument_count > few_pieces and join_many or join, argument_count, ...)
     if type(joined) ~= "string" then ok = false end
     if not ok then
-      for i = 1, argument_count do check_piece((select(i, ...)), i) end
+      local arguments = { ... }
+      for i = 1, argument_count do check_piece(arguments[i], i) end
       error(joined, 0) -- all are fine: not enough memory
     end
     piece = joined
@@ -270,6 +286,12 @@ end
 
 -- Reads `wanted` bytes of the body, or less at its end; nil at the end. Returns nil and a message on an error.
 local function read_body(wanted)
+  if wanted == huge and host.readall then
+    body_read = true
+    local ok, text = host.readall(tonumber(env.CONTENT_LENGTH) or 0)
+    if not ok then return nil, text end
+    return text
+  end
   local parts, part_count, left = {}, 0, wanted
   while left > 0 do
     local ok, part = host.readbody(left)
@@ -289,6 +311,9 @@ end
 ---
 --- Reads the request body: all of it, or at most `n` bytes of what is left. Gives less than `n` bytes only at the end,
 --- and nil when nothing is left. Waits for bytes that have not come yet.
+---
+--- All of the body at once takes twice its size of the state's memory, with native engines up to five times. Read large bodies
+--- piece by piece.
 ---
 --- nginx sends no more of a body once an answer has begun. So read a body to its end before you put more than
 --- `outputbuffer` or flush, unless `bodymemory` is as large as `maxpost`, which it is by default.
@@ -324,11 +349,12 @@ end
 --- Gives the value of a setting of the server, or nil for names that do not exist or are not for scripts (files,
 --- addresses). With a value, changes `buffering`, `httpstatus`, `contenttype`, `watchdog` or `onabort` for this request.
 ---
---- `con:config("watchdog", seconds)` lets the script run for so long from now on, fractions allowed, and 0 without a limit;
---- a script with much to do can call it again and again. `con:config("onabort", "stop")` has the script stopped when its
+--- `con:config("watchdog", seconds)` lets the script run for so long from now on, fractions allowed, and 0 without a limit.
+--- The setting `watchdogmax` bounds what it may give itself in all: with the embedded engine no more than `watchdog`, unless
+--- the configuration says otherwise. Where it allows that, a script with much to do can call it again and again. `con:config("onabort", "stop")` has the script stopped when its
 --- client has gone, `"finish"` lets it do its work to the end.
 ---
---- Errors: a setting that cannot be changed; a value that it cannot have; changes after `con:finish()` except of
+--- Errors: a setting that cannot be changed; a value that it cannot have; more time than `watchdogmax`; changes after `con:finish()` except of
 ---   `watchdog`, and of `httpstatus` and `contenttype` after headers were sent.
 --- Example: con:config("buffering", false)
 --- C daemon: always gave nil and changed nothing.
@@ -399,11 +425,11 @@ end
 ---
 --- The fields of the query string, as a table: see `parse` of the module `luafcgid`.
 ---
---- Errors: none while the request runs.
+--- Errors: more fields than the setting `maxfields` (status 400).
 --- Example: local page = con:query().page or "1"
 function Con.query(self)
   if self ~= current then refuse(self, "query") end
-  query = query or luafcgid.parse(env.QUERY_STRING)
+  query = query or parse(env.QUERY_STRING or "", most_fields) or refuse_input("fields", "query string")
   return query
 end
 
@@ -412,11 +438,11 @@ end
 --- The cookies that the browser sent, as a table from name to value, percent-decoded. A name that came twice has a list
 --- of values.
 ---
---- Errors: none while the request runs.
+--- Errors: more cookies than the setting `maxfields` (status 400).
 --- Example: local theme = con:cookies().theme
 function Con.cookies(self)
   if self ~= current then refuse(self, "cookies") end
-  cookies = cookies or cookie.read(env.HTTP_COOKIE)
+  cookies = cookies or cookie.read(env.HTTP_COOKIE, most_fields) or refuse_input("fields", "Cookie header")
   return cookies
 end
 
@@ -427,7 +453,8 @@ end
 --- browser says), `type` and `content`. A name that comes more than once has a list of these. The whole body is read
 --- into memory.
 ---
---- Errors: the body was read with `con:gets` before; those of `con:gets`.
+--- Errors: the body was read with `con:gets` before; more fields than the setting `maxfields`, or a multipart body that is
+---   malformed or ends before its last boundary (status 400); those of `con:gets`.
 --- Example: local name = con:form().name
 function Con.form(self)
   if self ~= current then refuse(self, "form") end
@@ -438,11 +465,13 @@ function Con.form(self)
     if body_read then error("con:form: the body was already read with con:gets", 2) end
     local body, message = read_body(huge)
     if message then error(message, 2) end
+    local fault
     if kind == "multipart/form-data" then
-      fields = form.multipart(body or "", content_type)
+      fields, fault = form.multipart(body or "", content_type, most_fields)
     else
-      fields = luafcgid.parse(body)
+      fields = parse(body or "", most_fields)
     end
+    if not fields then refuse_input(fault and "multipart" or "fields", fault or "form") end
   end
   fields = fields or {}
   return fields
@@ -453,6 +482,8 @@ local request = {}
 function request.init()
   local _, value = host.config("buffering")
   buffering_setting = to_boolean(value)
+  local _, most = host.config("maxfields")
+  most_fields = most or huge
 end
 
 function request.begin(request_env)

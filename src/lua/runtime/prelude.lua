@@ -48,7 +48,7 @@ local streams = new_streams(host)
 local library = new_library(host, streams, sources, env, new_files(streams))
 local luafcgid, internal = new_luafcgid(version, host.escape)
 package.loaded.luafcgid = luafcgid
-local request = new_request(host, luafcgid, new_form(internal), new_cookie(internal))
+local request = new_request(host, internal.parse, new_form(internal), new_cookie(internal))
 
 local engine = {}
 
