@@ -18,6 +18,7 @@ import {
   wholeText,
 } from './crossing.js';
 import type { ScriptLog } from './script-log.js';
+import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
 
 /** The state that calls, as these functions know it. */
@@ -194,6 +195,9 @@ export const hostFunctions = {
   argument(state, args) {
     return state.callArguments[args.number(1) - 1];
   },
+
+  /** Why a precompiled chunk is not loaded. */
+  refusal: () => bytecodeRefusal,
 
   /** What an error says, and the Lua stack where it was raised. */
   report(state, args) {

@@ -189,13 +189,7 @@ const stackFunctions = {
     return 0;
   },
 
-  /** Compiles a source text: a function, or nil and a message. */
-  load(state, L) {
-    const { machine } = state;
-    return load(state, L, machine.bytes(L, 1), machine.bytes(L, 2));
-  },
-
-  /** The same with a file; false when there is no such file. */
+  /** Compiles a Lua file: a function; nil and a message; or false when there is no such file. */
   loadfile(state, L) {
     const { machine } = state;
     const path = wholeText(machine.string(L, 1), pathLimitBytes);

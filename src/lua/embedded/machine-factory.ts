@@ -12,6 +12,7 @@ import type { LuaCFunction, LuaHook } from './host-trampoline.js';
 import { asWasmFunctions } from './host-trampoline.js';
 import { type LuaExports, luaGc, Machine, registryIndex } from './machine.js';
 import { copyMemory, type ImageParts, MemoryImage } from './memory-image.js';
+import { type HostedFunction, hostedFunctionNames } from './wasm/wide-numbers.js';
 
 /** The first one is called with the functions of the others. */
 export const luaFiles = [...commonLuaFiles, 'runtime/embedded-stdlib.lua'] as const;
@@ -33,6 +34,8 @@ const bootMemoryBytes = 64 << 20;
 export interface MachineParts {
   readonly module: WebAssembly.Module;
   readonly imports: WebAssembly.Imports;
+  /** Takes part in functions of Lua's library. */
+  readonly hostedFunctions: Readonly<Record<HostedFunction, LuaCFunction>>;
   /** Functions for `prelude.lua`, by name. */
   readonly hostFunctions: Readonly<Record<string, LuaCFunction>>;
   readonly exitHook: LuaHook;
@@ -53,7 +56,7 @@ export interface BootedLua {
   readonly L: number;
   readonly scratch: number;
   readonly stackTop: number;
-  /** Where the host functions begin in every function table; the hooks follow them. */
+  /** Where the hosted functions begin in every function table; the host functions follow, and then the hooks. */
   readonly firstFunction: number;
   /** References to the functions of `prelude.lua`. */
   readonly entries: Entries;
@@ -77,7 +80,8 @@ export class MachineFactory {
 
   constructor(parts: MachineParts) {
     this.#parts = parts;
-    const functions = Object.values(parts.hostFunctions);
+    const hosted = hostedFunctionNames.map((name) => parts.hostedFunctions[name]);
+    const functions = [...hosted, ...Object.values(parts.hostFunctions)];
     this.#functions = asWasmFunctions(functions, [parts.exitHook, parts.interruptHook]);
     this.booted = parts.booted ?? this.#boot();
     this.exitHook = this.booted.firstFunction + functions.length;
@@ -168,7 +172,7 @@ export class MachineFactory {
     x.lua_createtable(L, 0, this.#functions.length);
     Object.keys(hostFunctions).forEach((name, at) => {
       machine.pushText(L, name);
-      x.lua_pushcclosure(L, firstFunction + at, 0);
+      x.lua_pushcclosure(L, firstFunction + hostedFunctionNames.length + at, 0);
       x.lua_rawset(L, -3);
     });
     machine.pushText(L, version);

@@ -8,6 +8,7 @@ import { entryNames } from '../entries.js';
 import { luaFile } from '../runtime/manifest.js';
 import { type BootedLua, luaFiles, stackBytes } from './machine-factory.js';
 import { embeddedFile, initialPages } from './wasm/module.js';
+import { hostedFunctionNames } from './wasm/wide-numbers.js';
 
 const saved = new URL('./booted.bin', import.meta.url);
 
@@ -31,7 +32,8 @@ function fingerprint({ hostFunctions, version }: Origin): string {
   for (const file of [embeddedFile(), ...luaFiles.map((name) => luaFile(name))]) {
     hash.update(readFileSync(file)).update('\0');
   }
-  return hash.update(JSON.stringify([hostFunctions, entryNames, stackBytes, initialPages, version])).digest('hex');
+  const others = [hostedFunctionNames, hostFunctions, entryNames, stackBytes, initialPages, version];
+  return hash.update(JSON.stringify(others)).digest('hex');
 }
 
 /**

@@ -10,7 +10,6 @@ import { luaStatus } from '../engine-state.js';
 import { entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
 import { commonLuaFiles, luaFile } from '../runtime/manifest.js';
-import { bytecodeRefusal } from '../source-text.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import { StringChunk, templateText, valueChunk } from './chunks.js';
@@ -232,7 +231,6 @@ export class NativeBoot {
       version,
       functions: nativeFunctionNames,
       entries: entryNames,
-      refusal: bytecodeRefusal,
       traceback_slot: tracebackSlot,
       most_values: globalsLimitValues,
       most_bytes: globalsLimitBytes,

@@ -14,6 +14,11 @@
 ---   `write`. A state has at most 16 files open. What was written and not closed is stored at the end of the request; the
 ---   file itself stays open as long as the script keeps it. (The error number that a method of a file gives is that of
 ---   WebAssembly's C library, not the system's.)
+--- - **Numbers** are doubles, and functions that want integers behave as in the stock interpreter of a 64-bit system on x86
+---   processors, also beyond 2^31. Where C leaves something open, results may differ: whether a number that is none is
+---   printed as `nan` or `-nan`, which exponent `math.frexp` gives for an infinite number, which one of two wrong arguments an
+---   error names.
+--- - **`os.setlocale`** knows the locale "C" only.
 --- - **Processes**: there are none. `io.popen` and `os.execute(command)` give nil and a message, and `os.execute()` 0: there
 ---   is no shell.
 --- - **Standard streams**: `print`, `io.write` and `io.stderr:write` write lines to the server's log; `io.read` is

@@ -3,6 +3,7 @@
 /** The files that both kinds of engine load, in the order in which `prelude.lua` takes them; it comes first itself. */
 export const commonLuaFiles = [
   'runtime/prelude.lua',
+  'runtime/stock.lua',
   'runtime/env.lua',
   'runtime/exit.lua',
   'runtime/streams.lua',

@@ -30,7 +30,7 @@
 ---
 --- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
 
-local host, version, new_env, new_exit, new_streams, new_files, new_sources, new_luafcgid, new_form, new_cookie, new_request,
+local host, version, new_stock, new_env, new_exit, new_streams, new_files, new_sources, new_luafcgid, new_form, new_cookie, new_request,
   new_library = ...
 
 local G = _G
@@ -39,11 +39,12 @@ local error, collectgarbage = error, collectgarbage
 local randomseed, tonumber = math.randomseed, tonumber
 local traceback, getmetatable = debug.traceback, debug.getmetatable
 
+local stock = new_stock()
 -- First, since it wraps functions of Lua's library that all others use.
 local env = new_env(host, version)
 local pairs, rawequal = pairs, rawequal
 local exit = new_exit(host)
-local sources = new_sources(host)
+local sources = new_sources(host, stock)
 local streams = new_streams(host)
 local library = new_library(host, streams, sources, env, new_files(streams))
 local luafcgid, internal = new_luafcgid(version, host.escape)
