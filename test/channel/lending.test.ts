@@ -152,6 +152,25 @@ describe('the gate of lent connections', () => {
     assert.equal(borrower.isWanted, false);
   });
 
+  it('wakes a worker that waits while the front holds it, when it is released or shut', (t) => {
+    for (const end of ['release', 'shut'] as const) {
+      const { borrower, lender } = ends();
+      const calls: string[] = [];
+      t.mock.method(Atomics, 'wait', (words: Int32Array, index: number, expected: number) => {
+        calls.push(words[index] === expected ? 'sleeps' : 'does not sleep');
+        // The front comes to it while the worker sleeps.
+        if (lender.isHeld) lender[end]();
+        return 'ok';
+      });
+      t.mock.method(Atomics, 'notify', () => calls.push('woken'));
+      assert.ok(lender.hold());
+      borrower.waitForGate();
+      borrower.waitForGate();
+      assert.deepEqual(calls, ['sleeps', 'woken', 'does not sleep'], end);
+      t.mock.restoreAll();
+    }
+  });
+
   it('has the worker ask once to be watched, and again after that has ended', () => {
     const { borrower, lender } = ends();
     assert.deepEqual([borrower.askToWatch(), borrower.askToWatch(), lender.isWatched], [true, false, true]);

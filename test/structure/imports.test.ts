@@ -70,6 +70,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
+  io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
+  'io/pool': { mayImport: ['io'] },
+  'io/sql': { mayImport: ['io', 'io/pool'], doors: ['postgres', 'sql-source'] },
+
   lua: { mayImport: ['cgi', 'lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
   'lua/embedded': { mayImport: ['lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'], doors: ['engine'] },
   'lua/embedded/libc': { mayImport: ['lua', 'lua/embedded'] },
@@ -115,6 +119,14 @@ const PURE = [
   'front/dispatch/',
   'front/lending/',
   'front/model/',
+  'io/pool/',
+  'io/protocol',
+  'io/sources',
+  'io/sql/placeholders',
+  'io/sql/postgres-residue',
+  'io/sql/postgres-values',
+  'io/sql/scanner',
+  'io/values',
   'process/environment',
   'process/passed-sockets',
 ];
