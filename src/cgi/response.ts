@@ -158,6 +158,18 @@ export class ResponseHead {
     return this.#contentLength !== undefined;
   }
 
+  /**
+   * To be called when the whole body is known: leaves out a length that is not that of the body, which would have
+   * clients wait for bytes that do not come, or cut the body.
+   * @returns the wrong length
+   */
+  leaveOutWrongLength(bodyBytes: number): string | undefined {
+    const length = this.#contentLength;
+    if (length === undefined || !this.mayHaveBody || Number(length) === bodyBytes) return undefined;
+    this.#contentLength = undefined;
+    return length;
+  }
+
   /** The content type that `encode` will write. */
   get contentType(): string {
     return this.#contentType ?? this.#defaults.contentType;

@@ -119,6 +119,17 @@ describe('a status', () => {
     });
   }
 
+  it('comes after the Location, without which HAProxy answers 302 to everything (reports A5, fidelity D-B1)', () => {
+    for (const status of ['200', '201', '301', '303', '307', '308']) {
+      const lines = linesOf((head) => {
+        head.setStatus(status);
+        head.set('Location', '/x');
+      });
+      assert.equal(lines[0], 'Location: /x');
+      assert.match(lines[1] as string, new RegExp(`^Status: ${status} `));
+    }
+  });
+
   it('is 302 with a Location alone, and what was set with one', () => {
     assert.deepEqual(linesOf((head) => head.set('Location', '/x'))[1], 'Status: 302 Found');
     for (const first of ['status', 'location']) {

@@ -23,7 +23,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     mayImport: ['config', 'front/host', 'linux', 'logging', 'logging/sinks', 'lua', 'process', 'scripts', 'threads'],
     doors: ['server'],
   },
-  threads: { mayImport: ['channel', 'linux', 'worker'] },
+  threads: { mayImport: ['channel', 'linux', 'metrics', 'worker'] },
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
@@ -67,7 +67,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'front/model': { mayImport: ['cgi', 'channel', 'fcgi', 'logging', 'pool'] },
   pool: { mayImport: [], doors: ['pool'] },
 
-  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'scripts', 'worker/direct'] },
+  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
   io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
@@ -82,6 +82,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'lua/runtime': { mayImport: [] },
 
   scripts: { mayImport: ['lua'] },
+  metrics: { mayImport: [] },
   logging: { mayImport: ['channel', 'fcgi'] },
   cgi: { mayImport: ['fcgi'] },
   fcgi: { mayImport: [], doors: ['session'] },
@@ -105,6 +106,7 @@ const PURE = [
   'scripts/fingerprint',
   'scripts/path-cache',
   'scripts/names',
+  'metrics/',
   'logging/access-format',
   'logging/invisible',
   'logging/line',

@@ -147,7 +147,8 @@ end
 --- Adds a response header. `Status`, `Content-Type`, `Content-Length` and `Location` replace what is set; others are
 --- added, so two calls with `Set-Cookie` give two cookies. `Location` without a status makes the answer a redirect
 --- (302). Headers that belong to the web server's own connection (`Connection`, `Transfer-Encoding` and the like) are
---- left out, and the log says so. All headers together take at most 64 KiB; most web servers take less.
+--- left out, and the log says so. So is a `Content-Length` that is not the length of the body, when the whole body is
+--- there before anything is sent. All headers together take at most 64 KiB; most web servers take less.
 ---
 --- Errors: a name that is no header name; a control character in the value; a line without a colon; an empty
 ---   `Content-Type`; more than 64 KiB of headers; after headers were sent.
