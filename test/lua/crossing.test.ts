@@ -5,7 +5,7 @@ import { failure, luaError, newState, serve, serveSource } from './support.js';
 
 /** Lua source of a text of 48 MiB that patterns find something in at every second byte. */
 const HUGE = '("\\1<"):rep(2 ^ 10):rep(24 * 2 ^ 10)';
-const memoryBytes = 256 << 20;
+const memoryBytes = 512 << 20;
 
 describe('a header of 48 MiB', () => {
   for (const call of [
@@ -157,8 +157,8 @@ describe('the globals of a script', () => {
 it('a path of 1 MiB names no file, and no host is asked', () => {
   const { state, run, asked } = newState();
   try {
-    run('function main(env, con) con:puts(#select(2, loadfile(("x/"):rep(2^19)))) end');
-    assert.equal(serve(state, 'main').body, String('cannot open '.length + '/srv/'.length + 2 ** 20));
+    run('function main(env, con) con:puts(select(2, loadfile(("x/"):rep(2^19)))) end');
+    assert.match(serve(state, 'main').body, /^cannot open \/srv\/x\/x\//);
     assert.deepEqual(asked, []);
   } finally {
     state.close();

@@ -48,11 +48,11 @@ const METER = `
     if setfenv then chunk = setfenv(assert(loadstring(source, name)), globals) else chunk = assert(load(source, name, "t", globals)) end
     return chunk(...)
   end
-  local module, internal = load_counting(sources.luafcgid, "=luafcgid", "0")
-  local form = load_counting(sources.form, "=form", internal)
-  local cookie = load_counting(sources.cookie, "=cookie", internal)
+  local parts = { arguments = { text = function(value) return value end }, luafcgid = {} }
+  for _, name in ipairs({ "url", "form", "cookie" }) do parts[name] = load_counting(sources[name], "=" .. name, parts) end
+  local url, form, cookie = parts.url, parts.form, parts.cookie
   local parsers = {
-    query = function(text) return module.parse(text) end,
+    query = function(text) return url.parse(text, 1e9) end,
     multipart = function(text) return form.multipart(text, "multipart/form-data; boundary=x", 1e9) end,
     type = function(text) return form.multipart("--x--", text, 1e9) end,
     cookie = function(text) return cookie.read(text, 1e9) end,
@@ -70,7 +70,7 @@ const { state, run } = newState({ memoryBytes: 256 << 20 });
 after(() => state.close());
 const long = (text: string): string => `[=====[\n${text}]=====]`;
 run(
-  `${compatible}local sources = { luafcgid = ${long(sourceOf('luafcgid'))}, form = ${long(sourceOf('form'))}, cookie = ${long(
+  `${compatible}local sources = { url = ${long(sourceOf('url'))}, form = ${long(sourceOf('form'))}, cookie = ${long(
     sourceOf('cookie'),
   )} }\n${METER}`,
 );

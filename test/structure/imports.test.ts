@@ -75,7 +75,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   'io/sql': { mayImport: ['io', 'io/pool'], doors: ['postgres', 'sql-source'] },
 
   lua: { mayImport: ['cgi', 'lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
-  'lua/embedded': { mayImport: ['lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'], doors: ['engine'] },
+  'lua/embedded': {
+    mayImport: ['fcgi', 'lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'],
+    doors: ['engine'],
+  },
   'lua/embedded/libc': { mayImport: ['lua', 'lua/embedded'] },
   'lua/embedded/wasm': { mayImport: [] },
   'lua/native': { mayImport: ['lua', 'lua/runtime'] },
