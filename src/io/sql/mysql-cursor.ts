@@ -4,12 +4,12 @@
  */
 import type { RowTaker } from './mysql-task.js';
 import { type Column, writeMysqlValue } from './mysql-values.js';
-import type { RowSink, SqlCursor } from './sql.js';
+import type { RowSink } from './sql.js';
 
 /** Rows that wait here before the socket is paused. */
 const WAITING_AT_MOST = 256;
 
-export class MysqlCursor implements SqlCursor, RowTaker {
+export class MysqlCursor implements RowTaker {
   /** Resolves when the columns are known, or the statement is over; rejects when it fails before. */
   readonly begun: Promise<void>;
   readonly #client: { pause(): void; resume(): void };
@@ -91,10 +91,6 @@ export class MysqlCursor implements SqlCursor, RowTaker {
     this.#rows = [];
     this.#resume();
     await this.#ended;
-  }
-
-  close(): Promise<void> {
-    return this.discard();
   }
 
   #more(): Promise<void> {

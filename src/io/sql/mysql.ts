@@ -167,15 +167,13 @@ class MysqlConnection implements SqlConnection {
       this.#cursor = undefined;
     }));
     await cursor.begun;
-    return {
-      fetch: (maxRows, sink) => cursor.fetch(maxRows, sink),
-      close: async () => {
-        if (cursor.hasEnded) return;
-        const done = cursor.discard();
-        await this.cancel();
-        await done;
-      },
+    const close = async (): Promise<void> => {
+      if (cursor.hasEnded) return;
+      const done = cursor.discard();
+      await this.cancel();
+      await done;
     };
+    return { fetch: (maxRows, sink) => cursor.fetch(maxRows, sink), close, abandon: close };
   }
 
   async cancel(): Promise<void> {

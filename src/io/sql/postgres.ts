@@ -175,6 +175,8 @@ class PostgresConnection implements SqlConnection {
         await this.#run(closing);
         if (own) await this.#plain('commit');
       },
+      // It ends with its transaction.
+      abandon: async () => {},
     };
   }
 

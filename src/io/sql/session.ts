@@ -6,7 +6,7 @@
 import { LuafcgidError } from '../../base/errors.js';
 import { DataError } from '../protocol.js';
 import { plainStatement } from './placeholders.js';
-import { Residue, type SqlConnection, type SqlDriver } from './sql.js';
+import { Residue, type SqlConnection, type SqlCursor, type SqlDriver } from './sql.js';
 
 /** Time for the server's answer to being told to stop, and for what makes a connection fit for others. */
 const CANCEL_MS = 1000;
@@ -20,6 +20,8 @@ export interface Returns {
 
 export class Session {
   readonly connection: SqlConnection;
+  /** Those that are open on the connection. */
+  readonly cursors = new Set<SqlCursor>();
   readonly #driver: SqlDriver;
   readonly #source: string;
   readonly #returns: Returns;
@@ -118,6 +120,7 @@ export class Session {
     const late = setTimeout(() => connection.destroy(), CLEAN_MS);
     try {
       if (this.#isSuspect) throw new Error('a cancel request may still be on its way');
+      for (const cursor of this.cursors) await cursor.abandon();
       const rollback = plainStatement('rollback', this.#driver.dialect);
       if (connection.transaction !== 'none') await connection.execute(rollback, undefined);
       if (connection.residue !== Residue.NONE) await connection.reset();

@@ -7,7 +7,7 @@ import { systemClock } from '../clock.js';
 import { Pool } from '../pool/pool.js';
 import { refusalError } from '../pool/refusals.js';
 import { Action, DataError } from '../protocol.js';
-import type { Operation, Run, Source, SourceStatus } from '../source.js';
+import type { Log, Operation, Run, Source, SourceStatus } from '../source.js';
 import type { ResolvedSource } from '../sources.js';
 import { type Value, type ValueMap, ValueReader, ValueWriter } from '../values.js';
 import { bind, plainStatement, type Statement } from './placeholders.js';
@@ -39,7 +39,15 @@ interface Held {
   readonly release: () => void;
 }
 
-type Log = (level: 'info' | 'warn' | 'error', text: string) => void;
+/** Numbers transactions and cursors. Sources that are one for scripts share it. */
+export class Handles {
+  #last = 0;
+
+  next(): number {
+    this.#last = (this.#last % 0x7fffffff) + 1;
+    return this.#last;
+  }
+}
 
 export class SqlSource implements Source {
   readonly name: string;
@@ -51,9 +59,10 @@ export class SqlSource implements Source {
   /** Sessions that their runs keep, since they have left something on them that counts. */
   readonly #kept = new Map<Run, Session>();
   readonly #scanned = new Map<string, ScannedStatement>();
-  #lastHandle = 0;
+  readonly #handles: Handles;
 
-  constructor(settings: ResolvedSource, driver: SqlDriver, log: Log) {
+  constructor(settings: ResolvedSource, driver: SqlDriver, log: Log, handles = new Handles()) {
+    this.#handles = handles;
     this.name = settings.name;
     this.#settings = settings;
     this.#driver = driver;
@@ -63,6 +72,11 @@ export class SqlSource implements Source {
       { connect: (opened, failed) => void this.#connect(opened, failed), close: closeConnection },
       systemClock,
     );
+  }
+
+  /** Whether the transaction or cursor is one of this source. */
+  owns(handle: number): boolean {
+    return this.#held.has(handle);
   }
 
   start(operation: Operation): void {
@@ -139,7 +153,7 @@ export class SqlSource implements Source {
   }
 
   async #execute(operation: Operation, wantsRows: boolean): Promise<Uint8Array> {
-    const statement = this.#statement(operation);
+    const statement = this.statement(operation);
     const sink = wantsRows ? new RowSink(new ValueWriter(), this.#settings.maxResultBytes) : undefined;
     const execute = (session: Session): Promise<Outcome> => this.#executeIn(session, operation, statement, sink);
     const outcome =
@@ -308,7 +322,7 @@ export class SqlSource implements Source {
   }
 
   async #openCursor(operation: Operation): Promise<Uint8Array> {
-    const statement = this.#statement(operation);
+    const statement = this.statement(operation);
     const { run } = operation;
     const isShared = operation.handle !== 0;
     const session = isShared ? this.#transactionOf(operation).session : await this.#acquire(operation);
@@ -316,6 +330,7 @@ export class SqlSource implements Source {
     if (!isShared) run.add(hold);
     try {
       const cursor = await session.run(this.#limitMs(operation), true, () => session.connection.openCursor(statement));
+      session.cursors.add(cursor);
       return integer(this.#hold(run, session, cursor, isShared));
     } catch (error) {
       if (!isShared) void session.end();
@@ -346,6 +361,7 @@ export class SqlSource implements Source {
     const { cursor, session } = this.#cursorOf(operation);
     try {
       await session.run(this.#limitMs(operation), true, () => cursor.close());
+      session.cursors.delete(cursor);
     } finally {
       this.#end(operation.handle);
     }
@@ -383,8 +399,7 @@ export class SqlSource implements Source {
   }
 
   #hold(run: Run, session: Session, cursor: SqlCursor | undefined, isShared: boolean): number {
-    this.#lastHandle = (this.#lastHandle % 0x7fffffff) + 1;
-    const handle = this.#lastHandle;
+    const handle = this.#handles.next();
     const hold = { release: () => this.#end(handle) };
     this.#held.set(handle, { run, session, cursor, isShared, release: () => run.remove(hold) });
     run.add(hold);
@@ -415,7 +430,8 @@ export class SqlSource implements Source {
     return held as Held & { readonly cursor: SqlCursor };
   }
 
-  #statement({ body }: Operation): Statement {
+  /** The statement of an operation that has one. @throws LuafcgidError when its values do not fit */
+  statement({ body }: Operation): Statement {
     const [text, given = []] = readAll(body);
     if (!Buffer.isBuffer(text))
       throw new LuafcgidError('LUAFCGID_DATA_ARGUMENT', { reason: 'the statement is no string' });
