@@ -5,6 +5,7 @@
 
 import { toByteString } from '../base/byte-string.js';
 import type { ScriptLog } from './script-log.js';
+import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
 
 /** The state that calls, as these functions know it. */
@@ -15,7 +16,9 @@ export interface HostedState {
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
   /** What the engine hands to the Lua function it calls. */
-  readonly callArguments: readonly ByteString[];
+  readonly callArgument: LuaValue;
+  /** The precompiled chunk of a part that is loaded when it is needed. */
+  deferredPart(name: ByteString): Uint8Array | undefined;
   /** An error text and its Lua stack. */
   noteError(message: ByteString, traceback: ByteString): void;
   /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
@@ -148,9 +151,12 @@ export const hostFunctions = {
   },
 
   /** What the engine hands to the Lua function it calls. */
-  argument(state, args) {
-    return state.callArguments[args.number(1) - 1];
+  argument(state) {
+    return state.callArgument;
   },
+
+  /** Why a precompiled chunk is not loaded. */
+  refusal: () => bytecodeRefusal,
 
   /** What an error says, and the Lua stack where it was raised. */
   report(state, args) {

@@ -8,7 +8,6 @@ import { clearEventfd } from '../../../linux/eventfd.js';
 import { Errno } from '../../../linux/libc.js';
 import { kernelSockets, type SocketCalls } from '../../../linux/sockets.js';
 import type { Front } from '../../core/front.js';
-import type { Outgoing } from '../../model/actions.js';
 import { type Driver, type DriverReports, type DriverSettings, MAX_FULL_BYTES } from '../driver.js';
 import { OutgoingQueue } from '../outgoing.js';
 import { SpoolSpace } from '../spool.js';
@@ -31,7 +30,7 @@ export interface EpollReports extends DriverReports {
 
 interface Link {
   readonly socket: EpollSocket;
-  readonly wire: OutgoingQueue;
+  readonly outgoing: OutgoingQueue;
 }
 
 export class EpollDriver implements Driver, SocketOwner {
@@ -160,36 +159,6 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#listeners.resume(nowMs);
   }
 
-  // ---- actions of the front ----------------------------------------------------------------------------------------
-
-  write(connection: number, bytes: Uint8Array): number {
-    return this.#links.get(connection)?.wire.write(bytes) ?? 0;
-  }
-
-  spool(connection: number): boolean {
-    return this.#links.get(connection)?.wire.startSpooling(this.#spoolSpace) ?? false;
-  }
-
-  close(connection: number, linger: boolean): void {
-    this.#links.get(connection)?.wire.close(linger);
-  }
-
-  break(connection: number): void {
-    this.#links.get(connection)?.wire.destroy();
-  }
-
-  outgoing(connection: number): Outgoing | undefined {
-    return this.#links.get(connection)?.wire.outgoing();
-  }
-
-  pauseReading(connection: number): void {
-    this.#links.get(connection)?.socket.setPaused(true);
-  }
-
-  resumeReading(connection: number): void {
-    this.#links.get(connection)?.socket.setPaused(false);
-  }
-
   // ---- what sockets tell -------------------------------------------------------------------------------------------
 
   interestChanged(socket: EpollSocket): void {
@@ -241,7 +210,7 @@ export class EpollDriver implements Driver, SocketOwner {
   #hear(nowMs: number): boolean {
     let heard = false;
     this.#guard(undefined, () => {
-      heard = this.#core.workersSpoke(nowMs);
+      heard = this.#core.pollWorkers(nowMs);
     });
     this.#core.wakeWorkers();
     return heard;
@@ -257,12 +226,12 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#listeners.acceptOn(fd, nowMs);
   }
 
-  #serve({ socket, wire }: Link, events: number, nowMs: number): void {
+  #serve({ socket, outgoing }: Link, events: number, nowMs: number): void {
     // Lent since this turn's events were told: what has come is for its worker to read.
     if (socket.isGone || socket.isLent) return;
     if ((events & EpollEvent.OUT) !== 0 && socket.isSending) {
-      if (socket.flush()) wire.drained();
-      else if (!socket.isGone) wire.sentSome();
+      if (socket.flush()) outgoing.drained();
+      else if (!socket.isGone) outgoing.sentSome();
       if (socket.isGone || socket.isLent) return;
     }
     if (socket.isReading && (events & ~EpollEvent.OUT) !== 0) this.#read(socket, nowMs);
@@ -293,17 +262,17 @@ export class EpollDriver implements Driver, SocketOwner {
 
   /** A worker has accepted it. */
   #openAccepted(fd: number): number {
-    const { id } = this.#link(fd, this.#listeners.hasTcp).socket;
-    this.#core.connectionOpened(id);
+    const { socket, outgoing } = this.#link(fd, this.#listeners.hasTcp);
+    this.#core.connectionOpened(socket.id, outgoing);
     this.#listeners.noteDescriptor(fd);
-    return id;
+    return socket.id;
   }
 
   #open(fd: number, isTcp: boolean, nowMs: number): void {
     const link = this.#link(fd, isTcp);
-    const { socket } = link;
+    const { socket, outgoing } = link;
     this.#guard(link, () => {
-      this.#core.connectionOpened(socket.id);
+      this.#core.connectionOpened(socket.id, outgoing);
       // Web servers send their request as soon as they are connected: it is mostly there already.
       if (socket.isReading && !socket.isGone) this.#read(socket, nowMs);
     });
@@ -314,10 +283,10 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#lastConnection += 1;
     const id = this.#lastConnection;
     const socket = new EpollSocket(id, fd, this.#calls, this.#fullBytes, this);
-    const wire = new OutgoingQueue(socket, (unsentBytes) =>
+    const outgoing = new OutgoingQueue(socket, this.#spoolSpace, (unsentBytes) =>
       this.#guard(link, () => this.#core.sent(id, unsentBytes, this.#clock())),
     );
-    const link: Link = { socket, wire };
+    const link: Link = { socket, outgoing };
     this.#links.set(id, link);
     this.#linksByFd[fd] = link;
     this.#unwatched.push(socket);
@@ -354,7 +323,7 @@ export class EpollDriver implements Driver, SocketOwner {
       this.#linksByFd[fd] = undefined;
       this.#calls.close(fd);
       this.#listeners.noteClosed();
-      link?.wire.gone();
+      link?.outgoing.gone();
       this.#guard(undefined, () => this.#core.connectionClosed(id, this.#clock()));
     }
     this.#checkAllClosed();
