@@ -6,10 +6,7 @@ import { PostgresDriver } from './sql/postgres.js';
 import { SqlSource } from './sql/sql-source.js';
 import { SqliteSource } from './sql/sqlite-source.js';
 
-export function createSource(
-  settings: ResolvedSource,
-  log: Log,
-): Source {
+export function createSource(settings: ResolvedSource, log: Log): Source {
   switch (settings.kind) {
     case 'postgres':
       return new SqlSource(settings, new PostgresDriver(settings), log);

@@ -14,7 +14,10 @@ export interface MariadbOptions {
 }
 
 /** Starts it with the database `test`, which `root` may use without a password. */
-export async function startMariadb(t: Cleanup, options: MariadbOptions = {}): Promise<Database & { readonly socket: string }> {
+export async function startMariadb(
+  t: Cleanup,
+  options: MariadbOptions = {},
+): Promise<Database & { readonly socket: string }> {
   const program = findProgram('mariadbd');
   const install = findProgram('mariadb-install-db');
   assert.ok(program && install, 'MariaDB is not installed: install it (Debian: apt-get install mariadb-server)');

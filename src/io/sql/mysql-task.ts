@@ -48,7 +48,10 @@ const ENDS_CONNECTION = new Set([1053, 1927]);
 
 /** Whether the connection ends with the error. */
 export function isFatal(error: MysqlError | undefined): boolean {
-  return error !== undefined && (error.fatal === true || error.sqlState === undefined || ENDS_CONNECTION.has(error.errno ?? 0));
+  return (
+    error !== undefined &&
+    (error.fatal === true || error.sqlState === undefined || ENDS_CONNECTION.has(error.errno ?? 0))
+  );
 }
 
 export class MysqlTask {

@@ -8,7 +8,18 @@ export interface Column {
 }
 
 /** Numbers of types (field_types.h). */
-const Type = { TINY: 1, SHORT: 2, LONG: 3, FLOAT: 4, DOUBLE: 5, TIMESTAMP: 7, LONGLONG: 8, INT24: 9, DATETIME: 12, YEAR: 13 };
+const Type = {
+  TINY: 1,
+  SHORT: 2,
+  LONG: 3,
+  FLOAT: 4,
+  DOUBLE: 5,
+  TIMESTAMP: 7,
+  LONGLONG: 8,
+  INT24: 9,
+  DATETIME: 12,
+  YEAR: 13,
+};
 
 export function writeMysqlValue(writer: ValueWriter, { columnType }: Column, value: unknown): void {
   if (value === null || value === undefined) return writer.nil();

@@ -93,15 +93,26 @@ async function connectionOptions(source: ResolvedSource): Promise<ConnectionOpti
     // A server could ask for any file.
     flags: ['-LOCAL_FILES'],
     ...(encryption !== false && {
-      ssl: { ...(encryption.ca !== undefined && { ca: encryption.ca as Buffer }), rejectUnauthorized: encryption.rejectUnauthorized === true, verifyIdentity: encryption.rejectUnauthorized === true },
+      ssl: {
+        ...(encryption.ca !== undefined && { ca: encryption.ca as Buffer }),
+        rejectUnauthorized: encryption.rejectUnauthorized === true,
+        verifyIdentity: encryption.rejectUnauthorized === true,
+      },
     }),
   } as ConnectionOptions;
 }
 
-function connectError(source: ResolvedSource, error: NodeJS.ErrnoException & { readonly sqlState?: string }): DataError {
+function connectError(
+  source: ResolvedSource,
+  error: NodeJS.ErrnoException & { readonly sqlState?: string },
+): DataError {
   const isLate = error.code === 'ETIMEDOUT' && error.errno === undefined;
   const reason = isLate ? `no answer within ${source.connectMs / 1000} s` : error.message || String(error.code);
-  return new DataError('LUAFCGID_DATA_CONNECT', { source: source.name, reason }, { sqlstate: error.sqlState, retry: true });
+  return new DataError(
+    'LUAFCGID_DATA_CONNECT',
+    { source: source.name, reason },
+    { sqlstate: error.sqlState, retry: true },
+  );
 }
 
 class MysqlConnection implements SqlConnection {
@@ -130,7 +141,13 @@ class MysqlConnection implements SqlConnection {
     this.#lost = lost;
     client.on('error', (error) => this.#gone(error.message));
     client.on('end', () => this.#gone('the server closed the connection'));
-    (client as unknown as { stream: NodeJS.EventEmitter }).stream.on('close', () => this.#gone('the connection was closed'));
+    (client as unknown as { stream: NodeJS.EventEmitter }).stream.on('close', () =>
+      this.#gone('the connection was closed'),
+    );
+  }
+
+  get isOpen(): boolean {
+    return this.#lostReason === undefined;
   }
 
   get transaction(): TransactionState {
@@ -163,9 +180,11 @@ class MysqlConnection implements SqlConnection {
     task.rows = cursor;
     this.#cursor = cursor;
     const ended = this.#start(task, statement);
-    cursor.follow(ended.finally(() => {
-      this.#cursor = undefined;
-    }));
+    cursor.follow(
+      ended.finally(() => {
+        this.#cursor = undefined;
+      }),
+    );
     await cursor.begun;
     const close = async (): Promise<void> => {
       if (cursor.hasEnded) return;

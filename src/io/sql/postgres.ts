@@ -127,6 +127,10 @@ class PostgresConnection implements SqlConnection {
     connection.on('parameterDescription', (message: Message) => this.#task?.parameters(message.dataTypeIDs ?? []));
   }
 
+  get isOpen(): boolean {
+    return !this.#isLost;
+  }
+
   get transaction(): TransactionState {
     return this.#transaction;
   }

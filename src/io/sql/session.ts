@@ -11,6 +11,8 @@ import { Residue, type SqlConnection, type SqlCursor, type SqlDriver } from './s
 /** Time for the server's answer to being told to stop, and for what makes a connection fit for others. */
 const CANCEL_MS = 1000;
 const CLEAN_MS = 5000;
+/** Longest time for what is never broken off. After that its connection is not worth waiting for. */
+const UNCANCELLED_MS = 60_000;
 
 /** What brings a connection back to its pool. */
 export interface Returns {
@@ -70,12 +72,14 @@ export class Session {
     if (this.#isOver) throw new LuafcgidError('LUAFCGID_DATA_RUN_OVER');
     let isLate = false;
     this.#mayCancel = mayCancel;
-    const late = mayCancel
-      ? setTimeout(() => {
-          isLate = true;
-          this.#cancel();
-        }, limitMs)
-      : undefined;
+    const late = setTimeout(
+      () => {
+        isLate = mayCancel;
+        if (mayCancel) this.#cancel();
+        else this.connection.destroy();
+      },
+      mayCancel ? limitMs : UNCANCELLED_MS,
+    );
     try {
       return await operation();
     } catch (error) {

@@ -78,6 +78,8 @@ export interface SqlCursor {
 
 /** One connection. Whoever has it does one thing at a time; errors are `DataError`s. */
 export interface SqlConnection {
+  /** Whether it can be used still. */
+  readonly isOpen: boolean;
   readonly transaction: TransactionState;
   readonly residue: Residue;
   /** Runs a statement. With `sink` full, it is broken off with `LUAFCGID_DATA_RESULT_SIZE`. */

@@ -23,7 +23,10 @@ export interface PreparedStatement {
   setReturnArrays(enabled: boolean): void;
 }
 
-export type OpenDatabase = (file: string, options: { readonly readOnly: boolean; readonly timeout: number }) => Database;
+export type OpenDatabase = (
+  file: string,
+  options: { readonly readOnly: boolean; readonly timeout: number },
+) => Database;
 
 export interface SqliteSettings {
   readonly source: string;
@@ -133,7 +136,11 @@ export class SqliteEngine {
         return this.#openToRead();
       }
     } catch (error) {
-      throw new DataError('LUAFCGID_DATA_CONNECT', { source, reason: `${file}: ${(error as Error).message}` }, { retry: true });
+      throw new DataError(
+        'LUAFCGID_DATA_CONNECT',
+        { source, reason: `${file}: ${(error as Error).message}` },
+        { retry: true },
+      );
     }
   }
 
@@ -236,7 +243,11 @@ function codeOf(error: unknown): number | undefined {
 
 /** Whether a statement would have changed something where only reading is possible. Nothing was changed then. */
 export function isReadOnlyError(error: unknown): boolean {
-  return error instanceof DataError && /^SQLITE \d+$/.test(error.sqlstate ?? '') && (Number(error.sqlstate?.slice(7)) & 0xff) === Code.READONLY;
+  return (
+    error instanceof DataError &&
+    /^SQLITE \d+$/.test(error.sqlstate ?? '') &&
+    (Number(error.sqlstate?.slice(7)) & 0xff) === Code.READONLY
+  );
 }
 
 const MOST = BigInt(Number.MAX_SAFE_INTEGER);

@@ -18,7 +18,9 @@ export function refusalOf({ words }: ScannedStatement): string | undefined {
   if (command === 'vacuum' && words.includes('into')) return 'VACUUM INTO is refused: it would write any file';
   if (command !== 'pragma') return undefined;
   const name = words.find((word, at) => at > 0 && PRAGMAS.has(word));
-  return name === undefined ? `the pragma ${second} is refused: it sets the connection, which others use, too` : undefined;
+  return name === undefined
+    ? `the pragma ${second} is refused: it sets the connection, which others use, too`
+    : undefined;
 }
 
 export function residueOf({ words }: ScannedStatement): Residue {

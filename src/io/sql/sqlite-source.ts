@@ -6,10 +6,11 @@ import { Action } from '../protocol.js';
 import type { Log, Operation, Source, SourceStatus } from '../source.js';
 import type { ResolvedSource } from '../sources.js';
 import { type ValueMap, ValueReader } from '../values.js';
+import { Handles } from './held.js';
+import { SqlSource } from './sql-source.js';
 import { SqliteDriver } from './sqlite.js';
 import { isReadOnlyError } from './sqlite-engine.js';
 import { isReading } from './sqlite-statement.js';
-import { Handles, SqlSource } from './sql-source.js';
 
 export class SqliteSource implements Source {
   readonly name: string;
@@ -23,7 +24,12 @@ export class SqliteSource implements Source {
     this.name = settings.name;
     this.#writer = new SqlSource({ ...settings, connections: 1 }, new SqliteDriver(settings, false, log), log, handles);
     if (readers < 1) return;
-    this.#readers = new SqlSource({ ...settings, connections: readers }, new SqliteDriver(settings, true, log), log, handles);
+    this.#readers = new SqlSource(
+      { ...settings, connections: readers },
+      new SqliteDriver(settings, true, log),
+      log,
+      handles,
+    );
   }
 
   start(operation: Operation): void {

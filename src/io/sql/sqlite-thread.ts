@@ -7,9 +7,9 @@ import { LuafcgidError } from '../../base/errors.js';
 import { DataError } from '../protocol.js';
 import { loadDriver } from '../source.js';
 import { ValueWriter } from '../values.js';
+import { Residue, RowSink } from './sql.js';
 import { type EngineCursor, type OpenDatabase, SqliteEngine } from './sqlite-engine.js';
 import type { Failure, SqliteAnswer, SqliteCall, SqliteThreadData } from './sqlite-messages.js';
-import { Residue, RowSink } from './sql.js';
 
 const { settings, cancelled } = workerData as SqliteThreadData;
 const port = parentPort as MessagePort;

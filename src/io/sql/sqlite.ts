@@ -5,8 +5,6 @@ import { DataError } from '../protocol.js';
 import type { Log } from '../source.js';
 import type { ResolvedSource } from '../sources.js';
 import type { Statement } from './placeholders.js';
-import type { Failure, SqliteAnswer, SqliteCall, SqliteThreadData } from './sqlite-messages.js';
-import { toSqliteStatement } from './sqlite-statement.js';
 import {
   type Outcome,
   Residue,
@@ -17,6 +15,8 @@ import {
   type TransactionOptions,
   type TransactionState,
 } from './sql.js';
+import type { Failure, SqliteAnswer, SqliteCall, SqliteThreadData } from './sqlite-messages.js';
+import { toSqliteStatement } from './sqlite-statement.js';
 
 /** Longest wait for another process that writes. */
 const BUSY_AT_MOST_MS = 5000;
@@ -115,6 +115,10 @@ class SqliteConnection implements SqlConnection {
     });
   }
 
+  get isOpen(): boolean {
+    return !this.#isGone;
+  }
+
   get transaction(): TransactionState {
     return this.#transaction;
   }
@@ -124,7 +128,11 @@ class SqliteConnection implements SqlConnection {
   }
 
   async execute(statement: Statement, sink: RowSink | undefined): Promise<Outcome> {
-    const answer = await this.#call({ kind: 'execute', statement: toSqliteStatement(statement), maxBytes: sink?.mostBytes });
+    const answer = await this.#call({
+      kind: 'execute',
+      statement: toSqliteStatement(statement),
+      maxBytes: sink?.mostBytes,
+    });
     sink?.fill(answer.rows, answer.count ?? 0);
     return answer.outcome as Outcome;
   }

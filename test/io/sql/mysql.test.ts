@@ -1,12 +1,12 @@
 /** MariaDB as a data source, with a real server (issue 13; data-access 1.2, 2.4 and section 3). */
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { Action } from '../../src/io/protocol.js';
-import type { ResolvedSource } from '../../src/io/sources.js';
-import { MysqlDriver } from '../../src/io/sql/mysql.js';
-import { SqlSource } from '../../src/io/sql/sql-source.js';
-import { startMariadb } from '../support/mariadb.js';
-import { code, sourceSettings, TestRun, until } from './support/data-source.js';
+import { Action } from '../../../src/io/protocol.js';
+import type { ResolvedSource } from '../../../src/io/sources.js';
+import { MysqlDriver } from '../../../src/io/sql/mysql.js';
+import { SqlSource } from '../../../src/io/sql/sql-source.js';
+import { startMariadb } from '../../support/mariadb.js';
+import { code, sourceSettings, TestRun, until } from '../support/data-source.js';
 
 describe('MariaDB', async () => {
   const server = await startMariadb({ after });
@@ -93,7 +93,10 @@ describe('MariaDB', async () => {
     await run.execute('create table leaked (n int) engine = innodb');
     const tx = await run.begin();
     await run.execute('insert into leaked values (1)', [], { handle: tx });
-    const ended = assert.rejects(run.query('select sleep(60) from kinds', [], { handle: tx }), code('LUAFCGID_DATA_CANCELED'));
+    const ended = assert.rejects(
+      run.query('select sleep(60) from kinds', [], { handle: tx }),
+      code('LUAFCGID_DATA_CANCELED'),
+    );
     const other = new TestRun(one);
     const next = other.query('select * from leaked');
     await until(() => one.status().waiting === 1, 'the other one waits');
@@ -113,7 +116,10 @@ describe('MariaDB', async () => {
     await run.do(Action.ROLLBACK_TO, tx, 's1');
     await run.do(Action.COMMIT, tx);
     const second = await run.begin({ readonly: true });
-    await assert.rejects(run.execute('insert into saved values (3)', [], { handle: second }), code('LUAFCGID_DATA_QUERY', '25006'));
+    await assert.rejects(
+      run.execute('insert into saved values (3)', [], { handle: second }),
+      code('LUAFCGID_DATA_QUERY', '25006'),
+    );
     await run.do(Action.ROLLBACK, second);
     assert.deepEqual(await run.query('select * from saved'), [{ n: 1 }]);
     run.end();
@@ -123,7 +129,10 @@ describe('MariaDB', async () => {
     const run = new TestRun(source);
     await assert.rejects(run.execute('start transaction'), code('LUAFCGID_DATA_TRANSACTION'));
     const tx = await run.begin();
-    await assert.rejects(run.execute('create table ddl (n int)', [], { handle: tx }), code('LUAFCGID_DATA_TRANSACTION'));
+    await assert.rejects(
+      run.execute('create table ddl (n int)', [], { handle: tx }),
+      code('LUAFCGID_DATA_TRANSACTION'),
+    );
     run.end();
   });
 
@@ -166,7 +175,9 @@ describe('MariaDB', async () => {
     assert.deepEqual(await run.query('select count(*) as n, @secret as s from mine'), [{ n: 0, s: 5 }]);
     run.end();
     const other = new TestRun(one);
-    assert.deepEqual(await other.query("select @secret as s, is_used_lock('x') as l, @@time_zone as z"), [{ z: '+00:00' }]);
+    assert.deepEqual(await other.query("select @secret as s, is_used_lock('x') as l, @@time_zone as z"), [
+      { z: '+00:00' },
+    ]);
     await assert.rejects(other.query('select * from mine'), code('LUAFCGID_DATA_QUERY', '42S02'));
     assert.deepEqual(await other.query('select "text" as v'), [{ v: 'text' }]);
     other.end();

@@ -3,14 +3,15 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { Action } from '../../src/io/protocol.js';
-import type { ResolvedSource } from '../../src/io/sources.js';
-import { SqliteSource } from '../../src/io/sql/sqlite-source.js';
-import { tempDir } from '../support/cleanup.js';
-import { code, sourceSettings, TestRun, until } from './support/data-source.js';
+import { Action } from '../../../src/io/protocol.js';
+import type { ResolvedSource } from '../../../src/io/sources.js';
+import { SqliteSource } from '../../../src/io/sql/sqlite-source.js';
+import { tempDir } from '../../support/cleanup.js';
+import { code, sourceSettings, TestRun, until } from '../support/data-source.js';
 
 /** More rows than a test lives to see, of which none is given. */
-const ENDLESS = 'with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) as c from n where x < 0';
+const ENDLESS =
+  'with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) as c from n where x < 0';
 /** The same, giving each. */
 const ENDLESS_ROWS = 'with recursive n(x) as (select 1 union all select x + 1 from n) select x from n';
 
@@ -29,8 +30,19 @@ describe('SQLite', () => {
 
   it('gives each type as the table of values says, and takes values of every kind', async () => {
     const run = new TestRun(source);
-    await run.execute('create table kinds (i integer, big integer, f real, w real, t text, b blob, o boolean, z integer)');
-    const values = { i: 7, big: 9007199254740993n, f: 1.5, w: 2, t: 'é\0x', b: new Uint8Array([0, 255]), o: true, z: null };
+    await run.execute(
+      'create table kinds (i integer, big integer, f real, w real, t text, b blob, o boolean, z integer)',
+    );
+    const values = {
+      i: 7,
+      big: 9007199254740993n,
+      f: 1.5,
+      w: 2,
+      t: 'é\0x',
+      b: new Uint8Array([0, 255]),
+      o: true,
+      z: null,
+    };
     await run.query('insert into kinds values (:i, :big, :f, :w, :t, :b, :o, :z)', values);
     const { z: _, ...rest } = values;
     assert.deepEqual(await run.query('select * from kinds'), [{ ...rest, b: Buffer.from([0, 255]), o: 1 }]);
@@ -47,7 +59,7 @@ describe('SQLite', () => {
     await assert.rejects(run.query('select @x'), code('LUAFCGID_DATA_ARGUMENT'));
     await assert.rejects(run.query('select :x', []), code('LUAFCGID_DATA_ARGUMENT'));
     await run.execute(
-      "create trigger if not exists t1 after insert on kinds begin update kinds set i = case when 1 then 2 end; delete from kinds; end;",
+      'create trigger if not exists t1 after insert on kinds begin update kinds set i = case when 1 then 2 end; delete from kinds; end;',
     );
     await run.execute('drop trigger t1');
     run.end();
@@ -56,7 +68,12 @@ describe('SQLite', () => {
   it('reaches no other file', async () => {
     const run = new TestRun(source);
     const other = join(dir, 'other.db');
-    for (const text of [`attach '${other}' as o`, `vacuum into '${other}'`, 'pragma journal_mode = delete', 'pragma temp_store_directory = "/tmp"']) {
+    for (const text of [
+      `attach '${other}' as o`,
+      `vacuum into '${other}'`,
+      'pragma journal_mode = delete',
+      'pragma temp_store_directory = "/tmp"',
+    ]) {
       await assert.rejects(run.execute(text), code('LUAFCGID_DATA_QUERY'), text);
     }
     assert.deepEqual(await run.query('pragma user_version'), [{ user_version: 0 }]);
