@@ -136,7 +136,7 @@ if (isRoot) {
       const former = readFileSync(server.config, 'utf8');
       writeFileSync(server.config, `${former}\nlisten = { listen, "second.sock" }`);
       server.signal('SIGHUP');
-      await server.logged(/LUAFCGID_RELOAD_REFUSED[^]*second\.sock": nothing may be created in /);
+      await server.logged(/LUAFCGID_RELOAD_REFUSED[\s\S]*second\.sock": nothing may be created in /);
       writeFileSync(server.config, `${former}\nlisten = "127.0.0.1:0"`);
       server.signal('SIGHUP');
       await server.logged(/reloaded: listening on 127\.0\.0\.1/);
