@@ -69,6 +69,7 @@ export class ScriptState {
             reports.log('warn', `${file} was not loaded: it lies neither beside ${path} nor on the configured path`);
             return undefined;
           } catch (error) {
+            if (error instanceof LuafcgidError) throw error;
             // The script is told that there is none, as of any file that cannot be read.
             if (isMissing(error)) this.#noteAbsent(file);
             if (isForWantOfRoom(error)) reports.log('error', `${file} was not loaded: ${(error as Error).message}`);

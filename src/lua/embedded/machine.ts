@@ -3,6 +3,7 @@
  * nothing of requests.
  */
 
+import type { LuaString } from '../crossing.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import { type HostedFunction, replacedFunction } from './wasm/wide-numbers.js';
@@ -105,6 +106,13 @@ export class Machine {
   refusedAt = '';
   /** `scratchBytes` of space for strings, and after them 4 bytes for lengths. */
   scratch = 0;
+  /** Where the string of `string` lies. */
+  #stringStart = 0;
+  readonly #string = {
+    sizeBytes: 0,
+    bytes: (start: number, end: number): Uint8Array =>
+      this.memory.subarray(this.#stringStart + start, this.#stringStart + end),
+  };
 
   constructor(x: LuaExports, memoryLimitBytes: number) {
     this.x = x;
@@ -194,12 +202,15 @@ export class Machine {
     return this.memory.subarray(start, start + this.words.getUint32(lengthAt, true));
   }
 
-  /** The same as a byte string. */
-  text(L: number, index: number): ByteString {
+  /**
+   * The string (or number, which becomes a string) at a stack index, to be read through `crossing.ts`; valid until Lua runs
+   * on or another one is asked for.
+   */
+  string(L: number, index: number): LuaString {
     const lengthAt = this.scratch + scratchBytes;
-    const start = this.x.lua_tolstring(L, index, lengthAt);
-    if (start === 0) return '';
-    return this.memory.toString('latin1', start, start + this.words.getUint32(lengthAt, true));
+    this.#stringStart = this.x.lua_tolstring(L, index, lengthAt);
+    this.#string.sizeBytes = this.#stringStart === 0 ? 0 : this.words.getUint32(lengthAt, true);
+    return this.#string;
   }
 
   /** Pushes a string. Like everything that pushes new values, it may raise a Lua memory error. */
