@@ -54,6 +54,8 @@ export abstract class EngineState implements LuaState, HostedState {
   #handler: ByteString | undefined;
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
   #hostError: Error | undefined;
+  /** The chunk that was run last, until somebody asks for its lines. */
+  #script: { readonly chunkName: ByteString; readonly source: Uint8Array } | undefined;
   #stop: Stop | undefined;
   /** Whether the code that runs is what a stop from outside is meant for, and not the tidying up after it. */
   #mayBeStopped = false;
@@ -90,6 +92,8 @@ export abstract class EngineState implements LuaState, HostedState {
   protected abstract topIsTrue(): boolean;
   /** The string on top of the stack, valid until Lua runs on; nothing when it is no string. */
   protected abstract topBytes(): Uint8Array | undefined;
+  /** What of the string on top of the stack may become a message; nothing when it is no string. */
+  protected abstract topMessage(): ByteString | undefined;
   protected abstract clearStack(): void;
   /** Lets callbacks find this state; gives what was there before, for `leaveRunning`. */
   protected abstract enterRunning(): void;
@@ -114,6 +118,7 @@ export abstract class EngineState implements LuaState, HostedState {
 
   run(chunk: Uint8Array, chunkName: ByteString): void {
     const source = withoutFirstLine(chunk);
+    this.#script = { chunkName, source };
     if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
@@ -229,6 +234,14 @@ export abstract class EngineState implements LuaState, HostedState {
     const isBroken = this.#condition === 'broken';
     this.#condition = 'closed';
     this.free(isBroken);
+  }
+
+  sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined {
+    const script = this.#script;
+    this.#script = undefined; // the text may be long, and is needed once
+    if (script?.chunkName !== chunkName || isBytecode(script.source)) return undefined;
+    const lines = Buffer.from(script.source).toString('latin1').split('\n');
+    return lines.slice(first - 1, last).join('\n');
   }
 
   noteError(message: ByteString, traceback: ByteString): void {
@@ -372,7 +385,7 @@ export abstract class EngineState implements LuaState, HostedState {
   #error(status: number): LuaError {
     const kind = errorKinds[status] ?? 'fatal';
     if (kind === 'memory') return new LuaError('memory', this.memoryMessage());
-    const raised = this.#topText();
+    const raised = this.topMessage();
     this.callEntry('report');
     const reported = this.#reported;
     const message = reported?.message ?? raised ?? 'error in error handling';
@@ -386,10 +399,5 @@ export abstract class EngineState implements LuaState, HostedState {
       trimTraceback(reported?.traceback ?? ''),
       isHostError ? hostError : undefined,
     );
-  }
-
-  #topText(): ByteString | undefined {
-    const bytes = this.topBytes();
-    return bytes === undefined ? undefined : Buffer.from(bytes).toString('latin1');
   }
 }

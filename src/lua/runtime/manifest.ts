@@ -20,13 +20,13 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
   return [
     { name: 'stock', file: 'runtime/stock.lua' },
     { name: 'arguments', file: 'runtime/arguments.lua' },
-    // Before all that call functions of Lua's library: it wraps some of them.
     { name: 'env', file: 'runtime/env.lua' },
     { name: 'exit', file: 'runtime/exit.lua' },
     { name: 'sources', file: 'runtime/sources.lua' },
     { name: 'streams', file: 'runtime/streams.lua' },
     { name: 'files', file: 'runtime/files.lua' },
     { name: 'stdlib', file: `runtime/${kind}-stdlib.lua` },
+    { name: 'require', file: 'runtime/require.lua' },
     { name: 'modules', file: 'runtime/modules.lua' },
     { name: 'luafcgid', file: 'library/luafcgid.lua', module: 'luafcgid', namespace: 'luafcgid' },
     { name: 'html', file: 'library/html.lua', namespace: 'luafcgid' },
@@ -35,6 +35,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'con', file: 'runtime/con.lua' },
     { name: 'con_input', file: 'runtime/con-input.lua' },
     { name: 'con_settings', file: 'runtime/con-settings.lua' },
+    { name: 'hints', file: 'runtime/hints.lua' },
     // The functions that the engine calls.
     { name: 'prelude', file: 'runtime/prelude.lua' },
   ];
