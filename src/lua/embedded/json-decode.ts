@@ -178,9 +178,9 @@ class JsonReader {
         at += 1;
         continue;
       }
-      const escape = bytes[at + 1] as number;
-      if (escape !== 0x75) {
-        const meant = simpleEscapes[escape];
+      const letter = bytes[at + 1] as number;
+      if (letter !== 0x75) {
+        const meant = simpleEscapes[letter];
         if (meant === undefined) throw noJson;
         room[to++] = meant;
         at += 2;

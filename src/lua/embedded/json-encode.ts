@@ -29,7 +29,6 @@ interface Special {
   readonly null: number;
   readonly arrayMeta: number;
   readonly emptyArrayMeta: number;
-  readonly lazyMeta: number;
   readonly checksUtf8: boolean;
 }
 
@@ -65,20 +64,20 @@ class JsonWriter {
     for (let from = start; from < end; from += 1) {
       const byte = bytes[from] as number;
       high |= byte;
-      const escape = escapeOf[byte] as number;
-      if (escape === 0) {
+      const letter = escapeOf[byte] as number;
+      if (letter === 0) {
         out[at++] = byte;
         continue;
       }
       out[at++] = backslash;
-      if (escape === 1) {
+      if (letter === 1) {
         out[at] = 0x75;
         out[at + 1] = 0x30;
         out[at + 2] = 0x30;
         out[at + 3] = hexDigits[byte >> 4] as number;
         out[at + 4] = hexDigits[byte & 15] as number;
         at += 5;
-      } else out[at++] = escape;
+      } else out[at++] = letter;
     }
     out[at++] = quote;
     this.at = at;
@@ -124,7 +123,6 @@ class JsonWriter {
     if (depth > deepest) return false;
     const { memory, special } = this;
     const meta = memory.metatable(table);
-    if (meta !== 0 && meta === special.lazyMeta) return false;
     const isArray = meta !== 0 && (meta === special.arrayMeta || meta === special.emptyArrayMeta);
     const start = memory.arrayStart(table);
     const size = memory.arraySize(table);
@@ -189,7 +187,7 @@ const largestKeptBytes = 1 << 20;
 
 /**
  * The JSON text of the value at stack index 1, valid until the next one is written; undefined when this is not the usual
- * case. At 2 to 5 are `null`, the metatables of arrays and empty arrays, and that of an `env` that is still empty; at 6
+ * case. At 2 to 4 are `null` and the metatables of arrays and empty arrays, at 5
  * whether strings have to be UTF-8.
  */
 export function encodeJson(machine: Machine, L: number): Uint8Array | undefined {
@@ -200,8 +198,7 @@ export function encodeJson(machine: Machine, L: number): Uint8Array | undefined 
     null: userdataObject(x.lua_topointer(L, 2)),
     arrayMeta: x.lua_topointer(L, 3),
     emptyArrayMeta: x.lua_topointer(L, 4),
-    lazyMeta: x.lua_topointer(L, 5),
-    checksUtf8: x.lua_toboolean(L, 6) !== 0,
+    checksUtf8: x.lua_toboolean(L, 5) !== 0,
   };
   const table = x.lua_topointer(L, 1);
   writer.memory.use(machine);

@@ -10,7 +10,7 @@ type LibraryFunction = (state: { readonly machine: Machine }, L: number) => numb
 export const libraryFunctions = {
   /** True and the text; or true. */
   jsonencode({ machine }, L) {
-    machine.x.lua_settop(L, 6);
+    machine.x.lua_settop(L, 5);
     const text = encodeJson(machine, L);
     machine.x.lua_pushboolean(L, 1);
     if (text === undefined) return 1;

@@ -3,10 +3,8 @@
 local parts = ...
 
 local is_utf8 = parts.utf8.is_valid
--- Those of the library itself: others are wrapped, for the sake of `env`.
-local next, getmetatable = parts.env.raw.next, parts.env.raw.getmetatable
-local fill_lazy = parts.env.fill_lazy
-local error, pcall, tonumber, tostring, type, rawget = error, pcall, tonumber, tostring, type, rawget
+local getmetatable = debug.getmetatable
+local next, error, pcall, tonumber, tostring, type, rawget = error, pcall, tonumber, tostring, type, rawget
 local char, find, format, gsub, sub, concat = string.char, string.find, string.format, string.gsub, string.sub, table.concat
 local floor, huge, math_type = math.floor, math.huge, math.type
 
@@ -187,7 +185,6 @@ function write(value, depth)
     out[count] = "null"
   elseif kind == "table" then
     local meta = getmetatable(value)
-    if meta and fill_lazy(value) then meta = nil end
     if depth > deepest then fail("Cannot serialise, excessive depth (" .. depth .. ")") end
     local length = array_length(value, meta)
     if length then write_array(value, length, depth + 1) else write_object(value, depth + 1) end

@@ -27,7 +27,6 @@ local parts = ...
 
 local host_decode, host_encode = parts.host.jsondecode, parts.host.jsonencode
 local decode, encode = parts.json_decode.decode, parts.json_encode.encode
-local lazy_meta = parts.env.raw.lazy_meta
 local bad_argument = parts.arguments.bad
 
 local type, tostring, error, next, pcall = type, tostring, error, next, pcall
@@ -114,7 +113,7 @@ local function new_module(changes, is_safe)
   function M.encode(...)
     local value = ...
     if encode_in_host then
-      local ok, text = host_encode(value, null, array_mt, empty_array_mt, lazy_meta, encoding.checks_utf8)
+      local ok, text = host_encode(value, null, array_mt, empty_array_mt, encoding.checks_utf8)
       if ok and text then return text end
     end
     local text, message = encode(value, encoding)

@@ -69,15 +69,7 @@ local function ignores_env(handler)
   return name ~= nil and count_words(text, name) == 1
 end
 
--- `raw` has functions of the library as they were, for parts that look into many tables.
-local env = { raw = { next = next, getmetatable = debug_getmetatable, lazy_meta = lazy_meta } }
-
--- Fills the env of the running request, if this is it and it is empty; gives whether it did.
-function env.fill_lazy(value)
-  if not lazy or not rawequal(value, lazy) then return false end
-  fill()
-  return true
-end
+local env = {}
 
 -- The env of a new request.
 function env.new(handler)
