@@ -4,7 +4,7 @@ local parts = ...
 
 local is_utf8 = parts.utf8.is_valid
 local getmetatable = debug.getmetatable
-local next, error, pcall, tonumber, tostring, type, rawget = error, pcall, tonumber, tostring, type, rawget
+local next, error, pcall, tonumber, tostring, type, rawget = next, error, pcall, tonumber, tostring, type, rawget
 local char, find, format, gsub, sub, concat = string.char, string.find, string.format, string.gsub, string.sub, table.concat
 local floor, huge, math_type = math.floor, math.huge, math.type
 
