@@ -19,6 +19,7 @@ import {
   tracebackLimitBytes,
   wholeText,
 } from './crossing.js';
+import { callCrypto } from './crypto-functions.js';
 import type { ScriptLog } from './script-log.js';
 import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
@@ -183,6 +184,9 @@ export const hostFunctions = {
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
     return value === undefined ? undefined : toByteString(value);
   },
+
+  /** What `crypto-functions.ts` has. */
+  crypto: (state, args) => callCrypto(state, args),
 
   /** Whether a string is UTF-8. */
   isutf8(_state, args) {

@@ -28,7 +28,9 @@ function namesAtRunTime(): string[] {
 }
 
 /** Modules that are required by names of their own; lua-cjson's settings are described together. */
-const modules = ['json'];
+const modules = ['json', 'crypto'];
+/** Gives each module the name that the page does. */
+const requireModules = modules.map((name) => `local ${name} = require("luafcgid.${name}")`).join(' ');
 const isOfModule = (name: string) => modules.includes(name.split('.')[0] as string);
 
 describe('docs/lua-api.md', () => {
@@ -48,7 +50,7 @@ describe('docs/lua-api.md', () => {
   for (const { name, example } of functions) {
     it(`has an example of ${name} that runs`, () => {
       assert.ok(example.includes(`${name}(`), `the example is ${example}`);
-      serveSource(`local luafcgid = require("luafcgid")\n${example}`, {
+      serveSource(`local luafcgid = require("luafcgid")\n${requireModules}\n${example}`, {
         params: { QUERY_STRING: 'page=2', REQUEST_METHOD: 'GET' },
       });
     });

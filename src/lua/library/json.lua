@@ -86,7 +86,7 @@ local function new_module(changes, is_safe)
   ---
   --- Errors: the text is no JSON (the message tells the first character that is wrong), is not UTF-8, or is nested deeper
   ---   than 1,000 levels.
-  --- Example: assert(require("luafcgid.json").decode('{"a":[1,2]}').a[2] == 2)
+  --- Example: assert(json.decode('{"a":[1,2]}').a[2] == 2)
   function M.decode(...)
     local text = ...
     if type(text) ~= "string" then
@@ -109,7 +109,7 @@ local function new_module(changes, is_safe)
   ---
   --- Errors: a function, thread or userdata; a key that is neither string nor number; an array with holes; NaN and
   ---   infinities; a string that is not UTF-8; a table that contains itself; more than 1,000 levels. The message tells where.
-  --- Example: con:puts(require("luafcgid.json").encode({ name = "Ann", tags = { "a", "b" } }))
+  --- Example: con:puts(json.encode({ name = "Ann", tags = { "a", "b" } }))
   function M.encode(...)
     local value = ...
     if encode_in_host then
@@ -126,7 +126,7 @@ local function new_module(changes, is_safe)
   --- As `encode`, for use between `<script>` and `</script>`: `<`, `>`, `&` and the line ends of JavaScript are escaped.
   ---
   --- Errors: those of `encode`.
-  --- Example: con:puts("<script>let user = ", require("luafcgid.json").script({ name = "</script>" }), "</script>")
+  --- Example: con:puts("<script>let user = ", json.script({ name = "</script>" }), "</script>")
   function M.script(...)
     local ok, text = pcall(M.encode, (...))
     if not ok then error(gsub(text, "^%[luafcgid%]:%d+: ", ""), 2) end

@@ -50,6 +50,8 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'cjson', file: 'library/cjson.lua', standsInFor: 'cjson' },
   { name: 'cjson_safe', file: 'library/cjson-safe.lua', standsInFor: 'cjson.safe' },
   { name: 'serialize', file: 'library/serialize.lua', namespace: 'luafcgid' },
+  { name: 'crypto', file: 'library/crypto.lua', module: 'luafcgid.crypto', namespace: 'crypto' },
+  { name: 'bit', file: 'library/bit.lua', standsInFor: 'bit' },
   { name: 'form', file: 'library/form.lua' },
   { name: 'cookie', file: 'library/cookie.lua' },
 ];
