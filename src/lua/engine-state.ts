@@ -223,6 +223,10 @@ export abstract class EngineState implements LuaState, HostedState {
     this.free(isBroken);
   }
 
+  get isStopping(): boolean {
+    return this.#stop !== undefined;
+  }
+
   noteError(message: ByteString, traceback: ByteString): void {
     this.#reported = { message, traceback };
   }

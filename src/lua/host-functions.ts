@@ -16,6 +16,8 @@ export interface HostedState {
   readonly request: RequestHost | undefined;
   /** What the engine hands to the Lua function it calls. */
   readonly callArguments: readonly ByteString[];
+  /** Whether a stop is under way: errors are only raised to leave what runs. */
+  readonly isStopping: boolean;
   /** An error text and its Lua stack. */
   noteError(message: ByteString, traceback: ByteString): void;
   /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
@@ -150,6 +152,11 @@ export const hostFunctions = {
   /** What the engine hands to the Lua function it calls. */
   argument(state, args) {
     return state.callArguments[args.number(1) - 1];
+  },
+
+  /** Whether what runs is being stopped. */
+  stopping(state) {
+    return state.isStopping;
   },
 
   /** What an error says, and the Lua stack where it was raised. */

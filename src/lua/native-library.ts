@@ -7,10 +7,11 @@
  * those that may only be called for some values it is said which.
  */
 
-import { createRequire } from 'node:module';
-import type koffiModule from 'koffi';
+import { type Ffi as Koffi, loadFfi as loadKoffi } from '../base/ffi.js';
 import { LuafcgidError } from '../errors.js';
 import type { NativeEngineName } from './engine-names.js';
+
+export { type Koffi, loadKoffi };
 
 /** What an engine's library is and what it is not. */
 interface Kind {
@@ -58,29 +59,6 @@ export const nativeKinds: Readonly<Record<NativeEngineName, Kind>> = {
     openers: [...openers51, 'bit', 'jit', 'ffi'],
   },
 };
-
-/**
- * The stack that C code called from here runs on. Lua's own limit of 200 nested C calls needs 2 MiB; the rest is for
- * Lua 5.1's pattern matching, which has no limit. Memory that is not touched costs nothing.
- */
-const stackBytes = 16 << 20;
-
-export type Koffi = typeof koffiModule;
-
-let koffi: Koffi | undefined;
-
-/** The FFI, loaded when the first native engine is asked for. */
-export function loadKoffi(): Koffi {
-  if (koffi !== undefined) return koffi;
-  const loaded = createRequire(import.meta.url)('koffi') as Koffi;
-  try {
-    loaded.config({ sync_stack_size: stackBytes });
-  } catch {
-    // Somebody has loaded a library on this thread before: the stack is as it is.
-  }
-  koffi = loaded;
-  return loaded;
-}
 
 /** The C function `_exit`: nothing is tidied up and no thread is waited for. */
 export function exitAtOnce(exitCode: number): never {

@@ -15,7 +15,7 @@ export interface NativeParts {
   readonly running: { state: NativeState | undefined };
   /** For sources on their way to Lua. */
   readonly source: GrowingMemory;
-  /** Address of a hook that raises an error: `lua_error` itself. */
+  /** Address of a hook that raises an error: `luaL_error` itself. */
   readonly stopHook: number;
   /** Address of a hook that calls `lookAtMemory`. */
   readonly memoryHook: number;
@@ -113,7 +113,8 @@ export class NativeState extends EngineState {
   /** Host functions: inside of a finalizer Lua 5.4 cannot tell what it holds, so a hook looks right after it. */
   lookAtMemorySoon(): void {
     const thread = this.callingThread;
-    if (this.#looking?.thread === thread) return;
+    // What is being stopped raises errors, whose texts are made by Lua's allocator: finalizers run then, too.
+    if (this.isStopping || this.#library.getHook(thread) === this.#parts.memoryHook) return;
     this.#looking = { thread, hook: this.#hookOf(thread) };
     this.#library.setHook(thread, this.#parts.memoryHook, everyInstruction.mask, everyInstruction.count);
   }

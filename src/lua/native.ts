@@ -3,6 +3,7 @@
  * modules; they share the process with the server.
  */
 
+import { requireCStack } from '../base/ffi.js';
 import type { NativeEngineName } from './engine-names.js';
 import { NativeBoot } from './native-boot.js';
 import { HostGate } from './native-functions.js';
@@ -31,6 +32,7 @@ export interface NativeEngine extends LuaEngine {
  */
 export function createNativeEngine(name: NativeEngineName, options: NativeEngineOptions = {}): NativeEngine {
   const ffi = loadKoffi();
+  requireCStack();
   const opened = openNativeLibrary(name, options.file);
   const library = options.adapt?.(opened) ?? opened;
   const running: NativeParts['running'] = { state: undefined };
@@ -60,7 +62,10 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     gate,
     running,
     source: new GrowingMemory(ffi, 64 << 10),
-    stopHook: library.symbol('lua_error'),
+    // Called as luaL_error(L, record of the event): the record begins with the number 3 of the event, which as a text is one
+    // character without a format. It raises a message that it makes itself. lua_error in its place would raise whatever value
+    // lies on the stack, such as an object that was freed.
+    stopHook: library.symbol('luaL_error'),
     memoryHook,
     interruptHook,
     boot: () => boot.boot(),

@@ -104,12 +104,12 @@ end
 local reported, reported_traceback
 
 -- The message handler of everything the engine calls. After a stack overflow there is hardly any room for it: what it
--- finds is told later.
+-- finds is told later. While what runs is being stopped, the error says nothing: the host knows why, and tells it.
 function engine.onerror(value)
-  if not exit.is_exiting() then
-    reported_traceback = stack_from("", 2)
-    reported = describe(value)
-  end
+  local _, is_stopping = host.stopping()
+  if is_stopping then return nil end
+  reported_traceback = stack_from("", 2)
+  reported = describe(value)
   return value
 end
 
