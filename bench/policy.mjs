@@ -1,5 +1,5 @@
 /** The pool's decisions: what one costs, and which requests find their state, beside other policies. */
-import { RememberedScores } from '../dist/src/pool/remembered-scores.js';
+import { RememberedScores } from '../dist/src/pool/ghost-scores.js';
 import { clairvoyant, hitRate, leastFrequentlyUsed, leastRecentlyUsed, popularityWithAging } from './policy/caches.mjs';
 import { timeDecisions } from './policy/decision-time.mjs';
 import { makeTraffic } from './policy/traffic.mjs';

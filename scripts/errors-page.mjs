@@ -1,5 +1,5 @@
 // docs/errors.md: the error catalogue as a page, one section for each code.
-import { catalogue } from '../dist/src/errors.js';
+import { catalogue } from '../dist/src/base/errors.js';
 
 const WHO = {
   peer: 'the client or the web server',
@@ -10,7 +10,7 @@ const WHO = {
 
 const INTRODUCTION = `# Errors
 
-<!-- Written by \`npm run docs\` from src/errors.ts: do not edit. -->
+<!-- Written by \`npm run docs\` from src/base/errors.ts: do not edit. -->
 
 Each error that luafcgid reports begins with a code, in the log and in messages of the command line. A code never changes
 its meaning. Words in braces stand for values that the message has when it is written.

@@ -2,7 +2,7 @@
 // out of date. With --check it writes nothing, names the files that differ, and ends with status 1 if there are any.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { configurationPage, sampleConfig } from '../dist/src/config/document.js';
+import { configurationPage, sampleConfig } from '../dist/src/config/config-docs.js';
 import { manualPage } from '../dist/src/config/man-page.js';
 import { errorsPage } from './errors-page.mjs';
 import { luaApiPage } from './lua-api.mjs';

@@ -6,14 +6,14 @@ import { readFileSync } from 'node:fs';
 
 /** In the order of the page. */
 const SOURCES = [
-  'src/lua/prelude.lua',
-  'src/lua/request.lua',
-  'src/lua/luafcgid.lua',
-  'src/lua/sandbox.lua',
-  'src/lua/system.lua',
+  'src/lua/runtime/prelude.lua',
+  'src/lua/runtime/con.lua',
+  'src/lua/library/luafcgid.lua',
+  'src/lua/runtime/embedded-stdlib.lua',
+  'src/lua/runtime/native-stdlib.lua',
 ];
 
-const NOTE = '<!-- Made from the comments in src/lua/*.lua by `npm run docs`: change it there. -->';
+const NOTE = '<!-- Made from the comments in src/lua/**/*.lua by `npm run docs`: change it there. -->';
 
 /** Doc comments of a Lua source with the line of code that follows each. */
 function docComments(source) {

@@ -9,7 +9,7 @@ const isLinux = process.platform === 'linux';
 const DRIVERS = isLinux ? ['epoll', 'node'] : ['node'];
 const NATIVE_ENGINES = ['lua5.1', 'lua5.4', 'luajit'];
 /** What calls the kernel of Linux, or what only Linux has. */
-const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(epoll-driver|far-front)\.|e2e\/service-manager\.)/;
+const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|e2e\/service-manager\.)/;
 /** Most of the time a file waits for processes that it has started: one more runs beside. */
 const CONCURRENCY = 2;
 

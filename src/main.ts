@@ -2,11 +2,11 @@
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { checkFile, endProcess, type Outcome, runScript, serveConfig, serveDirectory } from './commands.js';
+import { LuafcgidError } from './base/errors.js';
+import { version } from './base/version.js';
+import { checkFile, endProcess, type Outcome, runScript, serveConfig, serveDirectory } from './cli/commands.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
-import { LuafcgidError } from './errors.js';
-import { complain } from './service/background.js';
-import { version } from './version.js';
+import { complain } from './process/background.js';
 
 const USAGE = `Usage:
   luafcgid [config.lua]             serve FastCGI in the foreground

@@ -1,7 +1,8 @@
 /** A pool of states reduced to what an eviction policy is about: which requests find their script's state. */
+
+import { VictimHeap } from '../../dist/src/pool/eviction-heap.js';
+import { RememberedScores } from '../../dist/src/pool/ghost-scores.js';
 import { ageOf, scoreAfterUse, UNUSED } from '../../dist/src/pool/policy.js';
-import { RememberedScores } from '../../dist/src/pool/remembered-scores.js';
-import { VictimHeap } from '../../dist/src/pool/victim-heap.js';
 
 /**
  * @typedef {{score: number, lastUse: number, heapIndex: number, script: number}} Entry

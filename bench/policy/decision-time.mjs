@@ -1,7 +1,8 @@
 /** What one decision costs with many states, in the policy alone and in the pool's whole books. */
+
+import { VictimHeap } from '../../dist/src/pool/eviction-heap.js';
 import { ageOf, decide, scoreAfterUse } from '../../dist/src/pool/policy.js';
 import { Pool } from '../../dist/src/pool/pool.js';
-import { VictimHeap } from '../../dist/src/pool/victim-heap.js';
 import { median, randomNumbers } from '../statistics.mjs';
 
 const HALF_LIFE_MS = 600_000;

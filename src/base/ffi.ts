@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import type koffiModule from 'koffi';
-import { LuafcgidError } from '../errors.js';
+import { LuafcgidError } from './errors.js';
 
 export type Ffi = typeof koffiModule;
 

@@ -1,6 +1,6 @@
 /** What the CGI parameters of a request mean for the server (RFC 3875, section 4.1, and what web servers make of it). */
-import { toText } from '../byte-string.js';
-import { LuafcgidError } from '../errors.js';
+import { toText } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
 import { forEachPair } from '../fcgi/session.js';
 
 export interface CgiRequest {

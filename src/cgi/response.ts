@@ -2,8 +2,8 @@
  * The header block of one answer (RFC 3875, section 6): what a script may set, checked, and turned into bytes. All text
  * is one character per byte.
  */
-import { toText } from '../byte-string.js';
-import { LuafcgidError } from '../errors.js';
+import { toText } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
 import { statusLine } from './status.js';
 
 /** What an answer starts from: the configuration's `httpstatus`, `contenttype` and `headers`. */

@@ -7,7 +7,7 @@
  */
 
 /** What can be wanted of running Lua code. */
-export const Wish = {
+export const InterruptRequest = {
   /** Tell the Lua stack, and go on. */
   TRACE: 1,
   /** Stop: it has run too long. */
@@ -15,12 +15,12 @@ export const Wish = {
   /** Stop: nobody wants the answer any more. */
   UNWANTED: 4,
 } as const;
-export type Wish = (typeof Wish)[keyof typeof Wish];
+export type InterruptRequest = (typeof InterruptRequest)[keyof typeof InterruptRequest];
 
 /** Nobody listens to this thread any more: it has to end. */
 export class Abandoned extends Error {}
 
-const STOPS = Wish.TIMEOUT | Wish.UNWANTED;
+const STOPS = InterruptRequest.TIMEOUT | InterruptRequest.UNWANTED;
 
 /** 32-bit words. */
 const LOCK = 0;
@@ -111,7 +111,7 @@ export class Interrupts extends Shared {
 
   /** Whether the Lua stack is wanted; asked once. */
   takeTrace(): boolean {
-    return (Atomics.and(this.words, WISHES, ~Wish.TRACE) & Wish.TRACE) !== 0;
+    return (Atomics.and(this.words, WISHES, ~InterruptRequest.TRACE) & InterruptRequest.TRACE) !== 0;
   }
 
   /** Whether nobody listens to this thread any more: it has to end. */
@@ -131,7 +131,7 @@ export class Interrupter extends Shared {
   }
 
   /** @returns false when the request does not run any more (or not yet) */
-  want(request: number, wish: Wish): boolean {
+  want(request: number, wish: InterruptRequest): boolean {
     if (!this.#lock()) return false;
     try {
       if (this.running !== request) return false;

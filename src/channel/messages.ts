@@ -42,7 +42,7 @@ export const ToWorker = {
   /** Leave the loop and end the thread. */
   STOP: 6,
   /** Requests whose script is named like this may be run in this state when they come on a lent connection. argument: state. payload: the name. */
-  TEACH: 7,
+  ROUTE: 7,
 } as const;
 
 /** Worker to front. */
@@ -60,13 +60,13 @@ export const FromWorker = {
   /** A state that was to be closed, or evicted, is closed. argument: state. */
   CLOSED: 6,
   /** The running request sets its watchdog. argument: milliseconds from now, 0 for no limit. */
-  WATCHDOG: 8,
+  WATCHDOG: 7,
   /** The running request says what becomes of it when its client goes. argument: 1 to be stopped, 0 to go on. */
-  ON_ABORT: 9,
+  ON_ABORT: 8,
   /** The Lua stack of the running request, as it was asked for. payload: text, bytes as Lua gave them. */
-  TRACE: 10,
+  TRACE: 9,
   /** An offer was claimed, but its state is not there any more: the request has not begun. */
-  BOUNCED: 7,
+  OFFER_REJECTED: 10,
   /** What the request took that is about to end; only if that is wanted. payload: see `Usage`. */
   USAGE: 11,
   /**
@@ -74,17 +74,17 @@ export const FromWorker = {
    * which the front is to look at. argument: 1 when a request on it was answered. payload: what was read from it since.
    * Counts as told.
    */
-  NEWCOMER: 16,
+  ACCEPTED: 12,
   /** It is to be closed when all is sent. id: its descriptor. */
-  LEAVE: 17,
+  CLOSE_WHEN_SENT: 13,
   /** A lent connection comes back. id: its descriptor. payload: what was read from it. Counts as told (`loans.ts`). */
-  RETURNED: 12,
+  RETURNED: 14,
   /** The rest of an answer on a lent connection, which then comes back. id: its descriptor. */
-  REST: 13,
-  /** A request on a lent connection is the front's from now on. argument: its state. payload: see `encodeBegun`. Counts as told. */
-  BEGUN: 14,
+  ANSWER_REST: 15,
+  /** A request on a lent connection is the front's from now on. argument: its state. payload: see `encodePromoted`. Counts as told. */
+  PROMOTED: 16,
   /** A state has served requests on lent connections. id: how many. argument: state. payload: see `encodeServed`. */
-  SERVED: 15,
+  SERVED: 17,
 } as const;
 
 /** Why a body will never be complete. */
@@ -155,11 +155,11 @@ export function decodeServed(payload: Uint8Array): number {
 
 const BEGUN_FIXED_BYTES = 4;
 
-/** Most bytes of a BEGUN besides those of the request. */
-export const BEGUN_MORE_BYTES = BEGUN_FIXED_BYTES;
+/** Most bytes of a PROMOTED besides those of the request. */
+export const PROMOTED_MORE_BYTES = BEGUN_FIXED_BYTES;
 
 /** A request on the lent connection with this descriptor, with all its records. */
-export function encodeBegun(descriptor: number, bytes: Uint8Array): Uint8Array {
+export function encodePromoted(descriptor: number, bytes: Uint8Array): Uint8Array {
   const out = Buffer.allocUnsafe(BEGUN_FIXED_BYTES + bytes.length);
   out.writeUInt32LE(descriptor, 0);
   out.set(bytes, BEGUN_FIXED_BYTES);
@@ -167,7 +167,7 @@ export function encodeBegun(descriptor: number, bytes: Uint8Array): Uint8Array {
 }
 
 /** `bytes` is a view into the payload. */
-export function decodeBegun(payload: Uint8Array): { readonly descriptor: number; readonly bytes: Uint8Array } {
+export function decodePromoted(payload: Uint8Array): { readonly descriptor: number; readonly bytes: Uint8Array } {
   return { descriptor: uint32(payload, 0), bytes: payload.subarray(BEGUN_FIXED_BYTES) };
 }
 

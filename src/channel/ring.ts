@@ -9,7 +9,7 @@
  * and rings its bell. As both orders are sequentially consistent (Atomics), no wake-up is lost.
  */
 
-import { atomicsSleeper, type Sleeper } from './sleeper.js';
+import { atomicsParker, type Parker } from './park.js';
 
 /** Words of the control block at the start of the shared buffer. */
 const READ_AT = 0;
@@ -53,7 +53,7 @@ export function createRing(capacityBytes: number): SharedArrayBuffer {
 }
 
 class RingEnd {
-  protected readonly sleeper: Sleeper;
+  protected readonly sleeper: Parker;
   protected readonly control: Int32Array;
   /** The two words of it on which threads sleep. */
   protected readonly readAt: Int32Array;
@@ -63,7 +63,7 @@ class RingEnd {
   protected readonly capacity: number;
   protected readonly mask: number;
 
-  constructor(shared: SharedArrayBuffer, sleeper: Sleeper) {
+  constructor(shared: SharedArrayBuffer, sleeper: Parker) {
     this.sleeper = sleeper;
     this.capacity = shared.byteLength - CONTROL_BYTES;
     this.mask = this.capacity - 1;
@@ -83,7 +83,7 @@ export class RingWriter extends RingEnd {
   #seenReadAt: number;
 
   /** @param sleeper the same as at the other end */
-  constructor(shared: SharedArrayBuffer, sleeper: Sleeper = atomicsSleeper) {
+  constructor(shared: SharedArrayBuffer, sleeper: Parker = atomicsParker) {
     super(shared, sleeper);
     this.#seenReadAt = Atomics.load(this.control, READ_AT);
     this.maxPayloadBytes = this.capacity / 2 - FRAME_BYTES;
@@ -133,7 +133,7 @@ export class RingWriter extends RingEnd {
     return Atomics.load(this.control, READER_ASLEEP) === ASLEEP;
   }
 
-  /** Wakes a reader that sleeps. Call it after writing. @param ringElsewhere wakes one that sleeps by `lieDownElsewhere` */
+  /** Wakes a reader that sleeps. Call it after writing. @param ringElsewhere wakes one that sleeps by `parkElsewhere` */
   wakeReader(ringElsewhere?: () => void): void {
     // The flag is taken back here: what is written before the reader has come to itself wakes nobody again.
     if (Atomics.load(this.control, READER_ASLEEP) === AWAKE) return;
@@ -165,7 +165,7 @@ export class RingWriter extends RingEnd {
  * Wakes whoever sleeps at either end of a ring, so that it asks whether it is disturbed. Who is just about to lie down as
  * the ring's writer does not notice: to be called again until it does.
  */
-export function disturb(shared: SharedArrayBuffer, sleeper: Sleeper = atomicsSleeper): void {
+export function disturb(shared: SharedArrayBuffer, sleeper: Parker = atomicsParker): void {
   const control = new Int32Array(shared, 0, CONTROL_BYTES / 4);
   // Who sleeps elsewhere looks up by itself every so often.
   if (Atomics.compareExchange(control, READER_ASLEEP, ASLEEP, AWAKE) === ASLEEP)
@@ -186,7 +186,7 @@ export class RingReader extends RingEnd {
   #next: number;
 
   /** @param sleeper the same as at the other end */
-  constructor(shared: SharedArrayBuffer, sleeper: Sleeper = atomicsSleeper) {
+  constructor(shared: SharedArrayBuffer, sleeper: Parker = atomicsParker) {
     super(shared, sleeper);
     this.#at = Atomics.load(this.control, READ_AT);
     this.#next = this.#at;
@@ -246,15 +246,15 @@ export class RingReader extends RingEnd {
   }
 
   /** The reader is about to sleep where only a bell of its own wakes it. Returns false when there is a frame: it must not. */
-  lieDownElsewhere(): boolean {
+  parkElsewhere(): boolean {
     Atomics.store(this.control, READER_ASLEEP, ASLEEP_ELSEWHERE);
     if (Atomics.load(this.control, WRITTEN_TO) === this.#at) return true;
-    this.getUp();
+    this.unpark();
     return false;
   }
 
-  /** After `lieDownElsewhere`. */
-  getUp(): void {
+  /** After `parkElsewhere`. */
+  unpark(): void {
     Atomics.store(this.control, READER_ASLEEP, AWAKE);
   }
 }

@@ -1,7 +1,7 @@
 /** Users and groups of the system, by name or number: who the server becomes, and who its sockets belong to. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { toByteString } from '../byte-string.js';
+import { toByteString } from '../base/byte-string.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { shortLiteral } from './literal.js';
 import { type Config, optionNames, options } from './schema.js';

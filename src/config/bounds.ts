@@ -1,5 +1,5 @@
 /** What the values of an option may be, in words that continue "must be". Messages and documents share them. */
-import { FIELDS } from '../log/access-format.js';
+import { FIELDS } from '../logging/access-format.js';
 import { bytesText } from './literal.js';
 import type { OptionRow } from './option.js';
 

@@ -1,5 +1,5 @@
 /** What is wrong with a configuration: one fault, and the one error that carries them all. */
-import { type ErrorCode, LuafcgidError } from '../errors.js';
+import { type ErrorCode, LuafcgidError } from '../base/errors.js';
 
 /** One fault: complete sentences for the person who wrote the configuration. */
 export interface ConfigFault {

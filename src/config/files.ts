@@ -1,11 +1,11 @@
 /** The files and directories that a configuration names: whether they are there, before anything is started. */
 import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { toByteString } from '../byte-string.js';
-import type { LogTarget } from '../log/target.js';
+import { toByteString } from '../base/byte-string.js';
+import type { ListenSetting } from '../base/listen-address.js';
+import type { LogTarget } from '../logging/target.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { shortLiteral } from './literal.js';
-import type { ListenSetting } from './option.js';
 import { type Config, optionNames, options } from './schema.js';
 
 /** What is wrong with a path, and where there is something to say about it, the remedy. */

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { toByteString } from '../byte-string.js';
+import { toByteString } from '../base/byte-string.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
 import { checkAccounts } from './accounts.js';
 import { ConfigError, type ConfigFault, configFault } from './fault.js';
@@ -16,10 +16,8 @@ import { type ConfigHooks, noHooks, runScript, type ScriptSurroundings } from '.
 import { type RawConfig, type Source, validate } from './validate.js';
 
 export { identityOf, socketOwnerOf } from './accounts.js';
-export { formatListenAddress, listenerKey } from './address.js';
-export { optionHelp } from './document.js';
+export { optionHelp } from './config-docs.js';
 export { ConfigError, type ConfigFault } from './fault.js';
-export type { ListenAddress, ListenSetting } from './option.js';
 export { formatConfigError } from './report.js';
 export { type Config, type HookName, type OptionName, scriptValues } from './schema.js';
 export type { ConfigHooks } from './script.js';

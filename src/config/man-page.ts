@@ -1,6 +1,6 @@
 /** packaging/man/luafcgid.conf.5: the option table as a manual page. */
 import { allowedValues } from './bounds.js';
-import { readableDefault } from './document.js';
+import { readableDefault } from './config-docs.js';
 import type { OptionRow } from './option.js';
 import { optionNames, options } from './schema.js';
 

@@ -1,18 +1,9 @@
 /**
  * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
  */
-import type { LogTarget } from '../log/target.js';
+import type { ListenSetting } from '../base/listen-address.js';
+import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
-
-/** Where the server listens. `host` is `''` for all interfaces (IPv6 and IPv4); `port` 0 takes any free port. */
-export type ListenAddress =
-  | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  /** `name`: what the service manager that passed it calls it. */
-  | { readonly kind: 'fd'; readonly fd: number; readonly name?: string };
-
-/** What a configuration may say of it: also the sockets that a service manager passes, those of a name or all. */
-export type ListenSetting = ListenAddress | { readonly kind: 'systemd'; readonly name: string | undefined };
 
 /** Directories whose files scripts may read and write. */
 export interface FileDirectories {

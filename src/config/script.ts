@@ -5,8 +5,8 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { toByteString, toText } from '../byte-string.js';
-import { LuafcgidError } from '../errors.js';
+import { toByteString, toText } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
 import {
   type ByteString,
   type LogLevel,

@@ -2,16 +2,17 @@
  * From values as they were written to values as the program uses them, by the option table. Pure: it looks at no file
  * (`files.ts` does), and reports every fault it finds.
  */
-import { AccessFormat, AccessFormatError, FIELDS } from '../log/access-format.js';
-import { type LogTarget, parseLogTarget } from '../log/target.js';
+
+import { formatListenAddress, type ListenSetting, parseListenAddress } from '../base/listen-address.js';
+import { AccessFormat, AccessFormatError, FIELDS } from '../logging/access-format.js';
+import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
-import { formatListenAddress, parseListenAddress } from './address.js';
 import { allowedValues } from './bounds.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { nearestName } from './names.js';
 import { isNetwork } from './network.js';
-import type { DefaultContext, FileDirectories, ListenSetting, OptionRow, ValueTypes } from './option.js';
+import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
 
 /** Settings as they were written, by their Lua names. */

@@ -2,7 +2,7 @@
  * Bytes to records (section 3.3), for both roles. It keeps at most one header and one short record, whatever arrives:
  * content of the stream types is handed on in pieces as it comes, so half a record costs no memory.
  */
-import { LuafcgidError } from '../errors.js';
+import { LuafcgidError } from '../base/errors.js';
 import { HEADER_BYTES, RecordType, VERSION } from './constants.js';
 
 /**

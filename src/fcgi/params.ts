@@ -1,5 +1,5 @@
 /** Name-value pairs (section 3.4): lengths of one byte, or of four when the first has its high bit set. */
-import { LuafcgidError } from '../errors.js';
+import { LuafcgidError } from '../base/errors.js';
 
 /** Called with the places of one pair: the name is `[nameStart, valueStart)`, the value `[valueStart, valueEnd)`. */
 export type PairVisitor = (nameStart: number, valueStart: number, valueEnd: number) => void;

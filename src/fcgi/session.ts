@@ -15,7 +15,7 @@
  *
  * An id is forgotten, and may be used again, once its END_REQUEST is made (`finish`).
  */
-import { LuafcgidError } from '../errors.js';
+import { LuafcgidError } from '../base/errors.js';
 import {
   KEEP_CONN,
   MAX_PARAMS_BYTES,

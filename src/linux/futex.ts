@@ -2,7 +2,7 @@
  * Sleeping and waking by the kernel's own call (futex(2)). `Atomics.wait` and `Atomics.notify` do the same behind a lock
  * and a condition variable of the process, which costs several such calls for each time a thread sleeps.
  */
-import type { Sleeper } from '../channel/sleeper.js';
+import type { Parker } from '../channel/park.js';
 import { libc } from './libc.js';
 
 /** The number of the call, by architecture; where it is not known here, `Atomics` does. */
@@ -18,7 +18,7 @@ const timeout = new BigInt64Array([LONGEST_SECONDS, 0n]);
 const call = libc.func('long syscall(long, const void*, int, int, const void*, void*, int)');
 
 /** The sleeper of this machine's kernel; undefined where its call is not known. */
-export function futexSleeper(): Sleeper | undefined {
+export function futexSleeper(): Parker | undefined {
   const number = FUTEX[process.arch];
   if (number === undefined) return undefined;
   return {

@@ -4,7 +4,7 @@
  */
 
 import { randomInt } from 'node:crypto';
-import { toByteString } from '../byte-string.js';
+import { toByteString } from '../base/byte-string.js';
 import type { EntryName } from './entries.js';
 import type { HostedState } from './host-functions.js';
 import { LuaError, type LuaErrorKind } from './lua-error.js';

@@ -3,7 +3,7 @@
  * through Lua's debug library, so they trust nothing they are given.
  */
 
-import { toByteString } from '../byte-string.js';
+import { toByteString } from '../base/byte-string.js';
 import type { ScriptLog } from './script-log.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
 

@@ -1,4 +1,4 @@
-import type { ByteString } from './state.js';
+import type { ByteString } from '../base/byte-string.js';
 
 /**
  * Why Lua code did not run to its end.

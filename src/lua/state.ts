@@ -5,9 +5,9 @@
  * each character is one byte (0 to 255, "latin1"). They are never decoded as UTF-8 on the way.
  */
 
-import type { ByteString } from '../byte-string.js';
+import type { ByteString } from '../base/byte-string.js';
 
-export type { ByteString } from '../byte-string.js';
+export type { ByteString } from '../base/byte-string.js';
 export { type EngineName, engineNames } from './engine-names.js';
 export { LuaError, type LuaErrorKind } from './lua-error.js';
 

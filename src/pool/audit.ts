@@ -1,6 +1,6 @@
 /** Checks that the pool's books balance: each fact that is kept in two places is the same in both. */
-import type { State, Worker } from './entries.js';
-import type { PoolLimits } from './pool.js';
+
+import type { PoolLimits, State, Worker } from './records.js';
 
 export interface Books {
   readonly limits: PoolLimits;
@@ -21,7 +21,7 @@ export function auditPool(books: Books): string[] {
   const retired = [...books.states.values()].filter(({ home }) => home.isRetired);
   // What retired workers still hold may be more than new limits allow; nothing is added to that.
   if (books.states.size > Math.max(states, retired.length)) faults.push(`${books.states.size} states of ${states}`);
-  const occupied = [...books.workers.values()].filter((worker) => worker.isOccupied).length;
+  const occupied = [...books.workers.values()].filter((worker) => worker.isServingDirect).length;
   if (books.waiting > queue + occupied) faults.push(`${books.waiting} waiting of ${queue}, ${occupied} occupied`);
   const perScript = new Map<string, number>();
   for (const state of books.states.values()) {
@@ -44,7 +44,7 @@ export function auditPool(books: Books): string[] {
       faults.push(`worker ${worker.id} counted as holding ${worker.stateCount}, has ${held}`);
     if (worker.stateCount > worker.share)
       faults.push(`worker ${worker.id} holds ${worker.stateCount} of ${worker.share}`);
-    const isBusy = worker.running !== undefined || worker.isBouncing || worker.isRetired || worker.isOccupied;
+    const isBusy = worker.running !== undefined || worker.isBouncing || worker.isRetired || worker.isServingDirect;
     if (books.free.has(worker) === isBusy) faults.push(`worker ${worker.id} is free wrongly`);
     if (!isBusy && books.offersOf(worker.id) > 0) faults.push(`worker ${worker.id} is free and has offers`);
   }

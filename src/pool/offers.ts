@@ -3,7 +3,7 @@
  * head when the offer is taken back. A worker takes an offer when it gets to it, which the books learn later: the two
  * race for it, and the desk says who has won.
  */
-import type { Waiter, WaitingLine } from './waiting-line.js';
+import type { Waiter, WaitQueue } from './wait-queue.js';
 
 /** Hands offers to workers. */
 export interface OfferDesk<W> {
@@ -25,13 +25,13 @@ export interface Offer<W, S> {
 
 export class Offers<W extends Waiter, S> {
   readonly #desk: OfferDesk<W>;
-  readonly #line: WaitingLine<W>;
+  readonly #line: WaitQueue<W>;
   /** By worker, in the order in which it will find them. */
   readonly #byWorker = new Map<number, Offer<W, S>[]>();
   readonly #byWaiter = new Map<W, Offer<W, S>>();
   #lastNumber = 0;
 
-  constructor(desk: OfferDesk<W>, line: WaitingLine<W>) {
+  constructor(desk: OfferDesk<W>, line: WaitQueue<W>) {
     this.#desk = desk;
     this.#line = line;
   }

@@ -11,7 +11,7 @@
  * still waits, and counts as waiting: the offer is taken back when it could be served elsewhere, and holds no state.
  */
 import { auditPool } from './audit.js';
-import { type PoolState, State, Worker } from './entries.js';
+import { GhostScores } from './ghost-scores.js';
 import { type OfferDesk, Offers } from './offers.js';
 import {
   ageOf,
@@ -23,28 +23,13 @@ import {
   UNKNOWN_MS,
   usualAfter,
 } from './policy.js';
-import { RememberedScores } from './remembered-scores.js';
-import { type Waiter, WaitingLine } from './waiting-line.js';
+import { type PoolLimits, type PoolState, State, Worker } from './records.js';
+import { type Waiter, WaitQueue } from './wait-queue.js';
 
-export type { PoolState } from './entries.js';
 export type { OfferDesk } from './offers.js';
 export { LONG_MS } from './policy.js';
-export type { Place, Waiter } from './waiting-line.js';
-
-export interface PoolLimits {
-  /** Most states in all. */
-  readonly states: number;
-  /** Most states of one script. */
-  readonly clones: number;
-  /** Worker threads among which the states are shared out. */
-  readonly workers: number;
-  /** Most requests that wait. */
-  readonly queue: number;
-  /** After this time a use counts half. */
-  readonly halfLifeMs: number;
-  /** Requests after which a state retires; 0: never. */
-  readonly maxCount: number;
-}
+export type { PoolLimits, PoolState } from './records.js';
+export type { Place, Waiter } from './wait-queue.js';
 
 /** A waiter's turn has come: run its request in this state. */
 export interface Assignment<W extends Waiter> {
@@ -85,9 +70,9 @@ export class Pool<W extends Waiter> {
   readonly #evicted = new Map<number, State>();
   /** States of each script, the evicted ones included. */
   readonly #scriptStates = new Map<string, number>();
-  readonly #line: WaitingLine<W>;
+  readonly #line: WaitQueue<W>;
   readonly #offers: Offers<W, State>;
-  readonly #remembered: RememberedScores;
+  readonly #remembered: GhostScores;
   /** Workers at something of their own. */
   #occupied = 0;
   #nextState = 0;
@@ -97,9 +82,9 @@ export class Pool<W extends Waiter> {
 
   constructor(limits: PoolLimits, desk: OfferDesk<W>) {
     this.#limits = limits;
-    this.#line = new WaitingLine(limits.queue);
+    this.#line = new WaitQueue(limits.queue);
     this.#offers = new Offers(desk, this.#line);
-    this.#remembered = new RememberedScores(limits.states);
+    this.#remembered = new GhostScores(limits.states);
   }
 
   /** Other limits from now on: workers that are there keep their shares, so they have to be retired for others. */
@@ -163,19 +148,19 @@ export class Pool<W extends Waiter> {
   }
 
   /** A worker without a request is at something of its own, or not any more. */
-  setOccupied(id: number, isOccupied: boolean): void {
+  setOccupied(id: number, isServingDirect: boolean): void {
     const worker = this.#workers.get(id);
-    if (worker === undefined || worker.isOccupied === isOccupied) return;
-    worker.isOccupied = isOccupied;
-    this.#occupied += isOccupied ? 1 : -1;
+    if (worker === undefined || worker.isServingDirect === isServingDirect) return;
+    worker.isServingDirect = isServingDirect;
+    this.#occupied += isServingDirect ? 1 : -1;
     // What it is at takes no time to speak of, or is found to be a request: until then nobody is one too many for its sake.
     this.#line.limit = this.#limits.queue + this.#occupied;
     this.#listIfFree(worker);
   }
 
   #listIfFree(worker: Worker): void {
-    const { running, isBouncing, isRetired, isOccupied } = worker;
-    if (running === undefined && !isBouncing && !isRetired && !isOccupied) this.#free.add(worker);
+    const { running, isBouncing, isRetired, isServingDirect } = worker;
+    if (running === undefined && !isBouncing && !isRetired && !isServingDirect) this.#free.add(worker);
     else this.#free.delete(worker);
   }
 
@@ -235,7 +220,7 @@ export class Pool<W extends Waiter> {
     for (let waiter = this.#line.head; waiter !== undefined; waiter = this.#line.headAfter(waiter)) {
       const idle = this.#idleStateOf(waiter.script);
       // It will be free in no time, or be found to run something: one more state would be made for nothing.
-      if (idle === undefined && waiter.shunsOccupied !== true && this.#isOccupiedWith(waiter.script)) continue;
+      if (idle === undefined && waiter.avoidsDirectWorkers !== true && this.#isOccupiedWith(waiter.script)) continue;
       const decision = decide<State, Worker>({
         idle,
         scriptStates: this.#scriptStates.get(waiter.script) ?? 0,
@@ -491,7 +476,7 @@ export class Pool<W extends Waiter> {
   /** Whether a worker that is at something of its own has an idle state of the script. */
   #isOccupiedWith(script: string): boolean {
     if (this.#occupied === 0) return false;
-    for (const worker of this.#workers.values()) if (worker.isOccupied && worker.idle.has(script)) return true;
+    for (const worker of this.#workers.values()) if (worker.isServingDirect && worker.idle.has(script)) return true;
     return false;
   }
 

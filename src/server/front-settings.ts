@@ -1,8 +1,8 @@
 /** What of a configuration the front is told. */
 import { isIP } from 'node:net';
+import { LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
-import { LuafcgidError } from '../errors.js';
-import type { createFront } from '../front/create-front.js';
+import type { createFront } from '../front/host/create-front.js';
 
 export type FrontSettings = Parameters<typeof createFront>[1];
 

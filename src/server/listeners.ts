@@ -1,9 +1,10 @@
 /** Where a server listens: what a configuration wants, compared with what there is. */
 import { rmSync } from 'node:fs';
-import { type Config, formatListenAddress, type ListenAddress, listenerKey, socketOwnerOf } from '../config/load.js';
-import type { FrontHandle } from '../front/handle.js';
-import type { KeptSocket, ServiceEnvironment } from '../service/environment.js';
-import { socketsOf } from '../service/passed-sockets.js';
+import { formatListenAddress, type ListenAddress, listenerKey } from '../base/listen-address.js';
+import { type Config, socketOwnerOf } from '../config/load.js';
+import type { FrontHandle } from '../front/host/handle.js';
+import type { KeptSocket, ServiceEnvironment } from '../process/environment.js';
+import { socketsOf } from '../process/passed-sockets.js';
 
 interface Listener {
   /** As the configuration has it. */

@@ -5,33 +5,33 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { toByteString } from '../byte-string.js';
+import { toByteString } from '../base/byte-string.js';
+import { describeError, LuafcgidError } from '../base/errors.js';
+import type { ListenAddress } from '../base/listen-address.js';
 import {
   type Config,
   ConfigError,
   formatConfigError,
   identityOf,
-  type ListenAddress,
   type LoadedConfig,
   scriptValues,
 } from '../config/load.js';
-import { describeError, LuafcgidError } from '../errors.js';
-import { createFront } from '../front/create-front.js';
-import type { FrontHandle } from '../front/handle.js';
-import { ScriptLookup } from '../front/script-lookup.js';
-import { AccessFormat } from '../log/access-format.js';
+import { createFront } from '../front/host/create-front.js';
+import type { FrontHandle } from '../front/host/handle.js';
+import { AccessFormat } from '../logging/access-format.js';
+import { type Log, type LogLevel, type Logs, openLogs } from '../logging/sinks/logs.js';
 import { createHookSetter, type EngineData } from '../lua/engine.js';
-import { sweep } from '../ops/housekeeping.js';
-import { type Log, type LogLevel, type Logs, openLogs } from '../ops/logs.js';
-import { giveLogFile, planUserChange, runsAsRoot } from '../ops/user-change.js';
-import { noService, type ServiceEnvironment } from '../service/environment.js';
-import { serviceManager } from '../service/notify.js';
-import { PidFile, systemLock } from '../service/pid-file.js';
-import { Workers } from '../worker/workers.js';
+import { noService, type ServiceEnvironment } from '../process/environment.js';
+import { serviceManager } from '../process/notify.js';
+import { PidFile, systemLock } from '../process/pid-file.js';
+import { giveLogFile, planUserChange, runsAsRoot } from '../process/user-change.js';
+import { ScriptLookup } from '../scripts/lookup.js';
+import { sweep } from '../scripts/sweep.js';
+import { Workers } from '../threads/workers.js';
 import { accessFormatOf, frontSettings } from './front-settings.js';
 import { Listeners } from './listeners.js';
-import { repeat, Signal, within } from './waiting.js';
-import { withoutRestart } from './without-restart.js';
+import { withoutRestart } from './reload-limits.js';
+import { repeat, Signal, within } from './timing.js';
 
 /** Where that goes which a configuration script prints: standard error until there is a log. */
 export interface Printed {

@@ -1,9 +1,9 @@
 /** What a failed script's answer and log line say: message, traceback, and the source around the fault. */
-import { toByteString } from '../byte-string.js';
+import { toByteString } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
 import type { ErrorDetail, SourceLine } from '../cgi/error-page.js';
-import { LuafcgidError } from '../errors.js';
 import { type ByteString, LuaError } from '../lua/state.js';
-import { readSource } from './source-files.js';
+import { readSource } from '../scripts/source-files.js';
 
 /** Source lines shown before and after the faulty one. */
 const CONTEXT_LINES = 5;

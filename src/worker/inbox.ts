@@ -3,10 +3,10 @@
  * Reading blocks until there is something.
  */
 
+import { LuafcgidError } from '../base/errors.js';
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
 import { BodyFault, MORE, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
-import { LuafcgidError } from '../errors.js';
 
 const FIRST_MESSAGE_BYTES = 16 * 1024;
 const nothingElse = (): boolean => false;

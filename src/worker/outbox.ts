@@ -2,8 +2,8 @@
 
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
 import {
-  encodeBegun,
   encodeDependency,
+  encodePromoted,
   encodeServed,
   encodeUsage,
   FromWorker,
@@ -119,7 +119,7 @@ export class Outbox implements RequestOutlet {
 
   /** An offer was claimed that cannot be served: its state is gone. */
   bounced(requestId: number, offer: number): void {
-    this.#write(FromWorker.BOUNCED, requestId, offer, NOTHING);
+    this.#write(FromWorker.OFFER_REJECTED, requestId, offer, NOTHING);
     this.#ringBell();
   }
 
@@ -136,13 +136,13 @@ export class Outbox implements RequestOutlet {
    * @param bytes what was read from it since
    */
   newcomer(descriptor: number, isAnswered: boolean, bytes: Uint8Array): void {
-    this.#write(FromWorker.NEWCOMER, descriptor, isAnswered ? 1 : 0, bytes);
+    this.#write(FromWorker.ACCEPTED, descriptor, isAnswered ? 1 : 0, bytes);
     this.#ringBell();
   }
 
   /** It is to be closed when all is sent. */
   leave(descriptor: number): void {
-    this.#write(FromWorker.LEAVE, descriptor, 0, NOTHING);
+    this.#write(FromWorker.CLOSE_WHEN_SENT, descriptor, 0, NOTHING);
     this.#ringBell();
   }
 
@@ -150,13 +150,13 @@ export class Outbox implements RequestOutlet {
   rest(descriptor: number, bytes: Uint8Array): void {
     const { maxPayloadBytes } = this.#ring;
     for (let at = 0; at < bytes.length; at += maxPayloadBytes) {
-      this.#write(FromWorker.REST, descriptor, 0, bytes.subarray(at, at + maxPayloadBytes));
+      this.#write(FromWorker.ANSWER_REST, descriptor, 0, bytes.subarray(at, at + maxPayloadBytes));
     }
   }
 
   /** A request on a lent connection is the front's from now on. @param bytes all its records */
   begun(requestId: number, stateId: number, descriptor: number, bytes: Uint8Array): void {
-    this.#write(FromWorker.BEGUN, requestId, stateId, encodeBegun(descriptor, bytes));
+    this.#write(FromWorker.PROMOTED, requestId, stateId, encodePromoted(descriptor, bytes));
     this.#ringBell();
   }
 

@@ -2,10 +2,11 @@
  * One request as its script sees it: what `con` does ends here. Output is kept until it has to go (the end, a flush, a
  * full buffer), so headers can change and `reset` can drop it as long as possible.
  */
+
+import { LuafcgidError } from '../base/errors.js';
 import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
 import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
 import { FromWorker } from '../channel/messages.js';
-import { LuafcgidError } from '../errors.js';
 import type { ByteString, LogLevel, RequestHost, RequestSetting } from '../lua/state.js';
 import type { OutputBuffer } from './output-buffer.js';
 

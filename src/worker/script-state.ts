@@ -1,12 +1,12 @@
 /** A Lua state with its script loaded: how one comes to be, and the files it is made of. */
 
 import { dirname } from 'node:path';
-import { toByteString, toText } from '../byte-string.js';
+import { toByteString, toText } from '../base/byte-string.js';
+import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
-import { isForWantOfRoom, LuafcgidError } from '../errors.js';
 import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
-import { type FileGrants, GrantedFiles } from './granted-files.js';
-import { readSource, type SourceFile, type SourceRules } from './source-files.js';
+import { type FileGrants, GrantedFiles } from '../scripts/file-grants.js';
+import { readSource, type SourceFile, type SourceRules } from '../scripts/source-files.js';
 
 /** What a state tells while it lives. */
 export interface StateReports {

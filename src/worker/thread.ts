@@ -4,8 +4,9 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { toByteString, toText } from '../byte-string.js';
-import { Abandoned, Interrupts, Wish } from '../channel/interrupts.js';
+import { toByteString, toText } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
+import { Abandoned, InterruptRequest, Interrupts } from '../channel/interrupts.js';
 import {
   decodeStart,
   END_STATE_GONE,
@@ -18,20 +19,19 @@ import {
   ToWorker,
 } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
+import type { Parker } from '../channel/park.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
-import type { Sleeper } from '../channel/sleeper.js';
 import type { Config } from '../config/load.js';
-import { LuafcgidError } from '../errors.js';
 import { createEngine } from '../lua/engine.js';
 import { LuaError } from '../lua/state.js';
+import { SourceRules } from '../scripts/source-files.js';
+import type { DirectServer, DirectServerParts, LentCall } from './direct/server.js';
 import { describeFailure } from './error-detail.js';
 import { Inbox, type Message } from './inbox.js';
-import type { Lane, LaneParts, LentCall } from './lane.js';
 import { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { type RequestOutlet, ScriptRequest } from './script-request.js';
 import { ScriptState, type StateSettings } from './script-state.js';
-import { SourceRules } from './source-files.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 
@@ -51,7 +51,7 @@ class WorkerThread {
   readonly #outbox: Outbox;
   readonly #ringBell: () => void;
   /** Where lent connections are served; undefined where none are lent. */
-  readonly #lane: Lane | undefined;
+  readonly #lane: DirectServer | undefined;
   readonly #buffer = new OutputBuffer();
   readonly #slots: OfferSlots;
   readonly #settings: StateSettings;
@@ -70,10 +70,10 @@ class WorkerThread {
    */
   constructor(
     data: ThreadData,
-    sleeper: Sleeper | undefined,
+    sleeper: Parker | undefined,
     ringBell: () => void,
     usage: UsageMeter | undefined,
-    openLane: ((parts: LaneParts) => Lane) | undefined,
+    openLane: ((parts: DirectServerParts) => DirectServer) | undefined,
   ) {
     const { config } = data;
     const files = config.files && {
@@ -165,7 +165,7 @@ class WorkerThread {
           this.#collect(message.argument);
           this.#usage?.skip();
           break;
-        case ToWorker.TEACH:
+        case ToWorker.ROUTE:
           lane?.teach(Buffer.from(message.payload).toString('latin1'), message.argument, message.id);
           break;
         case ToWorker.STOP:
@@ -253,7 +253,8 @@ class WorkerThread {
 
   /** Why the running request has to stop. */
   #stopReason(): Error {
-    if ((this.#interrupts.wishes & Wish.TIMEOUT) === 0) return new LuafcgidError('LUAFCGID_SCRIPT_UNWANTED');
+    if ((this.#interrupts.wishes & InterruptRequest.TIMEOUT) === 0)
+      return new LuafcgidError('LUAFCGID_SCRIPT_UNWANTED');
     return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: (this.#request?.watchdogMs ?? 0) / 1000 });
   }
 
@@ -293,16 +294,16 @@ class WorkerThread {
 /** How this thread and the front wake each other. Only where that is done by the kernel's calls is FFI loaded for it. */
 async function waysToWake({ fd }: ThreadData['bell']): Promise<{
   wakeFront: () => void;
-  sleeper?: Sleeper | undefined;
-  openLane?: ((parts: LaneParts) => Lane) | undefined;
+  sleeper?: Parker | undefined;
+  openLane?: ((parts: DirectServerParts) => DirectServer) | undefined;
 }> {
   if (fd === undefined) return { wakeFront: () => parentPort?.postMessage('bell') };
-  const [{ ringEventfd }, { futexSleeper }, { Lane }] = await Promise.all([
+  const [{ ringEventfd }, { futexSleeper }, { DirectServer }] = await Promise.all([
     import('../linux/eventfd.js'),
     import('../linux/futex.js'),
-    import('./lane.js'),
+    import('./direct/server.js'),
   ]);
-  return { wakeFront: () => ringEventfd(fd), sleeper: futexSleeper(), openLane: (parts) => new Lane(parts) };
+  return { wakeFront: () => ringEventfd(fd), sleeper: futexSleeper(), openLane: (parts) => new DirectServer(parts) };
 }
 
 async function run(data: ThreadData): Promise<void> {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { LuafcgidError } from '../../src/base/errors.js';
 import { type CgiRequest, parseRequest } from '../../src/cgi/request.js';
-import { LuafcgidError } from '../../src/errors.js';
 import { type Bytes, type Pair, pairs, parsePairs } from '../support/fcgi-wire.js';
 
 function parse(params: Readonly<Record<string, Bytes>> | readonly Pair[]): CgiRequest {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { LuafcgidError } from '../../src/base/errors.js';
 import { ResponseHead } from '../../src/cgi/response.js';
-import { LuafcgidError } from '../../src/errors.js';
 
 const DEFAULTS = { httpStatus: '200 OK', contentType: 'text/html', headers: '' };
 

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { sampleConfig } from '../../src/config/document.js';
+import { LuafcgidError } from '../../src/base/errors.js';
+import { sampleConfig } from '../../src/config/config-docs.js';
 import { checkFiles } from '../../src/config/files.js';
 import {
   ConfigError,
@@ -16,8 +17,7 @@ import {
   scriptValues,
 } from '../../src/config/load.js';
 import { optionNames, options } from '../../src/config/schema.js';
-import { LuafcgidError } from '../../src/errors.js';
-import { createEmbeddedEngine } from '../../src/lua/embedded.js';
+import { createEmbeddedEngine } from '../../src/lua/embedded/engine.js';
 
 const engine = createEmbeddedEngine();
 

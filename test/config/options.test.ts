@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { allowedValues } from '../../src/config/bounds.js';
-import { configurationPage, optionHelp, sampleConfig } from '../../src/config/document.js';
+import { configurationPage, optionHelp, sampleConfig } from '../../src/config/config-docs.js';
 import type { OptionRow } from '../../src/config/option.js';
 import { type OptionName, optionNames, options, type SettableName } from '../../src/config/schema.js';
 import { type RawConfig, validate } from '../../src/config/validate.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { LuafcgidError } from '../../src/errors.js';
+import { LuafcgidError } from '../../src/base/errors.js';
 import { ServerSession } from '../../src/fcgi/session.js';
 import {
   beginRequest,

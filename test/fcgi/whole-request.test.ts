@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { LuafcgidError } from '../../src/errors.js';
+import { LuafcgidError } from '../../src/base/errors.js';
 import { findWholeRequest, ServerSession } from '../../src/fcgi/session.js';
 import { beginRequest, pairs, ROLE, record, stream, TYPE } from '../support/fcgi-wire.js';
 import { ROOT } from '../support/server.js';

@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { LuafcgidError } from '../../src/base/errors.js';
+import { formatListenAddress, parseListenAddress } from '../../src/base/listen-address.js';
 import { parseRequest } from '../../src/cgi/request.js';
 import { ResponseHead } from '../../src/cgi/response.js';
-import { formatListenAddress, parseListenAddress } from '../../src/config/address.js';
-import { LuafcgidError } from '../../src/errors.js';
 import {
   decodeParams,
   encodeParams,
@@ -18,7 +18,7 @@ import {
   RecordDecoder,
   ServerSession,
 } from '../../src/fcgi/session.js';
-import { AnswerReader } from '../../src/http/answer.js';
+import { AnswerReader } from '../../src/gateway/answer.js';
 import { byByte, cutAt, decode, joined, type Taken } from '../fcgi/support/pieces.js';
 import { VECTORS } from '../fcgi/support/vectors.js';
 import { parseCgiAnswer } from '../support/cgi-answer.js';

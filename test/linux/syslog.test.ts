@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { openChannel } from '../../src/ops/line-channel.js';
-import { Log } from '../../src/ops/logs.js';
+import { openChannel } from '../../src/logging/sinks/channel.js';
+import { Log } from '../../src/logging/sinks/logs.js';
 import { type Cleanup, tempDir } from '../support/cleanup.js';
 import { LogService } from '../support/log-service.js';
 import { eventually } from '../support/shared.js';

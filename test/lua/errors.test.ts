@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LuafcgidError } from '../../src/errors.js';
+import { LuafcgidError } from '../../src/base/errors.js';
 import {
   allBytes,
   compatible,

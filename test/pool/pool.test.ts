@@ -77,7 +77,7 @@ describe('a worker that is at something of its own', () => {
     const [first] = own.come('a');
     own.end('a');
     own.pool.setOccupied(first!.state.worker, true);
-    own.pool.join({ script: 'a', name: 'a', arrivedMs: 0, shunsOccupied: true });
+    own.pool.join({ script: 'a', name: 'a', arrivedMs: 0, avoidsDirectWorkers: true });
     const [second] = own.start();
     assert.equal(second?.create, true);
     assert.notEqual(second?.state.worker, first!.state.worker);

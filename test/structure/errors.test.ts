@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type Blame, type CatalogueEntry, catalogue, type ErrorCode, LuafcgidError } from '../../src/errors.js';
+import { type Blame, type CatalogueEntry, catalogue, type ErrorCode, LuafcgidError } from '../../src/base/errors.js';
 import { ROOT, sourceFiles } from './source-tree.js';
 
 const entries: [string, CatalogueEntry][] = Object.entries(catalogue);

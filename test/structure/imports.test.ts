@@ -1,143 +1,157 @@
-/** Who may import whom: each folder has doors, and arrows between folders go one way. */
+/**
+ * Who may import whom. A room is a folder of `src/` with files of its own; the first line of its README.md names the
+ * thread that it runs on.
+ */
 import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { folderOf, type Import, importsOf, sourceFiles } from './source-tree.js';
+import { type Import, importsOf, ROOT, roomOf, sourceFiles } from './source-tree.js';
 
 interface Rule {
-  /** The files that outsiders may import. */
-  readonly doors: readonly string[];
-  /** The folders and top files whose doors its own files may import; `errors` is open to all. */
+  /** The rooms that its files may import; `base` is open to all. */
   readonly mayImport: readonly string[];
+  /** The only files that outsiders may import. Left out: all. */
+  readonly doors?: readonly string[];
 }
 
+/** From the composition of the whole down to what needs nothing. A room in a room may import the room around it. */
 const RULES: Readonly<Record<string, Rule>> = {
-  main: { doors: [], mayImport: ['commands', 'config', 'service', 'version'] },
-  commands: {
-    doors: ['commands'],
-    mayImport: ['config', 'http', 'linux', 'log', 'lua', 'server', 'service', 'version'],
-  },
+  main: { mayImport: ['cli', 'config', 'process'], doors: [] },
+  cli: { mayImport: ['config', 'gateway', 'linux', 'logging', 'lua', 'process', 'server'] },
   server: {
-    doors: ['server/server'],
-    mayImport: ['config', 'front', 'linux', 'log', 'lua', 'ops', 'service', 'worker'],
+    mayImport: ['config', 'front/host', 'linux', 'logging', 'logging/sinks', 'lua', 'process', 'scripts', 'threads'],
+    doors: ['server'],
   },
-  errors: { doors: ['errors'], mayImport: [] },
-  'byte-string': { doors: ['byte-string'], mayImport: [] },
-  version: { doors: ['version'], mayImport: [] },
-  fcgi: { doors: ['fcgi/session'], mayImport: [] },
-  cgi: {
-    doors: ['cgi/request', 'cgi/response', 'cgi/error-page', 'cgi/script-name', 'cgi/status'],
-    mayImport: ['fcgi'],
-  },
-  channel: {
-    doors: [
-      'channel/ring',
-      'channel/interrupts',
-      'channel/loans',
-      'channel/offer-slots',
-      'channel/sleeper',
-      'channel/messages',
-      'channel/fingerprint',
+  threads: { mayImport: ['channel', 'linux', 'worker'] },
+  process: { mayImport: ['linux'] },
+  gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
+  'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
+  config: { mayImport: ['config/options', 'logging', 'lua'] },
+  'config/options': { mayImport: ['config', 'logging', 'lua'] },
+
+  'front/host': {
+    mayImport: [
+      'channel',
+      'front/core',
+      'front/io',
+      'front/io/epoll',
+      'front/io/node',
+      'front/logging',
+      'front/model',
+      'linux',
     ],
-    mayImport: [],
+    doors: ['create-front', 'handle'],
   },
-  pool: { doors: ['pool/pool'], mayImport: ['channel'] },
-  front: {
-    doors: ['front/create-front', 'front/handle', 'front/script-lookup'],
-    mayImport: ['fcgi', 'cgi', 'pool', 'channel', 'config', 'linux', 'log'],
-  },
-  worker: { doors: ['worker/workers'], mayImport: ['channel', 'lua', 'cgi', 'config', 'fcgi', 'linux'] },
-  lua: { doors: ['lua/state', 'lua/engine'], mayImport: ['cgi'] },
-  linux: {
-    doors: [
-      'linux/exec',
-      'linux/futex',
-      'linux/threads',
-      'linux/epoll',
-      'linux/eventfd',
-      'linux/libc',
-      'linux/log-socket',
-      'linux/sockets',
-      'linux/socket-address',
-      'linux/datagram',
-      'linux/file-lock',
-      'linux/thread-clock',
+  'front/io/epoll': { mayImport: ['channel', 'front/core', 'front/io', 'front/model', 'linux'] },
+  'front/io/node': { mayImport: ['front/core', 'front/io', 'front/model'] },
+  'front/io': { mayImport: ['front/core', 'front/model'] },
+  'front/logging': { mayImport: ['channel', 'front/model', 'logging'] },
+  'front/core': {
+    mayImport: [
+      'cgi',
+      'channel',
+      'fcgi',
+      'front/answers',
+      'front/clients',
+      'front/dispatch',
+      'front/model',
+      'pool',
+      'scripts',
     ],
-    mayImport: ['channel'],
   },
-  service: {
-    doors: [
-      'service/background',
-      'service/environment',
-      'service/notify',
-      'service/passed-sockets',
-      'service/pid-file',
-    ],
-    mayImport: ['config', 'linux'],
-  },
-  http: { doors: ['http/gateway', 'http/script-call'], mayImport: ['fcgi'] },
-  log: { doors: ['log/access-format', 'log/line', 'log/repeats', 'log/target'], mayImport: ['channel', 'fcgi'] },
-  config: { doors: ['config/load'], mayImport: ['log', 'lua'] },
-  ops: {
-    doors: ['ops/logs', 'ops/housekeeping', 'ops/user-change'],
-    mayImport: ['channel', 'config', 'linux', 'log'],
-  },
+  'front/dispatch': { mayImport: ['channel', 'front/answers', 'front/lending', 'front/model', 'pool'] },
+  'front/lending': { mayImport: ['channel', 'front/model', 'pool'] },
+  'front/clients': { mayImport: ['front/model'] },
+  'front/answers': { mayImport: ['cgi', 'channel', 'fcgi', 'front/model', 'pool'] },
+  'front/model': { mayImport: ['cgi', 'channel', 'fcgi', 'logging', 'pool'] },
+  pool: { mayImport: [], doors: ['pool'] },
+
+  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'scripts', 'worker/direct'] },
+  'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
+
+  lua: { mayImport: ['lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
+  'lua/embedded': { mayImport: ['lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'], doors: ['engine'] },
+  'lua/embedded/libc': { mayImport: ['lua', 'lua/embedded'] },
+  'lua/embedded/wasm': { mayImport: [] },
+  'lua/native': { mayImport: ['lua', 'lua/runtime'] },
+  'lua/runtime': { mayImport: [] },
+
+  scripts: { mayImport: ['lua'] },
+  logging: { mayImport: ['channel', 'fcgi'] },
+  cgi: { mayImport: ['fcgi'] },
+  fcgi: { mayImport: [], doors: ['session'] },
+  channel: { mayImport: [] },
+  linux: { mayImport: ['channel'] },
+  base: { mayImport: [] },
 };
 
-/** Only the place where the server is put together hands out logs and metrics: all others get them as arguments. */
-const IMPORTED_BY_SERVER_ONLY = 'ops';
-
-/** What everything may import. */
-const OPEN_TO_ALL: readonly string[] = ['errors', 'byte-string'];
+/** Rooms whose files are handed out by the room that puts the server together: all others get them as arguments. */
+const ARGUMENTS: Readonly<Record<string, string>> = { 'logging/sinks': 'server' };
 
 /** Files whose results depend on their arguments alone. */
 const PURE = [
-  'byte-string',
+  'base/byte-string',
+  'base/errors',
   'fcgi/',
   'cgi/',
   'pool/',
   'channel/messages',
-  'channel/fingerprint',
-  'log/',
+  'scripts/fingerprint',
+  'scripts/path-cache',
+  'scripts/names',
+  'logging/access-format',
+  'logging/line',
+  'logging/repeats',
+  'logging/target',
   'config/options/',
   'config/units',
   'config/schema',
-  'front/access-trace',
-  'front/actions',
-  'front/answers',
-  'front/audit',
-  'front/connection',
-  'front/crash-tally',
-  'front/watchdog',
-  'front/crew',
-  'front/drain',
-  'front/front',
-  'front/loans',
-  'front/look-ups',
-  'front/reading-on',
-  'front/relief',
-  'front/request',
-  'front/timeouts',
-  'front/worker-link',
-  'service/environment',
-  'service/passed-sockets',
+  'front/answers/',
+  'front/clients/',
+  'front/core/',
+  'front/dispatch/',
+  'front/lending/',
+  'front/model/',
+  'process/environment',
+  'process/passed-sockets',
 ];
 
+/** The first line of a room's README.md. */
+const THREAD = /^Thread: (.+)\.$/;
+const THREADS = ['main', 'front', 'worker', 'io', 'any'];
+
+/** The threads that a room's files run on. */
+function threadsOf(room: string): readonly string[] {
+  if (room === 'main') return ['main'];
+  const file = join(ROOT, 'src', room, 'README.md');
+  const [, names = ''] = THREAD.exec(readFileSync(file, 'utf8').split('\n')[0] as string) ?? [];
+  return names.split(', ').filter((name) => name !== '');
+}
+
 /** What is wrong with an import, in words; undefined when it is allowed. */
-function faultOf({ from, to }: Import): string | undefined {
-  if (to.startsWith('node:') || !RULES[folderOf(to)]) return undefined;
-  const [own, other] = [folderOf(from), folderOf(to)];
-  if (own === other || OPEN_TO_ALL.includes(to)) return undefined;
+function faultOf({ from, to, isType }: Import): string | undefined {
+  const [own, other] = [roomOf(from), roomOf(to)];
+  if (to.startsWith('node:') || !RULES[other]) return undefined;
+  if (own === other || other === 'base') return undefined;
   const rule = RULES[own];
   const { doors } = RULES[other] as Rule;
-  if (rule === undefined) return `src/${from}.ts: "${own}" has no rule: add it to this test`;
-  if (other === IMPORTED_BY_SERVER_ONLY && folderOf(from) !== 'server') {
-    return `src/${from}.ts imports ${to}: take it as an argument, only src/server/ imports ${other}/`;
+  if (rule === undefined) return `src/${from}.ts: the room "${own}" has no rule: add it to this test`;
+  const owner = ARGUMENTS[other];
+  if (owner !== undefined && own !== owner) {
+    return `src/${from}.ts imports ${to}: take it as an argument, only src/${owner}/ imports ${other}/`;
   }
   if (!rule.mayImport.includes(other)) {
-    return `src/${from}.ts imports ${to}: ${own} may import ${rule.mayImport.join(', ') || 'nothing'} and errors`;
+    return `src/${from}.ts imports ${to}: ${own} may import ${rule.mayImport.join(', ') || 'nothing'} and base`;
   }
-  if (doors.includes(to)) return undefined;
-  return `src/${from}.ts imports ${to}: the door is ${doors.map((door) => `src/${door}.ts`).join(' or ')}`;
+  const threads = threadsOf(other);
+  if (!isType && !threads.includes('any') && !threadsOf(own).some((thread) => threads.includes(thread))) {
+    return `src/${from}.ts imports ${to}, which runs on another thread (${threads.join(', ')})`;
+  }
+  const isInside = own.startsWith(`${other}/`);
+  const file = to.slice(other.length + 1);
+  if (doors === undefined || isInside || doors.includes(file)) return undefined;
+  return `src/${from}.ts imports ${to}: the door is ${doors.map((door) => `src/${other}/${door}.ts`).join(' or ')}`;
 }
 
 /** The first way from a node back to itself. */
@@ -165,17 +179,49 @@ function graph(imports: readonly Import[], nodeOf: (name: string) => string): Ma
   const edges = new Map<string, Set<string>>();
   for (const { from, to } of imports) {
     const [source, target] = [nodeOf(from), nodeOf(to)];
-    if (source === target && nodeOf === folderOf) continue;
     edges.set(source, (edges.get(source) ?? new Set()).add(target));
   }
   return edges;
 }
 
+/** A room puts the rooms in it together, and they use what it has: between those two there may be arrows both ways. */
+function isNested({ from, to }: Import): boolean {
+  const [own, other] = [roomOf(from), roomOf(to)];
+  return own === other || own.startsWith(`${other}/`) || other.startsWith(`${own}/`);
+}
+
 const files = sourceFiles();
 const imports = files.flatMap((file) => file.imports);
+const inside = imports.filter(({ to }) => roomOf(to) in RULES);
+const rooms = [...new Set(files.map(({ name }) => roomOf(name)))];
+
+describe('the rooms of src/', () => {
+  it('each say on which thread they run, in the first line of their README.md', () => {
+    const faults = rooms.filter((room) => {
+      const threads = threadsOf(room);
+      return threads.length === 0 || threads.some((thread) => !THREADS.includes(thread));
+    });
+    assert.deepEqual(faults, []);
+  });
+
+  it('each have a rule, and no rule is about a room that is gone', () => {
+    assert.deepEqual(Object.keys(RULES).sort(), rooms.sort());
+  });
+
+  it('are mirrored by the rooms of test/', () => {
+    const ofTheWhole = ['docs', 'e2e', 'fuzz', 'golden', 'packaging', 'structure', 'support', 'torture'];
+    const folders = readdirSync(join(ROOT, 'test'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+      .map(({ parentPath }) => parentPath.slice(join(ROOT, 'test').length + 1));
+    const strangers = [...new Set(folders)].filter(
+      (folder) => !ofTheWhole.includes(folder.split('/')[0] as string) && !existsSync(join(ROOT, 'src', folder)),
+    );
+    assert.deepEqual(strangers, [], 'these folders of test/ are no rooms of src/');
+  });
+});
 
 describe('the imports of src/', () => {
-  it('go through doors, in the direction of the arrows', () => {
+  it('go through doors, in the direction of the arrows, and stay on their thread', () => {
     assert.deepEqual(
       imports.map(faultOf).filter((fault) => fault !== undefined),
       [],
@@ -184,23 +230,35 @@ describe('the imports of src/', () => {
 
   it('lead to files that exist', () => {
     const names = new Set(files.map(({ name }) => name));
-    const inside = imports.filter(({ to }) => folderOf(to) in RULES);
     assert.ok(inside.length > 100, 'hardly an import was found: does this test still read them?');
     assert.deepEqual(
       inside.filter(({ to }) => !names.has(to)),
       [],
     );
-    const doors = Object.values(RULES).flatMap((rule) => rule.doors);
+    const doors = Object.entries(RULES).flatMap(([room, rule]) => (rule.doors ?? []).map((door) => `${room}/${door}`));
     assert.deepEqual(
       doors.filter((door) => !names.has(door)),
       [],
     );
   });
 
-  it('make no cycle between folders, nor between files that run', () => {
-    assert.equal(findCycle(graph(imports, folderOf))?.join(' → '), undefined);
-    const running = imports.filter(({ isType }) => !isType);
-    assert.equal(findCycle(graph(running, (name) => name))?.join(' → '), undefined);
+  it('are all used: no rule allows an arrow that nobody draws', () => {
+    const drawn = new Set(inside.map(({ from, to }) => `${roomOf(from)} → ${roomOf(to)}`));
+    const allowed = Object.entries(RULES).flatMap(([room, rule]) =>
+      rule.mayImport.map((other) => `${room} → ${other}`),
+    );
+    assert.deepEqual(
+      allowed.filter((arrow) => !drawn.has(arrow)),
+      [],
+    );
+  });
+
+  it('make no cycle between rooms, nor between files, not even by types', () => {
+    const between = inside.filter((each) => !isNested(each));
+    assert.equal(findCycle(graph(between, roomOf))?.join(' → '), undefined);
+    // front/model has one left.
+    const others = inside.filter(({ isType, from }) => !isType || roomOf(from) !== 'front/model');
+    assert.equal(findCycle(graph(others, (name) => name))?.join(' → '), undefined);
   });
 
   it('of the pure floor name no module of Node.js, and its files no clock, process or console', () => {
@@ -230,15 +288,17 @@ describe('the imports of src/', () => {
 
 describe('this test itself', () => {
   it('names the right door', () => {
-    const fault = faultOf({ from: 'front/front', to: 'fcgi/decoder', isType: true });
-    assert.equal(fault, 'src/front/front.ts imports fcgi/decoder: the door is src/fcgi/session.ts');
+    const fault = faultOf({ from: 'front/core/front', to: 'fcgi/decoder', isType: true });
+    assert.equal(fault, 'src/front/core/front.ts imports fcgi/decoder: the door is src/fcgi/session.ts');
   });
 
-  it('refuses an arrow that goes the wrong way, and a folder without a rule', () => {
-    assert.match(faultOf({ from: 'fcgi/decoder', to: 'front/front', isType: false }) ?? '', /may import nothing/);
-    assert.match(faultOf({ from: 'front/front', to: 'ops/log', isType: true }) ?? '', /take it as an argument/);
-    assert.match(faultOf({ from: 'new/thing', to: 'pool/pool', isType: true }) ?? '', /has no rule/);
-    assert.equal(faultOf({ from: 'pool/pool', to: 'errors', isType: false }), undefined);
+  it('refuses an arrow that goes the wrong way, one to another thread, and a room without a rule', () => {
+    const fault = (from: string, to: string, isType = true) => faultOf({ from, to, isType }) ?? '';
+    assert.match(fault('fcgi/decoder', 'front/core/front'), /may import nothing/);
+    assert.match(fault('front/core/front', 'logging/sinks/log'), /take it as an argument/);
+    assert.match(fault('threads/workers', 'worker/inbox', false), /runs on another thread \(worker\)/);
+    assert.match(fault('new/thing', 'pool/pool'), /has no rule/);
+    assert.equal(fault('pool/pool', 'base/errors'), '');
   });
 
   it('reads imports however they are written', () => {

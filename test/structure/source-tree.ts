@@ -51,7 +51,7 @@ export function sourceFiles(): SourceFile[] {
     });
 }
 
-/** The folder of a file, or the file itself when it lies at the top. */
-export function folderOf(name: string): string {
-  return name.split('/')[0] as string;
+/** The room of a file: its folder below `src/`, or the file itself when it lies at the top. */
+export function roomOf(name: string): string {
+  return name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : name;
 }

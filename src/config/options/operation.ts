@@ -1,6 +1,6 @@
 /** Options: how the server itself is run. */
-import { DEFAULT_ACCESS_FORMAT, FIELDS } from '../../log/access-format.js';
-import { LOG_FORMATS } from '../../log/line.js';
+import { DEFAULT_ACCESS_FORMAT, FIELDS } from '../../logging/access-format.js';
+import { LOG_FORMATS } from '../../logging/line.js';
 import type { OptionRow } from '../option.js';
 import { DAY_SECONDS } from '../units.js';
 

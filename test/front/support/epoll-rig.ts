@@ -5,10 +5,10 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { createLoans, Lender } from '../../../src/channel/loans.js';
-import { EpollDriver } from '../../../src/front/epoll-driver.js';
-import { Front, type FrontOptions } from '../../../src/front/front.js';
-import { WorkerLink } from '../../../src/front/worker-link.js';
+import { createLoans, Lender } from '../../../src/channel/lending.js';
+import { Front, type FrontOptions } from '../../../src/front/core/front.js';
+import { EpollDriver } from '../../../src/front/io/epoll/driver.js';
+import { WorkerLink } from '../../../src/front/model/worker-link.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../../../src/linux/eventfd.js';
 import { decodeSocketAddress, type SocketAddress } from '../../../src/linux/socket-address.js';
 import { boundAddress, kernelSockets, listenAt, type SocketCalls } from '../../../src/linux/sockets.js';

@@ -4,12 +4,12 @@
  * the rules between the two.
  */
 import { createInterrupts, Interrupter, Interrupts } from '../../../src/channel/interrupts.js';
-import { createLoans, Lender } from '../../../src/channel/loans.js';
+import { createLoans, Lender } from '../../../src/channel/lending.js';
 import {
   decodeStart,
   END_STATE_GONE,
-  encodeBegun,
   encodeDependency,
+  encodePromoted,
   encodeServed,
   FromWorker,
   firstLentRequest,
@@ -28,7 +28,7 @@ import {
 import { OfferSlots } from '../../../src/channel/offer-slots.js';
 import { createRing, RingReader, RingWriter } from '../../../src/channel/ring.js';
 import { endRequest, parsePairs, stream, TYPE } from '../../support/fcgi-wire.js';
-import { FakeLane, type LentCall, type LentSockets, Sleep } from './fake-lane.js';
+import { FakeDirectServer, type LentCall, type LentSockets, Sleep } from './fake-direct-server.js';
 
 /** States that really exist, over all workers, by number: their script. */
 export type StateRegistry = Map<number, string>;
@@ -102,7 +102,7 @@ export class FakeWorker {
   /** The front's end of the loans. */
   readonly lender: Lender;
   /** Where it serves lent connections; undefined where none are lent. */
-  readonly lane: FakeLane | undefined;
+  readonly lane: FakeDirectServer | undefined;
   #lentRequests: number;
   /** States that broke in a request of which the front did not know: it may have told to close them. */
   readonly #goneByItself = new Set<number>();
@@ -141,9 +141,9 @@ export class FakeWorker {
     if (sockets !== undefined) this.lane = this.#openLane(loans, sockets);
   }
 
-  #openLane(loans: SharedArrayBuffer, sockets: LentSockets): FakeLane {
+  #openLane(loans: SharedArrayBuffer, sockets: LentSockets): FakeDirectServer {
     const worker = this;
-    return new FakeLane(
+    return new FakeDirectServer(
       loans,
       {
         get isAbleToGoOn() {
@@ -156,7 +156,7 @@ export class FakeWorker {
         ringBell: () => this.#ringBell(),
         runs: (call) => this.#runLent(call),
         returned: (descriptor, bytes, said) => this.#say(FromWorker.RETURNED, descriptor, 0, bytes, said),
-        rest: (descriptor, bytes) => this.#say(FromWorker.REST, descriptor, 0, bytes),
+        rest: (descriptor, bytes) => this.#say(FromWorker.ANSWER_REST, descriptor, 0, bytes),
       },
       this.#reader,
       sockets,
@@ -166,7 +166,7 @@ export class FakeWorker {
   #runLent(call: LentCall): void {
     this.#lentRequests += 1;
     const id = this.#lentRequests;
-    const lane = this.lane as FakeLane;
+    const lane = this.lane as FakeDirectServer;
     lane.borrower.run(id, call.state, call.bytes.length);
     if (lane.borrower.askToWatch()) this.#ringBell();
     this.#interrupts.begin(id);
@@ -192,7 +192,7 @@ export class FakeWorker {
     if (running === undefined || call === undefined) return;
     running.lent = undefined;
     lane?.handOver((said) =>
-      this.#say(FromWorker.BEGUN, running.id, running.state, encodeBegun(call.descriptor, call.bytes), said),
+      this.#say(FromWorker.PROMOTED, running.id, running.state, encodePromoted(call.descriptor, call.bytes), said),
     );
   }
 
@@ -241,7 +241,7 @@ export class FakeWorker {
       const message = Buffer.concat(this.#parts);
       this.#parts = [];
       if (type === ToWorker.START) this.#start(frameType, id, argument, message);
-      else if (type === ToWorker.TEACH && this.lane !== undefined)
+      else if (type === ToWorker.ROUTE && this.lane !== undefined)
         this.lane.teach(message.toString('latin1'), argument, id);
       else this.#takeShort(type, argument);
     }
@@ -271,7 +271,7 @@ export class FakeWorker {
         return true;
       }
       if (type === ToWorker.START) this.violations.push(`request ${id} was started while ${run.id} runs`);
-      else if (type === ToWorker.TEACH) this.lane?.teach(payload.toString('latin1'), argument, id);
+      else if (type === ToWorker.ROUTE) this.lane?.teach(payload.toString('latin1'), argument, id);
       else if (type === ToWorker.CLOSE) this.#closeLater.push(argument);
       else this.#takeShort(type, argument);
     }
@@ -354,7 +354,7 @@ export class FakeWorker {
     this.#interrupts.begin(this.#id);
   }
 
-  /** What is wanted of the running request from outside: bits of `Wish`. */
+  /** What is wanted of the running request from outside: bits of `InterruptRequest`. */
   get wishes(): number {
     return this.#interrupts.wishes;
   }
@@ -414,7 +414,7 @@ export class FakeWorker {
       }
       if (!this.states.has(state)) {
         this.offers.bounced += 1;
-        this.#say(FromWorker.BOUNCED, id, subject, Buffer.alloc(0));
+        this.#say(FromWorker.OFFER_REJECTED, id, subject, Buffer.alloc(0));
         return;
       }
       this.offers.claimed += 1;

@@ -5,15 +5,15 @@
  */
 
 import assert from 'node:assert/strict';
-import type { Lender } from '../../../src/channel/loans.js';
-import type { LuafcgidError } from '../../../src/errors.js';
-import type { AccessTrace } from '../../../src/front/access-trace.js';
-import type { Lending, SlowRequest } from '../../../src/front/actions.js';
-import { Front, type FrontOptions } from '../../../src/front/front.js';
-import { WorkerLink } from '../../../src/front/worker-link.js';
+import type { LuafcgidError } from '../../../src/base/errors.js';
+import type { Lender } from '../../../src/channel/lending.js';
+import { Front, type FrontOptions } from '../../../src/front/core/front.js';
+import type { AccessRecord } from '../../../src/front/model/access-record.js';
+import type { LendingDriver, SlowRequest } from '../../../src/front/model/actions.js';
+import { WorkerLink } from '../../../src/front/model/worker-link.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
 import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
-import type { FakeLane, LentSockets } from './fake-lane.js';
+import type { FakeDirectServer, LentSockets } from './fake-direct-server.js';
 import { FakeWorker, type StateRegistry } from './fake-worker.js';
 import { ROOMY } from './roomy.js';
 
@@ -162,7 +162,7 @@ export class Rig {
   readonly links: WorkerLink[] = [];
   readonly logs: string[] = [];
   /** Requests that are over, by name: what the access log is told of each. */
-  readonly overs = new Map<string, AccessTrace>();
+  readonly overs = new Map<string, AccessRecord>();
   readonly slow: SlowRequest[] = [];
   /** Why workers were given up. */
   readonly abandoned: string[] = [];
@@ -270,7 +270,7 @@ export class Rig {
   }
 
   /** What a driver does to lend connections: here their numbers are their descriptors. */
-  readonly #lending: Lending = {
+  readonly #lending: LendingDriver = {
     open: (lender) => {
       if (!this.canLend) return false;
       assert.ok(!this.#lists.has(lender), 'opened twice');
@@ -341,7 +341,7 @@ export class Rig {
     fileOf: (path) => this.front.lookUps.find(path),
   };
 
-  #lenderOf(lane: FakeLane): Lender {
+  #lenderOf(lane: FakeDirectServer): Lender {
     return (this.workers.find((each) => each.lane === lane) as FakeWorker).lender;
   }
 

@@ -1,5 +1,5 @@
 /** Limits of clients that no test meets by chance. */
-import type { FrontOptions } from '../../../src/front/front.js';
+import type { FrontOptions } from '../../../src/front/core/front.js';
 
 export const ROOMY = {
   connectionLimit: 1e6,

@@ -4,8 +4,8 @@
  * always is checked after each step; `comeToAnEnd` then lets everything finish and checks what must hold at the end.
  */
 import assert from 'node:assert/strict';
+import { LuafcgidError } from '../../../src/base/errors.js';
 import { FromWorker, requestName } from '../../../src/channel/messages.js';
-import { LuafcgidError } from '../../../src/errors.js';
 import { beginRequest, pairs, record, splitEvery, stream, TYPE } from '../../support/fcgi-wire.js';
 import { BegunRequests, checkOwnAnswers, ScriptsSaid } from './expected-answers.js';
 import type { FakeWorker } from './fake-worker.js';

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { LuaError } from '../../../src/lua/state.js';
-import { GrantedFiles } from '../../../src/worker/granted-files.js';
+import { GrantedFiles } from '../../../src/scripts/file-grants.js';
 import { tempDir } from '../../support/cleanup.js';
 import { newState, serve, type TestState } from '../support.js';
 

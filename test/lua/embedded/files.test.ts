@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { GrantedFiles } from '../../../src/worker/granted-files.js';
+import { GrantedFiles } from '../../../src/scripts/file-grants.js';
 import { tempDir } from '../../support/cleanup.js';
 import { luaError, newState, serve } from '../support.js';
 

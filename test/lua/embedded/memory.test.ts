@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EmbeddedState } from '../../../src/lua/embedded-state.js';
+import { EmbeddedState } from '../../../src/lua/embedded/state.js';
+import { encodeName, section, vector, writeModule } from '../../../src/lua/embedded/wasm/bytes.js';
 import { LuaError, type LuaState } from '../../../src/lua/state.js';
-import { encodeName, section, vector, writeModule } from '../../../src/lua/wasm-bytes.js';
 import { luaError, newRequest, newState, serve } from '../support.js';
 
 const mebibyte = 1 << 20;

@@ -1,10 +1,15 @@
 /** The booted Lua that the build saves: what a start reads must be what booting would give. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type BootedLua, bootedLua, compileEmbeddedModule, createEmbeddedEngine } from '../../../src/lua/embedded.js';
-import { embeddedFunctions } from '../../../src/lua/embedded-functions.js';
-import { savedBoot } from '../../../src/lua/saved-boot.js';
-import { version } from '../../../src/version.js';
+import { version } from '../../../src/base/version.js';
+import {
+  type BootedLua,
+  bootedLua,
+  compileEmbeddedModule,
+  createEmbeddedEngine,
+} from '../../../src/lua/embedded/engine.js';
+import { embeddedFunctions } from '../../../src/lua/embedded/functions.js';
+import { savedBoot } from '../../../src/lua/embedded/saved-boot.js';
 
 const hostFunctions = Object.keys(embeddedFunctions({ state: undefined }));
 const module = compileEmbeddedModule();

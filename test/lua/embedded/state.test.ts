@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LuafcgidError } from '../../../src/errors.js';
-import { checkEmbeddedModule, compileEmbeddedModule } from '../../../src/lua/wasm-module.js';
+import { LuafcgidError } from '../../../src/base/errors.js';
+import { checkEmbeddedModule, compileEmbeddedModule } from '../../../src/lua/embedded/wasm/module.js';
 import { allBytes, newState, serve } from '../support.js';
 
 test('a state made after another was closed has nothing of it', () => {

@@ -1,9 +1,9 @@
 /** Which library a native engine loads, and what is said when it is not there. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LuafcgidError } from '../../../src/errors.js';
+import { LuafcgidError } from '../../../src/base/errors.js';
 import { createEngine, prepareEngine } from '../../../src/lua/engine.js';
-import { nativeKinds } from '../../../src/lua/native-library.js';
+import { nativeKinds } from '../../../src/lua/native/library.js';
 import { engineName } from '../support.js';
 
 const name = engineName as keyof typeof nativeKinds;

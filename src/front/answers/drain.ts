@@ -1,0 +1,75 @@
+/**
+ * The way to the end: no new connections come, what has begun is finished, and each connection is closed after that. A
+ * connection that was just accepted has begun, too: its request is on its way, and a web server that is hung up on before
+ * it could send it has a request that failed.
+ */
+import type { Connection } from '../model/connection.js';
+
+/** How long a new connection has for its request to arrive. Web servers send it as soon as they are connected. */
+const NEWCOMER_MS = 500;
+
+export class Drain {
+  readonly #requests: ReadonlyMap<number, unknown>;
+  readonly #isLending: () => boolean;
+  readonly #drained: () => void;
+  /** Connections that have not asked for anything when it began. */
+  readonly #newcomers = new Set<Connection>();
+  #endsMs = Number.POSITIVE_INFINITY;
+  #isUnderWay = false;
+  #areNewcomersLate = false;
+
+  /**
+   * @param requests all that are not over
+   * @param isLending whether workers may be at requests of their own
+   * @param drained is told when the last one is
+   */
+  constructor(requests: ReadonlyMap<number, unknown>, isLending: () => boolean, drained: () => void) {
+    this.#requests = requests;
+    this.#isLending = isLending;
+    this.#drained = drained;
+  }
+
+  get isUnderWay(): boolean {
+    return this.#isUnderWay;
+  }
+
+  begin(connections: Iterable<Connection>, nowMs: number): void {
+    if (this.#isUnderWay) return;
+    this.#isUnderWay = true;
+    this.#endsMs = nowMs + NEWCOMER_MS;
+    for (const connection of connections) {
+      if (!connection.hasAsked) this.#newcomers.add(connection);
+      connection.closeIfDone(this.closes(connection), false);
+    }
+    this.look();
+  }
+
+  /** Accepted in the moment in which it began. */
+  add(connection: Connection): void {
+    if (this.#areNewcomersLate) connection.close(false);
+    else this.#newcomers.add(connection);
+  }
+
+  /** Whether a connection is closed as soon as it is idle. */
+  closes(connection: Connection): boolean {
+    return this.#isUnderWay && (connection.hasAsked || this.#areNewcomersLate);
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.#endsMs) return;
+    this.#endsMs = Number.POSITIVE_INFINITY;
+    this.#areNewcomersLate = true;
+    for (const connection of this.#newcomers) connection.closeIfDone(true, false);
+    this.#newcomers.clear();
+    this.look();
+  }
+
+  /** To be called when a request is over or a connection is gone: that may have been the last one. */
+  look(): void {
+    if (!this.#isUnderWay) return;
+    for (const connection of this.#newcomers) {
+      if (connection.hasAsked || connection.isClosing) this.#newcomers.delete(connection);
+    }
+    if (this.#requests.size === 0 && this.#newcomers.size === 0 && !this.#isLending()) this.#drained();
+  }
+}

@@ -1,0 +1,90 @@
+/** Checks that the front's books balance: each fact that is kept in two places is the same in both. */
+import type { FrontOptions } from '../model/actions.js';
+import type { Connection, Meters } from '../model/connection.js';
+import type { FrontRequest } from '../model/request.js';
+import type { WorkerLink } from '../model/worker-link.js';
+
+export interface FrontBooks {
+  /** All requests that are not over. */
+  readonly requests: ReadonlyMap<number, FrontRequest>;
+  readonly connections: ReadonlyMap<number, Connection>;
+  /** What is counted as held. */
+  readonly meters: Meters;
+  readonly limits: Pick<FrontOptions, 'bodyTotalBytes' | 'connectionLimit'>;
+  readonly busyWorkers: number;
+  readonly waitingInPool: number;
+  /** Connections closed for others that are not gone yet. */
+  readonly leaving: number;
+  /** To whom connections are lent. */
+  readonly workers: Iterable<WorkerLink>;
+}
+
+/** What is wrong, in words; nothing when they balance. */
+export function auditFront(books: FrontBooks): string[] {
+  return [...auditRequests(books), ...auditMemory(books), ...auditLoans(books)];
+}
+
+function auditLoans({ connections, workers }: FrontBooks): string[] {
+  const faults: string[] = [];
+  for (const { id, loans, lender, isHeld, isHome, isServingDirect } of workers) {
+    if (loans.size > 0 && isHome) faults.push(`worker ${id} has ${loans.size} connections, and is said to have none`);
+    if (isServingDirect !== lender.isWanted)
+      faults.push(`worker ${id} is occupied: ${isServingDirect}, told ${lender.isWanted}`);
+    if (lender.lent !== loans.size) faults.push(`worker ${id} was told of ${lender.lent} loans, it has ${loans.size}`);
+    if (isHeld || lender.isHeld) faults.push(`the gate of worker ${id} is held between two events`);
+    for (const connection of loans) {
+      if (connection.lentTo?.id !== id)
+        faults.push(`connection ${connection.id} is not known to be lent to worker ${id}`);
+    }
+  }
+  for (const connection of connections.values()) {
+    if (connection.lentTo === undefined) continue;
+    const where = `connection ${connection.id}, which is lent,`;
+    if (!connection.lentTo.loans.has(connection)) faults.push(`${where} is unknown to its worker`);
+    if (connection.requests.size > 0 || !connection.isIdle) faults.push(`${where} has a request here`);
+    if (connection.isClosing || connection.isPaused) faults.push(`${where} is closed or paused`);
+  }
+  return faults;
+}
+
+function auditRequests({ requests, busyWorkers, waitingInPool }: FrontBooks): string[] {
+  const faults: string[] = [];
+  const stages = { looking: 0, reading: 0, waiting: 0, running: 0, over: 0 };
+  for (const request of requests.values()) {
+    stages[request.stage] += 1;
+    const isListed = request.connection.requests.get(request.fcgiId) === request;
+    if (isListed === request.isAnswered) {
+      faults.push(`request ${request.id}: answered ${request.isAnswered}, listed ${isListed}`);
+    }
+  }
+  if (stages.over > 0) faults.push(`${stages.over} requests are over and still listed`);
+  if (busyWorkers !== stages.running) faults.push(`${stages.running} requests run on ${busyWorkers} workers`);
+  if (waitingInPool !== stages.waiting) {
+    faults.push(`${stages.waiting} requests wait, ${waitingInPool} of them in the pool's line`);
+  }
+  return faults;
+}
+
+function auditMemory({ requests, connections, meters, limits, leaving }: FrontBooks): string[] {
+  const faults: string[] = [];
+  let [waitingBytes, runningBytes, unsentBytes] = [0, 0, 0];
+  for (const request of requests.values()) {
+    if (request.stage === 'running') runningBytes += request.heldBytes;
+    else waitingBytes += request.heldBytes;
+  }
+  for (const connection of connections.values()) {
+    waitingBytes += connection.session.heldBytes;
+    unsentBytes += connection.waitingBytes;
+  }
+  const counted = { waiting: meters.requests.bytes, running: meters.running.bytes, unsent: meters.unsent.bytes };
+  if (counted.waiting !== waitingBytes) faults.push(`requests hold ${waitingBytes} bytes, counted ${counted.waiting}`);
+  if (counted.running !== runningBytes)
+    faults.push(`running ones hold ${runningBytes} bytes, counted ${counted.running}`);
+  if (counted.unsent !== unsentBytes) faults.push(`${unsentBytes} bytes wait to be sent, counted ${counted.unsent}`);
+  const { bodyTotalBytes, connectionLimit } = limits;
+  if (counted.waiting > bodyTotalBytes) faults.push(`requests hold ${counted.waiting} bytes of ${bodyTotalBytes}`);
+  if (connections.size > connectionLimit + leaving) {
+    faults.push(`${connections.size} connections are open of ${connectionLimit}`);
+  }
+  return faults;
+}

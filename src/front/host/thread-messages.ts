@@ -1,0 +1,32 @@
+/** What the main thread and the thread of the front say to each other. */
+
+import type { FrontApi, FrontEvents, FrontSettings } from './front-api.js';
+import type { Bell } from './handle.js';
+
+export interface FrontThreadData {
+  readonly settings: FrontSettings;
+  readonly bell: Bell & { readonly fd: number };
+  /** See `lines-under-way.ts`. */
+  readonly lineCredits: SharedArrayBuffer;
+}
+
+/** To the front: a call of its service, or of its driver. Answered with an `Answer` of the same number. */
+export type Call =
+  | { readonly number: number; readonly name: keyof FrontApi; readonly args: readonly unknown[] }
+  | { readonly number: number; readonly name: 'accept'; readonly fd: number; readonly isTcp: boolean }
+  | { readonly number: number; readonly name: 'stopAccepting'; readonly fd: number }
+  /** The thread ends. */
+  | { readonly number: number; readonly name: 'end' };
+
+/** What is left of an error on its way across threads, where only plain values go. */
+export interface Failure {
+  readonly message: string;
+  readonly code?: string | undefined;
+  readonly stack?: string | undefined;
+}
+
+/** To the main thread: what a call gave or the error it threw, or an event. */
+export type FromFront =
+  | { readonly kind: 'answer'; readonly number: number; readonly result: unknown }
+  | { readonly kind: 'failure'; readonly number: number; readonly failure: Failure }
+  | { readonly kind: 'event'; readonly name: keyof FrontEvents; readonly args: readonly unknown[] };

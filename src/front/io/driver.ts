@@ -1,0 +1,80 @@
+/** What the drivers of the front have in common: they own its sockets, carry out its actions, and tell what went wrong. */
+import net from 'node:net';
+import { LuafcgidError } from '../../base/errors.js';
+import { formatListenAddress, type ListenAddress } from '../../base/listen-address.js';
+import type { Front } from '../core/front.js';
+import type { FrontActions, LendingDriver } from '../model/actions.js';
+
+/** A socket is full at this many unsent bytes at the latest, whatever the front allows: it is asked for more in time. */
+export const MAX_FULL_BYTES = 64 * 1024;
+
+export interface DriverSettings {
+  /** How often the front is told that time has passed. */
+  readonly tickMs: number;
+  /** Unsent bytes past which the front wants to be told when a socket has drained. */
+  readonly sendBufferBytes: number;
+  /** Most bytes of all answers together that wait in temporary files. */
+  readonly spoolBytes: number;
+  /**
+   * Lists of addresses and networks; who connects over TCP has to be in all of them. Unix sockets have permissions of
+   * their own.
+   */
+  readonly allowed: readonly (readonly string[])[];
+}
+
+/** What a driver tells. */
+export interface DriverReports {
+  /** A connection from this address was closed since it is not allowed. */
+  stranger(address: string): void;
+  /** The system has no room for another connection, for this reason; `connections` are open. */
+  outOfRoom(reason: string, connections: number): void;
+  /** All that waited meanwhile is accepted. */
+  roomAgain(connections: number): void;
+  /** An event of the front threw this. Its connection is closed. */
+  bug(error: unknown): void;
+  /** After `tellAllClosed`: no connection is open any more. */
+  allClosed(): void;
+}
+
+type SocketActions = Pick<FrontActions, 'write' | 'close' | 'outgoing' | 'spool' | 'pauseReading' | 'resumeReading'>;
+
+export interface Driver extends SocketActions {
+  /** Undefined where connections cannot be lent. */
+  readonly lending: LendingDriver | undefined;
+  /** Carries out the front's action `destroy`. */
+  break(connection: number): void;
+  /** Connects the core; to be called once, before anything else. */
+  attach(front: Front): void;
+  /** Other settings from now on; what is open already keeps its buffers. */
+  configure(settings: DriverSettings): void;
+  /** Accepts no more connections. */
+  stopListening(): void;
+  /** Asks to be told, once, when no connection is open. */
+  tellAllClosed(): void;
+  /** Closes every connection at once, and stops. */
+  destroy(): void;
+}
+
+export type MayConnect = (address: string, family: 'ipv4' | 'ipv6') => boolean;
+
+/** Node.js compares addresses by block lists, whatever they are used for; an IPv4 one also as mapped into IPv6. */
+export function mayConnect(lists: DriverSettings['allowed']): MayConnect {
+  const blockLists = lists.map((networks) => {
+    const list = new net.BlockList();
+    for (const network of networks) {
+      const [address = '', prefix] = network.split('/');
+      const family = net.isIPv6(address) ? 'ipv6' : 'ipv4';
+      if (prefix === undefined) list.addAddress(address, family);
+      else list.addSubnet(address, Number(prefix), family);
+    }
+    return list;
+  });
+  return (address, family) => blockLists.every((list) => list.check(address, family));
+}
+
+/** Why nobody can listen at an address, as an error of the catalogue. */
+export function listenFailure(error: NodeJS.ErrnoException, address: ListenAddress): LuafcgidError {
+  const text = formatListenAddress(address);
+  if (error.code === 'EADDRINUSE') return new LuafcgidError('LUAFCGID_LISTEN_IN_USE', { address: text }, error);
+  return new LuafcgidError('LUAFCGID_LISTEN_FAILED', { address: text, reason: error.message }, error);
+}

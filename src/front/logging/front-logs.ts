@@ -1,0 +1,108 @@
+/**
+ * What the front logs, on its way to the main thread: floods are counted here, at their source, and lines of the access
+ * log are put together and handed over in batches.
+ */
+import { LOG_LEVELS, type LogLevel } from '../../channel/messages.js';
+import { AccessFormat } from '../../logging/access-format.js';
+import type { LogSubject } from '../../logging/line.js';
+import { Repeats } from '../../logging/repeats.js';
+import type { FrontRequest } from '../model/request.js';
+
+/** A batch goes out when the next line might not fit into this, and otherwise with the next tick. */
+const BATCH_BYTES = 64 * 1024;
+const LINE_END = 10;
+
+export interface LogSettings {
+  readonly lowestLevel: LogLevel;
+  /** Format of the access log; undefined: there is none. */
+  readonly accessFormat: string | undefined;
+}
+
+/** Where it all goes. */
+export interface LogEvents {
+  log(level: LogLevel, text: string, about?: LogSubject): void;
+  /** Lines of the access log, each with its end. The bytes are valid during this call only. */
+  access(lines: Uint8Array): void;
+  /** To be called now and then. @param isLast nothing more will come */
+  flush?(isLast: boolean): void;
+}
+
+export class FrontLogs {
+  readonly #lowest: number;
+  readonly #events: LogEvents;
+  readonly #repeats: Repeats;
+  readonly #format: AccessFormat | undefined;
+  /** Bytes at once, since strings that are put together piece by piece keep all their pieces. */
+  readonly #batch: Buffer;
+  #batchBytes = 0;
+
+  constructor({ lowestLevel, accessFormat }: LogSettings, events: LogEvents) {
+    this.#lowest = LOG_LEVELS.indexOf(lowestLevel);
+    this.#events = events;
+    this.#repeats = new Repeats((level, text, about) => events.log(level, text, about));
+    this.#format = accessFormat === undefined ? undefined : new AccessFormat(accessFormat);
+    this.#batch = Buffer.allocUnsafeSlow(accessFormat === undefined ? 0 : BATCH_BYTES);
+  }
+
+  readonly log = (level: LogLevel, text: string, about: LogSubject = {}): void => {
+    if (LOG_LEVELS.indexOf(level) >= this.#lowest) this.#repeats.take(level, text, about, performance.now());
+  };
+
+  /** Notes a request that is over. */
+  requestOver(request: FrontRequest, name: string): void {
+    const { trace, cgi } = request;
+    if (trace === undefined || this.#format === undefined) return;
+    const durationMs = Math.max(0, performance.now() - trace.arrivedMs);
+    const { startedMs } = trace;
+    this.#add(
+      this.#format.line({
+        arrivedMs: Date.now() - durationMs,
+        durationMs,
+        waitMs: startedMs === undefined ? undefined : Math.max(0, startedMs - trace.arrivedMs),
+        cpuMs: trace.cpuMs,
+        memoryBytes: trace.memoryBytes,
+        request: name,
+        script: request.script || cgi.scriptPath,
+        state: request.state?.id,
+        worker: trace.worker,
+        method: cgi.method,
+        status: trace.status,
+        outcome: trace.outcome ?? 'done',
+        sentBytes: trace.sentBytes,
+        receivedBytes: request.receivedBytes,
+        params: cgi.params,
+      }),
+    );
+  }
+
+  /** Time has passed: hands over what was collected, and tells what was counted. */
+  flush(): void {
+    this.#repeats.review(performance.now());
+    this.#handOver();
+    this.#events.flush?.(false);
+  }
+
+  /** The front ends: nothing is kept. */
+  end(): void {
+    this.#repeats.end(performance.now());
+    this.#handOver();
+    this.#events.flush?.(true);
+  }
+
+  #add(line: string): void {
+    // No character takes more than three bytes of UTF-8 for each unit of its string.
+    const mostBytes = 3 * line.length + 1;
+    if (this.#batchBytes + mostBytes > BATCH_BYTES) this.#handOver();
+    if (mostBytes > BATCH_BYTES) return this.#events.access(Buffer.from(`${line}\n`));
+    this.#batchBytes += this.#batch.write(line, this.#batchBytes);
+    this.#batch[this.#batchBytes] = LINE_END;
+    this.#batchBytes += 1;
+  }
+
+  #handOver(): void {
+    if (this.#batchBytes === 0) return;
+    const lines = this.#batch.subarray(0, this.#batchBytes);
+    this.#batchBytes = 0;
+    this.#events.access(lines);
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Log lines between the front's thread and the main thread. A port takes whatever is posted, so what is under way is
+ * counted in shared memory and bounded, for each log by itself: while the main thread does not keep up, lines are counted
+ * instead, and the count is told when it does.
+ */
+
+import { describeError, LuafcgidError } from '../../base/errors.js';
+import type { LogLevel } from '../../channel/messages.js';
+import type { LogSubject } from '../../logging/line.js';
+import type { LogEvents } from './front-logs.js';
+
+const MOST_CHARS = 4 * 1024 * 1024;
+/** Room that there has to be before it is told what was lost: the next line shall not be lost again. */
+const SPARE_CHARS = MOST_CHARS / 4;
+/** What a message costs besides its text. */
+const MESSAGE_CHARS = 256;
+const LINE_END = 10;
+
+export function lineCredits(): SharedArrayBuffer {
+  return new SharedArrayBuffer(8);
+}
+
+/** Words of the shared memory. */
+const LOG = 0;
+const ACCESS = 1;
+type Which = typeof LOG | typeof ACCESS;
+
+function whichOf(lines: string | Uint8Array): Which {
+  return typeof lines === 'string' ? LOG : ACCESS;
+}
+
+/** What a message counts as. */
+function costOf(lines: string | Uint8Array): number {
+  return lines.length + MESSAGE_CHARS;
+}
+
+/** The front's end. */
+export class LineSender implements LogEvents {
+  readonly #underWay: Int32Array;
+  readonly #post: LogEvents;
+  #lostLines = 0;
+
+  constructor(underWay: SharedArrayBuffer, post: LogEvents) {
+    this.#underWay = new Int32Array(underWay);
+    this.#post = post;
+  }
+
+  log(level: LogLevel, text: string, about?: LogSubject): void {
+    this.flush(false);
+    if (this.#claim(text)) this.#post.log(level, text, about);
+    else this.#lostLines += 1;
+  }
+
+  access(lines: Uint8Array): void {
+    this.flush(false);
+    // A copy, and no more of its memory than that.
+    if (this.#claim(lines)) this.#post.access(Uint8Array.from(lines));
+    else this.#lostLines += lines.reduce((count, byte) => (byte === LINE_END ? count + 1 : count), 0);
+  }
+
+  /** Tells how many lines were lost, as soon as there is room to tell it, or now if it is the last word. */
+  flush(isLast: boolean): void {
+    if (this.#lostLines === 0) return;
+    const text = describeError(new LuafcgidError('LUAFCGID_LOG_BEHIND', { lines: this.#lostLines }));
+    if (!this.#claim(text, SPARE_CHARS) && !isLast) return;
+    this.#lostLines = 0;
+    this.#post.log('error', text);
+  }
+
+  #claim(lines: string | Uint8Array, spareChars = 0): boolean {
+    const cost = costOf(lines);
+    const which = whichOf(lines);
+    if (Atomics.load(this.#underWay, which) + cost + spareChars > MOST_CHARS) return false;
+    Atomics.add(this.#underWay, which, cost);
+    return true;
+  }
+}
+
+/** The main thread's end: to be told of each that has arrived. */
+export class LineReceiver {
+  readonly #underWay: Int32Array;
+
+  constructor(underWay: SharedArrayBuffer) {
+    this.#underWay = new Int32Array(underWay);
+  }
+
+  arrived(lines: string | Uint8Array): void {
+    Atomics.sub(this.#underWay, whichOf(lines), costOf(lines));
+  }
+}

@@ -1,0 +1,71 @@
+/** What the access log will tell of a request that is under way; requests have one only if there is such a log. */
+import type { Usage } from '../../channel/messages.js';
+import type { Outcome } from '../../logging/access-format.js';
+
+/** What nginx notes for a client that has gone before it was answered. */
+const CLIENT_GONE = 499;
+
+/** `Status: NNN` is how every answer begins, a script's (`cgi/response.ts`) or a page. */
+const STATUS_AT = 'Status: '.length;
+const CR = 13;
+const LF = 10;
+const ZERO = 48;
+
+export class AccessRecord implements Usage {
+  readonly arrivedMs: number;
+  /** When a worker began with it. */
+  startedMs: number | undefined;
+  /** The worker's place. */
+  worker: number | undefined;
+  /** 0: none was sent. */
+  status = 0;
+  sentBytes = 0;
+  outcome: Outcome | undefined;
+  cpuMs: number | undefined;
+  memoryBytes: number | undefined;
+  /** Bytes of the empty line after the header block that have come in a row: 4 when the block is over. */
+  #matched = 0;
+
+  constructor(arrivedMs: number) {
+    this.arrivedMs = arrivedMs;
+  }
+
+  started(worker: number, nowMs: number): void {
+    this.worker = worker;
+    this.startedMs = nowMs;
+  }
+
+  used({ cpuMs, memoryBytes }: Usage): void {
+    this.cpuMs = cpuMs;
+    this.memoryBytes = memoryBytes;
+  }
+
+  /** The next bytes of the answer go out. */
+  sent(output: Uint8Array): void {
+    let at = 0;
+    if (this.#matched < 4) {
+      if (this.status === 0) this.status = statusIn(output);
+      for (; at < output.length && this.#matched < 4; at += 1) {
+        if (output[at] === (this.#matched % 2 === 0 ? CR : LF)) this.#matched += 1;
+        else this.#matched = output[at] === CR ? 1 : 0;
+      }
+    }
+    this.sentBytes += output.length - at;
+  }
+
+  /** How it ended is known; what is found out later does not change it. */
+  end(outcome: Outcome, status = 0): void {
+    this.outcome ??= outcome;
+    if (this.status === 0) this.status = status;
+  }
+
+  /** The client has gone. */
+  abort(): void {
+    if (this.outcome === undefined) this.end('aborted', CLIENT_GONE);
+  }
+}
+
+function statusIn(output: Uint8Array): number {
+  const digit = (at: number): number => (output[STATUS_AT + at] ?? ZERO) - ZERO;
+  return 100 * digit(0) + 10 * digit(1) + digit(2);
+}

@@ -1,0 +1,129 @@
+/** What the front may do to the world, and the settings it decides by. */
+import type { InterruptRequest } from '../../channel/interrupts.js';
+import type { Lender } from '../../channel/lending.js';
+import type { LogLevel } from '../../channel/messages.js';
+import type { LogSubject } from '../../logging/line.js';
+import type { PoolLimits } from '../../pool/pool.js';
+import type { FrontRequest } from './request.js';
+
+export type { LogSubject } from '../../logging/line.js';
+
+/** What the front lets its driver do. Connections are named by the number with which the driver opened them. */
+export interface FrontActions {
+  /** Sends bytes, which are valid during this call only. Returns how many bytes of this connection are not sent yet. */
+  write(connection: number, bytes: Uint8Array): number;
+  /**
+   * Closes when all is sent. With `linger` the peer may still be sending: what comes is read and dropped for a while,
+   * since closing on unread bytes would reset the connection and could cost the peer its answer.
+   */
+  close(connection: number, linger: boolean): void;
+  /**
+   * Lets what is not sent yet, and all that is written from now on, wait in a temporary file instead of in memory: it
+   * then counts as unsent only until it is stored. Returns whether that can be had.
+   */
+  spool(connection: number): boolean;
+  /** Closes at once, whatever waits to be sent. `connectionClosed` follows, not before this call returns. */
+  destroy(connection: number): void;
+  /** What waits to be sent, in memory and in a file; undefined when the connection is gone. */
+  outgoing(connection: number): Outgoing | undefined;
+  pauseReading(connection: number): void;
+  resumeReading(connection: number): void;
+  /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
+  lookUp(path: string, request: number): void;
+  /** Breaks into a request that a worker runs; does nothing when it is over meanwhile. */
+  interrupt(worker: number, request: number, wish: InterruptRequest): void;
+  /** The front is done with a worker that hangs: its thread has to be ended and replaced. */
+  abandon(worker: number, reason: string): void;
+  /** A request that runs slowly; told once. */
+  slow(record: SlowRequest): void;
+  log(level: LogLevel, text: string, about?: LogSubject): void;
+  /** A request that has a `trace` is over. */
+  requestOver?(request: FrontRequest, name: string): void;
+  /** Time has passed: what was collected for the logs is to go out. */
+  flushLogs?(): void;
+  /** After `drain`: the last request is over. */
+  drained(): void;
+  /** Undefined where connections cannot be lent to workers. */
+  readonly lending?: LendingDriver | undefined;
+}
+
+/** Lets workers read and write on connections by themselves (`channel/loans.ts`). */
+export interface LendingDriver {
+  /** Makes what the worker waits with. @returns false where that cannot be had */
+  open(lender: Lender): boolean;
+  /** Wakes the worker where it waits with that. */
+  ring(lender: Lender): void;
+  /** The worker is no more. */
+  close(lender: Lender): void;
+  /** From now on a connection is read and written by the worker alone. Returns false when it cannot be lent. */
+  lend(connection: number, lender: Lender): boolean;
+  /** It is the front's again; while the gate is held, or the worker has given it back. */
+  takeBack(connection: number, lender: Lender): void;
+  /** Whether requests came on a lent connection since this was last asked. */
+  takeUse(connection: number, lender: Lender): boolean;
+  /** The connection with this descriptor. */
+  connectionOf(descriptor: number): number | undefined;
+  /** A worker has accepted the connection with this descriptor: it is opened like all others. */
+  openAccepted(descriptor: number): number;
+  /** Accepts what waits on sockets that workers have, too, or finds out why that cannot be done. */
+  acceptWaiting(): void;
+  /** Whether a worker may accept connections. */
+  setAccepting(lender: Lender, mayAccept: boolean): void;
+  /** Whether the front does: where workers may, too, only when none of them comes to it. */
+  setFrontAccepting(isAccepting: boolean): void;
+}
+
+/** How far a connection's output has come. */
+export interface Outgoing {
+  /** Bytes that the system has taken in all: they grow while the client reads. */
+  readonly takenBytes: number;
+  /** Bytes that wait in memory. */
+  readonly memoryBytes: number;
+  /** More may wait in a file. */
+  readonly isSpooled: boolean;
+  readonly isWaiting: boolean;
+}
+
+/** A request that has run for the time of `slowtime`. */
+export interface SlowRequest {
+  readonly request: string;
+  readonly script: string;
+  readonly state: number | undefined;
+  /** The worker's place. */
+  readonly worker: number | undefined;
+  readonly runningMs: number;
+  /** The Lua stack; undefined where Lua did not come to tell it. */
+  readonly traceback: string | undefined;
+}
+
+export interface FrontOptions {
+  readonly pool: PoolLimits;
+  readonly maxPostBytes: number;
+  /** Body bytes kept here before a worker takes over. */
+  readonly bodyMemoryBytes: number;
+  /** Unsent bytes of a connection past which a script that writes more has to wait. */
+  readonly sendBufferBytes: number;
+  /** Most connections at once. */
+  readonly connectionLimit: number;
+  /** Most bytes of parameters and bodies of all requests that no worker runs. */
+  readonly bodyTotalBytes: number;
+  /** Most bytes that wait in memory to be sent, over all connections. */
+  readonly sendTotalBytes: number;
+  readonly idleTimeoutMs: number;
+  readonly readTimeoutMs: number;
+  readonly sendTimeoutMs: number;
+  readonly queueTimeoutMs: number;
+  /** The running time after which a script is stopped, unless it sets another; 0: never. */
+  readonly watchdogMs: number;
+  /** The running time after which a request is told by `slow`; 0: never. */
+  readonly slowTimeMs: number;
+  /** What becomes of a script whose client has gone, unless it says so itself. */
+  readonly onAbort: 'finish' | 'stop';
+  /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */
+  readonly overload: 'page' | 'protocol';
+  readonly showErrors: boolean;
+  /** Whether requests are traced for the access log. */
+  readonly tracesRequests?: boolean;
+  /** Begins the name of every request, so that names of different runs differ in the log. */
+  readonly runName: string;
+}

@@ -1,0 +1,232 @@
+/** One connection of a web server: its FastCGI session, its requests, and what may be read and written on it. */
+import { type Meter, RequestTable, ServerSession, type ServerValues, type SessionEvents } from '../../fcgi/session.js';
+import type { FrontActions, FrontOptions } from './actions.js';
+import type { FrontRequest } from './request.js';
+import type { WorkerLink } from './worker-link.js';
+
+/**
+ * What a peer may leave unread past the send buffer, where the output of scripts stops by itself: replies of the protocol
+ * and refusals. Up to there it is read on, so that an ABORT_REQUEST is heard while a script waits for the peer to read.
+ */
+const UNREAD_BYTES = 1024 * 1024;
+
+/** Whom connections tell what their bytes mean. One for all, since many connections live for one request only. */
+export interface ConnectionOwner {
+  begin(connection: Connection, fcgiId: number, params: Uint8Array): void;
+  takeBody(connection: Connection, fcgiId: number, bytes: Uint8Array): void;
+  endBody(connection: Connection, fcgiId: number): void;
+  abort(connection: Connection, fcgiId: number): void;
+  refuseParams(connection: Connection, fcgiId: number, limitBytes: number): void;
+}
+
+/** The memory that all connections share. */
+export interface Meters {
+  /** Parameters and bodies of requests that no worker runs. */
+  readonly requests: Meter;
+  /** The same of those that run: one for each worker. */
+  readonly running: Meter;
+  /** Answers that wait to be sent. */
+  readonly unsent: Meter;
+}
+
+/** How a connection has behaved, in the time of `timeouts.ts`; -1: not at all so far. */
+export interface Watch {
+  /** Since when it has had no request and nothing to send. */
+  idleSinceMs: number;
+  /** Looks in a row that found a request or record of it incomplete, and none complete. */
+  halfLooks: number;
+  /** How much longer it may be late with the rest of a record. */
+  recordLeftMs: number;
+  /** What of `heardBytes` is paid for. */
+  judgedBytes: number;
+  /** Since when its client has taken nothing of what waits. */
+  stuckSinceMs: number;
+  /** What its client had taken by then. */
+  takenBytes: number;
+}
+
+export class Connection implements SessionEvents {
+  readonly id: number;
+  readonly session: ServerSession;
+  /** Requests that are not answered yet, by their id on this connection. */
+  readonly requests = new RequestTable<FrontRequest>();
+  /** Requests that the bytes just read have changed, to be looked at when all of those are read. */
+  readonly changed: FrontRequest[] = [];
+  /** A request has come on it. */
+  hasAsked = false;
+  /** The peer will send nothing more. */
+  isReadEnded = false;
+  /** The peer has sent its last byte, and what is left of its bytes is still to be read: it is no more than the system holds. */
+  isEnding = false;
+  /** Bytes that have arrived in all. */
+  heardBytes = 0;
+  /** A request has begun since this was last looked at. */
+  isUsed = false;
+  /** Its answers go by way of a file: `unsentBytes` does not tell what waits. */
+  isSpooled = false;
+  /** What its client owed did not come in time: it is closed when its requests are answered. */
+  isOverdue = false;
+  /** The worker that it is lent to: nothing is read or written here meanwhile. */
+  lentTo: WorkerLink | undefined;
+  /** Its worker had too much to do by itself. */
+  wasShed = false;
+  /** `routesEpoch` of that worker then. */
+  lentRoutesEpoch = 0;
+  /** Loans in a row that its worker could do nothing with, and the requests to pass before the next one. */
+  loanMisses = 0;
+  loanBackoff = 0;
+  /** What `timeouts.ts` knows of it; nothing before its first look. */
+  watch: Watch | undefined;
+  readonly #actions: FrontActions;
+  readonly #owner: ConnectionOwner;
+  readonly #meters: Meters;
+  #unsentBytes = 0;
+  #spoolingBytes = 0;
+  #isPaused = false;
+  #isClosing = false;
+
+  constructor(id: number, actions: FrontActions, values: ServerValues, owner: ConnectionOwner, meters: Meters) {
+    this.id = id;
+    this.#actions = actions;
+    this.#owner = owner;
+    this.#meters = meters;
+    this.session = new ServerSession(values, this, meters.requests);
+  }
+
+  /** Bytes written and not yet sent, as far as they wait in memory. */
+  get unsentBytes(): number {
+    return this.#unsentBytes;
+  }
+
+  set unsentBytes(bytes: number) {
+    this.#meters.unsent.bytes += bytes - this.#unsentBytes;
+    this.#unsentBytes = bytes;
+  }
+
+  /** From now on its answers go by way of a file. What waits in memory stays there and counts, but nobody waits for it. */
+  startSpooling(): void {
+    this.isSpooled = true;
+    this.spoolingBytes = this.#unsentBytes;
+    this.unsentBytes = 0;
+  }
+
+  /** Bytes in memory on their way to or from the file, besides `unsentBytes`. */
+  set spoolingBytes(bytes: number) {
+    this.#meters.unsent.bytes += bytes - this.#spoolingBytes;
+    this.#spoolingBytes = bytes;
+  }
+
+  /** All that waits in memory to be sent. */
+  get waitingBytes(): number {
+    return this.#unsentBytes + this.#spoolingBytes;
+  }
+
+  onRequest(fcgiId: number, params: Uint8Array): void {
+    this.hasAsked = true;
+    this.#owner.begin(this, fcgiId, params);
+  }
+
+  onBody(fcgiId: number, bytes: Uint8Array): void {
+    this.#owner.takeBody(this, fcgiId, bytes);
+  }
+
+  onBodyEnd(fcgiId: number): void {
+    this.#owner.endBody(this, fcgiId);
+  }
+
+  onAbort(fcgiId: number): void {
+    this.#owner.abort(this, fcgiId);
+  }
+
+  onParamsTooLarge(fcgiId: number, limitBytes: number): void {
+    this.hasAsked = true;
+    this.#owner.refuseParams(this, fcgiId, limitBytes);
+  }
+
+  onReply(bytes: Uint8Array): void {
+    this.write(bytes);
+  }
+
+  /** Closed, or about to be when what was written is sent: nothing is read or written any more. */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#isClosing) this.unsentBytes = this.#actions.write(this.id, bytes);
+  }
+
+  /** @param linger the peer may still be sending, see `FrontActions.close` */
+  close(linger: boolean): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.session.end();
+    this.#actions.close(this.id, linger);
+  }
+
+  /** Closes it at once, whatever waits to be sent. */
+  destroy(): void {
+    this.markClosed();
+    this.#actions.destroy(this.id);
+  }
+
+  /** The driver has closed it. */
+  markClosed(): void {
+    this.#isClosing = true;
+    this.session.end();
+    this.unsentBytes = 0;
+    this.spoolingBytes = 0;
+  }
+
+  /** Whether it has no request, and nothing of one is on its way in or out. */
+  get isIdle(): boolean {
+    return this.session.openRequests === 0 && !this.session.isInsideRecord && !this.isSending;
+  }
+
+  /** Whether it can be lent: its web server will keep it, and nothing at all is under way on it. */
+  get isLendable(): boolean {
+    if (this.#isClosing || this.#isPaused || this.isReadEnded || this.isEnding || this.isOverdue) return false;
+    return this.lentTo === undefined && this.isIdle && this.session.keepsConnection;
+  }
+
+  /** Whether something waits to be sent. */
+  get isSending(): boolean {
+    return this.#unsentBytes > 0 || this.isSpooled;
+  }
+
+  /** What arrives is left to the system for now. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Closes it if nothing more will happen on it. */
+  closeIfDone(isDraining: boolean, linger: boolean): void {
+    if (this.lentTo !== undefined) return;
+    const isIdle = this.session.openRequests === 0;
+    const isAnswered = this.requests.size === 0;
+    if (this.session.isDone || (isIdle && (isDraining || this.isOverdue)) || (this.isReadEnded && isAnswered)) {
+      this.close(linger && !this.isReadEnded);
+    }
+  }
+
+  /**
+   * Reads on only while no request has `bodyMemoryBytes` of its body waiting here (where it may have none, one byte), and
+   * while answers that the peer does not read do not pile up: it must not make the server write ever more.
+   */
+  regulateReading(limits: Pick<FrontOptions, 'bodyMemoryBytes' | 'sendBufferBytes' | 'sendTotalBytes'>): void {
+    if (this.#isClosing) return;
+    const unsentBytes = this.#unsentBytes;
+    let isFull = unsentBytes > limits.sendBufferBytes + UNREAD_BYTES;
+    if (unsentBytes > 0 && this.#meters.unsent.bytes > limits.sendTotalBytes) isFull = true;
+    if (!this.isEnding && this.requests.size > 0) {
+      for (const { bufferedBytes, extraBodyBytes, isBodyComplete } of this.requests.values()) {
+        const isLong = bufferedBytes > 0 && bufferedBytes >= limits.bodyMemoryBytes + extraBodyBytes;
+        if (isLong && !isBodyComplete) isFull = true;
+      }
+    }
+    if (isFull === this.#isPaused) return;
+    this.#isPaused = isFull;
+    if (isFull) this.#actions.pauseReading(this.id);
+    else this.#actions.resumeReading(this.id);
+  }
+}

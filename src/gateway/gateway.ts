@@ -1,0 +1,154 @@
+/**
+ * The embedded web server for development, this folder's door: it serves a folder over HTTP, its scripts through a
+ * FastCGI socket exactly as a web server would do it. It knows nothing of the server behind that socket.
+ */
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { LuafcgidError } from '../base/errors.js';
+import { cgiParams } from './cgi-params.js';
+import { sendListing } from './listing.js';
+import { sendErrorPage, sendPage } from './pages.js';
+import { type GatewayLog, relay } from './relay.js';
+import { encodePath, Site } from './site.js';
+import { sendFile } from './static.js';
+import type { UpstreamAddress } from './upstream.js';
+
+export type { GatewayLog } from './relay.js';
+export type { UpstreamAddress } from './upstream.js';
+
+export interface GatewayOptions {
+  /** The folder to serve. */
+  readonly root: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Address to listen on; loopback when left out. */
+  readonly host?: string;
+  /** Where the FastCGI server listens. */
+  readonly socket: UpstreamAddress;
+  /** Takes what scripts write to STDERR, and failures. */
+  readonly log: GatewayLog;
+}
+
+export interface Gateway {
+  /** The port it listens on. */
+  readonly port: number;
+  /**
+   * Stops accepting, lets running requests finish for at most `graceMs`, then breaks them off. Resolves when every
+   * connection is closed.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+const LOOPBACK = '127.0.0.1';
+const DEFAULT_GRACE_MS = 5000;
+
+/**
+ * Starts the web server; resolves when it accepts.
+ * @throws LuafcgidError `LUAFCGID_GATEWAY_ROOT`, `LUAFCGID_GATEWAY_PORT` or `LUAFCGID_GATEWAY_LISTEN`
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { root, host = LOOPBACK } = options;
+  const site = await Site.open(root).catch((error: Error) => {
+    throw new LuafcgidError('LUAFCGID_GATEWAY_ROOT', { root, detail: error.message }, error);
+  });
+  const server = http.createServer();
+  const connections = new Connections(server);
+  server.on('request', (request, response) => {
+    serve(site, request, response, { ...options, host }).catch((error: unknown) => {
+      // A client that goes in the middle of a file is no fault.
+      if (response.destroyed) return;
+      options.log('error', `${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
+      if (response.headersSent) response.destroy();
+      else sendErrorPage(response, error);
+    });
+  });
+  await listen(server, options.port, host);
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: (graceMs = DEFAULT_GRACE_MS) => connections.close(graceMs),
+  };
+}
+
+async function serve(
+  site: Site,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { socket: address, host, log }: GatewayOptions & { readonly host: string },
+): Promise<void> {
+  const path = pathOf(request.url ?? '');
+  if (path === undefined) return sendPage(response, 400);
+  const place = await site.find(path);
+  if (response.destroyed) return; // the client has gone meanwhile
+  switch (place.kind) {
+    case 'refused':
+      return sendPage(response, place.status);
+    case 'redirect': {
+      const query = /\?.*/.exec(request.url ?? '')?.[0] ?? '';
+      return sendPage(response, 301, '', { Location: place.path + query });
+    }
+    case 'folder':
+      return sendListing(response, place.path, place.files, encodePath);
+    case 'file':
+      return sendFile(request, response, place.file);
+    case 'script': {
+      if (request.method === 'TRACE') return sendPage(response, 405);
+      const params = cgiParams(request, { root: site.root, ...place }, host);
+      return relay(request, response, { address, params, log });
+    }
+  }
+}
+
+/** The path of a request's target, without the query: a path, or a whole URL as a proxy is asked. */
+function pathOf(target: string): string | undefined {
+  return /^(?:https?:\/\/[^/?#]+)?(\/[^?#]*)/i.exec(target)?.[1];
+}
+
+function listen(server: http.Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') reject(new LuafcgidError('LUAFCGID_GATEWAY_PORT', { host, port }, error));
+      else reject(new LuafcgidError('LUAFCGID_GATEWAY_LISTEN', { host, port, detail: error.message }, error));
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+/** Which connections have requests, so that closing need not wait for browsers that hold idle ones. */
+class Connections {
+  readonly #server: http.Server;
+  /** Requests that each open connection waits for. */
+  readonly #open = new Map<Socket, number>();
+  #isClosing = false;
+
+  constructor(server: http.Server) {
+    this.#server = server;
+    server.on('connection', (socket) => {
+      this.#open.set(socket, 0);
+      socket.on('close', () => this.#open.delete(socket));
+    });
+    server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+      this.#count(socket, 1);
+      if (this.#isClosing) response.setHeader('Connection', 'close');
+      response.on('close', () => {
+        if (this.#count(socket, -1) === 0 && this.#isClosing) socket.destroySoon();
+      });
+    });
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#isClosing = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const [socket, requests] of this.#open) if (requests === 0) socket.destroy();
+    const deadline = setTimeout(() => {
+      for (const socket of this.#open.keys()) socket.destroy();
+    }, graceMs);
+    await closed;
+    clearTimeout(deadline);
+  }
+
+  #count(socket: Socket, change: 1 | -1): number {
+    const requests = (this.#open.get(socket) ?? 0) + change;
+    if (this.#open.has(socket)) this.#open.set(socket, requests);
+    return requests;
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * One HTTP request through FastCGI: the body one way, the answer the other, each as fast as its receiver takes it.
+ * Whatever happens on either side ends both.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { toText } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
+import { ProtocolStatus } from '../fcgi/session.js';
+import { type AnswerHead, AnswerReader } from './answer.js';
+import type { Params } from './cgi-params.js';
+import { sendErrorPage } from './pages.js';
+import { Upstream, type UpstreamAddress } from './upstream.js';
+
+export type GatewayLog = (level: 'info' | 'warn' | 'error', text: string) => void;
+
+export interface RelayOptions {
+  readonly address: UpstreamAddress;
+  readonly params: Params;
+  readonly log: GatewayLog;
+}
+
+/** Sends the request on and the answer back. */
+export function relay(request: IncomingMessage, response: ServerResponse, options: RelayOptions): void {
+  new Relay(request, response, options);
+}
+
+class Relay {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #options: RelayOptions;
+  readonly #upstream: Upstream;
+  readonly #answer = new AnswerReader();
+  /** What the script's Content-Length leaves to be sent; without one there is no bound. */
+  #bodyBytesLeft = Number.POSITIVE_INFINITY;
+  #errorText = '';
+
+  constructor(request: IncomingMessage, response: ServerResponse, options: RelayOptions) {
+    this.#request = request;
+    this.#response = response;
+    this.#options = options;
+    this.#upstream = new Upstream(options.address, options.params, {
+      onOutput: (bytes) => this.#takeOutput(bytes),
+      onErrorText: (bytes) => this.#takeErrorText(bytes),
+      onDrain: () => request.resume(),
+      onEnd: (protocolStatus) => this.#end(protocolStatus),
+      onFailure: (error) => this.#fail(unreachable(options.address, error)),
+    });
+    request.on('data', (chunk: Buffer) => {
+      if (!this.#upstream.sendBody(chunk)) request.pause();
+    });
+    request.on('end', () => this.#upstream.endBody());
+    request.on('error', () => this.#upstream.close());
+    response.on('drain', () => this.#upstream.resume());
+    response.on('error', () => this.#upstream.close());
+    // The client has gone. Of requests that wait behind others on the connection only the socket knows it.
+    const abort = (): void => this.#upstream.close();
+    request.socket.on('close', abort);
+    response.on('close', () => {
+      request.socket.off('close', abort);
+      abort();
+    });
+  }
+
+  #takeOutput(bytes: Uint8Array): void {
+    if (this.#answer.hasHead) return this.#sendBody(bytes);
+    try {
+      const complete = this.#answer.push(bytes);
+      if (complete === undefined) return;
+      this.#sendHead(complete.head);
+      // A script that flushes its headers alone wants them seen.
+      if (complete.body.length === 0) this.#response.flushHeaders();
+      else this.#sendBody(complete.body);
+    } catch (error) {
+      this.#fail(badAnswer(`with ${error instanceof Error ? error.message : String(error)}`));
+    }
+  }
+
+  #sendHead(head: AnswerHead): void {
+    const { status, reason, bodyBytes } = head;
+    const hasBody = this.#request.method !== 'HEAD' && status !== 204 && status !== 304;
+    if (bodyBytes !== undefined && hasBody) this.#bodyBytesLeft = bodyBytes;
+    const headers = head.headers.flat();
+    if (reason === '') this.#response.writeHead(status, headers);
+    else this.#response.writeHead(status, reason, headers);
+  }
+
+  #sendBody(bytes: Uint8Array): void {
+    const body = bytes.length > this.#bodyBytesLeft ? bytes.subarray(0, this.#bodyBytesLeft) : bytes;
+    this.#bodyBytesLeft -= body.length;
+    if (body.length < bytes.length)
+      this.#log('warn', 'the answer is longer than its Content-Length: the rest is dropped');
+    if (body.length > 0 && !this.#response.write(body)) this.#upstream.pause();
+  }
+
+  #end(protocolStatus: number): void {
+    if (protocolStatus === ProtocolStatus.OVERLOADED)
+      return this.#fail(new LuafcgidError('LUAFCGID_GATEWAY_OVERLOADED'));
+    if (protocolStatus !== ProtocolStatus.REQUEST_COMPLETE) {
+      return this.#fail(badAnswer(`with protocol status ${protocolStatus}`));
+    }
+    if (this.#answer.isEmpty) return this.#fail(badAnswer('without any output'));
+    if (!this.#answer.hasHead) return this.#fail(badAnswer('with headers that do not end'));
+    const left = this.#bodyBytesLeft;
+    if (left > 0 && Number.isFinite(left)) return this.#fail(badAnswer(`${left} bytes short of its Content-Length`));
+    this.#takeErrorText(undefined);
+    this.#response.end();
+    this.#dropBody();
+  }
+
+  #fail(error: LuafcgidError): void {
+    this.#upstream.close();
+    this.#takeErrorText(undefined);
+    this.#log('error', error.message);
+    // After the headers only a connection that ends too early can tell the client that something is missing.
+    if (this.#response.headersSent) this.#request.socket.destroySoon();
+    else sendErrorPage(this.#response, error);
+    this.#dropBody();
+  }
+
+  /** Reads what is left of the request's body, so that the client comes to read the answer. */
+  #dropBody(): void {
+    this.#request.removeAllListeners('data');
+    this.#request.resume();
+  }
+
+  /** Logs complete lines; undefined says that no more comes. */
+  #takeErrorText(bytes: Uint8Array | undefined): void {
+    const text = this.#errorText + (bytes === undefined ? '\n' : Buffer.from(bytes).toString('latin1'));
+    const lines = text.split(/\r?\n/);
+    this.#errorText = bytes === undefined ? '' : (lines.pop() ?? '');
+    for (const line of lines) if (line !== '') this.#log('warn', toText(line));
+  }
+
+  #log(level: 'info' | 'warn' | 'error', text: string): void {
+    this.#options.log(level, `${this.#request.method} ${this.#request.url}: ${text}`);
+  }
+}
+
+function unreachable(address: UpstreamAddress, error: Error): LuafcgidError {
+  const name = typeof address === 'string' ? address : `${address.host}:${address.port}`;
+  return new LuafcgidError('LUAFCGID_GATEWAY_UPSTREAM', { address: name, detail: error.message }, error);
+}
+
+function badAnswer(detail: string): LuafcgidError {
+  return new LuafcgidError('LUAFCGID_GATEWAY_ANSWER', { detail });
+}

@@ -1,0 +1,91 @@
+/** One event as a line of the log: for people and `grep`, or as JSON for programs. Pure: the time comes in. */
+
+import { type CatalogueEntry, catalogue, type ErrorCode } from '../base/errors.js';
+import type { LogLevel } from '../channel/messages.js';
+
+/** What a line is about, as far as it is known. */
+export interface LogSubject {
+  readonly request?: string | undefined;
+  readonly script?: string | undefined;
+  readonly state?: number | undefined;
+  /** A worker's place among the workers. */
+  readonly worker?: number | undefined;
+  /** The text is a script's own: `con:log`, `print`. */
+  readonly isOfScript?: boolean | undefined;
+  /** The line stands for so many that were not written, in a time of so many seconds. */
+  readonly repeated?: { readonly count: number; readonly seconds: number } | undefined;
+}
+
+export const LOG_FORMATS = ['text', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+const CODE = /^(LUAFCGID_[A-Z_]+): /;
+
+/** The code that a text of the server begins with; what a script writes is never taken for one. */
+export function codeOf(text: string, about: LogSubject): ErrorCode | undefined {
+  if (about.isOfScript) return undefined;
+  const code = CODE.exec(text)?.[1];
+  return code !== undefined && Object.hasOwn(catalogue, code) ? (code as ErrorCode) : undefined;
+}
+
+/** Who has to act upon an error of this code. */
+export function blameOf(code: ErrorCode): CatalogueEntry['blame'] {
+  return catalogue[code].blame;
+}
+
+/**
+ * The line, without its end.
+ * @param time undefined where the reader of the line notes its own (syslog)
+ */
+export function formatLine(
+  format: LogFormat,
+  time: Date | undefined,
+  level: LogLevel,
+  text: string,
+  about: LogSubject,
+): string {
+  return format === 'json'
+    ? jsonLine(time, level, text.trimEnd(), about)
+    : textLine(time, level, text.trimEnd(), about);
+}
+
+function textLine(time: Date | undefined, level: LogLevel, text: string, about: LogSubject): string {
+  const { request, script, state, worker, repeated } = about;
+  // The script comes last: its name may hold anything.
+  const subject = [
+    request,
+    state === undefined ? undefined : `state ${state}`,
+    worker === undefined ? undefined : `worker ${worker}`,
+    script,
+  ].filter((part) => part !== undefined);
+  const prefix = time === undefined ? `${level} ` : `${time.toISOString()} ${level.padEnd(5)} `;
+  const subjectText = subject.length === 0 ? '' : `[${visible(subject.join(' '))}] `;
+  const times = repeated === undefined ? '' : `repeated ${repeated.count} times in ${repeated.seconds} s: `;
+  return `${prefix}${subjectText}${times}${visible(text)}`;
+}
+
+function jsonLine(time: Date | undefined, level: LogLevel, text: string, about: LogSubject): string {
+  const { request, script, state, worker, repeated } = about;
+  const code = codeOf(text, about);
+  const message = code === undefined ? text : text.slice(code.length + ': '.length);
+  // What is undefined is left out.
+  return JSON.stringify({
+    time: time?.toISOString(),
+    level,
+    code,
+    message,
+    request,
+    script,
+    state,
+    worker,
+    repeated: repeated?.count,
+    seconds: repeated?.seconds,
+  });
+}
+
+/** A line break in what is logged must not look like a new line of the log, nor an escape sequence reach a terminal. */
+export function visible(text: string): string {
+  return text
+    .replace(/\r\n|\r|\n/g, '\n    ')
+    .replace(/(?![\n\t])\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}

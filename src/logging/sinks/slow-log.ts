@@ -1,0 +1,51 @@
+/** The slow log: what requests that take long were doing at that moment. */
+import type { LogFormat } from '../line.js';
+import { visible } from '../line.js';
+import type { LineWriter } from './writer.js';
+
+/** A request that has run for `slowtime`. */
+export interface SlowRecord {
+  /** Id of the request, as in the log. */
+  readonly request: string;
+  readonly script: string;
+  readonly state: number | undefined;
+  /** The worker's place. */
+  readonly worker: number | undefined;
+  /** For how long it has run. */
+  readonly runningMs: number;
+  /** The Lua traceback of what runs now; undefined when it cannot be had. */
+  readonly traceback: string | undefined;
+}
+
+export class SlowLog {
+  readonly #writer: LineWriter;
+  readonly #format: LogFormat;
+
+  constructor(writer: LineWriter, format: LogFormat) {
+    this.#writer = writer;
+    this.#format = format;
+  }
+
+  write(record: SlowRecord): void {
+    const time = this.#writer.channel.frame === undefined ? new Date().toISOString() : undefined;
+    this.#writer.write('warn', this.#format === 'json' ? jsonRecord(time, record) : textRecord(time, record));
+  }
+}
+
+function jsonRecord(time: string | undefined, record: SlowRecord): string {
+  const { request, script, state, worker, traceback } = record;
+  return JSON.stringify({ time, request, script, state, worker, seconds: secondsOf(record), traceback });
+}
+
+/** One line, and below it the traceback, indented as further lines of the log are. */
+function textRecord(time: string | undefined, record: SlowRecord): string {
+  const { request, script, state, worker, traceback } = record;
+  const places = `${state === undefined ? '' : ` state ${state}`}${worker === undefined ? '' : ` worker ${worker}`}`;
+  const prefix = time === undefined ? '' : `${time} `;
+  const head = `${prefix}[${visible(`${request}${places} ${script}`)}] has run for ${secondsOf(record)} s`;
+  return `${head}\n    ${visible((traceback ?? 'the traceback cannot be had').trimEnd())}`;
+}
+
+function secondsOf({ runningMs }: SlowRecord): number {
+  return Math.round(runningMs) / 1000;
+}

@@ -1,0 +1,81 @@
+/**
+ * The embedded engine: Lua 5.1 as WebAssembly, each state an instance with a memory of its own. Nothing is shared between
+ * states, and a state reaches nothing of the process but what its host grants.
+ */
+
+import type { LuaEngine } from '../state.js';
+import { embeddedFunctions } from './functions.js';
+import { libcImports } from './libc/imports.js';
+import { type BootedLua, MachineFactory } from './machine-factory.js';
+import { saveBoot, savedBoot } from './saved-boot.js';
+import { EmbeddedState, type Running } from './state.js';
+import { checkEmbeddedModule, compileEmbeddedModule } from './wasm/module.js';
+
+export type { BootedLua } from './machine-factory.js';
+export { compileEmbeddedModule } from './wasm/module.js';
+
+export interface EmbeddedEngineOptions {
+  /** What scripts see as `LUAFCGID_VERSION` and as `version` of the module `luafcgid`. */
+  readonly version?: string;
+  /** What an engine of the same module and version has booted, perhaps in another thread. */
+  readonly booted?: BootedLua | undefined;
+}
+
+/** With what it has booted, from which further engines begin. */
+export interface EmbeddedEngine extends LuaEngine {
+  readonly booted: BootedLua;
+}
+
+/**
+ * The engine of one thread. `module` comes from `compileEmbeddedModule`, perhaps in another thread; without it the engine
+ * compiles one for itself. Throws `LUAFCGID_LUA_ENGINE` when the WebAssembly file is not the expected one.
+ */
+export function createEmbeddedEngine(
+  module: WebAssembly.Module = compileEmbeddedModule(),
+  options: EmbeddedEngineOptions = {},
+): EmbeddedEngine {
+  if (options.booted === undefined) checkEmbeddedModule(module);
+  // Nothing runs before a machine is made and noted here.
+  const running = { machine: undefined, state: undefined } as unknown as Running;
+  const machines = new MachineFactory({
+    module,
+    imports: libcImports(
+      running,
+      () => running.state?.files,
+      (text) => running.state?.log.write(2, text),
+    ),
+    hostFunctions: embeddedFunctions(running),
+    exitHook(L) {
+      const { x } = running.machine;
+      x.lua_pushnil(L);
+      x.lua_error(L);
+    },
+    interruptHook: (L) => running.state?.lookAtInterrupts(L),
+    version: options.version ?? 'development',
+    booted: options.booted,
+    use(machine) {
+      running.machine = machine;
+    },
+  });
+  return {
+    name: 'embedded',
+    version: 'Lua 5.1',
+    isConfined: true,
+    booted: machines.booted,
+    createState: (stateOptions) => new EmbeddedState(machines, running, stateOptions),
+  };
+}
+
+function originOf(version: string) {
+  return { hostFunctions: Object.keys(embeddedFunctions({ state: undefined })), version };
+}
+
+/** Lua as booted, for engines of this module and version. */
+export function bootedLua(module: WebAssembly.Module, version: string): BootedLua {
+  return savedBoot(originOf(version)) ?? createEmbeddedEngine(module, { version }).booted;
+}
+
+/** Boots, and saves what came of it for later starts: a step of the build. */
+export function saveBootedLua(version: string): void {
+  saveBoot(originOf(version), createEmbeddedEngine(compileEmbeddedModule(), { version }).booted);
+}

@@ -1,0 +1,192 @@
+/** Makes host functions callable from the embedded Lua, and adds those that work on its stack. */
+
+import { luaStatus } from '../engine-state.js';
+import { type HostArguments, type HostedState, type HostResult, hostFunctions } from '../host-functions.js';
+import { bytecodeRefusal, isBytecode, withoutFirstLine } from '../source-text.js';
+import type { ByteString, LuaValue } from '../state.js';
+import { isFatal, longJump } from './faults.js';
+import type { LuaCFunction } from './host-trampoline.js';
+import { escapeHtml, LONGEST_TEXT_BYTES } from './html-escape.js';
+import { luaType, type Machine } from './machine.js';
+import { pushValue, readValue } from './values.js';
+
+/** What host functions need of the state that calls them. */
+export interface CallingState extends HostedState {
+  readonly machine: Machine;
+  /** The Lua thread that calls now. */
+  callingThread: number;
+  noteHostError(error: Error): void;
+  noteGlobals(values: LuaValue, functions: LuaValue): void;
+  rearm(thread: number): void;
+}
+
+/** Works on the stack of `L`, gives the number of its results there. */
+type StackFunction = (state: CallingState, L: number) => number;
+
+/** The arguments of the call that is made now; calls nest only where these were read already. */
+class StackArguments implements HostArguments {
+  machine!: Machine;
+  L = 0;
+
+  get count(): number {
+    return this.machine.x.lua_gettop(this.L);
+  }
+
+  number(at: number): number {
+    return this.machine.x.lua_tonumber(this.L, at);
+  }
+
+  isTrue(at: number): boolean {
+    return this.machine.x.lua_toboolean(this.L, at) !== 0;
+  }
+
+  text(at: number): ByteString {
+    return this.machine.text(this.L, at);
+  }
+
+  bytes(at: number): Uint8Array {
+    return this.machine.bytes(this.L, at);
+  }
+}
+
+/** Pushes true and the result. */
+function succeed({ machine }: CallingState, L: number, result: HostResult): number {
+  machine.x.lua_pushboolean(L, 1);
+  if (result === undefined) return 1;
+  if (result instanceof Uint8Array) machine.pushBytes(L, result);
+  else pushValue(machine, L, result);
+  return 2;
+}
+
+/** Pushes nil and the message; and remembers the error, in case that it ends the request. */
+function fail(state: CallingState, L: number, error: Error): number {
+  const { machine } = state;
+  state.noteHostError(error);
+  machine.x.lua_pushnil(L);
+  machine.pushBytes(L, Buffer.from(error.message));
+  return 2;
+}
+
+/** All host functions by name, each a `lua_CFunction` that lets only Lua's own errors and fatal ones pass. */
+export function embeddedFunctions(running: { readonly state: CallingState | undefined }): Record<string, LuaCFunction> {
+  const args = new StackArguments();
+  const guarded =
+    (run: StackFunction): LuaCFunction =>
+    (L) => {
+      const { state } = running;
+      if (state === undefined) return 0;
+      state.callingThread = L;
+      try {
+        return run(state, L);
+      } catch (error) {
+        if (error === longJump || isFatal(error)) throw error;
+        return fail(state, L, error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+  const functions: Record<string, LuaCFunction> = {};
+  for (const [name, run] of Object.entries(hostFunctions)) {
+    functions[name] = guarded((state, L) => {
+      args.machine = state.machine;
+      args.L = L;
+      return succeed(state, L, run(state, args));
+    });
+  }
+  for (const [name, run] of Object.entries(stackFunctions)) functions[name] = guarded(run);
+  return functions;
+}
+
+/** The length at `at` of a FastCGI name-value block: one byte, or four with the top bit set. */
+function pairLength(block: Uint8Array, at: number): number {
+  const first = block[at] ?? 0;
+  if (first < 0x80) return first;
+  return ((first & 0x7f) << 24) | ((block[at + 1] ?? 0) << 16) | ((block[at + 2] ?? 0) << 8) | (block[at + 3] ?? 0);
+}
+
+const stackFunctions = {
+  /** Puts the request's parameters into a new table, or into that given; the last of several with one name counts. */
+  params(state, L) {
+    const { machine } = state;
+    const { x } = machine;
+    const block = state.request?.params ?? new Uint8Array(0);
+    if (x.lua_type(L, 1) !== luaType.table) {
+      x.lua_settop(L, 0);
+      x.lua_createtable(L, 0, 32);
+    }
+    x.lua_settop(L, 1);
+    machine.withCopy(L, block, (copy) => {
+      for (let at = 0; at < block.length; ) {
+        const nameBytes = pairLength(block, at);
+        at += block[at]! < 0x80 ? 1 : 4;
+        const valueBytes = pairLength(block, at);
+        at += (block[at] ?? 0) < 0x80 ? 1 : 4;
+        const end = at + nameBytes + valueBytes;
+        if (end > block.length) break; // checked by the session; never read beyond the block all the same
+        x.lua_pushlstring(L, copy + at, nameBytes);
+        x.lua_pushlstring(L, copy + at + nameBytes, valueBytes);
+        x.lua_rawset(L, 1);
+        at = end;
+      }
+    });
+    x.lua_pushboolean(L, 1);
+    x.lua_pushvalue(L, 1);
+    return 2;
+  },
+
+  /** The string escaped for HTML; nothing when it is too long for this. */
+  escape({ machine }, L) {
+    const text = machine.bytes(L, 1);
+    if (text.length > LONGEST_TEXT_BYTES) return 0;
+    const escaped = escapeHtml(text);
+    if (escaped === undefined) machine.x.lua_settop(L, 1);
+    else machine.pushBytes(L, escaped);
+    return 1;
+  },
+
+  /** The script has no hook of its own any more. */
+  rearm(state, L) {
+    state.rearm(L);
+    return 0;
+  },
+
+  /** Compiles a source text: a function, or nil and a message. */
+  load(state, L) {
+    const { machine } = state;
+    return load(state, L, machine.bytes(L, 1), machine.bytes(L, 2));
+  },
+
+  /** The same with a file; false when there is no such file. */
+  loadfile(state, L) {
+    const { machine } = state;
+    const path = Buffer.from(machine.bytes(L, 1));
+    const source = state.options.host.readSource(path.toString('latin1'));
+    if (source === undefined) {
+      machine.x.lua_pushboolean(L, 0);
+      return 1;
+    }
+    return load(state, L, withoutFirstLine(source), Buffer.concat([Buffer.from('@'), path]));
+  },
+
+  /** The script's own globals: a table of values and a list of the functions' names. */
+  globals(state, L) {
+    const values = readValue(state.machine, L, 1);
+    const functions: LuaValue = readValue(state.machine, L, 2);
+    state.noteGlobals(values, functions);
+    return succeed(state, L, undefined);
+  },
+} satisfies Record<string, StackFunction>;
+
+/** Compiles: pushes a function, or nil and a message. */
+function load({ machine, options }: CallingState, L: number, source: Uint8Array, name: Uint8Array): number {
+  const { x } = machine;
+  if (isBytecode(source) && !options.allowsBytecode) {
+    x.lua_pushnil(L);
+    machine.pushText(L, bytecodeRefusal);
+    return 2;
+  }
+  const status = machine.compile(L, source, name);
+  if (status === luaStatus.ok) return 1;
+  if (status === luaStatus.memory) machine.raiseMemoryError(L);
+  x.lua_pushnil(L);
+  x.lua_pushvalue(L, -2);
+  return 2;
+}

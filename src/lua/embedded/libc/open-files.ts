@@ -1,0 +1,100 @@
+/**
+ * The files that a state of the embedded engine has open, as its C library sees them: numbers from 3, read and written
+ * at a position. Whether one may be opened at all is for the host to say.
+ */
+
+import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
+import type { FileHost, OpenHow } from '../../state.js';
+
+interface OpenFile {
+  readonly fd: number;
+  readonly how: OpenHow;
+  position: number;
+}
+
+/** As many as C promises. A server has few descriptors, and its connections need them too. */
+const MOST_FILES = 16;
+/** Below are the standard streams. */
+const FIRST = 3;
+
+/** Where a position is counted from, as lseek(2) has it. */
+export const seekFrom = { start: 0, here: 1, end: 2 } as const;
+
+export class OpenFiles {
+  readonly host: FileHost;
+  readonly #files: (OpenFile | undefined)[] = [];
+
+  constructor(host: FileHost) {
+    this.host = host;
+  }
+
+  /** Whether some output may wait in the C library. */
+  get hasWriters(): boolean {
+    return this.#files.some((file) => file?.how.writes);
+  }
+
+  /** @throws the system's error */
+  open(path: string, how: OpenHow): number {
+    const free = this.#files.indexOf(undefined);
+    const at = free < 0 ? this.#files.length : free;
+    if (at >= MOST_FILES) throw systemError('EMFILE');
+    this.#files[at] = { fd: this.host.open(path, how), how, position: 0 };
+    return at + FIRST;
+  }
+
+  read(number: number, into: Uint8Array): number {
+    const file = this.#file(number);
+    const count = readSync(file.fd, into, 0, into.length, file.position);
+    file.position += count;
+    return count;
+  }
+
+  write(number: number, bytes: Uint8Array): number {
+    const file = this.#file(number);
+    const count = writeSync(file.fd, bytes, 0, bytes.length, file.position);
+    // The kernel adds to the end of a file that was opened so, whatever the position is.
+    file.position = file.how.appends ? fstatSync(file.fd).size : file.position + count;
+    return count;
+  }
+
+  /** Gives the new position. */
+  seek(number: number, offset: number, from: number): number {
+    const file = this.#file(number);
+    const base =
+      from === seekFrom.end
+        ? fstatSync(file.fd).size
+        : from === seekFrom.here
+          ? file.position
+          : from === seekFrom.start
+            ? 0
+            : -1;
+    const position = base + offset;
+    if (base < 0 || !(position >= 0) || position > Number.MAX_SAFE_INTEGER) throw systemError('EINVAL');
+    file.position = position;
+    return position;
+  }
+
+  isAppended(number: number): boolean {
+    return this.#file(number).how.appends;
+  }
+
+  close(number: number): void {
+    const { fd } = this.#file(number);
+    this.#files[number - FIRST] = undefined;
+    closeSync(fd);
+  }
+
+  closeAll(): void {
+    for (const file of this.#files.splice(0)) if (file !== undefined) closeSync(file.fd);
+  }
+
+  #file(number: number): OpenFile {
+    const file = this.#files[number - FIRST];
+    if (file === undefined) throw systemError('EBADF');
+    return file;
+  }
+}
+
+function systemError(code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(code), { code });
+}

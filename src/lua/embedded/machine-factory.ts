@@ -1,0 +1,209 @@
+/** Makes machines with a booted Lua: one is booted for all threads, all others are copies of its memory. */
+
+import { readFileSync } from 'node:fs';
+import { LuafcgidError } from '../../base/errors.js';
+import { luaStatus } from '../engine-state.js';
+import { type Entries, type EntryName, entryNames } from '../entries.js';
+import { LuaError } from '../lua-error.js';
+import { commonLuaFiles, luaFile } from '../runtime/manifest.js';
+import { ownChunkName } from '../traceback.js';
+import type { LuaCFunction, LuaHook } from './host-trampoline.js';
+import { asWasmFunctions } from './host-trampoline.js';
+import { type LuaExports, luaGc, Machine, registryIndex } from './machine.js';
+import { copyMemory, type ImageParts, MemoryImage } from './memory-image.js';
+
+/** The first one is called with the functions of the others. */
+export const luaFiles = [...commonLuaFiles, 'runtime/embedded-stdlib.lua'] as const;
+
+/**
+ * C stack of each machine. Lua stops at 200 nested C calls, and the largest frame that can nest, of `string.gsub`, is under
+ * 1.5 KB: the 4 MiB that the file reserves would only make every machine larger.
+ */
+export const stackBytes = 512 * 1024;
+
+/** Closed machines up to this size are used again, up to this number: cheaper than new instances, and no garbage. */
+const largestSpareBytes = 2 << 20;
+const mostSpares = 16;
+
+/** Enough for booting; each state then has its own limit. */
+const bootMemoryBytes = 64 << 20;
+
+/** What a factory builds machines from. */
+export interface MachineParts {
+  readonly module: WebAssembly.Module;
+  readonly imports: WebAssembly.Imports;
+  /** Functions for `prelude.lua`, by name. */
+  readonly hostFunctions: Readonly<Record<string, LuaCFunction>>;
+  readonly exitHook: LuaHook;
+  /** Called every so often where interrupts are looked for. */
+  readonly interruptHook: LuaHook;
+  /** What scripts see as the server's version. */
+  readonly version: string;
+  /** Told which machine runs before one does. */
+  use(machine: Machine): void;
+  /** What another factory of the same module and version has booted; left out: this one boots. */
+  readonly booted?: BootedLua | undefined;
+}
+
+/** A booted Lua, the same for all threads: booting takes longer than all else that an engine does at start. */
+export interface BootedLua {
+  readonly image: ImageParts;
+  /** Addresses in it. */
+  readonly L: number;
+  readonly scratch: number;
+  readonly stackTop: number;
+  /** Where the host functions begin in every function table; the hooks follow them. */
+  readonly firstFunction: number;
+  /** References to the functions of `prelude.lua`. */
+  readonly entries: Entries;
+}
+
+function unusable(detail: string): LuafcgidError {
+  return new LuafcgidError('LUAFCGID_LUA_ENGINE', { detail });
+}
+
+export class MachineFactory {
+  readonly #parts: MachineParts;
+  /** The host functions and the hooks, as a function table takes them. */
+  readonly #functions: readonly unknown[];
+  /** What all machines are copies of; can be cloned between threads. */
+  readonly booted: BootedLua;
+  readonly #image: MemoryImage;
+  readonly #spares: Machine[] = [];
+  /** The hooks' entries in every function table. */
+  readonly exitHook: number;
+  readonly interruptHook: number;
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+    const functions = Object.values(parts.hostFunctions);
+    this.#functions = asWasmFunctions(functions, [parts.exitHook, parts.interruptHook]);
+    this.booted = parts.booted ?? this.#boot();
+    this.exitHook = this.booted.firstFunction + functions.length;
+    this.interruptHook = this.exitHook + 1;
+    this.#image = new MemoryImage(this.booted.image);
+  }
+
+  /** References to the functions of `prelude.lua`, the same in every machine. */
+  get entries(): Entries {
+    return this.booted.entries;
+  }
+
+  #boot(): BootedLua {
+    const { machine, firstFunction } = this.#instantiate();
+    this.#parts.use(machine);
+    const stackTop = moveStack(machine);
+    machine.x.__wasm_call_ctors();
+    machine.allocateScratch();
+    machine.L = machine.x.luaL_newstate();
+    if (machine.L === 0) throw unusable('luaL_newstate failed');
+    machine.x.luaL_openlibs(machine.L);
+    const entries = this.#runPrelude(machine, firstFunction);
+    for (let cycle = 0; cycle < 2; cycle += 1) machine.x.lua_gc(machine.L, luaGc.collect, 0);
+    const { L, scratch, memory } = machine;
+    return { image: copyMemory(memory, stackTop), L, scratch, stackTop, firstFunction, entries };
+  }
+
+  /**
+   * A machine as booted. The limit counts its whole linear memory, which starts with 768 KiB: 512 KiB of C stack, most of
+   * it never touched, and a heap with the booted Lua. Throws `LuaError` when the system has no memory left.
+   */
+  take(memoryLimitBytes: number): Machine {
+    const machine = this.#takeSpare(memoryLimitBytes) ?? this.#takeNew();
+    machine.memoryLimitBytes = memoryLimitBytes;
+    machine.x.stackRestore(this.booted.stackTop);
+    return machine;
+  }
+
+  #takeSpare(memoryLimitBytes: number): Machine | undefined {
+    const fits = ({ memoryBytes }: Machine) => memoryBytes <= memoryLimitBytes;
+    const at = this.#spares.findLastIndex(fits);
+    if (at < 0) return undefined;
+    const [machine] = this.#spares.splice(at, 1);
+    if (machine !== undefined) this.#image.restore(machine.memory);
+    return machine;
+  }
+
+  #takeNew(): Machine {
+    let machine: Machine;
+    try {
+      machine = this.#instantiate().machine;
+    } catch (error) {
+      throw new LuaError('memory', `the system has no memory for another Lua state (${(error as Error).message})`);
+    }
+    if (machine.memoryBytes < this.#image.length && !machine.grow(this.#image.length)) {
+      throw new LuaError('memory', 'the system has no memory for another Lua state');
+    }
+    this.#image.writeTo(machine.memory);
+    machine.L = this.booted.L;
+    machine.scratch = this.booted.scratch;
+    return machine;
+  }
+
+  /** Takes a machine back that nobody uses any more. */
+  release(machine: Machine): void {
+    if (machine.memoryBytes <= largestSpareBytes && this.#spares.length < mostSpares) this.#spares.push(machine);
+  }
+
+  #instantiate(): { machine: Machine; firstFunction: number } {
+    const { module, imports } = this.#parts;
+    const exports = new WebAssembly.Instance(module, imports).exports as LuaExports;
+    const table = exports.__indirect_function_table;
+    const firstFunction = table.grow(this.#functions.length);
+    for (let at = 0; at < this.#functions.length; at += 1) table.set(firstFunction + at, this.#functions[at]);
+    return { machine: new Machine(exports, bootMemoryBytes), firstFunction };
+  }
+
+  /** Runs the Lua files; gives references to the functions that they return for the engine. */
+  #runPrelude(machine: Machine, firstFunction: number): Entries {
+    const { x, L } = machine;
+    const { hostFunctions, version } = this.#parts;
+    const compile = (file: string) => {
+      const source = readFileSync(luaFile(file));
+      this.#expectOk(machine, machine.compile(L, source, Buffer.from(`=${ownChunkName}`)), file);
+    };
+    const [first, ...others] = luaFiles;
+    compile(first);
+    x.lua_createtable(L, 0, this.#functions.length);
+    Object.keys(hostFunctions).forEach((name, at) => {
+      machine.pushText(L, name);
+      x.lua_pushcclosure(L, firstFunction + at, 0);
+      x.lua_rawset(L, -3);
+    });
+    machine.pushText(L, version);
+    for (const file of others) compile(file);
+    this.#expectOk(machine, x.lua_pcall(L, others.length + 2, 1, 0), first);
+    const reference = (name: EntryName) => {
+      machine.pushText(L, name);
+      x.lua_rawget(L, 1);
+      return x.luaL_ref(L, registryIndex);
+    };
+    const entries = Object.fromEntries(entryNames.map((name) => [name, reference(name)]));
+    x.lua_settop(L, 0);
+    return entries as Entries;
+  }
+
+  #expectOk(machine: Machine, status: number, file: string): void {
+    if (status !== luaStatus.ok) throw unusable(`${file}: ${machine.text(machine.L, -1)}`);
+  }
+}
+
+/**
+ * Moves the C stack of a new machine down to right after the static data and lets the heap begin where it ends. The C
+ * library keeps the heap's start in one word of its data. Gives the stack's top.
+ */
+function moveStack({ x, words }: Machine): number {
+  x.emscripten_stack_init();
+  const base = x.emscripten_stack_get_base();
+  const dataEnd = x.emscripten_stack_get_end();
+  const heapStarts: number[] = [];
+  for (let at = 0; at < dataEnd; at += 4) if (words.getUint32(at, true) === base) heapStarts.push(at);
+  const [heapStart] = heapStarts;
+  if (base !== x.stackSave() || heapStart === undefined || heapStarts.length > 1) {
+    throw unusable('its memory is laid out in an unknown way');
+  }
+  const top = (Math.ceil(dataEnd / 16) + stackBytes / 16) * 16;
+  words.setUint32(heapStart, top, true);
+  x.stackRestore(top);
+  return top;
+}

@@ -1,0 +1,153 @@
+/** One Lua state of the embedded engine, behind the interface of `state.ts`. */
+
+import { EngineState, type Hook } from '../engine-state.js';
+import type { EntryName } from '../entries.js';
+import type { ByteString, StateOptions } from '../state.js';
+import { EngineAbort, isFatal } from './faults.js';
+import { OpenFiles } from './libc/open-files.js';
+import { luaType, type Machine, type RunningMachine, registryIndex } from './machine.js';
+import type { MachineFactory } from './machine-factory.js';
+
+/** Which machine and state run now on this thread. */
+export interface Running extends RunningMachine {
+  state: EmbeddedState | undefined;
+}
+
+const hookEveryInstruction = { mask: 8, count: 1 } as const;
+/** How often the hook looks at interrupts: several thousand times a second. */
+const instructionsPerLook = 10_000;
+
+export class EmbeddedState extends EngineState {
+  readonly machine: Machine;
+  /** What it has open; undefined when it was granted none. */
+  readonly files: OpenFiles | undefined;
+  readonly #machines: MachineFactory;
+  readonly #running: Running;
+  /** What ran before this state did: one may serve while another waits. */
+  #outerMachine: Machine | undefined;
+  #outerState: EmbeddedState | undefined;
+
+  constructor(machines: MachineFactory, running: Running, options: StateOptions) {
+    super(options);
+    this.#machines = machines;
+    this.#running = running;
+    this.files = options.files === undefined ? undefined : new OpenFiles(options.files);
+    this.machine = machines.take(options.memoryBytes);
+    if (options.interrupts !== undefined) this.rearm(this.machine.L);
+    this.begin();
+  }
+
+  protected callEntry(entry: EntryName): number {
+    const { x, L } = this.machine;
+    const { entries } = this.#machines;
+    x.lua_settop(L, 0);
+    x.lua_rawgeti(L, registryIndex, entries.onerror);
+    x.lua_rawgeti(L, registryIndex, entries[entry]);
+    return x.lua_pcall(L, 0, 1, 1);
+  }
+
+  protected compile(source: Uint8Array, name: ByteString): number {
+    const { x, L } = this.machine;
+    x.lua_settop(L, 0);
+    x.lua_rawgeti(L, registryIndex, this.#machines.entries.onerror);
+    return this.machine.compile(L, source, Buffer.from(name, 'latin1'));
+  }
+
+  protected callCompiled(): number {
+    return this.machine.x.lua_pcall(this.machine.L, 0, 0, 1);
+  }
+
+  protected topIsTrue(): boolean {
+    return this.machine.x.lua_toboolean(this.machine.L, -1) !== 0;
+  }
+
+  protected topBytes(): Uint8Array | undefined {
+    const { machine } = this;
+    return machine.x.lua_type(machine.L, -1) === luaType.string ? machine.bytes(machine.L, -1) : undefined;
+  }
+
+  protected clearStack(): void {
+    this.machine.x.lua_settop(this.machine.L, 0);
+    if (this.files?.hasWriters) this.#flushFiles();
+  }
+
+  /** What a script has written and not closed is stored at the end of each visit: nobody else would do it in time. */
+  #flushFiles(): void {
+    if (this.machine.x.fflush(0) === 0) return;
+    this.options.host.log('error', 'what the script wrote to a file that it left open could not be stored');
+  }
+
+  protected enterRunning(): void {
+    const running = this.#running;
+    this.#outerMachine = running.machine;
+    this.#outerState = running.state;
+    running.machine = this.machine;
+    running.state = this;
+  }
+
+  protected leaveRunning(): void {
+    this.#running.machine = this.#outerMachine as Machine;
+    this.#running.state = this.#outerState;
+    this.#outerMachine = undefined;
+    this.#outerState = undefined;
+  }
+
+  protected readHook(): Hook {
+    const { x, L } = this.machine;
+    return [x.lua_gethook(L), x.lua_gethookmask(L), x.lua_gethookcount(L)];
+  }
+
+  protected setStopHook(thread: number | undefined): void {
+    const { x, L } = this.machine;
+    x.lua_sethook(thread ?? L, this.#machines.exitHook, hookEveryInstruction.mask, hookEveryInstruction.count);
+  }
+
+  protected restoreHook(hook: Hook): void {
+    this.machine.x.lua_sethook(this.machine.L, ...hook);
+  }
+
+  /** Lets the hook look at interrupts again, unless the thread has another one. */
+  rearm(thread: number): void {
+    const { x } = this.machine;
+    if (x.lua_gethook(thread) === 0) {
+      x.lua_sethook(thread, this.#machines.interruptHook, hookEveryInstruction.mask, instructionsPerLook);
+    }
+  }
+
+  readonly hookTarget = undefined;
+
+  protected readTraceback(thread: number): ByteString {
+    const { x } = this.machine;
+    x.lua_rawgeti(thread, registryIndex, this.#machines.entries.traceback);
+    const isText = x.lua_pcall(thread, 0, 1, 0) === 0 && x.lua_type(thread, -1) === luaType.string;
+    const text = isText ? this.machine.text(thread, -1) : '';
+    x.lua_settop(thread, -2);
+    return text;
+  }
+
+  protected describeFatal(error: unknown): string | undefined {
+    if (!isFatal(error)) return undefined;
+    if (error instanceof RangeError) {
+      return 'the native stack is exhausted, as by a pattern that backtracks too deeply';
+    }
+    const { message } = error as Error;
+    return error instanceof EngineAbort ? message : `the virtual machine trapped: ${message}`;
+  }
+
+  protected memoryMessage(): string {
+    return `not enough memory (the state may have ${this.options.memoryBytes} bytes)`;
+  }
+
+  protected isOverLimit(): boolean {
+    return false; // the machine does not grow past it
+  }
+
+  memoryBytes(): number {
+    return this.machine.memoryBytes;
+  }
+
+  protected free(isBroken: boolean): void {
+    this.files?.closeAll();
+    if (!isBroken) this.#machines.release(this.machine);
+  }
+}

@@ -1,0 +1,74 @@
+/** The host functions of native states, by number: those that all engines share, and those of native ones only. */
+
+import {
+  type HostArguments,
+  type HostedState,
+  type HostFunction,
+  type HostResult,
+  hostFunctions,
+} from '../host-functions.js';
+import { withoutFirstLine } from '../source-text.js';
+import type { LuaValue } from '../state.js';
+import { readFlattened } from './values.js';
+
+/** What host functions need of the native state that calls them. */
+export interface CallingState extends HostedState {
+  /** The Lua thread that calls now. */
+  callingThread: number;
+  noteHostError(error: Error): void;
+  noteGlobals(values: LuaValue, functions: LuaValue): void;
+  /** Hooks reach this coroutine, too, from now on. */
+  watch(thread: number): void;
+  stopForMemory(): void;
+  lookAtMemorySoon(): void;
+}
+
+/** The arguments of a call from a native state. */
+export interface NativeArguments extends HostArguments {
+  /** The address of the Lua thread that an argument is; 0 for other values. */
+  thread(at: number): number;
+}
+
+type NativeFunction = (state: CallingState, args: NativeArguments) => HostResult;
+
+const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
+  ...(hostFunctions as Record<string, HostFunction>),
+
+  /** The request's parameters as they came. */
+  params: (state) => state.request?.params ?? new Uint8Array(0),
+
+  /** A Lua file; nothing when there is no such file. */
+  source(state, args) {
+    const source = state.options.host.readSource(args.text(1));
+    return source === undefined ? undefined : withoutFirstLine(source);
+  },
+
+  /** The script's own globals, flattened: values and names of functions. */
+  globals(state, args) {
+    const [values, functions] = readFlattened(args.text(1)) as readonly [HostResult, HostResult];
+    state.noteGlobals(values as never, functions as never);
+    return undefined;
+  },
+
+  /** A coroutine has been made. */
+  watch(state, args) {
+    state.watch(args.thread(1));
+    return undefined;
+  },
+
+  /** The state holds more than it may. */
+  overmemory(state) {
+    state.stopForMemory();
+    return undefined;
+  },
+
+  /** Asks how much it holds at the next instruction. */
+  checkmemory(state) {
+    state.lookAtMemorySoon();
+    return undefined;
+  },
+};
+
+/** Their names, in the order of the numbers by which Lua calls them (from 1). */
+export const nativeFunctionNames = Object.keys(nativeFunctions);
+export const functionsByNumber = Object.values(nativeFunctions);

@@ -1,0 +1,93 @@
+/** What the books know of one state and of one worker, and the limits that they keep. */
+
+import { EvictionHeap } from './eviction-heap.js';
+import { type Candidate, type FreeWorker, type Score, UNKNOWN_MS } from './policy.js';
+
+export interface PoolLimits {
+  /** Most states in all. */
+  readonly states: number;
+  /** Most states of one script. */
+  readonly clones: number;
+  /** Worker threads among which the states are shared out. */
+  readonly workers: number;
+  /** Most requests that wait. */
+  readonly queue: number;
+  /** After this time a use counts half. */
+  readonly halfLifeMs: number;
+  /** Requests after which a state retires; 0: never. */
+  readonly maxCount: number;
+}
+
+/** A Lua state as the books see it. */
+export interface PoolState extends Candidate {
+  readonly id: number;
+  readonly script: string;
+  readonly worker: number;
+  readonly status: 'busy' | 'idle' | 'closing';
+  /** Requests it has been given. */
+  readonly uses: number;
+  /** How long its next request will take, as far as the former ones tell. */
+  readonly expectedMs: number;
+  /** How long its requests usually take. */
+  readonly usualMs: number;
+  /** Files it was made from: path to fingerprint. */
+  readonly dependencies: ReadonlyMap<string, string>;
+}
+
+export class State implements PoolState {
+  readonly id: number;
+  readonly script: string;
+  readonly home: Worker;
+  status: 'busy' | 'idle' | 'closing' = 'busy';
+  score: Score;
+  lastUse = 0;
+  uses = 0;
+  /** `uses` when it last collected garbage. */
+  collectedUses = 0;
+  heapIndex = -1;
+  isStale = false;
+  /** Its worker was told to close it, and had begun with a request in it: it will find that behind the request. */
+  isToldToClose = false;
+  /** How long its next request will take, as far as the former ones tell. */
+  expectedMs = UNKNOWN_MS;
+  usualMs = UNKNOWN_MS;
+  readonly dependencies = new Map<string, string>();
+
+  constructor(id: number, script: string, home: Worker, score: Score) {
+    this.score = score;
+    this.id = id;
+    this.script = script;
+    this.home = home;
+  }
+
+  get worker(): number {
+    return this.home.id;
+  }
+}
+
+export class Worker implements FreeWorker<State> {
+  readonly id: number;
+  readonly share: number;
+  stateCount = 0;
+  running: State | undefined;
+  /** When its running request began. */
+  sinceMs = 0;
+  /** It has taken an offer that it cannot serve, and is about to say so. */
+  isBouncing = false;
+  /** It is at something of its own that the books do not know: as good as busy. */
+  isServingDirect = false;
+  /** It gets no more requests. */
+  isRetired = false;
+  readonly victims = new EvictionHeap<State>();
+  /** Idle states by script, the most recently used last. */
+  readonly idle = new Map<string, State[]>();
+
+  constructor(id: number, share: number) {
+    this.id = id;
+    this.share = share;
+  }
+
+  get victim(): State | undefined {
+    return this.victims.first;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Lua source files as the states of one worker read them: each read is noted with what the file was at that time, so
+ * that housekeeping can tell when it is not that any more.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { LuafcgidError } from '../base/errors.js';
+import { fingerprintOf, isRecent } from './fingerprint.js';
+import { isScriptName } from './names.js';
+import { liesIn, placeOf, realDirectory } from './opened-file.js';
+
+/** A file's content, and the text by which two versions of it differ. */
+export interface SourceFile {
+  readonly bytes: Uint8Array;
+  readonly fingerprint: string;
+}
+
+/**
+ * Reads a regular file. The fingerprint is taken before the content: a change in between makes it differ from the
+ * file's next one, so it is seen. Paths have one character per byte.
+ * @param check throws when the file that was opened, of which it gets the place, is not to be read
+ * @throws the system's error; EISDIR for anything but a regular file
+ */
+export function readSource(path: string, check?: (place: string) => void): SourceFile {
+  const name = Buffer.from(path, 'latin1');
+  // Without O_NONBLOCK, opening a named pipe would wait for a writer.
+  const fd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(fd, { bigint: true });
+    check?.(placeOf(fd, name));
+    if (!stats.isFile()) throw Object.assign(new Error(`${path} is no regular file`), { code: 'EISDIR' });
+    const isSettled = !isRecent(stats, Date.now());
+    const bytes = readFileSync(fd);
+    const digest = isSettled ? undefined : createHash('sha1').update(bytes).digest('hex');
+    return { bytes, fingerprint: fingerprintOf(stats, digest) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What the rules are made of. Paths have one character per byte. */
+export interface SourcePlaces {
+  /** The configured module path, e.g. `/usr/share/lua/5.1/?.lua`. */
+  readonly templates: readonly string[];
+  /** Directories outside of which no script lies; none: scripts lie anywhere. */
+  readonly roots: readonly string[];
+  /** How the names of scripts end; none: they may have any name. */
+  readonly extensions: readonly string[];
+  /** Further directories that scripts may load Lua files from. */
+  readonly granted?: readonly string[];
+}
+
+/** Which files of a server are scripts, and which ones scripts may load as Lua code. */
+export class SourceRules {
+  readonly #places: SourcePlaces;
+  readonly #anywhere: readonly string[];
+
+  constructor(places: SourcePlaces) {
+    this.#places = places;
+    const { templates, roots, granted = [] } = places;
+    const directories = templates.map((template) => dirname(template.replace(/\?.*$/, '?')));
+    this.#anywhere = [...directories, ...roots, ...granted];
+  }
+
+  /**
+   * Reads a script that was looked up a moment ago: what it was then, another file may be by now.
+   * @throws LuafcgidError of status 403 for a file that is none; what `readSource` throws
+   */
+  readScript(path: string): SourceFile {
+    const { roots, extensions } = this.#places;
+    if (roots.length === 0 && extensions.length === 0) return readSource(path);
+    return readSource(path, (place) => {
+      const values = { path: Buffer.from(path, 'latin1').toString(), extensions: extensions.join(', ') };
+      if (roots.length > 0 && !liesInOneOf(place, roots)) {
+        throw new LuafcgidError('LUAFCGID_SCRIPT_OUTSIDE_ROOT', values);
+      }
+      if (!isScriptName(place, extensions)) throw new LuafcgidError('LUAFCGID_SCRIPT_EXTENSION', values);
+    });
+  }
+
+  /**
+   * Reads a file that a script wants to load: it lies beside or below the script, on the module path, in a root or in
+   * another directory that was granted. Where there are roots, no link leads out of all these.
+   * @returns undefined when it may not be loaded
+   * @throws what `readSource` throws
+   */
+  readFor(path: string, scriptDirectory: string): SourceFile | undefined {
+    // The name that is looked at must be the name that is opened: ".." means another thing after a link.
+    const file = resolve(path);
+    const directories = [scriptDirectory, ...this.#anywhere];
+    if (!directories.some((directory) => liesIn(file, directory))) return undefined;
+    if (this.#places.roots.length === 0) return readSource(file);
+    let isAllowed = true;
+    const source = readSource(file, (place) => {
+      isAllowed = liesInOneOf(place, directories);
+    });
+    return isAllowed ? source : undefined;
+  }
+}
+
+function liesInOneOf(place: string, directories: readonly string[]): boolean {
+  return directories.some((directory) => liesIn(place, realDirectory(directory) ?? directory));
+}

@@ -1,0 +1,130 @@
+/** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
+import { Worker } from 'node:worker_threads';
+import { createInterrupts, Interrupter, type InterruptRequest } from '../channel/interrupts.js';
+import { createLoans } from '../channel/lending.js';
+import { firstLentRequest } from '../channel/messages.js';
+import type { Parker } from '../channel/park.js';
+import { createRing, disturb } from '../channel/ring.js';
+import type { ThreadData } from '../worker/thread-data.js';
+
+export interface WorkerEvents {
+  /** The thread waits for requests. */
+  onReady(): void;
+  /** There is something in the ring to the front, or room in the other. Only told where there is no other bell. */
+  onBell(): void;
+  /** The thread is no more. Also told when it never became ready. */
+  onGone(reason: string): void;
+}
+
+/** What all workers of a server share. */
+export type WorkerSettings = Omit<ThreadData, 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'firstRequest'> & {
+  readonly ringBytes: number;
+  /** Lets native Lua call a hook, see `createHookSetter`. */
+  readonly setHook: ((state: number, hook: number) => void) | undefined;
+  /** That of the rings; undefined: the language's own. */
+  readonly sleeper: Parker | undefined;
+};
+
+export class WorkerHandle {
+  /** The rings, whose other ends are the front's. */
+  readonly toWorker: SharedArrayBuffer;
+  readonly toFront: SharedArrayBuffer;
+  readonly interrupts: SharedArrayBuffer = createInterrupts();
+  readonly loans: SharedArrayBuffer = createLoans();
+  /** Resolves when the thread has ended. */
+  readonly ended: Promise<void>;
+  /** Resolves when it has ended or was given up. */
+  readonly over: Promise<void>;
+  #giveUp: () => void = () => {};
+  readonly #startedMs = performance.now();
+  #isReady = false;
+  readonly #thread: Worker;
+  readonly #isNative: boolean;
+  readonly #interrupter: Interrupter;
+  readonly #sleeper: Parker | undefined;
+
+  /** @param id unlike that of any other worker */
+  constructor(id: number, settings: WorkerSettings, events: WorkerEvents) {
+    const { ringBytes, setHook, sleeper, ...shared } = settings;
+    this.#interrupter = new Interrupter(this.interrupts, setHook);
+    this.#sleeper = sleeper;
+    this.#isNative = settings.engine.name !== 'embedded';
+    this.toWorker = createRing(ringBytes);
+    this.toFront = createRing(ringBytes);
+    const data: ThreadData = {
+      ...shared,
+      toWorker: this.toWorker,
+      toFront: this.toFront,
+      interrupts: this.interrupts,
+      loans: this.loans,
+      firstRequest: firstLentRequest(id),
+    };
+    this.#thread = new Worker(new URL('../worker/thread.cjs', import.meta.url), { workerData: data });
+    const givenUp = new Promise<void>((resolve) => {
+      this.#giveUp = resolve;
+    });
+    let reason = 'the thread ended';
+    this.#thread.on('message', (message: 'ready' | 'bell') => {
+      if (message === 'bell') return events.onBell();
+      this.#isReady = true;
+      events.onReady();
+    });
+    this.#thread.on('error', (error) => {
+      reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    });
+    this.ended = new Promise((resolve) => {
+      this.#thread.on('exit', () => {
+        resolve();
+        events.onGone(reason);
+      });
+    });
+    this.over = Promise.race([this.ended, givenUp]);
+  }
+
+  /** Whether it has ever waited for requests. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Time since its start. */
+  get ageMs(): number {
+    return performance.now() - this.#startedMs;
+  }
+
+  /** Breaks into a request; does nothing when the worker does not run it (any more). */
+  interrupt(request: number, wish: InterruptRequest): void {
+    if (!this.#interrupter.want(request, wish)) return;
+    // A worker that waits in its rings runs no Lua.
+    disturb(this.toWorker, this.#sleeper);
+    disturb(this.toFront, this.#sleeper);
+  }
+
+  /**
+   * For a thread that cannot be ended: from now on it gets only the processor time that nobody else wants.
+   * @returns false where that cannot be done
+   */
+  async makeIdle(): Promise<boolean> {
+    const { thread } = this.#interrupter;
+    if (thread === 0) return false;
+    const { makeIdle } = await import('../linux/threads.js');
+    return makeIdle(thread);
+  }
+
+  /** Nobody listens to the thread any more: it ends when it comes to itself, or is ended. */
+  async abandon(): Promise<void> {
+    this.#interrupter.abandon();
+    this.#giveUp();
+    disturb(this.toWorker, this.#sleeper);
+    disturb(this.toFront, this.#sleeper);
+    await this.terminate();
+  }
+
+  /**
+   * Ends the thread whatever it does. One that runs native code cannot be ended: to break off JavaScript that Lua has
+   * called would hand Lua an undefined result. It is left to the end of the process, see `endProcess`.
+   */
+  async terminate(): Promise<void> {
+    if (this.#isNative) this.#thread.unref();
+    else await this.#thread.terminate();
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The worker threads of a server: as many as configured, each replaced when it ends by itself or has to be given up.
+ */
+
+import { LuafcgidError } from '../base/errors.js';
+import type { InterruptRequest } from '../channel/interrupts.js';
+import { WorkerHandle, type WorkerSettings } from './worker-handle.js';
+
+export type { WorkerSettings } from './worker-handle.js';
+
+/** A worker that waits for requests. */
+export interface ReadyWorker {
+  readonly id: number;
+  /** Its place, which a replacement takes over. */
+  readonly index: number;
+  /** What it shares with the front. */
+  readonly channels: Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts' | 'loans'>;
+}
+
+export interface WorkersEvents {
+  /** A thread waits for requests. */
+  ready(worker: ReadyWorker): Promise<void>;
+  /** A thread is no more. */
+  gone(id: number, reason: string): void;
+  /** The thread of a worker that was given up has ended after all. */
+  ended(id: number): void;
+  /** Only told where there is no other bell. */
+  bell(): void;
+  /** Every thread has been told to end when it has done what it was given. */
+  stop(): Promise<void>;
+  log(level: 'debug' | 'warn' | 'error', text: string): void;
+  bug(error: unknown): void;
+  /** A thread that was given up does not end, and cannot be ended without the process. `isIdle`: it disturbs nobody. */
+  hangs(isIdle: boolean): void;
+}
+
+/** Who served for so long was no failure. */
+const LASTING_MS = 10_000;
+/** Delay before a worker that ended is replaced: none at first, then doubled with each that ends before long. */
+const REPLACE_MS = 100;
+const MAX_REPLACE_MS = 10_000;
+/** How long a thread may take to end when it is told to. */
+const END_MS = 1_000;
+
+/** Threads of one start or reload. */
+interface Generation {
+  readonly settings: WorkerSettings;
+  isRetired: boolean;
+}
+
+/** One place among the workers, in a generation. */
+interface Place {
+  readonly generation: Generation;
+  readonly index: number;
+  /** How many in a row ended here before long. */
+  failures: number;
+}
+
+export class Workers {
+  readonly #events: WorkersEvents;
+  readonly #handles = new Map<number, { readonly handle: WorkerHandle; readonly place: Place }>();
+  /** The one in service. */
+  #generation: Generation | undefined;
+  #lastId = 0;
+  #isStopping = false;
+
+  constructor(events: WorkersEvents) {
+    this.#events = events;
+  }
+
+  /**
+   * Starts `count` workers in the place of those that are there.
+   * @param takeOver called when all are ready: they get requests from then on, and those that are retired none
+   * @throws LuafcgidError `LUAFCGID_WORKER_START`, and all is as before
+   */
+  async start(
+    settings: WorkerSettings,
+    count: number,
+    takeOver: (ready: readonly ReadyWorker[], retired: readonly number[]) => Promise<void>,
+  ): Promise<void> {
+    const generation: Generation = { settings, isRetired: false };
+    const old = this.#generation;
+    try {
+      const ready = await Promise.all(Array.from({ length: count }, (_, index) => this.#startAt(generation, index)));
+      // What ends of the others from now on is not replaced, and who becomes ready comes too late.
+      if (old !== undefined) old.isRetired = true;
+      this.#generation = generation;
+      const retired = [...this.#handles].filter(([, { place }]) => place.generation !== generation).map(([id]) => id);
+      await takeOver(ready, retired);
+    } catch (error) {
+      generation.isRetired = true;
+      if (old !== undefined) old.isRetired = false;
+      this.#generation = old;
+      const members = [...this.#handles].filter(([, { place }]) => place.generation === generation);
+      await Promise.all(members.map(([, { handle }]) => handle.abandon()));
+      throw error;
+    }
+  }
+
+  #startAt(generation: Generation, index: number): Promise<ReadyWorker> {
+    return new Promise((resolve, reject) => {
+      const failed = (reason: string): void => reject(new LuafcgidError('LUAFCGID_WORKER_START', { reason }));
+      this.#spawn({ generation, index, failures: 0 }, resolve, failed);
+    });
+  }
+
+  /** Resolves when the threads that were there when it was called, and are retired, have ended or were given up. */
+  async retiredEnded(): Promise<void> {
+    const retired = [...this.#handles.values()].filter(({ place }) => place.generation.isRetired);
+    await Promise.all(retired.map(({ handle }) => handle.over));
+  }
+
+  /** Breaks into a request that a worker runs. */
+  interrupt(id: number, request: number, wish: InterruptRequest): void {
+    this.#handles.get(id)?.handle.interrupt(request, wish);
+  }
+
+  /** Gives up a worker that hangs: another takes its place, and its thread is ended. */
+  abandon(id: number, reason: string): void {
+    const member = this.#handles.get(id);
+    if (member === undefined) return;
+    this.#handles.delete(id);
+    this.#replace(member.place, reason, member.handle.ageMs);
+    void this.#endAbandoned(member.handle);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#events.stop();
+    const ends = [...this.#handles.values()].map(async ({ handle }) => {
+      await endsWithin(END_MS, handle);
+      await handle.terminate();
+    });
+    await Promise.all(ends);
+  }
+
+  async #endAbandoned(handle: WorkerHandle): Promise<void> {
+    await handle.abandon();
+    if ((await endsWithin(END_MS, handle)) || this.#isStopping) return;
+    const isIdle = await handle.makeIdle();
+    this.#events.hangs(isIdle);
+  }
+
+  #spawn(place: Place, onReady?: (worker: ReadyWorker) => void, onFailed?: (reason: string) => void): void {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const handle: WorkerHandle = new WorkerHandle(id, place.generation.settings, {
+      onReady: () => {
+        this.#events.log('debug', `worker ${place.index} has started in ${handle.ageMs.toFixed(1)} ms`);
+        const { toWorker, toFront, interrupts, loans } = handle;
+        const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts, loans } };
+        if (onReady !== undefined) onReady(worker);
+        else if (place.generation.isRetired) void handle.abandon();
+        else this.#events.ready(worker).catch((error) => this.#events.bug(error));
+      },
+      onBell: () => this.#events.bell(),
+      onGone: (reason) => {
+        if (!this.#handles.delete(id)) return this.#events.ended(id);
+        this.#events.gone(id, reason);
+        if (onFailed !== undefined && !handle.isReady) onFailed(reason);
+        else this.#replace(place, reason, handle.ageMs);
+      },
+    });
+    this.#handles.set(id, { handle, place });
+  }
+
+  #replace(place: Place, reason: string, ageMs: number): void {
+    if (this.#isStopping || place.generation.isRetired) return;
+    this.#events.log('error', `worker ${place.index} is replaced: ${reason}`);
+    place.failures = ageMs >= LASTING_MS ? 0 : place.failures + 1;
+    const delayMs = place.failures <= 1 ? 0 : Math.min(MAX_REPLACE_MS, REPLACE_MS * 2 ** (place.failures - 2));
+    setTimeout(() => {
+      if (!this.#isStopping && !place.generation.isRetired) this.#spawn(place);
+    }, delayMs);
+  }
+}
+
+/** Whether a worker's thread ends within this time. */
+async function endsWithin(limitMs: number, handle: WorkerHandle): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), limitMs);
+  });
+  const hasEnded = await Promise.race([handle.ended.then(() => true), limit]);
+  clearTimeout(timer);
+  return hasEnded;
+}

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { ListenSetting } from '../../src/base/listen-address.js';
+import { socketsOf } from '../../src/process/passed-sockets.js';
+
+const PASSED = [
+  { fd: 3, name: 'web' },
+  { fd: 4, name: 'admin' },
+  { fd: 5, name: 'web' },
+];
+const ALL: ListenSetting = { kind: 'systemd', name: undefined };
+const WEB: ListenSetting = { kind: 'systemd', name: 'web' };
+const TCP: ListenSetting = { kind: 'tcp', host: '127.0.0.1', port: 9000 };
+
+function listening(settings: readonly ListenSetting[], passed = PASSED) {
+  const warnings: string[] = [];
+  const addresses = socketsOf(settings, passed, (text) => warnings.push(text));
+  return { fds: addresses.map((address) => (address.kind === 'fd' ? address.fd : address.kind)), warnings };
+}
+
+describe('sockets that systemd has passed', () => {
+  it('are all listened on, or those of a name, beside other addresses', () => {
+    assert.deepEqual(listening([ALL]), { fds: [3, 4, 5], warnings: [] });
+    assert.deepEqual(listening([TCP, ALL]).fds, ['tcp', 3, 4, 5]);
+    assert.deepEqual(listening([WEB]).fds, [3, 5]);
+  });
+
+  it('are listened on once', () => {
+    assert.deepEqual(listening([WEB, ALL, { kind: 'fd', fd: 4 }]).fds, [3, 5, 4]);
+  });
+
+  it('are named when nobody listens on them', () => {
+    assert.match(listening([WEB]).warnings.join('\n'), /^LUAFCGID_LISTEN_UNUSED: .*admin/);
+    assert.equal(listening([TCP]).warnings.length, 3);
+    assert.deepEqual(listening([TCP], []).warnings, []);
+  });
+
+  it('must be there when they are wanted', () => {
+    assert.throws(() => listening([ALL], []), /listen = "systemd", but systemd has passed no socket/);
+    const missing: ListenSetting = { kind: 'systemd', name: 'none' };
+    assert.throws(() => listening([missing]), /listen = "systemd:none", but systemd has passed only web, admin, web/);
+  });
+});

@@ -1,0 +1,132 @@
+/** The threads of a server over a reload, with real threads; the front's part is played here. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ToWorker } from '../../src/channel/messages.js';
+import { RingWriter } from '../../src/channel/ring.js';
+import { loadConfig, scriptValues } from '../../src/config/load.js';
+import { createEngine, prepareEngine } from '../../src/lua/engine.js';
+import { type ReadyWorker, type WorkerSettings, Workers } from '../../src/threads/workers.js';
+
+const NOTHING = new Uint8Array(0);
+
+class Team {
+  readonly workers: Workers;
+  /** Those that were added one by one: replacements. */
+  readonly added: number[] = [];
+  readonly gone: number[] = [];
+  /** After they were given up. */
+  readonly ended: number[] = [];
+  readonly log: string[] = [];
+  #heard: () => void = () => {};
+  readonly #writers = new Map<number, RingWriter>();
+  readonly #settings: WorkerSettings;
+
+  constructor(t: TestContext) {
+    const engine = prepareEngine('2.0.0');
+    const { config, hooks } = loadConfig(null, {}, createEngine(engine));
+    hooks.close();
+    this.#settings = {
+      config,
+      luaConfig: scriptValues(config),
+      engine,
+      roots: [],
+      runName: 'test',
+      measuresUsage: false,
+      ringBytes: 16 * 1024,
+      sleepers: new SharedArrayBuffer(4),
+      setHook: undefined,
+      sleeper: undefined,
+      bell: { asleep: new SharedArrayBuffer(4), fd: undefined },
+    };
+    this.workers = new Workers({
+      ready: async ({ id, channels }) => {
+        this.#writers.set(id, new RingWriter(channels.toWorker));
+        this.added.push(id);
+        this.#heard();
+      },
+      gone: (id) => {
+        this.gone.push(id);
+        this.#heard();
+      },
+      ended: (id) => {
+        this.ended.push(id);
+        this.#heard();
+      },
+      bell: () => {},
+      stop: async () => {
+        for (const id of this.#writers.keys()) this.tellToStop(id);
+      },
+      log: (level, text) => level !== 'debug' && this.log.push(text),
+      bug: (error) => assert.fail(String(error)),
+      hangs: () => {},
+    });
+    t.after(() => this.workers.stop());
+  }
+
+  /** @param takeOver what the front does with those that make place */
+  async start(count: number, takeOver: (retired: readonly number[]) => Promise<void>): Promise<readonly number[]> {
+    let started: readonly ReadyWorker[] = [];
+    await this.workers.start(this.#settings, count, async (ready, retired) => {
+      started = ready;
+      for (const { id, channels } of ready) this.#writers.set(id, new RingWriter(channels.toWorker));
+      await takeOver(retired);
+    });
+    return started.map(({ id }) => id);
+  }
+
+  tellToStop(id: number): void {
+    const writer = this.#writers.get(id);
+    writer?.tryWrite(ToWorker.STOP, 0, 0, NOTHING);
+    writer?.wakeReader();
+  }
+
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      await new Promise<void>((resolve) => {
+        this.#heard = resolve;
+      });
+    }
+  }
+}
+
+/** Turns enough for a replacement to be started, if there were one. */
+async function severalTurns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await pause(1);
+}
+
+describe('workers that a reload retires', () => {
+  it('are not replaced when they end before the front has said that it took over', async (t) => {
+    const team = new Team(t);
+    const first = await team.start(2, async () => {});
+    const second = await team.start(1, async (retired) => {
+      assert.deepEqual(retired, first);
+      for (const id of retired) team.tellToStop(id);
+      await team.until(() => team.gone.length === 2);
+      await severalTurns();
+    });
+    assert.deepEqual(team.log, []);
+    await team.workers.retiredEnded();
+    // Who ends of the new ones is replaced, and by then a wrong one would be there as well.
+    for (const id of second) team.tellToStop(id);
+    await team.until(() => team.added.length === 1);
+    assert.equal(team.log.length, 1);
+    assert.ok(team.added.every((id) => id > (second[0] as number)));
+  });
+
+  it('are not added when they get ready after the front took over', async (t) => {
+    const team = new Team(t);
+    const [lost] = await team.start(1, async () => {});
+    let known = 0;
+    const started = team.start(1, async (retired) => {
+      known = team.added.length;
+      // The replacement may have been quicker.
+      for (const id of retired) team.tellToStop(id);
+    });
+    team.workers.abandon(lost as number, 'late');
+    await started;
+    // The one that began in its place is among those that have to end.
+    await team.workers.retiredEnded();
+    assert.equal(team.added.length, known);
+  });
+});
