@@ -18,6 +18,7 @@ export interface CallingState extends HostedState {
   noteHostError(error: Error): void;
   noteGlobals(values: LuaValue, functions: LuaValue): void;
   rearm(thread: number): void;
+  lookAtInterrupts(thread: number): void;
 }
 
 /** Works on the stack of `L`, gives the number of its results there. */
@@ -145,6 +146,8 @@ const stackFunctions = {
   /** The script has no hook of its own any more. */
   rearm(state, L) {
     state.rearm(L);
+    // A script that sets hooks all the time would never come to the one for interrupts.
+    state.lookAtInterrupts(L);
     return 0;
   },
 

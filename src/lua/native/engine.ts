@@ -7,6 +7,7 @@ import { loadFfi, requireCStack } from '../../base/ffi.js';
 import type { NativeEngineName } from '../engine-names.js';
 import type { LuaEngine } from '../state.js';
 import { NativeBoot } from './boot.js';
+import { CStack } from './c-stack.js';
 import { HostGate } from './gate.js';
 import { type NativeLibrary, openNativeLibrary } from './library.js';
 import { GrowingMemory } from './memory.js';
@@ -45,7 +46,9 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     ffi.register((L: number) => running.state?.lookAtMemory(L), hook),
     ffi.register((L: number) => running.state?.beInterrupted(L), hook),
   ];
+  const cStack = new CStack(ffi);
   const close = (): void => {
+    cStack.close();
     for (const callback of callbacks.splice(0)) ffi.unregister(callback);
   };
   const [gateAddress = 0, memoryHook = 0, interruptHook = 0] = callbacks.map(Number);
@@ -68,6 +71,7 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     stopHook: library.symbol('luaL_error'),
     memoryHook,
     interruptHook,
+    cStack,
     boot: () => boot.boot(),
   };
   return {

@@ -4,6 +4,7 @@ import { EngineState, type Hook } from '../engine-state.js';
 import { type EntryName, entryNames } from '../entries.js';
 import type { ByteString, HookTarget, StateOptions } from '../state.js';
 import { tracebackSlot } from './boot.js';
+import type { CStack } from './c-stack.js';
 import type { HostGate } from './gate.js';
 import type { NativeLibrary } from './library.js';
 import type { GrowingMemory } from './memory.js';
@@ -21,6 +22,7 @@ export interface NativeParts {
   readonly memoryHook: number;
   /** Address of a hook that calls `beInterrupted`. */
   readonly interruptHook: number;
+  readonly cStack: CStack;
   boot(): number;
 }
 
@@ -86,6 +88,10 @@ export class NativeState extends EngineState {
     const { running } = this.#parts;
     this.#outer = running.state;
     running.state = this;
+    // The stop came before it was known where the request would run: nobody has set a hook.
+    if (this.options.interrupts?.isStopWanted === true) {
+      this.#library.setHook(this.#L, this.#parts.interruptHook, everyInstruction.mask, everyInstruction.count);
+    }
   }
 
   protected leaveRunning(): void {
@@ -129,6 +135,10 @@ export class NativeState extends EngineState {
     if (!this.isOverLimit()) return;
     this.callingThread = thread;
     this.stopForMemory();
+  }
+
+  get hasRoom(): boolean {
+    return this.#parts.cStack.hasRoom;
   }
 
   get hookTarget(): HookTarget {
