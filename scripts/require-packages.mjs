@@ -1,5 +1,5 @@
-// The tests drive real web servers and the system's Lua libraries. Makes sure that they are there: installs them where
-// that is possible without asking (root, apt), and otherwise says what to install. Without nginx or a Lua library tests
+// The tests drive real web servers, databases and the system's Lua libraries. Makes sure that they are there: installs them where
+// that is possible without asking (root, apt), and otherwise says what to install. Without nginx, a database or a Lua library tests
 // fail; without one of the other web servers its tests are skipped, which is said here and by the tests.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,8 +38,18 @@ const WANTED = [
   program('nginx', 'nginx-light', true),
   program('apache2', 'apache2-bin', false),
   program('lighttpd', 'lighttpd', false),
+  program('caddy', 'caddy', false),
+  program('haproxy', 'haproxy', false),
   program('systemd-analyze', 'systemd', false),
   program('groff', 'groff-base', false),
+  {
+    what: 'PostgreSQL',
+    packageName: 'postgresql',
+    isRequired: true,
+    isThere: () => existsSync('/usr/lib/postgresql') && readdirSync('/usr/lib/postgresql').length > 0,
+  },
+  program('mariadbd', 'mariadb-server', true),
+  program('redis-server', 'redis-server', true),
   library('liblua5.1.so.0', 'liblua5.1-0'),
   library('liblua5.4.so.0', 'liblua5.4-0'),
   library('libluajit-5.1.so.2', 'libluajit-5.1-2'),

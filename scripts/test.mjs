@@ -1,8 +1,13 @@
 // Runs every compiled test file, or those whose path contains one of the arguments. The end-to-end tests run once for
 // each driver that the front has here (`io`). The tests of the script interface, directly in test/lua, run again with
 // each native engine, together with those of native engines only. All others run once.
+//
+// --unit       only what needs no web server, no database and no other engine: under a minute on two processors
+// --coverage   prints the coverage of all but the end-to-end tests, and fails below what .c8rc.json demands
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const isLinux = process.platform === 'linux';
 /** Drivers of the front, by the name that the configuration has for them. */
@@ -10,43 +15,86 @@ const DRIVERS = isLinux ? ['epoll', 'node'] : ['node'];
 const NATIVE_ENGINES = ['lua5.1', 'lua5.4', 'luajit'];
 /** What calls the kernel of Linux, or what only Linux has. */
 const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|e2e\/service-manager\.)/;
+/** Starts programs of others, whole servers, or takes long: not for `--unit`. */
+const NOT_UNIT = /^dist\/test\/(e2e|docs|fuzz|golden|hostile|io|packaging|torture|lua\/native)\//;
 /** Most of the time a file waits for processes that it has started: one more runs beside. */
 const CONCURRENCY = 2;
 
-const wanted = process.argv.slice(2);
+const flags = process.argv.slice(2).filter((word) => word.startsWith('--'));
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+const isUnit = flags.includes('--unit');
+const isCovered = flags.includes('--coverage');
+const unknown = flags.find((flag) => !['--unit', '--coverage'].includes(flag));
+if (unknown !== undefined) fail(`${unknown} is no option; there are --unit and --coverage`);
+
 const files = readdirSync('dist/test', { recursive: true })
   .filter((file) => file.endsWith('.test.js'))
   .map((file) => `dist/test/${file}`)
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .filter((file) => isLinux || !LINUX_ONLY.test(file))
+  .filter((file) => !isUnit || !NOT_UNIT.test(file))
   .sort();
-if (files.length === 0) {
-  console.error(`no test file matches: ${wanted.join(' ')}`);
-  process.exit(1);
-}
+if (files.length === 0) fail(`no test file matches: ${wanted.join(' ')}`);
 
 const isEndToEnd = (file) => file.startsWith('dist/test/e2e/');
 const isForNative = (file) => file.startsWith('dist/test/lua/native/');
 const isForEveryEngine = (file) => /^dist\/test\/lua\/[^/]*$/.test(file);
-const passes = [
-  { name: 'all but end to end', isIn: (file) => !isEndToEnd(file) && !isForNative(file), env: {} },
-  ...NATIVE_ENGINES.map((engine) => ({
-    name: `engine ${engine}`,
-    isIn: (file) => isForEveryEngine(file) || isForNative(file),
-    env: { LUAFCGID_TEST_ENGINE: engine },
-  })),
-  ...DRIVERS.map((io) => ({ name: `end to end, io = "${io}"`, isIn: isEndToEnd, env: { LUAFCGID_TEST_IO: io } })),
-];
+const once = { name: 'all but end to end', isIn: (file) => !isEndToEnd(file) && !isForNative(file), env: {} };
+const passes = isUnit
+  ? [once]
+  : [
+      once,
+      ...NATIVE_ENGINES.map((engine) => ({
+        name: `engine ${engine}`,
+        isIn: (file) => isForEveryEngine(file) || isForNative(file),
+        env: { LUAFCGID_TEST_ENGINE: engine },
+      })),
+      ...DRIVERS.map((io) => ({ name: `end to end, io = "${io}"`, isIn: isEndToEnd, env: { LUAFCGID_TEST_IO: io } })),
+    ];
 
+const folder = mkdtempSync(join(tmpdir(), 'luafcgid-tests-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const results = [];
-for (const { name, isIn, env } of passes) {
-  const chosen = files.filter(isIn);
-  if (chosen.length === 0) continue;
-  console.log(`\n==== ${name}: ${chosen.length} files`);
-  const args = ['--test', `--test-concurrency=${CONCURRENCY}`, '--enable-source-maps', ...chosen];
-  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...env } });
-  results.push({ name, isPassed: status === 0 });
+for (const pass of passes) {
+  const chosen = files.filter(pass.isIn);
+  if (chosen.length > 0) results.push(run(pass, chosen));
 }
 console.log('');
 for (const { name, isPassed } of results) console.log(`==== ${isPassed ? 'passed' : 'FAILED'}: ${name}`);
+// A part of the tests covers a part of the code: only the whole is held to the limits.
+if (isCovered && wanted.length === 0) results.push({ isPassed: reportCoverage(), passed: 0, failed: 0, skipped: 0 });
+const total = (what) => results.reduce((sum, result) => sum + result[what], 0);
+console.log(`${total('passed')} passed, ${total('failed')} failed, ${total('skipped')} skipped`);
 process.exit(results.every(({ isPassed }) => isPassed) ? 0 : 1);
+
+function run({ name, env }, chosen) {
+  console.log(`\n==== ${name}: ${chosen.length} files`);
+  const counts = join(folder, 'counts');
+  const args = [
+    '--test',
+    `--test-concurrency=${CONCURRENCY}`,
+    '--enable-source-maps',
+    ...(process.env.LUAFCGID_TEST_SEED === undefined ? [] : ['--import', './dist/test/support/seed.js']),
+    `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
+    '--test-reporter-destination=stdout',
+    '--test-reporter=./scripts/count-reporter.mjs',
+    `--test-reporter-destination=${counts}`,
+    ...chosen,
+  ];
+  const coverage = isCovered && Object.keys(env).length === 0 ? { NODE_V8_COVERAGE: join(folder, 'coverage') } : {};
+  const { status } = spawnSync(process.execPath, args, {
+    stdio: 'inherit',
+    env: { ...process.env, ...env, ...coverage },
+  });
+  return { name, isPassed: status === 0, ...JSON.parse(readFileSync(counts, 'utf8')) };
+}
+
+function reportCoverage() {
+  const args = ['c8', 'report', '--check-coverage', '--temp-directory', join(folder, 'coverage')];
+  return spawnSync('npx', args, { stdio: 'inherit' }).status === 0;
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

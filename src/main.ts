@@ -4,8 +4,12 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { LuafcgidError } from './base/errors.js';
 import { version } from './base/version.js';
-import { checkFile, endProcess, type Outcome, runScript, serveConfig, serveDirectory } from './cli/commands.js';
+import { checkFile } from './cli/check.js';
+import type { Outcome } from './cli/prepare.js';
+import { runScript } from './cli/run.js';
+import { serveConfig, serveDirectory } from './cli/serve.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
+import { endProcess } from './lua/engine.js';
 import { complain } from './process/background.js';
 
 const USAGE = `Usage:

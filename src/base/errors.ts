@@ -59,6 +59,12 @@ export const catalogue = {
     message: 'SCRIPT_FILENAME is no absolute path: {path}',
     solve: 'Set an absolute document root in the web server, so that SCRIPT_FILENAME begins with "/".',
   },
+  LUAFCGID_REQUEST_TRAVERSAL: {
+    blame: 'peer',
+    status: 403,
+    message: 'the path leads out of the document root: {path}',
+    solve: 'Let the web server refuse ".." in paths, as examples/haproxy.cfg does, and set root in the configuration.',
+  },
   LUAFCGID_REQUEST_NUL: {
     blame: 'peer',
     status: 404,
@@ -311,6 +317,13 @@ export const catalogue = {
     message: 'cannot open the log file {file}: {reason}',
     solve: 'Create its directory and let the user that luafcgid runs as write there, or change {option}.',
   },
+  LUAFCGID_LOG_UNTRUSTED: {
+    blame: 'operator',
+    status: 0,
+    message: 'root does not open the log file {file}: {reason}',
+    solve:
+      'Find out who has put it there. Name a file whose path has no links of other users with {option}, or start the server as the user that owns the folder.',
+  },
   LUAFCGID_LOG_SYSLOG: {
     blame: 'operator',
     status: 0,
@@ -526,6 +539,120 @@ export const catalogue = {
     status: 503,
     message: 'the FastCGI server has more requests than it takes',
     solve: 'Try again in a moment; raise `queue` or `states` in the configuration when it happens often.',
+  },
+  LUAFCGID_IO_LOST: {
+    blame: 'bug',
+    status: 503,
+    message: 'the I/O thread ended during the operation',
+    solve: 'Try again: another thread serves now. The log says why it ended; report that.',
+  },
+  LUAFCGID_DATA_DRIVER: {
+    blame: 'operator',
+    status: 500,
+    message: 'a data source is {kind}, for which the package {package} is needed: {reason}',
+    solve: 'Install it beside luafcgid with npm, or remove the data source.',
+  },
+  LUAFCGID_DATA_SOURCE: {
+    blame: 'operator',
+    status: 500,
+    message: 'there is no data source {source} (any more)',
+    solve: 'Look at the option data: it names all data sources.',
+  },
+  LUAFCGID_DATA_ACTION: {
+    blame: 'script',
+    status: 500,
+    message: 'data source {source} cannot do this (action {action})',
+    solve: 'Look which kind of data source it is: a database takes SQL, Redis takes commands.',
+  },
+  LUAFCGID_DATA_CONNECT: {
+    blame: 'operator',
+    status: 503,
+    message: 'cannot connect to data source {source}: {reason}',
+    solve: 'Check that its server runs and what the option data says of it; luafcgid check --connect tries it.',
+  },
+  LUAFCGID_DATA_DOWN: {
+    blame: 'operator',
+    status: 503,
+    message: 'data source {source} is down, and is tried again in {seconds} s: {reason}',
+    solve: 'Check that its server runs. Operations fail at once until it can be reached again.',
+  },
+  LUAFCGID_DATA_WAIT: {
+    blame: 'operator',
+    status: 503,
+    message: 'no connection of data source {source} became free within {seconds} s: all {connections} are in use',
+    solve: 'Look for slow queries and long transactions; raise its connections or waittimeout.',
+  },
+  LUAFCGID_DATA_QUEUE: {
+    blame: 'operator',
+    status: 503,
+    message: 'too many operations wait for a connection of data source {source}: {queue}',
+    solve: 'Look for slow queries and long transactions; raise its connections or queue.',
+  },
+  LUAFCGID_DATA_TIMEOUT: {
+    blame: 'script',
+    status: 503,
+    message: 'an operation on data source {source} took more than {seconds} s and was broken off',
+    solve: 'Make the query faster, or raise querytimeout of the data source.',
+  },
+  LUAFCGID_DATA_CANCELED: {
+    blame: 'operator',
+    status: 503,
+    message: 'data source {source}: {reason}',
+    solve: 'Somebody told its server to break off the statement, or it has a limit of its own.',
+  },
+  LUAFCGID_DATA_LOST: {
+    blame: 'operator',
+    status: 503,
+    message: 'the connection to data source {source} was lost during an operation: {reason}',
+    solve: 'Look at the log of its server. What the operation changed outside of a transaction may be there.',
+  },
+  LUAFCGID_DATA_COMMIT_UNKNOWN: {
+    blame: 'operator',
+    status: 503,
+    message: 'data source {source}: whether a COMMIT has succeeded is not known: {reason}',
+    solve: 'Look at the data before the transaction is repeated: it may be there already.',
+  },
+  LUAFCGID_DATA_TRANSACTION: {
+    blame: 'script',
+    status: 500,
+    message: 'data source {source}: a transaction went wrong: {reason}',
+    solve: 'Use db:transaction, which begins and ends it; statements like BEGIN and COMMIT are not for scripts.',
+  },
+  LUAFCGID_DATA_CURSOR: {
+    blame: 'script',
+    status: 500,
+    message: 'data source {source}: the cursor is closed',
+    solve: 'Fetch from a cursor in the request that opened it, and only until it gives no more rows.',
+  },
+  LUAFCGID_DATA_QUERY: {
+    blame: 'script',
+    status: 500,
+    message: 'data source {source}: {reason}',
+    solve: 'Its server has refused the operation: correct it as the message says.',
+  },
+  LUAFCGID_DATA_ARGUMENT: {
+    blame: 'script',
+    status: 500,
+    message: 'wrong arguments: {reason}',
+    solve: 'Give one value for each placeholder: string, number, boolean, db.null, db.bytes or db.list.',
+  },
+  LUAFCGID_DATA_STATEMENTS: {
+    blame: 'script',
+    status: 500,
+    message: 'more than one SQL statement in one call',
+    solve: 'Make one call for each; those that belong together go into db:transaction.',
+  },
+  LUAFCGID_DATA_RESULT_SIZE: {
+    blame: 'script',
+    status: 500,
+    message: 'the result of data source {source} is larger than its maxresult',
+    solve: 'Ask for fewer rows, read them with db:each or a cursor, or raise maxresult.',
+  },
+  LUAFCGID_DATA_RUN_OVER: {
+    blame: 'script',
+    status: 503,
+    message: 'the request of this operation is over',
+    solve: 'Nothing has to be done: nobody waits for it.',
   },
 } as const satisfies Record<string, CatalogueEntry>;
 

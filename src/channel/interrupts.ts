@@ -71,14 +71,14 @@ export class Interrupts extends Shared {
     Atomics.store(this.words, THREAD, number);
   }
 
-  /** A request begins. */
+  /** A request begins to execute. */
   begin(request: number): void {
-    // Nothing is wished of who does not run: there is nothing left to forget.
+    // WISHES is 0 here: `want` sets it only while a request executes.
     Atomics.store(this.words, RUNNING, request);
   }
 
   /** Where it runs in native Lua; until `end`, which comes before that state is closed. */
-  aim(state: number, hook: number): void {
+  setTarget(state: number, hook: number): void {
     this.#lock();
     this.addresses[STATE] = state;
     this.addresses[HOOK] = hook;

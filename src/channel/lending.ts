@@ -3,55 +3,56 @@
  *
  * An idle kept connection can be lent to a worker, which then reads the next request itself, runs it if that is short
  * and simple, and sends the answer itself. All else it gives back. The front lends, takes back, and takes over what
- * turns out to be long. Workers can be let accept new connections, too: one whose only request they serve the front never
- * hears of. They share a few words and the bytes of the request that runs.
+ * turns out to be long. Workers may also accept new connections; of one whose only request they serve the front never
+ * hears. Both share a few words and the bytes of the request that runs. Who may be at a connection says the gate
+ * (`gate.ts`).
  *
- * The gate says who may do what; both move it by compare-and-exchange only:
+ * Who writes which word, and in which state of the gate:
  *
- *   OPEN       nobody is at a lent connection
- *   READING    the worker accepts or reads from one, or gives it back
- *   RUNNING    the worker runs the request that lies in the shared bytes; the front may take it over
- *   ANSWERING  the worker sends its answer, or hands the request over to the front
- *   HELD       the front takes connections back, or gives the worker something to run: for a few microseconds
- *   SHUT       the worker was given up: it begins with nothing any more
+ *   DESCRIPTOR, REQUEST, STATE, REQUEST_BYTES, the bytes   worker, before a move that publishes them; read by the front after
+ *                                                          `takeOver` or `shut`
+ *   POSTED        worker, before it writes a counted message (`isCounted`), whatever the state: the front may not hold the
+ *                 gate until it has handled that message, since its books are not true before
+ *   BEGUN         worker, in `run`. The front only compares it
+ *   UNKNOWN       set by the worker when it posts a connection that it has accepted, cleared by the front when it knows it
+ *   WATCHED       set by the worker before its request may count on the front's looks, cleared by the front (`stopWatching`)
+ *   uses          worker, in ANSWERING; cleared by the front when it has the connection
+ *   RECALLS       front, in HELD (or when the worker is gone): a worker that begins later sees that its events are old
+ *   LENT          front, at any time: a worker looks at it before it sleeps, and is woken when it becomes more than 0
+ *   ROUTES_EPOCH  front, at any time: the worker compares it before each request. A request that has begun goes on
+ *   WANTED        front, at any time. The worker looks at it after `begin`: it may be at one more connection after the front
+ *                 has set it, so the front tries to hold the gate again afterwards
+ *   LISTENERS, CEILING, EPOLL, BELL   front, at any time; EPOLL and BELL before the first loan
  *
- * What the worker says in its ring about connections (`told`) has to be heard before the front may hold the gate: until
- * then its books are not true.
+ * All of them are read and written by Atomics, but for the bytes and the uses.
  */
 
-const OPEN = 0;
-const READING = 1;
-const RUNNING = 2;
-const ANSWERING = 3;
-const HELD = 4;
-const SHUT = 5;
-
-/**
- * A gate that is RUNNING has in its upper bits which request that is: who has found one to run for long must not take
- * over the next one, which began, and perhaps followed on news that was not heard, in between.
- */
-const PLACE_BITS = 3;
-const PLACE_MASK = (1 << PLACE_BITS) - 1;
+import { FrontGate, WorkerGate } from './gate.js';
+import { FromWorker } from './messages.js';
 
 /** 32-bit words. */
 const GATE = 0;
-const TOLD = 1;
-const RECALLS = 2;
-const WANTED = 3;
-const LENT = 4;
-const NAMES = 5;
-const WATCHED = 6;
-const EPOLL = 7;
-const BELL = 8;
-const DESCRIPTOR = 9;
-const REQUEST = 10;
-const STATE = 11;
-const REQUEST_BYTES = 12;
-const PROMOTED = 13;
-const ACCEPTED = 14;
-const CEILING = 15;
-const LISTENERS = 16;
+const GATE_WAITS = 1;
+const POSTED = 2;
+const RECALLS = 3;
+const WANTED = 4;
+const LENT = 5;
+const ROUTES_EPOCH = 6;
+const WATCHED = 7;
+const EPOLL = 8;
+const BELL = 9;
+const DESCRIPTOR = 10;
+const REQUEST = 11;
+const STATE = 12;
+const REQUEST_BYTES = 13;
+const BEGUN = 14;
+const UNKNOWN = 15;
+const CEILING = 16;
+const LISTENERS = 17;
 const WORDS = 18;
+
+/** The longest wait for the front to learn of a connection; it looks for other things to do then. */
+const LONGEST_WAIT_MS = 1;
 
 /** What the worker waits for is marked: a lent connection, a listening socket, or its bell. */
 export const LentMark = { CONNECTION: 0, LISTENER: 1, BELL: 2 } as const;
@@ -95,34 +96,25 @@ class Shared {
   get bell(): number {
     return Atomics.load(this.words, BELL);
   }
-
-  protected move(from: number, to: number): boolean {
-    return Atomics.compareExchange(this.words, GATE, from, to) === from;
-  }
-
-  protected get gate(): number {
-    return Atomics.load(this.words, GATE);
-  }
-
-  /** How the gate stands, whichever request runs. */
-  protected get place(): number {
-    return this.gate & PLACE_MASK;
-  }
 }
 
 /** The worker's end. */
 export class Borrower extends Shared {
-  /** The gate while the request runs that began last. */
-  #running = RUNNING;
+  readonly #gate: WorkerGate;
+
+  constructor(shared: SharedArrayBuffer) {
+    super(shared);
+    this.#gate = new WorkerGate(this.words, GATE, GATE_WAITS);
+  }
 
   /** Changes whenever connections were taken back: events known from before may be of others by now. */
   get recalls(): number {
     return Atomics.load(this.words, RECALLS);
   }
 
-  /** Changes whenever script names that were routes may lead elsewhere. */
-  get names(): number {
-    return Atomics.load(this.words, NAMES);
+  /** Changes whenever script names may lead elsewhere than the routes say. */
+  get routesEpoch(): number {
+    return Atomics.load(this.words, ROUTES_EPOCH);
   }
 
   /** The front has something for this worker to run: lent connections have to wait. */
@@ -130,16 +122,15 @@ export class Borrower extends Shared {
     return Atomics.load(this.words, WANTED) !== 0;
   }
 
-  /** Goes to a lent connection; -1: to none yet, see `accepted`. Returns false while the front is there. */
+  /** Goes to a lent connection; -1: to none yet, see `accepted`. Returns false while the front holds the gate. */
   begin(descriptor: number): boolean {
-    // Who has taken over, or shut the gate, may still look at what is written here.
-    if (this.gate !== OPEN) return false;
-    // Before the gate is moved: who shuts it then looks here.
+    // Having taken a request over, or shut the gate, the front may still look at DESCRIPTOR.
+    if (!this.#gate.isOpen) return false;
     Atomics.store(this.words, DESCRIPTOR, descriptor);
-    return this.move(OPEN, READING);
+    return this.#gate.tryBegin();
   }
 
-  /** It has accepted this connection, and is at it. */
+  /** It has accepted this connection, and is at it; -1: it is at none any more. */
   accepted(descriptor: number): void {
     Atomics.store(this.words, DESCRIPTOR, descriptor);
   }
@@ -149,30 +140,30 @@ export class Borrower extends Shared {
     return Atomics.load(this.words, CEILING);
   }
 
-  /** The front is about to be told of a connection that it does not know. */
-  announce(): void {
-    this.tell();
-    Atomics.store(this.words, ACCEPTED, 1);
+  /** A message of this type, which the front has to handle before it may hold the gate, is about to be written. */
+  post(type: number): void {
+    Atomics.add(this.words, POSTED, 1);
+    if (type !== FromWorker.RETURNED) Atomics.store(this.words, UNKNOWN, 1);
   }
 
-  /** Whether it has not heard of that yet: so many connections may be open without its knowledge, and no more. */
+  /** Whether the front may not know a connection yet that was accepted here: there may be one such, and no more. */
   get isAnnouncing(): boolean {
-    return Atomics.load(this.words, ACCEPTED) !== 0;
+    return Atomics.load(this.words, UNKNOWN) !== 0;
   }
 
-  /** Waits a moment for the front to hear of it. */
+  /** Waits a moment for the front to know it. */
   waitUntilKnown(): void {
-    Atomics.wait(this.words, ACCEPTED, 1, 1);
+    Atomics.wait(this.words, UNKNOWN, 1, LONGEST_WAIT_MS);
   }
 
-  /** Waits a moment while the front holds the gate. */
+  /** Waits while the front holds the gate. */
   waitForGate(): void {
-    Atomics.wait(this.words, GATE, HELD, 1);
+    this.#gate.waitUntilReleased();
   }
 
   /** Whether this worker must never begin again. */
   get isShut(): boolean {
-    return this.place === SHUT;
+    return this.#gate.isShut;
   }
 
   /** The request has been read and begins; `bytes` has all of it. From here on the front may take it over. */
@@ -180,24 +171,17 @@ export class Borrower extends Shared {
     Atomics.store(this.words, REQUEST, request);
     Atomics.store(this.words, STATE, state);
     Atomics.store(this.words, REQUEST_BYTES, requestBytes);
-    const begun = (Atomics.add(this.words, PROMOTED, 1) + 1) | 0;
-    this.#running = RUNNING | (begun << PLACE_BITS);
-    this.move(READING, this.#running);
+    this.#gate.run((Atomics.add(this.words, BEGUN, 1) + 1) | 0);
   }
 
-  /** The request is answered or handed over next. Returns false when the front has taken it over: it is one like all others then. */
+  /** The request is answered or promoted next. Returns false when the front has taken it over: it is one like all others then. */
   claim(): boolean {
-    return this.move(this.#running, ANSWERING);
-  }
-
-  /** Something about a connection is about to be written to the ring. */
-  tell(): void {
-    Atomics.add(this.words, TOLD, 1);
+    return this.#gate.claim();
   }
 
   /** Done with the connection, after `begin` or `claim`. */
   leave(): void {
-    if (!this.move(READING, OPEN)) this.move(ANSWERING, OPEN);
+    this.#gate.leave();
   }
 
   /** A request came on this connection and was answered. */
@@ -222,18 +206,24 @@ export interface LentRequest {
 
 /** The front's end. */
 export class Lender extends Shared {
-  #heard = 0;
+  readonly #gate: FrontGate;
+  #acknowledged = 0;
 
-  /** Has the worker keep away from lent connections, until `release`. Returns false while it is at one, or not all that it said is heard. */
+  constructor(shared: SharedArrayBuffer) {
+    super(shared);
+    this.#gate = new FrontGate(this.words, GATE, GATE_WAITS);
+  }
+
+  /** Keeps the worker from lent connections, until `release`. Returns false while it is at one, or not all that it posted is handled. */
   hold(): boolean {
-    if (!this.move(OPEN, HELD)) return false;
+    if (!this.#gate.tryHold()) return false;
     if (this.isUpToDate) return true;
-    this.move(HELD, OPEN);
+    this.#gate.release();
     return false;
   }
 
   release(): void {
-    this.move(HELD, OPEN);
+    this.#gate.release();
   }
 
   /** Whether the worker shall begin with nothing more on its own, and ring when it is free. */
@@ -247,25 +237,25 @@ export class Lender extends Shared {
 
   /** Requests that the worker has begun with so far; runs over. */
   get begun(): number {
-    return Atomics.load(this.words, PROMOTED);
+    return Atomics.load(this.words, BEGUN);
   }
 
   /** Whether the gate is held here, for tests. */
   get isHeld(): boolean {
-    return this.place === HELD;
+    return this.#gate.isHeld;
   }
 
   get isRunning(): boolean {
-    return this.place === RUNNING;
+    return this.#gate.isRunning;
   }
 
   /**
    * The running request becomes the front's own; holds the gate until `release`. Undefined when there is none, or not all
-   * that the worker said is heard.
+   * that the worker posted is handled.
    */
   takeOver(): LentRequest | undefined {
-    const { gate } = this;
-    if ((gate & PLACE_MASK) !== RUNNING || !this.isUpToDate || !this.move(gate, HELD)) return undefined;
+    const { running } = this.#gate;
+    if (running === undefined || !this.isUpToDate || !this.#gate.takeOver(running)) return undefined;
     return {
       descriptor: Atomics.load(this.words, DESCRIPTOR),
       request: Atomics.load(this.words, REQUEST),
@@ -275,25 +265,24 @@ export class Lender extends Shared {
   }
 
   /**
-   * The worker is given up: holds the gate for ever.
+   * The worker is given up: shuts the gate for ever.
    * @returns the descriptor of the connection that it was at, of which nobody knows how far it has come; undefined: of none
    */
   shut(): number | undefined {
-    const place = Atomics.exchange(this.words, GATE, SHUT) & PLACE_MASK;
+    const wasAtOne = this.#gate.shut();
     const descriptor = Atomics.load(this.words, DESCRIPTOR);
-    const isAt = place === READING || place === RUNNING || place === ANSWERING;
-    return isAt && descriptor >= 0 ? descriptor : undefined;
+    return wasAtOne && descriptor >= 0 ? descriptor : undefined;
   }
 
-  /** Something that the worker told was heard. */
+  /** Something that the worker posted is handled. */
   noteHeard(): void {
-    this.#heard = (this.#heard + 1) | 0;
+    this.#acknowledged = (this.#acknowledged + 1) | 0;
   }
 
-  /** The connection that it announced is known. */
+  /** The connection that it has accepted is known. */
   noteNewcomer(): void {
-    Atomics.store(this.words, ACCEPTED, 0);
-    Atomics.notify(this.words, ACCEPTED);
+    Atomics.store(this.words, UNKNOWN, 0);
+    Atomics.notify(this.words, UNKNOWN);
   }
 
   /** The worker may accept on so many sockets from now on, and takes no descriptors from this number on. */
@@ -302,9 +291,9 @@ export class Lender extends Shared {
     Atomics.store(this.words, LISTENERS, count);
   }
 
-  /** Whether all that the worker said about connections is heard. */
+  /** Whether all that the worker posted about connections is handled. */
   get isUpToDate(): boolean {
-    return Atomics.load(this.words, TOLD) === this.#heard;
+    return Atomics.load(this.words, POSTED) === this.#acknowledged;
   }
 
   /** Other connections are lent from now on. @param areTakenBack some were taken back, which is only allowed while the gate is held */
@@ -313,9 +302,9 @@ export class Lender extends Shared {
     Atomics.store(this.words, LENT, count);
   }
 
-  /** Names that were routes may lead elsewhere by now. */
+  /** Script names may lead elsewhere by now than the routes say. */
   invalidateRoutes(): void {
-    Atomics.add(this.words, NAMES, 1);
+    Atomics.add(this.words, ROUTES_EPOCH, 1);
   }
 
   /** Whether the worker counts on being looked at. */
@@ -323,7 +312,7 @@ export class Lender extends Shared {
     return Atomics.load(this.words, WATCHED) !== 0;
   }
 
-  /** From here on the worker asks again. Who has begun just before this may not have asked: then it is watched on. */
+  /** After this the worker asks again. A request that began just before still saw WATCHED and did not ask: keep watching it. */
   stopWatching(): void {
     Atomics.store(this.words, WATCHED, 0);
     if (this.isRunning) Atomics.store(this.words, WATCHED, 1);

@@ -20,6 +20,8 @@ export const START_RETIRE = 0x800;
 export const START_HEAD = 0x1000;
 /** Set in `START`: only an offer, which has to be claimed before (`OfferSlots`); who fails to passes over it. */
 export const START_OFFER = 0x2000;
+/** Where a `START` has the FastCGI role of its request: two bits of its type word, 1 to 3. */
+const START_ROLE_SHIFT = 14;
 /** Set in `LOG`: the text is a script's own. */
 export const LOG_OF_SCRIPT = 0x200;
 /** Set in `END`: the worker has closed the request's state (it failed to load, broke, or retired). */
@@ -87,6 +89,19 @@ export const FromWorker = {
   SERVED: 17,
 } as const;
 
+/**
+ * The facts about connections that have to be known on both sides: a worker counts each of these when it posts it (TOLD
+ * in `lending.ts`), and the front counts it when it handles it. As long as the two numbers differ the front's books are
+ * not true, and it may not hold the gate. A message that changes who has a connection and is not listed here would let
+ * the front take back a connection that it already has.
+ */
+const COUNTED: ReadonlySet<number> = new Set([FromWorker.RETURNED, FromWorker.PROMOTED, FromWorker.ACCEPTED]);
+
+/** Whether a message of this type word is one of those. */
+export function isCounted(frameType: number): boolean {
+  return COUNTED.has(frameType & TYPE_MASK);
+}
+
 /** Why a body will never be complete. */
 export const BodyFault = { SHORT: 1, TOO_LARGE: 2, CLIENT_GONE: 3, LATE: 4 } as const;
 export type BodyFault = (typeof BodyFault)[keyof typeof BodyFault];
@@ -98,6 +113,16 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** The message type in a frame's type word. */
 export function typeOf(frameType: number): number {
   return frameType & TYPE_MASK;
+}
+
+/** The bits of a START's type word for a request of this FastCGI role. */
+export function startRole(role: number): number {
+  return role << START_ROLE_SHIFT;
+}
+
+/** The FastCGI role in a START's type word. */
+export function roleOf(frameType: number): number {
+  return (frameType >>> START_ROLE_SHIFT) & 3;
 }
 
 /** The upper half of an END's type word tells how long the request ran, in microseconds; what is longer counts as this. */

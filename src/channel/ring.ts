@@ -9,6 +9,7 @@
  * and rings its bell. As both orders are sequentially consistent (Atomics), no wake-up is lost.
  */
 
+import { NOTHING } from '../base/bytes.js';
 import { atomicsParker, type Parker } from './park.js';
 
 /** Words of the control block at the start of the shared buffer. */
@@ -38,7 +39,6 @@ export const CONTROL_BYTES = 64;
 const FRAME_BYTES = 16;
 const SKIP_TO_START = -1;
 
-const NOTHING = new Uint8Array(0);
 const undisturbed = (): boolean => false;
 
 /** Smallest ring: anything below holds no useful frame. */

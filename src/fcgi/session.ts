@@ -46,7 +46,7 @@ export { findWholeRequest, type WholeRequest } from './whole-request.js';
 /** What arriving bytes mean. Byte views in events are valid until the handler returns. */
 export interface SessionEvents {
   /** BEGIN_REQUEST and all parameters have come. `params` are the encoded pairs and belong to the receiver. */
-  onRequest(requestId: number, params: Uint8Array): void;
+  onRequest(requestId: number, role: Role, params: Uint8Array): void;
   /** A piece of the request's body. */
   onBody(requestId: number, bytes: Uint8Array): void;
   /** The body is complete. */
@@ -71,6 +71,7 @@ export interface Meter {
 }
 
 interface OpenRequest {
+  readonly role: Role;
   stage: 'params' | 'refused' | 'body' | 'ended';
   params: Uint8Array;
   paramsBytes: number;
@@ -207,10 +208,26 @@ export class ServerSession {
     return !this.#keepConnection && this.#requests.size === 0;
   }
 
+  /** What the web server wants of the server by an open request. */
+  roleOf(requestId: number): Role {
+    return this.#requests.get(requestId)?.role ?? Role.RESPONDER;
+  }
+
   /** Whether the body of this request is still to come, wholly or partly. */
   isReceiving(requestId: number): boolean {
     const stage = this.#requests.get(requestId)?.stage;
     return stage === 'body' || stage === 'refused' || stage === 'params';
+  }
+
+  /**
+   * A request has come whose records were all read elsewhere: its id is taken until `finish`.
+   * @param keepsConnection the web server wants to send more after it
+   */
+  adopt(requestId: number, role: Role, keepsConnection: boolean): void {
+    if (!keepsConnection) this.#keepConnection = false;
+    if (this.#hasEnded) return;
+    this.#requests.add(requestId, { role, stage: 'ended', params: NOTHING, paramsBytes: 0, comingMs: -1 });
+    this.#meter.bytes += REQUEST_BYTES;
   }
 
   /** The request's END_REQUEST has been made: its id is free again. */
@@ -259,7 +276,7 @@ export class ServerSession {
     } else if (this.#requests.size >= MAX_REQUESTS_PER_CONNECTION) {
       this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.OVERLOADED));
     } else {
-      this.#requests.add(requestId, { stage: 'params', params: NOTHING, paramsBytes: 0, comingMs: -1 });
+      this.#requests.add(requestId, { role, stage: 'params', params: NOTHING, paramsBytes: 0, comingMs: -1 });
       this.#collecting += 1;
       this.#meter.bytes += REQUEST_BYTES;
     }
@@ -272,7 +289,7 @@ export class ServerSession {
       const params = withoutWaste(request.params, request.paramsBytes);
       this.#dropParams(request);
       request.stage = 'body';
-      return this.#events.onRequest(requestId, params);
+      return this.#events.onRequest(requestId, request.role, params);
     }
     const needed = request.paramsBytes + content.length;
     if (needed > MAX_PARAMS_BYTES) {

@@ -71,7 +71,28 @@ export interface SocketCalls {
   errorNumber(): number;
 }
 
-export const kernelSockets: SocketCalls = {
+/** What a worker asks of the sockets that it serves itself. */
+export interface DirectSocketCalls extends Pick<SocketCalls, 'accept' | 'read' | 'send' | 'close' | 'errorNumber'> {
+  /** Waits until there is something to read, not for long. @returns whether there is */
+  waitForInput(fd: number, timeoutUs: number): boolean;
+}
+
+const POLLIN = 1;
+/** `struct pollfd`: the descriptor, and two short words for what is wanted and what there is. */
+const polled = new Int32Array(2);
+const wanted = new Int16Array(polled.buffer, 4, 1);
+/** `struct timespec`: seconds and nanoseconds. */
+const pollTime = new BigInt64Array(2);
+
+function waitForInput(fd: number, timeoutUs: number): boolean {
+  polled.fill(0);
+  polled[0] = fd;
+  wanted[0] = POLLIN;
+  pollTime[1] = BigInt(timeoutUs * 1000);
+  return c.poll(polled, 1, pollTime, null) > 0;
+}
+
+export const kernelSockets: SocketCalls & DirectSocketCalls = {
   accept(listener, wantsPeer) {
     if (!wantsPeer) return c.accept(listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
     addressLength[0] = ADDRESS_BYTES;
@@ -89,6 +110,7 @@ export const kernelSockets: SocketCalls = {
     return next;
   },
   descriptorLimit: () => Number(c.systemValue(OPEN_MAX)),
+  waitForInput,
   errorNumber,
 };
 
@@ -120,22 +142,6 @@ export function listenOn(fd: number, backlog: number): void {
   check('fcntl', flags);
   check('fcntl', c.control(fd, F_SETFL, flags | O_NONBLOCK));
   check('listen', c.listen(fd, backlog));
-}
-
-const POLLIN = 1;
-/** `struct pollfd`: the descriptor, and two short words for what is wanted and what there is. */
-const polled = new Int32Array(2);
-const wanted = new Int16Array(polled.buffer, 4, 1);
-/** `struct timespec`: seconds and nanoseconds. */
-const pollTime = new BigInt64Array(2);
-
-/** Waits until there is something to read, not for long. @returns whether there is */
-export function waitForInput(fd: number, timeoutUs: number): boolean {
-  polled.fill(0);
-  polled[0] = fd;
-  wanted[0] = POLLIN;
-  pollTime[1] = BigInt(timeoutUs * 1000);
-  return c.poll(polled, 1, pollTime, null) > 0;
 }
 
 /** Where a socket is bound, as bytes of the system (socket-address.ts reads them). */
@@ -173,4 +179,42 @@ const OF_ONE_CONNECTION: ReadonlySet<number> = new Set([
 /** Whether the next connection may be accepted at once after this error. All others would come again. */
 export function isOfOneConnection(number: number): boolean {
   return OF_ONE_CONNECTION.has(number);
+}
+
+/** Nothing was done, and nothing is wrong: it can be done when the kernel says so. */
+export const TRY_LATER = -1;
+/** It cannot be done, now or later. */
+export const FAILED = -2;
+
+/** Reads what there is. @returns how many bytes (0: the end), `TRY_LATER` or `FAILED` */
+export function readNow(calls: Pick<SocketCalls, 'read' | 'errorNumber'>, fd: number, into: Uint8Array): number {
+  for (;;) {
+    const count = calls.read(fd, into);
+    if (count >= 0) return count;
+    const number = calls.errorNumber();
+    if (number === Errno.EAGAIN) return TRY_LATER;
+    if (number !== Errno.EINTR) return FAILED;
+  }
+}
+
+/** Sends what the system takes at once. @returns how many bytes that is, maybe 0, or `FAILED` */
+export function sendNow(calls: Pick<SocketCalls, 'send' | 'errorNumber'>, fd: number, bytes: Uint8Array): number {
+  for (;;) {
+    const sent = calls.send(fd, bytes);
+    if (sent >= 0) return sent;
+    const number = calls.errorNumber();
+    if (number === Errno.EAGAIN) return 0;
+    if (number !== Errno.EINTR) return FAILED;
+  }
+}
+
+/**
+ * Accepts the next connection that waits; its peer is not asked for.
+ * @returns its descriptor; `TRY_LATER`: none waits, or the next one may be accepted at once; `FAILED`: none can be accepted
+ */
+export function acceptNow(calls: Pick<SocketCalls, 'accept' | 'errorNumber'>, listener: number): number {
+  const descriptor = calls.accept(listener, false);
+  if (descriptor >= 0) return descriptor;
+  const number = calls.errorNumber();
+  return number === Errno.EAGAIN || isOfOneConnection(number) ? TRY_LATER : FAILED;
 }

@@ -10,16 +10,20 @@ import type { HostedState } from './host-functions.js';
 import { LuaError, type LuaErrorKind } from './lua-error.js';
 import { ScriptLog } from './script-log.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
-import type { ByteString, CallResult, HookTarget, LuaState, LuaValue, RequestHost, StateOptions } from './state.js';
+import type {
+  ByteString,
+  Finished,
+  HookTarget,
+  LuaState,
+  LuaValue,
+  RequestHost,
+  ServeResult,
+  StateOptions,
+} from './state.js';
 import { trimTraceback } from './traceback.js';
 
 /** Results of `lua_pcall` and `luaL_loadbuffer`, in all versions. */
 export const luaStatus = { ok: 0, runtime: 2, syntax: 3, memory: 4, handler: 5 } as const;
-
-/** Which state runs now on this thread, for callbacks from Lua. */
-export interface RunningState<State> {
-  state: State | undefined;
-}
 
 /** A hook as `lua_sethook` takes it. */
 export type Hook = readonly [hook: number, mask: number, count: number];
@@ -31,18 +35,17 @@ const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
   [luaStatus.handler]: 'runtime',
 };
 
-const noArguments: readonly ByteString[] = [];
-const ended: CallResult = { exitCode: 0 };
+const finished: Finished = { outcome: 'finished', exitCode: 0 };
 
 /** Why Lua code is being ended from outside. */
-type Stop = { readonly exitCode: number } | { readonly reason: Error; readonly traceback: ByteString } | 'memory';
+type Stop = Finished | { readonly reason: Error; readonly traceback: ByteString } | 'memory';
 
 export abstract class EngineState implements LuaState, HostedState {
   readonly options: StateOptions;
   readonly log: ScriptLog;
   readonly startMs = performance.now();
   request: RequestHost | undefined;
-  callArguments: readonly ByteString[] = noArguments;
+  callArgument: LuaValue = undefined;
   /** The Lua thread that calls a host function. */
   callingThread = 0;
   #condition: 'usable' | 'broken' | 'closed' = 'usable';
@@ -51,6 +54,8 @@ export abstract class EngineState implements LuaState, HostedState {
   #handler: ByteString | undefined;
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
   #hostError: Error | undefined;
+  /** The chunk that was run last, until somebody asks for its lines. */
+  #script: { readonly chunkName: ByteString; readonly source: Uint8Array } | undefined;
   #stop: Stop | undefined;
   /** Whether the code that runs is what a stop from outside is meant for, and not the tidying up after it. */
   #mayBeStopped = false;
@@ -66,11 +71,15 @@ export abstract class EngineState implements LuaState, HostedState {
   protected begin(): void {
     const { directory } = this.options;
     const path = [`${directory}/?.lua`, `${directory}/?/init.lua`, ...this.options.path].join(';');
-    // States are made alike: without a seed of its own every state would draw the same random numbers.
-    const { memoryBytes, files } = this.options;
-    const granted = files === undefined ? '' : 'files';
-    const allowed = this.options.allowsBytecode ? 'bytecode' : '';
-    this.#call('init', directory, path, String(randomInt(0x7fffffff)), String(memoryBytes), granted, allowed);
+    this.#call('init', {
+      directory,
+      path,
+      // States are made alike: without a seed of its own every state would draw the same random numbers.
+      seed: randomInt(0x7fffffff),
+      memory_bytes: this.options.memoryBytes,
+      has_files: this.options.files !== undefined,
+      allows_bytecode: this.options.allowsBytecode === true,
+    });
   }
 
   /** Calls a function of `prelude.lua`, protected and with `onerror` as its handler; leaves one result on the stack. */
@@ -103,9 +112,11 @@ export abstract class EngineState implements LuaState, HostedState {
   protected abstract isOverLimit(): boolean;
   protected abstract free(isBroken: boolean): void;
   abstract memoryBytes(): number;
+  abstract deferredPart(name: ByteString): Uint8Array | undefined;
 
   run(chunk: Uint8Array, chunkName: ByteString): void {
     const source = withoutFirstLine(chunk);
+    this.#script = { chunkName, source };
     if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
@@ -127,7 +138,7 @@ export abstract class EngineState implements LuaState, HostedState {
     this.#call('call', name);
   }
 
-  serve(handler: ByteString, request: RequestHost): CallResult {
+  serve(handler: ByteString, request: RequestHost): ServeResult {
     if (handler !== this.#handler) {
       this.#call('handler', handler);
       this.#handler = handler;
@@ -141,7 +152,7 @@ export abstract class EngineState implements LuaState, HostedState {
       this.#writeTop(request);
       this.#leave();
       if (this.isOverLimit()) this.#collectOrFail();
-      return ended;
+      return finished;
     } catch (error) {
       throw this.#leaveAfter(error);
     } finally {
@@ -152,7 +163,7 @@ export abstract class EngineState implements LuaState, HostedState {
   }
 
   /** The handler was left through an error or `os.exit`. */
-  #endBadly(status: number): CallResult {
+  #endBadly(status: number): Finished {
     const stop = this.#stop;
     this.#endStop();
     const exit = typeof stop === 'object' && 'exitCode' in stop ? stop : undefined;
@@ -174,7 +185,7 @@ export abstract class EngineState implements LuaState, HostedState {
     if (error !== undefined) throw error;
     this.#forget();
     this.#leave();
-    return exit ?? ended;
+    return exit ?? finished;
   }
 
   /** Hands over the output that an entry has left on the stack. */
@@ -191,7 +202,7 @@ export abstract class EngineState implements LuaState, HostedState {
 
   /** The state may have grown past its limit with what is garbage by now. */
   #collectOrFail(): void {
-    this.callArguments = noArguments;
+    this.callArgument = undefined;
     // Lua's own buffers shrink by half in each cycle.
     let before = Number.POSITIVE_INFINITY;
     while (this.isOverLimit() && this.memoryBytes() < before) {
@@ -227,6 +238,14 @@ export abstract class EngineState implements LuaState, HostedState {
     return this.#stop !== undefined;
   }
 
+  sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined {
+    const script = this.#script;
+    this.#script = undefined; // the text may be long, and is needed once
+    if (script?.chunkName !== chunkName || isBytecode(script.source)) return undefined;
+    const lines = Buffer.from(script.source).toString('latin1').split('\n');
+    return lines.slice(first - 1, last).join('\n');
+  }
+
   noteError(message: ByteString, traceback: ByteString): void {
     this.#reported = { message, traceback };
   }
@@ -246,7 +265,7 @@ export abstract class EngineState implements LuaState, HostedState {
    * engine is over. (Threads between the two get their hooks as the error reaches them.)
    */
   beginExit(code: number | undefined): void {
-    this.#beginStop(code === undefined ? undefined : { exitCode: code });
+    this.#beginStop(code === undefined ? finished : { outcome: 'finished', exitCode: code });
   }
 
   /** The same for a state that holds more memory than it may. */
@@ -269,9 +288,9 @@ export abstract class EngineState implements LuaState, HostedState {
     this.#beginStop({ reason: interrupts.stopReason(), traceback });
   }
 
-  #beginStop(stop: Stop | undefined): void {
+  #beginStop(stop: Stop): void {
     if (this.#stop === undefined) this.#scriptHook = this.readHook();
-    this.#stop ??= stop ?? { exitCode: 0 };
+    this.#stop ??= stop;
     this.setStopHook(this.callingThread);
     this.setStopHook(undefined);
   }
@@ -295,9 +314,9 @@ export abstract class EngineState implements LuaState, HostedState {
   }
 
   /** Calls one of the engine's Lua functions and throws its error. Gives whether its result is true. */
-  #call(entry: EntryName, ...args: readonly ByteString[]): boolean {
+  #call(entry: EntryName, argument?: LuaValue): boolean {
     return this.#visit(() => {
-      this.callArguments = args;
+      this.callArgument = argument;
       const status = this.callEntry(entry);
       this.#mayBeStopped = false;
       if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'outside of a request');

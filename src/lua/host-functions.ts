@@ -5,6 +5,7 @@
 
 import { toByteString } from '../base/byte-string.js';
 import type { ScriptLog } from './script-log.js';
+import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
 
 /** The state that calls, as these functions know it. */
@@ -15,9 +16,13 @@ export interface HostedState {
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
   /** What the engine hands to the Lua function it calls. */
-  readonly callArguments: readonly ByteString[];
   /** Whether a stop is under way: errors are only raised to leave what runs. */
   readonly isStopping: boolean;
+  readonly callArgument: LuaValue;
+  /** The precompiled chunk of a part that is loaded when it is needed. */
+  deferredPart(name: ByteString): Uint8Array | undefined;
+  /** Lines of the script that the state was made from, numbered from 1. Undefined for other chunks, and asked again. */
+  sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined;
   /** An error text and its Lua stack. */
   noteError(message: ByteString, traceback: ByteString): void;
   /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
@@ -150,14 +155,20 @@ export const hostFunctions = {
   },
 
   /** What the engine hands to the Lua function it calls. */
-  argument(state, args) {
-    return state.callArguments[args.number(1) - 1];
+  argument(state) {
+    return state.callArgument;
   },
 
   /** Whether what runs is being stopped. */
   stopping(state) {
     return state.isStopping;
   },
+
+  /** Lines of the script, when it was not asked for before. */
+  sourcelines: (state, args) => state.sourceLines(args.text(1), args.number(2), args.number(3)),
+
+  /** Why a precompiled chunk is not loaded. */
+  refusal: () => bytecodeRefusal,
 
   /** What an error says, and the Lua stack where it was raised. */
   report(state, args) {

@@ -13,7 +13,8 @@ export function withoutFirstLine(source: Uint8Array): Uint8Array {
   const text = byteOrderMark.every((byte, at) => source[at] === byte) ? source.subarray(3) : source;
   if (text[0] !== hash) return text;
   const end = text.indexOf(newline);
-  return text.subarray(end < 0 ? text.length : end);
+  // The line's end stays, so that lines keep their numbers. A precompiled chunk begins with its first byte.
+  return text.subarray(end < 0 ? text.length : text[end + 1] === escapeByte ? end + 1 : end);
 }
 
 /** Whether Lua would take this for a precompiled chunk. */

@@ -22,11 +22,20 @@ export type LuaValue =
   | readonly LuaValue[]
   | { readonly [key: string]: LuaValue };
 
-/** How the handler of a request ended, when it ended without an error. */
-export interface CallResult {
+/** The handler of a request has ended without an error. */
+export interface Finished {
+  readonly outcome: 'finished';
   /** The code given to `os.exit`, or 0. `os.exit(true)` is 0, `os.exit(false)` is 1. */
   readonly exitCode: number;
 }
+
+/** The handler waits for a result that its state cannot have at once; the request goes on later. */
+export interface Suspended {
+  readonly outcome: 'suspended';
+}
+
+/** How a call of the handler came back, when it raised no error. */
+export type ServeResult = Finished | Suspended;
 
 /** What a script can set for its request: `buffering` is a boolean, `watchdog` a number of seconds, the rest is text. */
 export type RequestSetting = 'buffering' | 'httpstatus' | 'contenttype' | 'watchdog' | 'onabort';
@@ -140,7 +149,7 @@ export interface LuaState {
   /** Whether the global `name` can be called. */
   hasFunction(name: ByteString): boolean;
   /** Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`. */
-  serve(handler: ByteString, request: RequestHost): CallResult;
+  serve(handler: ByteString, request: RequestHost): ServeResult;
   /** Calls the global function `name` without arguments (configuration hooks). Throws `LuaError`. */
   call(name: ByteString): void;
   /** All globals with string keys that did not exist before the first `run`; functions come as `true` under `functions`. */

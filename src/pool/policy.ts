@@ -10,6 +10,8 @@
  * many thousand uses, in which new favourites would wait for old ones to be forgotten.
  */
 
+export { expectedAfter, LONG_MS, UNKNOWN_MS, usualAfter } from '../base/usual-time.js';
+
 /** Logarithm (base 2) of a state's decayed use count, moved to age zero. Higher is more popular. */
 export type Score = number;
 
@@ -100,29 +102,5 @@ export function decide<State extends Candidate, Worker extends FreeWorker<State>
   return WAIT;
 }
 
-/** How long a request of a state takes that has not served any: nobody can tell. */
-export const UNKNOWN_MS = Number.POSITIVE_INFINITY;
-
-/** Nobody waits longer than this behind a running request while another worker could serve it. */
-export const LONG_MS = 1;
-
 /** Most requests offered to one worker. ORDER OFFER: a ring's control block has this many places for them. */
 export const OFFERS_AT_MOST = 8;
-
-/**
- * What the next request of a state is expected to take, after one that took `tookMs`. A long one counts at once, since
- * somebody may be about to wait behind the next; that they have become short is believed little by little.
- */
-export function expectedAfter(expectedMs: number, tookMs: number): number {
-  if (expectedMs === UNKNOWN_MS || tookMs >= expectedMs) return tookMs;
-  return expectedMs + (tookMs - expectedMs) / 8;
-}
-
-/** More than this does not count of one request for what is usual: its thread may just have had to wait for a processor. */
-const MOST_COUNTED_MS = 1;
-
-/** What a state's requests usually take, after one more: all of them count, and none alone says much. */
-export function usualAfter(usualMs: number, tookMs: number): number {
-  const countedMs = Math.min(tookMs, MOST_COUNTED_MS);
-  return usualMs === UNKNOWN_MS ? countedMs : usualMs + (countedMs - usualMs) / 8;
-}

@@ -1,6 +1,6 @@
 /**
- * The books: which states exist, on which worker, idle or busy; who waits; who may start. It decides nothing itself
- * (`policy.ts`) and says nothing to anybody: the front asks, and carries out what it is told.
+ * The books: which states exist, on which worker, idle or busy; which requests wait, and which may start. The pool
+ * decides nothing itself (`policy.ts`) and calls nobody: the front asks, and carries out the answer.
  *
  * Limits hold at every moment because a state counts from the moment it is assigned until its worker has reported it
  * closed (an evicted one counts for its script only: the worker closes it before it creates the one that takes its
@@ -11,21 +11,14 @@
  * still waits, and counts as waiting: the offer is taken back when it could be served elsewhere, and holds no state.
  */
 import { auditPool } from './audit.js';
-import { GhostScores } from './ghost-scores.js';
-import { type OfferDesk, Offers } from './offers.js';
-import {
-  ageOf,
-  decide,
-  expectedAfter,
-  LONG_MS,
-  OFFERS_AT_MOST,
-  scoreAfterUse,
-  UNKNOWN_MS,
-  usualAfter,
-} from './policy.js';
-import { type PoolLimits, type PoolState, State, Worker } from './records.js';
+import { Offering, type OfferOrder } from './offering.js';
+import type { OfferDesk } from './offers.js';
+import { decide, expectedAfter, usualAfter } from './policy.js';
+import { type PoolLimits, type PoolState, type State, Worker } from './records.js';
+import { StateTable } from './state-table.js';
 import { type Waiter, WaitQueue } from './wait-queue.js';
 
+export type { OfferOrder } from './offering.js';
 export type { OfferDesk } from './offers.js';
 export { LONG_MS } from './policy.js';
 export type { PoolLimits, PoolState } from './records.js';
@@ -43,16 +36,6 @@ export interface Assignment<W extends Waiter> {
   readonly retire: boolean;
 }
 
-/** A waiter that is offered to a busy worker, to run in this state of it. */
-export interface OfferOrder<W extends Waiter> {
-  readonly waiter: W;
-  readonly state: PoolState;
-  readonly offer: number;
-}
-
-/** Lines looked at for one more offer: who is further behind has time. */
-const LINES_LOOKED_AT = 16;
-
 export interface PoolCounts {
   readonly states: number;
   readonly idle: number;
@@ -65,36 +48,25 @@ export class Pool<W extends Waiter> {
   #limits: PoolLimits;
   readonly #workers = new Map<number, Worker>();
   readonly #free = new Set<Worker>();
-  readonly #states = new Map<number, State>();
-  /** Evicted states that their workers have not closed yet. */
-  readonly #evicted = new Map<number, State>();
-  /** States of each script, the evicted ones included. */
-  readonly #scriptStates = new Map<string, number>();
+  readonly #states: StateTable;
   readonly #line: WaitQueue<W>;
-  readonly #offers: Offers<W, State>;
-  readonly #remembered: GhostScores;
-  /** Workers at something of their own. */
-  #occupied = 0;
-  #nextState = 0;
-  #uses = 0;
-  /** Added to ages: what they were ahead of, or behind, when limits changed. */
-  #ageShift = 0;
+  readonly #offers: Offering<W>;
+  /** Workers that serve lent connections just now. */
+  #servingDirect = 0;
 
   constructor(limits: PoolLimits, desk: OfferDesk<W>) {
     this.#limits = limits;
     this.#line = new WaitQueue(limits.queue);
-    this.#offers = new Offers(desk, this.#line);
-    this.#remembered = new GhostScores(limits.states);
+    this.#states = new StateTable(limits);
+    this.#offers = new Offering(limits, this.#workers, this.#states, this.#line, desk);
   }
 
   /** Other limits from now on: workers that are there keep their shares, so they have to be retired for others. */
   setLimits(limits: PoolLimits, nowMs: number): void {
-    // Age goes on from where it is, however fast it passes from now on: scores that are kept stay comparable.
-    const { halfLifeMs, states } = this.#limits;
-    const before = ageOf(nowMs, this.#uses, halfLifeMs, states);
-    this.#ageShift += before - ageOf(nowMs, this.#uses, limits.halfLifeMs, limits.states);
+    this.#states.setLimits(limits, nowMs);
+    this.#offers.limits = limits;
     this.#limits = limits;
-    this.#line.limit = limits.queue + this.#occupied;
+    this.#line.limit = limits.queue + this.#servingDirect;
   }
 
   /** A worker is ready. `index` (0 to `workers` - 1) is its place, which a replacement takes over. */
@@ -108,8 +80,8 @@ export class Pool<W extends Waiter> {
   }
 
   /**
-   * A worker gets no more requests: it is to end when it has done what it has begun with, or it has ended already and its
-   * last words are still to come. What it has not begun with goes back into line.
+   * A worker gets no more requests: it is to end after what it has begun with, or it has ended already and its last
+   * messages are still to be read. Offers that it has not begun with go back into the queue.
    */
   retireWorker(id: number): void {
     this.#offers.takeBack(id);
@@ -118,14 +90,14 @@ export class Pool<W extends Waiter> {
     worker.isRetired = true;
     this.#free.delete(worker);
     if (worker.running === undefined) return;
-    // It can close its idle states only when its request ends, which may take long; nobody uses them any more, and nobody
-    // should have to wait for them. (Who begins with one of them just now is about to say so.)
+    // It can close its idle states only when its request ends, which may take long. They are given up now, so that others
+    // need not wait for their places. A state that the worker has just begun with is kept: its message is on the way.
     for (const state of this.#states.values()) {
-      if (state.home === worker && state.status === 'idle' && !this.#isTaken(state)) this.#forget(state);
+      if (state.home === worker && state.status === 'idle' && !this.#offers.isTaken(state)) this.#states.forget(state);
     }
   }
 
-  /** A worker is gone, and all its states with it. @returns waiters that it had begun with, and nobody knew yet */
+  /** A worker is gone, and all its states with it. @returns offered waiters that it had begun with, as is found now */
   removeWorker(id: number): W[] {
     const lost = this.#offers.workerGone(id);
     const worker = this.#workers.get(id);
@@ -133,8 +105,8 @@ export class Pool<W extends Waiter> {
     this.setOccupied(id, false);
     this.#workers.delete(id);
     this.#free.delete(worker);
-    for (const state of this.#states.values()) if (state.home === worker) this.#forget(state);
-    for (const state of this.#evicted.values()) if (state.home === worker) this.closed(state.id);
+    for (const state of this.#states.values()) if (state.home === worker) this.#states.forget(state);
+    for (const state of this.#states.evicted.values()) if (state.home === worker) this.closed(state.id);
     return lost;
   }
 
@@ -147,14 +119,15 @@ export class Pool<W extends Waiter> {
     return this.#line.size > 0;
   }
 
-  /** A worker without a request is at something of its own, or not any more. */
+  /** A worker without a request serves a lent connection, or does so no longer. */
   setOccupied(id: number, isServingDirect: boolean): void {
     const worker = this.#workers.get(id);
     if (worker === undefined || worker.isServingDirect === isServingDirect) return;
     worker.isServingDirect = isServingDirect;
-    this.#occupied += isServingDirect ? 1 : -1;
-    // What it is at takes no time to speak of, or is found to be a request: until then nobody is one too many for its sake.
-    this.#line.limit = this.#limits.queue + this.#occupied;
+    this.#servingDirect += isServingDirect ? 1 : -1;
+    // A worker that serves a lent connection is free again in moments, or turns out to run a request. Until that is known,
+    // the queue limit is one higher for it, so that no request is turned away because of it.
+    this.#line.limit = this.#limits.queue + this.#servingDirect;
     this.#listIfFree(worker);
   }
 
@@ -172,14 +145,14 @@ export class Pool<W extends Waiter> {
     const worker = this.#workers.get(workerId);
     if (worker === undefined || worker.running !== undefined) throw new Error(`worker ${workerId} cannot have begun`);
     let state = this.#states.get(stateId);
-    if (state === undefined) state = this.#enter(stateId, script, worker);
-    else if (state.status === 'idle') this.#unlist(state);
+    if (state === undefined) state = this.#states.enter(stateId, script, worker);
+    else if (state.status === 'idle') this.#states.unlist(state);
     else {
       // It was told to close it, which it will find behind this request.
       state.isStale = true;
       state.isToldToClose = true;
     }
-    this.#noteUses(state, 1, nowMs);
+    this.#states.noteUses(state, 1, nowMs);
     this.#run(state, nowMs);
     return state;
   }
@@ -191,13 +164,13 @@ export class Pool<W extends Waiter> {
     state.expectedMs = usualMs;
     state.usualMs = usualMs;
     const isListed = state.status === 'idle';
-    if (isListed) this.#unlist(state);
-    this.#noteUses(state, count, nowMs);
-    if (isListed) this.#list(state);
+    if (isListed) this.#states.unlist(state);
+    this.#states.noteUses(state, count, nowMs);
+    if (isListed) this.#states.list(state);
     return state;
   }
 
-  /** When nobody more can start, and more wait than may: who has to be turned away. It leaves by `leave`. */
+  /** When no more can start and more wait than may: the request to turn away, which the caller then takes out by `leave`. */
   excess(): W | undefined {
     return this.#line.excess();
   }
@@ -219,11 +192,12 @@ export class Pool<W extends Waiter> {
     if (this.#free.size === 0) return undefined;
     for (let waiter = this.#line.head; waiter !== undefined; waiter = this.#line.headAfter(waiter)) {
       const idle = this.#idleStateOf(waiter.script);
-      // It will be free in no time, or be found to run something: one more state would be made for nothing.
-      if (idle === undefined && waiter.avoidsDirectWorkers !== true && this.#isOccupiedWith(waiter.script)) continue;
+      // That worker will be free in a moment, or be found to run a request: do not make one more state for this one.
+      if (idle === undefined && waiter.avoidsDirectWorkers !== true && this.#isServingDirectWith(waiter.script))
+        continue;
       const decision = decide<State, Worker>({
         idle,
-        scriptStates: this.#scriptStates.get(waiter.script) ?? 0,
+        scriptStates: this.#states.countOf(waiter.script),
         clones: this.#limits.clones,
         isFull: this.#states.size >= this.#limits.states,
         freeWorkers: this.#free,
@@ -232,36 +206,19 @@ export class Pool<W extends Waiter> {
       this.#line.leave(waiter);
       this.#line.endTurn(waiter.script);
       if (decision.action === 'use') return this.#occupy(waiter, decision.state, nowMs, undefined);
-      if (decision.evict !== undefined) this.#evict(decision.evict);
-      const state = this.#create(waiter.script, decision.worker);
+      if (decision.evict !== undefined) this.#states.evict(decision.evict);
+      const state = this.#states.create(waiter.script, decision.worker);
       return this.#occupy(waiter, state, nowMs, decision.evict);
     }
     return undefined;
   }
 
   /**
-   * The next request that is worth to be offered to a busy worker, if any: one that has the script's state and will be at
-   * it within `withinMs`, as far as one can tell. Call until there is none.
+   * The next request that is worth offering to a busy worker: one that has the script's state and will be at it within
+   * `withinMs`, by estimate. Call until there is none.
    */
   offer(withinMs: number, nowMs: number): OfferOrder<W> | undefined {
-    // Who is one too many is turned away or served at once: it cannot wait beside the line either. Nor can who is none only
-    // as long as some worker is occupied: it has to be found in line when that ends.
-    if (this.#line.size > this.#limits.queue) return undefined;
-    let waiter = this.#line.head;
-    if (waiter === undefined || !this.#canOffer(withinMs, nowMs)) return undefined;
-    for (let left = LINES_LOOKED_AT; waiter !== undefined && left > 0; left -= 1) {
-      const state = this.#stateToOffer(waiter, withinMs, nowMs);
-      if (state !== undefined) {
-        const { number } = this.#offers.make(state.home.id, state, waiter);
-        this.#line.endTurn(waiter.script);
-        return { waiter, state, offer: number };
-      }
-      // Whose turn it is must not be passed over by those who happen to have a state at hand: a busy worker has to become
-      // free for it. But where it waits for its own states on other workers, none of these can do anything for it.
-      if (!this.#waitsElsewhere(waiter.script, withinMs, nowMs)) return undefined;
-      waiter = this.#line.headAfter(waiter);
-    }
-    return undefined;
+    return this.#offers.next(withinMs, nowMs);
   }
 
   /** Whether anything is offered: then `reviewOffers` has to be called every so often. */
@@ -271,16 +228,13 @@ export class Pool<W extends Waiter> {
 
   /** Takes the offers back of workers whose request takes longer than one should wait behind. */
   reviewOffers(nowMs: number): void {
-    if (this.#offers.count === 0) return;
-    for (const worker of this.#workers.values()) {
-      if (nowMs - worker.sinceMs >= LONG_MS) this.#offers.takeBack(worker.id);
-    }
+    this.#offers.review(nowMs);
   }
 
   /** A worker has ended a request: what it was offered next is what it runs now. Undefined when there is nothing. */
   beginOffered(workerId: number, nowMs: number): OfferOrder<W> | undefined {
     const worker = this.#workers.get(workerId);
-    const next = this.#offers.of(workerId)[0];
+    const next = this.#offers.first(workerId);
     if (worker === undefined || next === undefined || worker.running !== undefined) return undefined;
     if (this.#states.get(next.state.id) === next.state) {
       const { waiter, state, number } = next;
@@ -288,7 +242,7 @@ export class Pool<W extends Waiter> {
       this.#occupy(waiter, state, nowMs, undefined);
       return { waiter, state, offer: number };
     }
-    // Taken just when its state was closed. The worker is not free before it has said so.
+    // The worker took it just when its state was closed. It is not free before it has reported that.
     worker.isBouncing = true;
     this.#free.delete(worker);
     return undefined;
@@ -297,7 +251,7 @@ export class Pool<W extends Waiter> {
   /** A worker could not begin with what it was offered: its state is gone. */
   bounced(workerId: number): void {
     const worker = this.#workers.get(workerId);
-    const first = this.#offers.of(workerId)[0];
+    const first = this.#offers.first(workerId);
     if (worker === undefined || first === undefined) return;
     worker.isBouncing = false;
     this.#listIfFree(worker);
@@ -316,35 +270,30 @@ export class Pool<W extends Waiter> {
     const worker = state.home;
     worker.running = undefined;
     this.#listIfFree(worker);
-    // The first had to load the script, which no other has to.
+    // The state's first request had to load the script, so the second one sets the estimate anew.
     state.expectedMs = state.uses === 2 ? tookMs : expectedAfter(state.expectedMs, tookMs);
     if (state.uses > 1) state.usualMs = usualAfter(state.usualMs, tookMs);
     if (isGone) {
-      this.#forget(state);
+      this.#states.forget(state);
       this.#offers.takeBack(worker.id, state);
       return false;
     }
-    if (state.isStale && !this.#isTaken(state)) {
+    if (state.isStale && !this.#offers.isTaken(state)) {
       state.status = 'closing';
       return !state.isToldToClose;
     }
-    this.#list(state);
+    this.#states.list(state);
     return false;
   }
 
   /** Whether a state was evicted, and its worker has not closed it yet. */
   isEvicted(stateId: number): boolean {
-    return this.#evicted.has(stateId);
+    return this.#states.evicted.has(stateId);
   }
 
   /** A worker has closed the state as asked, or because it was evicted. */
   closed(stateId: number): void {
-    const state = this.#states.get(stateId);
-    if (state !== undefined) return this.#forget(state);
-    const evicted = this.#evicted.get(stateId);
-    if (evicted === undefined) return;
-    this.#evicted.delete(stateId);
-    this.#countDown(evicted.script);
+    this.#states.closed(stateId);
   }
 
   /** Notes a file that a state was made from. The first fingerprint counts: it is what the state has loaded. */
@@ -363,8 +312,8 @@ export class Pool<W extends Waiter> {
       if (state.status === 'closing' || state.isStale || !isStale(state)) continue;
       state.isStale = true;
       this.#offers.takeBack(state.worker, state);
-      if (state.status === 'busy' || this.#isTaken(state)) continue;
-      this.#unlist(state);
+      if (state.status === 'busy' || this.#offers.isTaken(state)) continue;
+      this.#states.unlist(state);
       state.status = 'closing';
       toClose.push(state);
     }
@@ -407,75 +356,19 @@ export class Pool<W extends Waiter> {
   audit(): string[] {
     return auditPool({
       limits: this.#limits,
-      states: this.#states,
-      evicted: this.#evicted,
+      states: this.#states.byId,
+      evicted: this.#states.evicted,
       workers: this.#workers,
       free: this.#free,
-      scriptStates: this.#scriptStates,
+      scriptStates: this.#states.countsByScript,
       waiting: this.#line.size,
-      offersOf: (worker) => this.#offers.of(worker).length,
+      offersOf: (worker) => this.#offers.countOf(worker),
     });
   }
 
-  /** When a busy worker will be at a new offer, in milliseconds from now; UNKNOWN_MS when it takes none. */
-  #readyMs(worker: Worker, nowMs: number): number {
-    const { running } = worker;
-    const offers = this.#offers.of(worker.id);
-    const isOpen = running !== undefined && !worker.isRetired && offers.length < OFFERS_AT_MOST;
-    if (!isOpen || nowMs - worker.sinceMs >= LONG_MS) return UNKNOWN_MS;
-    let readyMs = running.expectedMs;
-    for (const { state } of offers) readyMs += state.expectedMs;
-    return readyMs;
-  }
-
-  #canOffer(withinMs: number, nowMs: number): boolean {
-    for (const worker of this.#workers.values()) if (this.#readyMs(worker, nowMs) <= withinMs) return true;
-    return false;
-  }
-
-  /** The state in which a busy worker can run this request soonest. */
-  #stateToOffer(waiter: W, withinMs: number, nowMs: number): State | undefined {
-    let found: State | undefined;
-    let soonestMs = withinMs;
-    for (const worker of this.#workers.values()) {
-      const readyMs = this.#readyMs(worker, nowMs);
-      if (readyMs > soonestMs || (found !== undefined && readyMs === soonestMs)) continue;
-      const state = this.#stateOn(worker, waiter.script);
-      if (state === undefined || !this.#offers.isPossible(worker.id, waiter)) continue;
-      found = state;
-      soonestMs = readyMs;
-    }
-    return found;
-  }
-
-  /** Whether a script has all the states it may have, and none of them on a worker that takes offers. */
-  #waitsElsewhere(script: string, withinMs: number, nowMs: number): boolean {
-    if ((this.#scriptStates.get(script) ?? 0) < this.#limits.clones) return false;
-    for (const worker of this.#workers.values()) {
-      if (this.#readyMs(worker, nowMs) <= withinMs && this.#stateOn(worker, script) !== undefined) return false;
-    }
-    return true;
-  }
-
-  /** The state in which a busy worker could run a request of this script next. */
-  #stateOn(worker: Worker, script: string): State | undefined {
-    const state = worker.running?.script === script ? worker.running : worker.idle.get(script)?.at(-1);
-    if (state === undefined || state.isStale) return undefined;
-    const { maxCount } = this.#limits;
-    if (maxCount === 0) return state;
-    // Its last request is never offered: who gets that one is told to close the state.
-    const offered = this.#offers.of(worker.id).filter((offer) => offer.state === state).length;
-    return state.uses + offered + 1 < maxCount ? state : undefined;
-  }
-
-  /** Whether the state's worker has begun with a request in it that the books take for offered still. */
-  #isTaken(state: State): boolean {
-    return this.#offers.of(state.worker).some((offer) => offer.state === state && offer.isTaken);
-  }
-
-  /** Whether a worker that is at something of its own has an idle state of the script. */
-  #isOccupiedWith(script: string): boolean {
-    if (this.#occupied === 0) return false;
+  /** Whether a worker that serves a lent connection has an idle state of the script. */
+  #isServingDirectWith(script: string): boolean {
+    if (this.#servingDirect === 0) return false;
     for (const worker of this.#workers.values()) if (worker.isServingDirect && worker.idle.has(script)) return true;
     return false;
   }
@@ -489,36 +382,13 @@ export class Pool<W extends Waiter> {
     return found;
   }
 
-  #create(script: string, worker: Worker): State {
-    do {
-      this.#nextState = (this.#nextState % 0x7fffffff) + 1;
-    } while (this.#states.has(this.#nextState) || this.#evicted.has(this.#nextState));
-    return this.#enter(this.#nextState, script, worker);
-  }
-
-  #enter(id: number, script: string, worker: Worker): State {
-    const state = new State(id, script, worker, this.#remembered.take(script));
-    this.#states.set(id, state);
-    this.#scriptStates.set(script, (this.#scriptStates.get(script) ?? 0) + 1);
-    worker.stateCount += 1;
-    return state;
-  }
-
   #occupy(waiter: W, state: State, nowMs: number, evicted: State | undefined): Assignment<W> {
     const create = state.uses === 0;
-    if (!create) this.#unlist(state);
-    this.#noteUses(state, 1, nowMs);
+    if (!create) this.#states.unlist(state);
+    this.#states.noteUses(state, 1, nowMs);
     this.#run(state, nowMs);
     const { maxCount } = this.#limits;
     return { waiter, state, create, evicted, retire: maxCount > 0 && state.uses >= maxCount };
-  }
-
-  #noteUses(state: State, count: number, nowMs: number): void {
-    state.uses += count;
-    this.#uses += count;
-    state.lastUse = this.#uses;
-    const { halfLifeMs, states } = this.#limits;
-    state.score = scoreAfterUse(state.score, this.#ageShift + ageOf(nowMs, this.#uses, halfLifeMs, states), count);
   }
 
   /** A request begins to run in the state. */
@@ -527,49 +397,5 @@ export class Pool<W extends Waiter> {
     state.home.running = state;
     state.home.sinceMs = nowMs;
     this.#free.delete(state.home);
-  }
-
-  /** Puts a state on the lists from which states are chosen. */
-  #list(state: State): void {
-    const worker = state.home;
-    state.status = 'idle';
-    worker.victims.add(state);
-    const idle = worker.idle.get(state.script);
-    if (idle === undefined) worker.idle.set(state.script, [state]);
-    else idle.push(state);
-  }
-
-  /** Takes an idle state off the lists from which states are chosen. */
-  #unlist(state: State): void {
-    const worker = state.home;
-    worker.victims.remove(state);
-    const idle = worker.idle.get(state.script) as State[];
-    if (idle.length === 1) worker.idle.delete(state.script);
-    else if (idle.at(-1) === state) idle.pop();
-    else idle.splice(idle.indexOf(state), 1);
-  }
-
-  #evict(state: State): void {
-    this.#remembered.keep(state.script, state.score);
-    this.#unlist(state);
-    state.status = 'closing';
-    this.#states.delete(state.id);
-    state.home.stateCount -= 1;
-    this.#evicted.set(state.id, state);
-  }
-
-  #forget(state: State): void {
-    this.#remembered.keep(state.script, state.score);
-    if (state.status === 'idle') this.#unlist(state);
-    this.#states.delete(state.id);
-    state.home.stateCount -= 1;
-    if (state.home.running === state) state.home.running = undefined;
-    this.#countDown(state.script);
-  }
-
-  #countDown(script: string): void {
-    const left = (this.#scriptStates.get(script) as number) - 1;
-    if (left === 0) this.#scriptStates.delete(script);
-    else this.#scriptStates.set(script, left);
   }
 }

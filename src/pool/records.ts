@@ -74,7 +74,7 @@ export class Worker implements FreeWorker<State> {
   sinceMs = 0;
   /** It has taken an offer that it cannot serve, and is about to say so. */
   isBouncing = false;
-  /** It is at something of its own that the books do not know: as good as busy. */
+  /** It serves a lent connection, which the books do not know: it counts as busy. */
   isServingDirect = false;
   /** It gets no more requests. */
   isRetired = false;

@@ -9,7 +9,7 @@
 /** Anything that waits; only its identity and its script count here. */
 export interface Waiter {
   readonly script: string;
-  readonly arrivedMs: number;
+  readonly queuedMs: number;
   /** A worker has given it away that has too much to do by itself: it need not wait for one of these. */
   readonly avoidsDirectWorkers?: boolean;
   /** Where it stands; the waiting line's own. */
@@ -147,7 +147,7 @@ export class WaitQueue<W extends Waiter> {
   arrivedBefore(beforeMs: number): W[] {
     const found: W[] = [];
     for (let waiter = this.#oldest; waiter !== undefined; waiter = placeOf(waiter).newer) {
-      if (waiter.arrivedMs >= beforeMs) break;
+      if (waiter.queuedMs >= beforeMs) break;
       found.push(waiter as W);
     }
     return found;

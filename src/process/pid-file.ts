@@ -18,6 +18,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { LuafcgidError } from '../base/errors.js';
+import { type HeldPlace, holdPlace } from '../linux/trusted-path.js';
 
 /** Locks an open file; false: another process has it. Undefined: files cannot be locked here. */
 export type LockFile = ((fd: number) => boolean) | undefined;
@@ -38,7 +39,10 @@ export async function systemLock(): Promise<LockFile> {
 }
 
 export class PidFile {
+  /** For messages. */
   readonly #path: string;
+  /** Its folder is held open: nobody leads root elsewhere by putting a link in the place of the folder. */
+  readonly #place: HeldPlace;
   readonly #lock: LockFile;
   /** Kept open as long as the file is ours: with it goes the lock. */
   #fd: number | undefined;
@@ -47,13 +51,19 @@ export class PidFile {
   constructor(path: string, lock: LockFile) {
     this.#path = path;
     this.#lock = lock;
-    this.#guard(() => this.#look(false));
+    this.#place = this.#guard(() => holdPlace(path));
+    try {
+      this.#guard(() => this.#look(false));
+    } catch (error) {
+      this.#place.close();
+      throw error;
+    }
   }
 
   /** Writes the file: it appears whole, and only if nobody else's is there. @throws LuafcgidError */
   write(): void {
     this.#guard(() => {
-      const draft = `${this.#path}.${process.pid}`;
+      const draft = `${this.#place.path}.${process.pid}`;
       // Left behind by one that was killed in the middle of this.
       rmSync(draft, { force: true });
       const fd = openSync(draft, 'wx', MODE);
@@ -76,21 +86,23 @@ export class PidFile {
   /** Removes the file if it is still the one that was written. */
   remove(): void {
     const fd = this.#fd;
-    if (fd === undefined) return;
+    if (fd === undefined) return this.#place.close();
     this.#fd = undefined;
+    const { path } = this.#place;
     try {
-      if (lstatSync(this.#path, { bigint: true }).ino === fstatSync(fd, { bigint: true }).ino) unlinkSync(this.#path);
+      if (lstatSync(path, { bigint: true }).ino === fstatSync(fd, { bigint: true }).ino) unlinkSync(path);
     } catch {
       // The user that it runs as may not remove it: then at least it names nobody.
       ftruncateSync(fd);
     } finally {
       closeSync(fd);
+      this.#place.close();
     }
   }
 
   #appears(draft: string): boolean {
     try {
-      linkSync(draft, this.#path);
+      linkSync(draft, this.#place.path);
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -102,7 +114,7 @@ export class PidFile {
   #look(removes: boolean): void {
     let fd: number;
     try {
-      fd = openSync(this.#path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      fd = openSync(this.#place.path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       throw error;
@@ -115,19 +127,19 @@ export class PidFile {
       const isFree = this.#lock === undefined ? !isOther(Number(text)) : this.#lock(fd);
       if (!isFree) throw new LuafcgidError('LUAFCGID_SERVICE_RUNNING', { file: this.#path, pid: text || 'one' });
       // With the lock nobody else takes away what is there: either it is still this file, or it is nobody's business.
-      const now = lstatSync(this.#path, { bigint: true, throwIfNoEntry: false });
-      if (removes && now?.ino === fstatSync(fd, { bigint: true }).ino) unlinkSync(this.#path);
+      const now = lstatSync(this.#place.path, { bigint: true, throwIfNoEntry: false });
+      if (removes && now?.ino === fstatSync(fd, { bigint: true }).ino) unlinkSync(this.#place.path);
     } finally {
       closeSync(fd);
     }
   }
 
-  #guard(work: () => void): void {
+  #guard<Result>(work: () => Result): Result {
     try {
-      work();
+      return work();
     } catch (error) {
       if (error instanceof LuafcgidError) throw error;
-      const reason = (error as Error).message;
+      const reason = (error as Error).message.replaceAll(this.#place?.path ?? this.#path, this.#path);
       throw new LuafcgidError('LUAFCGID_SERVICE_PIDFILE', { file: this.#path, reason }, error);
     }
   }

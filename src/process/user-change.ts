@@ -1,5 +1,4 @@
 /** Gives up root's rights: after the sockets and the log are open, before anything that clients ask for is done. */
-import { closeSync, constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { LuafcgidError } from '../base/errors.js';
 
 const ROOT = 0;
@@ -72,19 +71,4 @@ function failure(wanted: Identity, reason: string, cause?: unknown): LuafcgidErr
 /** Whether what scripts do is done with root's rights. */
 export function runsAsRoot(): boolean {
   return process.geteuid?.() === ROOT;
-}
-
-/**
- * Lets the future user open the log again, as after a rotation: a regular file of root becomes the user's. Anything else
- * (a terminal, a pipe, a file that another user owns) stays as it is.
- */
-export function giveLogFile(path: string, { user, gid }: Identity): void {
-  if (user === undefined) return;
-  const fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    const stats = fstatSync(fd);
-    if (stats.isFile() && stats.uid === ROOT && stats.nlink === 1) fchownSync(fd, user.uid, gid ?? stats.gid);
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -1,9 +1,10 @@
 /**
  * The files that scripts of the embedded engine may use: those below the directories of `files`, after links are
- * resolved, and no others, whatever links are switched meanwhile.
+ * resolved, and no others, whatever links are switched and whatever is renamed meanwhile.
  *
  * The folder of a file is opened first and asked where it lies. What is done then is done inside of that opened folder,
- * to a name that is not followed if it is a link; links are resolved here, step by step.
+ * to a name that is not followed if it is a link; links are resolved here, step by step. A directory that decides what
+ * may be used (a grant, a root, the script's own) can be neither moved nor replaced by a script, nor can those above it.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -20,20 +21,13 @@ import {
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ByteString, FileHost, OpenHow } from '../lua/state.js';
-import { liesIn, realDirectory } from './opened-file.js';
-
-/** Directories of the configuration, one character per byte. Neither implies the other. */
-export interface FileGrants {
-  readonly read: readonly ByteString[];
-  readonly write: readonly ByteString[];
-}
+import { type FileGrants, O_PATH, placeOfHeld } from './held-directory.js';
+import { liesIn, stepsTo } from './opened-file.js';
 
 /** As many as a kernel follows. */
 const MOST_LINKS = 40;
 
 const isLinux = process.platform === 'linux';
-/** O_PATH (open(2)), which Node.js does not name: holds a folder without reading it. */
-const O_PATH = 0o10000000;
 
 /** A folder that was opened, and a name in it. */
 interface Entry {
@@ -46,11 +40,16 @@ interface Entry {
 export class GrantedFiles implements FileHost {
   readonly #grants: FileGrants;
   readonly #directory: ByteString;
+  readonly #fixed: readonly ByteString[];
 
-  /** @param directory where relative names start: that of the script */
-  constructor(grants: FileGrants, directory: ByteString) {
+  /**
+   * @param directory where relative names start: that of the script
+   * @param fixed further directories that scripts may not move: those that Lua sources are loaded from
+   */
+  constructor(grants: FileGrants, directory: ByteString, fixed: readonly ByteString[] = []) {
     this.#grants = grants;
     this.#directory = directory;
+    this.#fixed = [directory, ...fixed];
   }
 
   open(path: ByteString, how: OpenHow): number {
@@ -86,6 +85,7 @@ export class GrantedFiles implements FileHost {
   remove(path: ByteString): void {
     this.#within(this.#absolute(path), (entry) => {
       this.#require('write', entry);
+      this.#requireMovable(entry);
       if (lstatSync(entry.name).isDirectory()) rmdirSync(entry.name);
       else unlinkSync(entry.name);
     });
@@ -98,6 +98,8 @@ export class GrantedFiles implements FileHost {
         this.#require('write', target);
         // What may not be read must not become readable by moving it.
         if (this.#may('read', target)) this.#require('read', source);
+        this.#requireMovable(source);
+        this.#requireMovable(target);
         renameSync(source.name, target.name);
       }),
     );
@@ -106,7 +108,7 @@ export class GrantedFiles implements FileHost {
   makeTemporary(): ByteString {
     const [folder] = this.#grants.write;
     if (folder === undefined) throw systemError('EACCES');
-    const path = `${folder}/lua_${randomBytes(8).toString('hex')}`;
+    const path = `${folder.path}/lua_${randomBytes(8).toString('hex')}`;
     const how = { reads: false, writes: true, creates: true, isNew: true, truncates: false, appends: false };
     closeSync(this.open(path, how));
     return path;
@@ -117,7 +119,18 @@ export class GrantedFiles implements FileHost {
   }
 
   #may(what: keyof FileGrants, { place }: Entry): boolean {
-    return this.#grants[what].some((grant) => liesIn(place, realDirectory(grant) ?? grant));
+    return this.#grants[what].some((grant) => {
+      const directory = placeOfHeld(grant);
+      return directory !== undefined && liesIn(place, directory);
+    });
+  }
+
+  /** What is moved, removed or replaced is no directory that decides what scripts may use, nor does it hold one. */
+  #requireMovable({ place }: Entry): void {
+    const held = [...this.#grants.read, ...this.#grants.write].map(placeOfHeld);
+    for (const directory of [...held, ...this.#fixed.flatMap(stepsTo)]) {
+      if (directory === place || (directory !== undefined && liesIn(directory, place))) throw systemError('EACCES');
+    }
   }
 
   #require(what: keyof FileGrants, entry: Entry): void {
@@ -132,7 +145,8 @@ export class GrantedFiles implements FileHost {
       // What lies outside is denied, there or not: a script learns nothing of it.
       const file = resolve(path);
       const grants = [...this.#grants.read, ...this.#grants.write];
-      if (grants.some((grant) => liesIn(file, grant) || liesIn(file, realDirectory(grant) ?? grant))) throw error;
+      const directories = grants.flatMap((grant) => [grant.path, placeOfHeld(grant) ?? grant.path]);
+      if (directories.some((directory) => liesIn(file, directory))) throw error;
       throw systemError('EACCES');
     }
   }

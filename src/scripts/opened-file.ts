@@ -1,5 +1,6 @@
 /** Where an opened file lies. Asked of the descriptor: names may be made to lead elsewhere at any moment. */
 import { fstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 
 const isLinux = process.platform === 'linux';
 
@@ -27,6 +28,40 @@ function missing(path: Buffer): NodeJS.ErrnoException {
 export function realDirectory(path: string): string | undefined {
   try {
     return realpathSync(Buffer.from(path, 'latin1'), { encoding: 'buffer' }).toString('latin1');
+  } catch {
+    return undefined;
+  }
+}
+
+/** As many links as a kernel follows. */
+const MOST_LINKS = 40;
+
+/**
+ * The places that a path leads over: those of the links in it, and where it ends; all one character per byte. Who
+ * renames one of them makes the path lead elsewhere.
+ */
+export function stepsTo(path: string): readonly string[] {
+  const steps: string[] = [];
+  let rest = resolve(path).split('/').filter(Boolean);
+  let place = '';
+  for (let links = 0; rest.length > 0 && links <= MOST_LINKS; ) {
+    const next = `${place}/${rest.shift()}`;
+    const target = linkAt(next);
+    if (target === undefined) {
+      place = next;
+      continue;
+    }
+    links += 1;
+    steps.push(next);
+    rest = [...resolve(place || '/', target).split('/'), ...rest].filter(Boolean);
+    place = '';
+  }
+  return [...steps, place || '/'];
+}
+
+function linkAt(path: string): string | undefined {
+  try {
+    return readlinkSync(Buffer.from(path, 'latin1'), { encoding: 'buffer' }).toString('latin1');
   } catch {
     return undefined;
   }

@@ -7,6 +7,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { dirname, resolve } from 'node:path';
 import { LuafcgidError } from '../base/errors.js';
 import { fingerprintOf, isRecent } from './fingerprint.js';
+import { type HeldDirectory, placeOfHeld } from './held-directory.js';
 import { isScriptName } from './names.js';
 import { liesIn, placeOf, realDirectory } from './opened-file.js';
 
@@ -48,19 +49,21 @@ export interface SourcePlaces {
   /** How the names of scripts end; none: they may have any name. */
   readonly extensions: readonly string[];
   /** Further directories that scripts may load Lua files from. */
-  readonly granted?: readonly string[];
+  readonly granted?: readonly HeldDirectory[];
 }
 
 /** Which files of a server are scripts, and which ones scripts may load as Lua code. */
 export class SourceRules {
   readonly #places: SourcePlaces;
-  readonly #anywhere: readonly string[];
+  /** Where all scripts may load Lua files from, besides what was granted. */
+  readonly directories: readonly string[];
+  readonly #granted: readonly HeldDirectory[];
 
   constructor(places: SourcePlaces) {
     this.#places = places;
     const { templates, roots, granted = [] } = places;
-    const directories = templates.map((template) => dirname(template.replace(/\?.*$/, '?')));
-    this.#anywhere = [...directories, ...roots, ...granted];
+    this.directories = [...templates.map((template) => dirname(template.replace(/\?.*$/, '?'))), ...roots];
+    this.#granted = granted;
   }
 
   /**
@@ -81,23 +84,29 @@ export class SourceRules {
 
   /**
    * Reads a file that a script wants to load: it lies beside or below the script, on the module path, in a root or in
-   * another directory that was granted. Where there are roots, no link leads out of all these.
+   * another directory that was granted. Where there are roots, no link leads out of all these; none leads out of what
+   * was granted.
    * @returns undefined when it may not be loaded
    * @throws what `readSource` throws
    */
   readFor(path: string, scriptDirectory: string): SourceFile | undefined {
     // The name that is looked at must be the name that is opened: ".." means another thing after a link.
     const file = resolve(path);
-    const directories = [scriptDirectory, ...this.#anywhere];
-    if (!directories.some((directory) => liesIn(file, directory))) return undefined;
-    if (this.#places.roots.length === 0) return readSource(file);
+    const directories = [scriptDirectory, ...this.directories];
+    const isBeside = directories.some((directory) => liesIn(file, directory));
+    if (!isBeside && !this.#granted.some((grant) => liesIn(file, grant.path))) return undefined;
+    if (isBeside && this.#places.roots.length === 0) return readSource(file);
     let isAllowed = true;
     const source = readSource(file, (place) => {
-      isAllowed = liesInOneOf(place, directories);
+      isAllowed =
+        liesInOneOf(place, directories) || this.#granted.some((grant) => liesIn(place, placeOfHeld(grant) ?? NOWHERE));
     });
     return isAllowed ? source : undefined;
   }
 }
+
+/** No path begins with this. */
+const NOWHERE = '\0';
 
 function liesInOneOf(place: string, directories: readonly string[]): boolean {
   return directories.some((directory) => liesIn(place, realDirectory(directory) ?? directory));

@@ -1,52 +1,40 @@
 /**
  * Puts a server together and takes it apart: the one place where configuration, log, front, driver and workers meet.
- * Starting is a list of steps; each leaves its undo behind, and stopping (or a failed start) runs them in reverse.
+ * Starting is a list of steps. Each leaves its undo behind, and stopping (or a failed start) runs them in reverse.
  */
 
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { toByteString } from '../base/byte-string.js';
 import { describeError, LuafcgidError } from '../base/errors.js';
 import type { ListenAddress } from '../base/listen-address.js';
-import {
-  type Config,
-  ConfigError,
-  formatConfigError,
-  identityOf,
-  type LoadedConfig,
-  scriptValues,
-} from '../config/load.js';
+import { identityOf } from '../config/load.js';
 import { createFront } from '../front/host/create-front.js';
 import type { FrontHandle } from '../front/host/handle.js';
-import { AccessFormat } from '../logging/access-format.js';
-import { type Log, type LogLevel, type Logs, openLogs } from '../logging/sinks/logs.js';
-import { createHookSetter, type EngineData } from '../lua/engine.js';
+import { type Log, type LogLevel, openLogs } from '../logging/sinks/logs.js';
 import { noService, type ServiceEnvironment } from '../process/environment.js';
 import { serviceManager } from '../process/notify.js';
 import { PidFile, systemLock } from '../process/pid-file.js';
-import { giveLogFile, planUserChange, runsAsRoot } from '../process/user-change.js';
-import { ScriptLookup } from '../scripts/lookup.js';
-import { sweep } from '../scripts/sweep.js';
+import { planUserChange, runsAsRoot } from '../process/user-change.js';
 import { Workers } from '../threads/workers.js';
-import { accessFormatOf, frontSettings } from './front-settings.js';
+import { frontSettings } from './front-settings.js';
+import {
+  type Generation,
+  generationOf,
+  holdFiles,
+  type Prepared,
+  printToStandardError,
+  releaseFiles,
+  retireHooks,
+  workerSettings,
+} from './generation.js';
+import { keepHouse } from './housekeeping.js';
 import { Listeners } from './listeners.js';
-import { withoutRestart } from './reload-limits.js';
+import type { ServerParts } from './parts.js';
+import { reload } from './reload.js';
+import { HungThreads, type Succeed } from './restart.js';
 import { repeat, Signal, within } from './timing.js';
 
-/** Where that goes which a configuration script prints: standard error until there is a log. */
-export interface Printed {
-  to: (level: LogLevel, text: string) => void;
-}
-
-export const printToStandardError: Printed['to'] = (_level, text) => void process.stderr.write(`${text}\n`);
-
-/** A configuration that can be taken into service, with its engine. */
-export interface Prepared {
-  readonly loaded: LoadedConfig;
-  readonly engine: EngineData;
-  /** What its hooks print goes to the log from then on. */
-  readonly printed: Printed;
-}
+export { type Prepared, type Printed, printToStandardError } from './generation.js';
 
 export interface Server {
   /** Where it listens, with the ports that were found for those given as 0. */
@@ -69,11 +57,8 @@ export interface StartOptions {
   readonly isQuiet?: boolean;
   /** What a service manager has handed this process. */
   readonly service?: ServiceEnvironment;
-  /**
-   * Starts this program anew in the same process, with these sockets and whatever else the service manager has handed it.
-   * Left out where that cannot be done.
-   */
-  readonly succeed?: ((service: ServiceEnvironment) => Promise<never>) | undefined;
+  /** Left out where the program cannot replace itself. */
+  readonly succeed?: Succeed | undefined;
 }
 
 /** How long a stop waits for a reload that is under way. */
@@ -81,65 +66,149 @@ const RELOAD_MS = 10_000;
 /** How long the last bytes of answers may take to be sent. */
 const LAST_BYTES_MS = 1_000;
 
-/** A configuration in service. */
-interface Generation extends Prepared {
-  readonly scripts: ScriptLookup;
-}
-
 /**
  * Starts a server.
  * @throws LuafcgidError when a socket, the log file or a worker cannot be had, or the startup hook fails
  */
-export async function startServer(
-  first: Prepared,
-  { isQuiet = false, service = noService, succeed }: StartOptions = {},
-): Promise<Server> {
-  let current: Generation = generationOf(first);
-  const { config } = first.loaded;
-  const lifeLevel = isQuiet ? 'debug' : 'info';
-  const undo: (() => void | Promise<void>)[] = [];
-  const undoAll = async (): Promise<void> => {
-    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
-  };
+export async function startServer(first: Prepared, options: StartOptions = {}): Promise<Server> {
+  const server = new RunningServer(options);
   try {
-    const identity = identityOf(config);
-    const becomeUser = planUserChange(identity);
-    const logs: Logs = await openLogs(config);
+    await server.start(first);
+    return server;
+  } catch (error) {
+    await server.takeApart();
+    throw error;
+  }
+}
+
+class RunningServer implements Server {
+  readonly #service: ServiceEnvironment;
+  readonly #succeed: Succeed | undefined;
+  readonly #lifeLevel: LogLevel;
+  readonly #warnLevel: LogLevel;
+  /** Begins the names of this run's requests. */
+  readonly #runName = randomBytes(3).toString('hex');
+  readonly #undo: (() => void | Promise<void>)[] = [];
+  /** Everything is open that takes the rights which the server starts with; scripts are looked up only then. */
+  readonly #isSetUp = new Signal();
+  readonly #drained = new Signal();
+  readonly #allClosed = new Signal();
+  #parts!: ServerParts;
+  #reloading = Promise.resolve();
+  #isStopping = false;
+  #hung!: HungThreads;
+
+  constructor({ isQuiet = false, service = noService, succeed }: StartOptions) {
+    this.#service = service;
+    this.#succeed = succeed;
+    this.#lifeLevel = isQuiet ? 'debug' : 'info';
+    this.#warnLevel = isQuiet ? 'debug' : 'warn';
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#parts.listeners.addresses;
+  }
+
+  get log(): Log {
+    return this.#parts.log;
+  }
+
+  reopenLogs(): void {
+    this.#parts.logs.reopen();
+  }
+
+  reload(prepare: () => Prepared): Promise<void> {
+    this.#reloading = this.#reloading.then(async () => {
+      if (!this.#isStopping && this.#hung.restarting === undefined) await reload(this.#parts, prepare);
+    });
+    return this.#reloading;
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#hung.restarting;
+    await within(RELOAD_MS, this.#reloading);
+    await this.takeApart();
+  }
+
+  async takeApart(): Promise<void> {
+    for (let step = this.#undo.pop(); step !== undefined; step = this.#undo.pop()) await step();
+  }
+
+  // ---- the steps of a start ----------------------------------------------------------------------------------------
+
+  async start(first: Prepared): Promise<void> {
+    const { config, hooks } = first.loaded;
+    const becomeUser = planUserChange(identityOf(config));
+    // Rights that were given up are missing at the next start: such a program cannot replace itself.
+    this.#hung = new HungThreads(becomeUser === undefined ? this.#succeed : undefined);
+    await this.#openLogs(first);
+    this.#reportCrashes();
+    await this.#meetManager();
+    const pidFile = await this.#lockPidFile(config.pidFile);
+    hooks.run('startup');
+    this.#undo.push(() => retireHooks(this.#parts.current, this.log));
+    await this.#startFront();
+    await this.#startFirstWorkers();
+    await this.#listen();
+    pidFile?.write();
+    this.#giveUpRights(becomeUser);
+    this.#isSetUp.set();
+    this.#undo.push(() => this.#stopServing());
+    this.#startHousekeeping();
+    this.#announce();
+  }
+
+  async #openLogs(first: Prepared): Promise<void> {
+    const logs = await openLogs(first.loaded.config);
     const { log } = logs;
-    undo.push(() => {
-      log.write(lifeLevel, 'stopped');
+    this.#undo.push(() => {
+      log.write(this.#lifeLevel, 'stopped');
       return logs.close();
     });
-    const print: Printed['to'] = (level, text) => log.write(level, text, { isOfScript: true });
-    first.printed.to = print;
-    undo.push(() => {
-      current.printed.to = printToStandardError;
+    this.#parts = {
+      current: generationOf(first),
+      logs,
+      log,
+      lifeLevel: this.#lifeLevel,
+      print: (level, text) => log.write(level, text, { isOfScript: true }),
+      reportBug: (error) => log.write('error', describeError(error)),
+      startWorkers: (generation) => this.#startWorkers(generation),
+    } satisfies Partial<ServerParts> as ServerParts;
+    first.printed.to = this.#parts.print;
+    this.#undo.push(() => {
+      this.#parts.current.printed.to = printToStandardError;
     });
     for (const notice of first.loaded.notices) log.write('warn', notice);
-    const reportBug = (error: unknown): void => log.write('error', describeError(error));
+  }
 
-    // Told, and then the process ends as it would: nothing is known any more about the state it is in.
+  /** An error that nothing catches is logged, and then ends the process: nothing is known about the state it is in. */
+  #reportCrashes(): void {
+    const { reportBug } = this.#parts;
     process.on('uncaughtExceptionMonitor', reportBug);
-    undo.push(() => void process.off('uncaughtExceptionMonitor', reportBug));
+    this.#undo.push(() => void process.off('uncaughtExceptionMonitor', reportBug));
+  }
 
-    const manager = await serviceManager(service, (text) => log.write('warn', text));
-    const pidFile = config.pidFile === undefined ? undefined : new PidFile(config.pidFile, await systemLock());
-    undo.push(() => pidFile?.remove());
+  async #meetManager(): Promise<void> {
+    this.#add({ manager: await serviceManager(this.#service, (text) => this.log.write('warn', text)) });
+  }
 
-    first.loaded.hooks.run('startup');
-    undo.push(() => retireHooks(current, log));
+  async #lockPidFile(path: string | undefined): Promise<PidFile | undefined> {
+    const pidFile = path === undefined ? undefined : new PidFile(path, await systemLock());
+    this.#undo.push(() => pidFile?.remove());
+    return pidFile;
+  }
 
-    const runName = randomBytes(3).toString('hex');
-    /** Everything is open that takes the rights which the server starts with; scripts are looked up only then. */
-    const isSetUp = new Signal();
-    const drained = new Signal();
-    const allClosed = new Signal();
-    const front: FrontHandle = await createFront(config.io, frontSettings(config, runName), {
+  async #startFront(): Promise<void> {
+    const parts = this.#parts;
+    const { log, logs, reportBug } = parts;
+    const { config } = parts.current.loaded;
+    const front: FrontHandle = await createFront(config.io, frontSettings(config, this.#runName), {
       log: (level, text, about) => log.pass(level, text, about),
       access: (lines) => logs.access(lines),
       lookUp: (path, request) => {
-        isSetUp.isSet
-          .then(() => current.scripts.find(path))
+        this.#isSetUp.isSet
+          .then(() => parts.current.scripts.find(path))
           .then(
             (file) => front.call('scriptFound', request, file),
             ({ code, values }: LuafcgidError) => front.call('scriptRefused', request, code, values),
@@ -147,17 +216,20 @@ export async function startServer(
           .catch(reportBug);
       },
       slow: (record) => logs.slow?.write(record),
-      interrupt: (worker, request, wish) => workers.interrupt(worker, request, wish),
-      abandon: (worker, reason) => workers.abandon(worker, reason),
-      drained: () => drained.set(),
-      allClosed: () => allClosed.set(),
+      interrupt: (worker, request, wish) => parts.workers.interrupt(worker, request, wish),
+      abandon: (worker, reason) => parts.workers.abandon(worker, reason),
+      drained: () => this.#drained.set(),
+      allClosed: () => this.#allClosed.set(),
     });
-    undo.push(() => front.close());
+    this.#undo.push(() => front.close());
+    const watch = parts.manager.watch(() => front.call('counts'));
+    this.#undo.push(() => watch.stop());
+    this.#add({ front });
+  }
 
-    const sleeper = await front.sleeper();
-    // Rights that were given up are missed at the next start.
-    const mayRestart = succeed !== undefined && becomeUser === undefined;
-    let hungThreads = 0;
+  async #startFirstWorkers(): Promise<void> {
+    const parts = this.#parts;
+    const { front, log, reportBug } = parts;
     const workers = new Workers({
       ready: ({ id, index, channels }) => front.call('workerReady', id, index, channels),
       gone: (id, reason) => void front.call('workerGone', id, reason).catch(reportBug),
@@ -166,214 +238,104 @@ export async function startServer(
       stop: () => front.call('stopWorkers'),
       log: (level, text) => log.write(level, text),
       bug: reportBug,
-      hangs: (isIdle) => {
-        hungThreads += 1;
-        const load = isIdle
-          ? 'it gets only processor time that nobody else wants'
-          : 'it takes processor time from others';
-        const end = mayRestart ? 'the server restarts itself when no request runs' : 'restart the server when you can';
-        log.write('error', describeError(new LuafcgidError('LUAFCGID_WORKER_HANGS', { load, end })));
-      },
+      hangs: (isIdle) => this.#hung.note(parts, isIdle),
     });
-    undo.push(() => workers.stop());
-    const startWorkers = ({ loaded, engine }: Prepared): Promise<void> => {
-      const settings = { ...workerSettings(loaded.config, engine, runName), bell: front.bell, sleeper };
-      return workers.start(settings, loaded.config.workers, (ready, retired) => {
-        return front.call('renew', frontSettings(loaded.config, runName), ready, retired);
-      });
-    };
-    await startWorkers(first);
+    this.#add({ workers });
+    this.#undo.push(() => releaseFiles(parts.current));
+    this.#undo.push(() => workers.stop());
+    await this.#startWorkers(parts.current);
+  }
 
-    const watch = manager.watch(() => front.call('counts'));
-    undo.push(() => watch.stop());
-
-    const listeners = new Listeners(front, service, (text) => log.write('warn', text));
-    await listeners.change(config);
-    pidFile?.write();
-    if (becomeUser !== undefined) {
-      for (const target of [config.logFile, config.accessLog, config.slowLog]) {
-        if (target?.kind === 'file') giveLogFile(target.path, identity);
-      }
-      becomeUser();
-      undo.push(() => tellOfSocketsLeft(listeners.addresses, log));
+  async #startWorkers(generation: Generation): Promise<void> {
+    const { front, workers } = this.#parts;
+    const { config } = generation.loaded;
+    generation.files = holdFiles(config);
+    const sleeper = await front.sleeper();
+    const settings = { ...workerSettings(generation, this.#runName), bell: front.bell, sleeper };
+    try {
+      await workers.start(settings, config.workers, (ready, retired) =>
+        front.call('renew', frontSettings(config, this.#runName), ready, retired),
+      );
+    } catch (error) {
+      releaseFiles(generation);
+      throw error;
     }
-    if (runsAsRoot()) log.write(isQuiet ? 'debug' : 'warn', describeError(new LuafcgidError('LUAFCGID_USER_ROOT')));
-    isSetUp.set();
-    undo.push(async () => {
-      manager.stopping();
-      log.write(lifeLevel, `stopping: ${(await front.call('counts')).requests} requests are under way`);
-      listeners.removeKeptFiles();
-      await drain();
-    });
-    const drain = async (): Promise<void> => {
-      await front.call('drain');
-      const { drainTimeoutMs } = current.loaded.config;
-      if (!(await within(drainTimeoutMs, drained.isSet))) {
-        const { requests } = await front.call('counts');
-        log.write('warn', `${requests} requests did not end within ${drainTimeoutMs / 1000} s and are broken off`);
-      }
-      await front.call('tellAllClosed');
-      await within(LAST_BYTES_MS, allClosed.isSet);
-    };
+  }
 
+  async #listen(): Promise<void> {
+    const { front, current } = this.#parts;
+    const listeners = new Listeners(front, this.#service, (text) => this.log.write('warn', text));
+    this.#add({ listeners });
+    await listeners.change(current.loaded.config);
+  }
+
+  #giveUpRights(becomeUser: (() => void) | undefined): void {
+    if (becomeUser !== undefined) {
+      becomeUser();
+      this.#undo.push(() => reportSocketsLeft(this.addresses, this.log));
+    }
+    if (runsAsRoot()) this.log.write(this.#warnLevel, describeError(new LuafcgidError('LUAFCGID_USER_ROOT')));
+  }
+
+  #startHousekeeping(): void {
+    const parts = this.#parts;
     const housekeeping = repeat(
-      () => current.loaded.config.sweepMs,
+      () => parts.current.loaded.config.sweepMs,
       async () => {
-        const { scripts, loaded } = current;
-        scripts.refresh();
-        const flushed = await sweep(
-          { inventory: () => front.call('inventory'), refresh: (findings) => front.call('refresh', findings) },
-          (path) => scripts.find(path),
-        );
-        if (flushed > 0) log.write('info', `${flushed} states flushed: their files changed`);
-        if (loaded === current.loaded) runHook(loaded, 'housekeeping', log);
-        // A moment in which nobody has to wait; it is not waited for when there are as many as would work.
-        if (hungThreads === 0 || !mayRestart) return;
-        if (hungThreads >= loaded.config.workers || (await front.call('counts')).requests === 0)
-          restarting ??= restart();
+        await keepHouse(parts);
+        await this.#hung.look(parts, {
+          reloaded: () => this.#reloading,
+          drained: () => this.#drain(),
+          isStopping: () => this.#isStopping,
+        });
       },
-      reportBug,
+      parts.reportBug,
     );
-    undo.push(async () => {
-      // A file system that does not answer must not keep the server from stopping.
-      await within(LAST_BYTES_MS, housekeeping.stop());
-    });
+    // A file system that does not answer must not keep the server from stopping.
+    this.#undo.push(async () => void (await within(LAST_BYTES_MS, housekeeping.stop())));
+  }
 
-    /** Everything that may fail comes first, and is taken back if something does. */
-    const take = async (wanted: Prepared): Promise<void> => {
-      const { config: now } = current.loaded;
-      const { config: next, kept } = withoutRestart(now, wanted.loaded.config);
-      const prepared = { ...wanted, loaded: { ...wanted.loaded, config: next } };
-      prepared.printed.to = print;
-      for (const notice of prepared.loaded.notices) log.write('warn', notice);
-      if (kept.length > 0)
-        log.write('warn', describeError(new LuafcgidError('LUAFCGID_RELOAD_KEPT', { settings: kept.join(', ') })));
-      const taken = generationOf(prepared);
-      const removed = await listeners.add(next);
-      try {
-        prepared.loaded.hooks.run('startup');
-        try {
-          await startWorkers(prepared);
-        } catch (error) {
-          runHook(prepared.loaded, 'shutdown', log);
-          throw error;
-        }
-      } catch (error) {
-        await listeners.change(now);
-        throw error;
-      }
-      const old = current;
-      current = taken;
-      // Its workers finish what they have begun with.
-      workers.retiredEnded().then(() => retireHooks(old, log), reportBug);
-      await listeners.remove(removed).catch(reportBug);
-    };
-
-    /** Ends what cannot be ended inside of this process. New connections wait for the next program. */
-    const restart = async (): Promise<void> => {
-      log.write('warn', describeError(new LuafcgidError('LUAFCGID_SERVER_RESTARTS', { threads: hungThreads })));
-      await reloading;
-      const successor = await listeners.keep().catch(reportBug);
-      if (successor === undefined || isStopping) return;
-      manager.reloading();
-      await drain();
-      // Who was told to stop meanwhile does that.
-      if (isStopping) return;
-      retireHooks(current, log);
-      await logs.close();
-      // From here on there is nothing left that could serve: an error ends the process.
-      await succeed?.(successor);
-    };
-
-    let restarting: Promise<void> | undefined;
-    let isStopping = false;
-    let reloading = Promise.resolve();
-    const reload = async (prepare: () => Prepared): Promise<void> => {
-      if (isStopping || restarting !== undefined) return;
-      manager.reloading();
-      let prepared: Prepared | undefined;
-      try {
-        prepared = prepare();
-        await take(prepared);
-        log.write(lifeLevel, `reloaded: listening on ${listeners.text}`);
-      } catch (error) {
-        prepared?.loaded.hooks.close();
-        const reason = error instanceof ConfigError ? formatConfigError(error) : describeError(error);
-        log.write('error', describeError(new LuafcgidError('LUAFCGID_RELOAD_REFUSED', { reason }, error)));
-      }
-      manager.status(`listening on ${listeners.text}`);
-      manager.ready();
-    };
-
-    log.write(lifeLevel, `ready: listening on ${listeners.text}`);
+  #announce(): void {
+    const { log, listeners, manager } = this.#parts;
+    log.write(this.#lifeLevel, `ready: listening on ${listeners.text}`);
     manager.status(`listening on ${listeners.text}`);
     manager.ready();
-    return {
-      get addresses() {
-        return listeners.addresses;
-      },
-      log,
-      reopenLogs: () => logs.reopen(),
-      reload: (prepare) => {
-        reloading = reloading.then(() => reload(prepare));
-        return reloading;
-      },
-      stop: async () => {
-        isStopping = true;
-        await restarting;
-        await within(RELOAD_MS, reloading);
-        await undoAll();
-      },
-    };
-  } catch (error) {
-    await undoAll();
-    throw error;
+  }
+
+  // ---- the end -----------------------------------------------------------------------------------------------------
+
+  async #stopServing(): Promise<void> {
+    const { front, listeners, log, manager } = this.#parts;
+    manager.stopping();
+    log.write(this.#lifeLevel, `stopping: ${(await front.call('counts')).requests} requests are under way`);
+    listeners.removeKeptFiles();
+    await this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    const { current, front, log } = this.#parts;
+    await front.call('drain');
+    const { drainTimeoutMs } = current.loaded.config;
+    if (!(await within(drainTimeoutMs, this.#drained.isSet))) {
+      const { requests } = await front.call('counts');
+      log.write('warn', `${requests} requests did not end within ${drainTimeoutMs / 1000} s and are broken off`);
+    }
+    await front.call('tellAllClosed');
+    await within(LAST_BYTES_MS, this.#allClosed.isSet);
+  }
+
+  #add(made: Partial<ServerParts>): void {
+    Object.assign(this.#parts, made);
   }
 }
 
-function generationOf(prepared: Prepared): Generation {
-  const { root, extensions } = prepared.loaded.config;
-  return { ...prepared, scripts: new ScriptLookup(root.map(toByteString), extensions.map(toByteString)) };
-}
-
-/** What workers get of a configuration. */
-function workerSettings(config: Config, engine: EngineData, runName: string) {
-  const accessFormat = accessFormatOf(config);
-  return {
-    config,
-    luaConfig: scriptValues(config),
-    engine,
-    roots: config.root.map(toByteString),
-    runName,
-    measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
-    ringBytes: config.ringBytes,
-    sleepers: new SharedArrayBuffer(4),
-    setHook: createHookSetter(engine),
-  };
-}
-
-/** A configuration goes out of service. */
-function retireHooks({ loaded }: Generation, log: Log): void {
-  runHook(loaded, 'shutdown', log);
-  loaded.hooks.close();
-}
-
 /** Removing a socket takes the right to write to its folder, which the user that the server became may not have. */
-function tellOfSocketsLeft(addresses: readonly ListenAddress[], log: Log): void {
+function reportSocketsLeft(addresses: readonly ListenAddress[], log: Log): void {
   for (const address of addresses) {
     if (address.kind !== 'unix' || !existsSync(address.path)) continue;
     log.write(
       'info',
       `the socket ${address.path} stays, since this user may not remove it; the next start replaces it`,
     );
-  }
-}
-
-/** A hook that fails costs nothing but its own work. */
-function runHook(loaded: LoadedConfig, name: 'housekeeping' | 'shutdown', log: Log): void {
-  try {
-    loaded.hooks.run(name);
-  } catch (error) {
-    log.write('error', error instanceof LuafcgidError ? `${error.code}: ${error.message}` : String(error));
   }
 }

@@ -1,12 +1,13 @@
 /**
- * The worker's end of the ring from the front: whole messages between requests, the running request's body during one.
- * Reading blocks until there is something.
+ * The worker's end of the ring from the front: whole messages between requests, and the body of a request while its
+ * script reads it. Reading blocks until there is something.
  */
 
 import { LuafcgidError } from '../base/errors.js';
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
 import { BodyFault, MORE, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
+import type { RequestInlet } from './script-request.js';
 
 const FIRST_MESSAGE_BYTES = 16 * 1024;
 const nothingElse = (): boolean => false;
@@ -21,6 +22,27 @@ export interface Message {
   readonly payload: Uint8Array;
 }
 
+/** The body of one request, as far as its script has read it. */
+class RingBody implements RequestInlet {
+  readonly requestId: number;
+  isOver = false;
+  /** Why the rest never comes: a `BodyFault`, or 0. */
+  fault = 0;
+  readonly #read: (body: RingBody, maxBytes: number) => Uint8Array | null;
+
+  constructor(requestId: number, read: (body: RingBody, maxBytes: number) => Uint8Array | null) {
+    this.requestId = requestId;
+    this.#read = read;
+  }
+
+  readBody(maxBytes: number): Uint8Array | null {
+    return this.#read(this, maxBytes);
+  }
+}
+
+/** The body of a request that has none. */
+export const NO_BODY: RequestInlet = { readBody: () => null };
+
 export class Inbox {
   readonly #ring: RingReader;
   readonly #tellRoom: () => void;
@@ -30,9 +52,6 @@ export class Inbox {
   readonly #deferred: Message[] = [];
   /** The message being taken: one buffer for all, so that requests allocate none. */
   #collected = Buffer.allocUnsafeSlow(FIRST_MESSAGE_BYTES);
-  #requestId = 0;
-  #bodyIsOver = true;
-  #fault = 0;
   /** Bytes of the first frame's payload that the body's reader has taken. */
   #taken = 0;
   #isHolding = false;
@@ -78,24 +97,19 @@ export class Inbox {
     }
   }
 
-  /** A request begins: what comes for it is its body. */
-  beginBody(requestId: number, hasBody: boolean): void {
-    this.#requestId = requestId;
-    this.#bodyIsOver = !hasBody;
-    this.#fault = 0;
+  /**
+   * The body of a request that begins. Its `readBody` throws a `LuafcgidError` when the body is too large, shorter than
+   * announced, or does not come, or when the script has to stop. Pieces of other requests' bodies are dropped meanwhile.
+   */
+  bodyOf(requestId: number): RequestInlet {
+    return new RingBody(requestId, this.#readBody);
   }
 
-  /**
-   * The next piece of the running request's body, at most `maxBytes` long; null at its end. The piece is valid until
-   * the next call.
-   * @throws LuafcgidError when the body is too large, shorter than announced, or does not come, or when the script has to
-   * stop
-   */
-  readBody(maxBytes: number): Uint8Array | null {
-    while (!this.#bodyIsOver) {
+  readonly #readBody = (body: RingBody, maxBytes: number): Uint8Array | null => {
+    while (!body.isOver) {
       const frame = this.#isHolding ? (this.#ring.peek() as Frame) : this.#waitForBody();
       const type = typeOf(frame.type);
-      if (type === ToWorker.BODY && frame.id === this.#requestId) {
+      if (type === ToWorker.BODY && frame.id === body.requestId) {
         if (this.#taken === frame.payload.length) {
           this.#letGo();
           continue;
@@ -105,9 +119,9 @@ export class Inbox {
         this.#taken += piece.length;
         return piece;
       }
-      if (type === ToWorker.BODY_END && frame.id === this.#requestId) {
-        this.#bodyIsOver = true;
-        this.#fault = frame.argument;
+      if (type === ToWorker.BODY_END && frame.id === body.requestId) {
+        body.isOver = true;
+        body.fault = frame.argument;
       } else if (type !== ToWorker.BODY && type !== ToWorker.BODY_END) {
         // While a request runs the front sends only short messages: about idle states, and names for lent connections.
         const payload = frame.payload.slice();
@@ -115,9 +129,9 @@ export class Inbox {
       }
       this.#release();
     }
-    if (this.#fault !== 0) throw faultOf(this.#fault);
+    if (body.fault !== 0) throw faultOf(body.fault);
     return null;
-  }
+  };
 
   /** Puts a piece of a message behind what has come of it; returns how much that is now. */
   #collect(piece: Uint8Array, at: number): number {

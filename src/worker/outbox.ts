@@ -1,12 +1,15 @@
 /** The worker's end of the ring to the front. Writing blocks while the ring is full: that is the back-pressure. */
 
+import { NOTHING } from '../base/bytes.js';
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
+import type { Borrower } from '../channel/lending.js';
 import {
   encodeDependency,
   encodePromoted,
   encodeServed,
   encodeUsage,
   FromWorker,
+  isCounted,
   LOG_LEVELS,
   LOG_OF_SCRIPT,
   type LogLevel,
@@ -16,7 +19,18 @@ import type { RingWriter } from '../channel/ring.js';
 import type { RequestOutlet } from './script-request.js';
 import type { UsageMeter } from './usage-meter.js';
 
-const NOTHING = new Uint8Array(0);
+export interface OutboxParts {
+  readonly ring: RingWriter;
+  /** Wakes the front if it sleeps. */
+  readonly ringBell: () => void;
+  readonly interrupts: Interrupts;
+  /** Why a script that writes has to stop instead, when `interrupts` wants that. */
+  readonly stopReason: () => Error;
+  /** Measures what requests take; left out: nobody wants to know. */
+  readonly usage?: UsageMeter | undefined;
+  /** Counts what is said about connections; left out where none are lent. */
+  readonly borrower?: Borrower | undefined;
+}
 
 export class Outbox implements RequestOutlet {
   readonly #ring: RingWriter;
@@ -24,25 +38,15 @@ export class Outbox implements RequestOutlet {
   readonly #interrupts: Interrupts;
   readonly #stopReason: () => Error;
   readonly #usage: UsageMeter | undefined;
-  #beganMs = 0;
+  readonly #borrower: Borrower | undefined;
 
-  /**
-   * @param ringBell wakes the front if it sleeps
-   * @param stopReason why a script that writes has to stop instead, when `interrupts` wants that
-   * @param usage measures what requests take; undefined: nobody wants to know
-   */
-  constructor(
-    ring: RingWriter,
-    ringBell: () => void,
-    interrupts: Interrupts,
-    stopReason: () => Error,
-    usage?: UsageMeter,
-  ) {
+  constructor({ ring, ringBell, interrupts, stopReason, usage, borrower }: OutboxParts) {
     this.#ring = ring;
     this.#ringBell = ringBell;
     this.#interrupts = interrupts;
     this.#stopReason = stopReason;
     this.#usage = usage;
+    this.#borrower = borrower;
   }
 
   /**
@@ -60,16 +64,15 @@ export class Outbox implements RequestOutlet {
     this.#ringBell();
   }
 
-  /** A request begins: how long it takes is told with its end. */
-  begin(): void {
-    this.#beganMs = performance.now();
-  }
-
-  /** Ends the request, with the last of its output. @param flags `END_STATE_GONE` or 0 */
-  end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array): void {
+  /**
+   * Ends the request, with the last of its output.
+   * @param flags `END_STATE_GONE` or 0
+   * @param startedMs when the request began: the front is told how long it took
+   */
+  end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void {
     const sent = this.#stream(requestId, lastOutput, this.#ring.maxPayloadBytes, false);
     if (this.#usage !== undefined) this.#write(FromWorker.USAGE, requestId, 0, encodeUsage(this.#usage.end()));
-    const type = withTook(FromWorker.END | flags, performance.now() - this.#beganMs);
+    const type = withTook(FromWorker.END | flags, performance.now() - startedMs);
     this.#write(type, requestId, appStatus, lastOutput.subarray(sent));
     this.#ringBell();
   }
@@ -118,7 +121,7 @@ export class Outbox implements RequestOutlet {
   }
 
   /** An offer was claimed that cannot be served: its state is gone. */
-  bounced(requestId: number, offer: number): void {
+  offerRejected(requestId: number, offer: number): void {
     this.#write(FromWorker.OFFER_REJECTED, requestId, offer, NOTHING);
     this.#ringBell();
   }
@@ -135,13 +138,13 @@ export class Outbox implements RequestOutlet {
    * @param isAnswered a request on it was answered
    * @param bytes what was read from it since
    */
-  newcomer(descriptor: number, isAnswered: boolean, bytes: Uint8Array): void {
+  accepted(descriptor: number, isAnswered: boolean, bytes: Uint8Array): void {
     this.#write(FromWorker.ACCEPTED, descriptor, isAnswered ? 1 : 0, bytes);
     this.#ringBell();
   }
 
   /** It is to be closed when all is sent. */
-  leave(descriptor: number): void {
+  closeWhenSent(descriptor: number): void {
     this.#write(FromWorker.CLOSE_WHEN_SENT, descriptor, 0, NOTHING);
     this.#ringBell();
   }
@@ -155,7 +158,7 @@ export class Outbox implements RequestOutlet {
   }
 
   /** A request on a lent connection is the front's from now on. @param bytes all its records */
-  begun(requestId: number, stateId: number, descriptor: number, bytes: Uint8Array): void {
+  promoted(requestId: number, stateId: number, descriptor: number, bytes: Uint8Array): void {
     this.#write(FromWorker.PROMOTED, requestId, stateId, encodePromoted(descriptor, bytes));
     this.#ringBell();
   }
@@ -163,11 +166,6 @@ export class Outbox implements RequestOutlet {
   /** A state has served requests by itself, which usually take so long. Wakes nobody. */
   served(stateId: number, count: number, usualMs: number): void {
     this.#write(FromWorker.SERVED, count, stateId, encodeServed(usualMs));
-  }
-
-  /** Wakes the front: it waits for room in the other ring, and there is some. */
-  tellRoom(): void {
-    this.#ringBell();
   }
 
   /** Sends all but the last `keepBytes` bytes as output; returns how many that were. */
@@ -184,6 +182,8 @@ export class Outbox implements RequestOutlet {
 
   #write(type: number, id: number, argument: number, payload: Uint8Array, mayStop = false): void {
     const interrupts = this.#interrupts;
+    // Before the message can be read: the front may not hold the gate from here on until it has handled it.
+    if (isCounted(type)) this.#borrower?.post(type);
     while (!this.#ring.tryWrite(type, id, argument, payload)) {
       this.#ringBell();
       this.#ring.waitForRoom(() => interrupts.isAbandoned || (mayStop && interrupts.isStopWanted));

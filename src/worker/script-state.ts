@@ -5,7 +5,8 @@ import { toByteString, toText } from '../base/byte-string.js';
 import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
 import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
-import { type FileGrants, GrantedFiles } from '../scripts/file-grants.js';
+import { GrantedFiles } from '../scripts/file-grants.js';
+import type { FileGrants } from '../scripts/held-directory.js';
 import { readSource, type SourceFile, type SourceRules } from '../scripts/source-files.js';
 
 /** What a state tells while it lives. */
@@ -70,7 +71,7 @@ export class ScriptState {
       config: settings.luaConfig,
       allowsBytecode: config.bytecode,
       environment: settings.environment,
-      ...(settings.files !== undefined && { files: new GrantedFiles(settings.files, directory) }),
+      ...(settings.files !== undefined && { files: new GrantedFiles(settings.files, directory, rules.directories) }),
     });
   }
 

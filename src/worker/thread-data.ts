@@ -2,6 +2,7 @@
 import type { Config } from '../config/load.js';
 import type { EngineData } from '../lua/engine.js';
 import type { LuaValue } from '../lua/state.js';
+import type { FileGrants } from '../scripts/held-directory.js';
 
 export interface ThreadData {
   readonly config: Config;
@@ -10,6 +11,8 @@ export interface ThreadData {
   readonly engine: EngineData;
   /** Directories of `root`, one character per byte; none: scripts lie anywhere. */
   readonly roots: readonly string[];
+  /** Directories of `files`, held open by the main thread; undefined: scripts have no files. */
+  readonly files: FileGrants | undefined;
   /** Whether the access log wants to know what requests take. */
   readonly measuresUsage: boolean;
   /** Begins the name of every request. */
@@ -19,6 +22,8 @@ export interface ThreadData {
   readonly toFront: SharedArrayBuffer;
   /** Connections that are lent to it, see `channel/loans.ts`. */
   readonly loans: SharedArrayBuffer;
+  /** What it has done, see `metrics/counters.ts`. */
+  readonly counters: SharedArrayBuffer;
   /** One word: how many of the workers sleep. */
   readonly sleepers: SharedArrayBuffer;
   /** Requests that come on lent connections are numbered from here on. */

@@ -1,16 +1,15 @@
 /**
- * A worker thread: takes requests from its ring and runs each in one of its Lua states, one at a time. It never
- * returns to the event loop while it serves; it sleeps in its ring.
+ * A worker thread: takes messages from the front one by one and does what they say. It never returns to the event loop
+ * while it serves; it sleeps in `reactor.ts`.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { toByteString, toText } from '../base/byte-string.js';
-import { LuafcgidError } from '../base/errors.js';
-import { Abandoned, InterruptRequest, Interrupts } from '../channel/interrupts.js';
+import { Abandoned, Interrupts } from '../channel/interrupts.js';
+import { Borrower } from '../channel/lending.js';
 import {
   decodeStart,
-  END_STATE_GONE,
-  requestName,
+  roleOf,
   START_CREATE,
   START_HEAD,
   START_NO_BODY,
@@ -23,15 +22,14 @@ import type { Parker } from '../channel/park.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Config } from '../config/load.js';
 import { createEngine } from '../lua/engine.js';
-import { LuaError } from '../lua/state.js';
+import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
-import type { DirectServer, DirectServerParts, LentCall } from './direct/server.js';
-import { describeFailure } from './error-detail.js';
-import { Inbox, type Message } from './inbox.js';
+import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
+import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
-import { OutputBuffer } from './output-buffer.js';
-import { type RequestOutlet, ScriptRequest } from './script-request.js';
-import { ScriptState, type StateSettings } from './script-state.js';
+import { Reactor } from './reactor.js';
+import { type EventList, ReadyEvents } from './ready-events.js';
+import { Runner, type RunnerParts } from './runner.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 
@@ -45,272 +43,180 @@ function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessE
   return variables;
 }
 
+/** Events of sockets taken from the kernel at once. */
+const EVENTS_AT_ONCE = 64;
+
+/** What all states of this worker have in common. */
+function stateSettings({ config, engine, files, luaConfig, roots }: ThreadData): RunnerParts['states'] {
+  return {
+    engine: createEngine(engine),
+    config,
+    rules: new SourceRules({
+      templates: config.path.map(toByteString),
+      roots,
+      extensions: config.extensions.map(toByteString),
+      granted: files?.read ?? [],
+    }),
+    files,
+    environment: grantedEnvironment(config.environment, process.env),
+    luaConfig,
+  };
+}
+
+/** How this thread and the front wake each other, and how it serves sockets. */
+interface System {
+  readonly wakeFront: () => void;
+  /** Left out: the language's own. */
+  readonly parker?: Parker | undefined;
+  /** Left out where connections cannot be lent. */
+  readonly direct?: {
+    readonly calls: DirectCalls;
+    readonly openList: (fd: number) => EventList;
+    readonly createServer: (parts: DirectServerParts) => DirectServer;
+  };
+}
+
 class WorkerThread {
-  readonly #data: ThreadData;
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
-  readonly #ringBell: () => void;
-  /** Where lent connections are served; undefined where none are lent. */
-  readonly #lane: DirectServer | undefined;
-  readonly #buffer = new OutputBuffer();
   readonly #slots: OfferSlots;
-  readonly #settings: StateSettings;
   readonly #usage: UsageMeter | undefined;
-  readonly #states = new Map<number, ScriptState>();
-  readonly #interrupts: Interrupts;
-  /** The request that runs, and its number; 0 between two. */
-  #request: ScriptRequest | undefined;
-  #requestId = 0;
-  /** Where that goes which is said about it, and about none. */
-  #outlet: Pick<RequestOutlet, 'log'>;
+  readonly #states: RunnerParts['states'];
+  readonly #runner: Runner;
+  readonly #reactor: Reactor;
+  /** Undefined where no connections can be lent. */
+  readonly #direct: DirectServer | undefined;
 
-  /**
-   * @param usage measures what requests take; undefined: nobody wants to know
-   * @param openLane where connections can be lent
-   */
-  constructor(
-    data: ThreadData,
-    sleeper: Parker | undefined,
-    ringBell: () => void,
-    usage: UsageMeter | undefined,
-    openLane: ((parts: DirectServerParts) => DirectServer) | undefined,
-  ) {
-    const { config } = data;
-    const files = config.files && {
-      read: config.files.read.map(toByteString),
-      write: config.files.write.map(toByteString),
-    };
-    this.#data = data;
+  /** @param usage measures what requests take; undefined: nobody wants to know */
+  constructor(data: ThreadData, system: System, ringBell: () => void, usage: UsageMeter | undefined) {
+    const { config, runName, sleepers } = data;
+    const interrupts = new Interrupts(data.interrupts);
+    const ring = new RingReader(data.toWorker, system.parker);
+    const borrower = new Borrower(data.loans);
+    const stopReason = (): Error => this.#runner.stopReason();
     this.#usage = usage;
     this.#slots = new OfferSlots(data.toWorker);
-    const interrupts = new Interrupts(data.interrupts);
-    const stopReason = (): Error => this.#stopReason();
-    this.#interrupts = interrupts;
-    this.#outbox = new Outbox(new RingWriter(data.toFront, sleeper), ringBell, interrupts, stopReason, usage);
-    const ring = new RingReader(data.toWorker, sleeper);
+    this.#states = stateSettings(data);
     this.#inbox = new Inbox(ring, ringBell, interrupts, stopReason);
-    this.#outlet = this.#outbox;
-    this.#ringBell = ringBell;
-    this.#lane = openLane?.({
-      loans: data.loans,
-      sleepers: data.sleepers,
+    const outgoing = new RingWriter(data.toFront, system.parker);
+    this.#outbox = new Outbox({ ring: outgoing, ringBell, interrupts, stopReason, usage, borrower });
+    this.#runner = new Runner({
+      config,
+      runName,
+      interrupts,
+      outbox: this.#outbox,
+      usage,
+      counters: new WorkerCounters(data.counters),
+      states: this.#states,
+    });
+    const { direct } = system;
+    const events = new ReadyEvents(() => direct?.openList(borrower.epoll) as EventList);
+    this.#direct = direct?.createServer({
+      calls: direct.calls,
+      borrower,
+      events,
+      sleepers,
       ring,
       outbox: this.#outbox,
       ringBell,
       firstRequest: data.firstRequest,
       maxPostBytes: config.maxPostBytes,
-      hasState: (state) => this.#states.has(state),
-      run: (call) => this.#runLent(call),
+      hasState: (state) => this.#runner.hasState(state),
+      run: (start) => this.#runner.execute(start),
     });
-    this.#settings = {
-      engine: createEngine(data.engine),
-      config,
-      rules: new SourceRules({
-        templates: config.path.map(toByteString),
-        roots: data.roots,
-        extensions: config.extensions.map(toByteString),
-        granted: files?.read ?? [],
-      }),
-      files,
-      environment: grantedEnvironment(config.environment, process.env),
-      luaConfig: data.luaConfig,
-      reports: {
-        depends: (stateId, path, fingerprint) => this.#outbox.depends(stateId, path, fingerprint),
-        log: (level, text) => this.#outlet.log(this.#requestId, level, text, true),
-      },
-      interrupts: {
-        get isStopWanted() {
-          return interrupts.isStopWanted;
-        },
-        stopReason,
-        takeTrace: () => interrupts.takeTrace(),
-        traced: (traceback) => this.#outbox.trace(this.#requestId, traceback),
-      },
-    };
+    const sockets = this.#direct && { service: this.#direct, events };
+    this.#reactor = new Reactor({ inbox: this.#inbox, ring, interrupts, ringBell, sleepers, sockets });
   }
 
   /** Serves until told to stop, or until nobody listens any more. All states are closed then. */
   serve(): void {
     try {
-      this.#serveAll();
+      while (this.#handle(this.#reactor.next()));
     } catch (error) {
       if (!(error instanceof Abandoned)) throw error;
     }
-    for (const id of [...this.#states.keys()]) this.#close(id);
-    this.#settings.engine.close?.();
+    this.#runner.closeAll();
+    this.#states.engine.close?.();
   }
 
-  #serveAll(): void {
-    const lane = this.#lane;
-    const hasLane = (): boolean => lane?.isOpen === true;
-    const next = (): Message | undefined => this.#inbox.nextUnless(hasLane);
-    while (!this.#interrupts.isAbandoned) {
-      // The front has something else for this worker, and waits until it is free.
-      if (lane?.isHeldUp === true) this.#ringBell();
-      const message = lane === undefined || lane.isOpen ? next() : lane.countAsleep(next);
-      if (message === undefined) {
-        lane?.serve();
-        continue;
-      }
-      switch (message.type) {
-        case ToWorker.START:
-          this.#run(message);
-          break;
-        case ToWorker.CLOSE:
-          this.#close(message.argument);
-          this.#outbox.closed(message.argument);
-          this.#usage?.skip();
-          break;
-        case ToWorker.COLLECT:
-          this.#collect(message.argument);
-          this.#usage?.skip();
-          break;
-        case ToWorker.ROUTE:
-          lane?.teach(Buffer.from(message.payload).toString('latin1'), message.argument, message.id);
-          break;
-        case ToWorker.STOP:
-          return;
-        default:
-          throw new Error(`message of type ${message.type} from the front`);
-      }
+  /** Does what a message says. Returns false when this thread has to end. */
+  #handle(message: Message): boolean {
+    const { type, argument } = message;
+    switch (type) {
+      case ToWorker.START:
+        this.#start(message);
+        return true;
+      case ToWorker.CLOSE:
+        this.#close(argument);
+        this.#usage?.skip();
+        return true;
+      case ToWorker.COLLECT:
+        this.#runner.collect(argument);
+        this.#usage?.skip();
+        return true;
+      case ToWorker.ROUTE:
+        this.#direct?.addRoute(Buffer.from(message.payload).toString('latin1'), argument, message.id);
+        return true;
+      case ToWorker.STOP:
+        return false;
+      default:
+        throw new Error(`message of type ${type} from the front`);
     }
   }
 
-  #run(message: Message): void {
-    const { flags, id, argument: stateId } = message;
-    const { subject, slot, path, params } = decodeStart(message.payload);
-    const { config } = this.#data;
+  #start({ flags, id, argument: stateId, payload }: Message): void {
+    const { subject, slot, path, params } = decodeStart(payload);
     if ((flags & START_OFFER) !== 0) {
       if (!this.#slots.claim(slot, subject)) return;
-      if (!this.#states.has(stateId)) return this.#outbox.bounced(id, subject);
-    } else if (subject !== 0) {
-      this.#close(subject);
-      this.#outbox.closed(subject);
-    }
-    this.#requestId = id;
-    this.#interrupts.begin(id);
-    this.#outbox.begin();
-    this.#inbox.beginBody(id, (flags & START_NO_BODY) === 0);
-    const request = new ScriptRequest(id, params, (flags & START_HEAD) !== 0, config, {
-      inlet: this.#inbox,
+      if (!this.#runner.hasState(stateId)) return this.#outbox.offerRejected(id, subject);
+    } else if (subject !== 0) this.#close(subject);
+    this.#runner.execute({
+      id,
+      stateId,
+      createdFrom: (flags & START_CREATE) === 0 ? undefined : Buffer.from(path).toString('latin1'),
+      retiresState: (flags & START_RETIRE) !== 0,
+      params,
+      role: roleOf(flags),
+      isDirect: false,
+      isHead: (flags & START_HEAD) !== 0,
+      inlet: (flags & START_NO_BODY) === 0 ? this.#inbox.bodyOf(id) : NO_BODY,
       outlet: this.#outbox,
-      buffer: this.#buffer,
     });
-    this.#request = request;
-    let state = this.#states.get(stateId);
-    try {
-      if ((flags & START_CREATE) !== 0) {
-        state = new ScriptState(stateId, Buffer.from(path).toString('latin1'), this.#settings);
-        this.#aim(state);
-        state.load();
-        this.#states.set(stateId, state);
-      } else if (state !== undefined) this.#aim(state);
-      if (state === undefined) throw new Error(`state ${stateId} is not here`);
-      const { exitCode } = state.lua.serve(config.handler, request);
-      this.#interrupts.end();
-      this.#usage?.noteMemory(state.lua.memoryBytes());
-      const retires = (flags & START_RETIRE) !== 0;
-      if (retires) this.#close(stateId);
-      request.end(retires ? END_STATE_GONE : 0, exitCode);
-    } catch (error) {
-      this.#interrupts.end();
-      if (error instanceof Abandoned) throw error;
-      this.#fail(request, state, flags, error);
-    }
-    this.#requestId = 0;
-  }
-
-  /** A request that came on a lent connection, for a state that is there. */
-  #runLent({ id, state: stateId, cgi, inlet, outlet }: LentCall): void {
-    const { config } = this.#data;
-    this.#requestId = id;
-    this.#outlet = outlet;
-    this.#interrupts.begin(id);
-    this.#outbox.begin();
-    const channels = { inlet, outlet, buffer: this.#buffer };
-    const request = new ScriptRequest(id, cgi.params, cgi.method === 'HEAD', config, channels);
-    this.#request = request;
-    const state = this.#states.get(stateId) as ScriptState;
-    try {
-      this.#aim(state);
-      const { exitCode } = state.lua.serve(config.handler, request);
-      this.#interrupts.end();
-      request.end(0, exitCode);
-    } catch (error) {
-      this.#interrupts.end();
-      if (error instanceof Abandoned) throw error;
-      this.#fail(request, state, 0, error);
-    }
-    this.#outlet = this.#outbox;
-    this.#requestId = 0;
-  }
-
-  /** What stops a request from outside has to find where it runs. */
-  #aim(state: ScriptState): void {
-    const { hookTarget } = state.lua;
-    if (hookTarget !== undefined) this.#interrupts.aim(hookTarget.state, hookTarget.hook);
-  }
-
-  /** Why the running request has to stop. */
-  #stopReason(): Error {
-    if ((this.#interrupts.wishes & InterruptRequest.TIMEOUT) === 0)
-      return new LuafcgidError('LUAFCGID_SCRIPT_UNWANTED');
-    return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: (this.#request?.watchdogMs ?? 0) / 1000 });
-  }
-
-  /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
-  #fail(request: ScriptRequest, state: ScriptState | undefined, flags: number, error: unknown): void {
-    const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
-    request.tell(status >= 500 ? 'error' : 'info', logText);
-    const isLoaded = state !== undefined && this.#states.get(state.id) === state;
-    const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
-    const lives = isLoaded && isFit && (flags & START_RETIRE) === 0;
-    if (state !== undefined) this.#usage?.noteMemory(state.lua.memoryBytes());
-    if (!lives && state !== undefined) {
-      state.lua.close();
-      this.#states.delete(state.id);
-    }
-    const name = requestName(this.#data.runName, this.#requestId);
-    request.fail(lives ? 0 : END_STATE_GONE, status, name, this.#data.config.showErrors ? detail : undefined);
-  }
-
-  /** An error here comes from a script's finalizer; it must not cost the states of other scripts. */
-  #collect(stateId: number): void {
-    const state = this.#states.get(stateId);
-    try {
-      state?.lua.collectStep();
-    } catch (error) {
-      if (!(error instanceof LuaError)) throw error;
-      this.#outbox.log(0, 'warn', `${state?.path}: garbage collection failed: ${error.message}`);
-    }
   }
 
   #close(stateId: number): void {
-    this.#states.get(stateId)?.lua.close();
-    this.#states.delete(stateId);
+    this.#runner.close(stateId);
+    this.#outbox.closed(stateId);
   }
 }
 
-/** How this thread and the front wake each other. Only where that is done by the kernel's calls is FFI loaded for it. */
-async function waysToWake({ fd }: ThreadData['bell']): Promise<{
-  wakeFront: () => void;
-  sleeper?: Parker | undefined;
-  openLane?: ((parts: DirectServerParts) => DirectServer) | undefined;
-}> {
+/** Only where threads are woken by the kernel's calls FFI is loaded for it. */
+async function findSystem({ fd }: ThreadData['bell']): Promise<System> {
   if (fd === undefined) return { wakeFront: () => parentPort?.postMessage('bell') };
-  const [{ ringEventfd }, { futexSleeper }, { DirectServer }] = await Promise.all([
-    import('../linux/eventfd.js'),
-    import('../linux/futex.js'),
-    import('./direct/server.js'),
-  ]);
-  return { wakeFront: () => ringEventfd(fd), sleeper: futexSleeper(), openLane: (parts) => new DirectServer(parts) };
+  const [{ Epoll }, { clearEventfd, ringEventfd }, { futexSleeper }, { kernelSockets }, { DirectServer }] =
+    await Promise.all([
+      import('../linux/epoll.js'),
+      import('../linux/eventfd.js'),
+      import('../linux/futex.js'),
+      import('../linux/sockets.js'),
+      import('./direct/server.js'),
+    ]);
+  return {
+    wakeFront: () => ringEventfd(fd),
+    parker: futexSleeper(),
+    direct: {
+      calls: { sockets: kernelSockets, nowMs: () => performance.now(), clearBell: clearEventfd },
+      openList: (list) => new Epoll(EVENTS_AT_ONCE, list),
+      createServer: (parts) => new DirectServer(parts),
+    },
+  };
 }
 
 async function run(data: ThreadData): Promise<void> {
   const frontAsleep = new Int32Array(data.bell.asleep);
-  const { wakeFront, sleeper, openLane } = await waysToWake(data.bell);
+  const system = await findSystem(data.bell);
   const ringBell = (): void => {
-    if (Atomics.exchange(frontAsleep, 0, 0) === 1) wakeFront();
+    if (Atomics.exchange(frontAsleep, 0, 0) === 1) system.wakeFront();
   };
   if (data.engine.name !== 'embedded' && process.platform === 'linux') {
     // Native code may hang, and then this thread cannot be ended.
@@ -318,7 +224,7 @@ async function run(data: ThreadData): Promise<void> {
     new Interrupts(data.interrupts).thread = currentThread();
   }
   const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
-  const thread = new WorkerThread(data, sleeper, ringBell, usage, openLane);
+  const thread = new WorkerThread(data, system, ringBell, usage);
   parentPort?.postMessage('ready');
   thread.serve();
 }

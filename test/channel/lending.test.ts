@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { Borrower, createLoans, Lender, MAX_LENT_BYTES } from '../../src/channel/lending.js';
+import { FromWorker } from '../../src/channel/messages.js';
 import { guarded } from '../support/cleanup.js';
 import { COUNTS, type LoansThreadData, Mark } from './support/lending-marks.js';
 
@@ -27,7 +28,7 @@ describe('the gate of lent connections', () => {
   it('is not held while something that the worker told is unheard', () => {
     const { borrower, lender } = ends();
     assert.ok(borrower.begin(5));
-    borrower.tell();
+    borrower.post(FromWorker.RETURNED);
     borrower.leave();
     assert.equal(lender.hold(), false);
     assert.ok(borrower.begin(5), 'who could not hold it has left it open');
@@ -85,7 +86,7 @@ describe('the gate of lent connections', () => {
       Atomics.compareExchange = ((words: Int32Array, at: number, from: number, to: number) => {
         Atomics.compareExchange = compareExchange;
         assert.ok(borrower.claim());
-        borrower.tell();
+        borrower.post(FromWorker.RETURNED);
         borrower.leave();
         assert.ok(borrower.begin(6));
         borrower.run(2, 2, 3);
@@ -129,13 +130,13 @@ describe('the gate of lent connections', () => {
 
   it('tells of connections that were taken back, of names and of uses', () => {
     const { borrower, lender } = ends();
-    const { recalls, names } = borrower;
+    const { recalls, routesEpoch } = borrower;
     lender.noteLent(3, false);
     assert.deepEqual([borrower.lent, borrower.recalls === recalls], [3, true]);
     lender.noteLent(2, true);
     assert.deepEqual([borrower.lent, borrower.recalls === recalls], [2, false]);
     lender.invalidateRoutes();
-    assert.notEqual(borrower.names, names);
+    assert.notEqual(borrower.routesEpoch, routesEpoch);
     borrower.noteUse(12);
     assert.deepEqual([lender.takeUse(11), lender.takeUse(12), lender.takeUse(12)], [false, true, false]);
     assert.equal(borrower.bytes.length, MAX_LENT_BYTES);
@@ -149,6 +150,25 @@ describe('the gate of lent connections', () => {
     assert.ok(borrower.isWanted && lender.isWanted);
     lender.isWanted = false;
     assert.equal(borrower.isWanted, false);
+  });
+
+  it('wakes a worker that waits while the front holds it, when it is released or shut', (t) => {
+    for (const end of ['release', 'shut'] as const) {
+      const { borrower, lender } = ends();
+      const calls: string[] = [];
+      t.mock.method(Atomics, 'wait', (words: Int32Array, index: number, expected: number) => {
+        calls.push(words[index] === expected ? 'sleeps' : 'does not sleep');
+        // The front comes to it while the worker sleeps.
+        if (lender.isHeld) lender[end]();
+        return 'ok';
+      });
+      t.mock.method(Atomics, 'notify', () => calls.push('woken'));
+      assert.ok(lender.hold());
+      borrower.waitForGate();
+      borrower.waitForGate();
+      assert.deepEqual(calls, ['sleeps', 'woken', 'does not sleep'], end);
+      t.mock.restoreAll();
+    }
   });
 
   it('has the worker ask once to be watched, and again after that has ended', () => {

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -92,6 +93,34 @@ if (isRoot) {
       await server.stop();
       assert.match(readFileSync(log, 'utf8'), /the socket \S+fcgi\.sock stays.*the next start replaces it/);
       assert.ok(lstatSync(server.socket).isSocket());
+    });
+
+    it('does not start where a link of that user leads the log, the pid file or the socket elsewhere (attacks F8)', async (t) => {
+      const dir = tempDir(t);
+      chmodSync(dir, 0o755);
+      mkdirSync(join(dir, 'private'), { mode: 0o700 });
+      writeFileSync(join(dir, 'private/keys'), 'keys\n', { mode: 0o600 });
+      mkdirSync(join(dir, 'logs'));
+      chownSync(join(dir, 'logs'), NOBODY.uid, NOBODY.gid);
+      symlinkSync(join(dir, 'private/keys'), join(dir, 'logs/link'));
+      symlinkSync(join(dir, 'private'), join(dir, 'logs/folder'));
+      for (const [setting, code] of [
+        ['logfile = "logs/link"', 'LUAFCGID_LOG_UNTRUSTED'],
+        ['accesslog = "logs/link"', 'LUAFCGID_LOG_UNTRUSTED'],
+        ['slowlog = "logs/folder/slow"', 'LUAFCGID_LOG_UNTRUSTED'],
+        ['pidfile = "logs/folder/pid"', 'LUAFCGID_SERVICE_PIDFILE'],
+        ['listen = "logs/folder/sock"', 'LUAFCGID_LISTEN_FAILED'],
+      ] as const) {
+        const config = join(dir, 'config.lua');
+        const listen = setting.startsWith('listen') ? '' : 'listen = "sock"';
+        writeFileSync(config, `user = "nobody"\nworkers = 1\n${listen}\n${setting}\n`);
+        const { code: status, stderr } = await runCommand([config]);
+        assert.equal(status, 1, setting);
+        assert.match(stderr, new RegExp(`leads over a link[^]*\\[${code}\\]`), setting);
+        assert.doesNotMatch(stderr, /\n {4}at /, 'a stack says nothing to an operator');
+      }
+      assert.equal(readFileSync(join(dir, 'private/keys'), 'utf8'), 'keys\n');
+      assert.deepEqual(readdirSync(join(dir, 'private')), ['keys']);
     });
 
     it('removes its socket where that user may', async (t) => {

@@ -30,7 +30,7 @@ class Heard {
     this.session = new ServerSession(
       { maxConnections: 100, maxRequests: 200 },
       {
-        onRequest: (id, params) => {
+        onRequest: (id, _role, params) => {
           this.params.set(id, Buffer.from(params));
           told(`request ${id}`);
         },

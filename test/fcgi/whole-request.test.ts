@@ -33,7 +33,7 @@ function meant(bytes: Uint8Array): Meaning | undefined {
   const session = new ServerSession(
     { maxConnections: 1, maxRequests: 1 },
     {
-      onRequest: (id, encoded) => {
+      onRequest: (id, _role, encoded) => {
         events.push('request');
         requestId = id;
         params = hex(encoded);

@@ -130,7 +130,7 @@ function hear(pieces: readonly Uint8Array[]): { readonly events: string[]; reado
   const session: ServerSession = new ServerSession(
     { maxConnections: 1, maxRequests: 2 },
     {
-      onRequest: (id, params) => {
+      onRequest: (id, _role, params) => {
         assert.ok(!open.has(id), `request ${id} begins while it is open`);
         open.set(id, 'body');
         assert.ok(session.isReceiving(id));

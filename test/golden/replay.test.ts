@@ -22,7 +22,7 @@ function play(pieces: readonly Uint8Array[]): Played {
   const session = new ServerSession(
     { maxConnections: 10, maxRequests: 10 },
     {
-      onRequest: (id, params) => {
+      onRequest: (id, _role, params) => {
         const request = parseRequest(params);
         requests.push({ id, params: decodeParams(request.params), body: '', isEnded: false });
       },
@@ -91,7 +91,7 @@ describe('captured traffic', () => {
         const session = new ServerSession(
           { maxConnections: 10, maxRequests: 10 },
           {
-            onRequest: (_id, params) => {
+            onRequest: (_id, _role, params) => {
               const { scriptPath, contentLength, method: told } = parseRequest(params);
               assert.equal(scriptPath, path);
               assert.equal(told, method);

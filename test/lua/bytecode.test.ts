@@ -30,8 +30,14 @@ test('precompiled chunks are loaded wherever sources are, if that is allowed', (
   }
   if (isJit || isLua54) {
     assert.equal(evaluate('load(dumped, "=x", "b")()'), '42');
-    assert.match(evaluate('select(2, load(dumped, "=x", "t"))'), /attempt to load a binary chunk \(mode is 't'\)/);
-    assert.match(evaluate('select(2, load("return 1", "=x", "b"))'), /attempt to load a text chunk \(mode is 'b'\)/);
+    assert.match(
+      evaluate('select(2, load(dumped, "=x", "t"))'),
+      /attempt to load (a binary chunk \(mode is 't'\)|chunk with wrong mode)/,
+    );
+    assert.match(
+      evaluate('select(2, load("return 1", "=x", "b"))'),
+      /attempt to load (a text chunk \(mode is 'b'\)|chunk with wrong mode)/,
+    );
   }
   state.close();
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { allBytes, compatible, endOfSource, isEmbedded, isJit, isLua54, luaError, newState, serve } from './support.js';
+import { allBytes, compatible, endOfSource, isJit, isLua54, isPlain51, luaError, newState, serve } from './support.js';
 
 test('print and io.write go to the log line by line, in order', () => {
   const { state, run, log } = newState();
@@ -126,8 +126,7 @@ test('os.time and os.date agree with the clock', () => {
   assert.equal(evaluate('os.difftime(5, 2)'), isLua54 ? '3.0' : '3');
   assert.equal(evaluate('os.date("!%A, %d %B %Y %%", 0)'), 'Thursday, 01 January 1970 %');
   assert.equal(evaluate('#os.date() > 10'), 'true');
-  // C libraries know no such year.
-  if (isEmbedded) assert.equal(evaluate('type(os.date("!%c", 1e300))'), 'string');
+  if (isPlain51) assert.equal(evaluate('os.date("!%c", 1e300)'), 'nil');
   assert.match(luaError(() => evaluate('os.time{year=2020}')).message, /field '(day|month)' missing in date table/);
   state.close();
 });
@@ -179,7 +178,10 @@ test('load takes its pieces from a function', () => {
   if (isJit || isLua54) {
     assert.equal(evaluate('load("return 1 + 1")()'), '2');
     assert.equal(evaluate('load("return x", "=name", "t", { x = 5 })()'), '5');
-    assert.equal(evaluate('text(load("return 1", "=name", "b"))'), "nil attempt to load a text chunk (mode is 'b')");
+    assert.equal(
+      evaluate('text(load("return 1", "=name", "b"))'),
+      isJit ? 'nil attempt to load chunk with wrong mode' : "nil attempt to load a text chunk (mode is 'b')",
+    );
   } else {
     assert.match(
       luaError(() => evaluate('load("return 1")')).message,

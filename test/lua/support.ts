@@ -3,11 +3,13 @@
  * told. The files directly in this folder run once for each engine (scripts/test.mjs), which LUAFCGID_TEST_ENGINE names.
  */
 
+import assert from 'node:assert/strict';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
 import {
   type ByteString,
   type EngineName,
   engineNames,
+  type Finished,
   type LogLevel,
   LuaError,
   type LuaState,
@@ -162,7 +164,9 @@ export interface Served {
 /** Serves a request and gives what came of it. Throws `LuaError`. */
 export function serve(state: LuaState, handler: string, input: RequestInput = {}): Served {
   const request = newRequest(input);
-  const { exitCode } = state.serve(handler, request);
+  const result = state.serve(handler, request);
+  assert.equal(result.outcome, 'finished');
+  const { exitCode } = result as Finished;
   return { body: request.body, calls: request.calls, exitCode };
 }
 

@@ -27,8 +27,8 @@ describe('remembered scores', () => {
 
 describe('a script that comes back', () => {
   /** Serves one request from start to end; tells which script lost its state for it. */
-  function serve(pool: Pool<{ script: string; peer: number; arrivedMs: number }>, script: string): string | undefined {
-    pool.join({ script, peer: 1, arrivedMs: 0 });
+  function serve(pool: Pool<{ script: string; peer: number; queuedMs: number }>, script: string): string | undefined {
+    pool.join({ script, peer: 1, queuedMs: 0 });
     const assignment = pool.assign(0);
     assert.ok(assignment);
     if (assignment.evicted !== undefined) pool.closed(assignment.evicted.id);
@@ -39,7 +39,7 @@ describe('a script that comes back', () => {
   it('keeps its place against one that was used less', () => {
     const limits = { states: 2, clones: 1, workers: 1, queue: 10, halfLifeMs: 1e9, maxCount: 0 };
     const noOffers = { mayOffer: () => false, revoke: () => true };
-    const pool = new Pool<{ script: string; peer: number; arrivedMs: number }>(limits, noOffers);
+    const pool = new Pool<{ script: string; peer: number; queuedMs: number }>(limits, noOffers);
     pool.addWorker(1, 0);
     for (let i = 0; i < 4; i++) serve(pool, 'steady');
     serve(pool, 'favourite');

@@ -6,7 +6,7 @@ import { LONG_MS, Pool, type PoolLimits } from '../../src/pool/pool.js';
 interface Request {
   readonly script: string;
   readonly name: string;
-  readonly arrivedMs: number;
+  readonly queuedMs: number;
 }
 
 const LIMITS: PoolLimits = { states: 8, clones: 8, workers: 2, queue: 10, halfLifeMs: 1000, maxCount: 0 };
@@ -32,7 +32,7 @@ class Setting {
   }
 
   come(script: string, name = `${script}${++this.#came}`): Request {
-    const request = { script, name, arrivedMs: this.nowMs };
+    const request = { script, name, queuedMs: this.nowMs };
     this.pool.join(request);
     return request;
   }

@@ -28,7 +28,7 @@ class Setting {
 
   /** A request comes; starts who can start. Returns the assignments made. */
   come(script: string, name = script): Assignment<Request>[] {
-    this.pool.join({ script, name, arrivedMs: this.nowMs });
+    this.pool.join({ script, name, queuedMs: this.nowMs });
     return this.start();
   }
 
@@ -77,7 +77,7 @@ describe('a worker that is at something of its own', () => {
     const [first] = own.come('a');
     own.end('a');
     own.pool.setOccupied(first!.state.worker, true);
-    own.pool.join({ script: 'a', name: 'a', arrivedMs: 0, avoidsDirectWorkers: true });
+    own.pool.join({ script: 'a', name: 'a', queuedMs: 0, avoidsDirectWorkers: true });
     const [second] = own.start();
     assert.equal(second?.create, true);
     assert.notEqual(second?.state.worker, first!.state.worker);
@@ -407,7 +407,7 @@ describe('the pool, whatever happens', () => {
           const assignment = [...running.values()][n % Math.max(1, running.size)];
           switch (move) {
             case 'join': {
-              const waiter = { script: SCRIPTS[n % SCRIPTS.length] as string, name: String(step), arrivedMs: nowMs };
+              const waiter = { script: SCRIPTS[n % SCRIPTS.length] as string, name: String(step), queuedMs: nowMs };
               waiting.push(waiter);
               pool.join(waiter);
               break;

@@ -12,8 +12,8 @@ interface Guest extends Waiter {
   readonly name: string;
 }
 
-function guest(script: string, name = script, arrivedMs = 0): Guest {
-  return { script, name, arrivedMs };
+function guest(script: string, name = script, queuedMs = 0): Guest {
+  return { script, name, queuedMs };
 }
 
 function line(limit: number, ...guests: readonly Guest[]): WaitQueue<Guest> {

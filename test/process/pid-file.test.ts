@@ -52,8 +52,7 @@ for (const [name, lock] of locks) {
       assert.throws(() => new PidFile(join(path, '..'), lock), { code });
       symlinkSync(path, `${path}.link`);
       assert.throws(() => new PidFile(`${path}.link`, lock), { code });
-      const elsewhere = new PidFile(join(path, '../none/a.pid'), lock);
-      assert.throws(() => elsewhere.write(), { code, message: /ENOENT/ });
+      assert.throws(() => new PidFile(join(path, '../none/a.pid'), lock).write(), { code, message: /ENOENT/ });
     });
 
     it('of somebody else that has come into its place stays', (t) => {

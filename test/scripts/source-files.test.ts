@@ -8,6 +8,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { LuafcgidError } from '../../src/base/errors.js';
 import { LuaError } from '../../src/lua/state.js';
+import { holdGrants, releaseGrants } from '../../src/scripts/held-directory.js';
 import { readSource, SourceRules } from '../../src/scripts/source-files.js';
 import { describeFailure } from '../../src/worker/error-detail.js';
 import { tempDir } from '../support/cleanup.js';
@@ -69,11 +70,13 @@ describe('a script may load', () => {
       mkdirSync(dirname(join(dir, file)), { recursive: true });
       writeFileSync(join(dir, file), file);
     }
+    const grants = holdGrants({ read: [`${dir}/granted`], write: [] });
+    t.after(() => releaseGrants(grants));
     const rules = new SourceRules({
       templates: [`${dir}/path/?.lua`, `${dir}/init/?/init.lua`],
       roots: [],
       extensions: [],
-      granted: [`${dir}/granted`],
+      granted: grants.read,
     });
     for (const [path, allowed] of [
       ...files.map((file) => [file, true] as const),

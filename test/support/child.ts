@@ -10,7 +10,7 @@ export interface ChildOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   /** What it reads from standard input; nothing when left out. A number is a descriptor to inherit. */
-  readonly stdin?: Uint8Array | string | number;
+  readonly stdin?: Uint8Array | string | number | undefined;
 }
 
 export interface Exit {

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BodyFault, MORE, START_CREATE, ToWorker } from '../../src/channel/messages.js';
+import { NO_BODY } from '../../src/worker/inbox.js';
+import type { RequestInlet } from '../../src/worker/script-request.js';
 import { Ends } from './support/ends.js';
 
 const NOTHING = new Uint8Array(0);
 
-function read(ends: Ends, maxBytes = 1000): string | null {
-  const piece = ends.inbox.readBody(maxBytes);
+function read(body: RequestInlet, maxBytes = 1000): string | null {
+  const piece = body.readBody(maxBytes);
   return piece === null ? null : Buffer.from(piece).toString('latin1');
 }
 
-function readAll(ends: Ends, maxBytes = 1000): string {
+function readAll(body: RequestInlet, maxBytes = 1000): string {
   let text = '';
-  for (let piece = read(ends, maxBytes); piece !== null; piece = read(ends, maxBytes)) text += piece;
+  for (let piece = read(body, maxBytes); piece !== null; piece = read(body, maxBytes)) text += piece;
   return text;
 }
 
@@ -41,46 +43,44 @@ describe('the inbox of a worker', () => {
 
   it('gives the body of the running request in pieces of the size asked for', () => {
     const ends = new Ends();
-    ends.inbox.beginBody(1, true);
+    const body = ends.inbox.bodyOf(1);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('gh'));
     ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
-    assert.deepEqual([read(ends, 4), read(ends, 4), read(ends, 4), read(ends, 4)], ['abcd', 'ef', 'gh', null]);
-    assert.equal(read(ends), null);
+    assert.deepEqual([read(body, 4), read(body, 4), read(body, 4), read(body, 4)], ['abcd', 'ef', 'gh', null]);
+    assert.equal(read(body), null);
   });
 
   it('gives no body where there is none, without waiting for one', () => {
-    const ends = new Ends();
-    ends.inbox.beginBody(1, false);
-    assert.equal(read(ends), null);
+    assert.equal(read(NO_BODY), null);
   });
 
   it('passes over what is left of earlier bodies', () => {
     const ends = new Ends();
-    ends.inbox.beginBody(1, true);
+    const body = ends.inbox.bodyOf(1);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
-    assert.equal(read(ends, 2), 'ab');
+    assert.equal(read(body, 2), 'ab');
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('more'));
     ends.toWorker.tryWrite(ToWorker.START, 2, 5, NOTHING);
     // Late news of the first request, when the second is under way.
     assert.equal(ends.inbox.next().id, 2);
-    ends.inbox.beginBody(2, true);
+    const second = ends.inbox.bodyOf(2);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('late'));
     ends.toWorker.tryWrite(ToWorker.BODY_END, 1, BodyFault.CLIENT_GONE, NOTHING);
     ends.toWorker.tryWrite(ToWorker.BODY, 2, 0, Buffer.from('second'));
     ends.toWorker.tryWrite(ToWorker.BODY_END, 2, 0, NOTHING);
-    assert.equal(readAll(ends), 'second');
+    assert.equal(readAll(second), 'second');
   });
 
   it('keeps messages that come among a body for afterwards', () => {
     const ends = new Ends();
-    ends.inbox.beginBody(1, true);
+    const body = ends.inbox.bodyOf(1);
     ends.toWorker.tryWrite(ToWorker.CLOSE, 0, 4, NOTHING);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('x'));
     ends.toWorker.tryWrite(ToWorker.COLLECT, 0, 5, NOTHING);
     ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
     ends.toWorker.tryWrite(ToWorker.START, 2, 6, NOTHING);
-    assert.equal(readAll(ends), 'x');
+    assert.equal(readAll(body), 'x');
     const messages = [ends.inbox.next(), ends.inbox.next(), ends.inbox.next()];
     assert.deepEqual(
       messages.map(({ type, argument }) => [type, argument]),
@@ -99,25 +99,23 @@ describe('the inbox of a worker', () => {
       [BodyFault.CLIENT_GONE, 'LUAFCGID_REQUEST_BODY_SHORT'],
     ] as const) {
       const ends = new Ends();
-      ends.inbox.beginBody(1, true);
+      const body = ends.inbox.bodyOf(1);
       ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('some'));
       ends.toWorker.tryWrite(ToWorker.BODY_END, 1, fault, NOTHING);
-      assert.equal(read(ends), 'some');
-      assert.throws(() => read(ends), { code });
-      assert.throws(() => read(ends), { code });
-      ends.inbox.beginBody(2, false);
-      assert.equal(read(ends), null);
+      assert.equal(read(body), 'some');
+      assert.throws(() => read(body), { code });
+      assert.throws(() => read(body), { code });
     }
   });
 
   it('tells the front of room that it waits for', () => {
     const ends = new Ends(128);
-    ends.inbox.beginBody(1, true);
+    const body = ends.inbox.bodyOf(1);
     while (ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('12345678')));
     assert.equal(ends.toWorker.askForRoom(), true);
-    assert.equal(read(ends), '12345678');
+    assert.equal(read(body), '12345678');
     assert.equal(ends.bells, 0);
-    read(ends);
+    read(body);
     assert.equal(ends.bells, 1);
     assert.ok(ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('12345678')));
   });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { END_STATE_GONE, FromWorker } from '../../src/channel/messages.js';
+import { NO_BODY } from '../../src/worker/inbox.js';
 import { OutputBuffer } from '../../src/worker/output-buffer.js';
 import { type RequestSettings, ScriptRequest } from '../../src/worker/script-request.js';
 import { Ends } from './support/ends.js';
@@ -24,7 +25,7 @@ interface Setting {
 
 function begin(settings: Partial<RequestSettings> = {}, isHead = false, ends = new Ends()): Setting {
   const buffer = new OutputBuffer();
-  const channels = { inlet: ends.inbox, outlet: ends.outbox, buffer };
+  const channels = { inlet: NO_BODY, outlet: ends.outbox, buffer, startedMs: performance.now() };
   return {
     request: new ScriptRequest(5, new Uint8Array(0), isHead, { ...SETTINGS, ...settings }, channels),
     ends,
@@ -106,6 +107,35 @@ describe("a script's answer", () => {
       assert.throws(call, { code: 'LUAFCGID_RESPONSE_SENT' });
     }
     request.configure('buffering', true);
+  });
+
+  it('has no Content-Length that is not that of its body, where all of it is there (fidelity D-B9)', () => {
+    for (const end of ['end', 'finish'] as const) {
+      for (const [length, body, isHead, isKept] of [
+        ['50', '0123456789', false, false],
+        ['5', '0123456789', false, false],
+        ['010', '0123456789', false, true],
+        ['50', '0123456789', true, true],
+        ['50', '', true, true],
+        ['1', '', false, false],
+        ['0', '', false, true],
+      ] as const) {
+        const { request, ends } = begin({}, isHead);
+        request.header('Content-Length', length);
+        request.write(bytes(body));
+        if (end === 'end') request.end(0, 0);
+        else request.finish();
+        const told = ends.told().join('\n');
+        assert.equal(told.includes(`Content-Length: ${length}\r\n`), isKept, `${length} ${body} ${isHead}`);
+        assert.equal(told.includes(`left out: the body has ${body.length} bytes`), !isKept);
+      }
+    }
+    const { request, ends } = begin();
+    request.header('Content-Length', '50');
+    request.write(bytes('x'));
+    request.flush();
+    request.end(0, 0);
+    assert.match(ends.told()[0] as string, /Content-Length: 50/, 'the rest was not known when it went out');
   });
 
   it('has ended for the client after finish; the script may log and read on', () => {
@@ -223,7 +253,7 @@ describe('the outbox of a worker', () => {
     const text = Array.from({ length: 1200 }, (_, n) => String.fromCharCode(97 + (n % 26))).join('');
     const output = bytes(text);
     // Room for all of it comes only with a reader: here as much as the ring takes.
-    ends.outbox.end(1, 0, 9, output.subarray(0, 900));
+    ends.outbox.end(1, 0, 9, output.subarray(0, 900), performance.now());
     const said = ends.heard();
     assert.deepEqual(
       said.map(({ type }) => type),

@@ -84,7 +84,9 @@ are written. \`"*"\` lets every file be a script. Files that scripts load themse
     text: `A table of two lists. \`io.open\`, \`io.lines\`, \`dofile\` and \`loadfile\` read regular files below the directories of
 \`read\`; \`io.open\`, \`os.remove\`, \`os.rename\` and \`os.tmpname\` write below those of \`write\`. Neither implies the other: to
 read what scripts write, name the directory in both. Where a file lies counts after links are resolved. Everything else
-is denied, there or not. Never grant \`write\` to a directory that scripts or modules are loaded from: what is written there
+is denied, there or not. A grant is the directory that has this name at the start or reload: it stays granted under
+another name, and whatever gets its name later is not granted until a reload. Scripts cannot move, replace or remove a granted
+directory, one above it, or one that scripts and modules are loaded from. Never grant \`write\` to a directory that scripts or modules are loaded from: what is written there
 runs. Not for native engines, which reach all files that the server's user may.`,
   },
   environment: {

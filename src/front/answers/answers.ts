@@ -9,7 +9,7 @@ import { BodyFault, type LogLevel, requestName } from '../../channel/messages.js
 import { AnswerEncoder, encodeEndRequest, ProtocolStatus } from '../../fcgi/session.js';
 import type { Pool } from '../../pool/pool.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
-import type { FrontRequest } from '../model/request.js';
+import type { FrontConnection, FrontRequest } from '../model/request.js';
 import { Drain } from './drain.js';
 
 const NOTHING = new Uint8Array(0);
@@ -42,16 +42,16 @@ export class Answers {
   pass(request: FrontRequest, output: Uint8Array): void {
     if (request.isAnswered || output.length === 0) return;
     request.hasOutput = true;
-    request.trace?.sent(output);
+    request.record?.sent(output);
     request.connection.write(this.#encoder.output(request.fcgiId, output));
   }
 
   /** Makes the end of an answer. */
   finish(request: FrontRequest, lastOutput: Uint8Array, appStatus: number): void {
     if (request.isAnswered) return;
-    const { fcgiId, trace } = request;
-    trace?.sent(lastOutput);
-    trace?.end(appStatus === 0 ? 'done' : 'failed');
+    const { fcgiId, record } = request;
+    record?.sent(lastOutput);
+    record?.end(appStatus === 0 ? 'done' : 'failed');
     request.connection.write(this.#encoder.end(fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE));
     this.#answered(request);
   }
@@ -61,7 +61,7 @@ export class Answers {
     if (request.isAnswered) return;
     const text = `${error.code}: ${error.message}. ${error.solve}`;
     this.log(request, error.blame === 'peer' ? 'info' : 'error', text);
-    request.trace?.end(request.hasOutput ? 'cut' : 'refused');
+    request.record?.end(request.hasOutput ? 'cut' : 'refused');
     if (request.hasOutput) return this.finish(request, NOTHING, 1);
     const page = renderErrorPage({
       status: error.status,
@@ -75,14 +75,14 @@ export class Answers {
   turnAway(request: FrontRequest, error: LuafcgidError): void {
     if (this.#options.overload === 'page') return this.refuse(request, error);
     this.log(request, 'error', `${error.code}: ${error.message}. ${error.solve}`);
-    request.trace?.end('refused', error.status);
+    request.record?.end('refused', error.status);
     request.connection.write(encodeEndRequest(request.fcgiId, 0, ProtocolStatus.OVERLOADED));
     this.#answered(request);
   }
 
   /** The web server does not want the answer any more (FastCGI 1.0, 5.4). */
   abort(request: FrontRequest): void {
-    request.trace?.abort();
+    request.record?.abort();
     if (request.hasOutput) return this.finish(request, NOTHING, 0);
     request.connection.write(encodeEndRequest(request.fcgiId, 0, ProtocolStatus.REQUEST_COMPLETE));
     this.#answered(request);
@@ -91,27 +91,27 @@ export class Answers {
   /** Parts a request from its connection, which has nothing more to do with it. A script that runs goes on by itself. */
   detach(request: FrontRequest): void {
     request.isAnswered = true;
-    request.trace?.abort();
+    request.record?.abort();
     request.connection.requests.delete(request.fcgiId);
-    // Who cannot leave has just been begun with, and will be found to run.
+    // A request that cannot leave the queue has just been begun by the worker that it was offered to.
     const isWithWorker = request.stage === 'running' || (request.stage === 'waiting' && !this.#pool.leave(request));
     if (!isWithWorker) this.over(request);
-    else if (!request.isBodyComplete) request.worker?.failBody(request, BodyFault.CLIENT_GONE);
+    else if (!request.body.isComplete) request.worker?.failBody(request, BodyFault.CLIENT_GONE);
   }
 
   /** Nothing more will happen with the request. */
   over(request: FrontRequest): void {
     request.end();
     this.#requests.delete(request.id);
-    this.#told(request);
+    this.#report(request);
     this.drain.look();
   }
 
-  /** What is known of requests that are not over will not become more: the server ends. */
-  tellUnfinished(): void {
+  /** The server ends: reports the requests that are not over. */
+  reportUnfinished(): void {
     for (const request of this.#requests.values()) {
-      request.trace?.end('cut');
-      this.#told(request);
+      request.record?.end('cut');
+      this.#report(request);
     }
   }
 
@@ -127,10 +127,21 @@ export class Answers {
     });
   }
 
-  #told(request: FrontRequest): void {
-    if (request.trace === undefined) return;
-    this.#actions.requestOver?.(request, this.nameOf(request));
-    request.trace = undefined;
+  /** Hands what the access log is to know to it, once. */
+  #report(request: FrontRequest): void {
+    const { record, times, script, state, cgi, body } = request;
+    if (record === undefined) return;
+    request.record = undefined;
+    this.#actions.requestOver?.({
+      name: this.nameOf(request),
+      record,
+      times,
+      script: script || cgi.scriptPath,
+      state: state?.id,
+      method: cgi.method,
+      receivedBytes: body.receivedBytes,
+      params: cgi.params,
+    });
   }
 
   /** END_REQUEST is made. */
@@ -141,6 +152,16 @@ export class Answers {
     connection.session.finish(fcgiId);
     connection.regulateReading(this.#options);
     connection.closeIfDone(this.drain.closes(connection), isReceiving);
+  }
+
+  /**
+   * To be called when a connection may have come to its end: closes it if nothing more will happen on it, and looks
+   * whether it was the last one.
+   * @param linger the peer may still be sending
+   */
+  settle(connection: FrontConnection, linger: boolean): void {
+    connection.closeIfDone(this.drain.closes(connection), linger);
+    this.drain.look();
   }
 
   nameOf(request: FrontRequest): string {

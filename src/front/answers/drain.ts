@@ -3,7 +3,7 @@
  * connection that was just accepted has begun, too: its request is on its way, and a web server that is hung up on before
  * it could send it has a request that failed.
  */
-import type { Connection } from '../model/connection.js';
+import type { FrontConnection } from '../model/request.js';
 
 /** How long a new connection has for its request to arrive. Web servers send it as soon as they are connected. */
 const NEWCOMER_MS = 500;
@@ -13,7 +13,7 @@ export class Drain {
   readonly #isLending: () => boolean;
   readonly #drained: () => void;
   /** Connections that have not asked for anything when it began. */
-  readonly #newcomers = new Set<Connection>();
+  readonly #newcomers = new Set<FrontConnection>();
   #endsMs = Number.POSITIVE_INFINITY;
   #isUnderWay = false;
   #areNewcomersLate = false;
@@ -33,7 +33,7 @@ export class Drain {
     return this.#isUnderWay;
   }
 
-  begin(connections: Iterable<Connection>, nowMs: number): void {
+  begin(connections: Iterable<FrontConnection>, nowMs: number): void {
     if (this.#isUnderWay) return;
     this.#isUnderWay = true;
     this.#endsMs = nowMs + NEWCOMER_MS;
@@ -45,13 +45,13 @@ export class Drain {
   }
 
   /** Accepted in the moment in which it began. */
-  add(connection: Connection): void {
+  add(connection: FrontConnection): void {
     if (this.#areNewcomersLate) connection.close(false);
     else this.#newcomers.add(connection);
   }
 
   /** Whether a connection is closed as soon as it is idle. */
-  closes(connection: Connection): boolean {
+  closes(connection: FrontConnection): boolean {
     return this.#isUnderWay && (connection.hasAsked || this.#areNewcomersLate);
   }
 

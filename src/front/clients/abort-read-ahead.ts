@@ -4,7 +4,8 @@
  * web server sends no more body when its client is gone, so what lies before the news is what the system holds.
  */
 import type { FrontOptions } from '../model/actions.js';
-import type { Connection, Meters } from '../model/connection.js';
+import type { Meters } from '../model/connection.js';
+import type { FrontConnection } from '../model/request.js';
 
 const STEP_BYTES = 64 * 1024;
 /** More than a Unix socket holds. */
@@ -12,12 +13,16 @@ const MOST_BYTES = 1024 * 1024;
 /** What is read on for must not cost others their place. */
 const PLENTY_PART = 1 / 2;
 
-export function readAheadForAbort({ requests }: Connection, meters: Meters, { bodyTotalBytes }: FrontOptions): void {
+export function readAheadForAbort(
+  { requests }: FrontConnection,
+  meters: Meters,
+  { bodyTotalBytes }: FrontOptions,
+): void {
   if (requests.size === 0) return;
   for (const request of requests.values()) {
-    if (request.stage !== 'waiting' || request.isBodyComplete || request.extraBodyBytes >= MOST_BYTES) continue;
+    if (request.stage !== 'waiting' || request.body.isComplete || request.body.extraBytes >= MOST_BYTES) continue;
     // It may have to move to a larger buffer, of up to twice its size.
     if (meters.requests.bytes + 2 * request.heldBytes + STEP_BYTES > bodyTotalBytes * PLENTY_PART) continue;
-    request.extraBodyBytes += STEP_BYTES;
+    request.body.extraBytes += STEP_BYTES;
   }
 }

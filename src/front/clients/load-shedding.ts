@@ -5,8 +5,8 @@
  */
 import { LuafcgidError } from '../../base/errors.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
-import type { Connection, Meters } from '../model/connection.js';
-import type { FrontRequest } from '../model/request.js';
+import type { Meters } from '../model/connection.js';
+import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { Timeouts } from './timeouts.js';
 
 /** Looks after which an incomplete request no longer keeps its connection from making room. */
@@ -17,7 +17,7 @@ const FOUND_PART = 1 / 8;
 
 /** Who may be told that there is no room: a request, parameters that are coming, or half of some other record. */
 interface Holder {
-  readonly connection: Connection;
+  readonly connection: FrontConnection;
   readonly fcgiId: number;
   readonly request: FrontRequest | undefined;
   readonly bytes: number;
@@ -26,23 +26,23 @@ interface Holder {
 /** What is done about those who pay. */
 export interface LoadSheddingOwner {
   /** Takes a lent connection back. Returns false while its worker is at it. */
-  recall(connection: Connection): boolean;
+  recall(connection: FrontConnection): boolean;
   /** Answers a request that waits or arrives. Returns false when it has just begun to run. */
   turnAway(request: FrontRequest, error: LuafcgidError): boolean;
   /** Answers a request whose parameters are incomplete. */
-  turnAwayParams(connection: Connection, fcgiId: number, error: LuafcgidError): void;
+  turnAwayParams(connection: FrontConnection, fcgiId: number, error: LuafcgidError): void;
 }
 
 export class LoadShedding {
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
   readonly #meters: Meters;
-  readonly #connections: ReadonlyMap<number, Connection>;
+  readonly #connections: ReadonlyMap<number, FrontConnection>;
   readonly #timeouts: Timeouts;
   readonly #owner: LoadSheddingOwner;
   /** Found at the last walk, those who pay first at the end; looked at again before they do. */
   #holders: Holder[] = [];
-  #idle: Connection[] = [];
+  #idle: FrontConnection[] = [];
   /** Everybody reads, as far as could be seen at the last walk: no use to walk again before the next tick. */
   #allRead = false;
   /** Closed for others, and not gone yet. */
@@ -53,7 +53,7 @@ export class LoadShedding {
     options: FrontOptions,
     actions: FrontActions,
     meters: Meters,
-    connections: ReadonlyMap<number, Connection>,
+    connections: ReadonlyMap<number, FrontConnection>,
     timeouts: Timeouts,
     owner: LoadSheddingOwner,
   ) {
@@ -108,8 +108,8 @@ export class LoadShedding {
     return this.#leaving.size;
   }
 
-  #longestIdle(): Connection | undefined {
-    const passedOver = new Set<Connection>();
+  #longestIdle(): FrontConnection | undefined {
+    const passedOver = new Set<FrontConnection>();
     for (;;) {
       for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
         // That a lent one was used is known only when it is back.
@@ -119,8 +119,8 @@ export class LoadShedding {
       const idle = [...this.#connections.values()].filter((each) => mayLeave(each) && !passedOver.has(each));
       if (idle.length === 0) return undefined;
       // Who was used since the last tick seems as idle as who has come since then: those who never asked go first.
-      const since = ({ watch }: Connection): number => watch?.idleSinceMs ?? this.#timeouts.clockMs;
-      const asked = ({ hasAsked }: Connection): number => (hasAsked ? 1 : 0);
+      const since = ({ watch }: FrontConnection): number => watch?.idleSinceMs ?? this.#timeouts.clockMs;
+      const asked = ({ hasAsked }: FrontConnection): number => (hasAsked ? 1 : 0);
       this.#idle = lastOf(idle.sort((a, b) => since(b) - since(a) || asked(b) - asked(a) || b.id - a.id));
     }
   }
@@ -216,11 +216,11 @@ function holdsStill({ connection, fcgiId, request }: Holder): boolean {
 }
 
 /** Whether nobody is served on it, and hardly anybody will be. */
-function mayLeave(connection: Connection): boolean {
+function mayLeave(connection: FrontConnection): boolean {
   if (connection.isClosing || connection.isUsed || connection.requests.size > 0 || connection.isSending) return false;
   return connection.isIdle || (connection.watch?.halfLooks ?? 0) >= HALF_LOOKS;
 }
 
-function stuckSince({ watch }: Connection): number {
+function stuckSince({ watch }: FrontConnection): number {
   return watch?.stuckSinceMs ?? 0;
 }

@@ -5,8 +5,8 @@
  */
 import { LuafcgidError } from '../../base/errors.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
-import type { Connection, Watch } from '../model/connection.js';
-import type { FrontRequest } from '../model/request.js';
+import type { Watch } from '../model/connection.js';
+import type { FrontConnection, FrontRequest } from '../model/request.js';
 
 /** The longest step that counts: the process may have been stopped, and its clients' bytes wait to be read. */
 const LONGEST_STEP_MS = 1000;
@@ -16,12 +16,12 @@ const BYTES_PER_MS = 0.5;
 
 /** What is done about requests that do not come wholly. */
 export interface LateOwner {
-  lateParams(connection: Connection, fcgiId: number): void;
-  lateBody(request: FrontRequest): void;
+  lateParams(connection: FrontConnection, fcgiId: number): void;
+  lateBody(request: FrontRequest, nowMs: number): void;
   /** Takes a lent connection back. Returns false while its worker is at it. */
-  recall(connection: Connection): boolean;
+  recall(connection: FrontConnection): boolean;
   /** Reading is paused: whether it still has to be. */
-  reviewPause(connection: Connection): void;
+  reviewPause(connection: FrontConnection): void;
 }
 
 export class Timeouts {
@@ -45,7 +45,7 @@ export class Timeouts {
   }
 
   /** Time has passed. */
-  tick(connections: Iterable<Connection>, nowMs: number): void {
+  tick(connections: Iterable<FrontConnection>, nowMs: number): void {
     const elapsedMs = this.#lastTickMs < 0 ? 0 : Math.min(nowMs - this.#lastTickMs, LONGEST_STEP_MS);
     this.#lastTickMs = nowMs;
     this.#beforeMs = this.#clockMs;
@@ -68,13 +68,13 @@ export class Timeouts {
   }
 
   /** Whether its client has taken nothing since before the last look. */
-  isStuck({ watch }: Connection): boolean {
+  isStuck({ watch }: FrontConnection): boolean {
     return watch !== undefined && watch.stuckSinceMs >= 0 && watch.stuckSinceMs <= this.#beforeMs;
   }
 
   /** What waits counts against its client only while it takes none of it: scripts may write as slowly as they like. */
-  #judgeReader(connection: Connection, watch: Watch): void {
-    const out = connection.isSending || connection.isClosing ? this.#actions.outgoing(connection.id) : undefined;
+  #judgeReader(connection: FrontConnection, watch: Watch): void {
+    const out = connection.isSending || connection.isClosing ? connection.outgoing() : undefined;
     if (connection.isSpooled && out !== undefined) {
       connection.isSpooled = out.isSpooled;
       connection.spoolingBytes = out.isSpooled ? Math.max(0, out.memoryBytes - connection.unsentBytes) : 0;
@@ -96,7 +96,7 @@ export class Timeouts {
   }
 
   /** @returns whether it was closed for having no request */
-  #judgeSender(connection: Connection, watch: Watch, elapsedMs: number): boolean {
+  #judgeSender(connection: FrontConnection, watch: Watch, elapsedMs: number): boolean {
     const { session } = connection;
     const { readTimeoutMs, idleTimeoutMs } = this.#options;
     const { lentTo } = connection;
@@ -140,15 +140,10 @@ export class Timeouts {
   }
 
   #judgeBody(request: FrontRequest, elapsedMs: number): void {
-    if (request.isBodyComplete || request.isAnswered) return;
-    const { readTimeoutMs } = this.#options;
-    const earnedMs = (request.receivedBytes - request.judgedBytes) / BYTES_PER_MS;
-    request.judgedBytes = request.receivedBytes;
-    const leftMs = request.bodyLeftMs < 0 ? readTimeoutMs : request.bodyLeftMs - elapsedMs + earnedMs;
-    request.bodyLeftMs = Math.min(readTimeoutMs, leftMs);
-    if (request.bodyLeftMs > 0) return;
+    if (request.body.isComplete || request.isAnswered) return;
+    if (!request.body.isLate(elapsedMs, this.#options.readTimeoutMs, BYTES_PER_MS)) return;
     request.connection.isOverdue = true;
-    this.#owner.lateBody(request);
+    this.#owner.lateBody(request, this.#lastTickMs);
   }
 }
 

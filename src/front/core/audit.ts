@@ -1,21 +1,22 @@
 /** Checks that the front's books balance: each fact that is kept in two places is the same in both. */
 import type { FrontOptions } from '../model/actions.js';
-import type { Connection, Meters } from '../model/connection.js';
-import type { FrontRequest } from '../model/request.js';
+import type { Meters } from '../model/connection.js';
+import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
 
 export interface FrontBooks {
   /** All requests that are not over. */
   readonly requests: ReadonlyMap<number, FrontRequest>;
-  readonly connections: ReadonlyMap<number, Connection>;
+  readonly connections: ReadonlyMap<number, FrontConnection>;
   /** What is counted as held. */
   readonly meters: Meters;
   readonly limits: Pick<FrontOptions, 'bodyTotalBytes' | 'connectionLimit'>;
-  readonly busyWorkers: number;
+  /** Requests that workers run. */
+  readonly runs: number;
   readonly waitingInPool: number;
   /** Connections closed for others that are not gone yet. */
   readonly leaving: number;
-  /** To whom connections are lent. */
+  /** The workers that connections are lent to. */
   readonly workers: Iterable<WorkerLink>;
 }
 
@@ -26,28 +27,30 @@ export function auditFront(books: FrontBooks): string[] {
 
 function auditLoans({ connections, workers }: FrontBooks): string[] {
   const faults: string[] = [];
-  for (const { id, loans, lender, isHeld, isHome, isServingDirect } of workers) {
-    if (loans.size > 0 && isHome) faults.push(`worker ${id} has ${loans.size} connections, and is said to have none`);
+  for (const { id, lending } of workers) {
+    const { connections: lent, lender, isGateHeld, isServingDirect } = lending;
+    if (lent.size > 0 && !lending.mayBeServing)
+      faults.push(`worker ${id} has ${lent.size} connections, and serves none`);
     if (isServingDirect !== lender.isWanted)
-      faults.push(`worker ${id} is occupied: ${isServingDirect}, told ${lender.isWanted}`);
-    if (lender.lent !== loans.size) faults.push(`worker ${id} was told of ${lender.lent} loans, it has ${loans.size}`);
-    if (isHeld || lender.isHeld) faults.push(`the gate of worker ${id} is held between two events`);
-    for (const connection of loans) {
-      if (connection.lentTo?.id !== id)
+      faults.push(`worker ${id} is serving direct: ${isServingDirect}, wanted: ${lender.isWanted}`);
+    if (lender.lent !== lent.size) faults.push(`worker ${id} reads of ${lender.lent} loans, it has ${lent.size}`);
+    if (isGateHeld || lender.isHeld) faults.push(`the gate of worker ${id} is held between two events`);
+    for (const connection of lent) {
+      if (connection.lentTo !== lending)
         faults.push(`connection ${connection.id} is not known to be lent to worker ${id}`);
     }
   }
   for (const connection of connections.values()) {
     if (connection.lentTo === undefined) continue;
     const where = `connection ${connection.id}, which is lent,`;
-    if (!connection.lentTo.loans.has(connection)) faults.push(`${where} is unknown to its worker`);
+    if (!connection.lentTo.connections.has(connection)) faults.push(`${where} is unknown to its worker`);
     if (connection.requests.size > 0 || !connection.isIdle) faults.push(`${where} has a request here`);
     if (connection.isClosing || connection.isPaused) faults.push(`${where} is closed or paused`);
   }
   return faults;
 }
 
-function auditRequests({ requests, busyWorkers, waitingInPool }: FrontBooks): string[] {
+function auditRequests({ requests, runs, waitingInPool }: FrontBooks): string[] {
   const faults: string[] = [];
   const stages = { looking: 0, reading: 0, waiting: 0, running: 0, over: 0 };
   for (const request of requests.values()) {
@@ -58,9 +61,9 @@ function auditRequests({ requests, busyWorkers, waitingInPool }: FrontBooks): st
     }
   }
   if (stages.over > 0) faults.push(`${stages.over} requests are over and still listed`);
-  if (busyWorkers !== stages.running) faults.push(`${stages.running} requests run on ${busyWorkers} workers`);
+  if (runs !== stages.running) faults.push(`${stages.running} requests run, workers have ${runs}`);
   if (waitingInPool !== stages.waiting) {
-    faults.push(`${stages.waiting} requests wait, ${waitingInPool} of them in the pool's line`);
+    faults.push(`${stages.waiting} requests wait, ${waitingInPool} of them in the pool's queue`);
   }
   return faults;
 }

@@ -1,6 +1,6 @@
 /**
  * The front's core: what happens to connections and requests. It is fed events (a connection opened, bytes arrived, a
- * worker has said something, time has passed) and answers with actions; it opens no socket, reads no clock and starts
+ * worker has posted something, time has passed) and answers with actions; it opens no socket, reads no clock and starts
  * no timer, so it can be driven through any order of events in a test. Drivers do the rest.
  *
  * Every event ends with the books in balance: each request is looking, reading, waiting or running, or it is over, and
@@ -8,9 +8,7 @@
  */
 
 import { LuafcgidError } from '../../base/errors.js';
-import { type CgiRequest, parseRequest } from '../../cgi/request.js';
-import { BodyFault, MAX_FRONT_REQUEST } from '../../channel/messages.js';
-import { decodeParams, type ServerValues } from '../../fcgi/session.js';
+import type { ServerValues } from '../../fcgi/session.js';
 import { Pool, type PoolCounts } from '../../pool/pool.js';
 import { hasDigest, isUnchanged } from '../../scripts/fingerprint.js';
 import { LookUps } from '../../scripts/path-cache.js';
@@ -19,17 +17,14 @@ import { readAheadForAbort } from '../clients/abort-read-ahead.js';
 import { LoadShedding } from '../clients/load-shedding.js';
 import { Timeouts } from '../clients/timeouts.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
-import { AccessRecord } from '../model/access-record.js';
-import type { FrontActions, FrontOptions } from '../model/actions.js';
-import { Connection, type ConnectionOwner, type Meters } from '../model/connection.js';
-import { FrontRequest } from '../model/request.js';
+import type { ConnectionPort, FrontActions, FrontOptions } from '../model/actions.js';
+import { Connection, type Meters } from '../model/connection.js';
+import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { auditFront } from './audit.js';
+import { Intake } from './intake.js';
 
 export type { FrontActions, FrontOptions, LogSubject } from '../model/actions.js';
-
-/** Stands for the request of a client whose parameters cannot be used. */
-const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
 
 /** How much there is of everything. */
 export interface FrontCounts extends PoolCounts {
@@ -48,74 +43,79 @@ export class Front {
   readonly #actions: FrontActions;
   readonly #pool: Pool<FrontRequest>;
   readonly #answers: Answers;
-  readonly #connections = new Map<number, Connection>();
-  readonly #crew: Dispatcher;
+  readonly #connections = new Map<number, FrontConnection>();
+  readonly #dispatcher: Dispatcher;
+  readonly #intake: Intake;
   /** All requests that are not over, by number. */
   readonly #requests = new Map<number, FrontRequest>();
-  /** What script paths were found to be; housekeeping keeps it true. */
-  readonly lookUps = new LookUps((path) => this.#crew.forgetName(path));
+  /** What script paths were found to be; the sweep keeps it true. */
+  readonly lookUps = new LookUps((path) => this.#dispatcher.forgetPath(path));
   readonly #serverValues: ServerValues;
-  readonly #connectionOwner: ConnectionOwner = {
-    begin: (connection, fcgiId, params) => this.#begin(connection, fcgiId, params),
-    takeBody: (connection, fcgiId, bytes) => this.#takeBody(connection, fcgiId, bytes),
-    endBody: (connection, fcgiId) => this.#endBody(connection, fcgiId),
-    abort: (connection, fcgiId) => this.#abort(connection, fcgiId),
-    refuseParams: (connection, fcgiId, limit) => {
-      const request = this.#list(connection, fcgiId, UNREADABLE);
-      this.#answers.refuse(request, new LuafcgidError('LUAFCGID_FCGI_PARAMS_TOO_LARGE', { limit }));
-    },
-  };
   /** What all requests and all answers hold in memory. */
   readonly #meters: Meters = { requests: { bytes: 0 }, running: { bytes: 0 }, unsent: { bytes: 0 } };
   readonly #timeouts: Timeouts;
-  readonly #relief: LoadShedding;
-  #lastRequest = 0;
-  /** The number of a request that a worker runs already, while its bytes are read. */
-  #adoptedId = 0;
-  /** The time of the last tick, and of the last bytes that arrived. */
-  #nowMs = 0;
-  #arrivalMs = 0;
+  readonly #shedding: LoadShedding;
 
   constructor(options: FrontOptions, actions: FrontActions) {
     this.#options = { ...options };
     this.#actions = actions;
     this.#serverValues = serverValues(options);
     this.#pool = new Pool(options.pool, {
-      mayOffer: (worker, request) => this.#crew.mayOffer(worker, request),
-      revoke: (worker, offer) => this.#crew.revoke(worker, offer),
+      mayOffer: (worker, request) => this.#dispatcher.mayOffer(worker, request),
+      revoke: (worker, offer) => this.#dispatcher.revoke(worker, offer),
     });
-    this.#answers = new Answers(this.#options, actions, this.#pool, this.#requests, () => this.#crew.isOut);
+    this.#answers = new Answers(
+      this.#options,
+      actions,
+      this.#pool,
+      this.#requests,
+      () => this.#dispatcher.hasUnknownRequests,
+    );
+    this.#intake = new Intake({
+      options: this.#options,
+      actions,
+      pool: this.#pool,
+      answers: this.#answers,
+      requests: this.#requests,
+      lookUps: this.lookUps,
+      meter: this.#meters.requests,
+      worker: {
+        clientGone: (request) => this.#dispatcher.clientGone(request),
+        passBody: (request) => this.#dispatcher.passBody(request),
+      },
+    });
+    const recall = (connection: FrontConnection): boolean => this.#dispatcher.recall(connection);
     this.#timeouts = new Timeouts(this.#options, actions, {
       lateParams: (connection, fcgiId) => {
         const seconds = this.#options.readTimeoutMs / 1000;
-        this.#giveUpParams(connection, fcgiId, new LuafcgidError('LUAFCGID_REQUEST_PARAMS_LATE', { seconds }));
+        this.#intake.giveUpParams(connection, fcgiId, new LuafcgidError('LUAFCGID_REQUEST_PARAMS_LATE', { seconds }));
       },
-      lateBody: (request) => this.#lateBody(request),
-      recall: (connection) => this.#crew.loans.recall(connection),
+      lateBody: (request, nowMs) => this.#intake.lateBody(request, nowMs),
+      recall,
       reviewPause: (connection) => {
         readAheadForAbort(connection, this.#meters, this.#options);
         connection.regulateReading(this.#options);
       },
     });
-    this.#relief = new LoadShedding(this.#options, actions, this.#meters, this.#connections, this.#timeouts, {
-      recall: (connection) => this.#crew.loans.recall(connection),
+    this.#shedding = new LoadShedding(this.#options, actions, this.#meters, this.#connections, this.#timeouts, {
+      recall,
       turnAway: (request, error) => {
         if (request.stage === 'waiting' && !this.#pool.leave(request)) return false;
         this.#answers.turnAway(request, error);
         return true;
       },
-      turnAwayParams: (connection, fcgiId, error) => this.#giveUpParams(connection, fcgiId, error),
+      turnAwayParams: (connection, fcgiId, error) => this.#intake.giveUpParams(connection, fcgiId, error),
     });
     const room = {
       meters: this.#meters,
-      hasSendRoom: () => this.#relief.hasSendRoom(),
-      hasConnectionRoom: (count: number) => this.#relief.hasRoomFor(count),
+      hasSendRoom: () => this.#shedding.hasSendRoom(),
+      hasConnectionRoom: (count: number) => this.#shedding.hasRoomFor(count),
     };
-    this.#crew = new Dispatcher(this.#options, actions, this.#pool, this.#answers, this.#requests, room, {
+    this.#dispatcher = new Dispatcher(this.#options, actions, this.#pool, this.#answers, this.#requests, room, {
       fileOf: (path) => this.lookUps.find(path),
       connection: (id) => this.#connections.get(id),
-      arrived: (connection, bytes, nowMs) => this.bytesArrived(connection.id, bytes, nowMs),
-      adopt: (connection, request, bytes) => this.#adopt(connection, request, bytes),
+      adopt: (connection, request, bytes, nowMs) => this.#intake.adopt(connection, request, bytes, nowMs),
+      lose: (request) => this.#intake.lose(request),
     });
   }
 
@@ -123,44 +123,62 @@ export class Front {
 
   /** Whether one more connection may be opened as it is. */
   get hasRoom(): boolean {
-    return this.#relief.hasRoom;
+    return this.#shedding.hasRoom;
   }
 
-  /** To be called when somebody waits to be connected: whether one more connection may be opened. One that has no request may be closed for it. */
+  /**
+   * Whether one more connection may be opened; to be asked when one waits to be accepted. A connection without a request
+   * may be closed for it.
+   */
   admits(): boolean {
-    return this.#relief.admits();
+    return this.#shedding.admits();
   }
 
-  connectionOpened(id: number): void {
-    const connection = new Connection(id, this.#actions, this.#serverValues, this.#connectionOwner, this.#meters);
+  /** @param id names the connection in the events that follow */
+  connectionOpened(id: number, port: ConnectionPort): void {
+    const connection = new Connection<FrontRequest>(id, port, this.#serverValues, this.#intake, this.#meters);
     this.#connections.set(id, connection);
     if (this.#answers.drain.isUnderWay) this.#answers.drain.add(connection);
   }
 
   bytesArrived(id: number, bytes: Uint8Array, nowMs: number): void {
     const connection = this.#connections.get(id);
-    if (connection === undefined || connection.isClosing) return;
+    if (connection === undefined) return;
+    this.#receive(connection, bytes, nowMs);
+    this.#receiveArrivals(nowMs);
+  }
+
+  #receive(connection: FrontConnection, bytes: Uint8Array, nowMs: number): void {
+    if (connection.isClosing) return;
     connection.heardBytes += bytes.length;
-    this.#arrivalMs = nowMs;
+    this.#intake.arrivalMs = nowMs;
     try {
       connection.session.receive(bytes);
     } catch (error) {
       if (!(error instanceof LuafcgidError)) throw error;
       this.#actions.log('warn', `${error.code}: ${error.message}. ${error.solve}`);
       connection.close(true);
-      for (const request of connection.requests.values()) this.#lose(request);
+      for (const request of connection.requests.values()) this.#intake.lose(request);
     }
-    // Before they wait or run: whoever has too much is turned away, or they are.
-    if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#relief.relieveRequests();
-    for (const request of connection.changed) this.#advance(request, nowMs);
+    // Before the new requests wait or run: the largest holder of memory is turned away, which may be one of them.
+    if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#shedding.relieveRequests();
+    for (const request of connection.changed) this.#intake.advance(request, nowMs);
     connection.changed.length = 0;
-    if (this.#meters.unsent.bytes > this.#options.sendTotalBytes) this.#relief.hasSendRoom();
-    // What waited for this connection need not wait any more if its request has just ended.
-    if (connection.unsentBytes > this.#options.sendBufferBytes) this.#crew.hearHeld(connection, nowMs);
-    this.#crew.startWaiting(nowMs);
+    if (this.#meters.unsent.bytes > this.#options.sendTotalBytes) this.#shedding.hasSendRoom();
+    // Output that waited for this connection need not wait any more if its request has just ended.
+    if (connection.unsentBytes > this.#options.sendBufferBytes) this.#dispatcher.readHeldFor(connection, nowMs);
+    this.#dispatcher.startWaiting(nowMs);
     connection.regulateReading(this.#options);
     // A request that was ended in mid-stream (its role is not served, it was aborted) may still be coming.
     connection.closeIfDone(this.#answers.drain.closes(connection), true);
+  }
+
+  /** Handles the bytes that workers have read from connections which are the front's now. */
+  #receiveArrivals(nowMs: number): void {
+    for (let next = this.#dispatcher.takeArrival(); next !== undefined; next = this.#dispatcher.takeArrival()) {
+      this.#receive(next.connection, next.bytes, nowMs);
+      this.#answers.settle(next.connection, false);
+    }
   }
 
   /** The peer has sent its last byte; it may still be listening. */
@@ -168,22 +186,12 @@ export class Front {
     const connection = this.#connections.get(id);
     if (connection === undefined || connection.isClosing) return;
     connection.isReadEnded = true;
-    for (const request of connection.requests.values()) {
-      // Who still listens has to put up with it: a script that wants to be stopped takes this for the client's end.
-      if (request.stopsOnAbort) this.#crew.clientGone(request);
-      if (request.isBodyComplete) continue;
-      if (!request.needsNoBody || request.receivedBytes > 0) {
-        this.#failBody(request, BodyFault.SHORT);
-        continue;
-      }
-      request.isBodyComplete = true;
-      this.#advance(request, nowMs);
-    }
-    this.#crew.startWaiting(nowMs);
-    connection.closeIfDone(this.#answers.drain.closes(connection), false);
+    for (const request of connection.requests.values()) this.#intake.inputEnded(request, nowMs);
+    this.#dispatcher.startWaiting(nowMs);
+    this.#answers.settle(connection, false);
   }
 
-  /** The peer has sent its last byte, while reading was paused: what is left is read, and then the request's fate known. */
+  /** The peer has sent its last byte while reading was paused: what is left is read now, then its end is known. */
   peerEnding(id: number): void {
     const connection = this.#connections.get(id);
     if (connection === undefined || connection.isClosing) return;
@@ -196,12 +204,13 @@ export class Front {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     this.#connections.delete(id);
-    this.#relief.connectionGone(id);
+    this.#shedding.connectionGone(id);
     connection.markClosed();
-    for (const request of connection.requests.values()) this.#lose(request);
+    for (const request of connection.requests.values()) this.#intake.lose(request);
     this.#answers.drain.look();
-    this.#crew.hearHeld(connection, nowMs);
-    this.#crew.startWaiting(nowMs);
+    this.#dispatcher.readHeldFor(connection, nowMs);
+    this.#dispatcher.startWaiting(nowMs);
+    this.#receiveArrivals(nowMs);
   }
 
   /** Some of what was written has been sent; `unsentBytes` are left. */
@@ -209,34 +218,29 @@ export class Front {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     connection.unsentBytes = unsentBytes;
-    if (unsentBytes <= this.#options.sendBufferBytes) this.#crew.hearHeld(connection, nowMs);
+    if (unsentBytes <= this.#options.sendBufferBytes) this.#dispatcher.readHeldFor(connection, nowMs);
     connection.regulateReading(this.#options);
-    this.#crew.startWaiting(nowMs);
+    this.#dispatcher.startWaiting(nowMs);
+    this.#receiveArrivals(nowMs);
   }
 
   // ---- events of look-ups ------------------------------------------------------------------------------------------
 
   /** The script of a request is this file (absolute, links resolved). */
   scriptFound(requestId: number, file: string, nowMs: number): void {
-    const request = this.#requests.get(requestId);
-    if (request === undefined || request.stage !== 'looking') return;
-    this.lookUps.remember(request.cgi.scriptPath, file);
-    request.script = file;
-    request.stage = 'reading';
-    this.#advance(request, nowMs);
-    this.#crew.startWaiting(nowMs);
+    this.#intake.scriptFound(requestId, file, nowMs);
+    this.#dispatcher.startWaiting(nowMs);
   }
 
   scriptRefused(requestId: number, error: LuafcgidError): void {
-    const request = this.#requests.get(requestId);
-    if (request !== undefined && request.stage === 'looking') this.#answers.refuse(request, error);
+    this.#intake.scriptRefused(requestId, error);
   }
 
   // ---- events of workers -------------------------------------------------------------------------------------------
 
   /** A worker is ready. `index` is its place among the workers. */
   workerReady(link: WorkerLink, index: number, nowMs: number): void {
-    this.#crew.ready(link, index, nowMs);
+    this.#dispatcher.ready(link, index, nowMs);
   }
 
   /** Settings change: for whatever happens from now on. */
@@ -244,41 +248,44 @@ export class Front {
     Object.assign(this.#options, options);
     Object.assign(this.#serverValues, serverValues(options));
     this.#pool.setLimits(options.pool, nowMs);
-    if (this.#meters.requests.bytes > options.bodyTotalBytes) this.#relief.relieveRequests();
+    if (this.#meters.requests.bytes > options.bodyTotalBytes) this.#shedding.relieveRequests();
   }
 
   /** These workers are to end when they have done what they have begun with. */
   retireWorkers(ids: readonly number[], nowMs: number): void {
-    this.#crew.retire(ids, nowMs);
+    this.#dispatcher.retire(ids, nowMs);
   }
 
   /** All workers are told to end when they have done what they were given. */
   stopWorkers(): void {
-    this.#crew.stop();
+    this.#dispatcher.stop();
   }
 
   /** A worker's thread has ended. Its request is answered, its states are gone. */
   workerGone(id: number, reason: string, nowMs: number): void {
-    this.#crew.gone(id, reason, nowMs);
+    this.#dispatcher.gone(id, reason, nowMs);
+    this.#receiveArrivals(nowMs);
   }
 
   /** The thread of a worker that was given up has ended. */
   workerEnded(id: number): void {
-    this.#crew.ended(id);
+    this.#dispatcher.threadEnded(id);
   }
 
   /**
    * Some worker has written to its ring, or made room in the other one. Also to be called after `bytesArrived`, `sent`,
-   * `tick` and `connectionClosed`, since they may leave some of what workers say for later.
-   * @returns whether any had something to say: there may be more, which is heard at the next call
+   * `tick` and `connectionClosed`, since they may leave some of what workers have posted for later.
+   * @returns whether any had posted something: there may be more, which is read at the next call
    */
-  workersSpoke(nowMs: number): boolean {
-    return this.#crew.spoke(nowMs);
+  pollWorkers(nowMs: number): boolean {
+    const hasRead = this.#dispatcher.poll(nowMs);
+    this.#receiveArrivals(nowMs);
+    return hasRead;
   }
 
   // ---- time and housekeeping ---------------------------------------------------------------------------------------
 
-  /** Time has passed: who has waited too long is told so. */
+  /** Time has passed: requests that have waited too long are turned away, and clients and workers are looked at. */
   tick(nowMs: number): void {
     const { queueTimeoutMs } = this.#options;
     for (const request of this.#pool.waitingSince(nowMs - queueTimeoutMs)) {
@@ -286,25 +293,25 @@ export class Front {
       const values = { seconds: queueTimeoutMs / 1000 };
       this.#answers.turnAway(request, new LuafcgidError('LUAFCGID_POOL_TIMEOUT', values));
     }
-    this.#nowMs = nowMs;
-    this.#relief.tick();
+    this.#shedding.tick();
     this.#timeouts.tick(this.#connections.values(), nowMs);
-    this.#crew.watch(nowMs);
-    // A request whose worker was given up waits again.
-    if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#relief.relieveRequests();
-    this.#crew.freeHeld(nowMs);
+    this.#dispatcher.watch(nowMs);
+    // A request whose worker was given up waits again, and holds memory of those that wait.
+    if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#shedding.relieveRequests();
+    this.#dispatcher.freeHeld(nowMs);
+    this.#receiveArrivals(nowMs);
     this.#answers.drain.tick(nowMs);
     this.#actions.flushLogs?.();
   }
 
   /** To be called after events, when no more are known at once: workers that were given something short are woken. */
   wakeWorkers(): void {
-    this.#crew.wake();
+    this.#dispatcher.wake();
   }
 
-  /** Whether `workersSpoke` has to be called within a millisecond, even if nobody rings. */
+  /** Whether `pollWorkers` has to be called within a millisecond, even if nobody rings. */
   get isReviewDue(): boolean {
-    return this.#pool.hasOffers || this.#crew.isReviewDue;
+    return this.#pool.hasOffers || this.#dispatcher.isReviewDue;
   }
 
   /** Every file that a state was made from, and whether its content is needed to tell its versions apart. */
@@ -334,24 +341,25 @@ export class Front {
       }
       return false;
     });
-    this.#crew.close(idle);
+    this.#dispatcher.close(idle);
     return flushed;
   }
 
   /** Lets idle states collect garbage. */
   collectIdle(): void {
-    this.#crew.collectIdle();
+    this.#dispatcher.collectIdle();
   }
 
   /** No new connections will come: what has begun is finished, then each connection is closed. */
   drain(nowMs: number): void {
-    this.#crew.recallAll(nowMs);
+    this.#dispatcher.recallAll(nowMs);
+    this.#receiveArrivals(nowMs);
     this.#answers.drain.begin([...this.#connections.values()], nowMs);
   }
 
-  /** The server ends, and with it what still runs: tells the access log of it. */
-  tellUnfinished(): void {
-    this.#answers.tellUnfinished();
+  /** The server ends, and with it the requests that still run: the access log has a line for each. */
+  reportUnfinished(): void {
+    this.#answers.reportUnfinished();
   }
 
   counts(): FrontCounts {
@@ -375,159 +383,15 @@ export class Front {
         connections: this.#connections,
         meters: this.#meters,
         limits: this.#options,
-        busyWorkers: this.#crew.busyCount,
+        runs: this.#dispatcher.runCount,
         waitingInPool: this.#pool.counts().waiting,
-        leaving: this.#relief.leaving,
-        workers: this.#crew.workers,
+        leaving: this.#shedding.leaving,
+        workers: this.#dispatcher.workers,
       }),
     ];
-  }
-
-  // ---- a request's way to a worker ---------------------------------------------------------------------------------
-
-  #begin(connection: Connection, fcgiId: number, params: Uint8Array): void {
-    // Sent after the last request that this connection was opened for.
-    if (connection.isClosing) return;
-    const { maxPostBytes } = this.#options;
-    let cgi: CgiRequest;
-    try {
-      cgi = parseRequest(params);
-    } catch (error) {
-      // Without a status the pairs themselves are malformed: a protocol error, which costs the connection.
-      if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
-      const method = decodeParams(params).get('REQUEST_METHOD') ?? UNREADABLE.method;
-      return this.#answers.refuse(this.#list(connection, fcgiId, { ...UNREADABLE, method, params }), error);
-    }
-    const request = this.#list(connection, fcgiId, cgi);
-    const known = this.lookUps.find(cgi.scriptPath);
-    if (this.#adoptedId > 0) {
-      request.script = known ?? cgi.scriptPath;
-      return;
-    }
-    if ((cgi.contentLength ?? 0) > maxPostBytes) return this.#answers.refuse(request, tooLarge(maxPostBytes));
-    if (known === undefined) return this.#actions.lookUp(cgi.scriptPath, request.id);
-    request.script = known;
-    request.stage = 'reading';
-    connection.changed.push(request);
-  }
-
-  /** A worker runs the request already that these bytes are, the whole of it. */
-  #adopt(connection: Connection, id: number, bytes: Uint8Array): FrontRequest {
-    this.#adoptedId = id;
-    try {
-      connection.heardBytes += bytes.length;
-      connection.session.receive(bytes);
-    } finally {
-      this.#adoptedId = 0;
-      connection.changed.length = 0;
-    }
-    const request = this.#requests.get(id);
-    if (request === undefined) throw new Error(`the bytes of request ${id} are none`);
-    request.isBodyComplete = true;
-    request.hasHandedOn = true;
-    return request;
-  }
-
-  #nextId(): number {
-    do {
-      this.#lastRequest = (this.#lastRequest % MAX_FRONT_REQUEST) + 1;
-    } while (this.#requests.has(this.#lastRequest));
-    return this.#lastRequest;
-  }
-
-  #list(connection: Connection, fcgiId: number, cgi: CgiRequest): FrontRequest {
-    const id = this.#adoptedId || this.#nextId();
-    const request = new FrontRequest(id, fcgiId, connection, cgi, this.#meters.requests);
-    if (this.#options.tracesRequests) request.trace = new AccessRecord(this.#arrivalMs);
-    connection.isUsed = true;
-    request.avoidsDirectWorkers = connection.wasShed;
-    connection.wasShed = false;
-    connection.requests.add(fcgiId, request);
-    this.#requests.set(request.id, request);
-    return request;
-  }
-
-  #takeBody(connection: Connection, fcgiId: number, bytes: Uint8Array): void {
-    const request = connection.requests.get(fcgiId);
-    if (request === undefined || this.#adoptedId > 0) return;
-    const { contentLength } = request.cgi;
-    const wantedBytes = contentLength === undefined ? bytes.length : contentLength - request.receivedBytes;
-    const taken = bytes.length > wantedBytes ? bytes.subarray(0, wantedBytes) : bytes;
-    if (taken.length < bytes.length && !request.isBodyTooLong) {
-      request.isBodyTooLong = true;
-      const text = `the body is longer than its CONTENT_LENGTH of ${contentLength} bytes; the rest is dropped`;
-      this.#answers.log(request, 'warn', text);
-    }
-    if (request.isBodyComplete) return;
-    request.receivedBytes += taken.length;
-    if (request.receivedBytes > this.#options.maxPostBytes) return this.#failBody(request, BodyFault.TOO_LARGE);
-    request.keepBody(taken);
-    if (request.receivedBytes === contentLength) request.isBodyComplete = true;
-    connection.changed.push(request);
-  }
-
-  #endBody(connection: Connection, fcgiId: number): void {
-    const request = connection.requests.get(fcgiId);
-    if (request === undefined || request.isBodyComplete || this.#adoptedId > 0) return;
-    if (request.cgi.contentLength !== undefined) return this.#failBody(request, BodyFault.SHORT);
-    request.isBodyComplete = true;
-    connection.changed.push(request);
-  }
-
-  /** The body will not be what it should: a script that runs is told when it reads, other requests are answered. */
-  #failBody(request: FrontRequest, fault: Exclude<BodyFault, typeof BodyFault.CLIENT_GONE>): void {
-    if (request.worker !== undefined) return request.worker.failBody(request, fault);
-    this.#answers.refuse(request, this.#bodyError(fault));
-  }
-
-  #bodyError(fault: BodyFault): LuafcgidError {
-    const { maxPostBytes, readTimeoutMs } = this.#options;
-    if (fault === BodyFault.TOO_LARGE) return tooLarge(maxPostBytes);
-    if (fault === BodyFault.SHORT) return new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT');
-    return new LuafcgidError('LUAFCGID_REQUEST_BODY_LATE', { seconds: readTimeoutMs / 1000 });
-  }
-
-  /** The body has stopped coming. */
-  #lateBody(request: FrontRequest): void {
-    if (!request.needsNoBody || request.receivedBytes > 0) return this.#failBody(request, BodyFault.LATE);
-    request.isBodyComplete = true;
-    this.#advance(request, this.#nowMs);
-  }
-
-  #giveUpParams(connection: Connection, fcgiId: number, error: LuafcgidError): void {
-    if (!connection.session.giveUpParams(fcgiId)) return;
-    const request = this.#list(connection, fcgiId, UNREADABLE);
-    if (error.status === 503) this.#answers.turnAway(request, error);
-    else this.#answers.refuse(request, error);
-  }
-
-  #abort(connection: Connection, fcgiId: number): void {
-    const request = connection.requests.get(fcgiId);
-    if (request === undefined) return;
-    this.#answers.abort(request);
-    this.#crew.clientGone(request);
-  }
-
-  /** The connection of a request is gone. */
-  #lose(request: FrontRequest): void {
-    this.#answers.detach(request);
-    this.#crew.clientGone(request);
-  }
-
-  /** Does for a request what can be done now. */
-  #advance(request: FrontRequest, nowMs: number): void {
-    if (request.worker !== undefined) return this.#crew.passBody(request);
-    if (request.stage !== 'reading' || !request.isReady(this.#options.bodyMemoryBytes)) return;
-    request.stage = 'waiting';
-    request.arrivedMs = nowMs;
-    this.#pool.join(request);
   }
 }
 
 function serverValues({ pool, connectionLimit }: FrontOptions): ServerValues {
   return { maxConnections: connectionLimit, maxRequests: pool.workers + pool.queue };
-}
-
-function tooLarge(limit: number): LuafcgidError {
-  return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit });
 }

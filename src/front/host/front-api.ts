@@ -21,7 +21,7 @@ export interface FrontEvents extends LogEvents {
   lookUp(path: string, request: number): void;
   /** See `FrontActions`. */
   slow(record: SlowRequest): void;
-  interrupt(worker: number, request: number, wish: InterruptRequest): void;
+  interrupt(worker: number, request: number, reason: InterruptRequest): void;
   abandon(worker: number, reason: string): void;
   /** After `drain`: the last request is over. */
   drained(): void;
@@ -106,19 +106,15 @@ export class FrontApi {
     this.#logs = logs;
     this.#driver = driver;
     this.#front = new Front(settings.front, {
-      write: (connection, bytes) => driver.write(connection, bytes),
-      close: (connection, linger) => driver.close(connection, linger),
-      spool: (connection) => driver.spool(connection),
-      destroy: (connection) => driver.break(connection),
-      outgoing: (connection) => driver.outgoing(connection),
-      pauseReading: (connection) => driver.pauseReading(connection),
-      resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => events.lookUp(path, request),
       log: logs.log,
-      requestOver: (request, name) => logs.requestOver(request, name),
+      requestOver: (entry) => {
+        entry.times.endedMs = performance.now();
+        logs.requestOver(entry);
+      },
       flushLogs: () => logs.flush(),
       slow: (record) => events.slow(record),
-      interrupt: (worker, request, wish) => events.interrupt(worker, request, wish),
+      interrupt: (worker, request, reason) => events.interrupt(worker, request, reason),
       abandon: (worker, reason) => events.abandon(worker, reason),
       drained: () => events.drained(),
       lending: driver.lending,
@@ -212,7 +208,7 @@ export class FrontApi {
   /** Closes every connection at once. */
   destroy(): void {
     this.#driver.destroy();
-    this.#front.tellUnfinished();
+    this.#front.reportUnfinished();
     this.#logs.end();
   }
 }

@@ -3,7 +3,7 @@ import net from 'node:net';
 import { LuafcgidError } from '../../base/errors.js';
 import { formatListenAddress, type ListenAddress } from '../../base/listen-address.js';
 import type { Front } from '../core/front.js';
-import type { FrontActions, LendingDriver } from '../model/actions.js';
+import type { LendingDriver } from '../model/actions.js';
 
 /** A socket is full at this many unsent bytes at the latest, whatever the front allows: it is asked for more in time. */
 export const MAX_FULL_BYTES = 64 * 1024;
@@ -36,13 +36,9 @@ export interface DriverReports {
   allClosed(): void;
 }
 
-type SocketActions = Pick<FrontActions, 'write' | 'close' | 'outgoing' | 'spool' | 'pauseReading' | 'resumeReading'>;
-
-export interface Driver extends SocketActions {
+export interface Driver {
   /** Undefined where connections cannot be lent. */
   readonly lending: LendingDriver | undefined;
-  /** Carries out the front's action `destroy`. */
-  break(connection: number): void;
   /** Connects the core; to be called once, before anything else. */
   attach(front: Front): void;
   /** Other settings from now on; what is open already keeps its buffers. */

@@ -18,4 +18,6 @@ export interface SocketWriter {
   end(linger: boolean): void;
   /** Closes at once. */
   destroy(): void;
+  /** Leaves what arrives to the system, or reads it again. */
+  setPaused(isPaused: boolean): void;
 }

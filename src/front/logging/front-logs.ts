@@ -6,7 +6,7 @@ import { LOG_LEVELS, type LogLevel } from '../../channel/messages.js';
 import { AccessFormat } from '../../logging/access-format.js';
 import type { LogSubject } from '../../logging/line.js';
 import { Repeats } from '../../logging/repeats.js';
-import type { FrontRequest } from '../model/request.js';
+import type { AccessEntry } from '../model/access-record.js';
 
 /** A batch goes out when the next line might not fit into this, and otherwise with the next tick. */
 const BATCH_BYTES = 64 * 1024;
@@ -49,28 +49,27 @@ export class FrontLogs {
   };
 
   /** Notes a request that is over. */
-  requestOver(request: FrontRequest, name: string): void {
-    const { trace, cgi } = request;
-    if (trace === undefined || this.#format === undefined) return;
-    const durationMs = Math.max(0, performance.now() - trace.arrivedMs);
-    const { startedMs } = trace;
+  requestOver({ name, record, times, script, state, method, receivedBytes, params }: AccessEntry): void {
+    if (this.#format === undefined) return;
+    const { arrivedMs, startedMs, endedMs = arrivedMs } = times;
+    const durationMs = Math.max(0, endedMs - arrivedMs);
     this.#add(
       this.#format.line({
         arrivedMs: Date.now() - durationMs,
         durationMs,
-        waitMs: startedMs === undefined ? undefined : Math.max(0, startedMs - trace.arrivedMs),
-        cpuMs: trace.cpuMs,
-        memoryBytes: trace.memoryBytes,
+        waitMs: startedMs === undefined ? undefined : Math.max(0, startedMs - arrivedMs),
+        cpuMs: record.cpuMs,
+        memoryBytes: record.memoryBytes,
         request: name,
-        script: request.script || cgi.scriptPath,
-        state: request.state?.id,
-        worker: trace.worker,
-        method: cgi.method,
-        status: trace.status,
-        outcome: trace.outcome ?? 'done',
-        sentBytes: trace.sentBytes,
-        receivedBytes: request.receivedBytes,
-        params: cgi.params,
+        script,
+        state,
+        worker: record.worker,
+        method,
+        status: record.status,
+        outcome: record.outcome ?? 'done',
+        sentBytes: record.sentBytes,
+        receivedBytes,
+        params,
       }),
     );
   }

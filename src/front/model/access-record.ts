@@ -1,6 +1,7 @@
 /** What the access log will tell of a request that is under way; requests have one only if there is such a log. */
 import type { Usage } from '../../channel/messages.js';
 import type { Outcome } from '../../logging/access-format.js';
+import type { RequestTimes } from './times.js';
 
 /** What nginx notes for a client that has gone before it was answered. */
 const CLIENT_GONE = 499;
@@ -11,11 +12,22 @@ const CR = 13;
 const LF = 10;
 const ZERO = 48;
 
+/** A request that is over, as the access log is told of it. */
+export interface AccessEntry {
+  readonly name: string;
+  readonly record: AccessRecord;
+  readonly times: RequestTimes;
+  /** Its file, or its path as long as no file was found. */
+  readonly script: string;
+  readonly state: number | undefined;
+  readonly method: string;
+  readonly receivedBytes: number;
+  /** Encoded pairs. */
+  readonly params: Uint8Array;
+}
+
 export class AccessRecord implements Usage {
-  readonly arrivedMs: number;
-  /** When a worker began with it. */
-  startedMs: number | undefined;
-  /** The worker's place. */
+  /** The place of the worker that began with it. */
   worker: number | undefined;
   /** 0: none was sent. */
   status = 0;
@@ -25,15 +37,6 @@ export class AccessRecord implements Usage {
   memoryBytes: number | undefined;
   /** Bytes of the empty line after the header block that have come in a row: 4 when the block is over. */
   #matched = 0;
-
-  constructor(arrivedMs: number) {
-    this.arrivedMs = arrivedMs;
-  }
-
-  started(worker: number, nowMs: number): void {
-    this.worker = worker;
-    this.startedMs = nowMs;
-  }
 
   used({ cpuMs, memoryBytes }: Usage): void {
     this.cpuMs = cpuMs;

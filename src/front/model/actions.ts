@@ -4,41 +4,46 @@ import type { Lender } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
 import type { LogSubject } from '../../logging/line.js';
 import type { PoolLimits } from '../../pool/pool.js';
-import type { FrontRequest } from './request.js';
+import type { AccessEntry } from './access-record.js';
 
 export type { LogSubject } from '../../logging/line.js';
 
-/** What the front lets its driver do. Connections are named by the number with which the driver opened them. */
-export interface FrontActions {
-  /** Sends bytes, which are valid during this call only. Returns how many bytes of this connection are not sent yet. */
-  write(connection: number, bytes: Uint8Array): number;
+/** One connection's socket, as its driver hands it to the front when it is opened. After its end all calls do nothing. */
+export interface ConnectionPort {
+  /** Sends bytes, which are valid during this call only. Returns how many bytes are not sent yet. */
+  write(bytes: Uint8Array): number;
   /**
    * Closes when all is sent. With `linger` the peer may still be sending: what comes is read and dropped for a while,
    * since closing on unread bytes would reset the connection and could cost the peer its answer.
    */
-  close(connection: number, linger: boolean): void;
+  close(linger: boolean): void;
   /**
    * Lets what is not sent yet, and all that is written from now on, wait in a temporary file instead of in memory: it
    * then counts as unsent only until it is stored. Returns whether that can be had.
    */
-  spool(connection: number): boolean;
+  spool(): boolean;
   /** Closes at once, whatever waits to be sent. `connectionClosed` follows, not before this call returns. */
-  destroy(connection: number): void;
-  /** What waits to be sent, in memory and in a file; undefined when the connection is gone. */
-  outgoing(connection: number): Outgoing | undefined;
-  pauseReading(connection: number): void;
-  resumeReading(connection: number): void;
+  destroy(): void;
+  /** What waits to be sent, in memory and in a file. */
+  outgoing(): Outgoing;
+  /** Reads nothing until `resume`. */
+  pause(): void;
+  resume(): void;
+}
+
+/** What the front may do besides. */
+export interface FrontActions {
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
   lookUp(path: string, request: number): void;
-  /** Breaks into a request that a worker runs; does nothing when it is over meanwhile. */
-  interrupt(worker: number, request: number, wish: InterruptRequest): void;
+  /** Interrupts a request that a worker runs; does nothing when it is over meanwhile. */
+  interrupt(worker: number, request: number, reason: InterruptRequest): void;
   /** The front is done with a worker that hangs: its thread has to be ended and replaced. */
   abandon(worker: number, reason: string): void;
   /** A request that runs slowly; told once. */
   slow(record: SlowRequest): void;
   log(level: LogLevel, text: string, about?: LogSubject): void;
-  /** A request that has a `trace` is over. */
-  requestOver?(request: FrontRequest, name: string): void;
+  /** A request that has an access record is over. */
+  requestOver?(entry: AccessEntry): void;
   /** Time has passed: what was collected for the logs is to go out. */
   flushLogs?(): void;
   /** After `drain`: the last request is over. */
@@ -47,7 +52,7 @@ export interface FrontActions {
   readonly lending?: LendingDriver | undefined;
 }
 
-/** Lets workers read and write on connections by themselves (`channel/loans.ts`). */
+/** Lets workers read and write on connections by themselves (`channel/lending.ts`). */
 export interface LendingDriver {
   /** Makes what the worker waits with. @returns false where that cannot be had */
   open(lender: Lender): boolean;

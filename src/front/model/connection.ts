@@ -1,8 +1,15 @@
 /** One connection of a web server: its FastCGI session, its requests, and what may be read and written on it. */
-import { type Meter, RequestTable, ServerSession, type ServerValues, type SessionEvents } from '../../fcgi/session.js';
-import type { FrontActions, FrontOptions } from './actions.js';
-import type { FrontRequest } from './request.js';
-import type { WorkerLink } from './worker-link.js';
+
+import type { Lender } from '../../channel/lending.js';
+import {
+  type Meter,
+  RequestTable,
+  type Role,
+  ServerSession,
+  type ServerValues,
+  type SessionEvents,
+} from '../../fcgi/session.js';
+import type { ConnectionPort, FrontOptions, Outgoing } from './actions.js';
 
 /**
  * What a peer may leave unread past the send buffer, where the output of scripts stops by itself: replies of the protocol
@@ -10,13 +17,24 @@ import type { WorkerLink } from './worker-link.js';
  */
 const UNREAD_BYTES = 1024 * 1024;
 
-/** Whom connections tell what their bytes mean. One for all, since many connections live for one request only. */
-export interface ConnectionOwner {
-  begin(connection: Connection, fcgiId: number, params: Uint8Array): void;
-  takeBody(connection: Connection, fcgiId: number, bytes: Uint8Array): void;
-  endBody(connection: Connection, fcgiId: number): void;
-  abort(connection: Connection, fcgiId: number): void;
-  refuseParams(connection: Connection, fcgiId: number, limitBytes: number): void;
+/** A request, as far as its connection looks at it. */
+export interface ReceivingRequest {
+  readonly body: { readonly isComplete: boolean; readonly bufferedBytes: number; readonly extraBytes: number };
+}
+
+/** Handles what the bytes of connections mean. One for all, since many connections live for one request only. */
+export interface ConnectionOwner<Request extends ReceivingRequest> {
+  begin(connection: Connection<Request>, fcgiId: number, role: Role, params: Uint8Array): void;
+  receiveBody(connection: Connection<Request>, fcgiId: number, bytes: Uint8Array): void;
+  endBody(connection: Connection<Request>, fcgiId: number): void;
+  abort(connection: Connection<Request>, fcgiId: number): void;
+  refuseParams(connection: Connection<Request>, fcgiId: number, limitBytes: number): void;
+}
+
+/** The connections that one worker was lent. */
+export interface Loans<Lent> {
+  readonly lender: Lender;
+  readonly connections: Set<Lent>;
 }
 
 /** The memory that all connections share. */
@@ -45,13 +63,13 @@ export interface Watch {
   takenBytes: number;
 }
 
-export class Connection implements SessionEvents {
+export class Connection<Request extends ReceivingRequest> implements SessionEvents {
   readonly id: number;
   readonly session: ServerSession;
   /** Requests that are not answered yet, by their id on this connection. */
-  readonly requests = new RequestTable<FrontRequest>();
+  readonly requests = new RequestTable<Request>();
   /** Requests that the bytes just read have changed, to be looked at when all of those are read. */
-  readonly changed: FrontRequest[] = [];
+  readonly changed: Request[] = [];
   /** A request has come on it. */
   hasAsked = false;
   /** The peer will send nothing more. */
@@ -66,28 +84,28 @@ export class Connection implements SessionEvents {
   isSpooled = false;
   /** What its client owed did not come in time: it is closed when its requests are answered. */
   isOverdue = false;
-  /** The worker that it is lent to: nothing is read or written here meanwhile. */
-  lentTo: WorkerLink | undefined;
-  /** Its worker had too much to do by itself. */
+  /** Where it is listed while a worker has it: the front neither reads nor writes it meanwhile. */
+  lentTo: Loans<Connection<Request>> | undefined;
+  /** Its last worker had too much to do, and gave it away. */
   wasShed = false;
-  /** `routesEpoch` of that worker then. */
+  /** `routesEpoch` of its worker when it was lent. */
   lentRoutesEpoch = 0;
   /** Loans in a row that its worker could do nothing with, and the requests to pass before the next one. */
   loanMisses = 0;
   loanBackoff = 0;
   /** What `timeouts.ts` knows of it; nothing before its first look. */
   watch: Watch | undefined;
-  readonly #actions: FrontActions;
-  readonly #owner: ConnectionOwner;
+  readonly #port: ConnectionPort;
+  readonly #owner: ConnectionOwner<Request>;
   readonly #meters: Meters;
   #unsentBytes = 0;
   #spoolingBytes = 0;
   #isPaused = false;
   #isClosing = false;
 
-  constructor(id: number, actions: FrontActions, values: ServerValues, owner: ConnectionOwner, meters: Meters) {
+  constructor(id: number, port: ConnectionPort, values: ServerValues, owner: ConnectionOwner<Request>, meters: Meters) {
     this.id = id;
-    this.#actions = actions;
+    this.#port = port;
     this.#owner = owner;
     this.#meters = meters;
     this.session = new ServerSession(values, this, meters.requests);
@@ -103,11 +121,16 @@ export class Connection implements SessionEvents {
     this.#unsentBytes = bytes;
   }
 
-  /** From now on its answers go by way of a file. What waits in memory stays there and counts, but nobody waits for it. */
-  startSpooling(): void {
+  /**
+   * From now on its answers go by way of a file. What waits in memory stays there and counts, but nobody waits for it.
+   * @returns false when no file can be had
+   */
+  startSpooling(): boolean {
+    if (!this.#port.spool()) return false;
     this.isSpooled = true;
     this.spoolingBytes = this.#unsentBytes;
     this.unsentBytes = 0;
+    return true;
   }
 
   /** Bytes in memory on their way to or from the file, besides `unsentBytes`. */
@@ -121,13 +144,13 @@ export class Connection implements SessionEvents {
     return this.#unsentBytes + this.#spoolingBytes;
   }
 
-  onRequest(fcgiId: number, params: Uint8Array): void {
+  onRequest(fcgiId: number, role: Role, params: Uint8Array): void {
     this.hasAsked = true;
-    this.#owner.begin(this, fcgiId, params);
+    this.#owner.begin(this, fcgiId, role, params);
   }
 
   onBody(fcgiId: number, bytes: Uint8Array): void {
-    this.#owner.takeBody(this, fcgiId, bytes);
+    this.#owner.receiveBody(this, fcgiId, bytes);
   }
 
   onBodyEnd(fcgiId: number): void {
@@ -153,21 +176,21 @@ export class Connection implements SessionEvents {
   }
 
   write(bytes: Uint8Array): void {
-    if (!this.#isClosing) this.unsentBytes = this.#actions.write(this.id, bytes);
+    if (!this.#isClosing) this.unsentBytes = this.#port.write(bytes);
   }
 
-  /** @param linger the peer may still be sending, see `FrontActions.close` */
+  /** @param linger the peer may still be sending, see `ConnectionPort.close` */
   close(linger: boolean): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.session.end();
-    this.#actions.close(this.id, linger);
+    this.#port.close(linger);
   }
 
   /** Closes it at once, whatever waits to be sent. */
   destroy(): void {
     this.markClosed();
-    this.#actions.destroy(this.id);
+    this.#port.destroy();
   }
 
   /** The driver has closed it. */
@@ -176,6 +199,11 @@ export class Connection implements SessionEvents {
     this.session.end();
     this.unsentBytes = 0;
     this.spoolingBytes = 0;
+  }
+
+  /** How far its output has come. */
+  outgoing(): Outgoing {
+    return this.#port.outgoing();
   }
 
   /** Whether it has no request, and nothing of one is on its way in or out. */
@@ -219,14 +247,14 @@ export class Connection implements SessionEvents {
     let isFull = unsentBytes > limits.sendBufferBytes + UNREAD_BYTES;
     if (unsentBytes > 0 && this.#meters.unsent.bytes > limits.sendTotalBytes) isFull = true;
     if (!this.isEnding && this.requests.size > 0) {
-      for (const { bufferedBytes, extraBodyBytes, isBodyComplete } of this.requests.values()) {
-        const isLong = bufferedBytes > 0 && bufferedBytes >= limits.bodyMemoryBytes + extraBodyBytes;
-        if (isLong && !isBodyComplete) isFull = true;
+      for (const { body } of this.requests.values()) {
+        const isLong = body.bufferedBytes > 0 && body.bufferedBytes >= limits.bodyMemoryBytes + body.extraBytes;
+        if (isLong && !body.isComplete) isFull = true;
       }
     }
     if (isFull === this.#isPaused) return;
     this.#isPaused = isFull;
-    if (isFull) this.#actions.pauseReading(this.id);
-    else this.#actions.resumeReading(this.id);
+    if (isFull) this.#port.pause();
+    else this.#port.resume();
   }
 }

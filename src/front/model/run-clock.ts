@@ -1,93 +1,99 @@
 /**
- * How long requests have run, and what follows from that. Time in which a script waits for its client does not count: it
- * is the client's, who has limits of his own. It is measured by looking, tick by tick.
+ * Watches how long one request has run, and says what follows from that. Time in which a script waits for its client does
+ * not count: the client has limits of its own. It is measured by looking, tick by tick. Results depend on the arguments
+ * alone.
  */
 import { InterruptRequest } from '../../channel/interrupts.js';
-import type { FrontActions } from './actions.js';
-import type { FrontRequest } from './request.js';
-import type { WorkerLink } from './worker-link.js';
+import type { RequestTimes } from './times.js';
 
-/** How long a script that is told to stop may take: who does not stop by then never will. */
+/** The time that a script may take to stop when it is told to: one that still runs then never stops. */
 export const GRACE_MS = 250;
 
-/**
- * The time that a worker may take to begin with a request, and to be done with one whose script is over: what it does
- * then is short, or it hangs.
- */
+/** The time that a worker may take to begin with a request, and to be done with one whose script is over. */
 const BEGIN_MS = 2_000;
 
-/** The time that a worker may take to close states when nothing else keeps it. */
-const CLOSE_MS = 5_000;
-
-/** Looks at a worker without a request. @returns whether it is lost: it does not do what it was told */
-export function isStuck(worker: WorkerLink, passedMs: number): boolean {
-  worker.owedMs = worker.owed === 0 ? 0 : worker.owedMs + passedMs;
-  return worker.owedMs >= CLOSE_MS;
+/** How things stand with a request that a worker has. */
+export interface RunFacts {
+  /** The worker's thread has begun with it. */
+  readonly hasBegun: boolean;
+  /** Its script is over; the worker still has to say so, and perhaps to close its state. */
+  readonly isOver: boolean;
+  /** Its script waits for more of its body, or until its output is read. */
+  readonly isWaitingForClient: boolean;
+  /** Its client has gone, and it is to be stopped for that. */
+  readonly isUnwanted: boolean;
+  /** The running time after which it is stopped; 0: never. */
+  readonly watchdogMs: number;
 }
 
-/** The running time of one worker's request. */
+/** What a look at a run leads to. */
+export interface RunVerdict {
+  /** The script is to be interrupted for these. */
+  readonly interrupts: readonly InterruptRequest[];
+  /** The worker is lost: it does not stop, or has not even begun. */
+  readonly isWorkerLost: boolean;
+}
+
+const GOES_ON: RunVerdict = { interrupts: [], isWorkerLost: false };
+const IS_LOST: RunVerdict = { interrupts: [], isWorkerLost: true };
+
 export class RunClock {
-  #ranMs = 0;
-  #seenMs = 0;
+  readonly #times: RequestTimes;
+  #seenMs: number;
+  /** What it had executed when the script last set its own limit: that counts from then on. */
+  #limitFromMs = 0;
   /** Since the script was over. */
   #overMs = 0;
   /** When it was told to stop, if it was. */
   #toldMs: number | undefined;
-  #trace: 'not wanted' | 'wanted' | 'told' = 'not wanted';
+  #trace: 'not wanted' | 'wanted' | 'reported' = 'not wanted';
 
-  /** A request begins. */
-  begin(nowMs: number): void {
-    this.#ranMs = 0;
-    this.#overMs = 0;
+  /** The request begins. @param times where the time that it executes is kept */
+  constructor(times: RequestTimes, nowMs: number) {
+    this.#times = times;
     this.#seenMs = nowMs;
-    this.#toldMs = undefined;
-    this.#trace = 'not wanted';
   }
 
   /** The script has set its limit anew, counted from now. */
   restart(): void {
-    this.#ranMs = 0;
+    this.#limitFromMs = this.#times.executedMs;
   }
 
-  /** Whether its Lua stack is wanted and was not told. */
+  /** Whether its Lua stack was asked for and has not been reported. */
   get isTraceWanted(): boolean {
     return this.#trace === 'wanted';
   }
 
-  traced(): void {
-    this.#trace = 'told';
+  noteTraceReported(): void {
+    this.#trace = 'reported';
   }
 
+  /** The running time that counts against the limit. */
   get ranMs(): number {
-    return this.#ranMs;
+    return this.#times.executedMs - this.#limitFromMs;
   }
 
-  /**
-   * Looks at a running request and tells it to stop when its time is over.
-   * @returns whether its worker is lost: it does not stop, or has not even begun
-   */
-  look(worker: WorkerLink, request: FrontRequest, actions: FrontActions, nowMs: number, slowMs: number): boolean {
-    const passedMs = worker.isWaitingForClient ? 0 : nowMs - this.#seenMs;
+  /** Looks at the request. @param slowMs the running time after which its Lua stack is wanted; 0: never */
+  look(facts: RunFacts, nowMs: number, slowMs: number): RunVerdict {
+    const passedMs = facts.isWaitingForClient ? 0 : nowMs - this.#seenMs;
     this.#seenMs = nowMs;
-    if (worker.isOver(request)) {
-      // Its last words may have to wait for a slow reader; what the script took does not count here.
+    if (facts.isOver) {
+      // Its END may have to wait behind output for a slow reader; what the script took does not count here.
       this.#overMs += passedMs;
-      return this.#overMs >= BEGIN_MS;
+      return this.#overMs >= BEGIN_MS ? IS_LOST : GOES_ON;
     }
-    this.#ranMs += passedMs;
-    if (worker.hasBegun(request)) {
-      if (request.isClientGone && request.stopsOnAbort)
-        actions.interrupt(worker.id, request.id, InterruptRequest.UNWANTED);
-      if (slowMs > 0 && this.#trace === 'not wanted' && this.#ranMs >= slowMs) {
-        this.#trace = 'wanted';
-        actions.interrupt(worker.id, request.id, InterruptRequest.TRACE);
-      }
-      if (request.watchdogMs === 0 || this.#ranMs < request.watchdogMs) return false;
-      // Again each time: a thread that was just about to sleep has not noticed.
-      actions.interrupt(worker.id, request.id, InterruptRequest.TIMEOUT);
-      this.#toldMs ??= nowMs;
-      return nowMs - this.#toldMs >= GRACE_MS;
+    this.#times.executedMs += passedMs;
+    if (!facts.hasBegun) return this.ranMs >= BEGIN_MS ? IS_LOST : GOES_ON;
+    const interrupts: InterruptRequest[] = [];
+    if (facts.isUnwanted) interrupts.push(InterruptRequest.UNWANTED);
+    if (slowMs > 0 && this.#trace === 'not wanted' && this.#times.executedMs >= slowMs) {
+      this.#trace = 'wanted';
+      interrupts.push(InterruptRequest.TRACE);
     }
-    return this.#ranMs >= BEGIN_MS;
+    if (facts.watchdogMs === 0 || this.ranMs < facts.watchdogMs) return { interrupts, isWorkerLost: false };
+    // Again at each look: a thread that was just about to sleep has not noticed the last one.
+    interrupts.push(InterruptRequest.TIMEOUT);
+    this.#toldMs ??= nowMs;
+    return { interrupts, isWorkerLost: nowMs - this.#toldMs >= GRACE_MS };
   }
 }

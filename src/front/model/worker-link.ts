@@ -5,12 +5,20 @@
 
 import type { Interrupter } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
-import { type BodyFault, encodeStartHead, MORE, START_OFFER, startBytes, ToWorker } from '../../channel/messages.js';
+import {
+  type BodyFault,
+  encodeStartHead,
+  MORE,
+  START_OFFER,
+  startBytes,
+  startRole,
+  ToWorker,
+} from '../../channel/messages.js';
 import type { OfferSlots } from '../../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../../channel/ring.js';
-import type { Connection } from './connection.js';
-import type { FrontRequest } from './request.js';
-import { RunClock } from './run-clock.js';
+import { LoanBook } from './loan-book.js';
+import type { FrontRequest, RequestWorker } from './request.js';
+import type { Run } from './run.js';
 
 interface Unsent {
   readonly type: number;
@@ -21,16 +29,12 @@ interface Unsent {
 
 const NOTHING = new Uint8Array(0);
 
-export class WorkerLink {
+export class WorkerLink implements RequestWorker {
   readonly id: number;
   /** Its place among the workers, which it has from its predecessor and leaves to its successor. */
   place = 0;
-  /** The request that the worker runs. */
-  running: FrontRequest | undefined;
-  /** The connection whose unsent bytes are past their limit: the worker's output waits in its ring meanwhile. */
-  heldBy: Connection | undefined;
-  /** Ticks since its output began to wait. */
-  heldTicks = 0;
+  /** The requests that it was given and has not ended, by number: one at most today. */
+  readonly runs = new Map<number, Run>();
   /** It is to end when it has done what it has begun with. */
   isRetired = false;
   /** It was told to end. */
@@ -39,35 +43,9 @@ export class WorkerLink {
   owed = 0;
   /** For how long it has owed something without a request to run, as far as the ticks tell. */
   owedMs = 0;
-  /** Of the running request. */
-  readonly time = new RunClock();
-  /** When it began with that. */
-  busySinceMs = 0;
-  /** Since when it has been given one request after the other. */
-  givenSinceMs = Number.POSITIVE_INFINITY;
-  /** Its connections never had their turn between those: it is lent none until it is free again. */
-  loansStarve = false;
-  /** Connections that are lent to it, and how it is kept from them. */
-  readonly loans = new Set<Connection>();
-  readonly lender: Lender;
-  /** It may accept connections. */
-  accepts = false;
-  /** It runs something long; what it was told of and has not accepted was accepted by the front then. */
-  isLongBusy = false;
-  /** It has no connection, and will come to none: neither lent nor accepted. */
-  isHome = true;
-  /** The gate to them is held here. */
-  isHeld = false;
-  /** It was at one of them, or might have been, when it was wanted: as long as that is so, it counts as busy. */
-  isServingDirect = false;
-  /** States in which it may run requests from them, by the names of scripts. */
-  readonly routes = new Map<string, number>();
-  readonly routedStates = new Set<number>();
-  /** How often those were forgotten. */
-  routesEpoch = 0;
-  /** What it had begun with from them when it was last seen to begin, and when that was. */
-  seenBegun = 0;
-  seenMs = 0;
+  /** What it is lent. */
+  readonly lending: LoanBook;
+  #executing: Run | undefined;
   readonly #out: RingWriter;
   readonly #interrupter: Interrupter;
   readonly #in: RingReader;
@@ -86,11 +64,28 @@ export class WorkerLink {
     lender: Lender,
   ) {
     this.id = id;
-    this.lender = lender;
+    this.lending = new LoanBook(lender);
     this.#interrupter = interrupter;
     this.#out = out;
     this.#in = incoming;
     this.#slots = slots;
+  }
+
+  /** The run that it executes; undefined between two. */
+  get executing(): Run | undefined {
+    return this.#executing;
+  }
+
+  /** It executes this from now on. */
+  begin(run: Run): void {
+    this.runs.set(run.request.id, run);
+    this.#executing = run;
+  }
+
+  /** A run is over. */
+  end(run: Run): void {
+    this.runs.delete(run.request.id);
+    if (this.#executing === run) this.#executing = undefined;
   }
 
   /**
@@ -98,7 +93,8 @@ export class WorkerLink {
    * follow the running one's, and there is room for it.
    */
   mayOffer(request: FrontRequest): boolean {
-    if (this.running?.isBodyEndSent !== true || request.hasBody || this.#unsent.length > 0) return false;
+    if (this.#executing?.request.body.isEndSent !== true) return false;
+    if (request.body.isToBeSent || this.#unsent.length > 0) return false;
     const bytes = startBytes(request.cgi.params);
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }
@@ -121,31 +117,19 @@ export class WorkerLink {
     return this.#interrupter.running === -request.id;
   }
 
-  /** Whether the running script waits for more of its body, or until its output is read. */
-  get isWaitingForClient(): boolean {
-    const waitsForRoom = this.heldBy !== undefined && this.#in.isWriterWaiting;
-    return waitsForRoom || (this.running?.isBodyEndSent === false && this.#out.isReaderAsleep);
+  /** Whether the script of a run waits for more of its body, or until its output is read. */
+  isWaitingForClient({ isOutputHeld, request }: Run): boolean {
+    return (isOutputHeld && this.#in.isWriterWaiting) || (!request.body.isEndSent && this.#out.isReaderAsleep);
   }
 
   /** Wakes the worker if it sleeps: it has something to find. */
   wake(): void {
-    this.#out.wakeReader(this.ringElsewhere);
+    this.#out.wakeReader(this.lending.ringElsewhere);
   }
-
-  /** Rings the bell that wakes the worker where it waits for lent connections. */
-  ringElsewhere: (() => void) | undefined;
 
   /** Most bytes of one message from the worker. */
   get maxFrameBytes(): number {
     return this.#out.maxPayloadBytes;
-  }
-
-  /** What it was routes does not hold any more. */
-  invalidateRoutes(): void {
-    this.routes.clear();
-    this.routedStates.clear();
-    this.routesEpoch += 1;
-    this.lender.invalidateRoutes();
   }
 
   /**
@@ -158,7 +142,7 @@ export class WorkerLink {
 
   #start(flags: number, request: FrontRequest, state: number, head: Uint8Array): void {
     const { params } = request.cgi;
-    const type = ToWorker.START | flags;
+    const type = ToWorker.START | flags | startRole(request.role);
     const isWhole = head.length + params.length <= this.#out.maxPayloadBytes;
     if (isWhole && this.#unsent.length === 0 && this.#out.tryWrite(type, request.id, state, head, params)) return;
     this.send(type, request.id, state, Buffer.concat([head, params]));
@@ -207,27 +191,18 @@ export class WorkerLink {
     if (wrote) this.wake();
   }
 
-  /** Hands on what there is room for of the running request's body, and its end. */
-  passBody(request: FrontRequest): void {
-    if (request.isBodyEndSent) return;
-    const bytes = request.keptBody;
-    const sent = this.#sendStream(ToWorker.BODY, request.id, bytes);
-    request.dropBody(sent);
-    if (sent < bytes.length) return;
-    if (request.isBodyComplete) this.#endBody(request, 0);
+  /** Hands on what there is room for of a running request's body, and its end. */
+  passBody({ id, body }: FrontRequest): void {
+    if (body.isEndSent) return;
+    body.handOn(
+      (bytes) => this.#sendStream(ToWorker.BODY, id, bytes),
+      (fault) => this.send(ToWorker.BODY_END, id, fault),
+    );
   }
 
   /** Tells the running script that its request's body will never be complete. What is not handed on yet is dropped. */
-  failBody(request: FrontRequest, fault: BodyFault): void {
-    request.isBodyComplete = true;
-    // Another worker would take what is here for the whole body.
-    request.hasHandedOn = true;
-    if (!request.isBodyEndSent) this.#endBody(request, fault);
-  }
-
-  #endBody(request: FrontRequest, fault: number): void {
-    request.isBodyEndSent = true;
-    this.send(ToWorker.BODY_END, request.id, fault);
+  failBody({ id, body }: FrontRequest, fault: BodyFault): void {
+    body.fail(fault, () => this.send(ToWorker.BODY_END, id, fault));
   }
 
   /** Sends as much of a stream as fits now; returns how many bytes that was. */

@@ -2,8 +2,9 @@
  * Where a log's bytes go: a file, a standard stream, or the system's log service. No channel waits: where nothing goes
  * at once (a pipe whose reader does not read, a busy log service), sending fails with EAGAIN.
  */
-import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fchownSync, fstatSync, openSync, writeSync } from 'node:fs';
 import type { LogLevel } from '../../channel/messages.js';
+import { openTrusted } from '../../linux/trusted-path.js';
 import { FACILITIES, formatLogTarget, type LogTarget } from '../target.js';
 
 export interface LineChannel {
@@ -18,14 +19,26 @@ export interface LineChannel {
   close(): void;
 }
 
+const ROOT = 0;
 const STDOUT = 1;
 const STDERR = 2;
 
-/** @param target undefined: standard error @throws the system's error when it cannot be opened */
-export async function openChannel(target: LogTarget | undefined): Promise<LineChannel> {
+/** Who opens the files again after root has given up its rights. */
+export interface LogOwner {
+  readonly uid: number;
+  /** Undefined: the group stays. */
+  readonly gid: number | undefined;
+}
+
+/**
+ * @param target undefined: standard error
+ * @param owner whom files of root are given to; undefined: nobody
+ * @throws the system's error when it cannot be opened; UntrustedPath when another user may have put it there
+ */
+export async function openChannel(target: LogTarget | undefined, owner?: LogOwner): Promise<LineChannel> {
   switch (target?.kind) {
     case 'file':
-      return fileChannel(target.path);
+      return fileChannel(target.path, owner);
     case 'syslog':
       return syslogChannel(target);
     default:
@@ -36,11 +49,9 @@ export async function openChannel(target: LogTarget | undefined): Promise<LineCh
   }
 }
 
-function fileChannel(path: string): LineChannel {
-  // Not blocking: a named pipe must not keep the server waiting for its reader, neither now nor later.
-  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
-  const open = (): number => openSync(path, flags, 0o640);
-  let fd = open();
+function fileChannel(path: string, owner: LogOwner | undefined): LineChannel {
+  let fd = openFile(path, owner);
+  const open = (): number => openFile(path, owner);
   return {
     name: path,
     send: (bytes) => writeSync(fd, bytes),
@@ -51,6 +62,35 @@ function fileChannel(path: string): LineChannel {
     },
     close: () => closeSync(fd),
   };
+}
+
+// Not blocking: a named pipe must not keep the server waiting for its reader, neither now nor later.
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK;
+
+/** Opens a log file, and gives it to its owner if root has made it, or only root can have. */
+function openFile(path: string, owner: LogOwner | undefined): number {
+  const { fd, isOfRoot } = openOrCreate(path, owner?.uid);
+  try {
+    if (owner === undefined || !isOfRoot || process.geteuid?.() !== ROOT) return fd;
+    const stats = fstatSync(fd);
+    if (stats.isFile() && stats.uid === ROOT && stats.nlink === 1) fchownSync(fd, owner.uid, owner.gid ?? stats.gid);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function openOrCreate(path: string, uid: number | undefined): { fd: number; isOfRoot: boolean } {
+  try {
+    const { fd } = openTrusted(path, FLAGS | constants.O_CREAT | constants.O_EXCL, 0o640, uid);
+    return { fd, isOfRoot: true };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  // Somebody may remove it between the two.
+  const { fd, isTrusted } = openTrusted(path, FLAGS | constants.O_CREAT, 0o640, uid);
+  return { fd, isOfRoot: isTrusted };
 }
 
 /** A standard stream. Its descriptor is shared with others, so what it is must not be changed. */

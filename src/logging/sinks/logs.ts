@@ -1,10 +1,11 @@
 /** The door of the logs: the log, the access log and the slow log of a server, opened, opened anew and closed together. */
 
 import { describeError, LuafcgidError } from '../../base/errors.js';
-import type { Config } from '../../config/load.js';
+import { type Config, identityOf } from '../../config/load.js';
+import { UntrustedPath } from '../../linux/trusted-path.js';
 import type { LogTarget } from '../target.js';
 import { formatLogTarget } from '../target.js';
-import { type LineChannel, openChannel } from './channel.js';
+import { type LineChannel, type LogOwner, openChannel } from './channel.js';
 import { Log, reopen } from './log.js';
 import { SlowLog } from './slow-log.js';
 import { LineWriter } from './writer.js';
@@ -54,12 +55,14 @@ export class Logs {
   }
 }
 
-/** @throws LuafcgidError `LUAFCGID_LOG_FILE` or `LUAFCGID_LOG_SYSLOG` */
+/** @throws LuafcgidError `LUAFCGID_LOG_FILE`, `LUAFCGID_LOG_UNTRUSTED` or `LUAFCGID_LOG_SYSLOG` */
 export async function openLogs(config: Config): Promise<Logs> {
   const { logFile, accessLog, slowLog, logLevel, logFormat } = config;
+  const { user, gid } = identityOf(config);
+  const owner = user && { uid: user.uid, gid };
   const opened: LineChannel[] = [];
   const open = async (target: LogTarget | undefined, option: string): Promise<LineChannel> => {
-    const channel = await openTold(target, option);
+    const channel = await openTold(target, option, owner);
     opened.push(channel);
     return channel;
   };
@@ -89,14 +92,21 @@ export async function openLogs(config: Config): Promise<Logs> {
   }
 }
 
-async function openTold(target: LogTarget | undefined, option: string): Promise<LineChannel> {
+async function openTold(
+  target: LogTarget | undefined,
+  option: string,
+  owner: LogOwner | undefined,
+): Promise<LineChannel> {
   try {
-    return await openChannel(target);
+    return await openChannel(target, owner);
   } catch (error) {
     const { message } = error as Error;
     const name = target === undefined ? 'standard error' : formatLogTarget(target);
     if (target?.kind === 'syslog') {
       throw new LuafcgidError('LUAFCGID_LOG_SYSLOG', { log: name, reason: message, option }, error);
+    }
+    if (error instanceof UntrustedPath) {
+      throw new LuafcgidError('LUAFCGID_LOG_UNTRUSTED', { file: name, reason: message, option }, error);
     }
     throw new LuafcgidError('LUAFCGID_LOG_FILE', { file: name, reason: message, option }, error);
   }

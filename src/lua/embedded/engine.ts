@@ -10,6 +10,7 @@ import { type BootedLua, MachineFactory } from './machine-factory.js';
 import { saveBoot, savedBoot } from './saved-boot.js';
 import { EmbeddedState, type Running } from './state.js';
 import { checkEmbeddedModule, compileEmbeddedModule } from './wasm/module.js';
+import { hostedFunctions } from './wide-functions.js';
 
 export type { BootedLua } from './machine-factory.js';
 export { compileEmbeddedModule } from './wasm/module.js';
@@ -44,6 +45,7 @@ export function createEmbeddedEngine(
       () => running.state?.files,
       (text) => running.state?.log.write(2, text),
     ),
+    hostedFunctions: hostedFunctions(running, () => running.state?.files),
     hostFunctions: embeddedFunctions(running),
     exitHook(L) {
       const { x } = running.machine;

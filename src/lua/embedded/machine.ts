@@ -4,6 +4,7 @@
  */
 
 import type { ByteString } from '../state.js';
+import { type HostedFunction, replacedFunction } from './wasm/wide-numbers.js';
 
 /** The machine whose code runs now on this thread. All instances share one set of imports, so entering one sets this. */
 export interface RunningMachine {
@@ -49,6 +50,7 @@ export interface LuaExports {
   lua_pushnil(L: number): void;
   lua_pushnumber(L: number, value: number): void;
   lua_pushvalue(L: number, index: number): void;
+  lua_replace(L: number, index: number): void;
   lua_rawget(L: number, index: number): void;
   lua_rawgeti(L: number, index: number, key: number): void;
   lua_rawset(L: number, index: number): void;
@@ -101,6 +103,13 @@ export class Machine {
     this.memoryLimitBytes = memoryLimitBytes;
     this.memory = Buffer.from(x.memory.buffer);
     this.words = new DataView(x.memory.buffer);
+  }
+
+  /** Calls a function of Lua's library that was replaced, in the place of the one that runs. Gives the number of its results. */
+  callReplaced(name: HostedFunction, L: number): number {
+    const entry = replacedFunction(name);
+    this.functions[entry] ??= this.x.__indirect_function_table.get(entry);
+    return (this.functions[entry] as (L: number) => number)(L);
   }
 
   /** Allocates the buffers that every call uses; part of booting. */

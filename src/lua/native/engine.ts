@@ -73,6 +73,7 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     interruptHook,
     cStack,
     boot: () => boot.boot(),
+    deferredPart: (part) => boot.deferredPart(part),
   };
   return {
     name,

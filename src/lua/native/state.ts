@@ -24,6 +24,7 @@ export interface NativeParts {
   readonly interruptHook: number;
   readonly cStack: CStack;
   boot(): number;
+  deferredPart(name: ByteString): Uint8Array | undefined;
 }
 
 const everyInstruction = { mask: 8, count: 1 } as const;
@@ -180,6 +181,10 @@ export class NativeState extends EngineState {
   memoryBytes(): number {
     this.requireUsable();
     return this.#library.usedKib(this.#L) * 1024;
+  }
+
+  deferredPart(name: ByteString): Uint8Array | undefined {
+    return this.#parts.deferredPart(name);
   }
 
   protected free(): void {

@@ -14,6 +14,11 @@
 ---   `write`. A state has at most 16 files open. What was written and not closed is stored at the end of the request; the
 ---   file itself stays open as long as the script keeps it. (The error number that a method of a file gives is that of
 ---   WebAssembly's C library, not the system's.)
+--- - **Numbers** are doubles, and functions that want integers behave as in the stock interpreter of a 64-bit system on x86
+---   processors, also beyond 2^31. Where C leaves something open, results may differ: whether a number that is none is
+---   printed as `nan` or `-nan`, which exponent `math.frexp` gives for an infinite number, which one of two wrong arguments an
+---   error names.
+--- - **`os.setlocale`** knows the locale "C" only.
 --- - **Processes**: there are none. `io.popen` and `os.execute(command)` give nil and a message, and `os.execute()` 0: there
 ---   is no shell.
 --- - **Standard streams**: `print`, `io.write` and `io.stderr:write` write lines to the server's log; `io.read` is
@@ -40,7 +45,10 @@
 --- ended the daemon. It also changed the working directory to the script's before each request; here relative names
 --- only matter to `require`, `dofile` and `loadfile`.
 
-local host, _, sources, _, files = ...
+local parts = ...
+
+local host, sources, files = parts.host, parts.sources, parts.files
+local checked_text = parts.arguments.library_text
 
 local type, tostring, error = type, tostring, error
 local find, collectgarbage = string.find, collectgarbage
@@ -51,14 +59,6 @@ local denied = 13 -- EACCES
 
 -- Whether the configuration grants files. The host looks at each of them all the same.
 local has_files = false
-
-local function checked_text(value, position, name)
-  if type(value) ~= "string" and type(value) ~= "number" then
-    error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " ..
-      (value == nil and "no value" or type(value)) .. ")", 3)
-  end
-  return tostring(value)
-end
 
 ---- io ----
 
@@ -153,11 +153,9 @@ end
 
 local library = {}
 
--- `path`: beside the script, then along the configured path.
-function library.init(directory, path)
-  package.path = path
-  local _, files_granted = host.argument(5)
-  has_files = files_granted == "files"
+function library.init(start)
+  package.path = start.path
+  has_files = start.has_files
 end
 
 return library

@@ -1,81 +1,106 @@
 -- Lua sources: load, loadfile, dofile and require's search for Lua files. All files come through the host, which notes
 -- that the state depends on them, and precompiled chunks are refused.
 
-local host = ...
+local parts = ...
+
+local host, stock = parts.host, parts.stock
 
 local type, tostring, select, error, pcall = type, tostring, select, error, pcall
 local concat, gsub, gmatch, sub, find = table.concat, string.gsub, string.gmatch, string.sub, string.find
 local byte = string.byte
+local create, resume = coroutine.create, coroutine.resume
+local replace, raise = stock.replace, stock.raise
 
 local is_51 = _VERSION == "Lua 5.1"
-local takes_text = jit ~= nil or not is_51 -- whether load takes a text as well as a function
+local has_modes = jit ~= nil or not is_51 -- whether chunks may be limited to texts or to precompiled ones
 local directory = "/"
+local allows_bytecode = false
 
-local function bad_argument(position, name, wanted, value)
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. wanted .. " expected, got " ..
-    (value == nil and "no value" or type(value)) .. ")", 3)
+local escape = 27 -- the first byte of a precompiled chunk
+
+-- Whether a precompiled chunk is refused that the caller would have taken.
+local function is_refused(source, mode)
+  if allows_bytecode or byte(source, 1) ~= escape then return false end
+  return not has_modes or mode == nil or find(tostring(mode), "b", 1, true) ~= nil
 end
+
+local function refusal()
+  local _, text = host.refusal()
+  return text
+end
+
+-- What a call of load gives: one value if it succeeds. That there is no memory is for the state to know.
+local function loaded(chunk, message)
+  if chunk then return chunk end
+  if message == "not enough memory" then error(message, 0) end
+  return nil, message
+end
+
+local function wrap_load(name, load)
+  return replace(_G, "_G", name, function(...)
+    local source, _, mode = ...
+    if type(source) == "string" then
+      if is_refused(source, mode) then return nil, refusal() end
+    elseif type(source) == "function" and not allows_bytecode then
+      local reader, at_start = source, true
+      local function checked(...)
+        local piece = reader(...)
+        if at_start and type(piece) == "string" and piece ~= "" then
+          at_start = false
+          if is_refused(piece, mode) then error(refusal(), 0) end
+        end
+        return piece
+      end
+      local ok, chunk, message = pcall(load, checked, select(2, ...))
+      -- LuaJIT takes a hook that has raised an error in a reader for one that still runs, and calls no hook any more, until
+      -- a coroutine ends with an error.
+      if jit then resume(create(error)) end
+      if not ok then raise(chunk) end
+      return loaded(chunk, message)
+    end
+    local ok, chunk, message = pcall(load, ...)
+    if not ok then raise(chunk) end
+    return loaded(chunk, message)
+  end)
+end
+
+wrap_load("load", load)
+if loadstring then wrap_load("loadstring", loadstring) end
 
 local function resolve(path)
   if sub(path, 1, 1) == "/" then return path end
   return directory .. "/" .. gsub(path, "^%./", "")
 end
 
--- Compiles a text. `...` is the mode and the chunk's globals, where the Lua version has them.
-local function compile(source, name, mode, ...)
-  local is_binary = byte(source, 1) == 27
-  if mode ~= nil and takes_text and not find(tostring(mode), is_binary and "b" or "t", 1, true) then
-    return nil, "attempt to load a " .. (is_binary and "binary" or "text") .. " chunk (mode is '" .. tostring(mode) .. "')"
-  end
-  return host.load(source, name, ...)
+-- Loads a file: the function; nil and a message; or false where there is none. `...` is its mode and its globals.
+local load_file = host.loadfile
+
+local no_input = "cannot read standard input: a script has none"
+
+local function check_path(path)
+  return type(path) == "string" or type(path) == "number"
 end
 
-if loadstring then
-  function loadstring(source, name, ...)
-    if type(source) ~= "string" and type(source) ~= "number" then bad_argument(1, "loadstring", "string", source) end
-    source = tostring(source)
-    return compile(source, name == nil and source or tostring(name), ...)
-  end
-end
-
-function load(reader, name, ...)
-  if takes_text and (type(reader) == "string" or type(reader) == "number") then
-    reader = tostring(reader)
-    return compile(reader, name == nil and reader or tostring(name), ...)
-  end
-  if type(reader) ~= "function" then bad_argument(1, "load", "function", reader) end
-  local pieces, count = {}, 0
-  local ok, message = pcall(function()
-    while true do
-      local piece = reader()
-      if piece == nil or piece == "" then return end
-      if type(piece) ~= "string" and type(piece) ~= "number" then error("reader function must return a string", 0) end
-      count = count + 1
-      pieces[count] = piece
-    end
-  end)
-  if not ok then return nil, message end
-  return compile(concat(pieces), name == nil and "=(load)" or tostring(name), ...)
-end
-
-function loadfile(path, mode, ...)
-  if path == nil then return nil, "cannot read standard input: a script has none" end
+replace(_G, "_G", "loadfile", function(...)
+  local path = ...
+  if path == nil then return nil, no_input end
+  if not check_path(path) then stock.bad_argument(1, stock.expected("string", select("#", ...), 1, path)) end
   path = resolve(tostring(path))
-  if mode ~= nil and takes_text and host.modes ~= "bt" and not find(tostring(mode), "t", 1, true) then
-    return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
-  end
-  local chunk, message = host.loadfile(path, ...)
-  if chunk == false then return nil, "cannot open " .. path end
-  return chunk, message
-end
+  local chunk, message = load_file(path, select(2, ...))
+  if chunk == false then return nil, "cannot open " .. path .. ": No such file or directory" end
+  return loaded(chunk, message)
+end)
 
-local loadfile = loadfile
-
-function dofile(path)
-  local chunk, message = loadfile(path)
+replace(_G, "_G", "dofile", function(...)
+  local path = ...
+  if path == nil then error(no_input, 0) end
+  if not check_path(path) then stock.bad_argument(1, stock.expected("string", select("#", ...), 1, path)) end
+  path = resolve(tostring(path))
+  local chunk, message = load_file(path)
+  if chunk == false then message = "cannot open " .. path .. ": No such file or directory" end
   if not chunk then error(message, 0) end
   return chunk()
-end
+end)
 
 -- Lua 5.4 joins what its searchers say, earlier versions expect the line ends in it.
 local line_start = is_51 and "\n\tno file '" or "no file '"
@@ -88,7 +113,7 @@ local function search_path(name)
   local tried = {}
   for template in gmatch(path, "[^;]+") do
     local file = resolve((gsub(template, "%?", file_name)))
-    local chunk, message = host.loadfile(file)
+    local chunk, message = load_file(file)
     if chunk then return chunk, file end
     if message then error("error loading module '" .. name .. "' from file '" .. file .. "':\n\t" .. message, 0) end
     tried[#tried + 1] = line_start .. file .. "'"
@@ -98,10 +123,10 @@ end
 
 local sources = { search_path = search_path }
 
--- Where relative names start.
-function sources.init(script_directory, bytecode_is_allowed)
-  directory = script_directory
-  host.modes = bytecode_is_allowed and "bt" or "t" -- for native-host.lua
+function sources.init(start)
+  directory = start.directory -- where relative names start
+  allows_bytecode = start.allows_bytecode
+  host.allows_bytecode = allows_bytecode -- for native-host.lua
 end
 
 return sources

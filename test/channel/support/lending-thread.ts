@@ -1,6 +1,7 @@
 /** A worker's end of the loans, in a thread of its own: goes to its connection again and again until told to end. */
 import { workerData } from 'node:worker_threads';
 import { Borrower } from '../../../src/channel/lending.js';
+import { FromWorker } from '../../../src/channel/messages.js';
 import { COUNTS, type LoansThreadData, Mark } from './lending-marks.js';
 
 const { loans, shared, rounds } = workerData as LoansThreadData;
@@ -18,7 +19,7 @@ function inside(): void {
 
 /** Says something about the connection, which the front hears by counting. */
 function tell(): void {
-  borrower.tell();
+  borrower.post(FromWorker.RETURNED);
   Atomics.add(marks, Mark.SAID, 1);
 }
 

@@ -1,6 +1,7 @@
 /** Too many clients at once, at the front's core: who pays, and that the others are served. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { ConnectionPort } from '../../../src/front/model/actions.js';
 import { beginRequest, pairs, record, stream, TYPE } from '../../support/fcgi-wire.js';
 import { abort, answer, body, head, request } from '../support/requests.js';
 import { type Peer, Rig } from '../support/rig.js';
@@ -22,6 +23,17 @@ function tick(rig: Rig, times = 1): void {
 function logged(rig: Rig, code: string): number {
   return rig.logs.filter((line) => line.includes(code)).length;
 }
+
+/** A connection that nothing is written to. */
+const INERT: ConnectionPort = {
+  write: () => 0,
+  close: () => {},
+  spool: () => false,
+  destroy: () => {},
+  outgoing: () => ({ takenBytes: 0, memoryBytes: 0, isSpooled: false, isWaiting: false }),
+  pause: () => {},
+  resume: () => {},
+};
 
 describe('more requests than there is memory for', () => {
   const front = { bodyTotalBytes: 100_000, bodyMemoryBytes: 50_000, maxPostBytes: 50_000 };
@@ -262,10 +274,10 @@ describe('more connections than may be open', () => {
   it('does not take long to choose among many', () => {
     const rig = new Rig({ front: { connectionLimit: 2_000 } });
     const { front: core } = rig;
-    for (let id = 1; id <= 2_000; id += 1) core.connectionOpened(id);
+    for (let id = 1; id <= 2_000; id += 1) core.connectionOpened(id, INERT);
     for (let id = 2_001; id <= 12_000; id += 1) {
       assert.ok(core.admits());
-      core.connectionOpened(id);
+      core.connectionOpened(id, INERT);
       core.connectionClosed(id - 2_000, rig.nowMs);
     }
     assert.equal(core.counts().connections, 2_000);

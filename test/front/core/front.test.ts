@@ -922,7 +922,7 @@ describe('a slow reader', () => {
       if (worker.running !== undefined) worker.output('x'.repeat(200));
     };
     worker.output(answer('begun'));
-    rig.event(() => rig.front.workersSpoke(rig.nowMs));
+    rig.event(() => rig.front.pollWorkers(rig.nowMs));
     assert.ok(writes > 0);
   });
 });

@@ -13,7 +13,7 @@ import { tempDir } from '../../support/cleanup.js';
 /** One end of a connection on a Unix socket, as a driver has it, and the other. */
 interface Connected {
   /** The wire of the near end, as the driver makes it. */
-  wireOf(onSent: (unsentBytes: number) => void): OutgoingQueue;
+  wireOf(onSent: (unsentBytes: number) => void, space?: SpoolSpace): OutgoingQueue;
   readonly far: net.Socket;
   /** The near end is closed. */
   readonly closed: Promise<unknown>;
@@ -33,8 +33,8 @@ async function connectedByNode(t: TestContext): Promise<Connected> {
     far.destroy();
   });
   return {
-    wireOf: (onSent) => {
-      const wire = new OutgoingQueue(new NodeSocketWriter(near), onSent);
+    wireOf: (onSent, space = new SpoolSpace(1 << 30)) => {
+      const wire = new OutgoingQueue(new NodeSocketWriter(near), space, onSent);
       near.on('drain', () => wire.drained());
       near.on('close', () => wire.gone());
       return wire;
@@ -83,8 +83,8 @@ async function connectedByEpoll(t: TestContext): Promise<Connected> {
     far.destroy();
   });
   return {
-    wireOf: (onSent) => {
-      wire = new OutgoingQueue(near, onSent);
+    wireOf: (onSent, space = new SpoolSpace(1 << 30)) => {
+      wire = new OutgoingQueue(near, space, onSent);
       return wire;
     },
     far,
@@ -204,7 +204,7 @@ for (const [name, connected] of KINDS) {
         next += count;
       };
       for (let i = 0; i < 20; i++) write(50_000);
-      assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
+      assert.equal(wire.spool(), true);
       for (let i = 0; i < 40; i++) write(50_000);
       wire.close(false);
       const parts: Buffer[] = [];
@@ -219,11 +219,11 @@ for (const [name, connected] of KINDS) {
       const wire = wireOf(() => tell());
       far.pause();
       while (wire.write(numbered(50_000, 0)) === 0);
-      assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), true);
-      assert.equal(wire.startSpooling(new SpoolSpace(1 << 30)), false);
+      assert.equal(wire.spool(), true);
+      assert.equal(wire.spool(), false);
       wire.write(numbered(50_000, 0));
       far.resume();
-      while (!wire.startSpooling(new SpoolSpace(1 << 30))) {
+      while (!wire.spool()) {
         await new Promise<void>((resolve) => {
           tell = resolve;
         });
@@ -232,7 +232,7 @@ for (const [name, connected] of KINDS) {
 
     it('sends very many small pieces that no file takes', async (t) => {
       const { wireOf, far } = await connected(t);
-      const wire = wireOf(() => {});
+      const wire = wireOf(() => {}, new SpoolSpace(1));
       far.pause();
       let next = 0;
       const write = (count: number): void => {
@@ -241,7 +241,7 @@ for (const [name, connected] of KINDS) {
       };
       for (let i = 0; i < 20; i++) write(50_000);
       // Room for one byte only: every piece stays in memory.
-      assert.equal(wire.startSpooling(new SpoolSpace(1)), true);
+      assert.equal(wire.spool(), true);
       for (let i = 0; i < 60_000; i++) write(1);
       wire.close(false);
       const parts: Buffer[] = [];
@@ -252,7 +252,7 @@ for (const [name, connected] of KINDS) {
 
     it('takes no spool where there is no space for one', async (t) => {
       const { wireOf } = await connected(t);
-      assert.equal(wireOf(() => {}).startSpooling(new SpoolSpace(0)), false);
+      assert.equal(wireOf(() => {}, new SpoolSpace(0)).spool(), false);
     });
 
     it('that lingers drops what the peer still sends, and closes when the peer has ended', async (t) => {

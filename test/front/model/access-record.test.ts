@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LuafcgidError } from '../../../src/base/errors.js';
-import { AccessRecord } from '../../../src/front/model/access-record.js';
+import { type AccessEntry, AccessRecord } from '../../../src/front/model/access-record.js';
 import { abort, answer, head, request } from '../support/requests.js';
 import { Rig } from '../support/rig.js';
 
@@ -11,20 +11,20 @@ describe('an answer', () => {
 
   it('has the status of its head and the length of its body, however it is cut', () => {
     for (let size = 12; size <= bytes.length; size += 1) {
-      const trace = new AccessRecord(0);
-      for (let at = 0; at < bytes.length; at += size) trace.sent(bytes.subarray(at, at + size));
-      assert.deepEqual([trace.status, trace.sentBytes], [404, '\r\n\r\nbody'.length]);
+      const record = new AccessRecord();
+      for (let at = 0; at < bytes.length; at += size) record.sent(bytes.subarray(at, at + size));
+      assert.deepEqual([record.status, record.sentBytes], [404, '\r\n\r\nbody'.length]);
     }
   });
 });
 
 describe('a request that is over', () => {
-  const only = (rig: Rig): AccessRecord => {
+  const only = (rig: Rig): AccessEntry => {
     assert.equal(rig.overs.size, 1);
-    return [...rig.overs.values()][0] as AccessRecord;
+    return [...rig.overs.values()][0] as AccessEntry;
   };
   const outcome = (rig: Rig): unknown[] => {
-    const { outcome, status, sentBytes } = only(rig);
+    const { outcome, status, sentBytes } = only(rig).record;
     return [outcome, status, sentBytes];
   };
   /** A request that a worker runs. */
@@ -44,7 +44,7 @@ describe('a request that is over', () => {
     worker.end('678');
     rig.ring();
     assert.deepEqual(outcome(rig), ['done', 200, 8]);
-    assert.deepEqual([only(rig).worker, only(rig).arrivedMs, only(rig).startedMs], [0, 1000, 1000]);
+    assert.deepEqual([only(rig).record.worker, only(rig).times.arrivedMs, only(rig).times.startedMs], [0, 1000, 1000]);
   });
 
   it('failed, as its exit status tells', () => {
@@ -121,13 +121,13 @@ describe('a request that is over', () => {
 
   it('still runs when the server ends', () => {
     const { rig } = running();
-    rig.front.tellUnfinished();
+    rig.front.reportUnfinished();
     assert.deepEqual(outcome(rig), ['cut', 0, 0]);
-    rig.front.tellUnfinished();
+    rig.front.reportUnfinished();
     assert.equal(rig.overs.size, 1);
   });
 
-  it('leaves no trace where there is no access log', () => {
+  it('leaves no record where there is no access log', () => {
     const rig = new Rig({ front: { tracesRequests: false } });
     rig.send(rig.open(), request({ method: 'TRACE' }));
     assert.equal(rig.overs.size, 0);

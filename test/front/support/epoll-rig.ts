@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createLoans, Lender } from '../../../src/channel/lending.js';
 import { Front, type FrontOptions } from '../../../src/front/core/front.js';
 import { EpollDriver } from '../../../src/front/io/epoll/driver.js';
+import type { ConnectionPort } from '../../../src/front/model/actions.js';
 import { WorkerLink } from '../../../src/front/model/worker-link.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../../../src/linux/eventfd.js';
 import { decodeSocketAddress, type SocketAddress } from '../../../src/linux/socket-address.js';
@@ -121,6 +122,8 @@ export class EpollRig {
   readonly worker: FakeWorker;
   readonly reports: string[] = [];
   readonly bugs: unknown[] = [];
+  /** What the driver has handed to the front, by the numbers of connections. */
+  readonly ports = new Map<number, ConnectionPort>();
   ticks = 0;
   /** Called when the driver hears the bell. */
   onRung: () => void = () => {};
@@ -174,13 +177,6 @@ export class EpollRig {
     );
     this.driver = driver;
     this.front = new Front(settings.front, {
-      write: (connection, bytes) => driver.write(connection, bytes),
-      close: (connection, linger) => driver.close(connection, linger),
-      spool: (connection) => driver.spool(connection),
-      destroy: (connection) => driver.break(connection),
-      outgoing: (connection) => driver.outgoing(connection),
-      pauseReading: (connection) => driver.pauseReading(connection),
-      resumeReading: (connection) => driver.resumeReading(connection),
       lookUp: (path, request) => this.front.scriptFound(request, path, this.nowMs),
       log: () => {},
       slow: () => {},
@@ -188,6 +184,11 @@ export class EpollRig {
       abandon: () => {},
       drained: () => this.reports.push('drained'),
     });
+    const opened = this.front.connectionOpened.bind(this.front);
+    this.front.connectionOpened = (id, port) => {
+      this.ports.set(id, port);
+      opened(id, port);
+    };
     const tick = this.front.tick.bind(this.front);
     this.front.tick = (nowMs) => {
       this.ticks += 1;

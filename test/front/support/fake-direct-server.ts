@@ -3,6 +3,7 @@
  * the front can do something between any two of them. It sleeps as a real one does, and only what wakes that one wakes it.
  */
 import { Borrower, MAX_LENT_BYTES } from '../../../src/channel/lending.js';
+import { FromWorker } from '../../../src/channel/messages.js';
 import type { RingReader } from '../../../src/channel/ring.js';
 import { findWholeRequest } from '../../../src/fcgi/session.js';
 import { parsePairs } from '../../support/fcgi-wire.js';
@@ -154,7 +155,7 @@ export class FakeDirectServer {
         this.#understand();
         return true;
       case 'telling':
-        this.borrower.tell();
+        this.borrower.post(FromWorker.RETURNED);
         this.#sockets.leave(this, this.#descriptor);
         this.#phase = 'told';
         return true;
@@ -236,8 +237,8 @@ export class FakeDirectServer {
   }
 
   #forgetOldNames(): void {
-    if (this.borrower.names === this.#names) return;
-    this.#names = this.borrower.names;
+    if (this.borrower.routesEpoch === this.#names) return;
+    this.#names = this.borrower.routesEpoch;
     this.#routes.clear();
   }
 
@@ -255,7 +256,7 @@ export class FakeDirectServer {
     this.#phase = 'top';
     if (!this.borrower.claim()) return;
     this.counts.handedOver += 1;
-    this.borrower.tell();
+    this.borrower.post(FromWorker.RETURNED);
     this.#sockets.leave(this, this.#descriptor);
     say(() => this.borrower.leave());
   }
@@ -266,7 +267,7 @@ export class FakeDirectServer {
     this.borrower.noteUse(this.#descriptor);
     this.#phase = 'leaving';
     if (sent === this.#answer.length) return;
-    this.borrower.tell();
+    this.borrower.post(FromWorker.RETURNED);
     this.#sockets.leave(this, this.#descriptor);
     this.#worker.rest(this.#descriptor, this.#answer.subarray(sent));
     this.#phase = 'saying';

@@ -8,8 +8,8 @@ import assert from 'node:assert/strict';
 import type { LuafcgidError } from '../../../src/base/errors.js';
 import type { Lender } from '../../../src/channel/lending.js';
 import { Front, type FrontOptions } from '../../../src/front/core/front.js';
-import type { AccessRecord } from '../../../src/front/model/access-record.js';
-import type { LendingDriver, SlowRequest } from '../../../src/front/model/actions.js';
+import type { AccessEntry } from '../../../src/front/model/access-record.js';
+import type { ConnectionPort, LendingDriver, SlowRequest } from '../../../src/front/model/actions.js';
 import { WorkerLink } from '../../../src/front/model/worker-link.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
 import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
@@ -162,7 +162,7 @@ export class Rig {
   readonly links: WorkerLink[] = [];
   readonly logs: string[] = [];
   /** Requests that are over, by name: what the access log is told of each. */
-  readonly overs = new Map<string, AccessRecord>();
+  readonly overs = new Map<string, AccessEntry>();
   readonly slow: SlowRequest[] = [];
   /** Why workers were given up. */
   readonly abandoned: string[] = [];
@@ -204,59 +204,22 @@ export class Rig {
       ...front,
     };
     this.front = new Front(this.#frontOptions, {
-      write: (id, bytes) => {
-        const peer = this.peers.get(id);
-        if (peer === undefined) return 0;
-        peer.take(bytes);
-        peer.writes += 1;
-        peer.unsentBytes = peer.isSlow ? peer.unsentBytes + bytes.length : 0;
-        return peer.unsentBytes;
-      },
-      close: (id, linger) => {
-        const peer = this.peers.get(id);
-        if (peer === undefined) return;
-        if (peer.closed !== 'no') peer.violations.push('closed twice');
-        peer.closed = linger ? 'lingering' : 'now';
-      },
-      spool: (id) => {
-        const peer = this.peers.get(id);
-        if (peer === undefined || !this.canSpool) return false;
-        peer.isSlow = false;
-        peer.isSpooled = true;
-        return true;
-      },
-      destroy: (id) => {
-        const peer = this.peers.get(id);
-        if (peer === undefined) return;
-        if (peer.isBroken) peer.violations.push('broken twice');
-        peer.isBroken = true;
-        peer.closed = 'now';
-        peer.unsentBytes = 0;
-      },
-      outgoing: (id) => {
-        const peer = this.peers.get(id);
-        if (peer === undefined) return undefined;
-        const { takenBytes, unsentBytes } = peer;
-        return { takenBytes, memoryBytes: unsentBytes, isSpooled: false, isWaiting: unsentBytes > 0 };
-      },
-      pauseReading: (id) => this.#pause(id, true),
-      resumeReading: (id) => this.#pause(id, false),
       lookUp: (path, request) => {
         this.lookUps.push({ path, request });
       },
       log: (level, text, about) => {
         this.logs.push(`${level} ${about?.request ?? '-'} ${text}`);
       },
-      requestOver: ({ trace }, name) => {
-        assert.ok(trace?.outcome, `${name} is over, and nobody knows how it ended`);
-        assert.ok(!this.overs.has(name), `${name} is over twice`);
-        this.overs.set(name, trace);
+      requestOver: (entry) => {
+        assert.ok(entry.record.outcome, `${entry.name} is over, and nobody knows how it ended`);
+        assert.ok(!this.overs.has(entry.name), `${entry.name} is over twice`);
+        this.overs.set(entry.name, entry);
       },
       slow: (record) => {
         this.slow.push(record);
       },
-      interrupt: (worker, request, wish) => {
-        this.workers[worker - 1]?.interrupter.want(request, wish);
+      interrupt: (worker, request, reason) => {
+        this.workers[worker - 1]?.interrupter.want(request, reason);
       },
       abandon: (worker, reason) => {
         this.abandoned.push(reason);
@@ -358,8 +321,47 @@ export class Rig {
     this.#lastPeer += 1;
     const peer = new Peer(this.#lastPeer);
     this.peers.set(peer.id, peer);
-    this.event(() => this.front.connectionOpened(peer.id));
+    this.event(() => this.front.connectionOpened(peer.id, this.#portOf(peer)));
     return peer;
+  }
+
+  /** The driver's side of a connection. After its end nothing happens on it. */
+  #portOf(peer: Peer): ConnectionPort {
+    const pause = (isPaused: boolean): void => {
+      if (peer.closed === 'gone') return;
+      if (peer.isPaused === isPaused) peer.violations.push(isPaused ? 'paused twice' : 'resumed twice');
+      peer.isPaused = isPaused;
+    };
+    return {
+      write: (bytes) => {
+        peer.take(bytes);
+        peer.writes += 1;
+        peer.unsentBytes = peer.isSlow ? peer.unsentBytes + bytes.length : 0;
+        return peer.unsentBytes;
+      },
+      close: (linger) => {
+        if (peer.closed !== 'no') peer.violations.push('closed twice');
+        peer.closed = linger ? 'lingering' : 'now';
+      },
+      spool: () => {
+        if (!this.canSpool) return false;
+        peer.isSlow = false;
+        peer.isSpooled = true;
+        return true;
+      },
+      destroy: () => {
+        if (peer.isBroken) peer.violations.push('broken twice');
+        peer.isBroken = true;
+        peer.closed = 'now';
+        peer.unsentBytes = 0;
+      },
+      outgoing: () => {
+        const { takenBytes, unsentBytes } = peer;
+        return { takenBytes, memoryBytes: unsentBytes, isSpooled: false, isWaiting: unsentBytes > 0 };
+      },
+      pause: () => pause(true),
+      resume: () => pause(false),
+    };
   }
 
   /** Bytes arrive, in pieces as given. */
@@ -500,7 +502,7 @@ export class Rig {
   #checkAwake(): void {
     for (const [at, { lane, running, isGone, isStuck, isToldToStop, lender }] of this.workers.entries()) {
       if (lane === undefined || running !== undefined || isGone || isStuck || isToldToStop) continue;
-      if (this.links[at]?.loans.size === 0 || this.front.isReviewDue) continue;
+      if (this.links[at]?.lending.connections.size === 0 || this.front.isReviewDue) continue;
       assert.ok(!lender.isWanted, `worker ${at + 1} is kept from its connections, and nobody wants it`);
       assert.ok(!lane.isDeafToConnections, `worker ${at + 1} does not wait for its connections`);
     }
@@ -517,7 +519,7 @@ export class Rig {
   ring(): boolean {
     if (!this.#bell) return false;
     this.#bell = false;
-    while (this.event(() => this.front.workersSpoke(this.nowMs)));
+    while (this.event(() => this.front.pollWorkers(this.nowMs)));
     return true;
   }
 
@@ -564,12 +566,5 @@ export class Rig {
 
   #findAll(): void {
     while (this.options.findsAtOnce && this.lookUps.length > 0) this.found();
-  }
-
-  #pause(id: number, isPaused: boolean): void {
-    const peer = this.peers.get(id);
-    if (peer === undefined) return;
-    if (peer.isPaused === isPaused) peer.violations.push(isPaused ? 'paused twice' : 'resumed twice');
-    peer.isPaused = isPaused;
   }
 }

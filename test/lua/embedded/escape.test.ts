@@ -4,9 +4,9 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { LuaError } from '../../../src/lua/state.js';
-import { GrantedFiles } from '../../../src/scripts/file-grants.js';
 import { tempDir } from '../../support/cleanup.js';
 import { newState, serve, type TestState } from '../support.js';
+import { grantedFiles } from './granted.js';
 
 /**
  * Finds every value that a script can get hold of: through globals, the registry, metatables, environments and upvalues of
@@ -65,7 +65,7 @@ function newPrisoner(t: TestContext): TestState & { readonly dir: string } {
   mkdirSync(join(dir, 'granted'));
   writeFileSync(join(dir, 'marker.lua'), 'return "MARKER"');
   const granted = [join(dir, 'granted')];
-  const made = newState({ directory: dir, files: new GrantedFiles({ read: granted, write: granted }, dir) });
+  const made = newState({ directory: dir, files: grantedFiles({ read: granted, write: granted }, dir) });
   t.after(() => made.state.close());
   made.run(`DIR = ${JSON.stringify(dir)}`);
   return { ...made, dir };

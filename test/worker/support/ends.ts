@@ -35,7 +35,12 @@ export class Ends {
     this.interrupts = new Interrupts(interrupts);
     const reason = (): Error => new Error('told to stop');
     this.inbox = new Inbox(new RingReader(down), ring, this.interrupts, reason);
-    this.outbox = new Outbox(new RingWriter(up), ring, this.interrupts, reason);
+    this.outbox = new Outbox({
+      ring: new RingWriter(up),
+      ringBell: ring,
+      interrupts: this.interrupts,
+      stopReason: reason,
+    });
   }
 
   /** All that the worker has said since the last time. */

@@ -5,50 +5,23 @@
  */
 import { Epoll, EpollEvent } from '../../../linux/epoll.js';
 import { clearEventfd } from '../../../linux/eventfd.js';
-import { Errno, systemError } from '../../../linux/libc.js';
-import { decodeSocketAddress } from '../../../linux/socket-address.js';
-import { isOfOneConnection, kernelSockets, type SocketCalls } from '../../../linux/sockets.js';
+import { Errno } from '../../../linux/libc.js';
+import { kernelSockets, type SocketCalls } from '../../../linux/sockets.js';
 import type { Front } from '../../core/front.js';
-import type { Outgoing } from '../../model/actions.js';
-import {
-  type Driver,
-  type DriverReports,
-  type DriverSettings,
-  MAX_FULL_BYTES,
-  type MayConnect,
-  mayConnect,
-} from '../driver.js';
+import { type Driver, type DriverReports, type DriverSettings, MAX_FULL_BYTES } from '../driver.js';
 import { OutgoingQueue } from '../outgoing.js';
 import { SpoolSpace } from '../spool.js';
 import { EpollLending } from './lending.js';
+import { EpollListeners } from './listeners.js';
 import { EpollSocket, type SocketOwner } from './socket.js';
 
 /** Events taken from the kernel at once: between two looks at what workers say. */
 const EVENTS_AT_ONCE = 128;
-/** Connections accepted at once, so that a flood of them does not keep the others waiting. */
-const ACCEPTED_AT_ONCE = 64;
 const READ_BYTES = 64 * 1024;
 /** Turns without a wait after which new connections are watched like the others. */
 const TURNS_UNWATCHED = 4;
-/**
- * Descriptors that connections leave free: what is open already has to be served, and that takes files of scripts and
- * spools. Of a low limit a part.
- */
-const SPARE_DESCRIPTORS = 32;
-const SPARE_PART = 1 / 4;
 /** The longest wait while a file of a spool is written or read, or while offers may have to be taken back. */
 const SHORT_WAIT_MS = 1;
-
-interface Listener {
-  readonly fd: number;
-  readonly isTcp: boolean;
-  /** It is on the own list. */
-  isWatched: boolean;
-  /** Nothing can be accepted for now, here or elsewhere. */
-  isPaused: boolean;
-  /** Since then its last waiting connection has not been accepted yet. */
-  isBehind: boolean;
-}
 
 export interface EpollReports extends DriverReports {
   /** The bell has been rung: the main thread may have called. */
@@ -57,7 +30,7 @@ export interface EpollReports extends DriverReports {
 
 interface Link {
   readonly socket: EpollSocket;
-  readonly wire: OutgoingQueue;
+  readonly outgoing: OutgoingQueue;
 }
 
 export class EpollDriver implements Driver, SocketOwner {
@@ -65,13 +38,8 @@ export class EpollDriver implements Driver, SocketOwner {
     socketOf: (connection) => this.#links.get(connection)?.socket,
     connectionOf: (descriptor) => this.#linksByFd[descriptor]?.socket.id,
     open: (descriptor) => this.#openAccepted(descriptor),
-    acceptAll: () => {
-      for (const listener of [...this.#listeners.values()]) this.#acceptWaiting(listener, this.#clock());
-    },
-    setAccepting: (isAccepting) => {
-      this.#isAccepting = isAccepting;
-      this.#shareListeners();
-    },
+    acceptAll: () => this.#listeners.acceptAll(this.#clock()),
+    setAccepting: (isAccepting) => this.#listeners.setFrontAccepting(isAccepting),
     leave: (socket) => this.#leave(socket),
     watch: (socket) => this.interestChanged(socket),
   });
@@ -81,11 +49,10 @@ export class EpollDriver implements Driver, SocketOwner {
   readonly #bellFd: number;
   readonly #asleep: Int32Array;
   readonly #reports: EpollReports;
-  #mayConnect: MayConnect | undefined;
   #fullBytes = 0;
   #tickMs = 0;
   readonly #spoolSpace: SpoolSpace;
-  readonly #listeners = new Map<number, Listener>();
+  readonly #listeners: EpollListeners;
   readonly #links = new Map<number, Link>();
   /** The same by descriptor: small numbers, which the system gives out again. */
   readonly #linksByFd: (Link | undefined)[] = [];
@@ -101,13 +68,6 @@ export class EpollDriver implements Driver, SocketOwner {
   #nextTickMs = 0;
   #isBusy = false;
   #tellsAllClosed = false;
-  #isOutOfRoom = false;
-  /** Workers do not come to accepting by themselves, or may not. */
-  #isAccepting = true;
-  /** A descriptor was closed since the last look for room. */
-  #hasClosed = false;
-  /** Connections do not take descriptors from this number on. */
-  #ceiling = 0;
 
   /**
    * @param bell `asleep`: the word that is 1 while the front wants to be rung; `fd`: the descriptor to ring
@@ -127,9 +87,16 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#asleep = new Int32Array(bell.asleep);
     this.#reports = reports;
     this.#spoolSpace = new SpoolSpace(settings.spoolBytes);
-    this.configure(settings);
     this.#epoll.add(bell.fd, EpollEvent.IN);
-    this.#findCeiling();
+    this.#listeners = new EpollListeners(this.#epoll, calls, bell.fd, reports, {
+      admits: () => this.#core.admits(),
+      hasRoom: () => this.#core.hasRoom,
+      open: (fd, isTcp, nowMs) => this.#open(fd, isTcp, nowMs),
+      openCount: () => this.#links.size,
+      shared: (descriptors, ceiling) => this.lending.setListeners(descriptors, ceiling),
+      guard: (event) => this.#guard(undefined, event),
+    });
+    this.configure(settings);
   }
 
   attach(front: Front): void {
@@ -138,8 +105,7 @@ export class EpollDriver implements Driver, SocketOwner {
   }
 
   configure(settings: DriverSettings): void {
-    this.#mayConnect = settings.allowed.length === 0 ? undefined : mayConnect(settings.allowed);
-    this.#shareListeners();
+    this.#listeners.setAllowed(settings.allowed);
     this.#tickMs = settings.tickMs;
     this.#fullBytes = Math.min(settings.sendBufferBytes, MAX_FULL_BYTES);
     this.#spoolSpace.limitBytes = settings.spoolBytes;
@@ -147,51 +113,16 @@ export class EpollDriver implements Driver, SocketOwner {
 
   /** Accepts connections on a listening socket, which now belongs to the driver. @throws the system's error */
   accept(fd: number, isTcp: boolean): void {
-    const listener: Listener = { fd, isTcp, isWatched: true, isPaused: false, isBehind: false };
-    this.#epoll.add(fd, EpollEvent.IN);
-    this.#listeners.set(fd, listener);
-    this.#shareListeners();
-  }
-
-  /** Who is asked for an address has to be looked at here. */
-  #isShared({ isTcp, isPaused }: Listener): boolean {
-    return !isPaused && !(isTcp && this.#mayConnect !== undefined);
-  }
-
-  /** Brings the lists of who accepts up to date. */
-  #shareListeners(): void {
-    const shared: number[] = [];
-    for (const listener of this.#listeners.values()) {
-      const isShared = this.#isShared(listener);
-      if (isShared) shared.push(listener.fd);
-      this.#watchListener(listener, !listener.isPaused && (this.#isAccepting || !isShared));
-    }
-    this.lending.setListeners(shared, this.#ceiling);
-  }
-
-  #watchListener(listener: Listener, isWatched: boolean): void {
-    if (listener.isWatched === isWatched) return;
-    // Not only no events wanted: an error of the listener itself would be told all the same, again and again.
-    if (isWatched) this.#epoll.add(listener.fd, EpollEvent.IN);
-    else this.#epoll.remove(listener.fd);
-    listener.isWatched = isWatched;
+    this.#listeners.add(fd, isTcp);
   }
 
   stopListening(): void {
-    for (const fd of [...this.#listeners.keys()]) this.stopListeningOn(fd);
+    this.#listeners.stopAll(this.#clock());
   }
 
   /** Accepts no more connections on one of the sockets. */
   stopListeningOn(fd: number): void {
-    const listener = this.#listeners.get(fd);
-    if (listener === undefined) return;
-    // Who waits to be accepted has been told by the kernel that he is connected.
-    if (!listener.isPaused) this.#guard(undefined, () => this.#acceptWaiting(listener, this.#clock()));
-    this.#listeners.delete(fd);
-    // An inherited socket stays open elsewhere, and as long as it does it would be watched here.
-    this.#watchListener(listener, false);
-    this.#shareListeners();
-    this.#calls.close(fd);
+    this.#listeners.stop(fd, this.#clock());
   }
 
   destroy(): void {
@@ -225,37 +156,7 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#isBusy = this.#hear(nowMs);
     if (nowMs >= this.#nextTickMs) this.#tick(nowMs);
     this.#reapEnded();
-    if (this.#isOutOfRoom && this.#hasClosed) this.#resumeAccepting(nowMs);
-  }
-
-  // ---- actions of the front ----------------------------------------------------------------------------------------
-
-  write(connection: number, bytes: Uint8Array): number {
-    return this.#links.get(connection)?.wire.write(bytes) ?? 0;
-  }
-
-  spool(connection: number): boolean {
-    return this.#links.get(connection)?.wire.startSpooling(this.#spoolSpace) ?? false;
-  }
-
-  close(connection: number, linger: boolean): void {
-    this.#links.get(connection)?.wire.close(linger);
-  }
-
-  break(connection: number): void {
-    this.#links.get(connection)?.wire.destroy();
-  }
-
-  outgoing(connection: number): Outgoing | undefined {
-    return this.#links.get(connection)?.wire.outgoing();
-  }
-
-  pauseReading(connection: number): void {
-    this.#links.get(connection)?.socket.setPaused(true);
-  }
-
-  resumeReading(connection: number): void {
-    this.#links.get(connection)?.socket.setPaused(false);
+    this.#listeners.resume(nowMs);
   }
 
   // ---- what sockets tell -------------------------------------------------------------------------------------------
@@ -309,7 +210,7 @@ export class EpollDriver implements Driver, SocketOwner {
   #hear(nowMs: number): boolean {
     let heard = false;
     this.#guard(undefined, () => {
-      heard = this.#core.workersSpoke(nowMs);
+      heard = this.#core.pollWorkers(nowMs);
     });
     this.#core.wakeWorkers();
     return heard;
@@ -322,16 +223,15 @@ export class EpollDriver implements Driver, SocketOwner {
       clearEventfd(fd);
       return this.#guard(undefined, () => this.#reports.rung());
     }
-    const listener = this.#listeners.get(fd);
-    if (listener !== undefined) this.#guard(undefined, () => this.#acceptWaiting(listener, nowMs));
+    this.#listeners.acceptOn(fd, nowMs);
   }
 
-  #serve({ socket, wire }: Link, events: number, nowMs: number): void {
+  #serve({ socket, outgoing }: Link, events: number, nowMs: number): void {
     // Lent since this turn's events were told: what has come is for its worker to read.
     if (socket.isGone || socket.isLent) return;
     if ((events & EpollEvent.OUT) !== 0 && socket.isSending) {
-      if (socket.flush()) wire.drained();
-      else if (!socket.isGone) wire.sentSome();
+      if (socket.flush()) outgoing.drained();
+      else if (!socket.isGone) outgoing.sentSome();
       if (socket.isGone || socket.isLent) return;
     }
     if (socket.isReading && (events & ~EpollEvent.OUT) !== 0) this.#read(socket, nowMs);
@@ -360,88 +260,19 @@ export class EpollDriver implements Driver, SocketOwner {
     if (number !== Errno.EAGAIN && number !== Errno.EINTR) socket.destroy();
   }
 
-  #acceptWaiting(listener: Listener, nowMs: number): void {
-    const wantsPeer = listener.isTcp && this.#mayConnect !== undefined;
-    if (!this.#core.admits()) return this.#pauseAccepting('as many are open as the setting connections allows');
-    for (let left = ACCEPTED_AT_ONCE; left > 0; left -= 1) {
-      const fd = this.#calls.accept(listener.fd, wantsPeer);
-      if (fd >= 0) {
-        if (!wantsPeer || this.#isAllowed(fd)) this.#open(fd, listener.isTcp, nowMs);
-        // The lowest free number is given: all those below are in use.
-        if (fd >= this.#ceiling) return this.#pauseAccepting('the last descriptors are kept for files');
-        // At the limit one is closed for each that comes, and whether another one comes is told in the next turn.
-        if (!this.#core.hasRoom) return;
-        continue;
-      }
-      const number = this.#calls.errorNumber();
-      if (number === Errno.EAGAIN) return this.#noteCaughtUp(listener);
-      if (!isOfOneConnection(number)) return this.#pauseAccepting(systemError('accept', number).message);
-    }
-  }
-
-  /** Out of descriptors, or of `connections`: new ones wait in the kernel until some are free again, and all others are served on. */
-  #pauseAccepting(reason: string): void {
-    if (!this.#isOutOfRoom) this.#reports.outOfRoom(reason, this.#links.size);
-    this.#isOutOfRoom = true;
-    for (const listener of this.#listeners.values()) {
-      listener.isPaused = true;
-      listener.isBehind = true;
-    }
-    this.#shareListeners();
-  }
-
-  #noteCaughtUp(listener: Listener): void {
-    listener.isBehind = false;
-    if (!this.#isOutOfRoom || [...this.#listeners.values()].some(({ isBehind }) => isBehind)) return;
-    this.#isOutOfRoom = false;
-    this.#reports.roomAgain(this.#links.size);
-  }
-
-  #resumeAccepting(nowMs: number): void {
-    this.#hasClosed = false;
-    const next = this.#calls.nextDescriptor(this.#bellFd);
-    if (next < 0 || next >= this.#ceiling) return;
-    for (const listener of [...this.#listeners.values()]) {
-      if (!listener.isPaused) continue;
-      this.#guard(undefined, () => {
-        listener.isPaused = false;
-        this.#shareListeners();
-        this.#acceptWaiting(listener, nowMs);
-      });
-      if (listener.isPaused) return;
-    }
-  }
-
-  /** The limit may be another one by now (prlimit(1)). */
-  #findCeiling(): void {
-    const limit = this.#calls.descriptorLimit();
-    const spare = Math.min(SPARE_DESCRIPTORS, Math.floor(limit * SPARE_PART));
-    this.#ceiling = limit < 0 ? Number.POSITIVE_INFINITY : limit - spare;
-  }
-
-  #isAllowed(fd: number): boolean {
-    const peer = decodeSocketAddress(this.#calls.peer());
-    if (peer === undefined || peer.family === 'unix') return true;
-    if (this.#mayConnect?.(peer.address, peer.family)) return true;
-    this.#calls.close(fd);
-    this.#reports.stranger(peer.address);
-    return false;
-  }
-
   /** A worker has accepted it. */
   #openAccepted(fd: number): number {
-    const isTcp = [...this.#listeners.values()].some((listener) => listener.isTcp);
-    const { id } = this.#link(fd, isTcp).socket;
-    this.#core.connectionOpened(id);
-    if (fd >= this.#ceiling) this.#pauseAccepting('the last descriptors are kept for files');
-    return id;
+    const { socket, outgoing } = this.#link(fd, this.#listeners.hasTcp);
+    this.#core.connectionOpened(socket.id, outgoing);
+    this.#listeners.noteDescriptor(fd);
+    return socket.id;
   }
 
   #open(fd: number, isTcp: boolean, nowMs: number): void {
     const link = this.#link(fd, isTcp);
-    const { socket } = link;
+    const { socket, outgoing } = link;
     this.#guard(link, () => {
-      this.#core.connectionOpened(socket.id);
+      this.#core.connectionOpened(socket.id, outgoing);
       // Web servers send their request as soon as they are connected: it is mostly there already.
       if (socket.isReading && !socket.isGone) this.#read(socket, nowMs);
     });
@@ -452,10 +283,10 @@ export class EpollDriver implements Driver, SocketOwner {
     this.#lastConnection += 1;
     const id = this.#lastConnection;
     const socket = new EpollSocket(id, fd, this.#calls, this.#fullBytes, this);
-    const wire = new OutgoingQueue(socket, (unsentBytes) =>
+    const outgoing = new OutgoingQueue(socket, this.#spoolSpace, (unsentBytes) =>
       this.#guard(link, () => this.#core.sent(id, unsentBytes, this.#clock())),
     );
-    const link: Link = { socket, wire };
+    const link: Link = { socket, outgoing };
     this.#links.set(id, link);
     this.#linksByFd[fd] = link;
     this.#unwatched.push(socket);
@@ -480,13 +311,7 @@ export class EpollDriver implements Driver, SocketOwner {
         this.#lingering.delete(socket);
         socket.destroy();
       }
-    this.#findCeiling();
-    this.#shareListeners();
-    // Watched since the tick before, or nearly: if anybody still waited there, it would have told.
-    for (const listener of this.#listeners.values()) {
-      if (listener.isBehind && !listener.isPaused) this.#noteCaughtUp(listener);
-    }
-    this.#hasClosed = true; // perhaps somebody else's
+    this.#listeners.tick();
   }
 
   /** Closes the descriptors of this turn's ended connections, and tells the front that they are gone. */
@@ -497,8 +322,8 @@ export class EpollDriver implements Driver, SocketOwner {
       this.#links.delete(id);
       this.#linksByFd[fd] = undefined;
       this.#calls.close(fd);
-      this.#hasClosed = true;
-      link?.wire.gone();
+      this.#listeners.noteClosed();
+      link?.outgoing.gone();
       this.#guard(undefined, () => this.#core.connectionClosed(id, this.#clock()));
     }
     this.#checkAllClosed();

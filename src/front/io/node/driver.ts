@@ -6,7 +6,6 @@ import { linkSync, renameSync } from 'node:fs';
 import net from 'node:net';
 import { type ListenAddress, listenerKey } from '../../../base/listen-address.js';
 import type { Front } from '../../core/front.js';
-import type { Outgoing } from '../../model/actions.js';
 import {
   type Driver,
   type DriverReports,
@@ -28,12 +27,10 @@ const REVIEW_MS = 1;
 /** Connections that wait for others to end; more are closed. */
 const WAITING_AT_MOST = 511;
 
-/** Sockets by connection number, and the part of the front's actions that concerns them. */
 export class NodeDriver implements Driver {
   /** Node.js does not let go of a socket. */
   readonly lending = undefined;
   readonly #sockets = new Map<number, net.Socket>();
-  readonly #wires = new Map<number, OutgoingQueue>();
   readonly #spoolSpace: SpoolSpace;
   /** By their addresses, formatted. */
   readonly #servers = new Map<string, net.Server>();
@@ -178,34 +175,6 @@ export class NodeDriver implements Driver {
     this.#poll();
   }
 
-  write(connection: number, bytes: Uint8Array): number {
-    return this.#wires.get(connection)?.write(bytes) ?? 0;
-  }
-
-  spool(connection: number): boolean {
-    return this.#wires.get(connection)?.startSpooling(this.#spoolSpace) ?? false;
-  }
-
-  close(connection: number, linger: boolean): void {
-    this.#wires.get(connection)?.close(linger);
-  }
-
-  break(connection: number): void {
-    this.#wires.get(connection)?.destroy();
-  }
-
-  outgoing(connection: number): Outgoing | undefined {
-    return this.#wires.get(connection)?.outgoing();
-  }
-
-  pauseReading(connection: number): void {
-    this.#sockets.get(connection)?.pause();
-  }
-
-  resumeReading(connection: number): void {
-    this.#sockets.get(connection)?.resume();
-  }
-
   #isAllowed({ remoteAddress, remoteFamily }: net.Socket): boolean {
     if (this.#mayConnect === undefined || remoteAddress === undefined) return true;
     return this.#mayConnect(remoteAddress, remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4');
@@ -264,10 +233,9 @@ export class NodeDriver implements Driver {
       this.#guard(id, () => front.sent(id, unsentBytes, performance.now()));
       this.#poll();
     };
-    const wire = new OutgoingQueue(new NodeSocketWriter(socket), onSent);
-    this.#wires.set(id, wire);
-    socket.on('drain', () => wire.drained());
-    this.#guard(id, () => front.connectionOpened(id));
+    const outgoing = new OutgoingQueue(new NodeSocketWriter(socket), this.#spoolSpace, onSent);
+    socket.on('drain', () => outgoing.drained());
+    this.#guard(id, () => front.connectionOpened(id, outgoing));
     socket.on('data', (bytes) => {
       this.#guard(id, () => front.bytesArrived(id, bytes, performance.now()));
       this.#poll();
@@ -280,8 +248,7 @@ export class NodeDriver implements Driver {
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#sockets.delete(id);
-      this.#wires.delete(id);
-      wire.gone();
+      outgoing.gone();
       this.#guard(undefined, () => front.connectionClosed(id, performance.now()));
       if (this.#waiting.size > 0) this.#admitWaiting();
       this.#poll();
@@ -321,7 +288,7 @@ export class NodeDriver implements Driver {
   #hear(): boolean {
     let heard = false;
     this.#guard(undefined, () => {
-      heard = this.#core.workersSpoke(performance.now());
+      heard = this.#core.pollWorkers(performance.now());
     });
     this.#core.wakeWorkers();
     return heard;

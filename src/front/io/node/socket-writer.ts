@@ -60,4 +60,9 @@ export class NodeSocketWriter implements SocketWriter {
   destroy(): void {
     this.#socket.destroy();
   }
+
+  setPaused(isPaused: boolean): void {
+    if (isPaused) this.#socket.pause();
+    else this.#socket.resume();
+  }
 }

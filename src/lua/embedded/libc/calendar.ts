@@ -42,6 +42,10 @@ const months = [
   'December',
 ];
 
+/** Between these times, in seconds since 1970, C's `int` holds the years since 1900; the second one is the first beyond. */
+export const earliestSeconds = -67_768_040_609_740_800;
+export const endSeconds = 67_768_036_191_676_800;
+
 const dayMs = 86_400_000;
 /** What a JavaScript date can hold; times beyond it are moved to its edge. */
 const furthestMs = 8_640_000_000_000_000;

@@ -23,6 +23,8 @@ export const seekFrom = { start: 0, here: 1, end: 2 } as const;
 export class OpenFiles {
   readonly host: FileHost;
   readonly #files: (OpenFile | undefined)[] = [];
+  /** The file whose position was set last, and that position. */
+  #sought: { readonly number: number; readonly position: number } | undefined;
 
   constructor(host: FileHost) {
     this.host = host;
@@ -71,7 +73,15 @@ export class OpenFiles {
     const position = base + offset;
     if (base < 0 || !(position >= 0) || position > Number.MAX_SAFE_INTEGER) throw systemError('EINVAL');
     file.position = position;
+    this.#sought = { number, position };
     return position;
+  }
+
+  /** What `seek` was last called for since this was asked, and the position that it gave. */
+  takeSought(): { readonly number: number; readonly position: number } | undefined {
+    const sought = this.#sought;
+    this.#sought = undefined;
+    return sought;
   }
 
   isAppended(number: number): boolean {

@@ -1,7 +1,17 @@
 /** Reading and writing the few parts of the WebAssembly binary format that the embedded engine needs. */
 
 /** Section numbers of the binary format. */
-export const section = { type: 1, import: 2, memory: 5, export: 7 } as const;
+export const section = {
+  type: 1,
+  import: 2,
+  function: 3,
+  table: 4,
+  memory: 5,
+  export: 7,
+  element: 9,
+  code: 10,
+  data: 11,
+} as const;
 
 /** The eight bytes every module starts with: magic number and version 1. */
 export const preamble = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0);

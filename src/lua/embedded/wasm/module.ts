@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { LuafcgidError } from '../../../base/errors.js';
 import { encodeName, leb128, readSections, type Section, section, vector, WasmReader, writeModule } from './bytes.js';
+import { widenNumbers } from './wide-numbers.js';
 
 /** What the engine calls. Everything else the file exports is dropped: each export costs time in each new instance. */
 export const exportNames = [
@@ -47,6 +48,7 @@ export const exportNames = [
   'lua_pushnil',
   'lua_pushnumber',
   'lua_pushvalue',
+  'lua_replace',
   'lua_rawget',
   'lua_rawgeti',
   'lua_rawset',
@@ -162,7 +164,7 @@ export function checkEmbeddedModule(module: WebAssembly.Module): void {
 export function compileEmbeddedModule(file = embeddedFile()): WebAssembly.Module {
   let module: WebAssembly.Module;
   try {
-    module = new WebAssembly.Module(writeModule(readSections(readFileSync(file)).map(adapt)));
+    module = new WebAssembly.Module(writeModule(widenNumbers(readSections(readFileSync(file))).map(adapt)));
   } catch (error) {
     throw error instanceof LuafcgidError ? error : unusable((error as Error).message, error);
   }

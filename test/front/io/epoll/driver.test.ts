@@ -514,7 +514,7 @@ describe('the number of a descriptor', () => {
     const next = rig.connect(address);
     next.send(request({ body: 'another' }));
     // The bell is heard first, since it was rung before: connection 1 is closed, then its bytes and a new one are told.
-    rig.onRung = () => rig.driver.close(1, false);
+    rig.onRung = () => rig.ports.get(1)?.close(false);
     rig.turn();
     rig.onRung = () => {};
     const [first, second, third] = rig.calls.descriptors;

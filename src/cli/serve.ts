@@ -1,0 +1,90 @@
+/** Serving: FastCGI with a configuration, or a folder over HTTP for development. */
+
+import { resolve } from 'node:path';
+import { formatListenAddress } from '../base/listen-address.js';
+import { version } from '../base/version.js';
+import type { LoadedConfig, Overrides } from '../config/load.js';
+import { formatLogTarget } from '../logging/target.js';
+import { attachToParent, complain, releaseParent, startInBackground } from '../process/background.js';
+import { bequeath, type ServiceEnvironment, takeServiceEnvironment } from '../process/environment.js';
+import { startServer } from '../server/server.js';
+import { type Outcome, prepare, startPrivately } from './prepare.js';
+
+/** `luafcgid [config.lua]` */
+export async function serveConfig(file: string | undefined, overrides: Overrides): Promise<Outcome> {
+  const service = takeServiceEnvironment(process.env, process.pid, process.ppid);
+  if (service.isBackground) attachToParent();
+  const prepared = prepare(file, overrides, service);
+  const { loaded } = prepared;
+  if (loaded.config.daemonize && !service.isBackground) {
+    if (service.notifySocket === undefined) return serveInBackground(loaded, overrides, service);
+    complain('luafcgid: daemonize = true has no effect: the service manager wants the server in the foreground\n');
+  }
+  const server = await startServer(prepared, { service, succeed: succession() });
+  if (loaded.config.logFile !== undefined) {
+    const where = server.addresses.map(formatListenAddress).join(', ');
+    complain(`luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`);
+  }
+  releaseParent();
+  const reload = (): Promise<void> => server.reload(() => prepare(file, overrides, service));
+  return { exitCode: 0, server: { stop: () => server.stop(), reopenLogs: () => server.reopenLogs(), reload } };
+}
+
+/** How this program is started anew in the same process; undefined where that cannot be done. */
+function succession(): ((service: ServiceEnvironment) => Promise<never>) | undefined {
+  if (process.platform !== 'linux') return undefined;
+  return async (service) => {
+    const { replaceProgram } = await import('../linux/exec.js');
+    const environment = { ...process.env, ...bequeath(service, process.pid) } as Record<string, string>;
+    const fds = [...service.kept, ...service.sockets].map(({ fd }) => fd);
+    return replaceProgram(process.execPath, [...process.execArgv, ...process.argv.slice(1)], environment, fds);
+  };
+}
+
+/** Starts the same server again, which reads the configuration once more. */
+async function serveInBackground(
+  { config, file, hooks }: LoadedConfig,
+  overrides: Overrides,
+  service: ServiceEnvironment,
+): Promise<Outcome> {
+  hooks.close();
+  const passed = service.sockets.map(({ fd }) => fd);
+  const inherited = config.listen.flatMap((address) => (address.kind === 'fd' ? [address.fd] : []));
+  const args = file === undefined ? [] : [file];
+  for (const [name, value] of Object.entries(overrides)) {
+    args.push(value === true ? `--${name}` : `--${name}=${value}`);
+  }
+  return { exitCode: await startInBackground(args, [...passed, ...inherited], service) };
+}
+
+/** `luafcgid serve [directory]`: a server on a socket of its own, and the gateway in front of it. */
+export async function serveDirectory(
+  directory: string,
+  port: number,
+  config: string | undefined,
+  overrides: Overrides,
+): Promise<Outcome> {
+  const root = resolve(directory);
+  // Only what serves HTTP pays for loading it.
+  const { startGateway } = await import('../gateway/gateway.js');
+  const { server, socket, close } = await startPrivately(config ?? null, overrides);
+  try {
+    const gateway = await startGateway({
+      root,
+      port,
+      socket,
+      log: (level, text) => server.log.write(level, text),
+    });
+    process.stdout.write(
+      `luafcgid ${version} serves ${root}\n  http     http://127.0.0.1:${gateway.port}/\n  FastCGI  ${socket}\nCtrl-C stops it.\n`,
+    );
+    const stop = async (): Promise<void> => {
+      await gateway.close();
+      await close();
+    };
+    return { exitCode: 0, server: { stop, reopenLogs: () => server.reopenLogs() } };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

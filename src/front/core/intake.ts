@@ -1,0 +1,222 @@
+/**
+ * A request's way in: what the records of a connection mean for its requests, until they wait for a worker. One intake
+ * handles the events of all connections.
+ */
+import { LuafcgidError } from '../../base/errors.js';
+import { type CgiRequest, parseRequest } from '../../cgi/request.js';
+import { BodyFault, MAX_FRONT_REQUEST } from '../../channel/messages.js';
+import { decodeParams, findWholeRequest, type Meter, Role } from '../../fcgi/session.js';
+import type { Pool } from '../../pool/pool.js';
+import type { LookUps } from '../../scripts/path-cache.js';
+import type { Answers } from '../answers/answers.js';
+import { AccessRecord } from '../model/access-record.js';
+import type { FrontActions, FrontOptions } from '../model/actions.js';
+import type { ConnectionOwner } from '../model/connection.js';
+import { type FrontConnection, FrontRequest } from '../model/request.js';
+
+/** Stands for the request of a client whose parameters cannot be used. */
+const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
+
+export interface IntakeParts {
+  readonly options: FrontOptions;
+  readonly actions: FrontActions;
+  readonly pool: Pool<FrontRequest>;
+  readonly answers: Answers;
+  /** All requests that are not over, by number. */
+  readonly requests: Map<number, FrontRequest>;
+  readonly lookUps: LookUps;
+  /** Gets the memory that new requests hold. */
+  readonly meter: Meter;
+  /** What is told to the workers of running requests. */
+  readonly worker: {
+    clientGone(request: FrontRequest): void;
+    passBody(request: FrontRequest): void;
+  };
+}
+
+export class Intake implements ConnectionOwner<FrontRequest> {
+  readonly #parts: IntakeParts;
+  #lastRequest = 0;
+  /** The time of the bytes that are being read. */
+  arrivalMs = 0;
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  // ---- events of connections ---------------------------------------------------------------------------------------
+
+  begin(connection: FrontConnection, fcgiId: number, role: Role, params: Uint8Array): void {
+    // Sent after the last request that this connection was opened for.
+    if (connection.isClosing) return;
+    const { answers, actions, lookUps } = this.#parts;
+    const { maxPostBytes } = this.#parts.options;
+    let cgi: CgiRequest;
+    try {
+      cgi = parseRequest(params);
+    } catch (error) {
+      // Without a status the pairs themselves are malformed: a protocol error, which costs the connection.
+      if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
+      const method = decodeParams(params).get('REQUEST_METHOD') ?? UNREADABLE.method;
+      return answers.refuse(this.#list(connection, fcgiId, role, { ...UNREADABLE, method, params }), error);
+    }
+    const request = this.#list(connection, fcgiId, role, cgi);
+    if ((cgi.contentLength ?? 0) > maxPostBytes) return answers.refuse(request, tooLarge(maxPostBytes));
+    const known = lookUps.find(cgi.scriptPath);
+    if (known === undefined) return actions.lookUp(cgi.scriptPath, request.id);
+    request.script = known;
+    request.stage = 'reading';
+    connection.changed.push(request);
+  }
+
+  receiveBody(connection: FrontConnection, fcgiId: number, bytes: Uint8Array): void {
+    const request = connection.requests.get(fcgiId);
+    if (request === undefined) return;
+    const { body } = request;
+    if (body.isFirstSurplus(bytes.length)) {
+      const text = `the body is longer than its CONTENT_LENGTH of ${body.announcedBytes} bytes; the rest is dropped`;
+      this.#parts.answers.log(request, 'warn', text);
+    }
+    const result = body.receive(bytes, this.#parts.options.maxPostBytes);
+    if (result === 'too large') return this.#failBody(request, BodyFault.TOO_LARGE);
+    if (result === 'kept') connection.changed.push(request);
+  }
+
+  endBody(connection: FrontConnection, fcgiId: number): void {
+    const request = connection.requests.get(fcgiId);
+    if (request === undefined || request.body.isComplete) return;
+    if (request.body.announcedBytes !== undefined) return this.#failBody(request, BodyFault.SHORT);
+    request.body.complete();
+    connection.changed.push(request);
+  }
+
+  abort(connection: FrontConnection, fcgiId: number): void {
+    const request = connection.requests.get(fcgiId);
+    if (request === undefined) return;
+    this.#parts.answers.abort(request);
+    this.#parts.worker.clientGone(request);
+  }
+
+  refuseParams(connection: FrontConnection, fcgiId: number, limit: number): void {
+    const request = this.#list(connection, fcgiId, connection.session.roleOf(fcgiId), UNREADABLE);
+    this.#parts.answers.refuse(request, new LuafcgidError('LUAFCGID_FCGI_PARAMS_TOO_LARGE', { limit }));
+  }
+
+  // ---- what else happens to requests on their way in ---------------------------------------------------------------
+
+  /** A worker runs a request already, whose records are these bytes. */
+  adopt(connection: FrontConnection, id: number, bytes: Uint8Array, nowMs: number): FrontRequest {
+    const whole = findWholeRequest(bytes);
+    if (whole === undefined) throw new Error(`the ${bytes.length} bytes of request ${id} are no whole request`);
+    const { requestId, keepsConnection, params, bodyBytes } = whole;
+    connection.heardBytes += bytes.length;
+    connection.hasAsked = true;
+    connection.session.adopt(requestId, Role.RESPONDER, keepsConnection);
+    this.arrivalMs = nowMs;
+    // The bytes are a view into shared memory, and a request keeps its parameters.
+    const request = this.#list(connection, requestId, Role.RESPONDER, parseRequest(Buffer.from(params)), id);
+    request.script = this.#parts.lookUps.find(request.cgi.scriptPath) ?? request.cgi.scriptPath;
+    request.body.completeElsewhere(bodyBytes);
+    return request;
+  }
+
+  /** The script of a request is this file (absolute, links resolved). */
+  scriptFound(requestId: number, file: string, nowMs: number): void {
+    const request = this.#parts.requests.get(requestId);
+    if (request === undefined || request.stage !== 'looking') return;
+    this.#parts.lookUps.remember(request.cgi.scriptPath, file);
+    request.script = file;
+    request.stage = 'reading';
+    this.advance(request, nowMs);
+  }
+
+  scriptRefused(requestId: number, error: LuafcgidError): void {
+    const request = this.#parts.requests.get(requestId);
+    if (request !== undefined && request.stage === 'looking') this.#parts.answers.refuse(request, error);
+  }
+
+  /** Does for a request what can be done now. */
+  advance(request: FrontRequest, nowMs: number): void {
+    if (request.worker !== undefined) return this.#parts.worker.passBody(request);
+    if (request.stage !== 'reading' || !request.isReady(this.#parts.options.bodyMemoryBytes)) return;
+    request.stage = 'waiting';
+    request.times.queuedMs = nowMs;
+    this.#parts.pool.join(request);
+  }
+
+  /** The client has sent its last byte; it may still be listening. */
+  inputEnded(request: FrontRequest, nowMs: number): void {
+    // With onabort = "stop" a half-close counts as the client's end, even if the client still reads.
+    if (request.stopsOnAbort) this.#parts.worker.clientGone(request);
+    if (!request.body.isComplete) this.#endInput(request, BodyFault.SHORT, nowMs);
+  }
+
+  /** The body has stopped coming. */
+  lateBody(request: FrontRequest, nowMs: number): void {
+    this.#endInput(request, BodyFault.LATE, nowMs);
+  }
+
+  /** No more body comes: where none had to come, that was all of it. */
+  #endInput(request: FrontRequest, fault: typeof BodyFault.SHORT | typeof BodyFault.LATE, nowMs: number): void {
+    if (!request.needsNoBody || request.body.receivedBytes > 0) return this.#failBody(request, fault);
+    request.body.complete();
+    this.advance(request, nowMs);
+  }
+
+  /** Answers a request whose parameters are incomplete. */
+  giveUpParams(connection: FrontConnection, fcgiId: number, error: LuafcgidError): void {
+    if (!connection.session.giveUpParams(fcgiId)) return;
+    const request = this.#list(connection, fcgiId, connection.session.roleOf(fcgiId), UNREADABLE);
+    if (error.status === 503) this.#parts.answers.turnAway(request, error);
+    else this.#parts.answers.refuse(request, error);
+  }
+
+  /** The connection of a request is gone. */
+  lose(request: FrontRequest): void {
+    this.#parts.answers.detach(request);
+    this.#parts.worker.clientGone(request);
+  }
+
+  /** The body will not be what it should: a script that runs is told when it reads, other requests are answered. */
+  #failBody(request: FrontRequest, fault: Exclude<BodyFault, typeof BodyFault.CLIENT_GONE>): void {
+    if (request.worker !== undefined) return request.worker.failBody(request, fault);
+    this.#parts.answers.refuse(request, this.#bodyError(fault));
+  }
+
+  #bodyError(fault: BodyFault): LuafcgidError {
+    const { maxPostBytes, readTimeoutMs } = this.#parts.options;
+    if (fault === BodyFault.TOO_LARGE) return tooLarge(maxPostBytes);
+    if (fault === BodyFault.SHORT) return new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT');
+    return new LuafcgidError('LUAFCGID_REQUEST_BODY_LATE', { seconds: readTimeoutMs / 1000 });
+  }
+
+  #nextId(): number {
+    const { requests } = this.#parts;
+    do {
+      this.#lastRequest = (this.#lastRequest % MAX_FRONT_REQUEST) + 1;
+    } while (requests.has(this.#lastRequest));
+    return this.#lastRequest;
+  }
+
+  #list(
+    connection: FrontConnection,
+    fcgiId: number,
+    role: Role,
+    cgi: CgiRequest,
+    id: number = this.#nextId(),
+  ): FrontRequest {
+    const { options, requests, meter } = this.#parts;
+    const request = new FrontRequest({ id, fcgiId, role, cgi, arrivedMs: this.arrivalMs }, connection, meter);
+    if (options.tracesRequests) request.record = new AccessRecord();
+    connection.isUsed = true;
+    request.avoidsDirectWorkers = connection.wasShed;
+    connection.wasShed = false;
+    connection.requests.add(fcgiId, request);
+    requests.set(request.id, request);
+    return request;
+  }
+}
+
+function tooLarge(limit: number): LuafcgidError {
+  return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit });
+}

@@ -1,0 +1,139 @@
+/**
+ * What workers post about connections that were lent to them or that they have accepted: connections that come back, new
+ * ones, and requests that become the front's. Bytes that come with a connection are kept as arrivals, which the front
+ * handles when the mailbox is read: handling them at once would start requests in the middle of a message.
+ */
+import type { LentRequest } from '../../channel/lending.js';
+import type { Pool } from '../../pool/pool.js';
+import type { Answers } from '../answers/answers.js';
+import type { Lending } from '../lending/lending.js';
+import type { FrontConnection, FrontRequest } from '../model/request.js';
+import type { WorkerLink } from '../model/worker-link.js';
+import type { WorkerTable } from './worker-table.js';
+
+/** Bytes that a worker has read from a connection which is the front's now. */
+export interface Arrival {
+  readonly connection: FrontConnection;
+  readonly bytes: Uint8Array;
+}
+
+/** What the front does about them. */
+export interface LentRequestsOwner {
+  connection(id: number): FrontConnection | undefined;
+  /** A worker runs a request already: its records are these bytes. */
+  adopt(connection: FrontConnection, request: number, bytes: Uint8Array, nowMs: number): FrontRequest;
+  /** The connection of a request was closed before the front knew of the request. */
+  lose(request: FrontRequest): void;
+}
+
+export class LentRequests {
+  readonly #workers: WorkerTable;
+  readonly #lending: Lending;
+  readonly #pool: Pool<FrontRequest>;
+  readonly #answers: Answers;
+  readonly #owner: LentRequestsOwner;
+  readonly #arrivals: Arrival[] = [];
+
+  constructor(
+    workers: WorkerTable,
+    lending: Lending,
+    pool: Pool<FrontRequest>,
+    answers: Answers,
+    owner: LentRequestsOwner,
+  ) {
+    this.#workers = workers;
+    this.#lending = lending;
+    this.#pool = pool;
+    this.#answers = answers;
+    this.#owner = owner;
+  }
+
+  /** Whether `takeArrival` has any. */
+  get hasArrivals(): boolean {
+    return this.#arrivals.length > 0;
+  }
+
+  /** The oldest bytes that are not handled yet. */
+  takeArrival(): Arrival | undefined {
+    return this.#arrivals.shift();
+  }
+
+  /** The connection that a worker has named; it is new here if that has accepted it. */
+  connectionOf(descriptor: number): FrontConnection {
+    const id = this.#lending.connectionOf(descriptor);
+    const connection = id === undefined ? undefined : this.#owner.connection(id);
+    if (connection === undefined)
+      throw new Error(`a worker has named descriptor ${descriptor}, which is no connection`);
+    return connection;
+  }
+
+  /** The connection of a descriptor, unless the books have it elsewhere than with this worker. */
+  ownedBy(worker: WorkerLink, descriptor: number): FrontConnection | undefined {
+    const known = this.#lending.knownConnectionOf(descriptor);
+    const isElsewhere = known !== undefined && this.#owner.connection(known)?.lentTo !== worker.lending;
+    return isElsewhere ? undefined : this.connectionOf(descriptor);
+  }
+
+  /** A worker runs a request from a lent connection, and from now on that is one like all others. */
+  promoted(worker: WorkerLink, lent: LentRequest, nowMs: number): void {
+    const connection = this.connectionOf(lent.descriptor);
+    worker.lending.lender.noteNewcomer();
+    this.#lending.returned(connection, worker, false);
+    const request = this.#owner.adopt(connection, lent.request, lent.bytes, nowMs);
+    this.#lending.setServingDirect(worker, false);
+    const state = this.#pool.begun(worker.id, lent.state, request.script, nowMs);
+    request.script = state.script;
+    this.#workers.beginRun(worker, request, state, nowMs);
+    if (connection.isClosing) this.#owner.lose(request);
+  }
+
+  /**
+   * A worker has accepted a connection, which is the front's from now on.
+   * @param descriptor -1: accepting has failed
+   * @param isAnswered the worker has answered a request on it
+   * @param bytes what it has read since
+   */
+  accepted(worker: WorkerLink, descriptor: number, isAnswered: boolean, bytes: Uint8Array, nowMs: number): void {
+    const { accepting } = this.#lending;
+    if (descriptor < 0) accepting.noteFailure();
+    else {
+      const connection = this.connectionOf(descriptor);
+      if (isAnswered) {
+        connection.hasAsked = true;
+        connection.isUsed = true;
+      } else accepting.noteMiss(nowMs);
+      this.#received(connection, bytes);
+    }
+    worker.lending.lender.noteNewcomer();
+  }
+
+  /** A worker has given a connection back, with what it has read. */
+  returned(worker: WorkerLink, descriptor: number, bytes: Uint8Array): void {
+    const connection = this.connectionOf(descriptor);
+    this.#lending.returned(connection, worker, bytes.length > 0);
+    if (bytes.length === 0) connection.wasShed = true;
+    this.#received(connection, bytes);
+  }
+
+  #received(connection: FrontConnection, bytes: Uint8Array): void {
+    if (bytes.length === 0) this.#answers.settle(connection, false);
+    else this.#arrivals.push({ connection, bytes: Buffer.from(bytes) });
+  }
+
+  /** Looks at what a worker does with its connections, and makes a long request of one of them the front's. */
+  review(worker: WorkerLink, nowMs: number): void {
+    if (this.#lending.review(worker, this.#answers.drain.isUnderWay, nowMs)) {
+      const { lender } = worker.lending;
+      const lent = lender.takeOver();
+      if (lent !== undefined) {
+        try {
+          this.promoted(worker, lent, nowMs);
+          this.#lending.takeAllBack(worker);
+        } finally {
+          lender.release();
+        }
+      }
+    }
+    this.#workers.stopIfDone(worker);
+  }
+}

@@ -1,0 +1,283 @@
+/**
+ * Reads what workers post in their rings, and keeps the books true to it. A worker's output waits in its ring while the
+ * client that it is for does not read; everything behind it waits, too.
+ */
+import { toText } from '../../base/byte-string.js';
+import {
+  decodeDependency,
+  decodePromoted,
+  decodeServed,
+  decodeUsage,
+  END_STATE_GONE,
+  FromWorker,
+  isCounted,
+  LOG_LEVELS,
+  LOG_OF_SCRIPT,
+  tookMsOf,
+  typeOf,
+} from '../../channel/messages.js';
+import type { Frame } from '../../channel/ring.js';
+import type { Pool } from '../../pool/pool.js';
+import type { Answers } from '../answers/answers.js';
+import type { Lending } from '../lending/lending.js';
+import type { FrontActions, FrontOptions } from '../model/actions.js';
+import type { FrontConnection, FrontRequest } from '../model/request.js';
+import type { Run } from '../model/run.js';
+import type { WorkerLink } from '../model/worker-link.js';
+import type { LentRequests } from './lent-requests.js';
+import type { WorkerTable } from './worker-table.js';
+
+/**
+ * What is read of one worker before the others and the sockets are looked at: a script that writes without an end must
+ * not hold the front. A frame counts as some bytes, whatever it carries.
+ */
+const READ_AT_ONCE_BYTES = 256 * 1024;
+const FRAME_COST_BYTES = 1024;
+
+/** Ticks for which a slow reader may hold the output of a worker that others need: it may just be about to read. */
+const PATIENCE_TICKS = 2;
+
+/** What ends with a message, or begins. */
+export interface MailboxOwner {
+  /** A worker may be free: starts what can start. */
+  startWaiting(nowMs: number): void;
+  /** A worker has ended a request: it runs the next one that it was offered, if any. */
+  beginOffered(worker: WorkerLink, nowMs: number): void;
+  /** Whether more output may be written. */
+  hasSendRoom(): boolean;
+}
+
+export class Mailbox {
+  readonly #options: FrontOptions;
+  readonly #actions: FrontActions;
+  readonly #pool: Pool<FrontRequest>;
+  readonly #answers: Answers;
+  readonly #workers: WorkerTable;
+  readonly #lending: Lending;
+  readonly #lentRequests: LentRequests;
+  /** All requests that are not over, by number. */
+  readonly #requests: ReadonlyMap<number, FrontRequest>;
+  readonly #owner: MailboxOwner;
+
+  constructor(
+    parts: {
+      readonly options: FrontOptions;
+      readonly actions: FrontActions;
+      readonly pool: Pool<FrontRequest>;
+      readonly answers: Answers;
+      readonly workers: WorkerTable;
+      readonly lending: Lending;
+      readonly lentRequests: LentRequests;
+      readonly requests: ReadonlyMap<number, FrontRequest>;
+    },
+    owner: MailboxOwner,
+  ) {
+    this.#options = parts.options;
+    this.#actions = parts.actions;
+    this.#pool = parts.pool;
+    this.#answers = parts.answers;
+    this.#workers = parts.workers;
+    this.#lending = parts.lending;
+    this.#lentRequests = parts.lentRequests;
+    this.#requests = parts.requests;
+    this.#owner = owner;
+  }
+
+  /**
+   * Reads what a worker has posted, until its output has to wait for a slow reader or it is the others' turn.
+   * @returns whether there was any
+   */
+  read(worker: WorkerLink, nowMs: number): boolean {
+    let hasRead = false;
+    for (let left = READ_AT_ONCE_BYTES; left > 0; left -= FRAME_COST_BYTES) {
+      if (this.#hasToHold(worker.executing)) return hasRead;
+      const frame = worker.peek();
+      if (frame === undefined) return hasRead;
+      hasRead = true;
+      left -= frame.payload.length;
+      this.#handleNext(worker, frame, nowMs);
+    }
+    return hasRead;
+  }
+
+  /** Reads everything, whoever has to wait for it: the worker has ended. */
+  readAll(worker: WorkerLink, nowMs: number): void {
+    for (let frame = worker.peek(); frame !== undefined; frame = worker.peek()) this.#handleNext(worker, frame, nowMs);
+  }
+
+  /** Reads up to the last message about connections. */
+  readCounted(worker: WorkerLink, nowMs: number): void {
+    while (!worker.lending.lender.isUpToDate) {
+      const frame = worker.peek();
+      // It ended, or hangs, while it posted that message.
+      if (frame === undefined) return;
+      this.#handleNext(worker, frame, nowMs);
+    }
+  }
+
+  /** Reads the workers whose output had to wait for this connection. */
+  readHeldFor(connection: FrontConnection, nowMs: number): void {
+    for (const worker of this.#workers) {
+      const run = worker.executing;
+      if (run?.isOutputHeld === true && run.request.connection === connection) this.read(worker, nowMs);
+    }
+  }
+
+  /**
+   * Frees workers whose output a slow reader holds while others need them: the rest of the answer goes to a file, at the
+   * speed of the disk.
+   * @param isNeeded requests wait, or were turned away
+   */
+  freeHeld(isNeeded: boolean, nowMs: number): void {
+    for (const worker of this.#workers) {
+      const run = worker.executing;
+      if (run === undefined) continue;
+      run.heldTicks = run.isOutputHeld ? run.heldTicks + 1 : 0;
+      if (run.heldTicks < PATIENCE_TICKS) continue;
+      // Connections that it has given back, or handed over, wait behind its output as well.
+      if (!isNeeded && worker.lending.lender.isUpToDate) continue;
+      const { connection } = run.request;
+      if (connection.unsentBytes <= this.#options.sendBufferBytes) continue;
+      if (connection.startSpooling()) this.read(worker, nowMs);
+    }
+  }
+
+  /** Whether a worker's output has to wait: the client that it is for does not read, or all clients together do not. */
+  #hasToHold(run: Run | undefined): boolean {
+    if (run === undefined) return false;
+    const { isAnswered, connection } = run.request;
+    run.isOutputHeld =
+      !isAnswered && (connection.unsentBytes > this.#options.sendBufferBytes || !this.#owner.hasSendRoom());
+    return run.isOutputHeld;
+  }
+
+  /** Releases the frame even if its handler throws, or it would be handled again for ever. */
+  #handleNext(worker: WorkerLink, frame: Frame, nowMs: number): void {
+    try {
+      if (isCounted(frame.type)) worker.lending.lender.noteHeard();
+      this.#handle(worker, frame, nowMs);
+    } finally {
+      worker.release();
+    }
+  }
+
+  #handle(worker: WorkerLink, frame: Frame, nowMs: number): void {
+    const { id, argument, payload } = frame;
+    switch (typeOf(frame.type)) {
+      case FromWorker.PROMOTED: {
+        const lent = { ...decodePromoted(payload), request: id, state: argument };
+        return this.#lentRequests.promoted(worker, lent, nowMs);
+      }
+      case FromWorker.RETURNED:
+        return this.#lentRequests.returned(worker, id, payload);
+      case FromWorker.ACCEPTED:
+        return this.#lentRequests.accepted(worker, id, argument !== 0, payload, nowMs);
+      case FromWorker.ANSWER_REST:
+        return this.#lentRequests.connectionOf(id).write(payload);
+      case FromWorker.CLOSE_WHEN_SENT:
+        return this.#lentRequests.connectionOf(id).close(false);
+      case FromWorker.SERVED: {
+        this.#lending.accepting.noteServed(id);
+        const state = this.#pool.served(argument, id, decodeServed(payload), nowMs);
+        return state === undefined ? undefined : this.#lending.noteTime(state, worker);
+      }
+      case FromWorker.LOG:
+        return this.#log(worker, frame);
+      case FromWorker.DEPENDS: {
+        const { path, fingerprint } = decodeDependency(payload);
+        return this.#pool.addDependency(argument, path, fingerprint);
+      }
+      case FromWorker.CLOSED:
+        // An evicted state was not asked for by a message of its own.
+        if (!this.#pool.isEvicted(argument)) worker.owed -= 1;
+        return this.#pool.closed(argument);
+      case FromWorker.OFFER_REJECTED:
+        this.#pool.bounced(worker.id);
+        worker.forgetOffer(argument);
+        this.#owner.beginOffered(worker, nowMs);
+        return this.#owner.startWaiting(nowMs);
+      case FromWorker.OUTPUT:
+      case FromWorker.FINISH:
+      case FromWorker.END:
+      case FromWorker.USAGE:
+      case FromWorker.TRACE:
+      case FromWorker.WATCHDOG:
+      case FromWorker.ON_ABORT: {
+        const run = worker.runs.get(id);
+        return run === undefined ? undefined : this.#handleOfRun(worker, run, frame, nowMs);
+      }
+      default:
+        throw new Error(`message of type ${frame.type} from worker ${worker.id}`);
+    }
+  }
+
+  /** What a worker posts about one of its runs. */
+  #handleOfRun(worker: WorkerLink, run: Run, frame: Frame, nowMs: number): void {
+    const { request } = run;
+    switch (typeOf(frame.type)) {
+      case FromWorker.OUTPUT:
+        return this.#answers.pass(request, frame.payload);
+      case FromWorker.FINISH:
+        return this.#answers.finish(request, frame.payload, frame.argument);
+      case FromWorker.END:
+        return this.#end(worker, run, frame, nowMs);
+      case FromWorker.USAGE:
+        request.record?.used(decodeUsage(frame.payload));
+        return;
+      case FromWorker.TRACE:
+        return this.reportSlow(worker, run, Buffer.from(frame.payload).toString());
+      case FromWorker.WATCHDOG:
+        request.watchdogMs = frame.argument;
+        return run.clock.restart();
+      case FromWorker.ON_ABORT:
+        request.stopsOnAbort = frame.argument === 1;
+        if (request.isClientGone || (!request.isAnswered && request.connection.isReadEnded))
+          this.#workers.clientGone(request);
+        return;
+    }
+  }
+
+  #end(worker: WorkerLink, run: Run, frame: Frame, nowMs: number): void {
+    const { request, state } = run;
+    // Its Lua stack was asked for while it was in C, or just over.
+    this.reportSlow(worker, run, undefined);
+    worker.end(run);
+    request.worker = undefined;
+    const hasToClose = this.#pool.release(state.id, (frame.type & END_STATE_GONE) !== 0, tookMsOf(frame.type));
+    if (hasToClose) this.#workers.close(worker, state.id);
+    this.#lending.noteTime(state, worker);
+    this.#owner.beginOffered(worker, nowMs);
+    // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.
+    this.#owner.startWaiting(nowMs);
+    if (worker.executing === undefined) {
+      worker.lending.givenSinceMs = Number.POSITIVE_INFINITY;
+      worker.lending.loansStarve = false;
+    }
+    this.#answers.finish(request, frame.payload, frame.argument);
+    this.#answers.over(request);
+    this.#lending.considerLending(request, worker);
+  }
+
+  /** Reports a request that was found to run slowly, once. @param traceback undefined where Lua did not come to tell it */
+  reportSlow(worker: WorkerLink, run: Run, traceback: string | undefined): void {
+    if (!run.clock.isTraceWanted) return;
+    run.clock.noteTraceReported();
+    this.#actions.slow({
+      request: this.#answers.nameOf(run.request),
+      script: toText(run.request.script),
+      state: run.state.id,
+      worker: worker.place,
+      runningMs: run.request.times.executedMs,
+      traceback,
+    });
+  }
+
+  #log(worker: WorkerLink, frame: Frame): void {
+    const level = LOG_LEVELS[frame.argument] ?? 'info';
+    const text = Buffer.from(frame.payload).toString();
+    const request = this.#requests.get(frame.id);
+    const isOfScript = (frame.type & LOG_OF_SCRIPT) !== 0;
+    if (request === undefined) this.#actions.log(level, text, { worker: worker.place, isOfScript });
+    else this.#answers.log(request, level, text, isOfScript);
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * What happens when a worker ends or hangs: its requests are answered, its states are gone, and what it was lent is the
+ * front's again. A request past its limit is stopped; if it does not stop, its worker is replaced.
+ */
+import { toText } from '../../base/byte-string.js';
+import { describeError, LuafcgidError } from '../../base/errors.js';
+import type { Pool } from '../../pool/pool.js';
+import type { Answers } from '../answers/answers.js';
+import type { Lending } from '../lending/lending.js';
+import type { FrontActions, FrontOptions } from '../model/actions.js';
+import type { Meters } from '../model/connection.js';
+import type { FrontRequest } from '../model/request.js';
+import type { Run } from '../model/run.js';
+import type { WorkerLink } from '../model/worker-link.js';
+import { CRASH_MINUTES, CrashCount } from './crash-count.js';
+import type { LentRequests } from './lent-requests.js';
+import type { Mailbox } from './mailbox.js';
+import type { WorkerTable } from './worker-table.js';
+
+const STUCK = 'it hangs in closing a state, or in collecting its garbage';
+
+/** The time that a worker may take to close states when nothing else keeps it. */
+const CLOSE_MS = 5_000;
+
+export interface WorkerFailureParts {
+  readonly options: FrontOptions;
+  readonly actions: FrontActions;
+  readonly pool: Pool<FrontRequest>;
+  readonly answers: Answers;
+  readonly meters: Meters;
+  readonly workers: WorkerTable;
+  readonly lending: Lending;
+  readonly lentRequests: LentRequests;
+  readonly mailbox: Mailbox;
+}
+
+export class WorkerFailure {
+  readonly #parts: WorkerFailureParts;
+  /** A worker was struck off. */
+  readonly #lost: (worker: WorkerLink, nowMs: number) => void;
+  /** Workers that were given up while their threads run on: what those threads wait with has to stay. */
+  readonly #abandoned = new Map<number, WorkerLink>();
+  readonly #crashes = new CrashCount();
+  /** When `watch` was last called. */
+  #watchedMs = 0;
+
+  /** @param lost told of each worker that was struck off: requests may have to start on others */
+  constructor(parts: WorkerFailureParts, lost: (worker: WorkerLink, nowMs: number) => void) {
+    this.#parts = parts;
+    this.#lost = lost;
+  }
+
+  /** A worker's thread has ended. Its request is answered, its states are gone. */
+  gone(id: number, reason: string, nowMs: number): void {
+    const { workers, pool, mailbox, answers } = this.#parts;
+    const worker = workers.get(id);
+    if (worker === undefined) return;
+    pool.retireWorker(id);
+    // The news of its end may have overtaken the END of its request.
+    mailbox.readAll(worker, nowMs);
+    const error = answers.drain.isUnderWay
+      ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
+      : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
+    this.#endLending(worker, nowMs);
+    for (const { request } of worker.runs.values()) this.#noteCrash(request, nowMs);
+    this.#strikeOff(worker, error, nowMs);
+    this.threadEnded(id);
+  }
+
+  /** The thread of a worker has ended that is not in the books any more. */
+  threadEnded(id: number): void {
+    const worker = this.#abandoned.get(id);
+    if (worker === undefined) return;
+    this.#abandoned.delete(id);
+    this.#parts.lending.threadEnded(worker);
+  }
+
+  /** Looks at the time that requests have run, and workers have owed an answer. To be called every so often. */
+  watch(nowMs: number): void {
+    for (const worker of [...this.#parts.workers]) {
+      const run = worker.executing;
+      if (run === undefined) this.#watchOwed(worker, nowMs);
+      else this.#watchRun(worker, run, nowMs);
+    }
+    this.#watchedMs = nowMs;
+  }
+
+  #watchRun(worker: WorkerLink, run: Run, nowMs: number): void {
+    const { request } = run;
+    const { options, actions } = this.#parts;
+    worker.owedMs = 0;
+    const facts = {
+      hasBegun: worker.hasBegun(request),
+      isOver: worker.isOver(request),
+      isWaitingForClient: worker.isWaitingForClient(run),
+      isUnwanted: request.isClientGone && request.stopsOnAbort,
+      watchdogMs: request.watchdogMs,
+    };
+    const { interrupts, isWorkerLost } = run.clock.look(facts, nowMs, options.slowTimeMs);
+    for (const reason of interrupts) actions.interrupt(worker.id, request.id, reason);
+    if (isWorkerLost) this.#abandon(worker, run, nowMs);
+  }
+
+  /** Looks at a worker without a request. */
+  #watchOwed(worker: WorkerLink, nowMs: number): void {
+    worker.owedMs = worker.owed === 0 ? 0 : worker.owedMs + nowMs - this.#watchedMs;
+    if (worker.owedMs < CLOSE_MS) return;
+    this.#parts.mailbox.read(worker, nowMs);
+    if (worker.executing !== undefined || worker.owed === 0) return;
+    this.#parts.pool.retireWorker(worker.id);
+    this.#endLending(worker, nowMs);
+    this.#parts.actions.abandon(worker.id, STUCK);
+    this.#strikeOff(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: STUCK }), nowMs);
+  }
+
+  /** A worker hangs with a request, which is answered, or begins anew if the worker had not begun with it. */
+  #abandon(worker: WorkerLink, run: Run, nowMs: number): void {
+    const { mailbox, pool, actions, meters } = this.#parts;
+    const { request } = run;
+    // It may have ended in this very moment.
+    mailbox.read(worker, nowMs);
+    if (worker.executing !== run) return;
+    // Its END is in the ring behind output that waits for a slow client: the worker does not hang.
+    if (!worker.hasBegun(request) && worker.peek() !== undefined) return;
+    pool.retireWorker(worker.id);
+    if (worker.hasBegun(request)) {
+      mailbox.reportSlow(worker, run, undefined);
+      const script = toText(request.script);
+      const ran = (run.clock.ranMs / 1000).toFixed(1);
+      actions.abandon(worker.id, `${script} does not stop after ${ran} s`);
+      this.#noteCrash(request, nowMs);
+      return this.#strikeOff(worker, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }), nowMs);
+    }
+    actions.abandon(worker.id, STUCK);
+    // A script that has done its work must not do it twice.
+    const isWhole = !request.body.hasHandedOn && !request.isAnswered && !worker.isOver(request);
+    if (isWhole) {
+      worker.end(run);
+      request.worker = undefined;
+      request.state = undefined;
+      request.stage = 'waiting';
+      request.chargeTo(meters.requests);
+    }
+    const error = new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: STUCK });
+    this.#strikeOff(worker, error, nowMs, isWhole ? request : undefined);
+  }
+
+  /** A worker is given up: what it was lent is the front's again, and so is what it runs from there. */
+  #endLending(worker: WorkerLink, nowMs: number): void {
+    const { mailbox, lending, lentRequests } = this.#parts;
+    const { lender } = worker.lending;
+    mailbox.readCounted(worker, nowMs);
+    const lent = worker.executing === undefined ? lender.takeOver() : undefined;
+    const descriptor = lender.shut();
+    if (lent !== undefined) lentRequests.promoted(worker, lent, nowMs);
+    // What it has read and given back is in its ring, and nowhere else.
+    mailbox.readCounted(worker, nowMs);
+    // One that it has accepted is not known here; one that it has given back by now is not its any more.
+    const broken = descriptor === undefined ? undefined : lentRequests.ownedBy(worker, descriptor);
+    lending.accepting.set(worker, false);
+    lending.takeAllBack(worker);
+    // Nobody knows what was read from it, or sent.
+    broken?.destroy();
+  }
+
+  /** Strikes a worker off. What it had begun with ends with this error. @param again a request to be begun anew */
+  #strikeOff(worker: WorkerLink, error: LuafcgidError, nowMs: number, again?: FrontRequest): void {
+    const { pool, workers, answers, meters } = this.#parts;
+    this.#endLending(worker, nowMs);
+    const lost = pool.removeWorker(worker.id);
+    workers.delete(worker);
+    this.#abandoned.set(worker.id, worker);
+    for (const run of [...worker.runs.values()]) {
+      worker.end(run);
+      lost.push(run.request);
+    }
+    for (const request of lost) {
+      // No worker has it any more, and it is not in the queue.
+      if (request.stage !== 'running') request.chargeTo(meters.running);
+      request.stage = 'running';
+      request.worker = undefined;
+      answers.refuse(request, error);
+      answers.over(request);
+    }
+    if (again !== undefined) pool.join(again);
+    this.#lost(worker, nowMs);
+  }
+
+  #noteCrash(request: FrontRequest, nowMs: number): void {
+    const times = this.#crashes.note(request.script, nowMs);
+    if (times === undefined) return;
+    const error = new LuafcgidError('LUAFCGID_SCRIPT_CRASHES', {
+      script: toText(request.script),
+      times,
+      minutes: CRASH_MINUTES,
+    });
+    this.#parts.actions.log('error', describeError(error));
+  }
+}

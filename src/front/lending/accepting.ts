@@ -1,0 +1,107 @@
+/**
+ * Who accepts new connections: workers where they can serve what comes by themselves, and the front as long as none of
+ * them does. A part of the front's core.
+ */
+import { LONG_MS } from '../../pool/pool.js';
+import type { FrontOptions, LendingDriver } from '../model/actions.js';
+import type { WorkerLink } from '../model/worker-link.js';
+
+/** After so many accepted connections in a row that workers could do nothing with, the front accepts for a while. */
+const ACCEPT_MISSES = 64;
+const FRONT_ACCEPTS_MS = 20;
+/** The while doubles each time, up to this. */
+const FRONT_ACCEPTS_AT_MOST_MS = 1280;
+
+/**
+ * Whether workers may serve connections by themselves. The access log has a line for each request, and a state that
+ * retires after `maxcount` requests has them counted one by one: both take the front.
+ */
+export function isDirectServiceAllowed({ tracesRequests, pool }: FrontOptions): boolean {
+  return tracesRequests !== true && pool.maxCount === 0;
+}
+
+export class Accepting {
+  readonly #options: FrontOptions;
+  readonly #driver: LendingDriver | undefined;
+  #frontAccepts = true;
+  /**
+   * EPOLLEXCLUSIVE reports a new connection to one worker. If that worker started a long request or ended before
+   * accepting it, nobody else will: the front has to accept.
+   */
+  #mayBeLeft = false;
+  #misses = 0;
+  #frontAcceptsMs = FRONT_ACCEPTS_MS;
+  /** Until then workers do not accept. */
+  #workersAcceptFromMs = 0;
+
+  constructor(options: FrontOptions, driver: LendingDriver | undefined) {
+    this.#options = options;
+    this.#driver = driver;
+  }
+
+  /**
+   * Decides who accepts from now on.
+   * @param hasRoom whether so many connections may be open as workers can accept before the front knows of them
+   */
+  review(workers: Iterable<WorkerLink>, hasRoom: boolean, nowMs: number): void {
+    const may = isDirectServiceAllowed(this.#options) && hasRoom && nowMs >= this.#workersAcceptFromMs;
+    let doWorkers = false;
+    for (const worker of workers) {
+      const { lending, executing } = worker;
+      this.set(worker, may && !worker.isRetired && lending.ringElsewhere !== undefined);
+      const isBusy = executing !== undefined && nowMs - executing.startedMs >= LONG_MS;
+      if (lending.accepts && isBusy && !lending.isLongBusy) this.#mayBeLeft = true;
+      lending.isLongBusy = isBusy;
+      if (lending.accepts && !isBusy) doWorkers = true;
+    }
+    if (this.#mayBeLeft) {
+      this.#mayBeLeft = false;
+      this.#driver?.acceptWaiting();
+    }
+    if (this.#frontAccepts !== doWorkers) return;
+    this.#frontAccepts = !doWorkers;
+    this.#driver?.setFrontAccepting(this.#frontAccepts);
+  }
+
+  /** Lets a worker accept, or keeps it from that. */
+  set(worker: WorkerLink, accepts: boolean): void {
+    const { lending } = worker;
+    if (lending.accepts === accepts) return;
+    lending.accepts = accepts;
+    if (accepts) lending.mayBeServing = true;
+    else this.#mayBeLeft = true;
+    this.#driver?.setAccepting(lending.lender, accepts);
+    if (accepts) worker.wake();
+  }
+
+  /** A worker's accept has failed: the next review has the front accept, which finds out why. */
+  noteFailure(): void {
+    this.#mayBeLeft = true;
+  }
+
+  /** A worker could do nothing with a connection that it has accepted. */
+  noteMiss(nowMs: number): void {
+    this.#misses += 1;
+    if (this.#misses < ACCEPT_MISSES) return;
+    this.#misses = ACCEPT_MISSES / 2;
+    this.#workersAcceptFromMs = nowMs + this.#frontAcceptsMs;
+    this.#frontAcceptsMs = Math.min(FRONT_ACCEPTS_AT_MOST_MS, 2 * this.#frontAcceptsMs);
+  }
+
+  /** Workers have served so many requests by themselves. */
+  noteServed(count: number): void {
+    this.#misses = Math.max(0, this.#misses - count);
+    if (this.#misses === 0) this.#frontAcceptsMs = FRONT_ACCEPTS_MS;
+  }
+
+  /** Whether `review` has to be called within a millisecond: workers that accept run something that may get long. */
+  isReviewDue(workers: Iterable<WorkerLink>): boolean {
+    let doAllRun = !this.#frontAccepts;
+    for (const { lending, executing } of workers) {
+      if (!lending.accepts) continue;
+      if (executing === undefined) doAllRun = false;
+      else if (!lending.isLongBusy) return true;
+    }
+    return doAllRun;
+  }
+}

@@ -1,0 +1,46 @@
+/** What the front knows of the connections that are lent to one worker, and of how that worker serves them. */
+import type { Lender } from '../../channel/lending.js';
+import type { Loans } from './connection.js';
+import type { FrontConnection } from './request.js';
+
+export class LoanBook implements Loans<FrontConnection> {
+  /** The words and the gate that are shared with the worker. */
+  readonly lender: Lender;
+  readonly connections = new Set<FrontConnection>();
+  /** Rings the bell that wakes the worker where it waits for lent connections; undefined: it can be lent none. */
+  ringElsewhere: (() => void) | undefined;
+  /** It may accept connections. */
+  accepts = false;
+  /** It runs a long request. The front has accepted the connections that epoll had reported to it. */
+  isLongBusy = false;
+  /** It may serve a connection that is lent to it or that it accepts. */
+  mayBeServing = false;
+  /** The front holds the gate. */
+  isGateHeld = false;
+  /** Counts as busy: it was, or may have been, serving a lent connection when the front needed it. */
+  isServingDirect = false;
+  /** Since when it has been given one request after the other. */
+  givenSinceMs = Number.POSITIVE_INFINITY;
+  /** Its connections were never served between those requests: it is lent none until it is free again. */
+  loansStarve = false;
+  /** Script paths whose requests it may run by itself, and the states to run them in. */
+  readonly routes = new Map<string, number>();
+  readonly routedStates = new Set<number>();
+  /** Counts how often the routes were invalidated. */
+  routesEpoch = 0;
+  /** How many requests it had begun by itself when that number was last seen to change, and when that was. */
+  seenBegun = 0;
+  seenMs = 0;
+
+  constructor(lender: Lender) {
+    this.lender = lender;
+  }
+
+  /** Its routes hold no longer. */
+  invalidateRoutes(): void {
+    this.routes.clear();
+    this.routedStates.clear();
+    this.routesEpoch += 1;
+    this.lender.invalidateRoutes();
+  }
+}

@@ -1,0 +1,25 @@
+/** A request on its worker: from the moment in which the worker was given it until its END is handled. */
+import type { PoolState } from '../../pool/pool.js';
+import type { FrontRequest } from './request.js';
+import { RunClock } from './run-clock.js';
+
+export class Run {
+  readonly request: FrontRequest;
+  readonly state: PoolState;
+  readonly clock: RunClock;
+  /** The client has to read first: what the worker writes waits in its ring meanwhile. */
+  isOutputHeld = false;
+  /** Ticks in a row that found it so. */
+  heldTicks = 0;
+
+  constructor(request: FrontRequest, state: PoolState, nowMs: number) {
+    this.request = request;
+    this.state = state;
+    this.clock = new RunClock(request.times, nowMs);
+  }
+
+  /** When its worker was given it. */
+  get startedMs(): number {
+    return this.request.times.startedMs ?? 0;
+  }
+}

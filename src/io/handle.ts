@@ -1,0 +1,191 @@
+/**
+ * The I/O thread as the main thread sees it: started when there is a data source, replaced when it dies, told of sources
+ * and of those who post operations.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { LuafcgidError } from '../base/errors.js';
+import { createIoChannel, createIoCommon, type IoChannel, type ParkedAt } from './channel.js';
+import type { SourceStatus } from './source.js';
+import type { ResolvedSource } from './sources.js';
+import type { FromIoThread, IoThreadData, ToIoThread } from './thread-messages.js';
+import { createWaker } from './waker.js';
+
+export interface IoEvents {
+  log(level: 'info' | 'warn' | 'error', text: string): void;
+}
+
+/** A data source as workers know it. */
+export interface SourceGrant {
+  /** What operations name it by. */
+  readonly id: number;
+  readonly name: string;
+  readonly kind: ResolvedSource['kind'];
+  /** Paths or directories of the scripts that may use it; none: all may. */
+  readonly scripts: readonly string[];
+}
+
+/** A thread that lasted so long was no failure. */
+const LASTING_MS = 10_000;
+/** Delay before a thread that died is replaced: none at first, then doubled with each that dies before long. */
+const REPLACE_MS = 100;
+const MAX_REPLACE_MS = 10_000;
+/** Longest time for what is under way when the server stops. */
+const STOP_MS = 2_000;
+
+interface ClientEntry {
+  readonly channel: IoChannel;
+  readonly parkedAt: ParkedAt;
+  readonly wake: () => void;
+}
+
+export class IoHandle {
+  readonly #events: IoEvents;
+  readonly #common = createIoCommon();
+  readonly #epoch = new Int32Array(this.#common.epoch);
+  readonly #sources = new Map<number, ResolvedSource>();
+  readonly #clients = new Map<number, ClientEntry>();
+  readonly #answers = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
+  #thread: Worker | undefined;
+  #startedMs = 0;
+  #failures = 0;
+  #restart: NodeJS.Timeout | undefined;
+  #lastId = 0;
+  #isStopping = false;
+
+  constructor(events: IoEvents) {
+    this.#events = events;
+  }
+
+  /**
+   * Says which data sources there are. Those that have not changed keep their connections; of those that are no longer
+   * named, what is under way ends in order.
+   */
+  setSources(sources: readonly ResolvedSource[]): SourceGrant[] {
+    const old = new Map(this.#sources);
+    const added: number[] = [];
+    const grants = sources.map((source): SourceGrant => {
+      const same = [...old].find(([, known]) => isDeepStrictEqual(known, source));
+      const id = same?.[0] ?? this.#nextId();
+      if (same === undefined) {
+        this.#sources.set(id, source);
+        added.push(id);
+      } else old.delete(id);
+      const { name, kind, scripts } = source;
+      return { id, name, kind, scripts };
+    });
+    for (const id of old.keys()) this.#sources.delete(id);
+    if (this.#thread === undefined) {
+      if (this.#sources.size > 0 && this.#restart === undefined) this.#start();
+      return grants;
+    }
+    for (const id of added) this.#add(id);
+    for (const id of old.keys()) this.#send({ kind: 'removeSource', id });
+    return grants;
+  }
+
+  /** A channel for one who posts operations. @param id unlike that of any other */
+  async openChannel(id: number, parkedAt: ParkedAt): Promise<IoChannel> {
+    const channel = createIoChannel(this.#common);
+    this.#clients.set(id, { channel, parkedAt, wake: await createWaker(parkedAt) });
+    this.#send({ kind: 'addClient', id, channel, parkedAt });
+    return channel;
+  }
+
+  /** Its thread is gone: all that its runs hold is released. */
+  closeChannel(id: number): void {
+    if (this.#clients.delete(id)) this.#send({ kind: 'removeClient', id });
+  }
+
+  /** Connects to a source once, and tells what is at the other end. @throws what an operation would fail with */
+  probe(id: number): Promise<string> {
+    return this.#ask((number) => ({ kind: 'probe', number, id })) as Promise<string>;
+  }
+
+  status(): Promise<readonly SourceStatus[]> {
+    return this.#ask((number) => ({ kind: 'status', number })) as Promise<readonly SourceStatus[]>;
+  }
+
+  /** Ends what is under way, closes all connections, and ends the thread. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#restart);
+    const thread = this.#thread;
+    if (thread === undefined) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_MS);
+    });
+    await Promise.race([this.#ask((number) => ({ kind: 'stop', number })).catch(() => {}), late]);
+    clearTimeout(timer);
+    await thread.terminate();
+  }
+
+  /** Ends the thread as if it had died. For whoever finds that it does not answer. */
+  async crash(): Promise<void> {
+    await this.#thread?.terminate();
+  }
+
+  #nextId(): number {
+    this.#lastId += 1;
+    return this.#lastId;
+  }
+
+  #start(): void {
+    this.#restart = undefined;
+    this.#startedMs = performance.now();
+    const data: IoThreadData = { common: this.#common };
+    // Client libraries look at variables of the environment for what the configuration does not say.
+    const thread = new Worker(new URL('./thread.cjs', import.meta.url), { workerData: data, env: {}, name: 'io' });
+    this.#thread = thread;
+    let reason = 'it ended';
+    thread.on('message', (message: FromIoThread) => this.#take(message));
+    thread.on('error', (error) => {
+      reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    });
+    thread.on('exit', () => this.#gone(reason));
+    for (const id of this.#sources.keys()) this.#add(id);
+    for (const [id, { channel, parkedAt }] of this.#clients) this.#send({ kind: 'addClient', id, channel, parkedAt });
+  }
+
+  #take(message: FromIoThread): void {
+    if (message.kind === 'log') return this.#events.log(message.level, message.text);
+    const answer = this.#answers.get(message.number);
+    this.#answers.delete(message.number);
+    if (message.kind === 'answer') answer?.resolve(message.result);
+    else answer?.reject(new Error(message.message));
+  }
+
+  /** What was under way fails; a new thread serves what comes. */
+  #gone(reason: string): void {
+    this.#thread = undefined;
+    for (const { reject } of this.#answers.values()) reject(new LuafcgidError('LUAFCGID_IO_LOST'));
+    this.#answers.clear();
+    if (this.#isStopping) return;
+    this.#events.log('error', `the I/O thread is replaced: ${reason}`);
+    Atomics.add(this.#epoch, 0, 1);
+    for (const { wake } of this.#clients.values()) wake();
+    this.#failures = performance.now() - this.#startedMs >= LASTING_MS ? 0 : this.#failures + 1;
+    const delayMs = this.#failures <= 1 ? 0 : Math.min(MAX_REPLACE_MS, REPLACE_MS * 2 ** (this.#failures - 2));
+    this.#restart = setTimeout(() => this.#start(), delayMs);
+  }
+
+  #add(id: number): void {
+    const source = this.#sources.get(id);
+    if (source !== undefined) this.#send({ kind: 'addSource', id, source });
+  }
+
+  /** A thread that is started later gets everything at its start. */
+  #send(message: ToIoThread): void {
+    this.#thread?.postMessage(message);
+  }
+
+  #ask(question: (number: number) => ToIoThread): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#thread === undefined) return reject(new LuafcgidError('LUAFCGID_IO_LOST'));
+      const number = this.#nextId();
+      this.#answers.set(number, { resolve, reject });
+      this.#send(question(number));
+    });
+  }
+}

@@ -1,0 +1,33 @@
+/** The error that an operation gets instead of a connection. Pure. */
+import { DataError } from '../protocol.js';
+import type { PoolRefusal } from './pool.js';
+
+/** @param source its name and limits */
+export function refusalError(
+  source: { readonly name: string; readonly connections: number; readonly queue: number },
+  refusal: PoolRefusal,
+): Error {
+  const { name, connections, queue } = source;
+  switch (refusal.why) {
+    case 'full':
+      return new DataError('LUAFCGID_DATA_QUEUE', { source: name, queue }, { retry: true });
+    case 'timeout':
+      return new DataError(
+        'LUAFCGID_DATA_WAIT',
+        { source: name, seconds: refusal.waitedMs / 1000, connections },
+        { retry: true },
+      );
+    case 'down': {
+      if (refusal.isFresh) return refusal.error;
+      const reason = refusal.error instanceof DataError ? String(refusal.error.values.reason) : refusal.error.message;
+      return new DataError(
+        'LUAFCGID_DATA_DOWN',
+        { source: name, reason, seconds: (refusal.retryMs / 1000).toFixed(1) },
+        { retry: true },
+        refusal.error,
+      );
+    }
+    case 'closed':
+      return new DataError('LUAFCGID_DATA_SOURCE', { source: name });
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * The core of the I/O thread: takes operations out of the rings, gives them to their sources, and writes completions as
+ * there is room. Knows no kind of source. Runs in the I/O thread.
+ */
+
+import { LuafcgidError } from '../base/errors.js';
+import { type Frame, RingReader, RingWriter } from '../channel/ring.js';
+import { IoBell, type IoChannel, type IoCommon } from './channel.js';
+import {
+  decodeOperation,
+  encodeError,
+  FromIo,
+  frameType,
+  isOfEpoch,
+  kindOf,
+  MORE,
+  type OperationRequest,
+  ToIo,
+} from './protocol.js';
+import { Run, type Source } from './source.js';
+
+/** Frames taken from one ring before the next ring has its turn. */
+const FRAMES_AT_ONCE = 64;
+/** Runs that the front has ended and that are remembered until their worker says so too. */
+const ENDED_AT_MOST = 10_000;
+
+/** One who posts operations: a worker, or the front, which only ends runs. */
+class Client {
+  readonly runs = new Map<number, Run>();
+  readonly reader: RingReader;
+  readonly #writer: RingWriter;
+  readonly #epoch: number;
+  readonly #wake: () => void;
+  /** Completions that wait for room; the first may be written in part. */
+  readonly #waiting: {
+    readonly type: number;
+    readonly id: number;
+    readonly run: number;
+    readonly payload: Uint8Array;
+  }[] = [];
+  #written = 0;
+  /** An operation that continues in the next frame. */
+  #pieces: Buffer[] = [];
+  #piecesOf = 0;
+
+  constructor(channel: IoChannel, epoch: number, wake: () => void) {
+    this.reader = new RingReader(channel.toIo);
+    this.#writer = new RingWriter(channel.toWorker);
+    this.#epoch = epoch;
+    this.#wake = wake;
+  }
+
+  /** Whether completions wait for room. */
+  get isFull(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Whether what waits for room has some now. */
+  get hasRoomAgain(): boolean {
+    const next = this.#waiting[0];
+    if (next === undefined) return false;
+    return this.#writer.hasRoom(Math.min(next.payload.length - this.#written, this.#writer.maxPayloadBytes));
+  }
+
+  /** A whole message, or undefined when more of it is to come or it was for another epoch. */
+  collect(frame: Frame): Buffer | undefined {
+    if (!isOfEpoch(frame.type, this.#epoch)) return undefined;
+    // The rest of a message whose writer has given up never comes.
+    if (frame.id !== this.#piecesOf) this.#pieces = [];
+    this.#piecesOf = frame.id;
+    this.#pieces.push(Buffer.from(frame.payload));
+    if ((frame.type & MORE) !== 0) return undefined;
+    const message = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    return message;
+  }
+
+  complete(kind: number, id: number, run: number, payload: Uint8Array): void {
+    this.#waiting.push({ type: frameType(kind, this.#epoch), id, run, payload });
+    this.flush();
+  }
+
+  /** Writes what there is room for. */
+  flush(): void {
+    const { maxPayloadBytes } = this.#writer;
+    let hasWritten = false;
+    for (let next = this.#waiting[0]; next !== undefined; ) {
+      const piece = next.payload.subarray(this.#written, this.#written + maxPayloadBytes);
+      const isLast = this.#written + piece.length === next.payload.length;
+      if (!this.#writer.tryWrite(isLast ? next.type : next.type | MORE, next.id, next.run, piece)) {
+        if (this.#writer.askForRoom()) break;
+        continue;
+      }
+      hasWritten = true;
+      this.#written += piece.length;
+      if (!isLast) continue;
+      this.#written = 0;
+      this.#waiting.shift();
+      next = this.#waiting[0];
+    }
+    if (hasWritten) this.#wake();
+  }
+}
+
+export class IoService {
+  readonly #bell: IoBell;
+  readonly #epoch: number;
+  readonly #clients = new Map<number, Client>();
+  readonly #sources = new Map<number, Source>();
+  /** Runs that the front has ended, of which operations may still come. */
+  readonly #ended = new Set<number>();
+  #isRunning = false;
+
+  constructor(common: IoCommon) {
+    this.#bell = new IoBell(common);
+    this.#epoch = Atomics.load(new Int32Array(common.epoch), 0);
+  }
+
+  addSource(id: number, source: Source): void {
+    this.#sources.set(id, source);
+  }
+
+  source(id: number): Source | undefined {
+    return this.#sources.get(id);
+  }
+
+  get sources(): Iterable<Source> {
+    return this.#sources.values();
+  }
+
+  /** The source is no longer in the configuration; what is under way on it ends in order. */
+  async removeSource(id: number): Promise<void> {
+    const source = this.#sources.get(id);
+    this.#sources.delete(id);
+    await source?.close();
+  }
+
+  /** @param wake wakes whoever posts here */
+  addClient(id: number, channel: IoChannel, wake: () => void): void {
+    this.#clients.set(id, new Client(channel, this.#epoch, wake));
+    // It may have posted before it was known here.
+    if (this.#isRunning) this.#bell.ring();
+    else this.#run();
+  }
+
+  /** The worker is gone: so are all its runs. */
+  removeClient(id: number): void {
+    const client = this.#clients.get(id);
+    this.#clients.delete(id);
+    for (const run of client?.runs.values() ?? []) run.end();
+  }
+
+  /** Looks at all rings once per turn of the event loop while there is something in them, and sleeps otherwise. */
+  #run(): void {
+    this.#isRunning = true;
+    const turn = (): void => {
+      if (this.#takeAll()) setImmediate(turn);
+      else this.#bell.sleep(() => this.#hasWork(), turn);
+    };
+    turn();
+  }
+
+  #hasWork(): boolean {
+    for (const client of this.#clients.values()) {
+      // Room may have been made just before this thread said that it sleeps.
+      if (client.reader.hasFrame || client.hasRoomAgain) return true;
+    }
+    return false;
+  }
+
+  #takeAll(): boolean {
+    let hasTaken = false;
+    for (const client of this.#clients.values()) {
+      for (let taken = 0; taken < FRAMES_AT_ONCE; taken += 1) {
+        const frame = client.reader.peek();
+        if (frame === undefined) break;
+        this.#take(client, frame);
+        client.reader.release();
+        hasTaken = true;
+      }
+      if (client.isFull) client.flush();
+    }
+    return hasTaken;
+  }
+
+  #take(client: Client, frame: Frame): void {
+    const { id, argument: run } = frame;
+    const message = client.collect(frame);
+    if (message === undefined) return;
+    if (kindOf(frame.type) === ToIo.RUN_OVER) this.#endRun(client, run);
+    else this.#start(client, id, decodeOperation(run, message));
+  }
+
+  /** Ends a run for its worker or for the front, whoever says so first. */
+  #endRun(client: Client, id: number): void {
+    const own = client.runs.get(id);
+    if (own !== undefined) {
+      client.runs.delete(id);
+      this.#ended.delete(id);
+      own.end();
+      return;
+    }
+    if (this.#ended.delete(id)) return;
+    for (const other of this.#clients.values()) {
+      const run = other.runs.get(id);
+      if (run === undefined) continue;
+      other.runs.delete(id);
+      this.#remember(id);
+      run.end();
+      return;
+    }
+  }
+
+  #remember(id: number): void {
+    this.#ended.add(id);
+    if (this.#ended.size <= ENDED_AT_MOST) return;
+    const [oldest] = this.#ended;
+    if (oldest !== undefined) this.#ended.delete(oldest);
+  }
+
+  #start(client: Client, id: number, request: OperationRequest): void {
+    const { run: runId, action, script, limitMs, handle } = request;
+    const fail = (error: unknown): void => client.complete(FromIo.ERROR, id, runId, encodeError(error));
+    if (this.#ended.has(runId)) return fail(new LuafcgidError('LUAFCGID_DATA_RUN_OVER'));
+    const source = this.#sources.get(request.source);
+    if (source === undefined) return fail(new LuafcgidError('LUAFCGID_DATA_SOURCE', { source: request.source }));
+    let run = client.runs.get(runId);
+    if (run === undefined) {
+      run = new Run(runId);
+      client.runs.set(runId, run);
+    }
+    const owner = run;
+    const end = (send: () => void): void => {
+      // Nobody waits for the completion of a run that is over.
+      if (!owner.isOver) send();
+    };
+    source.start({
+      run: owner,
+      action,
+      script,
+      limitMs,
+      handle,
+      body: request.body as Buffer,
+      done: (result) => end(() => client.complete(FromIo.DONE, id, runId, result)),
+      fail: (error) => end(() => fail(error)),
+    });
+  }
+}

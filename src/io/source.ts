@@ -1,0 +1,104 @@
+/**
+ * Where a kind of data source plugs into the I/O thread: `Source` is what the thread asks of one. `sources-by-kind.ts` names
+ * the kinds. Runs in the I/O thread.
+ */
+import { LuafcgidError } from '../base/errors.js';
+import type { Action } from './protocol.js';
+
+/** Something that a run holds and that its end releases: a transaction, a cursor, an operation under way. */
+export interface Hold {
+  /** The run is over. Called once; nobody waits for what it still does. */
+  release(): void;
+}
+
+/** A request as the I/O thread knows it: what it holds, and whether it is over. */
+export class Run {
+  readonly id: number;
+  readonly #holds = new Set<Hold>();
+  #isOver = false;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Whether it holds anything. */
+  get isHolding(): boolean {
+    return this.#holds.size > 0;
+  }
+
+  add(hold: Hold): void {
+    if (this.#isOver) hold.release();
+    else this.#holds.add(hold);
+  }
+
+  remove(hold: Hold): void {
+    this.#holds.delete(hold);
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const holds = [...this.#holds];
+    this.#holds.clear();
+    for (const hold of holds) hold.release();
+  }
+}
+
+/** An operation as a source gets it. Exactly one of `done` and `fail` is called, once. */
+export interface Operation {
+  readonly run: Run;
+  readonly action: Action;
+  /** What tells scripts apart. */
+  readonly script: number;
+  /** What is left of the request's time; 0: no limit of its own. */
+  readonly limitMs: number;
+  readonly handle: number;
+  readonly body: Buffer;
+  /** @param result one encoded value */
+  done(result: Uint8Array): void;
+  fail(error: unknown): void;
+}
+
+/** What a source says of itself. */
+export interface SourceStatus {
+  readonly name: string;
+  readonly kind: string;
+  /** Connections that are open, and of them those in use. */
+  readonly open: number;
+  readonly busy: number;
+  readonly waiting: number;
+  /** Why it is not reachable; undefined when it is, or was not tried. */
+  readonly down: string | undefined;
+}
+
+/** One data source, with its connections. */
+export interface Source {
+  readonly name: string;
+  /** Begins an operation. Never throws. */
+  start(operation: Operation): void;
+  status(): SourceStatus;
+  /** Connects once, and tells what is at the other end. @throws the error that an operation would get */
+  probe(): Promise<string>;
+  /** No further operations come. Resolves when those under way have ended and all connections are closed. */
+  close(): Promise<void>;
+}
+
+/** Loads a package that is not installed with every server. @throws LuafcgidError naming it, when it is not there */
+export async function loadDriver<Module>(
+  kind: string,
+  packageName: string,
+  load: () => Promise<Module>,
+): Promise<Module> {
+  try {
+    return await load();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const isMissing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
+    const reason = isMissing ? 'it is not installed' : error instanceof Error ? error.message : String(error);
+    throw new LuafcgidError('LUAFCGID_DATA_DRIVER', { kind, package: packageName, reason }, error);
+  }
+}

@@ -1,0 +1,44 @@
+/** Types of data sources as the configuration gives them. Pure. */
+
+export type SourceKind = 'postgres' | 'mysql' | 'sqlite' | 'redis';
+
+/** Whether a connection is encrypted, and whether the server has to prove who it is. */
+export interface TlsSettings {
+  readonly mode: 'off' | 'verify' | 'unverified';
+  /** File of the certificates that are trusted; undefined: those that Node.js trusts. */
+  readonly caFile: string | undefined;
+  /** The name that the certificate has to be for; undefined: that of the host. */
+  readonly serverName: string | undefined;
+}
+
+/** One data source. Holds no password: only where it comes from. */
+export interface SourceSettings {
+  readonly name: string;
+  readonly kind: SourceKind;
+  /** A name or an address; `''` with a socket, and for SQLite. */
+  readonly host: string;
+  readonly port: number;
+  /** Path of a Unix socket; PostgreSQL: of its directory. */
+  readonly socket: string | undefined;
+  readonly user: string | undefined;
+  /** The database; Redis: its number; SQLite: the file. */
+  readonly database: string;
+  readonly tls: TlsSettings;
+  readonly passwordFile: string | undefined;
+  /** The name of an environment variable. */
+  readonly passwordVariable: string | undefined;
+  readonly connections: number;
+  readonly queue: number;
+  readonly waitMs: number;
+  readonly connectMs: number;
+  readonly queryMs: number;
+  readonly idleMs: number;
+  readonly maxResultBytes: number;
+  /** Paths or directories of the scripts that may use it; none: all may. */
+  readonly scripts: readonly string[];
+}
+
+/** What the I/O thread gets: with the password, where it comes from the environment. */
+export interface ResolvedSource extends SourceSettings {
+  readonly password: string | undefined;
+}

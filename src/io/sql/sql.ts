@@ -1,0 +1,103 @@
+/** What a kind of SQL database has to offer, so that `sql-source.ts` can serve scripts with it. Runs in the I/O thread. */
+import type { DataError } from '../protocol.js';
+import type { ValueWriter } from '../values.js';
+import type { Dialect, Statement } from './placeholders.js';
+
+/** Where a connection's transaction stands, as the server said last. */
+export type TransactionState = 'none' | 'open' | 'failed';
+
+/** What a connection has kept of what was done on it, besides tables. */
+export const Residue = {
+  /** Nothing that another script could see. */
+  NONE: 0,
+  /** Perhaps something: it is cleaned before another script gets it. */
+  PERHAPS: 1,
+  /** Something that its script counts on (a setting, a temporary table, a lock): it keeps the connection till it ends. */
+  SESSION: 2,
+} as const;
+export type Residue = (typeof Residue)[keyof typeof Residue];
+
+export interface Outcome {
+  /** Rows that the statement changed; undefined where that has no meaning. */
+  readonly affected: number | undefined;
+  /** In decimal. */
+  readonly insertId: string | undefined;
+  /** What the server called the statement, where it does, e.g. `ROLLBACK`. */
+  readonly tag: string | undefined;
+}
+
+/** Where a statement's rows go. */
+export class RowSink {
+  readonly writer: ValueWriter;
+  readonly #mostBytes: number;
+  #place = -1;
+  count = 0;
+
+  constructor(writer: ValueWriter, mostBytes: number) {
+    this.writer = writer;
+    this.#mostBytes = mostBytes;
+  }
+
+  get hasBegun(): boolean {
+    return this.#place >= 0;
+  }
+
+  begin(columns: readonly string[]): void {
+    this.#place = this.writer.beginRows(columns);
+  }
+
+  /** Whether there are more bytes of rows than are allowed. */
+  get isFull(): boolean {
+    return this.writer.byteLength > this.#mostBytes;
+  }
+
+  /** A statement without rows has no columns. */
+  finish(): Buffer {
+    if (!this.hasBegun) this.begin([]);
+    this.writer.endRows(this.#place, this.count);
+    return this.writer.take();
+  }
+}
+
+/** Rows that are fetched a few at a time. */
+export interface SqlCursor {
+  /** Writes at most so many rows. Fewer than asked for: it is at its end. */
+  fetch(maxRows: number, sink: RowSink): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** One connection. Whoever has it does one thing at a time; errors are `DataError`s. */
+export interface SqlConnection {
+  readonly transaction: TransactionState;
+  readonly residue: Residue;
+  /** Runs a statement. With `sink` full, it is broken off with `LUAFCGID_DATA_RESULT_SIZE`. */
+  execute(statement: Statement, sink: RowSink | undefined): Promise<Outcome>;
+  openCursor(statement: Statement): Promise<SqlCursor>;
+  /** Breaks off what runs. Resolves when the server has been told; what runs ends by itself then. */
+  cancel(): Promise<void>;
+  /** Makes it like new: no settings, temporary tables or locks. */
+  reset(): Promise<void>;
+  /** Closes it, in order where that is possible within a second. */
+  end(): Promise<void>;
+  /** Closes it at once. */
+  destroy(): void;
+}
+
+export interface TransactionOptions {
+  readonly isolation: string | undefined;
+  readonly isReadOnly: boolean;
+}
+
+export interface SqlDriver {
+  readonly dialect: Dialect;
+  /** Opens a connection. @param lost called when it is no more, whoever closed it. @throws DataError */
+  connect(lost: (reason: string) => void): Promise<SqlConnection>;
+  /** What begins a transaction, statement by statement. */
+  begin(options: TransactionOptions): readonly string[];
+  /** Asks what is at the other end. */
+  readonly versionQuery: string;
+  /** Whether a connection of another kind serves it: for SQLite, which has readers and one writer. */
+  isUnfit?(error: DataError): boolean;
+}
+
+export const ISOLATION_LEVELS = ['read uncommitted', 'read committed', 'repeatable read', 'serializable'];

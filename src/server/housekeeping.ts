@@ -1,0 +1,17 @@
+/** What is done every `sweep` milliseconds: changed files are found, and the configuration's `housekeeping()` runs. */
+import { sweep } from '../scripts/sweep.js';
+import { runHook } from './generation.js';
+import type { ServerParts } from './parts.js';
+
+export async function keepHouse(parts: ServerParts): Promise<void> {
+  const { front, log } = parts;
+  const { scripts, loaded } = parts.current;
+  scripts.refresh();
+  const flushed = await sweep(
+    { inventory: () => front.call('inventory'), refresh: (findings) => front.call('refresh', findings) },
+    (path) => scripts.find(path),
+  );
+  if (flushed > 0) log.write('info', `${flushed} states flushed: their files changed`);
+  // A reload may have closed the hooks meanwhile.
+  if (loaded === parts.current.loaded) runHook(loaded, 'housekeeping', log);
+}

@@ -1,0 +1,28 @@
+/** The body of a request that was read whole. */
+
+import type { RequestInlet } from '../script-request.js';
+
+export class WholeBody implements RequestInlet {
+  #pieces: readonly Uint8Array[] = [];
+  #piece = 0;
+  #taken = 0;
+
+  /** Another request begins, whose body are these pieces. */
+  begin(pieces: readonly Uint8Array[]): void {
+    this.#pieces = pieces;
+    this.#piece = 0;
+    this.#taken = 0;
+  }
+
+  readBody(maxBytes: number): Uint8Array | null {
+    const piece = this.#pieces[this.#piece];
+    if (piece === undefined) return null;
+    const bytes = piece.subarray(this.#taken, this.#taken + maxBytes);
+    this.#taken += bytes.length;
+    if (this.#taken === piece.length) {
+      this.#piece += 1;
+      this.#taken = 0;
+    }
+    return bytes;
+  }
+}

@@ -1,0 +1,50 @@
+/** A request between its begin and its end in this worker, and what it needs of the worker meanwhile. */
+
+import type { ByteString } from '../lua/state.js';
+import type { OutputBuffer } from './output-buffer.js';
+import { type RequestInlet, type RequestOutlet, type RequestSettings, ScriptRequest } from './script-request.js';
+import type { ScriptState } from './script-state.js';
+
+/** What is known of a request before it begins, however it came. */
+export interface RunStart {
+  readonly id: number;
+  /** The number of its state. */
+  readonly stateId: number;
+  /** The script's file when its state has to be made first; undefined: the state is there. */
+  readonly createdFrom: ByteString | undefined;
+  /** Its state is closed after it. */
+  readonly retiresState: boolean;
+  /** Encoded FastCGI parameters. */
+  readonly params: Uint8Array;
+  /** What the web server asks for: a `Role` of FastCGI. */
+  readonly role: number;
+  /** This worker has read it from a connection by itself. */
+  readonly isDirect: boolean;
+  /** The answer goes without its body. */
+  readonly isHead: boolean;
+  readonly inlet: RequestInlet;
+  readonly outlet: RequestOutlet;
+}
+
+export class Run {
+  readonly start: RunStart;
+  readonly request: ScriptRequest;
+  readonly buffer: OutputBuffer;
+  /** When it began, as `performance.now()` counts. */
+  readonly startedMs: number;
+  /** The state that runs it, as soon as that exists. */
+  state: ScriptState | undefined;
+
+  /** @param buffer keeps its output; nobody else uses it meanwhile */
+  constructor(start: RunStart, settings: RequestSettings, buffer: OutputBuffer, startedMs: number) {
+    const { id, params, isHead, inlet, outlet } = start;
+    this.start = start;
+    this.buffer = buffer;
+    this.startedMs = startedMs;
+    this.request = new ScriptRequest(id, params, isHead, settings, { inlet, outlet, buffer, startedMs });
+  }
+
+  get id(): number {
+    return this.start.id;
+  }
+}
