@@ -152,7 +152,7 @@ export async function stopScripts({ engine: name, stops, memoryEnds, seed }: Sto
       const script = nth % scripts.length;
       interrupts.begin(nth + 1);
       const target = state.hookTarget;
-      if (target !== undefined) interrupts.aim(target.state, target.hook);
+      if (target !== undefined) interrupts.setTarget(target.state, target.hook);
       try {
         state.serve(`f${script}`, request);
         failures.push(`${scripts[script]}: ended by itself`);

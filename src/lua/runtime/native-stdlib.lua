@@ -50,7 +50,8 @@ local type, error, pcall, select = type, error, pcall, select
 local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
 local checked = files.checked
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
-local ipairs, max = ipairs, math.max
+local ipairs, max, unpack = ipairs, math.max, unpack
+local replace, raise = parts.stock.replace, parts.stock.raise
 local is_51 = _VERSION == "Lua 5.1"
 
 if warn then
@@ -95,7 +96,7 @@ if jit then
     return ...
   end
 
-  function string.gsub(text, pattern, replacement, ...)
+  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
     if type(replacement) ~= "function" and type(replacement) ~= "table" then
       return gsub(text, pattern, replacement, ...)
     end
@@ -108,7 +109,7 @@ if jit then
       end
     end
     return leave(gsub(text, pattern, replacement, ...))
-  end
+  end)
 end
 
 ---- string: in Lua 5.1 each item of a pattern may take 100 bytes of the C stack, and nothing counts them ----
@@ -116,37 +117,41 @@ end
 if is_51 and not jit then
   local longest = 100000
 
+  local function all(...) return select("#", ...), { ... } end
+
   local function limited(name)
     local work = string[name]
     -- The results of a protected call of it, whose error becomes one of the script's line.
     local function results(ok, ...)
       if ok then return ... end
-      local message = gsub(gsub((...), "^%[luafcgid%]:%d+: ", ""), "'%?'", "'" .. name .. "'")
-      error(message, caller_level)
+      error(gsub(gsub((...), "^%[luafcgid%]:%d+: ", ""), "'%?'", "'" .. name .. "'"), caller_level)
     end
     return function(text, pattern, ...)
-      if type(pattern) == "string" and #pattern > longest and not (name == "find" and select(2, ...)) then
-        error("pattern too complex", 2)
+      if type(text) == "string" and type(pattern) == "string" then
+        if #pattern > longest and not (name == "find" and select(2, ...)) then error("pattern too complex", 2) end
+        return results(pcall(work, text, pattern, ...))
       end
-      return results(pcall(work, text, pattern, ...))
+      local count, given = all(pcall(work, text, pattern, ...))
+      if not given[1] then raise(given[2]) end
+      return unpack(given, 2, count)
     end
   end
 
-  for _, name in ipairs({ "find", "match", "gmatch" }) do string[name] = limited(name) end
+  for _, name in ipairs({ "find", "match", "gmatch" }) do replace(string, "string", name, limited(name)) end
   string.gfind = string.gmatch
 
   local limited_gsub = limited("gsub")
-  function string.gsub(text, pattern, replacement, ...)
+  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
     local kind = type(replacement)
     -- A protected call would hide where an error of the function comes from.
     if (kind == "function" or kind == "table") and type(pattern) == "string" and #pattern <= longest then
       return gsub(text, pattern, replacement, ...)
     end
     return limited_gsub(text, pattern, replacement, ...)
-  end
+  end)
 end
 
----- package: C modules read tables without asking metatables ----
+---- package ----
 
 (package.loaders or package.searchers)[2] = sources.search_path
 
