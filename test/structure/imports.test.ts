@@ -72,9 +72,12 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
   'io/pool': { mayImport: ['io'] },
-  'io/sql': { mayImport: ['io', 'io/pool'], doors: ['postgres', 'sql-source'] },
+  'io/sql': {
+    mayImport: ['io', 'io/pool'],
+    doors: ['mysql', 'postgres', 'sql-source', 'sqlite-engine', 'sqlite-source'],
+  },
 
-  lua: { mayImport: ['lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
+  lua: { mayImport: ['cgi', 'lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
   'lua/embedded': {
     mayImport: ['fcgi', 'lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'],
     doors: ['engine'],
@@ -100,6 +103,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = { 'logging/sinks': 'server' 
 /** Files whose results depend on their arguments alone. */
 const PURE = [
   'base/byte-string',
+  'base/bounded-text',
   'base/errors',
   'fcgi/',
   'cgi/',
@@ -110,6 +114,7 @@ const PURE = [
   'scripts/names',
   'metrics/',
   'logging/access-format',
+  'logging/invisible',
   'logging/line',
   'logging/repeats',
   'logging/target',
@@ -125,10 +130,17 @@ const PURE = [
   'io/pool/',
   'io/protocol',
   'io/sources',
+  'io/sql/mysql-residue',
+  'io/sql/mysql-values',
   'io/sql/placeholders',
   'io/sql/postgres-residue',
   'io/sql/postgres-values',
   'io/sql/scanner',
+  'io/sql/sql-encoding',
+  'io/sql/sqlite-residue',
+  'io/sql/sqlite-statement',
+  'io/sql/statements',
+  'io/sql/text',
   'io/values',
   'process/environment',
   'process/passed-sockets',
