@@ -107,6 +107,12 @@ export function checkFiles(config: Config, may: May = mayAccess): readonly Confi
       const { read = [], write = [] } = config[row.key] ?? {};
       for (const path of new Set([...read, ...write])) check(path, checkDirectory);
       for (const path of write) check(look(path)?.isDirectory() ? path : undefined, checkWritable);
+    } else if (row.type === 'data-sources') {
+      for (const { kind, database, passwordFile, tls } of config[row.key] ?? []) {
+        check(passwordFile, checkSourceFile);
+        check(tls.caFile, checkSourceFile);
+        if (kind === 'sqlite' && database !== ':memory:') check(database, checkLogFile);
+      }
     } else if (row.type === 'addresses') for (const path of socketPaths(config[row.key])) check(path, checkSocket);
   }
   return faults;

@@ -18,7 +18,7 @@ interface Rule {
 /** From the composition of the whole down to what needs nothing. A room in a room may import the room around it. */
 const RULES: Readonly<Record<string, Rule>> = {
   main: { mayImport: ['cli', 'config', 'lua', 'process'], doors: [] },
-  cli: { mayImport: ['config', 'gateway', 'linux', 'logging', 'lua', 'process', 'server'] },
+  cli: { mayImport: ['config', 'gateway', 'io', 'linux', 'logging', 'lua', 'process', 'server'] },
   server: {
     mayImport: ['config', 'front/host', 'linux', 'logging', 'logging/sinks', 'lua', 'process', 'scripts', 'threads'],
     doors: ['server'],
@@ -27,7 +27,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
-  config: { mayImport: ['config/options', 'logging', 'lua'] },
+  config: { mayImport: ['config/options', 'io', 'logging', 'lua'] },
   'config/options': { mayImport: ['config', 'logging', 'lua'] },
 
   'front/host': {
@@ -116,6 +116,7 @@ const PURE = [
   'logging/line',
   'logging/repeats',
   'logging/target',
+  'config/data-sources',
   'config/options/',
   'config/units',
   'config/schema',
