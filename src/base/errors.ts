@@ -287,6 +287,12 @@ export const catalogue = {
     message: 'systemd has passed the socket {name}, and listen does not name it: its clients get no answer',
     solve: 'Remove listen from the configuration, add "systemd" to it, or disable the socket unit.',
   },
+  LUAFCGID_LISTEN_REMOVED: {
+    blame: 'operator',
+    status: 0,
+    message: 'the socket file {path} was removed while the server listened there: it is made anew',
+    solve: 'Nothing has to be done. Let no program clean up the folder of the socket while the server runs.',
+  },
   LUAFCGID_LISTEN_FAILED: {
     blame: 'operator',
     status: 0,
@@ -641,6 +647,12 @@ export const catalogue = {
     status: 500,
     message: 'the result of data source {source} is larger than its maxresult',
     solve: 'Ask for fewer rows, read them with db:each or a cursor, or raise maxresult.',
+  },
+  LUAFCGID_DATA_COMMAND: {
+    blame: 'script',
+    status: 500,
+    message: 'data source {source}: the command {command} is refused: {reason}',
+    solve: 'Do without it: connections are shared by all scripts.',
   },
   LUAFCGID_DATA_RUN_OVER: {
     blame: 'script',

@@ -53,6 +53,8 @@ const SCHEMES: Readonly<Record<string, { readonly kind: SourceKind; readonly tls
 
 const PORTS: Readonly<Record<SourceKind, number>> = { postgres: 5432, mysql: 3306, sqlite: 0, redis: 6379 };
 const CONNECTIONS: Readonly<Record<SourceKind, number>> = { postgres: 10, mysql: 10, sqlite: 3, redis: 2 };
+/** Redis takes many commands on one connection: they wait for each other for microseconds. */
+const QUEUE: Readonly<Record<SourceKind, number>> = { postgres: 100, mysql: 100, sqlite: 100, redis: 1000 };
 const QUERY_SECONDS: Readonly<Record<SourceKind, number>> = { postgres: 30, mysql: 30, sqlite: 30, redis: 5 };
 
 const KINDS = 'postgres, mysql, sqlite or redis';
@@ -99,7 +101,7 @@ class SourceReader {
       passwordFile: this.#file('passwordfile'),
       passwordVariable: this.#passwordVariable(),
       connections: this.#number('connections') ?? CONNECTIONS[kind],
-      queue: this.#number('queue') ?? 100,
+      queue: this.#number('queue') ?? QUEUE[kind],
       waitMs: this.#milliseconds('waittimeout', 5),
       connectMs: this.#milliseconds('connecttimeout', 5),
       queryMs: this.#milliseconds('querytimeout', QUERY_SECONDS[kind]),

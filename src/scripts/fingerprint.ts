@@ -1,7 +1,8 @@
 /**
- * The text by which two versions of a file differ: size, modification time in nanoseconds and inode. A file written
- * just before it was read may be written again within the same tick of the file system's clock; the fingerprint of such
- * a one ends with "#" and a digest of its content.
+ * The text by which two versions of a file differ: size, times of modification and of change in nanoseconds, device and
+ * inode. The time of change is the one that nobody can set: tools that keep the modification time (rsync -t, tar) do not
+ * hide a change with it. A file written just before it was read may be written again within the same tick of the file
+ * system's clock; the fingerprint of such a one ends with "#" and a digest of its content.
  */
 
 /** Coarsest tick of a kernel's file time (10 ms), with room for a clock that is read at another moment. */
@@ -10,17 +11,22 @@ const RECENT_MS = 100;
 export interface FileVersion {
   readonly size: bigint;
   readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly dev: bigint;
   readonly ino: bigint;
 }
 
 /** Whether the file may change again without its times telling. */
 export function isRecent(version: FileVersion, nowMs: number): boolean {
-  return nowMs - Number(version.mtimeNs / 1_000_000n) < RECENT_MS;
+  const { mtimeNs, ctimeNs } = version;
+  const latestNs = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
+  return nowMs - Number(latestNs / 1_000_000n) < RECENT_MS;
 }
 
 /** @param digest of the content, where it is needed to tell versions apart */
 export function fingerprintOf(version: FileVersion, digest?: string): string {
-  const text = `${version.size}:${version.mtimeNs}:${version.ino}`;
+  const { size, mtimeNs, ctimeNs, dev, ino } = version;
+  const text = `${size}:${mtimeNs}:${ctimeNs}:${dev}:${ino}`;
   return digest === undefined ? text : `${text}#${digest}`;
 }
 

@@ -57,6 +57,16 @@ describe('a script that changes', () => {
     await eventually('two', async () => (await ask(server(), 'future.lua')).text.startsWith('two '));
   });
 
+  it('is served anew when an edit keeps its size, its time and its inode (reports A9)', async () => {
+    const past = new Date(1_000_000_000_000);
+    const file = server().write('same.lua', version('one'));
+    utimesSync(file, past, past);
+    assert.equal((await ask(server(), 'same.lua')).text, 'one 1');
+    writeFileSync(file, version('two'));
+    utimesSync(file, past, past);
+    await eventually('two', async () => (await ask(server(), 'same.lua')).text.startsWith('two '));
+  });
+
   it('is served anew when an older version is put back', async () => {
     const file = await begin('older.lua', 'now');
     writeFileSync(`${file}.old`, version('old'));

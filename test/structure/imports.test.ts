@@ -70,7 +70,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
-  io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
+  io: { mayImport: ['channel', 'io/pool', 'io/redis', 'io/sql', 'linux'] },
   'io/pool': { mayImport: ['io'] },
   'io/sql': {
     mayImport: ['io', 'io/pool'],
@@ -128,6 +128,8 @@ const PURE = [
   'front/model/',
   'io/pool/',
   'io/protocol',
+  'io/redis/commands',
+  'io/redis/replies',
   'io/sources',
   'io/sql/mysql-residue',
   'io/sql/mysql-values',

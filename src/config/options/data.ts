@@ -26,7 +26,7 @@ data = {
 | field | meaning | default |
 |---|---|---|
 | \`connections\` | the most connections, for the whole server | 10; SQLite 3, Redis 2 |
-| \`queue\` | the most operations that wait for one; scripts take turns | 100 |
+| \`queue\` | the most operations that wait for one; scripts take turns | 100; Redis 1000 |
 | \`waittimeout\` | seconds that an operation waits for one | 5 |
 | \`connecttimeout\` | seconds that connecting may take | 5 |
 | \`querytimeout\` | seconds that an operation may take; then the server is told to stop | 30; Redis 5 |

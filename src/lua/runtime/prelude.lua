@@ -168,9 +168,10 @@ end
 
 -- Answers a request. Gives the output that is left to be handed over, or nil.
 function engine.serve()
-  local request_env = env.new()
+  local handler = find_handler()
+  local request_env = env.new(handler)
   local request_con = con.begin(request_env)
-  find_handler()(request_env, request_con)
+  handler(request_env, request_con)
   local output = con.take()
   con.forget()
   env.forget()
