@@ -72,6 +72,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   io: { mayImport: ['channel', 'io/pool', 'io/redis', 'io/sql', 'linux'] },
   'io/pool': { mayImport: ['io'] },
+  'io/redis': { mayImport: ['io', 'io/pool'], doors: ['redis-source'] },
   'io/sql': {
     mayImport: ['io', 'io/pool'],
     doors: ['mysql', 'postgres', 'sql-source', 'sqlite-engine', 'sqlite-source'],
