@@ -5,6 +5,6 @@ import { stopScripts } from '../torture/stops.js';
 import { engineName } from './support.js';
 
 test('hundreds of scripts are stopped at any instruction, and dozens by the memory limit, and nothing else ends', async () => {
-  const failures = await stopScripts({ engine: engineName, stops: 480, memoryEnds: 48, seed: 1 });
+  const failures = await stopScripts({ engine: engineName, stops: 240, memoryEnds: 24, seed: 1 });
   assert.deepEqual([...new Set(failures)], []);
 });
