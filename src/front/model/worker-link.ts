@@ -30,6 +30,8 @@ interface Unsent {
 
 const NOTHING = new Uint8Array(0);
 
+const REVOCABLE_STARTS = 0x40000000;
+
 export class WorkerLink implements RequestWorker {
   readonly id: number;
   /** Its place among the workers, which it has from its predecessor and leaves to its successor. */
@@ -100,6 +102,7 @@ export class WorkerLink implements RequestWorker {
   /** A run is over. */
   end(run: Run): void {
     this.runs.delete(run.request.id);
+    this.#offered.delete(numberOfStart(run.request));
     if (this.#executing === run) this.#executing = undefined;
   }
 
@@ -153,6 +156,25 @@ export class WorkerLink implements RequestWorker {
    */
   start(flags: number, request: FrontRequest, state: number, evicted: number, path: Uint8Array): void {
     this.#start(flags, request, state, encodeStartHead(evicted, 0, path));
+  }
+
+  /** Whether `startRevocably` can be called now. */
+  get canStartRevocably(): boolean {
+    return this.#slots.findFree() >= 0;
+  }
+
+  /** The same, in a way that `revokeStart` can take back as long as the worker has not come to it. */
+  startRevocably(flags: number, request: FrontRequest, state: number, path: Uint8Array): void {
+    const slot = this.#slots.findFree();
+    const number = numberOfStart(request);
+    this.#slots.lay(slot, number);
+    this.#offered.set(number, slot);
+    this.#start(START_OFFER | flags, request, state, encodeStartHead(number, slot, path));
+  }
+
+  /** Takes back what was started revocably. Returns false when the worker has begun with it before. */
+  revokeStart(request: FrontRequest): boolean {
+    return this.revoke(numberOfStart(request));
   }
 
   #start(flags: number, request: FrontRequest, state: number, head: Uint8Array): void {
@@ -240,4 +262,9 @@ export class WorkerLink implements RequestWorker {
       if (this.#out.askForRoom()) return false;
     }
   }
+}
+
+/** What a revocable START has in its slot: above the numbers of offers, of which the pool never makes so many. */
+function numberOfStart({ id }: FrontRequest): number {
+  return REVOCABLE_STARTS | (id & (REVOCABLE_STARTS - 1));
 }
