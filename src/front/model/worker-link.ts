@@ -1,6 +1,6 @@
 /**
- * The front's end of one worker's two rings. It never blocks: what does not fit waits here (a start message and a few
- * short ones at most, since a worker runs one request at a time), and bodies wait with their request.
+ * The front's end of one worker's two rings. It never blocks: messages that do not fit wait here (a START and a few short
+ * ones at most, since a worker runs one request at a time), and bodies wait with their request.
  */
 
 import type { Interrupter } from '../../channel/interrupts.js';
@@ -38,13 +38,13 @@ export class WorkerLink implements RequestWorker {
   place = 0;
   /** The requests that it was given and has not ended, by number: one at most today. */
   readonly runs = new Map<number, Run>();
-  /** It is to end when it has done what it has begun with. */
+  /** It is to end after the requests that it has begun with. */
   isRetired = false;
   /** It was told to end. */
   isStopped = false;
-  /** What it was told to do between two requests and has not answered. */
+  /** Its duties between two requests. */
   readonly duties = new Duties();
-  /** What it is lent. */
+  /** The connections that it is lent. */
   readonly lending: LoanBook;
   #executing: Run | undefined;
   readonly #out: RingWriter;
@@ -52,7 +52,7 @@ export class WorkerLink implements RequestWorker {
   readonly #in: RingReader;
   readonly #unsent: Unsent[] = [];
   readonly #slots: OfferSlots;
-  /** Slots of the offers that nobody has claimed, as far as is known here, by their numbers. */
+  /** Slots of offers and revocable STARTs that were not found claimed yet, by number. */
   readonly #offered = new Map<number, number>();
 
   /** @param slots of the ring that `out` writes */
@@ -107,8 +107,8 @@ export class WorkerLink implements RequestWorker {
   }
 
   /**
-   * Whether a request can be laid into the worker's ring behind the running one: it has no body, since that could not
-   * follow the running one's, and there is room for it.
+   * Whether a request can be posted behind the running one: it has no body, since that could not follow the running one's,
+   * and there is room for it.
    */
   mayOffer(request: FrontRequest): boolean {
     if (this.#executing?.request.body.isEndSent !== true) return false;
@@ -117,7 +117,7 @@ export class WorkerLink implements RequestWorker {
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }
 
-  /** Lays a request that `mayOffer` allows into the ring; the worker has to be woken. @param flags of its START */
+  /** Posts a request that `mayOffer` allows behind the running one; the worker has to be woken. @param flags of its START */
   offer(number: number, request: FrontRequest, state: number, flags: number): void {
     const slot = this.#slots.findFree();
     this.#slots.lay(slot, number);
@@ -130,7 +130,7 @@ export class WorkerLink implements RequestWorker {
     return this.#interrupter.running === request.id;
   }
 
-  /** Whether the script of a request is over: what is left is to write its end, and perhaps to close its state. */
+  /** Whether the script of a request is over: the worker has yet to post its END, and perhaps to close its state. */
   isOver(request: FrontRequest): boolean {
     return this.#interrupter.running === -request.id;
   }
@@ -172,7 +172,7 @@ export class WorkerLink implements RequestWorker {
     this.#start(START_OFFER | flags, request, state, encodeStartHead(number, slot, path));
   }
 
-  /** Takes back what was started revocably. Returns false when the worker has begun with it before. */
+  /** Takes a request back that was started revocably. Returns false when the worker has claimed it before. */
   revokeStart(request: FrontRequest): boolean {
     return this.revoke(numberOfStart(request));
   }
@@ -193,7 +193,7 @@ export class WorkerLink implements RequestWorker {
     return true;
   }
 
-  /** What becomes of an offer is known: the worker has it, or could not begin with it. */
+  /** An offer is settled: the worker has it, or could not begin with it. */
   forgetOffer(number: number): void {
     this.#offered.delete(number);
   }
@@ -213,7 +213,7 @@ export class WorkerLink implements RequestWorker {
     this.flush();
   }
 
-  /** Sends what waits, as far as there is room. */
+  /** Sends the messages that wait, as far as there is room. */
   flush(): void {
     let wrote = false;
     for (let first = this.#unsent[0]; first !== undefined; first = this.#unsent[0]) {
@@ -264,7 +264,7 @@ export class WorkerLink implements RequestWorker {
   }
 }
 
-/** What a revocable START has in its slot: above the numbers of offers, of which the pool never makes so many. */
+/** The number in the slot of a revocable START. It lies above the numbers of offers: the pool never makes so many. */
 function numberOfStart({ id }: FrontRequest): number {
   return REVOCABLE_STARTS | (id & (REVOCABLE_STARTS - 1));
 }
