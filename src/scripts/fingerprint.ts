@@ -8,6 +8,9 @@
 /** Coarsest tick of a kernel's file time (10 ms), with room for a clock that is read at another moment. */
 const RECENT_MS = 100;
 
+/** Largest file that is read as Lua source, or to see whether it is still what it was. A state holds several times as much. */
+export const SOURCE_LIMIT_BYTES = 16 * 1024 * 1024;
+
 export interface FileVersion {
   readonly size: bigint;
   readonly mtimeNs: bigint;
@@ -15,6 +18,9 @@ export interface FileVersion {
   readonly dev: bigint;
   readonly ino: bigint;
 }
+
+/** Of a file that was looked for and was not there. */
+export const ABSENT = 'absent';
 
 /** Whether the file may change again without its times telling. */
 export function isRecent(version: FileVersion, nowMs: number): boolean {
@@ -37,6 +43,6 @@ export function hasDigest(fingerprint: string): boolean {
 
 /** Whether a file is still what was noted. @param now its fingerprint now, with a digest if the noted one has it */
 export function isUnchanged(noted: string, now: string | undefined): boolean {
-  if (now === undefined) return false;
+  if (now === undefined || noted === ABSENT) return now === undefined && noted === ABSENT;
   return hasDigest(noted) ? noted === now : noted === now.split('#', 1)[0];
 }
