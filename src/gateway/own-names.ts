@@ -37,7 +37,7 @@ function authorityOf(target: string): string[] {
 function isOwnName(authority: string, host: string): boolean {
   const [, v6, name = ''] = AUTHORITY.exec(authority) ?? [];
   if (v6 !== undefined) return isIPv6(v6);
-  const lower = name.toLowerCase().replace(/\.$/, '');
+  const lower = (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase();
   const own = hostname().toLowerCase();
   return (
     lower === '' ||
