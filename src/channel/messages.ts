@@ -45,6 +45,8 @@ export const ToWorker = {
   STOP: 6,
   /** Requests whose script is named like this may be run in this state when they come on a lent connection. argument: state. payload: the name. */
   ROUTE: 7,
+  /** A suspended request ends where it waits. argument: why, an `InterruptRequest`. */
+  CANCEL: 8,
 } as const;
 
 /** Worker to front. */
@@ -87,7 +89,15 @@ export const FromWorker = {
   PROMOTED: 16,
   /** A state has served requests on lent connections. id: how many. argument: state. payload: see `encodeServed`. */
   SERVED: 17,
+  /** The script of the request waits for a result: the worker runs others meanwhile. argument: what it waits for, a `WaitsFor`. */
+  SUSPENDED: 18,
+  /** The worker goes on with a suspended request, before all that it was given meanwhile. */
+  RESUMED: 19,
 } as const;
+
+/** What a suspended request waits for. */
+export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3 } as const;
+export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**
  * The facts about connections that have to be known on both sides: a worker counts each of these when it posts it (TOLD

@@ -19,6 +19,7 @@ import type {
   RequestHost,
   ServeResult,
   StateOptions,
+  Suspended,
 } from './state.js';
 import { trimTraceback } from './traceback.js';
 
@@ -37,6 +38,7 @@ const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
 
 const noArguments: readonly ByteString[] = [];
 const finished: Finished = { outcome: 'finished', exitCode: 0 };
+const suspended: Suspended = { outcome: 'suspended' };
 
 /** Why Lua code is being ended from outside. */
 type Stop = Finished | { readonly reason: Error; readonly traceback: ByteString } | 'memory';
@@ -53,6 +55,8 @@ export abstract class EngineState implements LuaState, HostedState {
   /** Whether Lua runs: a host function must not use the state that called it. */
   #isVisited = false;
   #handler: ByteString | undefined;
+  /** The request whose handler waits. */
+  #suspended: RequestHost | undefined;
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
   #hostError: Error | undefined;
   #stop: Stop | undefined;
@@ -136,12 +140,44 @@ export abstract class EngineState implements LuaState, HostedState {
       this.#call('handler', handler);
       this.#handler = handler;
     }
+    return this.#execute('serve', request);
+  }
+
+  resume(): ServeResult {
+    return this.#execute('resume', this.#takeSuspended());
+  }
+
+  cancel(): ByteString {
+    const request = this.#takeSuspended();
+    const traceback = this.#suspendedTraceback;
+    this.#visit(() => {
+      this.request = request;
+      this.callEntry('cancel');
+      const output = this.topBytes();
+      if (output !== undefined) request.write(output);
+      this.#forget();
+    });
+    this.request = undefined;
+    return traceback();
+  }
+
+  suspendedTraceback(): ByteString {
+    return this.#suspendedTraceback();
+  }
+
+  /** Runs the handler until it ends or waits. */
+  #execute(entry: 'serve' | 'resume', request: RequestHost): ServeResult {
     this.#enter();
     this.request = request;
     try {
-      const status = this.callEntry('serve');
+      const status = this.callEntry(entry);
       this.#mayBeStopped = false;
       if (status !== luaStatus.ok || this.#stop !== undefined) return this.#endBadly(status);
+      if (this.topIsTrue() && this.topBytes() === undefined) {
+        this.#suspended = request;
+        this.clearStack();
+        return suspended;
+      }
       this.#writeTop(request);
       this.#leave();
       if (this.isOverLimit()) this.#collectOrFail();
@@ -153,6 +189,13 @@ export abstract class EngineState implements LuaState, HostedState {
       this.#isVisited = false;
       this.leaveRunning();
     }
+  }
+
+  #takeSuspended(): RequestHost {
+    const request = this.#suspended;
+    if (request === undefined) throw new Error('no request is suspended');
+    this.#suspended = undefined;
+    return request;
   }
 
   /** The handler was left through an error or `os.exit`. */

@@ -6,7 +6,7 @@
 import { toByteString } from '../base/byte-string.js';
 import type { ScriptLog } from './script-log.js';
 import { bytecodeRefusal } from './source-text.js';
-import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
+import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions, WaitHost } from './state.js';
 
 /** The state that calls, as these functions know it. */
 export interface HostedState {
@@ -15,6 +15,30 @@ export interface HostedState {
   readonly startMs: number;
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
+  /** Starts a timer: its token. */
+  starttimer(state, args) {
+    return waits(state).startTimer(args.number(1) * 1000);
+  },
+
+  /** Whether an operation is over. */
+  isover(state, args) {
+    return waits(state).isOver(args.number(1));
+  },
+
+  /** The result of an operation that is over. */
+  takeresult(state, args) {
+    const { isError, payload } = waits(state).take(args.number(1));
+    if (payload === undefined) return undefined;
+    if (isError) throw new Error('the operation failed');
+    return payload;
+  },
+
+  /** Waits here, in the host, until one of the request's operations is over. */
+  block(state) {
+    waits(state).block();
+    return undefined;
+  },
+
   /** What the engine hands to the Lua function it calls. */
   readonly callArguments: readonly ByteString[];
   /** An error text and its Lua stack. */
@@ -45,6 +69,12 @@ const largestReadBytes = 1 << 18;
 function running(state: HostedState): RequestHost {
   if (state.request === undefined) throw new Error('no request is running');
   return state.request;
+}
+
+function waits(state: HostedState): WaitHost {
+  running(state);
+  if (state.options.waits === undefined) throw new Error('nothing can be waited for here');
+  return state.options.waits;
 }
 
 function isLogLevel(text: string): text is LogLevel {

@@ -82,6 +82,33 @@ stopped, its request answered with 504 and the Lua stack logged; its state lives
 another quarter of a second: the client gets 504, and a fresh worker takes the place. \`con:config("watchdog", seconds)\`
 gives a request another limit, counted from then on.`,
   },
+  requesttime: {
+    key: 'requestTimeMs',
+    group: 'Requests',
+    type: 'seconds',
+    unit: 's',
+    min: 0.001,
+    max: DAY_SECONDS,
+    special: { value: 0, means: 'no limit' },
+    default: 0,
+    script: 'read',
+    summary: 'The most time a request may take in all.',
+    text: `Counted from the last byte of its parameters: waiting for a state, running, and waiting for a timer, a database or
+another server. A script that is over it is stopped where it runs or waits; the client gets 504. \`watchdog\` bounds the
+running time alone.`,
+  },
+  waiting: {
+    key: 'waitingLimit',
+    group: 'Requests',
+    type: 'integer',
+    min: 1,
+    max: 1_000_000,
+    default: 1000,
+    script: 'read',
+    summary: 'How many requests may wait for timers, databases and other servers at a time.',
+    text: `A request that waits so holds its Lua state, not its worker. Past the limit the operation that would have to wait
+fails with an error that the script can catch.`,
+  },
   onabort: {
     key: 'onAbort',
     group: 'Requests',

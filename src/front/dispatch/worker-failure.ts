@@ -4,6 +4,7 @@
  */
 import { toText } from '../../base/byte-string.js';
 import { describeError, LuafcgidError } from '../../base/errors.js';
+import { InterruptRequest } from '../../channel/interrupts.js';
 import type { Pool } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
 import type { Lending } from '../lending/lending.js';
@@ -81,6 +82,11 @@ export class WorkerFailure {
       const run = worker.executing;
       if (run === undefined) this.#watchOwed(worker, nowMs);
       else this.#watchRun(worker, run, nowMs);
+      for (const { request, isSuspended } of worker.runs.values()) {
+        if (isSuspended && this.#isOverdue(request, nowMs)) {
+          this.#parts.workers.stop(request, InterruptRequest.OVERDUE);
+        }
+      }
     }
     this.#watchedMs = nowMs;
   }
@@ -94,11 +100,18 @@ export class WorkerFailure {
       isOver: worker.isOver(request),
       isWaitingForClient: worker.isWaitingForClient(run),
       isUnwanted: request.isClientGone && request.stopsOnAbort,
+      isOverdue: this.#isOverdue(request, nowMs),
       watchdogMs: request.watchdogMs,
     };
     const { interrupts, isWorkerLost } = run.clock.look(facts, nowMs, options.slowTimeMs);
     for (const reason of interrupts) actions.interrupt(worker.id, request.id, reason);
     if (isWorkerLost) this.#abandon(worker, run, nowMs);
+  }
+
+  /** Whether a request has taken longer in all than it may. */
+  #isOverdue({ times }: FrontRequest, nowMs: number): boolean {
+    const { requestTimeMs } = this.#parts.options;
+    return requestTimeMs > 0 && nowMs - times.arrivedMs >= requestTimeMs;
   }
 
   /** Looks at a worker without a request. */
@@ -135,7 +148,7 @@ export class WorkerFailure {
     // A script that has done its work must not do it twice.
     const isWhole = !request.body.hasHandedOn && !request.isAnswered && !worker.isOver(request);
     if (isWhole) {
-      worker.end(run);
+      worker.end(run, nowMs);
       request.worker = undefined;
       request.state = undefined;
       request.stage = 'waiting';
@@ -171,7 +184,7 @@ export class WorkerFailure {
     workers.delete(worker);
     this.#abandoned.set(worker.id, worker);
     for (const run of [...worker.runs.values()]) {
-      worker.end(run);
+      worker.end(run, nowMs);
       lost.push(run.request);
     }
     for (const request of lost) {

@@ -11,11 +11,19 @@ export class Run {
   isOutputHeld = false;
   /** Ticks in a row that found it so. */
   heldTicks = 0;
+  /** What its script waits for, a `WaitsFor`; 0: it executes, or is about to. Its worker may run others meanwhile. */
+  waitsFor = 0;
+  /** It was told to end where it waits. */
+  isCancelled = false;
 
   constructor(request: FrontRequest, state: PoolState, nowMs: number) {
     this.request = request;
     this.state = state;
     this.clock = new RunClock(request.times, nowMs);
+  }
+
+  get isSuspended(): boolean {
+    return this.waitsFor !== 0;
   }
 
   /** When its worker was given it. */

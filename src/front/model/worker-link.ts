@@ -1,6 +1,6 @@
 /**
  * The front's end of one worker's two rings. It never blocks: what does not fit waits here (a start message and a few
- * short ones at most, since a worker runs one request at a time), and bodies wait with their request.
+ * short ones at most, since a worker executes one request at a time), and bodies wait with their request.
  */
 
 import type { Interrupter } from '../../channel/interrupts.js';
@@ -33,7 +33,7 @@ export class WorkerLink implements RequestWorker {
   readonly id: number;
   /** Its place among the workers, which it has from its predecessor and leaves to its successor. */
   place = 0;
-  /** The requests that it was given and has not ended, by number: one at most today. */
+  /** The requests that it was given and has not ended, by number. One executes, the others are suspended or wait for it. */
   readonly runs = new Map<number, Run>();
   /** It is to end when it has done what it has begun with. */
   isRetired = false;
@@ -45,7 +45,8 @@ export class WorkerLink implements RequestWorker {
   owedMs = 0;
   /** What it is lent. */
   readonly lending: LoanBook;
-  #executing: Run | undefined;
+  /** The runs that are not suspended, in the order in which the worker comes to them. */
+  readonly #active: Run[] = [];
   readonly #out: RingWriter;
   readonly #interrupter: Interrupter;
   readonly #in: RingReader;
@@ -73,19 +74,40 @@ export class WorkerLink implements RequestWorker {
 
   /** The run that it executes; undefined between two. */
   get executing(): Run | undefined {
-    return this.#executing;
+    return this.#active[0];
   }
 
-  /** It executes this from now on. */
+  /** It was given this run. */
   begin(run: Run): void {
     this.runs.set(run.request.id, run);
-    this.#executing = run;
+    this.#active.push(run);
   }
 
   /** A run is over. */
-  end(run: Run): void {
+  end(run: Run, nowMs: number): void {
     this.runs.delete(run.request.id);
-    if (this.#executing === run) this.#executing = undefined;
+    this.#leave(run, nowMs);
+  }
+
+  /** A run waits for a result. @param waitsFor a `WaitsFor` */
+  suspend(run: Run, waitsFor: number, nowMs: number): void {
+    run.waitsFor = waitsFor;
+    this.#leave(run, nowMs);
+  }
+
+  /** A suspended run goes on, before those that the worker was given meanwhile. */
+  resume(run: Run, nowMs: number): void {
+    run.waitsFor = 0;
+    run.clock.goOn(nowMs);
+    this.#active.unshift(run);
+  }
+
+  #leave(run: Run, nowMs: number): void {
+    const at = this.#active.indexOf(run);
+    if (at < 0) return;
+    this.#active.splice(at, 1);
+    // Only now can the worker come to the next one.
+    if (at === 0) this.#active[0]?.clock.goOn(nowMs);
   }
 
   /**
@@ -93,7 +115,7 @@ export class WorkerLink implements RequestWorker {
    * follow the running one's, and there is room for it.
    */
   mayOffer(request: FrontRequest): boolean {
-    if (this.#executing?.request.body.isEndSent !== true) return false;
+    if (this.executing?.request.body.isEndSent !== true) return false;
     if (request.body.isToBeSent || this.#unsent.length > 0) return false;
     const bytes = startBytes(request.cgi.params);
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
