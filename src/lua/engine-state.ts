@@ -36,7 +36,6 @@ const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
   [luaStatus.handler]: 'runtime',
 };
 
-const noArguments: readonly ByteString[] = [];
 const finished: Finished = { outcome: 'finished', exitCode: 0 };
 const suspended: Suspended = { outcome: 'suspended' };
 
@@ -48,7 +47,7 @@ export abstract class EngineState implements LuaState, HostedState {
   readonly log: ScriptLog;
   readonly startMs = performance.now();
   request: RequestHost | undefined;
-  callArguments: readonly ByteString[] = noArguments;
+  callArgument: LuaValue = undefined;
   /** The Lua thread that calls a host function. */
   callingThread = 0;
   #condition: 'usable' | 'broken' | 'closed' = 'usable';
@@ -74,11 +73,15 @@ export abstract class EngineState implements LuaState, HostedState {
   protected begin(): void {
     const { directory } = this.options;
     const path = [`${directory}/?.lua`, `${directory}/?/init.lua`, ...this.options.path].join(';');
-    // States are made alike: without a seed of its own every state would draw the same random numbers.
-    const { memoryBytes, files } = this.options;
-    const granted = files === undefined ? '' : 'files';
-    const allowed = this.options.allowsBytecode ? 'bytecode' : '';
-    this.#call('init', directory, path, String(randomInt(0x7fffffff)), String(memoryBytes), granted, allowed);
+    this.#call('init', {
+      directory,
+      path,
+      // States are made alike: without a seed of its own every state would draw the same random numbers.
+      seed: randomInt(0x7fffffff),
+      memory_bytes: this.options.memoryBytes,
+      has_files: this.options.files !== undefined,
+      allows_bytecode: this.options.allowsBytecode === true,
+    });
   }
 
   /** Calls a function of `prelude.lua`, protected and with `onerror` as its handler; leaves one result on the stack. */
@@ -111,6 +114,7 @@ export abstract class EngineState implements LuaState, HostedState {
   protected abstract isOverLimit(): boolean;
   protected abstract free(isBroken: boolean): void;
   abstract memoryBytes(): number;
+  abstract deferredPart(name: ByteString): Uint8Array | undefined;
 
   run(chunk: Uint8Array, chunkName: ByteString): void {
     const source = withoutFirstLine(chunk);
@@ -238,7 +242,7 @@ export abstract class EngineState implements LuaState, HostedState {
 
   /** The state may have grown past its limit with what is garbage by now. */
   #collectOrFail(): void {
-    this.callArguments = noArguments;
+    this.callArgument = undefined;
     // Lua's own buffers shrink by half in each cycle.
     let before = Number.POSITIVE_INFINITY;
     while (this.isOverLimit() && this.memoryBytes() < before) {
@@ -338,9 +342,9 @@ export abstract class EngineState implements LuaState, HostedState {
   }
 
   /** Calls one of the engine's Lua functions and throws its error. Gives whether its result is true. */
-  #call(entry: EntryName, ...args: readonly ByteString[]): boolean {
+  #call(entry: EntryName, argument?: LuaValue): boolean {
     return this.#visit(() => {
-      this.callArguments = args;
+      this.callArgument = argument;
       const status = this.callEntry(entry);
       this.#mayBeStopped = false;
       if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'outside of a request');

@@ -40,7 +40,9 @@ export interface HostedState {
   },
 
   /** What the engine hands to the Lua function it calls. */
-  readonly callArguments: readonly ByteString[];
+  readonly callArgument: LuaValue;
+  /** The precompiled chunk of a part that is loaded when it is needed. */
+  deferredPart(name: ByteString): Uint8Array | undefined;
   /** An error text and its Lua stack. */
   noteError(message: ByteString, traceback: ByteString): void;
   /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
@@ -179,8 +181,8 @@ export const hostFunctions = {
   },
 
   /** What the engine hands to the Lua function it calls. */
-  argument(state, args) {
-    return state.callArguments[args.number(1) - 1];
+  argument(state) {
+    return state.callArgument;
   },
 
   /** Why a precompiled chunk is not loaded. */

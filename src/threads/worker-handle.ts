@@ -5,6 +5,7 @@ import { createLoans } from '../channel/lending.js';
 import { firstLentRequest } from '../channel/messages.js';
 import type { Parker } from '../channel/park.js';
 import { createRing, disturb } from '../channel/ring.js';
+import { createCounters } from '../metrics/counters.js';
 import type { ThreadData } from '../worker/thread-data.js';
 
 export interface WorkerEvents {
@@ -17,7 +18,10 @@ export interface WorkerEvents {
 }
 
 /** What all workers of a server share. */
-export type WorkerSettings = Omit<ThreadData, 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'firstRequest'> & {
+export type WorkerSettings = Omit<
+  ThreadData,
+  'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'firstRequest'
+> & {
   readonly ringBytes: number;
   /** Lets native Lua call a hook, see `createHookSetter`. */
   readonly setHook: ((state: number, hook: number) => void) | undefined;
@@ -31,6 +35,8 @@ export class WorkerHandle {
   readonly toFront: SharedArrayBuffer;
   readonly interrupts: SharedArrayBuffer = createInterrupts();
   readonly loans: SharedArrayBuffer = createLoans();
+  /** What it has done so far. */
+  readonly counters: SharedArrayBuffer = createCounters();
   /** Resolves when the thread has ended. */
   readonly ended: Promise<void>;
   /** Resolves when it has ended or was given up. */
@@ -57,6 +63,7 @@ export class WorkerHandle {
       toFront: this.toFront,
       interrupts: this.interrupts,
       loans: this.loans,
+      counters: this.counters,
       firstRequest: firstLentRequest(id),
     };
     this.#thread = new Worker(new URL('../worker/thread.cjs', import.meta.url), { workerData: data });

@@ -4,6 +4,7 @@
 
 import { LuafcgidError } from '../base/errors.js';
 import type { InterruptRequest } from '../channel/interrupts.js';
+import { type Counts, createCounters, keepCounters, readCounters } from '../metrics/counters.js';
 import { WorkerHandle, type WorkerSettings } from './worker-handle.js';
 
 export type { WorkerSettings } from './worker-handle.js';
@@ -61,6 +62,8 @@ export class Workers {
   readonly #handles = new Map<number, { readonly handle: WorkerHandle; readonly place: Place }>();
   /** The one in service. */
   #generation: Generation | undefined;
+  /** Counters of workers that are no more. */
+  readonly #ended = createCounters();
   #lastId = 0;
   #isStopping = false;
 
@@ -110,6 +113,12 @@ export class Workers {
     await Promise.all(retired.map(({ handle }) => handle.over));
   }
 
+  /** What all workers have done since the start, those that are no more included. */
+  counts(): Counts {
+    const living = [...this.#handles.values()].map(({ handle }) => handle.counters);
+    return readCounters([this.#ended, ...living]);
+  }
+
   /** Breaks into a request that a worker runs. */
   interrupt(id: number, request: number, wish: InterruptRequest): void {
     this.#handles.get(id)?.handle.interrupt(request, wish);
@@ -120,6 +129,7 @@ export class Workers {
     const member = this.#handles.get(id);
     if (member === undefined) return;
     this.#handles.delete(id);
+    keepCounters(this.#ended, member.handle.counters);
     this.#replace(member.place, reason, member.handle.ageMs);
     void this.#endAbandoned(member.handle);
   }
@@ -156,6 +166,7 @@ export class Workers {
       onBell: () => this.#events.bell(),
       onGone: (reason) => {
         if (!this.#handles.delete(id)) return this.#events.ended(id);
+        keepCounters(this.#ended, handle.counters);
         this.#events.gone(id, reason);
         if (onFailed !== undefined && !handle.isReady) onFailed(reason);
         else this.#replace(place, reason, handle.ageMs);

@@ -18,6 +18,8 @@ export interface RunStart {
   readonly params: Uint8Array;
   /** What the web server asks for: a `Role` of FastCGI. */
   readonly role: number;
+  /** This worker has read it from a connection by itself. */
+  readonly isDirect: boolean;
   /** The answer goes without its body. */
   readonly isHead: boolean;
   readonly inlet: RequestInlet;

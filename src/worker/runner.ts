@@ -8,6 +8,7 @@ import { Abandoned, InterruptRequest, type Interrupts } from '../channel/interru
 import { END_STATE_GONE, requestName } from '../channel/messages.js';
 import type { Config } from '../config/load.js';
 import { type InterruptSource, LuaError } from '../lua/state.js';
+import type { WorkerCounters } from '../metrics/counters.js';
 import { describeFailure } from './error-detail.js';
 import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
@@ -23,6 +24,7 @@ export interface RunnerParts {
   readonly outbox: Outbox;
   /** Measures what requests take; undefined: nobody wants to know. */
   readonly usage: UsageMeter | undefined;
+  readonly counters: WorkerCounters;
   /** What all states have in common, but for what depends on the run that executes. */
   readonly states: Omit<StateSettings, 'reports' | 'interrupts'>;
 }
@@ -72,6 +74,7 @@ export class Runner {
       this.#fail(run, error);
     }
     this.#executing = undefined;
+    this.#count(run);
     this.#runs.delete(run.id);
     this.#buffers.push(run.buffer);
   }
@@ -141,6 +144,11 @@ export class Runner {
     }
     const name = requestName(runName, id);
     request.fail(lives ? 0 : END_STATE_GONE, status, name, config.showErrors ? detail : undefined);
+  }
+
+  #count({ start, request, startedMs }: Run): void {
+    const { sentBytes, sentStatus: status } = request;
+    this.#parts.counters.note({ status, sentBytes, tookMs: performance.now() - startedMs, isDirect: start.isDirect });
   }
 
   /** What states report belongs to the run that executes; between two runs, to none. */

@@ -54,6 +54,10 @@ export class ScriptRequest implements RequestHost {
   #isBuffering: boolean;
   #headIsSent = false;
   #isFinished = false;
+  /** The status that was sent; 0 as long as none was. */
+  sentStatus = 0;
+  /** Bytes of the answer so far, header block included. */
+  sentBytes = 0;
   /** Running time after which it is stopped. */
   watchdogMs: number;
 
@@ -91,13 +95,13 @@ export class ScriptRequest implements RequestHost {
     this.#requireOpen('con:puts');
     if (this.#isBuffering && this.#buffer.length + body.length <= this.#limitBytes) return this.#buffer.add(body);
     this.flush();
-    if (this.#mayHaveBody && body.length > 0) this.#outlet.output(this.#id, body);
+    if (this.#mayHaveBody && body.length > 0) this.#send(body);
   }
 
   flush(): void {
     this.#requireOpen('con:flush');
     const output = this.#takeOutput();
-    if (output.length > 0) this.#outlet.output(this.#id, output);
+    if (output.length > 0) this.#send(output);
   }
 
   reset(): void {
@@ -107,6 +111,8 @@ export class ScriptRequest implements RequestHost {
   }
 
   finish(): void {
+    this.#requireOpen('con:finish');
+    if (!this.#headIsSent && !this.#isHead) this.#checkLength();
     this.flush();
     this.#isFinished = true;
     this.#outlet.finish(this.#id, 0);
@@ -139,8 +145,9 @@ export class ScriptRequest implements RequestHost {
 
   /** The request is over: sends what is left of its answer. @param flags of the END message */
   end(flags: number, appStatus: number): void {
+    if (!this.#headIsSent && !this.#isHead) this.#checkLength();
     const output = this.#isFinished ? NOTHING : this.#takeOutput();
-    this.#outlet.end(this.#id, flags, appStatus, output, this.#startedMs);
+    this.#endWith(flags, appStatus, output);
   }
 
   /**
@@ -151,6 +158,7 @@ export class ScriptRequest implements RequestHost {
     let output: Uint8Array = NOTHING;
     if (!this.#headIsSent) {
       this.#headIsSent = true;
+      this.sentStatus = status;
       const page = renderErrorPage({ status, requestName, detail });
       output = this.#isHead ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page;
     } else if (!this.#isFinished) {
@@ -160,7 +168,26 @@ export class ScriptRequest implements RequestHost {
         output = Buffer.concat([output, Buffer.from(`\n<hr>\n${renderDetail(detail)}`, 'latin1')]);
       }
     }
-    this.#outlet.end(this.#id, flags, 1, output, this.#startedMs);
+    this.#endWith(flags, 1, output);
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.sentBytes += bytes.length;
+    this.#outlet.output(this.#id, bytes);
+  }
+
+  #endWith(flags: number, appStatus: number, output: Uint8Array): void {
+    this.sentBytes += output.length;
+    this.#outlet.end(this.#id, flags, appStatus, output, this.#startedMs);
+  }
+
+  /** The whole answer is here: what the script says of its length can be compared with it. */
+  #checkLength(): void {
+    const bodyBytes = this.#buffer.length;
+    const wrong = this.#head.leaveOutWrongLength(bodyBytes);
+    if (wrong !== undefined) {
+      this.tell('warn', `header Content-Length: ${wrong} left out: the body has ${bodyBytes} bytes`);
+    }
   }
 
   #limitTime(seconds: number): void {
@@ -177,6 +204,7 @@ export class ScriptRequest implements RequestHost {
     const buffer = this.#buffer;
     if (!this.#mayHaveBody) buffer.clear();
     const output = this.#headIsSent ? buffer.bytes : buffer.bytesAfter(this.#head.encode());
+    if (!this.#headIsSent) this.sentStatus = this.#head.statusCode;
     this.#headIsSent = true;
     buffer.clear();
     return output;

@@ -22,6 +22,8 @@ export interface ThreadData {
   readonly toFront: SharedArrayBuffer;
   /** Connections that are lent to it, see `channel/loans.ts`. */
   readonly loans: SharedArrayBuffer;
+  /** What it has done, see `metrics/counters.ts`. */
+  readonly counters: SharedArrayBuffer;
   /** One word: how many of the workers sleep. */
   readonly sleepers: SharedArrayBuffer;
   /** Requests that come on lent connections are numbered from here on. */

@@ -22,6 +22,7 @@ import type { Parker } from '../channel/park.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Config } from '../config/load.js';
 import { createEngine } from '../lua/engine.js';
+import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
@@ -99,7 +100,15 @@ class WorkerThread {
     this.#inbox = new Inbox(ring, ringBell, interrupts, stopReason);
     const outgoing = new RingWriter(data.toFront, system.parker);
     this.#outbox = new Outbox({ ring: outgoing, ringBell, interrupts, stopReason, usage, borrower });
-    this.#runner = new Runner({ config, runName, interrupts, outbox: this.#outbox, usage, states: this.#states });
+    this.#runner = new Runner({
+      config,
+      runName,
+      interrupts,
+      outbox: this.#outbox,
+      usage,
+      counters: new WorkerCounters(data.counters),
+      states: this.#states,
+    });
     const { direct } = system;
     const events = new ReadyEvents(() => direct?.openList(borrower.epoll) as EventList);
     this.#direct = direct?.createServer({
@@ -168,6 +177,7 @@ class WorkerThread {
       retiresState: (flags & START_RETIRE) !== 0,
       params,
       role: roleOf(flags),
+      isDirect: false,
       isHead: (flags & START_HEAD) !== 0,
       inlet: (flags & START_NO_BODY) === 0 ? this.#inbox.bodyOf(id) : NO_BODY,
       outlet: this.#outbox,

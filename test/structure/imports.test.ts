@@ -23,7 +23,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     mayImport: ['config', 'front/host', 'linux', 'logging', 'logging/sinks', 'lua', 'process', 'scripts', 'threads'],
     doors: ['server'],
   },
-  threads: { mayImport: ['channel', 'linux', 'worker'] },
+  threads: { mayImport: ['channel', 'linux', 'metrics', 'worker'] },
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
@@ -67,7 +67,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'front/model': { mayImport: ['cgi', 'channel', 'fcgi', 'logging', 'pool'] },
   pool: { mayImport: [], doors: ['pool'] },
 
-  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'scripts', 'worker/direct'] },
+  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
   io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
@@ -75,13 +75,17 @@ const RULES: Readonly<Record<string, Rule>> = {
   'io/sql': { mayImport: ['io', 'io/pool'], doors: ['postgres', 'sql-source'] },
 
   lua: { mayImport: ['lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
-  'lua/embedded': { mayImport: ['lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'], doors: ['engine'] },
+  'lua/embedded': {
+    mayImport: ['fcgi', 'lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'],
+    doors: ['engine'],
+  },
   'lua/embedded/libc': { mayImport: ['lua', 'lua/embedded'] },
   'lua/embedded/wasm': { mayImport: [] },
   'lua/native': { mayImport: ['lua', 'lua/runtime'] },
   'lua/runtime': { mayImport: [] },
 
   scripts: { mayImport: ['lua'] },
+  metrics: { mayImport: [] },
   logging: { mayImport: ['channel', 'fcgi'] },
   cgi: { mayImport: ['fcgi'] },
   fcgi: { mayImport: [], doors: ['session'] },
@@ -104,6 +108,7 @@ const PURE = [
   'scripts/fingerprint',
   'scripts/path-cache',
   'scripts/names',
+  'metrics/',
   'logging/access-format',
   'logging/line',
   'logging/repeats',

@@ -1,9 +1,19 @@
 /** The threads of a server over a reload, with real threads; the front's part is played here. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ToWorker } from '../../src/channel/messages.js';
-import { RingWriter } from '../../src/channel/ring.js';
+import {
+  encodeStartHead,
+  FromWorker,
+  START_CREATE,
+  START_NO_BODY,
+  ToWorker,
+  typeOf,
+} from '../../src/channel/messages.js';
+import { RingReader, RingWriter } from '../../src/channel/ring.js';
 import { loadConfig, scriptValues } from '../../src/config/load.js';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
 import { type ReadyWorker, type WorkerSettings, Workers } from '../../src/threads/workers.js';
@@ -20,6 +30,7 @@ class Team {
   readonly log: string[] = [];
   #heard: () => void = () => {};
   readonly #writers = new Map<number, RingWriter>();
+  readonly #readers = new Map<number, RingReader>();
   readonly #settings: WorkerSettings;
 
   constructor(t: TestContext) {
@@ -42,7 +53,7 @@ class Team {
     };
     this.workers = new Workers({
       ready: async ({ id, channels }) => {
-        this.#writers.set(id, new RingWriter(channels.toWorker));
+        this.#addRings(id, channels);
         this.added.push(id);
         this.#heard();
       },
@@ -54,7 +65,7 @@ class Team {
         this.ended.push(id);
         this.#heard();
       },
-      bell: () => {},
+      bell: () => this.#heard(),
       stop: async () => {
         for (const id of this.#writers.keys()) this.tellToStop(id);
       },
@@ -70,10 +81,32 @@ class Team {
     let started: readonly ReadyWorker[] = [];
     await this.workers.start(this.#settings, count, async (ready, retired) => {
       started = ready;
-      for (const { id, channels } of ready) this.#writers.set(id, new RingWriter(channels.toWorker));
+      for (const { id, channels } of ready) this.#addRings(id, channels);
       await takeOver(retired);
     });
     return started.map(({ id }) => id);
+  }
+
+  #addRings(id: number, { toWorker, toFront }: ReadyWorker['channels']): void {
+    this.#writers.set(id, new RingWriter(toWorker));
+    this.#readers.set(id, new RingReader(toFront));
+  }
+
+  /** Has a worker run one request of a script, in a new state, to its end. */
+  async run(id: number, script: string): Promise<void> {
+    const [writer, reader] = [this.#writers.get(id), this.#readers.get(id)];
+    const head = encodeStartHead(0, 0, Buffer.from(script));
+    writer?.tryWrite(ToWorker.START | START_CREATE | START_NO_BODY, 1, 1, head, NOTHING);
+    Atomics.store(new Int32Array(this.#settings.bell.asleep), 0, 1);
+    writer?.wakeReader();
+    await this.until(() => {
+      for (let frame = reader?.peek(); frame !== undefined; frame = reader?.peek()) {
+        reader?.release();
+        if (typeOf(frame.type) === FromWorker.END) return true;
+      }
+      Atomics.store(new Int32Array(this.#settings.bell.asleep), 0, 1);
+      return false;
+    });
   }
 
   tellToStop(id: number): void {
@@ -129,5 +162,28 @@ describe('workers that a reload retires', () => {
     // The one that began in its place is among those that have to end.
     await team.workers.retiredEnded();
     assert.equal(team.added.length, known);
+  });
+});
+
+describe('the requests of workers', () => {
+  it('are counted where the main thread reads them, and stay counted when their worker ends', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'luafcgid-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const script = join(folder, 'page.lua');
+    writeFileSync(script, 'function main(env, con) con:status(404) con:puts("none") end');
+    const team = new Team(t);
+    const [worker = 0] = await team.start(1, async () => {});
+    assert.deepEqual(team.workers.counts().byStatus, [0, 0, 0, 0, 0, 0]);
+    await team.run(worker, script);
+    // The END is written before the request is counted: the worker is told to stop, and has counted by then.
+    team.tellToStop(worker);
+    await team.until(() => team.gone.length === 1);
+    const { byStatus, direct, sentBytes, times } = team.workers.counts();
+    assert.deepEqual([byStatus, direct], [[0, 0, 0, 0, 1, 0], 0]);
+    assert.ok(sentBytes > 'Status: 404 Not Found'.length, `${sentBytes} bytes`);
+    assert.equal(
+      times.reduce((sum, { count }) => sum + count, 0),
+      1,
+    );
   });
 });

@@ -1,9 +1,11 @@
 /** Makes host functions callable from the embedded Lua, and adds those that work on its stack. */
 
+import { forEachPair } from '../../fcgi/session.js';
 import { luaStatus } from '../engine-state.js';
 import { type HostArguments, type HostedState, type HostResult, hostFunctions } from '../host-functions.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from '../source-text.js';
 import type { ByteString, LuaValue } from '../state.js';
+import { ownChunkName } from '../traceback.js';
 import { isFatal, longJump } from './faults.js';
 import type { LuaCFunction } from './host-trampoline.js';
 import { escapeHtml, LONGEST_TEXT_BYTES } from './html-escape.js';
@@ -19,6 +21,8 @@ export interface CallingState extends HostedState {
   noteGlobals(values: LuaValue, functions: LuaValue): void;
   rearm(thread: number): void;
 }
+
+const ownName = Buffer.from(`=${ownChunkName}`);
 
 /** Works on the stack of `L`, gives the number of its results there. */
 type StackFunction = (state: CallingState, L: number) => number;
@@ -95,13 +99,6 @@ export function embeddedFunctions(running: { readonly state: CallingState | unde
   return functions;
 }
 
-/** The length at `at` of a FastCGI name-value block: one byte, or four with the top bit set. */
-function pairLength(block: Uint8Array, at: number): number {
-  const first = block[at] ?? 0;
-  if (first < 0x80) return first;
-  return ((first & 0x7f) << 24) | ((block[at + 1] ?? 0) << 16) | ((block[at + 2] ?? 0) << 8) | (block[at + 3] ?? 0);
-}
-
 const stackFunctions = {
   /** Puts the request's parameters into a new table, or into that given; the last of several with one name counts. */
   params(state, L) {
@@ -114,18 +111,11 @@ const stackFunctions = {
     }
     x.lua_settop(L, 1);
     machine.withCopy(L, block, (copy) => {
-      for (let at = 0; at < block.length; ) {
-        const nameBytes = pairLength(block, at);
-        at += block[at]! < 0x80 ? 1 : 4;
-        const valueBytes = pairLength(block, at);
-        at += (block[at] ?? 0) < 0x80 ? 1 : 4;
-        const end = at + nameBytes + valueBytes;
-        if (end > block.length) break; // checked by the session; never read beyond the block all the same
-        x.lua_pushlstring(L, copy + at, nameBytes);
-        x.lua_pushlstring(L, copy + at + nameBytes, valueBytes);
+      forEachPair(block, (nameStart, valueStart, valueEnd) => {
+        x.lua_pushlstring(L, copy + nameStart, valueStart - nameStart);
+        x.lua_pushlstring(L, copy + valueStart, valueEnd - valueStart);
         x.lua_rawset(L, 1);
-        at = end;
-      }
+      });
     });
     x.lua_pushboolean(L, 1);
     x.lua_pushvalue(L, 1);
@@ -158,6 +148,16 @@ const stackFunctions = {
       return 1;
     }
     return load(state, L, withoutFirstLine(source), Buffer.concat([Buffer.from('@'), path]));
+  },
+
+  /** The chunk of a part that is loaded when it is needed: a function, or nil where there is no such part. */
+  part(state, L) {
+    const { machine } = state;
+    const chunk = state.deferredPart(machine.text(L, 1));
+    if (chunk === undefined) return 0;
+    const status = machine.compile(L, chunk, ownName);
+    if (status === luaStatus.memory) machine.raiseMemoryError(L);
+    return 1;
   },
 
   /** The script's own globals: a table of values and a list of the functions' names. */

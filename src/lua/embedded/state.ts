@@ -146,6 +146,10 @@ export class EmbeddedState extends EngineState {
     return this.machine.memoryBytes;
   }
 
+  deferredPart(name: ByteString): Uint8Array | undefined {
+    return this.#machines.deferredPart(name);
+  }
+
   protected free(isBroken: boolean): void {
     this.files?.closeAll();
     if (!isBroken) this.#machines.release(this.machine);

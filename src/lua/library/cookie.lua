@@ -1,11 +1,11 @@
 -- Cookies: reading what browsers send, writing what they should keep.
-local internal = ...
+local parts = ...
 
 local type, tostring, tonumber, pairs = type, tostring, tonumber, pairs
 local find, gsub, gmatch, match, lower = string.find, string.gsub, string.gmatch, string.match, string.lower
 local format, char, byte = string.format, string.char, string.byte
 local concat, floor, date = table.concat, math.floor, os.date
-local add_field = internal.add_field
+local add_field = parts.url.add_field
 
 local cookie = {}
 

@@ -1,8 +1,8 @@
 -- Reads the form bodies that browsers send.
-local internal = ...
+local parts = ...
 
 local find, gsub, gmatch, match, sub, lower = string.find, string.gsub, string.gmatch, string.match, string.sub, string.lower
-local add_field = internal.add_field
+local add_field = parts.url.add_field
 
 local form = {}
 

@@ -43,6 +43,9 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
     return source === undefined ? undefined : withoutFirstLine(source);
   },
 
+  /** The precompiled chunk of a part that is loaded when it is needed. */
+  part: (state, args) => state.deferredPart(args.text(1)),
+
   /** The script's own globals, flattened: values and names of functions. */
   globals(state, args) {
     const [values, functions] = readFlattened(args.text(1)) as readonly [HostResult, HostResult];

@@ -22,6 +22,7 @@ export interface NativeParts {
   /** Address of a hook that calls `beInterrupted`. */
   readonly interruptHook: number;
   boot(): number;
+  deferredPart(name: ByteString): Uint8Array | undefined;
 }
 
 const everyInstruction = { mask: 8, count: 1 } as const;
@@ -169,6 +170,10 @@ export class NativeState extends EngineState {
   memoryBytes(): number {
     this.requireUsable();
     return this.#library.usedKib(this.#L) * 1024;
+  }
+
+  deferredPart(name: ByteString): Uint8Array | undefined {
+    return this.#parts.deferredPart(name);
   }
 
   protected free(): void {

@@ -45,7 +45,10 @@
 --- ended the daemon. It also changed the working directory to the script's before each request; here relative names
 --- only matter to `require`, `dofile` and `loadfile`.
 
-local host, _, sources, _, files = ...
+local parts = ...
+
+local host, sources, files = parts.host, parts.sources, parts.files
+local checked_text = parts.arguments.library_text
 
 local type, tostring, error = type, tostring, error
 local find, collectgarbage = string.find, collectgarbage
@@ -56,14 +59,6 @@ local denied = 13 -- EACCES
 
 -- Whether the configuration grants files. The host looks at each of them all the same.
 local has_files = false
-
-local function checked_text(value, position, name)
-  if type(value) ~= "string" and type(value) ~= "number" then
-    error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " ..
-      (value == nil and "no value" or type(value)) .. ")", 3)
-  end
-  return tostring(value)
-end
 
 ---- io ----
 
@@ -158,11 +153,9 @@ end
 
 local library = {}
 
--- `path`: beside the script, then along the configured path.
-function library.init(directory, path)
-  package.path = path
-  local _, files_granted = host.argument(5)
-  has_files = files_granted == "files"
+function library.init(start)
+  package.path = start.path
+  has_files = start.has_files
 end
 
 return library

@@ -4,8 +4,15 @@
 --
 -- Until then a metatable notices reads and writes, and the functions of Lua's library that would look past a metatable
 -- are wrapped. C code that reads a table with lua_next is noticed by nothing: `decode_always` is for when there is any.
+--
+-- A request of hello with 26 parameters (processor time of the engine's part, the two ways in turn, median of 15 rounds of
+-- 20,000) took 2.9 microseconds this way and 6.6 with a full table in the embedded engine; 2.6 and 15.9 in lua5.1, 1.1 and
+-- 3.3 in luajit, 2.5 and 16.2 in lua5.4.
 
-local host, version = ...
+local parts = ...
+
+local host, version = parts.host, parts.version
+local bad_argument = parts.arguments.bad
 
 local G = _G
 local type, error, rawequal, debug = type, error, rawequal, debug
@@ -48,9 +55,7 @@ end
 
 -- Lua's own functions raise these with the line of their caller; behind a wrapper they could not.
 local function check_table(value, name)
-  if type(value) ~= "table" then
-    error("bad argument #1 to '" .. name .. "' (table expected, got " .. (value == nil and "nil" or type(value)) .. ")", 3)
-  end
+  if type(value) ~= "table" then bad_argument(1, name, "table", value, 4) end
 end
 
 function G.pairs(value)

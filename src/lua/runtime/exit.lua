@@ -4,17 +4,15 @@
 -- A request that is stopped from outside ends the same way. For this a hook looks around every so often: `host.rearm`
 -- brings it back where a script has taken it away; `host.watch` gives it to coroutines, where they do not inherit it.
 
-local host = ...
+local parts = ...
+
+local host = parts.host
+local bad_argument, caller_level = parts.arguments.bad_in_library, parts.arguments.caller_level
 
 local type, error, tonumber, setmetatable = type, error, tonumber, setmetatable
 
 local exiting = false
 local exit_signal = setmetatable({}, { __tostring = function() return "os.exit" end })
-
-local function bad_argument(position, name, wanted, value)
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. wanted .. " expected, got " ..
-    (value == nil and "no value" or type(value)) .. ")", 3)
-end
 
 function os.exit(code)
   if code == nil or code == true then code = 0 elseif code == false then code = 1 end
@@ -77,9 +75,6 @@ function coroutine.resume(thread, ...)
   depth = depth + 1
   return pass_on(resume(thread, ...))
 end
-
--- The level of who called the function that coroutine.wrap gives: only Lua 5.1 itself counts a tail call.
-local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
 
 local function unwrap(thread, ok, ...)
   depth = depth - 1

@@ -43,7 +43,10 @@
 --- `env` is decoded when a script first looks into it. A script that keeps it must have looked while its request ran: later
 --- it raises an error.
 
-local host, _, sources, env, files = ...
+local parts = ...
+
+local host, sources, env, files = parts.host, parts.sources, parts.env, parts.files
+local caller_level = parts.arguments.caller_level
 
 local type, error, pcall, select = type, error, pcall, select
 local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
@@ -66,9 +69,6 @@ end
 
 local limit_bytes = math.huge
 local rep = string.rep
-
--- The level of who called a function that ends with a tail call: only Lua 5.1 itself counts that call.
-local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
 
 -- The results of a protected call of it; as `checked`, but the message keeps the function's name.
 local function checked_rep(ok, result)
@@ -207,12 +207,10 @@ end
 
 local library = {}
 
--- `path`: beside the script, then along the configured path.
-function library.init(directory, path)
-  package.path = path .. ";" .. absolute(package.path)
-  package.cpath = directory .. "/?.so;" .. absolute(package.cpath)
-  local _, limit = host.argument(4)
-  limit_kib, limit_bytes = limit / 1024, limit + 0
+function library.init(start)
+  package.path = start.path .. ";" .. absolute(package.path)
+  package.cpath = start.directory .. "/?.so;" .. absolute(package.cpath)
+  limit_kib, limit_bytes = start.memory_bytes / 1024, start.memory_bytes + 0
   watch()
   if needs_whole_cycles then collectgarbage("setstepmul", whole_cycles) end
 end

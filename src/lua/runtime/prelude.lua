@@ -1,6 +1,9 @@
--- The first Lua code of every state: puts the other parts together and gives the engine the functions it calls.
--- `host` holds the raw host functions. Each returns true and its results, or nil and a message (`load` and `loadfile`:
--- the function, or nil and a message). None raises a Lua error itself: the wrappers in these files do.
+-- The last part of every state that is loaded: gives the functions that the engine calls.
+--
+-- Each of these files is a part. It is called with the table `parts` and what it gives becomes `parts.NAME`, with the name
+-- that manifest.ts has for it. `parts.host` holds the raw host functions. Each returns true and its results, or nil and a
+-- message (`load`, `loadfile` and `part`: a function, or nil and a message). None raises a Lua error itself: the functions
+-- in these files do.
 
 --- # The Lua interface
 ---
@@ -30,26 +33,16 @@
 ---
 --- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
 
-local host, version, new_stock, new_env, new_exit, new_streams, new_files, new_sources, new_luafcgid, new_form, new_cookie, new_request,
-  new_library = ...
+local parts = ...
+
+local host, env, exit, con = parts.host, parts.env, parts.exit, parts.con
+local sources, library = parts.sources, parts.stdlib
 
 local G = _G
 local type, tostring, pcall = type, tostring, pcall
-local error, collectgarbage = error, collectgarbage
-local randomseed, tonumber = math.randomseed, tonumber
+local error, collectgarbage, pairs, rawequal = error, collectgarbage, pairs, rawequal
+local randomseed = math.randomseed
 local traceback, getmetatable = debug.traceback, debug.getmetatable
-
-local stock = new_stock()
--- First, since it wraps functions of Lua's library that all others use.
-local env = new_env(host, version)
-local pairs, rawequal = pairs, rawequal
-local exit = new_exit(host)
-local sources = new_sources(host, stock)
-local streams = new_streams(host)
-local library = new_library(host, streams, sources, env, new_files(streams))
-local luafcgid, internal = new_luafcgid(version, host.escape)
-package.loaded.luafcgid = luafcgid
-local request = new_request(host, luafcgid, new_form(internal), new_cookie(internal))
 
 local engine = {}
 
@@ -129,14 +122,11 @@ end
 
 -- A fresh state learns about its surroundings.
 function engine.init()
-  local _, directory = host.argument(1)
-  local _, path = host.argument(2)
-  local _, seed = host.argument(3)
-  local _, bytecode = host.argument(6)
-  randomseed(tonumber(seed))
-  sources.init(directory, bytecode == "bytecode")
-  library.init(directory, path)
-  request.init()
+  local _, start = host.argument()
+  randomseed(start.seed)
+  sources.init(start)
+  library.init(start)
+  con.init()
 end
 
 local function callable(value)
@@ -153,12 +143,12 @@ local function named_function(name)
 end
 
 function engine.has()
-  local _, name = host.argument(1)
+  local _, name = host.argument()
   return callable(G[name])
 end
 
 function engine.call()
-  local _, name = host.argument(1)
+  local _, name = host.argument()
   named_function(name)()
 end
 
@@ -166,7 +156,7 @@ local handler_name
 
 -- Names the global function that `serve` calls.
 function engine.handler()
-  local _, name = host.argument(1)
+  local _, name = host.argument()
   handler_name = name
 end
 
@@ -179,22 +169,22 @@ end
 -- Answers a request. Gives the output that is left to be handed over, or nil.
 function engine.serve()
   local request_env = env.new()
-  local con = request.begin(request_env)
-  find_handler()(request_env, con)
-  local output = request.take()
-  request.forget()
+  local request_con = con.begin(request_env)
+  find_handler()(request_env, request_con)
+  local output = con.take()
+  con.forget()
   env.forget()
   return output
 end
 
 -- After a request that did not complete: gives the output it had collected.
 function engine.abandon()
-  return request.take()
+  return con.take()
 end
 
 -- Forgets a request that did not complete, so that its `con` is dead.
 function engine.forget()
-  request.forget()
+  con.forget()
   env.forget()
   exit.clear()
   reported, reported_traceback = nil, nil
@@ -202,7 +192,7 @@ end
 
 -- A step of garbage collection while the state is idle; without an argument a whole cycle.
 function engine.collect()
-  local _, what = host.argument(1)
+  local _, what = host.argument()
   if not what then
     collectgarbage()
   elseif library.collect_step then

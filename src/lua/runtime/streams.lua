@@ -1,7 +1,10 @@
 -- Standard input, output and error of a script: what it prints goes to the server's log, and it has nothing to read. The
 -- three are the files that Lua's io library made, with methods of their own.
 
-local host = ...
+local parts = ...
+
+local host = parts.host
+local bad_argument = parts.arguments.bad_in_library
 
 local G = _G
 local type, tostring, select, error = type, tostring, select, error
@@ -27,11 +30,6 @@ local streams = {
   stdout = standard(io.stdout, "stdout", out),
   stderr = standard(io.stderr, "stderr", err),
 }
-
-local function bad_argument(position, name, wanted, value)
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. wanted .. " expected, got " ..
-    (value == nil and "no value" or type(value)) .. ")", 3)
-end
 
 local function checked(file, name)
   local stream = stream_of[file]

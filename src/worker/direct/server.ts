@@ -183,6 +183,7 @@ export class DirectServer implements SocketService {
       retiresState: false,
       params: cgi.params,
       role: Role.RESPONDER,
+      isDirect: true,
       isHead: cgi.method === 'HEAD',
       inlet: this.#body,
       outlet: this.#answer,
