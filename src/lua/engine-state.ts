@@ -29,6 +29,17 @@ export const luaStatus = { ok: 0, runtime: 2, syntax: 3, memory: 4, handler: 5 }
 /** A hook as `lua_sethook` takes it. */
 export type Hook = readonly [hook: number, mask: number, count: number];
 
+/**
+ * A script whose source has one of these words runs its handler so that it can wait from the first request on. Others can
+ * once they have required such a module.
+ */
+const waitingModules = ['luafcgid', 'luasql', 'lsqlite3'];
+
+function includesAny(source: Uint8Array, words: readonly string[]): boolean {
+  const bytes = Buffer.from(source.buffer, source.byteOffset, source.length);
+  return words.some((word) => bytes.includes(word));
+}
+
 const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
   [luaStatus.runtime]: 'runtime',
   [luaStatus.syntax]: 'syntax',
@@ -54,6 +65,7 @@ export abstract class EngineState implements LuaState, HostedState {
   /** Whether Lua runs: a host function must not use the state that called it. */
   #isVisited = false;
   #handler: ByteString | undefined;
+  #canWait = false;
   /** The request whose handler waits. */
   #suspended: RequestHost | undefined;
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
@@ -121,6 +133,10 @@ export abstract class EngineState implements LuaState, HostedState {
     if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
+    if (!this.#canWait && includesAny(source, waitingModules)) {
+      this.#canWait = true;
+      this.#call('can_wait');
+    }
     this.#visit(() => {
       const compiled = this.compile(source, chunkName);
       if (compiled !== luaStatus.ok) throw this.#error(compiled);
@@ -152,21 +168,21 @@ export abstract class EngineState implements LuaState, HostedState {
   }
 
   cancel(): ByteString {
+    const traceback = this.suspendedTraceback();
     const request = this.#takeSuspended();
-    const traceback = this.#suspendedTraceback;
     this.#visit(() => {
-      this.request = request;
       this.callEntry('cancel');
-      const output = this.topBytes();
-      if (output !== undefined) request.write(output);
+      this.#writeTop(request);
       this.#forget();
     });
-    this.request = undefined;
-    return traceback();
+    return traceback;
   }
 
   suspendedTraceback(): ByteString {
-    return this.#suspendedTraceback();
+    return this.#visit(() => {
+      this.callEntry('where');
+      return trimTraceback(this.#topText() ?? '');
+    });
   }
 
   /** Runs the handler until it ends or waits. */

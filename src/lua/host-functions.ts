@@ -15,30 +15,6 @@ export interface HostedState {
   readonly startMs: number;
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
-  /** Starts a timer: its token. */
-  starttimer(state, args) {
-    return waits(state).startTimer(args.number(1) * 1000);
-  },
-
-  /** Whether an operation is over. */
-  isover(state, args) {
-    return waits(state).isOver(args.number(1));
-  },
-
-  /** The result of an operation that is over. */
-  takeresult(state, args) {
-    const { isError, payload } = waits(state).take(args.number(1));
-    if (payload === undefined) return undefined;
-    if (isError) throw new Error('the operation failed');
-    return payload;
-  },
-
-  /** Waits here, in the host, until one of the request's operations is over. */
-  block(state) {
-    waits(state).block();
-    return undefined;
-  },
-
   /** What the engine hands to the Lua function it calls. */
   readonly callArgument: LuaValue;
   /** The precompiled chunk of a part that is loaded when it is needed. */
@@ -172,6 +148,30 @@ export const hostFunctions = {
   /** Seconds since an arbitrary moment: the thread works for one script at a time, so this stands for its processor time. */
   clock(state) {
     return (performance.now() - state.startMs) / 1000;
+  },
+
+  /** Starts a timer: its token. */
+  starttimer(state, args) {
+    return waits(state).startTimer(args.number(1) * 1000);
+  },
+
+  /** Whether an operation is over. */
+  isover(state, args) {
+    return waits(state).isOver(args.number(1));
+  },
+
+  /** The result of an operation that is over. */
+  takeresult(state, args) {
+    const { isError, payload } = waits(state).take(args.number(1));
+    if (payload === undefined) return undefined;
+    if (isError) throw new Error('the operation failed');
+    return payload;
+  },
+
+  /** Waits here, in the host, until one of the request's operations is over. */
+  block(state) {
+    waits(state).block();
+    return undefined;
   },
 
   /** Ends the request, with a code when there is an argument. */

@@ -60,31 +60,52 @@ end
 -- nested C calls, of which each is one.
 local deepest, depth = 190, 0
 
-local function pass_on(...)
+local exit = {
+  -- What a coroutine yields that waits for an operation: the one that has resumed it waits as well (waiting.lua).
+  WAIT = {},
+  create = create,
+  plain_resume = resume,
+}
+local WAIT = exit.WAIT
+
+function exit.is_exiting() return exiting end
+function exit.clear() exiting = false end
+
+-- The end goes on in this coroutine.
+function exit.go_on()
+  host.exit()
+  error(exit_signal, 0)
+end
+
+local function pass_on(thread, ok, first, ...)
   depth = depth - 1
-  if exiting then
-    host.exit()
-    error(exit_signal, 0)
+  if exiting then exit.go_on() end
+  if first == WAIT then
+    exit.pause()
+    depth = depth + 1
+    return pass_on(thread, resume(thread))
   end
-  return ...
+  return ok, first, ...
 end
 
 function coroutine.resume(thread, ...)
   if type(thread) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
   if depth >= deepest then return false, "C stack overflow" end
   depth = depth + 1
-  return pass_on(resume(thread, ...))
+  return pass_on(thread, resume(thread, ...))
 end
 
 local function unwrap(thread, ok, ...)
   depth = depth - 1
-  if exiting then
-    host.exit()
-    error(exit_signal, 0)
+  if exiting then exit.go_on() end
+  local value = ...
+  if ok and value == WAIT then
+    exit.pause()
+    depth = depth + 1
+    return unwrap(thread, resume(thread))
   end
   if ok then return ... end
   if close then close(thread) end
-  local value = ...
   error(value, type(value) == "string" and caller_level or 0)
 end
 
@@ -97,10 +118,5 @@ function coroutine.wrap(body)
     return unwrap(thread, resume(thread, ...)) -- a tail call: caller_level counts on it
   end
 end
-
-local exit = {}
-
-function exit.is_exiting() return exiting end
-function exit.clear() exiting = false end
 
 return exit
