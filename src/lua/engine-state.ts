@@ -70,6 +70,8 @@ export abstract class EngineState implements LuaState, HostedState {
   #suspended: RequestHost | undefined;
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
   #hostError: Error | undefined;
+  /** The chunk that was run last, until somebody asks for its lines. */
+  #script: { readonly chunkName: ByteString; readonly source: Uint8Array } | undefined;
   #stop: Stop | undefined;
   /** Whether the code that runs is what a stop from outside is meant for, and not the tidying up after it. */
   #mayBeStopped = false;
@@ -130,6 +132,7 @@ export abstract class EngineState implements LuaState, HostedState {
 
   run(chunk: Uint8Array, chunkName: ByteString): void {
     const source = withoutFirstLine(chunk);
+    this.#script = { chunkName, source };
     if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
@@ -288,6 +291,14 @@ export abstract class EngineState implements LuaState, HostedState {
     const isBroken = this.#condition === 'broken';
     this.#condition = 'closed';
     this.free(isBroken);
+  }
+
+  sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined {
+    const script = this.#script;
+    this.#script = undefined; // the text may be long, and is needed once
+    if (script?.chunkName !== chunkName || isBytecode(script.source)) return undefined;
+    const lines = Buffer.from(script.source).toString('latin1').split('\n');
+    return lines.slice(first - 1, last).join('\n');
   }
 
   noteError(message: ByteString, traceback: ByteString): void {

@@ -19,6 +19,8 @@ export interface HostedState {
   readonly callArgument: LuaValue;
   /** The precompiled chunk of a part that is loaded when it is needed. */
   deferredPart(name: ByteString): Uint8Array | undefined;
+  /** Lines of the script that the state was made from, numbered from 1. Undefined for other chunks, and asked again. */
+  sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined;
   /** An error text and its Lua stack. */
   noteError(message: ByteString, traceback: ByteString): void;
   /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
@@ -184,6 +186,9 @@ export const hostFunctions = {
   argument(state) {
     return state.callArgument;
   },
+
+  /** Lines of the script, when it was not asked for before. */
+  sourcelines: (state, args) => state.sourceLines(args.text(1), args.number(2), args.number(3)),
 
   /** Why a precompiled chunk is not loaded. */
   refusal: () => bytecodeRefusal,

@@ -6,54 +6,54 @@
 
 local parts = ...
 
-local host = parts.host
-local bad_argument, caller_level = parts.arguments.bad_in_library, parts.arguments.caller_level
+local host, stock, caller_level = parts.host, parts.stock, parts.arguments.caller_level
 
-local type, error, tonumber, setmetatable = type, error, tonumber, setmetatable
+local type, error, tonumber, setmetatable, pcall, select = type, error, tonumber, setmetatable, pcall, select
+local replace, raise = stock.replace, stock.raise
 
 local exiting = false
 local exit_signal = setmetatable({}, { __tostring = function() return "os.exit" end })
 
-function os.exit(code)
+replace(os, "os", "exit", function(...)
+  local code = ...
   if code == nil or code == true then code = 0 elseif code == false then code = 1 end
   local number = tonumber(code)
-  if not number then bad_argument(1, "exit", "number", code) end
+  if not number then stock.bad_argument(1, stock.expected("number", select("#", ...), 1, code)) end
   exiting = true
   host.exit(number)
   error(exit_signal, 0) -- in case that hooks are off, as they are inside a debug hook
-end
+end)
 
 local sethook, gethook = debug.sethook, debug.gethook
 local rearm, watch = host.rearm, not jit and host.watch -- LuaJIT's hooks are those of all its threads
 
-function debug.sethook(...)
+replace(debug, "debug", "sethook", function(...)
   if exiting then return end
-  sethook(...)
+  local ok, message = pcall(sethook, ...)
+  if not ok then raise(message) end
   if rearm then rearm() end
-end
+end)
 
-local function script_hook(hook, ...)
-  if hook == "external hook" then return nil, "", 0 end
+local function script_hook(ok, hook, ...)
+  if not ok or hook == "external hook" then return nil, "", 0 end
   return hook, ...
 end
 
-function debug.gethook(...)
-  return script_hook(gethook(...))
-end
+replace(debug, "debug", "gethook", function(...)
+  return script_hook(pcall(gethook, ...))
+end)
 
-local create, resume, close = coroutine.create, coroutine.resume, coroutine.close
+local create, resume, wrap = coroutine.create, coroutine.resume, coroutine.wrap
+local close, status = coroutine.close, coroutine.status
 
 if watch then
   local plain_create = create
-  function create(body)
-    local thread = plain_create(body)
+  create = replace(coroutine, "coroutine", "create", function(...)
+    local ok, thread = pcall(plain_create, ...)
+    if not ok then raise(thread) end
     watch(thread)
     return thread
-  end
-  function coroutine.create(body)
-    if type(body) ~= "function" then bad_argument(1, "create", "function", body) end
-    return create(body)
-  end
+  end)
 end
 
 -- LuaJIT does not count coroutines that resume each other, and each takes a part of the C stack. Lua itself stops at 200
@@ -88,13 +88,17 @@ local function pass_on(thread, ok, first, ...)
   return ok, first, ...
 end
 
-function coroutine.resume(thread, ...)
-  if type(thread) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
+replace(coroutine, "coroutine", "resume", function(thread, ...)
+  if type(thread) ~= "thread" then
+    local _, message = pcall(resume, thread)
+    raise(message)
+  end
   if depth >= deepest then return false, "C stack overflow" end
   depth = depth + 1
   return pass_on(thread, resume(thread, ...))
-end
+end)
 
+local is_plain_51 = _VERSION == "Lua 5.1" and not jit
 local function unwrap(thread, ok, ...)
   depth = depth - 1
   if exiting then exit.go_on() end
@@ -105,18 +109,29 @@ local function unwrap(thread, ok, ...)
     return unwrap(thread, resume(thread))
   end
   if ok then return ... end
-  if close then close(thread) end
-  error(value, type(value) == "string" and caller_level or 0)
+  if close and status(thread) == "dead" then
+    -- What closing its variables raises counts more than the error that ended it.
+    local is_closed, another = close(thread)
+    if not is_closed then value = another end
+  end
+  local kind = type(value)
+  if kind == "number" and is_plain_51 then value, kind = value .. "", "string" end
+  error(value, kind == "string" and caller_level or 0)
 end
 
-function coroutine.wrap(body)
-  if type(body) ~= "function" then bad_argument(1, "wrap", "function", body) end
-  local thread = create(body)
+replace(coroutine, "coroutine", "wrap", function(...)
+  local body = ...
+  if type(body) ~= "function" then
+    local _, message = pcall(wrap, ...)
+    raise(message)
+  end
+  local ok, thread = pcall(create, body)
+  if not ok then raise(thread) end
   return function(...)
     if depth >= deepest then error("C stack overflow", 2) end
     depth = depth + 1
     return unwrap(thread, resume(thread, ...)) -- a tail call: caller_level counts on it
   end
-end
+end)
 
 return exit

@@ -18,7 +18,6 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
   return [
     { name: 'stock', file: 'runtime/stock.lua' },
     { name: 'arguments', file: 'runtime/arguments.lua' },
-    // Before all that call functions of Lua's library: it wraps some of them.
     { name: 'env', file: 'runtime/env.lua' },
     { name: 'exit', file: 'runtime/exit.lua' },
     { name: 'sources', file: 'runtime/sources.lua' },

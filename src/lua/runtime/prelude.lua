@@ -192,10 +192,11 @@ end
 
 -- Answers a request. Gives the output that is left to be handed over, or nil; true when the handler waits.
 function engine.serve()
-  local request_env = env.new()
+  local handler = find_handler()
+  local request_env = env.new(handler)
   local request_con = con.begin(request_env)
-  if waiting.is_enabled then return go_on_after(waiting.begin(find_handler(), request_env, request_con)) end
-  find_handler()(request_env, request_con)
+  if waiting.is_enabled then return go_on_after(waiting.begin(handler, request_env, request_con)) end
+  handler(request_env, request_con)
   return finish()
 end
 
