@@ -171,8 +171,8 @@ export const hostFunctions = {
   },
 
   /** Waits here, in the host, until one of the request's operations is over. */
-  block(state) {
-    waits(state).block();
+  block(state, args) {
+    waits(state).block(args.text(1));
     return undefined;
   },
 

@@ -59,8 +59,12 @@ export interface WaitHost {
   isOver(token: number): boolean;
   /** The result of an operation that is over; asked once. */
   take(token: number): OperationResult;
-  /** Blocks the thread until one of the request's operations is over. @throws why the script has to stop */
-  block(): void;
+  /**
+   * Blocks the thread until one of the request's operations is over.
+   * @param place in Lua, as `file:line`
+   * @throws why the script has to stop
+   */
+  block(place: ByteString): void;
 }
 
 /** How a call of the handler came back, when it raised no error. */

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { toByteString, toText } from '../base/byte-string.js';
 import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
-import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
+import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue, WaitHost } from '../lua/state.js';
 import { GrantedFiles } from '../scripts/file-grants.js';
 import type { FileGrants } from '../scripts/held-directory.js';
 import { readSource, type SourceFile, type SourceRules } from '../scripts/source-files.js';
@@ -29,6 +29,7 @@ export interface StateSettings {
   /** Directories that confined states may use files of. */
   readonly files: FileGrants | undefined;
   readonly interrupts: InterruptSource;
+  readonly waits: WaitHost;
 }
 
 export class ScriptState {
@@ -49,6 +50,7 @@ export class ScriptState {
     this.#settings = settings;
     this.lua = settings.engine.createState({
       interrupts: settings.interrupts,
+      waits: settings.waits,
       host: {
         log: reports.log,
         readSource: (file) => {

@@ -41,8 +41,8 @@ export interface WaitsParts {
   isReady(owner: WaitOwner): void;
   /** Sleeps until `isDone`, or something may have happened, at most until a moment. @throws why the script has to stop */
   sleep(isDone: () => boolean, untilMs: number | undefined): void;
-  /** A script blocks this worker: counted, since other requests have to wait for it. */
-  blocks(): void;
+  /** A script blocks this worker at this place in Lua: other requests have to wait for it. */
+  blocks(owner: WaitOwner, place: string): void;
 }
 
 export class Waits implements WaitHost {
@@ -102,12 +102,12 @@ export class Waits implements WaitHost {
     return operation.result;
   }
 
-  block(): void {
+  block(place: string): void {
     const owner = this.#parts.owner();
-    this.#parts.blocks();
+    this.#parts.blocks(owner, place);
     const isDone = (): boolean => {
       this.poll();
-      return this.#hasResult(owner);
+      return this.hasResult(owner);
     };
     while (!isDone()) this.#parts.sleep(isDone, this.#timers.nextMs);
     this.leavePlace(owner);
@@ -125,7 +125,8 @@ export class Waits implements WaitHost {
     return found ?? WaitsFor.SEVERAL;
   }
 
-  #hasResult({ tokens }: WaitOwner): boolean {
+  /** Whether one of its operations is over. */
+  hasResult({ tokens }: WaitOwner): boolean {
     for (const token of tokens) if (this.#operations.get(token)?.result !== undefined) return true;
     return false;
   }

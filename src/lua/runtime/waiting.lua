@@ -12,7 +12,7 @@ local host, exit, stock = parts.host, parts.exit, parts.stock
 
 local error, select, getmetatable, setmetatable = error, select, getmetatable, setmetatable
 local create, resume, status, yield, running = exit.create, exit.plain_resume, coroutine.status, coroutine.yield, coroutine.running
-local plain_pcall, plain_xpcall, traceback = pcall, xpcall, debug.traceback
+local plain_pcall, plain_xpcall, traceback, getinfo = pcall, xpcall, debug.traceback, debug.getinfo
 local is_plain_51 = _VERSION == "Lua 5.1" and not jit
 
 -- What coroutines yield while an operation is not over: every coroutine around passes it on (exit.lua).
@@ -36,12 +36,22 @@ if is_plain_51 then
   end
 end
 
+-- Where the script is that waits, as "file:line".
+local function place()
+  for level = 3, 20 do
+    local info = getinfo(level, "Sl")
+    if not info then return "" end
+    if info.currentline > 0 and info.short_src ~= "[luafcgid]" then return info.short_src .. ":" .. info.currentline end
+  end
+  return ""
+end
+
 -- Waits until one of the request's operations is over.
 function waiting.pause()
   if is_active and may_yield() then
     yield(WAIT)
   else
-    local ok, message = host.block()
+    local ok, message = host.block(place())
     if not ok then error(message, 0) end
   end
 end
