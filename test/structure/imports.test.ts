@@ -67,12 +67,15 @@ const RULES: Readonly<Record<string, Rule>> = {
   'front/model': { mayImport: ['cgi', 'channel', 'fcgi', 'logging', 'pool'] },
   pool: { mayImport: [], doors: ['pool'] },
 
-  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
+  worker: { mayImport: ['cgi', 'channel', 'config', 'io', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
   io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
   'io/pool': { mayImport: ['io'] },
-  'io/sql': { mayImport: ['io', 'io/pool'], doors: ['postgres', 'sql-source'] },
+  'io/sql': {
+    mayImport: ['io', 'io/pool'],
+    doors: ['mysql', 'postgres', 'sql-source', 'sqlite-engine', 'sqlite-source'],
+  },
 
   lua: { mayImport: ['lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
   'lua/embedded': {
@@ -125,10 +128,17 @@ const PURE = [
   'io/pool/',
   'io/protocol',
   'io/sources',
+  'io/sql/mysql-residue',
+  'io/sql/mysql-values',
   'io/sql/placeholders',
   'io/sql/postgres-residue',
   'io/sql/postgres-values',
   'io/sql/scanner',
+  'io/sql/sql-encoding',
+  'io/sql/sqlite-residue',
+  'io/sql/sqlite-statement',
+  'io/sql/statements',
+  'io/sql/text',
   'io/values',
   'process/environment',
   'process/passed-sockets',

@@ -6,20 +6,32 @@ import { RunClock } from './run-clock.js';
 export class Run {
   readonly request: FrontRequest;
   readonly state: PoolState;
+  readonly evicted: PoolState | undefined;
   readonly clock: RunClock;
   /** The client has to read first: what the worker writes waits in its ring meanwhile. */
   isOutputHeld = false;
   /** Ticks in a row that found it so. */
   heldTicks = 0;
+  /** Since when its worker executes it without a pause, or is about to. */
+  executingSinceMs: number;
   /** What its script waits for, a `WaitsFor`; 0: it executes, or is about to. Its worker may run others meanwhile. */
   waitsFor = 0;
   /** It was told to end where it waits. */
   isCancelled = false;
 
-  constructor(request: FrontRequest, state: PoolState, nowMs: number) {
+  /** @param evicted the state that its worker closes before */
+  constructor(request: FrontRequest, state: PoolState, nowMs: number, evicted?: PoolState) {
+    this.evicted = evicted;
     this.request = request;
     this.state = state;
+    this.executingSinceMs = nowMs;
     this.clock = new RunClock(request.times, nowMs);
+  }
+
+  /** Its worker comes to it now. */
+  executesFrom(nowMs: number): void {
+    this.executingSinceMs = nowMs;
+    this.clock.goOn(nowMs);
   }
 
   get isSuspended(): boolean {

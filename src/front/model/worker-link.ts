@@ -16,6 +16,7 @@ import {
 } from '../../channel/messages.js';
 import type { OfferSlots } from '../../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../../channel/ring.js';
+import { Duties } from './duties.js';
 import { LoanBook } from './loan-book.js';
 import type { FrontRequest, RequestWorker } from './request.js';
 import type { Run } from './run.js';
@@ -39,10 +40,8 @@ export class WorkerLink implements RequestWorker {
   isRetired = false;
   /** It was told to end. */
   isStopped = false;
-  /** What it was told between two requests and has not answered: states to close, or to end. */
-  owed = 0;
-  /** For how long it has owed something without a request to run, as far as the ticks tell. */
-  owedMs = 0;
+  /** What it was told to do between two requests and has not answered. */
+  readonly duties = new Duties();
   /** What it is lent. */
   readonly lending: LoanBook;
   /** The runs that are not suspended, in the order in which the worker comes to them. */
@@ -77,6 +76,22 @@ export class WorkerLink implements RequestWorker {
     return this.#active[0];
   }
 
+  /** Whether it has something to do that the front knows of: a request, or duties. */
+  get isBusy(): boolean {
+    return this.executing !== undefined || !this.duties.isEmpty;
+  }
+
+  /** Since when it has been busy with that, as far as it was seen. */
+  get busySinceMs(): number | undefined {
+    return this.executing?.executingSinceMs ?? this.duties.sinceMs;
+  }
+
+  /** Whether it does something without a request, so that none may be started on it: it would stand behind that. */
+  get isOccupied(): boolean {
+    const hasDuties = !this.duties.isEmpty && this.executing === undefined && !this.isRetired;
+    return this.lending.isServingDirect || hasDuties;
+  }
+
   /** It was given this run. */
   begin(run: Run): void {
     this.runs.set(run.request.id, run);
@@ -98,7 +113,7 @@ export class WorkerLink implements RequestWorker {
   /** A suspended run goes on, before those that the worker was given meanwhile. */
   resume(run: Run, nowMs: number): void {
     run.waitsFor = 0;
-    run.clock.goOn(nowMs);
+    run.executesFrom(nowMs);
     this.#active.unshift(run);
   }
 
@@ -107,7 +122,7 @@ export class WorkerLink implements RequestWorker {
     if (at < 0) return;
     this.#active.splice(at, 1);
     // Only now can the worker come to the next one.
-    if (at === 0) this.#active[0]?.clock.goOn(nowMs);
+    if (at === 0) this.#active[0]?.executesFrom(nowMs);
   }
 
   /**
@@ -116,7 +131,7 @@ export class WorkerLink implements RequestWorker {
    */
   mayOffer(request: FrontRequest): boolean {
     if (this.executing?.request.body.isEndSent !== true) return false;
-    if (request.body.isToBeSent || this.#unsent.length > 0) return false;
+    if (request.body.isToBeSent || this.#unsent.length > 0 || !this.duties.isEmpty) return false;
     const bytes = startBytes(request.cgi.params);
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }

@@ -179,6 +179,8 @@ export class Rig {
   /** What each worker waits for, by its lender. */
   readonly #lists = new Map<Lender, Set<number>>();
   drained = 0;
+  /** Whether the front accepts new connections, or leaves that to workers. */
+  frontAccepts = true;
   readonly #frontOptions: FrontOptions;
   #bell = false;
   #lastPeer = 0;
@@ -270,7 +272,9 @@ export class Rig {
     openAccepted: (descriptor) => assert.fail(`descriptor ${descriptor} is no connection`),
     acceptWaiting: () => {},
     setAccepting: () => {},
-    setFrontAccepting: () => {},
+    setFrontAccepting: (isAccepting) => {
+      this.frontAccepts = isAccepting;
+    },
   };
 
   /** The system's side of lent connections. */
