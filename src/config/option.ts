@@ -64,6 +64,10 @@ export interface DefaultContext {
   readonly cpus: number;
   /** The value that `workers` got. */
   readonly workers: number;
+  /** What `engine` says, as it is written. */
+  readonly engine: LuaValue;
+  /** The value that `watchdog` got, in seconds. */
+  readonly watchdog: number;
   /** Whether a service manager has passed listening sockets. */
   readonly hasPassedSockets: boolean;
 }

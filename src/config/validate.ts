@@ -304,15 +304,20 @@ export interface Validation {
 /** Checks all settings of all sources, and fills in defaults. */
 export function validate(
   sources: readonly Source[],
-  { cpus, hasPassedSockets }: Omit<DefaultContext, 'workers'>,
+  { cpus, hasPassedSockets }: Pick<DefaultContext, 'cpus' | 'hasPassedSockets'>,
 ): Validation {
   const config: Record<string, unknown> = {};
   const faults: ConfigFault[] = [];
   const notices: string[] = [];
-  // `workers` comes before the options whose default depends on it.
+  // `workers` and `watchdog` come before the options whose default depends on them.
+  const written = (name: OptionName): LuaValue =>
+    sources.findLast(({ values }) => values[name] !== undefined)?.values[name];
   const context = () => ({
     cpus,
     workers: typeof config.workers === 'number' ? config.workers : cpus,
+    engine: written('engine') ?? options.engine.default,
+    // One that cannot be used is told by itself.
+    watchdog: typeof config.watchdogMs === 'number' ? config.watchdogMs / 1000 : options.watchdog.default,
     hasPassedSockets,
   });
   for (const name of optionNames) {
@@ -327,9 +332,9 @@ export function validate(
       const shown = shortLiteral(wrong) + (source?.label ?? '');
       faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value: shown, allowed }, remedy));
     };
-    const written = value ?? fallback;
+    const chosen = value ?? fallback;
     const absolute = source?.absolute ?? ((file: string) => file);
-    config[row.key] = written === undefined ? undefined : convert({ row, value: written, absolute, report });
+    config[row.key] = chosen === undefined ? undefined : convert({ row, value: chosen, absolute, report });
   }
   // Each key of the table was set to a value of its row's type, unless there is a fault: that is what Config says.
   const complete = config as Config;

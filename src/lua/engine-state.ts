@@ -108,6 +108,8 @@ export abstract class EngineState implements LuaState, HostedState {
   protected abstract topIsTrue(): boolean;
   /** The string on top of the stack, valid until Lua runs on; nothing when it is no string. */
   protected abstract topBytes(): Uint8Array | undefined;
+  /** What of the string on top of the stack may become a message; nothing when it is no string. */
+  protected abstract topMessage(): ByteString | undefined;
   protected abstract clearStack(): void;
   /** Lets callbacks find this state; gives what was there before, for `leaveRunning`. */
   protected abstract enterRunning(): void;
@@ -184,7 +186,7 @@ export abstract class EngineState implements LuaState, HostedState {
   suspendedTraceback(): ByteString {
     return this.#visit(() => {
       this.callEntry('where');
-      return trimTraceback(this.#topText() ?? '');
+      return trimTraceback(this.topMessage() ?? '');
     });
   }
 
@@ -442,7 +444,7 @@ export abstract class EngineState implements LuaState, HostedState {
   #error(status: number): LuaError {
     const kind = errorKinds[status] ?? 'fatal';
     if (kind === 'memory') return new LuaError('memory', this.memoryMessage());
-    const raised = this.#topText();
+    const raised = this.topMessage();
     this.callEntry('report');
     const reported = this.#reported;
     const message = reported?.message ?? raised ?? 'error in error handling';
@@ -456,10 +458,5 @@ export abstract class EngineState implements LuaState, HostedState {
       trimTraceback(reported?.traceback ?? ''),
       isHostError ? hostError : undefined,
     );
-  }
-
-  #topText(): ByteString | undefined {
-    const bytes = this.topBytes();
-    return bytes === undefined ? undefined : Buffer.from(bytes).toString('latin1');
   }
 }

@@ -195,6 +195,17 @@ describe('values', () => {
     assert.equal(check({ workers: 7 }).config.clones, 7);
   });
 
+  it('lets scripts of the embedded engine shorten their watchdog only, those of native ones do what they want', () => {
+    assert.equal(check({}).config.watchdogMaxMs, 60_000);
+    assert.equal(check({ watchdog: 5 }).config.watchdogMaxMs, 5_000);
+    assert.equal(check({ watchdog: 0 }).config.watchdogMaxMs, 0);
+    assert.equal(check({ watchdog: 5, watchdogmax: 600 }).config.watchdogMaxMs, 600_000);
+    for (const engine of ['lua5.1', 'lua5.4', 'luajit']) {
+      assert.equal(check({ watchdog: 5, engine }).config.watchdogMaxMs, 0);
+      assert.equal(check({ watchdogmax: 7, engine }).config.watchdogMaxMs, 7_000);
+    }
+  });
+
   it('listens by default on loopback, or on the sockets that systemd has passed', () => {
     assert.deepEqual(check({}).config.listen, [{ kind: 'tcp', host: '127.0.0.1', port: 9000 }]);
     const passed = { cpus: 1, hasPassedSockets: true };

@@ -77,7 +77,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: ['mysql', 'postgres', 'sql-source', 'sqlite-engine', 'sqlite-source'],
   },
 
-  lua: { mayImport: ['lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
+  lua: { mayImport: ['cgi', 'lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
   'lua/embedded': {
     mayImport: ['fcgi', 'lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'],
     doors: ['engine'],
@@ -103,6 +103,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = { 'logging/sinks': 'server' 
 /** Files whose results depend on their arguments alone. */
 const PURE = [
   'base/byte-string',
+  'base/bounded-text',
   'base/errors',
   'fcgi/',
   'cgi/',
@@ -113,6 +114,7 @@ const PURE = [
   'scripts/names',
   'metrics/',
   'logging/access-format',
+  'logging/invisible',
   'logging/line',
   'logging/repeats',
   'logging/target',

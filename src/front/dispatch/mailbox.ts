@@ -241,8 +241,8 @@ export class Mailbox {
       case FromWorker.TRACE:
         return this.reportSlow(worker, run, Buffer.from(frame.payload).toString());
       case FromWorker.WATCHDOG:
-        request.watchdogMs = frame.argument;
-        return run.clock.restart();
+        request.watchdogMs = run.clock.restart(frame.argument, this.#options.watchdogMaxMs);
+        return;
       case FromWorker.ON_ABORT:
         request.stopsOnAbort = frame.argument === 1;
         if (request.isClientGone || (!request.isAnswered && request.connection.isReadEnded))

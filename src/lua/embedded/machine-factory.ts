@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { LuafcgidError } from '../../base/errors.js';
+import { excerpt, messageLimitBytes } from '../crossing.js';
 import { luaStatus } from '../engine-state.js';
 import { type Entries, type EntryName, entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
@@ -223,7 +224,8 @@ export class MachineFactory {
   }
 
   #expectOk(machine: Machine, status: number, file: string): void {
-    if (status !== luaStatus.ok) throw unusable(`${file}: ${machine.text(machine.L, -1)}`);
+    if (status !== luaStatus.ok)
+      throw unusable(`${file}: ${excerpt(machine.string(machine.L, -1), messageLimitBytes)}`);
   }
 }
 

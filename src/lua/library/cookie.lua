@@ -11,10 +11,12 @@ local cookie = {}
 
 local function unescape_percent(digits) return char(tonumber(digits, 16)) end
 
--- The cookies of a Cookie header. Unlike in forms a + is a plus.
-function cookie.read(header)
-  local cookies, lists = {}, {}
+-- The cookies of a Cookie header; nil when there are more than `most`. Unlike in forms a + is a plus.
+function cookie.read(header, most)
+  local cookies, lists, count = {}, {}, 0
   for pair in gmatch(header or "", "[^;]+") do
+    count = count + 1
+    if count > most then return nil end
     local name, value = match(pair, "^%s*([^=%s]+)%s*=%s*(.*)$")
     if name then
       value = match(value, "^(.*%S)") or ""

@@ -6,7 +6,7 @@ local text_argument = parts.arguments.text
 
 local tonumber, setmetatable = tonumber, setmetatable
 local find, gsub, gmatch, sub = string.find, string.gsub, string.gmatch, string.sub
-local char, byte, format = string.char, string.byte, string.format
+local char, byte, format, huge = string.char, string.byte, string.format, math.huge
 
 local M = parts.luafcgid
 
@@ -64,18 +64,12 @@ local function add_field(fields, lists, name, value)
   end
 end
 
---- luafcgid.parse(text)
----
---- The fields of a query string or of a form body, as a table from name to value, both decoded. A name without `=` has
---- the value `""`. A name that comes more than once has a list of its values. Gives an empty table for nil.
----
---- Errors: neither string, number nor nil.
---- Example: assert(luafcgid.parse("a=1&b=2&b=3").b[2] == "3")
---- C daemon: failed on a name without `=`, cut values at their second `=`, and kept one value of each name.
-function M.parse(value)
-  local fields, lists = {}, {}
-  if value == nil then return fields end
-  for pair in gmatch(text_argument(value, 1, "parse"), "[^&]+") do
+-- The fields of a query string; nil when there are more than `most`.
+local function parse(text, most)
+  local fields, lists, count = {}, {}, 0
+  for pair in gmatch(text, "[^&]+") do
+    count = count + 1
+    if count > most then return nil end
     local equals = find(pair, "=", 1, true)
     if equals then
       add_field(fields, lists, decode(sub(pair, 1, equals - 1)), decode(sub(pair, equals + 1)))
@@ -86,4 +80,16 @@ function M.parse(value)
   return fields
 end
 
-return { decode = decode, add_field = add_field }
+--- luafcgid.parse(text)
+---
+--- The fields of a query string or of a form body, as a table from name to value, both decoded. A name without `=` has
+--- the value `""`. A name that comes more than once has a list of its values. Gives an empty table for nil.
+---
+--- Errors: neither string, number nor nil.
+--- Example: assert(luafcgid.parse("a=1&b=2&b=3").b[2] == "3")
+--- C daemon: failed on a name without `=`, cut values at their second `=`, and kept one value of each name.
+function M.parse(value)
+  return value == nil and {} or parse(text_argument(value, 1, "parse"), huge)
+end
+
+return { decode = decode, add_field = add_field, parse = parse }

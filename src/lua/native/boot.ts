@@ -4,6 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { globalsLimitBytes, globalsLimitValues } from '../crossing.js';
 import type { NativeEngineName } from '../engine-names.js';
 import { luaStatus } from '../engine-state.js';
 import { entryNames } from '../entries.js';
@@ -243,6 +244,8 @@ export class NativeBoot {
       parts: parts.map(({ name }) => name),
       deferred: deferredModules,
       traceback_slot: tracebackSlot,
+      most_values: globalsLimitValues,
+      most_bytes: globalsLimitBytes,
       ...(gate.buffer && { buffer: gate.buffer.address }),
     };
     dump('manifest', valueChunk(manifest));

@@ -23,11 +23,12 @@ end
 --- Gives the value of a setting of the server, or nil for names that do not exist or are not for scripts (files,
 --- addresses). With a value, changes `buffering`, `httpstatus`, `contenttype`, `watchdog` or `onabort` for this request.
 ---
---- `con:config("watchdog", seconds)` lets the script run for so long from now on, fractions allowed, and 0 without a limit;
---- a script with much to do can call it again and again. `con:config("onabort", "stop")` has the script stopped when its
---- client has gone, `"finish"` lets it do its work to the end.
+--- `con:config("watchdog", seconds)` lets the script run for so long from now on, fractions allowed, and 0 without a limit.
+--- The setting `watchdogmax` bounds what it may give itself in all: with the embedded engine no more than `watchdog`, unless
+--- the configuration says otherwise. Where it allows that, a script with much to do can call it again and again.
+--- `con:config("onabort", "stop")` has the script stopped when its client has gone, `"finish"` lets it do its work to the end.
 ---
---- Errors: a setting that cannot be changed; a value that it cannot have; changes after `con:finish()` except of
+--- Errors: a setting that cannot be changed; a value that it cannot have; more time than `watchdogmax`; changes after `con:finish()` except of
 ---   `watchdog`, and of `httpstatus` and `contenttype` after headers were sent.
 --- Example: con:config("buffering", false)
 --- C daemon: always gave nil and changed nothing.

@@ -47,13 +47,21 @@ local function check_piece(piece, position)
   end
 end
 
--- The pieces as one string. (LuaJIT makes traces without end of a table of all arguments.)
+-- Up to so many pieces are joined without a table.
+local few_pieces = 32
+
+-- A few pieces as one string. (LuaJIT makes traces without end of a table of all arguments.)
 local function join(left, a, b, c, d, ...)
   if left > 4 then return a .. b .. c .. d .. join(left - 4, ...) end
   if left == 4 then return a .. b .. c .. d end
   if left == 3 then return a .. b .. c end
   if left == 2 then return a .. b end
   return left == 1 and a .. "" or ""
+end
+
+-- Many: to pass the rest of the arguments on again and again would take memory by the square of their number.
+local function join_many(left, ...)
+  return concat({ ... }, "", 1, left)
 end
 
 --- con:puts(...)
@@ -70,10 +78,11 @@ function Con.puts(self, ...)
   local piece = ...
   if argument_count ~= 1 then
     -- Joining them costs less than looking at each.
-    local ok, joined = pcall(join, argument_count, ...)
+    local ok, joined = pcall(argument_count > few_pieces and join_many or join, argument_count, ...)
     if type(joined) ~= "string" then ok = false end
     if not ok then
-      for i = 1, argument_count do check_piece((select(i, ...)), i) end
+      local arguments = { ... }
+      for i = 1, argument_count do check_piece(arguments[i], i) end
       error(joined, 0) -- all are fine: not enough memory
     end
     piece = joined
@@ -104,9 +113,10 @@ end
 --- added, so two calls with `Set-Cookie` give two cookies. `Location` without a status makes the answer a redirect
 --- (302). Headers that belong to the web server's own connection (`Connection`, `Transfer-Encoding` and the like) are
 --- left out, and the log says so. So is a `Content-Length` that is not the length of the body, when the whole body is
---- there before anything is sent.
+--- there before anything is sent. All headers together take at most 64 KiB; most web servers take less.
 ---
---- Errors: a name that is no header name; CR, LF or NUL in the value; a line without a colon; after headers were sent.
+--- Errors: a name that is no header name; a control character in the value; a line without a colon; an empty
+---   `Content-Type`; more than 64 KiB of headers; after headers were sent.
 --- Example: con:header("Cache-Control", "no-store")
 --- C daemon: always sent its own `Status` and `Content-Type` first, did not check for line breaks, and was silent after
 ---   headers were sent.
@@ -127,7 +137,8 @@ end
 
 --- con:status(code)
 ---
---- Sets the HTTP status: a code from 200 to 599, alone or with its text.
+--- Sets the HTTP status: a code from 200 to 599, alone or with its text. An answer of status 204 or 304 has no body, and no
+--- `Content-Type` unless the script sets one.
 ---
 --- Errors: anything else; after headers were sent.
 --- Example: con:status("404 Not Found")
@@ -145,7 +156,7 @@ end
 ---
 --- Sets the Content-Type.
 ---
---- Errors: no string; CR, LF or NUL in it; after headers were sent.
+--- Errors: no string, or an empty one; a control character in it; after headers were sent.
 --- Example: con:type("text/plain; charset=utf-8")
 function Con.type(self, mime)
   if self ~= current or finished then refuse(self, "type") end

@@ -111,15 +111,21 @@ end
 ---- values that leave Lua: parsed by native-values.ts ----
 
 local deepest = 64
+-- What one call of `host.globals` may still write down: a table that refers to another one several times is written as often.
+local values_left, bytes_left
 
 local function flatten(value, pieces, open, depth)
   local kind = type(value)
   local piece = "u"
+  values_left = values_left - 1
+  if values_left < 0 then error("there are more than " .. manifest.most_values .. " values", 0) end
   if kind == "boolean" then
     piece = value and "b1" or "b0"
   elseif kind == "number" then
     piece = "n" .. format("%.17g", value) .. ";"
   elseif kind == "string" then
+    bytes_left = bytes_left - #value
+    if bytes_left < 0 then error("there are more than " .. manifest.most_bytes .. " bytes of text", 0) end
     piece = "s" .. #value .. ":" .. value
   elseif kind == "table" then
     if open[value] then error("a table contains itself", 0) end
@@ -158,6 +164,7 @@ local send_globals = host.globals
 
 function host.globals(values, functions)
   local pieces = {}
+  values_left, bytes_left = manifest.most_values, manifest.most_bytes
   local ok, message = pcall(flatten, { values, functions }, pieces, {}, -1)
   if not ok then return nil, tostring(message) end
   return send_globals(concat(pieces))

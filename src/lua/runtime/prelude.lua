@@ -36,6 +36,7 @@
 local parts = ...
 
 local host, env, exit, con = parts.host, parts.env, parts.exit, parts.con
+local add_hint = parts.hints.add
 local sources, library, waiting = parts.sources, parts.stdlib, parts.waiting
 
 local G = _G
@@ -43,8 +44,32 @@ local type, tostring, pcall = type, tostring, pcall
 local error, collectgarbage, pairs, rawequal = error, collectgarbage, pairs, rawequal
 local randomseed = math.randomseed
 local traceback, getmetatable = debug.traceback, debug.getmetatable
+local next, format, sub, concat, sort = next, string.format, string.sub, table.concat, table.sort
 
 local engine = {}
+
+-- The fields of a table in a few words, for a log.
+local function outline(value)
+  local most, longest = 10, 100
+  local fields, count = {}, 0
+  for key, field in next, value do
+    count = count + 1
+    if count > most then
+      fields[count] = "..."
+      break
+    end
+    local kind = type(field)
+    if kind == "string" then
+      field = format("%q", #field > longest and sub(field, 1, longest) .. "..." or field)
+    elseif kind ~= "number" and kind ~= "boolean" then
+      field = kind
+    end
+    fields[count] = (type(key) == "string" and key or "[" .. (type(key) == "number" and key or type(key)) .. "]") .. " = " ..
+      tostring(field)
+  end
+  sort(fields)
+  return count == 0 and "{}" or "{ " .. concat(fields, ", ") .. " }"
+end
 
 -- What an error value says. Whatever was thrown, the result is a string.
 local function describe(value)
@@ -56,14 +81,15 @@ local function describe(value)
     if ok and type(text) == "string" then return text end
     return "error object is a " .. kind .. " value whose __tostring fails: " .. (ok and "it returns no string" or describe(text))
   end
-  return "error object is a " .. kind .. " value"
+  if kind ~= "table" then return "error object is a " .. kind .. " value" end
+  return "error object is a table value: " .. outline(value)
 end
 
 -- Lua 5.1 itself walks down anew for each call that it leaves out of a long traceback: twenty thousand of them take a fifth
 -- of a second, in which nothing stops the script. So the last call of a deep stack is searched by halves.
 local stack_from = traceback
 if G._VERSION == "Lua 5.1" and not G.jit then
-  local getinfo, concat = debug.getinfo, table.concat
+  local getinfo = debug.getinfo
   local DEEP, FIRST, LAST = 500, 11, 10 -- the latter two are those of Lua
 
   -- A line of the traceback, as Lua writes it.
@@ -107,6 +133,7 @@ function engine.onerror(value)
   elseif not exit.is_exiting() then
     reported_traceback = stack_from("", 2)
     reported = describe(value)
+    if type(value) == "string" then reported = add_hint(value, 2) end
   end
   return value
 end
@@ -185,6 +212,7 @@ local function go_on_after(outcome, value, thread)
   if not exit.is_exiting() then
     reported_traceback = traceback(thread, "", 0)
     reported = describe(value)
+    if type(value) == "string" then reported = add_hint(value, 0, thread) end
     is_reported = true
   end
   error(value, 0)
@@ -192,11 +220,10 @@ end
 
 -- Answers a request. Gives the output that is left to be handed over, or nil; true when the handler waits.
 function engine.serve()
-  local handler = find_handler()
-  local request_env = env.new(handler)
+  local request_env = env.new(find_handler())
   local request_con = con.begin(request_env)
-  if waiting.is_enabled then return go_on_after(waiting.begin(handler, request_env, request_con)) end
-  handler(request_env, request_con)
+  if waiting.is_enabled then return go_on_after(waiting.begin(find_handler(), request_env, request_con)) end
+  find_handler()(request_env, request_con)
   return finish()
 end
 

@@ -45,8 +45,9 @@ local gives_file = _VERSION ~= "Lua 5.1"
 function streams.write(file, ...)
   local stream = stream_of[file]
   if stream == 0 then return nil, "Bad file descriptor", 9 end
+  local pieces = { ... } -- `select` for each would pass all that follow it
   for i = 1, select("#", ...) do
-    local piece = select(i, ...)
+    local piece = pieces[i]
     if type(piece) ~= "string" and type(piece) ~= "number" then bad_argument(i, "write", "string", piece) end
     host.print(stream, tostring(piece))
   end
@@ -88,9 +89,9 @@ local own_tostring = _VERSION ~= "Lua 5.1" and tostring
 
 function print(...)
   local count = select("#", ...)
-  local parts = {}
+  local parts = { ... }
   for i = 1, count do
-    local text = (own_tostring or G.tostring)((select(i, ...)))
+    local text = (own_tostring or G.tostring)(parts[i])
     if type(text) ~= "string" and type(text) ~= "number" then error("'tostring' must return a string to 'print'", 2) end
     parts[i] = text
   end

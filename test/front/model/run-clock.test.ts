@@ -86,6 +86,18 @@ describe('a script that runs too long', () => {
     assert.equal(worker.wishes, 0);
   });
 
+  it('gives itself no more in all than watchdogmax, however often it asks (attacks F9)', () => {
+    const { rig, worker } = running({ front: { watchdogMaxMs: 2_000 } });
+    for (let at = 0; at < 1_900; at += 100) {
+      rig.pass(100);
+      worker.limit(FromWorker.WATCHDOG, 2_000);
+      rig.settle();
+    }
+    assert.equal(worker.wishes, 0);
+    rig.pass(100);
+    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
+  });
+
   it('does not spend time while it waits for its client to read', () => {
     const rig = new Rig({ ringBytes: 256, front: { watchdogMs: 1_000, sendBufferBytes: 200 } });
     const worker = rig.addWorker();

@@ -198,6 +198,7 @@ export class Rig {
       ...ROOMY,
       overload: 'page',
       watchdogMs: 0,
+      watchdogMaxMs: 0,
       slowTimeMs: 0,
       onAbort: 'finish',
       showErrors: false,
