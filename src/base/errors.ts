@@ -475,6 +475,12 @@ export const catalogue = {
     message: 'cannot read the configuration: {reason}',
     solve: 'Check the name of the file and its permissions.',
   },
+  LUAFCGID_CONFIG_STRANGER: {
+    blame: 'operator',
+    status: 0,
+    message: '{file} belongs to user {user}, and no configuration was named',
+    solve: 'Name the file on the command line if you trust it, or start the server in another directory.',
+  },
   LUAFCGID_CONFIG_SCRIPT: {
     blame: 'operator',
     status: 0,
@@ -678,6 +684,12 @@ export const catalogue = {
     status: 500,
     message: 'the result of data source {source} is larger than its maxresult',
     solve: 'Ask for fewer rows, read them with db:each or a cursor, or raise maxresult.',
+  },
+  LUAFCGID_DATA_COMMAND: {
+    blame: 'script',
+    status: 500,
+    message: 'data source {source}: the command {command} is refused: {reason}',
+    solve: 'Do without it: connections are shared by all scripts.',
   },
   LUAFCGID_DATA_RUN_OVER: {
     blame: 'script',

@@ -19,6 +19,9 @@ export interface FileVersion {
   readonly ino: bigint;
 }
 
+/** Of a file that was looked for and was not there. */
+export const ABSENT = 'absent';
+
 /** Whether the file may change again without its times telling. */
 export function isRecent(version: FileVersion, nowMs: number): boolean {
   const { mtimeNs, ctimeNs } = version;
@@ -40,6 +43,6 @@ export function hasDigest(fingerprint: string): boolean {
 
 /** Whether a file is still what was noted. @param now its fingerprint now, with a digest if the noted one has it */
 export function isUnchanged(noted: string, now: string | undefined): boolean {
-  if (now === undefined) return false;
+  if (now === undefined || noted === ABSENT) return now === undefined && noted === ABSENT;
   return hasDigest(noted) ? noted === now : noted === now.split('#', 1)[0];
 }

@@ -182,6 +182,19 @@ describe('a module that a script requires', () => {
     await shows(server(), 'lazy/page.lua', '200 two');
   });
 
+  it('is noticed when it appears where it was looked for, or comes first now (reports A16)', async () => {
+    const optional = 'local ok, m = pcall(require, "opt")\nfunction main(env, con) con:puts(ok and m or "none") end';
+    server().write('absent/page.lua', optional);
+    assert.equal((await ask(server(), 'absent/page.lua')).text, 'none');
+    server().write('absent/opt.lua', 'return "there"');
+    await shows(server(), 'absent/page.lua', '200 there');
+    server().write('first/page.lua', optional);
+    server().write('first/opt/init.lua', 'return "second"');
+    assert.equal((await ask(server(), 'first/page.lua')).text, 'second');
+    server().write('first/opt.lua', 'return "first"');
+    await shows(server(), 'first/page.lua', '200 first');
+  });
+
   it('fails its script when it is deleted', async () => {
     server().write('gone/page.lua', page);
     const file = server().write('gone/module.lua', 'return { text = "there" }');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { fingerprintOf, hasDigest, isRecent, isUnchanged } from '../../src/scripts/fingerprint.js';
+import { ABSENT, fingerprintOf, hasDigest, isRecent, isUnchanged } from '../../src/scripts/fingerprint.js';
 
 const MTIME_NS = 1_700_000_000_123_456_789n;
 const VERSION = { size: 12n, mtimeNs: MTIME_NS, ctimeNs: MTIME_NS, dev: 1n, ino: 42n };
@@ -34,6 +34,9 @@ describe('the fingerprint of a file', () => {
     ['another, looked at more closely', plain, fingerprintOf({ ...VERSION, size: 1n }, 'aa'), false],
     ['gone', plain, undefined, false],
     ['gone, content known', digest, undefined, false],
+    ['not there, as before', ABSENT, undefined, true],
+    ['there for the first time', ABSENT, plain, false],
+    ['there for the first time, content known', ABSENT, digest, false],
   ] as const) {
     it(`says ${unchanged ? 'unchanged' : 'changed'} of a file that is ${what}`, () => {
       assert.equal(isUnchanged(noted, now), unchanged);

@@ -3,6 +3,7 @@
 import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
 import { EngineState, type Hook } from '../engine-state.js';
 import type { EntryName } from '../entries.js';
+import { mebibytes } from '../lua-error.js';
 import type { ByteString, StateOptions } from '../state.js';
 import { EngineAbort, isFatal } from './faults.js';
 import { OpenFiles } from './libc/open-files.js';
@@ -142,7 +143,8 @@ export class EmbeddedState extends EngineState {
   }
 
   protected memoryMessage(): string {
-    return `not enough memory (the state may have ${this.options.memoryBytes} bytes)`;
+    const place = this.machine.refusedAt === '' ? '' : ` (${this.machine.refusedAt})`;
+    return `not enough memory: the state may have ${mebibytes(this.options.memoryBytes)}${place}`;
   }
 
   protected isOverLimit(): boolean {

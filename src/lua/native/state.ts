@@ -3,6 +3,7 @@
 import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
 import { EngineState, type Hook } from '../engine-state.js';
 import { type EntryName, entryNames } from '../entries.js';
+import { mebibytes } from '../lua-error.js';
 import type { ByteString, HookTarget, StateOptions } from '../state.js';
 import { tracebackSlot } from './boot.js';
 import type { HostGate } from './gate.js';
@@ -167,7 +168,7 @@ export class NativeState extends EngineState {
   }
 
   protected memoryMessage(): string {
-    return `not enough memory (the state may have ${this.options.memoryBytes} bytes)`;
+    return `not enough memory: the state may have ${mebibytes(this.options.memoryBytes)}`;
   }
 
   protected isOverLimit(): boolean {

@@ -24,6 +24,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'streams', file: 'runtime/streams.lua' },
     { name: 'files', file: 'runtime/files.lua' },
     { name: 'stdlib', file: `runtime/${kind}-stdlib.lua` },
+    { name: 'require', file: 'runtime/require.lua' },
     { name: 'modules', file: 'runtime/modules.lua' },
     { name: 'luafcgid', file: 'library/luafcgid.lua', module: 'luafcgid', namespace: 'luafcgid' },
     { name: 'html', file: 'library/html.lua', namespace: 'luafcgid' },
@@ -32,6 +33,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'con', file: 'runtime/con.lua' },
     { name: 'con_input', file: 'runtime/con-input.lua' },
     { name: 'con_settings', file: 'runtime/con-settings.lua' },
+    { name: 'hints', file: 'runtime/hints.lua' },
     // The functions that the engine calls.
     { name: 'prelude', file: 'runtime/prelude.lua' },
   ];

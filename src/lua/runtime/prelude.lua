@@ -36,6 +36,7 @@
 local parts = ...
 
 local host, env, exit, con = parts.host, parts.env, parts.exit, parts.con
+local add_hint = parts.hints.add
 local sources, library = parts.sources, parts.stdlib
 
 local G = _G
@@ -43,8 +44,32 @@ local type, tostring, pcall = type, tostring, pcall
 local error, collectgarbage, pairs, rawequal = error, collectgarbage, pairs, rawequal
 local randomseed = math.randomseed
 local traceback, getmetatable = debug.traceback, debug.getmetatable
+local next, format, sub, concat, sort = next, string.format, string.sub, table.concat, table.sort
 
 local engine = {}
+
+-- The fields of a table in a few words, for a log.
+local function outline(value)
+  local most, longest = 10, 100
+  local fields, count = {}, 0
+  for key, field in next, value do
+    count = count + 1
+    if count > most then
+      fields[count] = "..."
+      break
+    end
+    local kind = type(field)
+    if kind == "string" then
+      field = format("%q", #field > longest and sub(field, 1, longest) .. "..." or field)
+    elseif kind ~= "number" and kind ~= "boolean" then
+      field = kind
+    end
+    fields[count] = (type(key) == "string" and key or "[" .. (type(key) == "number" and key or type(key)) .. "]") .. " = " ..
+      tostring(field)
+  end
+  sort(fields)
+  return count == 0 and "{}" or "{ " .. concat(fields, ", ") .. " }"
+end
 
 -- What an error value says. Whatever was thrown, the result is a string.
 local function describe(value)
@@ -56,14 +81,15 @@ local function describe(value)
     if ok and type(text) == "string" then return text end
     return "error object is a " .. kind .. " value whose __tostring fails: " .. (ok and "it returns no string" or describe(text))
   end
-  return "error object is a " .. kind .. " value"
+  if kind ~= "table" then return "error object is a " .. kind .. " value" end
+  return "error object is a table value: " .. outline(value)
 end
 
 -- Lua 5.1 itself walks down anew for each call that it leaves out of a long traceback: twenty thousand of them take a fifth
 -- of a second, in which nothing stops the script. So the last call of a deep stack is searched by halves.
 local stack_from = traceback
 if G._VERSION == "Lua 5.1" and not G.jit then
-  local getinfo, concat = debug.getinfo, table.concat
+  local getinfo = debug.getinfo
   local DEEP, FIRST, LAST = 500, 11, 10 -- the latter two are those of Lua
 
   -- A line of the traceback, as Lua writes it.
@@ -103,6 +129,7 @@ function engine.onerror(value)
   if not exit.is_exiting() then
     reported_traceback = stack_from("", 2)
     reported = describe(value)
+    if type(value) == "string" then reported = add_hint(value, 2) end
   end
   return value
 end
@@ -168,10 +195,9 @@ end
 
 -- Answers a request. Gives the output that is left to be handed over, or nil.
 function engine.serve()
-  local handler = find_handler()
-  local request_env = env.new(handler)
+  local request_env = env.new(find_handler())
   local request_con = con.begin(request_env)
-  handler(request_env, request_con)
+  find_handler()(request_env, request_con)
   local output = con.take()
   con.forget()
   env.forget()
