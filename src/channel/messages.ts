@@ -18,7 +18,10 @@ export const START_NO_BODY = 0x400;
 export const START_RETIRE = 0x800;
 /** Set in `START`: the answer goes without its body (a HEAD request). */
 export const START_HEAD = 0x1000;
-/** Set in `START`: only an offer, which has to be claimed before (`OfferSlots`); who fails to passes over it. */
+/**
+ * Set in `START`: the front may take it back. It has to be claimed before it runs (`OfferSlots`); a worker that fails to
+ * claim it passes over it.
+ */
 export const START_OFFER = 0x2000;
 /** Where a `START` has the FastCGI role of its request: two bits of its type word, 1 to 3. */
 const START_ROLE_SHIFT = 14;
@@ -45,6 +48,8 @@ export const ToWorker = {
   STOP: 6,
   /** Requests whose script is named like this may be run in this state when they come on a lent connection. argument: state. payload: the name. */
   ROUTE: 7,
+  /** A suspended request ends where it waits. argument: why, an `InterruptRequest`. */
+  CANCEL: 8,
 } as const;
 
 /** Worker to front. */
@@ -89,7 +94,15 @@ export const FromWorker = {
   SERVED: 17,
   /** A step of garbage collection is done that was asked for, or there is no such state. argument: state. */
   COLLECTED: 18,
+  /** The script of the request waits for a result: the worker runs others meanwhile. argument: what it waits for, a `WaitsFor`. */
+  SUSPENDED: 19,
+  /** The worker goes on with a suspended request, before all that it was given meanwhile. */
+  RESUMED: 20,
 } as const;
+
+/** What a suspended request waits for. */
+export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3 } as const;
+export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**
  * The facts about connections that have to be known on both sides: a worker counts each of these when it posts it (TOLD
@@ -200,7 +213,7 @@ export function decodePromoted(payload: Uint8Array): { readonly descriptor: numb
 
 /** What a worker is told to start. */
 export interface StartMessage {
-  /** With `START_CREATE` the state to close before, 0 for none; with `START_OFFER` the offer's number. */
+  /** With `START_OFFER` the number to claim it by; else with `START_CREATE` the state to close before, 0 for none. */
   readonly subject: number;
   /** With `START_OFFER`: where it has to be claimed. */
   readonly slot: number;
