@@ -29,6 +29,8 @@ export interface CallingState extends HostedState {
 export interface NativeArguments extends HostArguments {
   /** The address of the Lua thread that an argument is; 0 for other values. */
   thread(at: number): number;
+  /** Whether the Lua 5.1 thread that calls may yield. */
+  mayYield(): boolean;
 }
 
 type NativeFunction = (state: CallingState, args: NativeArguments) => HostResult;
@@ -70,6 +72,9 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
     state.stopForMemory();
     return undefined;
   },
+
+  /** Whether the Lua thread that calls may yield; for Lua 5.1, which tells nobody. */
+  yieldable: (_state, args) => args.mayYield(),
 
   /** Asks how much it holds at the next instruction. */
   checkmemory(state) {

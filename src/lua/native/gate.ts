@@ -18,6 +18,9 @@ const bufferBytes = 256 << 10;
 /** Room for what most calls read or give. */
 const usualBytes = 64 << 10;
 
+/** Where `lua_State` of Lua 5.1 has `nCcalls`, followed by `baseCcalls`: `lua_yield` compares the two (ldo.c). */
+const nestedCallsAt = 96;
+
 /** What one call works with; calls nest when a host function lets another state run. */
 class CallFrame implements NativeArguments {
   readonly #library: NativeLibrary;
@@ -50,6 +53,11 @@ class CallFrame implements NativeArguments {
 
   thread(at: number): number {
     return this.#library.toThread(this.L, at + 1);
+  }
+
+  mayYield(): boolean {
+    this.#library.copy(this.#length.address, this.L + nestedCallsAt, 4);
+    return this.#length.bytes.readUInt16LE(0) <= this.#length.bytes.readUInt16LE(2);
   }
 
   string(at: number): LuaString {

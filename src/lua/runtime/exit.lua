@@ -60,13 +60,32 @@ end
 -- nested C calls, of which each is one.
 local deepest, depth = 190, 0
 
-local function pass_on(...)
+local exit = {
+  -- What a coroutine yields that waits for an operation: the one that has resumed it waits as well (waiting.lua).
+  WAIT = {},
+  create = create,
+  plain_resume = resume,
+}
+local WAIT = exit.WAIT
+
+function exit.is_exiting() return exiting end
+function exit.clear() exiting = false end
+
+-- The end goes on in this coroutine.
+function exit.go_on()
+  host.exit()
+  error(exit_signal, 0)
+end
+
+local function pass_on(thread, ok, first, ...)
   depth = depth - 1
-  if exiting then
-    host.exit()
-    error(exit_signal, 0)
+  if exiting then exit.go_on() end
+  if first == WAIT then
+    exit.pause()
+    depth = depth + 1
+    return pass_on(thread, resume(thread))
   end
-  return ...
+  return ok, first, ...
 end
 
 replace(coroutine, "coroutine", "resume", function(thread, ...)
@@ -76,18 +95,20 @@ replace(coroutine, "coroutine", "resume", function(thread, ...)
   end
   if depth >= deepest then return false, "C stack overflow" end
   depth = depth + 1
-  return pass_on(resume(thread, ...))
+  return pass_on(thread, resume(thread, ...))
 end)
 
 local is_plain_51 = _VERSION == "Lua 5.1" and not jit
 local function unwrap(thread, ok, ...)
   depth = depth - 1
-  if exiting then
-    host.exit()
-    error(exit_signal, 0)
+  if exiting then exit.go_on() end
+  local value = ...
+  if ok and value == WAIT then
+    exit.pause()
+    depth = depth + 1
+    return unwrap(thread, resume(thread))
   end
   if ok then return ... end
-  local value = ...
   if close and status(thread) == "dead" then
     -- What closing its variables raises counts more than the error that ended it.
     local is_closed, another = close(thread)
@@ -112,10 +133,5 @@ replace(coroutine, "coroutine", "wrap", function(...)
     return unwrap(thread, resume(thread, ...)) -- a tail call: caller_level counts on it
   end
 end)
-
-local exit = {}
-
-function exit.is_exiting() return exiting end
-function exit.clear() exiting = false end
 
 return exit
