@@ -333,6 +333,7 @@ describe('a run clock', () => {
     isOver: false,
     isWaitingForClient: false,
     isUnwanted: false,
+    isOverdue: false,
     watchdogMs: 1000,
   };
 
