@@ -30,6 +30,8 @@ export interface HostedState {
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
   /** What the engine hands to the Lua function it calls. */
+  /** Whether a stop is under way: errors are only raised to leave what runs. */
+  readonly isStopping: boolean;
   readonly callArgument: LuaValue;
   /** The precompiled chunk of a part that is loaded when it is needed. */
   deferredPart(name: ByteString): Uint8Array | undefined;
@@ -234,6 +236,11 @@ export const hostFunctions = {
   /** What the engine hands to the Lua function it calls. */
   argument(state) {
     return state.callArgument;
+  },
+
+  /** Whether what runs is being stopped. */
+  stopping(state) {
+    return state.isStopping;
   },
 
   /** Lines of the script, when it was not asked for before. */

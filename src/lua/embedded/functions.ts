@@ -29,6 +29,7 @@ export interface CallingState extends HostedState {
   noteHostError(error: Error): void;
   noteGlobals(values: LuaValue, functions: LuaValue): void;
   rearm(thread: number): void;
+  lookAtInterrupts(thread: number): void;
 }
 
 const ownName = Buffer.from(`=${ownChunkName}`);
@@ -189,6 +190,8 @@ const stackFunctions = {
   /** The script has no hook of its own any more. */
   rearm(state, L) {
     state.rearm(L);
+    // A script that sets hooks all the time would never come to the one for interrupts.
+    state.lookAtInterrupts(L);
     return 0;
   },
 

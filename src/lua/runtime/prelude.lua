@@ -126,11 +126,13 @@ local reported, reported_traceback
 local is_reported = false
 
 -- The message handler of everything the engine calls. After a stack overflow there is hardly any room for it: what it
--- finds is told later.
+-- finds is told later. While what runs is being stopped, the error says nothing: the host knows why, and tells it.
 function engine.onerror(value)
+  local _, is_stopping = host.stopping()
+  if is_stopping then return nil end
   if is_reported then
     is_reported = false
-  elseif not exit.is_exiting() then
+  else
     reported_traceback = stack_from("", 2)
     reported = describe(value)
     if type(value) == "string" then reported = add_hint(value, 2) end
@@ -209,7 +211,8 @@ end
 local function go_on_after(outcome, value, thread)
   if outcome == "waits" then return true end
   if outcome == "done" then return finish() end
-  if not exit.is_exiting() then
+  local _, is_stopping = host.stopping()
+  if not is_stopping then
     reported_traceback = traceback(thread, "", 0)
     reported = describe(value)
     if type(value) == "string" then reported = add_hint(value, 0, thread) end
