@@ -107,6 +107,28 @@ describe('the I/O thread', async () => {
     assert.match(log.join('\n'), /the I\/O thread is replaced/);
   });
 
+  it('answers every operation once, though it dies at any moment of them', async () => {
+    const { poster: worker } = await poster(true);
+    for (let round = 0; round < 5; round += 1) {
+      const run = 100 + round;
+      const post = Array.from({ length: 40 }, (_, at) => query(run, 'select ?::int as v, pg_sleep(0.002)', [at]));
+      const results = worker.perform({ post, end: [run] });
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
+      await io.crash();
+      for (const [at, result] of (await results).entries()) {
+        if (Array.isArray(result)) assert.equal((result[0] as { v: number }).v, at);
+        else assert.equal((result as { code: string }).code, 'LUAFCGID_IO_LOST');
+      }
+    }
+    const last = await worker.perform({ post: [query(200, 'select 1 as v')], end: [200] });
+    assert.deepEqual(last, [[{ v: 1 }]]);
+    const left = "select count(*)::int as n from pg_stat_activity where application_name = 'luafcgid' and state = 'active' and pid <> pg_backend_pid()";
+    await until(async () => {
+      const [rows] = await worker.perform({ post: [query(201, left)], end: [201] });
+      return (rows as { n: number }[])[0]?.n === 0;
+    }, 'nothing is left on the server');
+  });
+
   it('keeps the connections of a source that has not changed, and forgets one that is no longer named', async () => {
     const [same, other] = io.setSources([settings, { ...settings, name: 'other' }]);
     assert.equal(same?.id, grant.id);
