@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { Action } from '../../src/io/protocol.js';
 import type { Source } from '../../src/io/source.js';
-import { createSource } from '../../src/io/sources-by-kind.js';
 import type { ResolvedSource } from '../../src/io/sources.js';
+import { createSource } from '../../src/io/sources-by-kind.js';
 import { bind, plainStatement } from '../../src/io/sql/placeholders.js';
 import { scan } from '../../src/io/sql/scanner.js';
 import { RowSink } from '../../src/io/sql/sql.js';
@@ -82,7 +82,10 @@ describe('MariaDB at its worst', async () => {
       connection.cutBehind();
     };
     await assert.rejects(run.do(Action.COMMIT, tx), code('LUAFCGID_DATA_COMMIT_UNKNOWN'));
-    await until(async () => ((await run.query('select n from committed')) as unknown[]).length === 1, 'it was committed');
+    await until(
+      async () => ((await run.query('select n from committed')) as unknown[]).length === 1,
+      'it was committed',
+    );
     run.end();
   });
 
@@ -143,7 +146,10 @@ describe('Redis at its worst', async () => {
     await assert.rejects(command(source, 'set', 'k', 'v'), code('LUAFCGID_DATA_QUERY', 'OOM'));
     await command(source, 'config', 'set', 'maxmemory', '0');
     const replica = await startRedis({ after }, ['--replicaof', '127.0.0.1', String(server.port)]);
-    await assert.rejects(command(open({ ...own, port: replica.port }), 'set', 'k', 'v'), code('LUAFCGID_DATA_QUERY', 'READONLY'));
+    await assert.rejects(
+      command(open({ ...own, port: replica.port }), 'set', 'k', 'v'),
+      code('LUAFCGID_DATA_QUERY', 'READONLY'),
+    );
   });
 
   it('with a certificate for another name, or of nobody we trust: no connection', async () => {
@@ -186,7 +192,9 @@ describe('SQLite at its worst', () => {
     const whole = open({ kind: 'sqlite', database });
     const run = new TestRun(whole);
     await run.execute('create table t (n)');
-    await run.execute("with recursive c(x) as (select 1 union all select x + 1 from c limit 2000) insert into t select hex(randomblob(50)) from c");
+    await run.execute(
+      'with recursive c(x) as (select 1 union all select x + 1 from c limit 2000) insert into t select hex(randomblob(50)) from c',
+    );
     run.end();
     await whole.close();
     const broken = join(dir, 'broken.db');
@@ -194,7 +202,9 @@ describe('SQLite at its worst', () => {
     // The header stays whole, so that it is found to be a database.
     writeFileSync(broken, bytes.fill('x', 100));
     const other = new TestRun(open({ kind: 'sqlite', database: broken }));
-    await assert.rejects(other.query('select * from t'), (error: { code: string }) => /DATA_(QUERY|CONNECT)/.test(error.code));
+    await assert.rejects(other.query('select * from t'), (error: { code: string }) =>
+      /DATA_(QUERY|CONNECT)/.test(error.code),
+    );
     other.end();
   });
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Action } from '../../src/io/protocol.js';
-import { createSource } from '../../src/io/sources-by-kind.js';
 import type { Source } from '../../src/io/source.js';
 import type { ResolvedSource } from '../../src/io/sources.js';
+import { createSource } from '../../src/io/sources-by-kind.js';
 import { makeCertificate } from '../support/certificate.js';
 import { type CuttingProxy, type ProxiedConnection, startCuttingProxy } from '../support/cutting-proxy.js';
 import { startPostgres } from '../support/postgres.js';
@@ -37,7 +37,13 @@ describe('PostgreSQL at its worst', async () => {
   const log: string[] = [];
 
   function open(given: Partial<ResolvedSource> = {}): Source {
-    const own = { kind: 'postgres', port: proxy.port, user: 'postgres', database: 'postgres', password: 'sesame' } as const;
+    const own = {
+      kind: 'postgres',
+      port: proxy.port,
+      user: 'postgres',
+      database: 'postgres',
+      password: 'sesame',
+    } as const;
     const source = createSource(sourceSettings({ ...own, connectMs: 2000, ...given }), (_, text) => log.push(text));
     after(() => source.close());
     return source;
@@ -90,7 +96,10 @@ describe('PostgreSQL at its worst', async () => {
       proxy.onReply = () => {};
       connection.cut();
     };
-    await assert.rejects(run.query("select repeat('x', 1000) from generate_series(1, 100000)"), code('LUAFCGID_DATA_LOST'));
+    await assert.rejects(
+      run.query("select repeat('x', 1000) from generate_series(1, 100000)"),
+      code('LUAFCGID_DATA_LOST'),
+    );
     assert.ok(await isWell(source));
     run.end();
   });
@@ -119,7 +128,10 @@ describe('PostgreSQL at its worst', async () => {
       await run.execute('insert into committed values (1)', [], { handle: tx });
       whenSent(proxy, 'commit', (connection) => (arrives ? connection.cutBehind() : connection.cut()));
       await assert.rejects(run.do(Action.COMMIT, tx), code('LUAFCGID_DATA_COMMIT_UNKNOWN'));
-      await assert.rejects(run.execute('insert into committed values (2)', [], { handle: tx }), code('LUAFCGID_DATA_TRANSACTION'));
+      await assert.rejects(
+        run.execute('insert into committed values (2)', [], { handle: tx }),
+        code('LUAFCGID_DATA_TRANSACTION'),
+      );
       const count = async (): Promise<number> => ((await run.query('select n from committed')) as unknown[]).length;
       await until(async () => (await count()) === (arrives ? 1 : 0), 'the server is through with it');
       run.end();
@@ -142,7 +154,9 @@ describe('PostgreSQL at its worst', async () => {
 
   it('out of connections: those that there are serve all', async () => {
     const admin = new TestRun(open({ connections: 1 }));
-    await admin.execute("do $$ begin create role app login password 'open'; exception when duplicate_object then null; end $$");
+    await admin.execute(
+      "do $$ begin create role app login password 'open'; exception when duplicate_object then null; end $$",
+    );
     admin.end();
     const source = open({ user: 'app', password: 'open', connections: 20, waitMs: 20_000 });
     const runs = Array.from({ length: 40 }, () => new TestRun(source));
@@ -170,10 +184,16 @@ describe('PostgreSQL at its worst', async () => {
     await assert.rejects(tls(undefined, caFile).probe(), /does not match/);
     await assert.rejects(tls('db.example', undefined).probe(), /self-signed/);
     assert.match(await tls('db.example', caFile).probe(), /^\d/);
-    const unverified = open({ port: server.port, tls: { mode: 'unverified', caFile: undefined, serverName: undefined } });
+    const unverified = open({
+      port: server.port,
+      tls: { mode: 'unverified', caFile: undefined, serverName: undefined },
+    });
     const run = new TestRun(unverified);
     assert.deepEqual(await run.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()'), [{ ssl: true }]);
-    await assert.rejects(run.query('select pg_sleep(60)', [], { limitMs: 200 }), code('LUAFCGID_DATA_TIMEOUT', '57014'));
+    await assert.rejects(
+      run.query('select pg_sleep(60)', [], { limitMs: 200 }),
+      code('LUAFCGID_DATA_TIMEOUT', '57014'),
+    );
     run.end();
   });
 
