@@ -35,7 +35,7 @@ describe('the I/O thread', async () => {
   const server = await startPostgres({ after });
   const log: string[] = [];
   const io = new IoHandle({ log: (_, text) => log.push(text) });
-  after(() => io.stop());
+  after(async () => void (await io.stop()));
   const settings = sourceSettings({
     kind: 'postgres',
     port: server.port,
@@ -43,14 +43,14 @@ describe('the I/O thread', async () => {
     database: 'postgres',
     connections: 2,
   });
-  const [grant] = io.setSources([settings]);
+  const [grant] = io.addSources([settings]);
   assert.ok(grant);
   let clients = 0;
 
   async function poster(usesFutex: boolean): Promise<{ readonly id: number; readonly poster: Poster }> {
     clients += 1;
     const parkedAt: ParkedAt = { ring: createRing(1024), usesFutex };
-    const started = new Poster({ channel: await io.openChannel(clients, parkedAt), parkedAt });
+    const started = new Poster({ channel: io.openChannel(clients, parkedAt), parkedAt });
     after(() => started.end());
     return { id: clients, poster: started };
   }
@@ -131,10 +131,10 @@ describe('the I/O thread', async () => {
   });
 
   it('keeps the connections of a source that has not changed, and forgets one that is no longer named', async () => {
-    const [same, other] = io.setSources([settings, { ...settings, name: 'other' }]);
+    const [same, other] = io.addSources([settings, { ...settings, name: 'other' }]);
     assert.equal(same?.id, grant.id);
     assert.notEqual(other?.id, grant.id);
-    io.setSources([settings]);
+    io.keepSources([grant]);
     await until(async () => (await io.status()).length === 1, 'the other one is gone');
   });
 });

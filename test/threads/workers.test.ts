@@ -43,6 +43,8 @@ class Team {
       engine,
       roots: [],
       files: undefined,
+      sources: [],
+      io: undefined,
       runName: 'test',
       measuresUsage: false,
       ringBytes: 16 * 1024,
