@@ -99,6 +99,8 @@ class RunningServer implements Server {
   #parts!: ServerParts;
   #reloading = Promise.resolve();
   #isStopping = false;
+  /** One word: how many requests of all workers wait for results. */
+  readonly #waiting = new SharedArrayBuffer(4);
   #hung!: HungThreads;
   readonly #io = new IoHandle({ log: (level, text) => this.log.write(level, text) });
 
@@ -261,7 +263,13 @@ class RunningServer implements Server {
     generation.sources = this.#io.addSources(resolveSources(config.data, process.env));
     const sleeper = await front.sleeper();
     const io = generation.sources.length > 0 ? this.#io : undefined;
-    const settings = { ...workerSettings(generation, this.#runName), bell: front.bell, sleeper, io };
+    const settings = {
+      ...workerSettings(generation, this.#runName),
+      waiting: this.#waiting,
+      bell: front.bell,
+      sleeper,
+      io,
+    };
     try {
       await workers.start(settings, config.workers, (ready, retired) =>
         front.call('renew', frontSettings(config, this.#runName), ready, retired),

@@ -30,6 +30,8 @@ export interface ThreadData {
   readonly sleepers: SharedArrayBuffer;
   /** Requests that come on lent connections are numbered from here on. */
   readonly firstRequest: number;
+  /** One word: how many requests of all workers wait for results. */
+  readonly waiting: SharedArrayBuffer;
   /** Its channel to the I/O thread; undefined where no data source is configured. */
   readonly io: IoChannel | undefined;
   /** The data sources of the configuration. */
