@@ -99,7 +99,8 @@ export class LentRequests {
     else {
       const connection = this.connectionOf(descriptor);
       if (isAnswered) {
-        connection.hasAsked = true;
+        // While the server stops, it has a moment for one more request.
+        connection.hasAsked = !this.#answers.drain.isUnderWay;
         connection.isUsed = true;
       } else accepting.noteMiss(nowMs);
       this.#received(connection, bytes);
