@@ -7,10 +7,10 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
-const LONGEST_ENTITY_BYTES = 6;
+export const LONGEST_ENTITY_BYTES = 6;
 
 /** By byte; undefined for those that stay. */
-const entityOf: (Uint8Array | undefined)[] = Array.from({ length: 256 }, (_, byte) => {
+export const entityOf: (Uint8Array | undefined)[] = Array.from({ length: 256 }, (_, byte) => {
   const entity = ENTITIES[String.fromCharCode(byte)];
   return entity === undefined ? undefined : Buffer.from(entity);
 });

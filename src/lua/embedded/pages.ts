@@ -3,11 +3,10 @@
  * one is a part of the page with pieces of its own. They are read where they lie in Lua's memory.
  */
 
-import { entityBytes } from './html-escape.js';
+import { entityOf, LONGEST_ENTITY_BYTES } from './html-escape.js';
 import { LuaMemory, tag, valueBytes } from './lua-memory.js';
 import type { Machine } from './machine.js';
 
-const longestEntityBytes = 6;
 const largestKeptBytes = 1 << 20;
 const usualBytes = 1 << 16;
 /** Parts lie in each other as deep as layouts and blocks do. */
@@ -42,13 +41,13 @@ class PageWriter {
     const { memory } = this;
     const start = memory.stringStart(object);
     const end = start + memory.stringLength(object);
-    this.#reserve((end - start) * longestEntityBytes);
+    this.#reserve((end - start) * LONGEST_ENTITY_BYTES);
     const { out } = this;
     const { bytes } = memory;
     let { at } = this;
     for (let from = start; from < end; from += 1) {
       const byte = bytes[from] as number;
-      const entity = entityBytes[byte];
+      const entity = entityOf[byte];
       if (entity === undefined) out[at++] = byte;
       else for (let i = 0; i < entity.length; i += 1) out[at++] = entity[i] as number;
     }

@@ -70,16 +70,15 @@ local function translate(text)
       add(statement(inner) .. " ")
     else
       if not find(inner, "%S") then return nil, line, "a tag has no expression" end
-      local value = "_v = " .. inner .. " "
       if kind == "=" then
         -- The literal's own lines come before those of the expression.
         local literal_code = quote(literal or "")
         add(line_breaks(literal or ""))
-        add(value .. 'if _v == nil then _v = "" end _n = _n + 2 _out[_n - 1] = ' .. literal_code .. " _out[_n] = _v ")
+        add("_v = " .. inner .. ' if _v == nil then _v = "" end _n = _n + 2 _out[_n - 1] = ' .. literal_code .. " _out[_n] = _v ")
         literal = nil
       else
         flush_literal()
-        add(value .. 'if _v == nil then _v = "" end _n = _n + 2 _out[_n - 1] = _v _out[_n] = "" ')
+        add("_v = _t.plain(_t, " .. inner .. ') _n = _n + 2 _out[_n - 1] = _v _out[_n] = "" ')
       end
     end
     line = line + #line_breaks(inner) + #line_breaks(skipped)

@@ -45,7 +45,7 @@ local type, tostring, error, next, pcall, setmetatable, setfenv = type, tostring
 local getmetatable = debug.getmetatable
 local concat, gsub = table.concat, string.gsub
 
-local most_includes = 100
+local most_includes, most_layouts = 100, 20
 
 local function copy(from)
   local to = {}
@@ -82,7 +82,29 @@ local function load(name)
   return maker, message
 end
 
+-- A table for pieces. While the line of an error is searched these look at what they are given.
+local checking
+
+local function new_pieces()
+  return checking and setmetatable({}, checking) or {}
+end
+
 ---- what a template calls ----
+
+-- The text of a value that is neither string nor number.
+local function text_of(value, calls)
+  local kind = type(value)
+  if kind == "string" or kind == "number" then return value end
+  if kind == "boolean" then return tostring(value) end
+  if kind == "nil" then return "" end
+  if kind == "function" then
+    if calls > 10 then error("a function of a template gives a function again and again", 0) end
+    return text_of(value(), calls + 1)
+  end
+  local meta = getmetatable(value)
+  if type(meta) == "table" and meta.__tostring then return tostring(value) end
+  error("a template cannot write a " .. kind .. " value", 0)
+end
 
 local Run = {}
 Run.__index = Run
@@ -126,7 +148,14 @@ function Run.layout(self, out, count, name, values)
   self.layout_scope = values and scope_of(values) or self.scope
   self.main = out
   self.main_count = count
-  return {}, 0
+  return new_pieces(), 0
+end
+
+-- What is written as it is.
+function Run.plain(_, value)
+  local ok, text = pcall(text_of, value, 0)
+  if not ok then error((gsub(text, "^%[luafcgid%]:%d+: ", "")), 2) end
+  return text
 end
 
 function Run.content(self, out, count)
@@ -139,7 +168,7 @@ function Run.block(self, out, count, name)
   if type(name) ~= "string" then error("block needs a name, not a " .. type(name) .. " value", 2) end
   local open = self.open
   open[#open + 1] = { name = name, out = out, count = count }
-  return {}, 0
+  return new_pieces(), 0
 end
 
 function Run.endblock(self, out, _)
@@ -157,21 +186,6 @@ end
 
 ---- output ----
 
--- The text of a value that is neither string nor number.
-local function text_of(value, calls)
-  local kind = type(value)
-  if kind == "string" or kind == "number" then return value end
-  if kind == "boolean" then return tostring(value) end
-  if kind == "nil" then return "" end
-  if kind == "function" then
-    if calls > 10 then error("a function of a template gives a function again and again", 0) end
-    return text_of(value(), calls + 1)
-  end
-  local meta = getmetatable(value)
-  if type(meta) == "table" and meta.__tostring then return tostring(value) end
-  error("a template cannot write a " .. kind .. " value", 0)
-end
-
 -- Makes every piece a string or a number; those of blocks and pages are tables of pieces, in the places of what is not escaped.
 local function normalize(out)
   local at = 1
@@ -187,24 +201,31 @@ local function normalize(out)
   end
 end
 
+local entities = parts.html.entities
+
 -- The pieces as they go out, appended to `flat`.
 local function flatten(out, flat, count)
   local at = 1
   while true do
-    local plain = out[at]
+    local plain, value = out[at], out[at + 1]
     if plain == nil then return count end
-    if type(plain) == "table" then
+    local kind = type(plain)
+    if kind == "table" and getmetatable(plain) == nil then
       count = flatten(plain, flat, count)
     else
-      flat[count + 1], flat[count + 2] = plain, escape(out[at + 1])
-      count = count + 2
+      count = count + 1
+      flat[count] = kind == "string" and plain or text_of(plain, 0)
+    end
+    if value ~= "" then
+      if type(value) ~= "string" then value = text_of(value, 0) end
+      count = count + 1
+      flat[count] = gsub(value, "[&<>\"']", entities)
     end
     at = at + 2
   end
 end
 
 local function join(out)
-  normalize(out)
   local flat = {}
   return concat(flat, "", 1, flatten(out, flat, 0))
 end
@@ -223,12 +244,15 @@ local spare
 -- Runs a template and its layouts: a table of pieces that ends with nil.
 local function pieces_of(maker, values)
   local self = setmetatable({ depth = 0, blocks = {}, open = {} }, Run)
-  local out, count = spare or {}, 0
+  local out, count = spare or new_pieces(), 0
   spare = nil
   local scope = scope_of(values)
   out, count = execute(self, maker, out, 0, scope)
+  local layouts = 0
   while self.layout_maker do
     if #self.open > 0 then break end
+    layouts = layouts + 1
+    if layouts > most_layouts then error("layouts name each other more than " .. most_layouts .. " levels deep", 0) end
     out[count + 1] = nil
     local layout = self.layout_maker
     self.page, self.layout_maker = out, nil
@@ -245,14 +269,13 @@ end
 
 -- Tells the line of a template that writes what it cannot: runs it again and looks at every value.
 local function find_line(maker, values, message)
-  local checking = { __newindex = function(_, _, value)
-    if type(value) == "table" and getmetatable(value) == nil or not pcall(text_of, value, 0) then
-      error((gsub(message, "^%[luafcgid%]:%d+: ", "")), 2)
-    end
-  end }
-  spare = setmetatable({}, checking)
+  checking = {}
+  function checking.__newindex(_, _, value)
+    if getmetatable(value) == checking or pcall(text_of, value, 0) then return end
+    error((gsub(message, "^%[luafcgid%]:%d+: ", "")), 2)
+  end
   local ok, told = pcall(pieces_of, maker, values)
-  spare = nil
+  checking = nil
   return not ok and told or message
 end
 
