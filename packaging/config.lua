@@ -208,6 +208,14 @@
 -- The name of a file. Default: none.
 --preload = "preload.lua"
 
+---- Data
+
+-- Databases and caches that scripts may use, by the names that scripts know.
+-- A table of names and data sources: "postgres://USER@HOST/DATABASE",
+-- "mysql://USER@HOST/DATABASE", "sqlite:FILE", "redis://HOST", or { URL, connections = 4 } and
+-- further fields. Default: nothing.
+--data = { ["main"] = "postgres://app@db.internal/app", ["files"] = "sqlite:/var/lib/app/files.db" }
+
 ---- Operation
 
 -- Where the log goes: a file, or syslog.

@@ -679,6 +679,12 @@ export const catalogue = {
     message: 'the result of data source {source} is larger than its maxresult',
     solve: 'Ask for fewer rows, read them with db:each or a cursor, or raise maxresult.',
   },
+  LUAFCGID_DATA_COMMAND: {
+    blame: 'script',
+    status: 500,
+    message: 'data source {source}: the command {command} is refused: {reason}',
+    solve: 'Do without it: connections are shared by all scripts.',
+  },
   LUAFCGID_DATA_RUN_OVER: {
     blame: 'script',
     status: 503,

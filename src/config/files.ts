@@ -117,6 +117,12 @@ export function checkFiles(config: Config, already: AlreadyOpen, may: May = mayA
       const { read = [], write = [] } = config[row.key] ?? {};
       for (const path of new Set([...read, ...write])) check(path, checkDirectory);
       for (const path of write) check(look(path)?.isDirectory() ? path : undefined, checkWritable);
+    } else if (row.type === 'data-sources') {
+      for (const { kind, database, passwordFile, tls } of config[row.key] ?? []) {
+        check(passwordFile, checkSourceFile);
+        check(tls.caFile, checkSourceFile);
+        if (kind === 'sqlite' && database !== ':memory:') check(database, checkLogFile);
+      }
     } else if (row.type === 'addresses') for (const path of wantedSockets) check(path, checkSocket);
   }
   return faults;

@@ -8,6 +8,7 @@ import { AccessFormat, AccessFormatError, FIELDS } from '../logging/access-forma
 import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
+import { readDataSources } from './data-sources.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { nearestName } from './names.js';
@@ -284,6 +285,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertFiles(task);
     case 'environment':
       return convertEnvironment(task);
+    case 'data-sources':
+      return readDataSources(value, task.absolute, report);
     case 'templates':
       return convertTemplates(task);
   }

@@ -1,4 +1,5 @@
 /** The kinds of data source that the I/O thread knows. A new kind is a class that is a `Source`, and a line here. */
+import { RedisSource } from './redis/redis-source.js';
 import type { Log, Source } from './source.js';
 import type { ResolvedSource } from './sources.js';
 import { MysqlDriver } from './sql/mysql.js';
@@ -14,7 +15,7 @@ export function createSource(settings: ResolvedSource, log: Log): Source {
       return new SqlSource(settings, new MysqlDriver(settings), log);
     case 'sqlite':
       return new SqliteSource(settings, log);
-    default:
-      throw new Error(`no driver for ${settings.kind}`);
+    case 'redis':
+      return new RedisSource(settings, log);
   }
 }

@@ -72,6 +72,31 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
       return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
+    case 'data-sources':
+      return [
+        'postgres://a@b/c',
+        true,
+        ['sqlite:x'],
+        { main: 5 },
+        { 'a b': 'sqlite:x' },
+        { main: 'oracle://a@b/c' },
+        { main: 'postgres://b/c' },
+        { main: 'postgres://a@b' },
+        { main: 'postgres://a:secret@b/c' },
+        { main: 'mysql://a@b/c?password=secret' },
+        { main: 'mysql://a@b/c?charset=latin1' },
+        { main: 'mysql://a@b:99999/c' },
+        { main: 'sqlite:' },
+        { main: 'redis://b/x' },
+        { main: { 1: 'redis://b', connections: 0 } },
+        { main: { 1: 'redis://b', querytimeout: 'soon' } },
+        { main: { 1: 'redis://b', tls: 'maybe' } },
+        { main: { 1: 'redis://b', password: 'secret' } },
+        { main: { 1: 'redis://b', conections: 4 } },
+        { main: { 1: 'redis://b', scripts: ['relative.lua'] } },
+        { main: { kind: 'redis', host: '' } },
+        { main: { kind: 'mongo' } },
+      ];
     case 'directories':
     case 'templates':
       return [true, [true], ['a', ['b']], { a: 'b' }, 'a\0b', '\xff'];
