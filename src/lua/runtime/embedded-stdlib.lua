@@ -110,7 +110,10 @@ function io.lines(name)
   end
   return lines(name)
 end
-function io.popen(command) return nil, tostring(command) .. ": " .. no_processes, denied end
+function io.popen(command)
+  command = checked_text(command, 1, "popen")
+  return nil, tostring(command) .. ": " .. no_processes, denied
+end
 function io.tmpfile()
   local name, message, number = os.tmpname()
   if not name then return nil, message, number end
@@ -155,6 +158,7 @@ package.loaders = { package.loaders[1], sources.search_path, function()
 end }
 package.cpath = ""
 function package.loadlib(library)
+  library = checked_text(library, 1, "loadlib")
   return nil, tostring(library) .. ": the embedded Lua engine cannot load C libraries", "absent"
 end
 
