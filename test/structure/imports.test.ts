@@ -20,10 +20,21 @@ const RULES: Readonly<Record<string, Rule>> = {
   main: { mayImport: ['cli', 'config', 'lua', 'process'], doors: [] },
   cli: { mayImport: ['config', 'gateway', 'io', 'linux', 'logging', 'lua', 'process', 'server'] },
   server: {
-    mayImport: ['config', 'front/host', 'linux', 'logging', 'logging/sinks', 'lua', 'process', 'scripts', 'threads'],
+    mayImport: [
+      'config',
+      'front/host',
+      'io',
+      'linux',
+      'logging',
+      'logging/sinks',
+      'lua',
+      'process',
+      'scripts',
+      'threads',
+    ],
     doors: ['server'],
   },
-  threads: { mayImport: ['channel', 'linux', 'metrics', 'worker'] },
+  threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'worker'] },
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
@@ -67,7 +78,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'front/model': { mayImport: ['cgi', 'channel', 'fcgi', 'logging', 'pool'] },
   pool: { mayImport: [], doors: ['pool'] },
 
-  worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
+  worker: { mayImport: ['cgi', 'channel', 'config', 'io', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
   io: { mayImport: ['channel', 'io/pool', 'io/redis', 'io/sql', 'linux'] },

@@ -1,18 +1,22 @@
 /**
- * The way to the end: no new connections come, what has begun is finished, and each connection is closed after that. A
- * connection that was just accepted has begun, too: its request is on its way, and a web server that is hung up on before
- * it could send it has a request that failed.
+ * The end of a server in order: it accepts no new connections, finishes the requests that have begun, and closes each
+ * connection after that. A connection that was just accepted, or that a web server keeps, counts as begun: its next request
+ * may be on its way, and would fail if the connection were closed before it came. It has a moment for one more request,
+ * and is closed with its answer.
  */
 import type { FrontConnection } from '../model/request.js';
 
-/** How long a new connection has for its request to arrive. Web servers send it as soon as they are connected. */
+/**
+ * How long a connection without a request has for its request to arrive. Web servers send it as soon as they are
+ * connected; on a connection that they keep it was sent before they could know of the stop.
+ */
 const NEWCOMER_MS = 500;
 
 export class Drain {
   readonly #requests: ReadonlyMap<number, unknown>;
   readonly #isLending: () => boolean;
   readonly #drained: () => void;
-  /** Connections that have not asked for anything when it began. */
+  /** Connections that had no request when it began, and have had none since. */
   readonly #newcomers = new Set<FrontConnection>();
   #endsMs = Number.POSITIVE_INFINITY;
   #isUnderWay = false;
@@ -20,8 +24,8 @@ export class Drain {
 
   /**
    * @param requests all that are not over
-   * @param isLending whether workers may be at requests of their own
-   * @param drained is told when the last one is
+   * @param isLending whether workers may have requests that the front does not know
+   * @param drained called when the last one is over
    */
   constructor(requests: ReadonlyMap<number, unknown>, isLending: () => boolean, drained: () => void) {
     this.#requests = requests;
@@ -38,13 +42,14 @@ export class Drain {
     this.#isUnderWay = true;
     this.#endsMs = nowMs + NEWCOMER_MS;
     for (const connection of connections) {
+      if (connection.session.openRequests === 0) connection.hasAsked = false;
       if (!connection.hasAsked) this.#newcomers.add(connection);
       connection.closeIfDone(this.closes(connection), false);
     }
     this.look();
   }
 
-  /** Accepted in the moment in which it began. */
+  /** A connection was accepted just before the drain began, and is opened now. */
   add(connection: FrontConnection): void {
     if (this.#areNewcomersLate) connection.close(false);
     else this.#newcomers.add(connection);
