@@ -24,15 +24,10 @@
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
 ---   request. A script that goes beyond is ended and cannot catch that. `string.rep` does not make a longer string. Between
 ---   two looks a state may hold more.
-<<<<<<< HEAD
 ---   In Lua 5.1 and LuaJIT the collector works in whole cycles, so its pauses grow with what a state holds.
---- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, by LuaJIT's `ffi`, or in
----   Lua 5.1 by a pattern of more than some ten thousand characters.
-=======
 --- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, or by LuaJIT's
 ---   `ffi`. Nested calls, coroutines and patterns have limits that fit the C stack; in Lua 5.1 a pattern has at most 100,000
 ---   characters.
->>>>>>> main
 ---
 --- What differs by Lua version:
 ---
@@ -58,12 +53,12 @@ local parts = ...
 local host, sources, files = parts.host, parts.sources, parts.files
 local replace, raise = parts.stock.replace, parts.stock.raise
 local bad_argument, expected = parts.stock.bad_argument, parts.stock.expected
+local caller_level = parts.arguments.caller_level
 
 local type, error, pcall, select = type, error, pcall, select
 local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
 local ipairs, max, unpack = ipairs, math.max, unpack
-local replace, raise = parts.stock.replace, parts.stock.raise
 local is_51 = _VERSION == "Lua 5.1"
 
 if warn then
@@ -105,18 +100,6 @@ if jit then
     return ...
   end
 
-<<<<<<< HEAD
-  -- How many calls are open: errors have left some without counting.
-  local function count_calls()
-    local count, level = 0, 3
-    while true do
-      local info = getinfo(level, "f")
-      if not info then return count end
-      if info.func == gsub then count = count + 1 end
-      level = level + 1
-    end
-  end
-
   replace(string, "string", "gsub", function(...)
     local text, pattern, replacement, limit = ...
     local is_called = type(replacement) == "function" or type(replacement) == "table"
@@ -124,16 +107,8 @@ if jit then
       local ok, result, count = pcall(gsub, ...)
       if not ok then raise(result) end
       return result, count
-=======
-  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
-    if type(replacement) ~= "function" and type(replacement) ~= "table" then
-      return gsub(text, pattern, replacement, ...)
->>>>>>> main
     end
     depth = depth + 1
-<<<<<<< HEAD
-    return leave(gsub(...))
-=======
     if depth % calls_per_look == 0 then
       local _, room = has_room()
       if room == false then
@@ -141,7 +116,7 @@ if jit then
         error("C stack overflow", 2)
       end
     end
-    return leave(gsub(text, pattern, replacement, ...))
+    return leave(gsub(...))
   end)
 end
 
@@ -159,12 +134,13 @@ if is_51 and not jit then
       if ok then return ... end
       error(gsub(gsub((...), "^%[luafcgid%]:%d+: ", ""), "'%?'", "'" .. name .. "'"), caller_level)
     end
-    return function(text, pattern, ...)
+    return function(...)
+      local text, pattern, _, plain = ...
       if type(text) == "string" and type(pattern) == "string" then
-        if #pattern > longest and not (name == "find" and select(2, ...)) then error("pattern too complex", 2) end
-        return results(pcall(work, text, pattern, ...))
+        if #pattern > longest and not (name == "find" and plain) then error("pattern too complex", 2) end
+        return results(pcall(work, ...))
       end
-      local count, given = all(pcall(work, text, pattern, ...))
+      local count, given = all(pcall(work, ...))
       if not given[1] then raise(given[2]) end
       return unpack(given, 2, count)
     end
@@ -174,14 +150,14 @@ if is_51 and not jit then
   string.gfind = string.gmatch
 
   local limited_gsub = limited("gsub")
-  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
-    local kind = type(replacement)
+  replace(string, "string", "gsub", function(...)
+    local text, pattern, replacement, limit = ...
+    local kind = (limit == nil or type(limit) == "number") and type(text) == "string" and type(replacement)
     -- A protected call would hide where an error of the function comes from.
     if (kind == "function" or kind == "table") and type(pattern) == "string" and #pattern <= longest then
-      return gsub(text, pattern, replacement, ...)
+      return gsub(...)
     end
-    return limited_gsub(text, pattern, replacement, ...)
->>>>>>> main
+    return limited_gsub(...)
   end)
 end
 

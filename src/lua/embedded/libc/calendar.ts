@@ -116,17 +116,7 @@ export function mktime(time: BrokenDownTime): number {
 }
 
 function zoneName(time: BrokenDownTime): string {
-<<<<<<< HEAD
   return time.isUtc ? 'GMT' : local(mktime(time)).name;
-=======
-  if (time.isUtc) return 'GMT';
-  const seconds = mktime(time);
-  // Past what a JavaScript date holds, the zone at its edge is told: its local time may lie beyond already.
-  const edge = time.year < 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  const date = toDate(Number.isNaN(seconds) ? edge : seconds);
-  const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(date);
-  return parts.find(({ type }) => type === 'timeZoneName')?.value ?? '';
->>>>>>> main
 }
 
 /** The ISO 8601 week and the year it belongs to: weeks start on Monday, the first one holds the year's first Thursday. */
