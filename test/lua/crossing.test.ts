@@ -126,7 +126,7 @@ describe('the globals of a script', () => {
           if name == "host" or (name == "" and type(value) == "table" and value.print) then return value end
         end
       end
-      con:puts(tostring(host()))`;
+      con:puts(tostring((host())))`;
     // The debug library takes print for a C function without upvalues.
     assert.equal(serveSource(source).body, 'nil');
   });
