@@ -116,12 +116,7 @@ export class MachineFactory {
     const entries = this.#runPrelude(machine, firstFunction);
     for (let cycle = 0; cycle < 2; cycle += 1) machine.x.lua_gc(machine.L, luaGc.collect, 0);
     const { L, scratch, memory } = machine;
-<<<<<<< HEAD
-    const image = copyMemory(memory, stackTop);
-=======
     const image = copyMemory(memory);
-    const chunks = Object.fromEntries(deferredParts.map((part) => [part.name, this.#precompile(machine, part)]));
->>>>>>> main
     return { image, L, scratch, stackTop, firstFunction, entries, chunks };
   }
 

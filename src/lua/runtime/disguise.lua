@@ -8,8 +8,10 @@ local parts = ...
 
 local replace, raise, names = parts.stock.replace, parts.stock.raise, parts.stock.name
 
-local type, pcall, select, find, gsub, match = type, pcall, select, string.find, string.gsub, string.match
-local getinfo, traceback = debug.getinfo, debug.traceback
+local type, pcall, select, next = type, pcall, select, next
+local find, gsub, match, sub = string.find, string.gsub, string.match, string.sub
+local getinfo = parts.debug.getinfo
+local debug_getinfo, traceback = debug.getinfo, debug.traceback
 local sethook, gethook = debug.sethook, debug.gethook
 local setmetatable, tonumber = setmetatable, tonumber
 
@@ -58,18 +60,18 @@ replace(debug, "debug", "getinfo", function(...)
   local ok, info, source
   local first, second = ...
   if type(first) == "thread" then
-    ok, info = pcall(getinfo, ...)
+    ok, info = pcall(debug_getinfo, ...)
     source = ok and info and getinfo(first, second, "S").source
   elseif type(first) == "function" then
-    ok, info = pcall(getinfo, ...)
+    ok, info = pcall(debug_getinfo, ...)
     source = ok and getinfo(first, "S").source
   else
     local level = real_level(first)
     if level then
-      ok, info = pcall(getinfo, level, select(2, ...))
+      ok, info = pcall(debug_getinfo, level, select(2, ...))
       source = ok and info and getinfo(level - 1, "S").source
     else
-      ok, info = pcall(getinfo, ...)
+      ok, info = pcall(debug_getinfo, ...)
     end
   end
   if not ok then raise(info) end
@@ -93,7 +95,12 @@ replace(debug, "debug", "traceback", function(...)
     return first
   else
     local level = real_level(second == nil and 1 or second)
-    ok, text = pcall(traceback, first, level or second)
+    if select("#", ...) == 0 then
+      ok, text = pcall(traceback, "", 3)
+      text = sub(text, 2)
+    else
+      ok, text = pcall(traceback, first, level or second)
+    end
   end
   if not ok then raise(text) end
   return type(text) == "string" and gsub(text, "\n\t%[luafcgid%]:[^\n]*", traceback_line) or text
@@ -201,4 +208,4 @@ for library_name, functions in next, {
   end
 end
 
-return { getinfo = getinfo, traceback = traceback }
+return true

@@ -37,12 +37,9 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'con_input', file: 'runtime/con-input.lua' },
     { name: 'con_settings', file: 'runtime/con-settings.lua' },
     { name: 'hints', file: 'runtime/hints.lua' },
-<<<<<<< HEAD
+    { name: 'debug', file: 'runtime/debug.lua' },
     // After all that uses the debug library itself.
     { name: 'disguise', file: 'runtime/disguise.lua' },
-=======
-    { name: 'debug', file: 'runtime/debug.lua' },
->>>>>>> main
     // The functions that the engine calls.
     { name: 'prelude', file: 'runtime/prelude.lua' },
   ];

@@ -43,11 +43,7 @@ local G = _G
 local type, tostring, pcall = type, tostring, pcall
 local error, collectgarbage, pairs, rawequal = error, collectgarbage, pairs, rawequal
 local randomseed = math.randomseed
-<<<<<<< HEAD
-local traceback, getmetatable = parts.disguise.traceback, debug.getmetatable
-=======
 local traceback, getmetatable = parts.debug.traceback, debug.getmetatable
->>>>>>> main
 local next, format, sub, concat, sort = next, string.format, string.sub, table.concat, table.sort
 
 local engine = {}
@@ -93,11 +89,7 @@ end
 -- of a second, in which nothing stops the script. So the last call of a deep stack is searched by halves.
 local stack_from = traceback
 if G._VERSION == "Lua 5.1" and not G.jit then
-<<<<<<< HEAD
-  local getinfo = parts.disguise.getinfo
-=======
   local getinfo = parts.debug.getinfo
->>>>>>> main
   local DEEP, FIRST, LAST = 500, 11, 10 -- the latter two are those of Lua
 
   -- A line of the traceback, as Lua writes it.
