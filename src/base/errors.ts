@@ -457,6 +457,12 @@ export const catalogue = {
     message: 'the server restarts itself to end {threads} threads that hang',
     solve: 'Nothing has to be done: requests under way are finished, and new ones wait for a moment.',
   },
+  LUAFCGID_SERVER_REPLACED: {
+    blame: 'operator',
+    status: 0,
+    message: 'version {version} runs, and its program was replaced by another: no new worker is started',
+    solve: 'Restart the server to run what is installed now. Until then the workers that are there serve on.',
+  },
   LUAFCGID_WORKER_GONE: {
     blame: 'bug',
     status: 500,
