@@ -1,6 +1,5 @@
 /**
- * All that the front and a worker say to each other, and how a message lies in a ring frame. This file is the folder's
- * door for everybody but the two who own a ring's ends.
+ * The messages between the front and a worker, and how a message lies in a ring frame.
  *
  * A frame's `id` is the request's number (0 where a message belongs to none), its `argument` depends on the type. A
  * message longer than a frame goes as several frames of the same type and id, all but the last marked `MORE`; types
@@ -18,7 +17,10 @@ export const START_NO_BODY = 0x400;
 export const START_RETIRE = 0x800;
 /** Set in `START`: the answer goes without its body (a HEAD request). */
 export const START_HEAD = 0x1000;
-/** Set in `START`: only an offer, which has to be claimed before (`OfferSlots`); who fails to passes over it. */
+/**
+ * Set in `START`: the front may take it back. It has to be claimed before it runs (`OfferSlots`); a worker that fails to
+ * claim it passes over it.
+ */
 export const START_OFFER = 0x2000;
 /** Where a `START` has the FastCGI role of its request: two bits of its type word, 1 to 3. */
 const START_ROLE_SHIFT = 14;
@@ -43,8 +45,13 @@ export const ToWorker = {
   COLLECT: 5,
   /** Leave the loop and end the thread. */
   STOP: 6,
-  /** Requests whose script is named like this may be run in this state when they come on a lent connection. argument: state. payload: the name. */
+  /**
+   * The worker may run requests for this script path in this state, when they come on a connection that it serves itself.
+   * id: the epoch of the route. argument: state. payload: the path.
+   */
   ROUTE: 7,
+  /** A suspended request ends where it waits. argument: why, an `InterruptRequest`. */
+  CANCEL: 8,
 } as const;
 
 /** Worker to front. */
@@ -63,33 +70,44 @@ export const FromWorker = {
   CLOSED: 6,
   /** The running request sets its watchdog. argument: milliseconds from now, 0 for no limit. */
   WATCHDOG: 7,
-  /** The running request says what becomes of it when its client goes. argument: 1 to be stopped, 0 to go on. */
+  /** The running request sets whether it is stopped when its client goes. argument: 1 to be stopped, 0 to go on. */
   ON_ABORT: 8,
-  /** The Lua stack of the running request, as it was asked for. payload: text, bytes as Lua gave them. */
+  /** The Lua stack of the running request, which the front has asked for. payload: text, bytes as Lua gave them. */
   TRACE: 9,
   /** An offer was claimed, but its state is not there any more: the request has not begun. */
   OFFER_REJECTED: 10,
-  /** What the request took that is about to end; only if that is wanted. payload: see `Usage`. */
+  /** Processor time and memory of the request whose END follows; only if the server measures that. payload: see `Usage`. */
   USAGE: 11,
   /**
-   * A connection that the worker has accepted is the front's from now on. id: its descriptor, or -1: accepting has failed,
-   * which the front is to look at. argument: 1 when a request on it was answered. payload: what was read from it since.
-   * Counts as told.
+   * A connection that the worker has accepted is the front's from now on. Counted (`COUNTED`). id: its descriptor; -1 if
+   * accepting has failed, so that the front has to. argument: 1 when a request on it was answered. payload: the bytes read
+   * from it since.
    */
   ACCEPTED: 12,
   /** It is to be closed when all is sent. id: its descriptor. */
   CLOSE_WHEN_SENT: 13,
-  /** A lent connection comes back. id: its descriptor. payload: what was read from it. Counts as told (`loans.ts`). */
+  /** A lent connection comes back. Counted (`COUNTED`). id: its descriptor. payload: the bytes read from it. */
   RETURNED: 14,
   /** The rest of an answer on a lent connection, which then comes back. id: its descriptor. */
   ANSWER_REST: 15,
-  /** A request on a lent connection is the front's from now on. argument: its state. payload: see `encodePromoted`. Counts as told. */
+  /**
+   * A request on a lent connection is the front's from now on. Counted (`COUNTED`). id: its number. argument: its state.
+   * payload: see `encodePromoted`.
+   */
   PROMOTED: 16,
   /** A state has served requests on lent connections. id: how many. argument: state. payload: see `encodeServed`. */
   SERVED: 17,
   /** A step of garbage collection is done that was asked for, or there is no such state. argument: state. */
   COLLECTED: 18,
+  /** The script of the request waits for a result: the worker runs others meanwhile. argument: what it waits for, a `WaitsFor`. */
+  SUSPENDED: 19,
+  /** The worker goes on with a suspended request, before all that it was given meanwhile. */
+  RESUMED: 20,
 } as const;
+
+/** What a suspended request waits for. */
+export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3 } as const;
+export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**
  * The facts about connections that have to be known on both sides: a worker counts each of these when it posts it (TOLD
@@ -200,7 +218,7 @@ export function decodePromoted(payload: Uint8Array): { readonly descriptor: numb
 
 /** What a worker is told to start. */
 export interface StartMessage {
-  /** With `START_CREATE` the state to close before, 0 for none; with `START_OFFER` the offer's number. */
+  /** With `START_OFFER` the number to claim it by; else with `START_CREATE` the state to close before, 0 for none. */
   readonly subject: number;
   /** With `START_OFFER`: where it has to be claimed. */
   readonly slot: number;

@@ -1,8 +1,8 @@
 /**
- * The way to the end: no new connections come, what has begun is finished, and each connection is closed after that. A
- * connection that was just accepted has begun, too, and so has one that a web server keeps: its next request may be on
- * its way, and a web server that is hung up on before the request is read has a request that failed. Such a connection
- * has a moment for one more request, and is closed with its answer.
+ * The end of a server in order: it accepts no new connections, finishes the requests that have begun, and closes each
+ * connection after that. A connection that was just accepted, or that a web server keeps, counts as begun: its next request
+ * may be on its way, and would fail if the connection were closed before it came. It has a moment for one more request,
+ * and is closed with its answer.
  */
 import type { FrontConnection } from '../model/request.js';
 
@@ -24,8 +24,8 @@ export class Drain {
 
   /**
    * @param requests all that are not over
-   * @param isLending whether workers may be at requests of their own
-   * @param drained is told when the last one is
+   * @param isLending whether workers may have requests that the front does not know
+   * @param drained called when the last one is over
    */
   constructor(requests: ReadonlyMap<number, unknown>, isLending: () => boolean, drained: () => void) {
     this.#requests = requests;
@@ -49,7 +49,7 @@ export class Drain {
     this.look();
   }
 
-  /** Accepted in the moment in which it began. */
+  /** A connection was accepted just before the drain began, and is opened now. */
   add(connection: FrontConnection): void {
     if (this.#areNewcomersLate) connection.close(false);
     else this.#newcomers.add(connection);

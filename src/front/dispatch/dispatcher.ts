@@ -156,6 +156,11 @@ export class Dispatcher {
     this.#failure.watch(nowMs);
   }
 
+  /** Time has passed: accepts the connections that workers have not accepted. */
+  acceptLeft(): void {
+    this.#lending.accepting.tick();
+  }
+
   /** The client of a request has gone, or does not want the answer any more. */
   clientGone(request: FrontRequest): void {
     this.#workers.clientGone(request);
@@ -281,7 +286,11 @@ export class Dispatcher {
       (hasBody ? 0 : START_NO_BODY) |
       (request.cgi.method === 'HEAD' ? START_HEAD : 0);
     const path = create ? Buffer.from(request.script, 'latin1') : NOTHING;
-    worker.start(flags, request, state.id, evicted?.id ?? 0, path);
+    if (evicted !== undefined && worker.canStartRevocably) {
+      // The finalizers of a state may never end: then the request is taken back from behind its closing.
+      this.#workers.close(worker, evicted);
+      worker.startRevocably(flags, request, state.id, path);
+    } else worker.start(flags, request, state.id, evicted?.id ?? 0, path);
     if (state.expectedMs <= AT_ONCE_MS) this.#toWake.add(worker);
     else worker.wake();
     if (hasBody) this.passBody(request);

@@ -1,6 +1,6 @@
 /**
- * The front's end of one worker's two rings. It never blocks: what does not fit waits here (a start message and a few
- * short ones at most, since a worker runs one request at a time), and bodies wait with their request.
+ * The front's end of one worker's two rings. It never blocks: messages that do not fit wait here (a START and a few short
+ * ones at most, since a worker executes one request at a time), and bodies wait with their request.
  */
 
 import type { Interrupter } from '../../channel/interrupts.js';
@@ -30,27 +30,30 @@ interface Unsent {
 
 const NOTHING = new Uint8Array(0);
 
+const REVOCABLE_STARTS = 0x40000000;
+
 export class WorkerLink implements RequestWorker {
   readonly id: number;
   /** Its place among the workers, which it has from its predecessor and leaves to its successor. */
   place = 0;
-  /** The requests that it was given and has not ended, by number: one at most today. */
+  /** The requests that it was given and has not ended, by number. One executes, the others are suspended or wait for it. */
   readonly runs = new Map<number, Run>();
-  /** It is to end when it has done what it has begun with. */
+  /** It is to end after the requests that it has begun with. */
   isRetired = false;
   /** It was told to end. */
   isStopped = false;
-  /** What it was told to do between two requests and has not answered. */
+  /** Its duties between two requests. */
   readonly duties = new Duties();
-  /** What it is lent. */
+  /** The connections that it is lent. */
   readonly lending: LoanBook;
-  #executing: Run | undefined;
+  /** The runs that are not suspended, in the order in which the worker comes to them. */
+  readonly #active: Run[] = [];
   readonly #out: RingWriter;
   readonly #interrupter: Interrupter;
   readonly #in: RingReader;
   readonly #unsent: Unsent[] = [];
   readonly #slots: OfferSlots;
-  /** Slots of the offers that nobody has claimed, as far as is known here, by their numbers. */
+  /** Slots of offers and revocable STARTs that were not found claimed yet, by number. */
   readonly #offered = new Map<number, number>();
 
   /** @param slots of the ring that `out` writes */
@@ -72,49 +75,71 @@ export class WorkerLink implements RequestWorker {
 
   /** The run that it executes; undefined between two. */
   get executing(): Run | undefined {
-    return this.#executing;
+    return this.#active[0];
   }
 
   /** Whether it has something to do that the front knows of: a request, or duties. */
   get isBusy(): boolean {
-    return this.#executing !== undefined || !this.duties.isEmpty;
+    return this.executing !== undefined || !this.duties.isEmpty;
   }
 
   /** Since when it has been busy with that, as far as it was seen. */
   get busySinceMs(): number | undefined {
-    return this.#executing?.startedMs ?? this.duties.sinceMs;
+    return this.executing?.executingSinceMs ?? this.duties.sinceMs;
   }
 
   /** Whether it does something without a request, so that none may be started on it: it would stand behind that. */
   get isOccupied(): boolean {
-    const hasDuties = !this.duties.isEmpty && this.#executing === undefined && !this.isRetired;
+    const hasDuties = !this.duties.isEmpty && this.executing === undefined && !this.isRetired;
     return this.lending.isServingDirect || hasDuties;
   }
 
-  /** It executes this from now on. */
+  /** It was given this run. */
   begin(run: Run): void {
     this.runs.set(run.request.id, run);
-    this.#executing = run;
+    this.#active.push(run);
   }
 
   /** A run is over. */
-  end(run: Run): void {
+  end(run: Run, nowMs: number): void {
     this.runs.delete(run.request.id);
-    if (this.#executing === run) this.#executing = undefined;
+    this.#offered.delete(numberOfStart(run.request));
+    this.#leave(run, nowMs);
+  }
+
+  /** A run waits for a result. @param waitsFor a `WaitsFor` */
+  suspend(run: Run, waitsFor: number, nowMs: number): void {
+    run.waitsFor = waitsFor;
+    this.#leave(run, nowMs);
+  }
+
+  /** A suspended run goes on, before those that the worker was given meanwhile. */
+  resume(run: Run, nowMs: number): void {
+    run.waitsFor = 0;
+    run.executesFrom(nowMs);
+    this.#active.unshift(run);
+  }
+
+  #leave(run: Run, nowMs: number): void {
+    const at = this.#active.indexOf(run);
+    if (at < 0) return;
+    this.#active.splice(at, 1);
+    // Only now can the worker come to the next one.
+    if (at === 0) this.#active[0]?.executesFrom(nowMs);
   }
 
   /**
-   * Whether a request can be laid into the worker's ring behind the running one: it has no body, since that could not
-   * follow the running one's, and there is room for it.
+   * Whether a request can be posted behind the running one: it has no body, since that could not follow the running one's,
+   * and there is room for it.
    */
   mayOffer(request: FrontRequest): boolean {
-    if (this.#executing?.request.body.isEndSent !== true) return false;
+    if (this.executing?.request.body.isEndSent !== true) return false;
     if (request.body.isToBeSent || this.#unsent.length > 0 || !this.duties.isEmpty) return false;
     const bytes = startBytes(request.cgi.params);
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }
 
-  /** Lays a request that `mayOffer` allows into the ring; the worker has to be woken. @param flags of its START */
+  /** Posts a request that `mayOffer` allows behind the running one; the worker has to be woken. @param flags of its START */
   offer(number: number, request: FrontRequest, state: number, flags: number): void {
     const slot = this.#slots.findFree();
     this.#slots.lay(slot, number);
@@ -127,7 +152,7 @@ export class WorkerLink implements RequestWorker {
     return this.#interrupter.running === request.id;
   }
 
-  /** Whether the script of a request is over: what is left is to write its end, and perhaps to close its state. */
+  /** Whether the script of a request is over: the worker has yet to post its END, and perhaps to close its state. */
   isOver(request: FrontRequest): boolean {
     return this.#interrupter.running === -request.id;
   }
@@ -155,6 +180,25 @@ export class WorkerLink implements RequestWorker {
     this.#start(flags, request, state, encodeStartHead(evicted, 0, path));
   }
 
+  /** Whether `startRevocably` can be called now. */
+  get canStartRevocably(): boolean {
+    return this.#slots.findFree() >= 0;
+  }
+
+  /** The same, in a way that `revokeStart` can take back as long as the worker has not come to it. */
+  startRevocably(flags: number, request: FrontRequest, state: number, path: Uint8Array): void {
+    const slot = this.#slots.findFree();
+    const number = numberOfStart(request);
+    this.#slots.lay(slot, number);
+    this.#offered.set(number, slot);
+    this.#start(START_OFFER | flags, request, state, encodeStartHead(number, slot, path));
+  }
+
+  /** Takes a request back that was started revocably. Returns false when the worker has claimed it before. */
+  revokeStart(request: FrontRequest): boolean {
+    return this.revoke(numberOfStart(request));
+  }
+
   #start(flags: number, request: FrontRequest, state: number, head: Uint8Array): void {
     const { params } = request.cgi;
     const type = ToWorker.START | flags | startRole(request.role);
@@ -171,7 +215,7 @@ export class WorkerLink implements RequestWorker {
     return true;
   }
 
-  /** What becomes of an offer is known: the worker has it, or could not begin with it. */
+  /** An offer is settled: the worker has it, or could not begin with it. */
   forgetOffer(number: number): void {
     this.#offered.delete(number);
   }
@@ -191,7 +235,7 @@ export class WorkerLink implements RequestWorker {
     this.flush();
   }
 
-  /** Sends what waits, as far as there is room. */
+  /** Sends the messages that wait, as far as there is room. */
   flush(): void {
     let wrote = false;
     for (let first = this.#unsent[0]; first !== undefined; first = this.#unsent[0]) {
@@ -240,4 +284,9 @@ export class WorkerLink implements RequestWorker {
       if (this.#out.askForRoom()) return false;
     }
   }
+}
+
+/** The number in the slot of a revocable START. It lies above the numbers of offers: the pool never makes so many. */
+function numberOfStart({ id }: FrontRequest): number {
+  return REVOCABLE_STARTS | (id & (REVOCABLE_STARTS - 1));
 }
