@@ -11,6 +11,7 @@ import { type Config, identityOf } from '../config/load.js';
 import { createFront } from '../front/host/create-front.js';
 import type { FrontHandle } from '../front/host/handle.js';
 import { type Log, type LogLevel, openLogs } from '../logging/sinks/logs.js';
+import { requireDescriptors } from '../process/descriptors.js';
 import { noService, type ServiceEnvironment } from '../process/environment.js';
 import { serviceManager } from '../process/notify.js';
 import { PidFile, systemLock } from '../process/pid-file.js';
@@ -274,6 +275,7 @@ class RunningServer implements Server {
     const listeners = new Listeners(front, this.#service, (text) => this.log.write('warn', text));
     this.#add({ listeners });
     await listeners.change(current.loaded.config);
+    requireDescriptors();
   }
 
   #giveUpRights(becomeUser: (() => void) | undefined): void {

@@ -116,7 +116,11 @@ export class Workers {
 
   #startAt(generation: Generation, index: number): Promise<ReadyWorker> {
     return new Promise((resolve, reject) => {
-      const failed = (reason: string): void => reject(new LuafcgidError('LUAFCGID_WORKER_START', { reason }));
+      const failed = (reason: string): void => {
+        const isWantOfDescriptors = reason.includes('EMFILE') || reason.includes('ENFILE');
+        const code = isWantOfDescriptors ? 'LUAFCGID_SERVER_DESCRIPTORS' : 'LUAFCGID_WORKER_START';
+        reject(new LuafcgidError(code, { reason }));
+      };
       this.#spawn({ generation, index, failures: 0 }, resolve, failed);
     });
   }
