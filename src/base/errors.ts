@@ -260,7 +260,8 @@ export const catalogue = {
     blame: 'script',
     status: 500,
     message: '{call} after con:finish()',
-    solve: 'The answer has ended for the client; con:log, con:gets, con:config, con:query, con:form and con:cookies go on working.',
+    solve:
+      'The answer has ended for the client; con:log, con:gets, con:config, con:query, con:form and con:cookies go on working.',
   },
   LUAFCGID_WAITING_FULL: {
     blame: 'operator',
@@ -547,6 +548,13 @@ export const catalogue = {
     message: 'the embedded Lua engine cannot be used: {detail}',
     solve: 'Install it again: `npm ci` in a clone, or `npm install -g` as before.',
   },
+  LUAFCGID_LUA_ADDRESS_SPACE: {
+    blame: 'operator',
+    status: 503,
+    message: 'the system has no address space for another Lua state ({reason})',
+    solve:
+      'Each takes about 10 GiB of it. Lift the limit (`ulimit -v`), lower states, or start with NODE_OPTIONS=--disable-wasm-trap-handler.',
+  },
   LUAFCGID_LUA_SECOND_LIBRARY: {
     blame: 'operator',
     status: 0,
@@ -587,7 +595,8 @@ export const catalogue = {
     blame: 'operator',
     status: 0,
     message: 'port {port} on {host} is in use by another program',
-    solve: 'Choose another port, e.g. with `--port 8081` or PORT=8081 in the environment, or stop the program that uses this one.',
+    solve:
+      'Choose another port, e.g. with `--port 8081` or PORT=8081 in the environment, or stop the program that uses this one.',
   },
   LUAFCGID_GATEWAY_LISTEN: {
     blame: 'operator',
