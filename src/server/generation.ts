@@ -51,6 +51,7 @@ export function workerSettings({ loaded: { config }, engine, files }: Generation
     ringBytes: config.ringBytes,
     sleepers: new SharedArrayBuffer(4),
     io: undefined,
+    sources: [],
     setHook: createHookSetter(engine),
   };
 }

@@ -1,6 +1,7 @@
 /** What a worker thread is given when it starts; all of it can be cloned or shared between threads. */
 import type { Config } from '../config/load.js';
 import type { IoChannel } from '../io/channel.js';
+import type { SourceGrant } from '../io/handle.js';
 import type { EngineData } from '../lua/engine.js';
 import type { LuaValue } from '../lua/state.js';
 import type { FileGrants } from '../scripts/held-directory.js';
@@ -31,6 +32,8 @@ export interface ThreadData {
   readonly firstRequest: number;
   /** One word: how many requests of all workers wait for results. */
   readonly waiting: SharedArrayBuffer;
+  /** The data sources that scripts may use. */
+  readonly sources: readonly SourceGrant[];
   /** Its channel to the I/O thread; undefined where no data source is configured. */
   readonly io: IoChannel | undefined;
   /** How a running request is broken into, see `channel/interrupts.ts`. */

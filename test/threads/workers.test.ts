@@ -48,6 +48,7 @@ class Team {
       ringBytes: 16 * 1024,
       sleepers: new SharedArrayBuffer(4),
       waiting: new SharedArrayBuffer(4),
+      sources: [],
       io: undefined,
       setHook: undefined,
       sleeper: undefined,

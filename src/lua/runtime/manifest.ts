@@ -42,6 +42,9 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 
 /** Parts that a state loads when one of them is first needed. */
 export const deferredParts: readonly LuaPart[] = [
+  { name: 'data', file: 'library/data.lua' },
+  { name: 'db', file: 'library/db.lua', module: 'luafcgid.db', namespace: 'luafcgid.db' },
+  { name: 'redis', file: 'library/redis.lua', module: 'luafcgid.redis', namespace: 'luafcgid.redis' },
   { name: 'serialize', file: 'library/serialize.lua', namespace: 'luafcgid' },
   { name: 'form', file: 'library/form.lua' },
   { name: 'cookie', file: 'library/cookie.lua' },
