@@ -65,7 +65,6 @@ export function running(state: HostedState): RequestHost {
 }
 
 function waits(state: HostedState): WaitHost {
-  running(state);
   if (state.options.waits === undefined) throw new Error('nothing can be waited for here');
   return state.options.waits;
 }
@@ -78,7 +77,7 @@ const shapeLimitBytes = 70_000;
 
 /** A copy of a string: a later argument may be read into the same memory. */
 function wholeBytes(string: LuaString): Uint8Array {
-  return string.bytes(0, string.sizeBytes).slice();
+  return Uint8Array.from(string.bytes(0, string.sizeBytes));
 }
 
 function word(args: HostArguments, at: number): ByteString {
@@ -215,7 +214,7 @@ export const hostFunctions = {
   },
 
   /** A data source: its number and kind. */
-  source(state, args) {
+  datasource(state, args) {
     const { id, kind } = waits(state).source(word(args, 1));
     return { id, kind };
   },

@@ -69,7 +69,7 @@ export class WorkerFailure {
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
     this.#endLending(worker, nowMs);
-    for (const { request } of worker.runs.values()) this.#noteCrash(request.script, nowMs);
+    if (worker.executing !== undefined) this.#noteCrash(worker.executing.request.script, nowMs);
     if (worker.runs.size === 0) this.#noteCrash(worker.duties.first?.script ?? '', nowMs);
     this.#strikeOff(worker, error, nowMs);
     this.threadEnded(id);
@@ -188,7 +188,10 @@ export class WorkerFailure {
       const script = toText(request.script);
       const ran = (run.clock.ranMs / 1000).toFixed(1);
       this.#giveUp(worker, `${script} does not stop after ${ran} s`, request.script, nowMs);
-      return this.#strikeOff(worker, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }), nowMs);
+      this.#parts.answers.refuse(request, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }));
+      // The requests that are suspended there end with it, and are not to blame.
+      const reason = `${script} does not stop`;
+      return this.#strikeOff(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }), nowMs);
     }
     const duty = this.#dutyBefore(worker, run);
     const reason = describeDuty(duty);

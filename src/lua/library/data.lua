@@ -24,7 +24,7 @@ function data.open(name, kinds, module)
   if type(name) ~= "string" then
     error("bad argument #1 to 'open' (string expected, got " .. parts.arguments.type_name(name) .. ")", 3)
   end
-  local ok, source = host.source(name)
+  local ok, source = host.datasource(name)
   if not ok then error(source, 3) end
   if not kinds[source.kind] then error("the data source " .. name .. " is " .. source.kind .. ": " .. module .. " cannot use it", 3) end
   source.name = name
