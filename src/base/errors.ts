@@ -559,6 +559,12 @@ export const catalogue = {
     message: 'the Lua engine {engine} cannot be used: {detail}',
     solve: 'Install the library (Debian, Ubuntu: apt-get install {package}), or name its file with lualib.',
   },
+  LUAFCGID_FFI_STACK: {
+    blame: 'bug',
+    status: 0,
+    message: 'native Lua has a C stack of {size} bytes in this thread and needs {needed}',
+    solve: 'Install the version of koffi that package.json names (npm ci). If it is that one, please report this.',
+  },
   LUAFCGID_IO_EPOLL: {
     blame: 'operator',
     status: 0,

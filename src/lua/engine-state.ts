@@ -295,6 +295,10 @@ export abstract class EngineState implements LuaState, HostedState {
     this.free(isBroken);
   }
 
+  get isStopping(): boolean {
+    return this.#stop !== undefined;
+  }
+
   sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined {
     const script = this.#script;
     this.#script = undefined; // the text may be long, and is needed once

@@ -3,6 +3,7 @@
  * through Lua's debug library, so they trust nothing they are given.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { toByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { HEAD_LIMIT_BYTES, headTooLarge } from '../cgi/response.js';
@@ -18,6 +19,7 @@ import {
   tracebackLimitBytes,
   wholeText,
 } from './crossing.js';
+import { callCrypto } from './crypto-functions.js';
 import type { ScriptLog } from './script-log.js';
 import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions, WaitHost } from './state.js';
@@ -30,6 +32,8 @@ export interface HostedState {
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
   /** What the engine hands to the Lua function it calls. */
+  /** Whether a stop is under way: errors are only raised to leave what runs. */
+  readonly isStopping: boolean;
   readonly callArgument: LuaValue;
   /** The precompiled chunk of a part that is loaded when it is needed. */
   deferredPart(name: ByteString): Uint8Array | undefined;
@@ -196,6 +200,15 @@ export const hostFunctions = {
     return value === undefined ? undefined : toByteString(value);
   },
 
+  /** What `crypto-functions.ts` has. */
+  crypto: (state, args) => callCrypto(state, args),
+
+  /** Whether a string is UTF-8. */
+  isutf8(_state, args) {
+    const text = args.string(1);
+    return isUtf8(text.bytes(0, text.sizeBytes));
+  },
+
   /** Makes an empty file of a new name, where the state may write. */
   tempname(state) {
     const { files } = state.options;
@@ -266,6 +279,11 @@ export const hostFunctions = {
   /** What the engine hands to the Lua function it calls. */
   argument(state) {
     return state.callArgument;
+  },
+
+  /** Whether what runs is being stopped. */
+  stopping(state) {
+    return state.isStopping;
   },
 
   /** Lines of the script, when it was not asked for before. */

@@ -262,12 +262,13 @@ class RunningServer implements Server {
     generation.files = holdFiles(config);
     generation.sources = this.#io.addSources(resolveSources(config.data, process.env));
     const sleeper = await front.sleeper();
+    const io = generation.sources.length > 0 ? this.#io : undefined;
     const settings = {
       ...workerSettings(generation, this.#runName),
       waiting: this.#waiting,
       bell: front.bell,
       sleeper,
-      io: generation.sources.length > 0 ? this.#io : undefined,
+      io,
     };
     try {
       await workers.start(settings, config.workers, (ready, retired) =>

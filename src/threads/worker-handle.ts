@@ -9,6 +9,12 @@ import type { IoHandle } from '../io/handle.js';
 import { createCounters } from '../metrics/counters.js';
 import type { ThreadData } from '../worker/thread-data.js';
 
+/**
+ * Most memory of a worker's own JavaScript objects: many times what one needs. One that takes more ends, and not the process.
+ * Lua states do not count here: `memory` bounds them.
+ */
+const HEAP_LIMIT_MIB = 512;
+
 export interface WorkerEvents {
   /** The thread waits for requests. */
   onReady(): void;
@@ -73,7 +79,8 @@ export class WorkerHandle {
       firstRequest: firstLentRequest(id),
       io: io?.openChannel(id, { ring: this.toWorker, loans: this.loans, usesFutex: sleeper !== undefined }),
     };
-    this.#thread = new Worker(new URL('../worker/thread.cjs', import.meta.url), { workerData: data });
+    const resourceLimits = { maxOldGenerationSizeMb: HEAP_LIMIT_MIB };
+    this.#thread = new Worker(new URL('../worker/thread.cjs', import.meta.url), { workerData: data, resourceLimits });
     const givenUp = new Promise<void>((resolve) => {
       this.#giveUp = resolve;
     });

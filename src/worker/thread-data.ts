@@ -32,10 +32,10 @@ export interface ThreadData {
   readonly firstRequest: number;
   /** One word: how many requests of all workers wait for results. */
   readonly waiting: SharedArrayBuffer;
-  /** The data sources that scripts may use. */
-  readonly sources: readonly SourceGrant[];
   /** Its channel to the I/O thread; undefined where no data source is configured. */
   readonly io: IoChannel | undefined;
+  /** The data sources of the configuration. */
+  readonly sources: readonly SourceGrant[];
   /** How a running request is broken into, see `channel/interrupts.ts`. */
   readonly interrupts: SharedArrayBuffer;
   /** How to wake the front. */

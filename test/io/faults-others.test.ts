@@ -19,13 +19,23 @@ import { startCuttingProxy } from '../support/cutting-proxy.js';
 import { startMariadb } from '../support/mariadb.js';
 import { startRedis } from '../support/redis.js';
 import { freePort } from '../support/web-server.js';
-import { ask, code, encode, type Plain, sourceSettings, TestRun, until } from './support/data-source.js';
+import {
+  ask,
+  closeWithRuns,
+  code,
+  encode,
+  freeze,
+  type Plain,
+  sourceSettings,
+  TestRun,
+  until,
+} from './support/data-source.js';
 
 const log: string[] = [];
 
 function open(given: Partial<ResolvedSource> & Pick<ResolvedSource, 'kind'>): Source {
   const source = createSource(sourceSettings({ connectMs: 2000, ...given }), (_, text) => log.push(text));
-  after(() => source.close());
+  after(() => closeWithRuns(source));
   return source;
 }
 
@@ -58,11 +68,12 @@ describe('MariaDB at its worst', async () => {
     run.end();
   });
 
-  it('frozen: the query times out, and the next ones work when it goes on', async () => {
+  it('frozen: the query times out, and the next ones work when it goes on', async (t) => {
     const source = open({ ...own, connections: 1, connectMs: 300 });
     const run = new TestRun(source);
     await run.query('select 1');
-    server.signal('SIGSTOP');
+    t.after(() => server.signal('SIGCONT'));
+    await freeze(server);
     await assert.rejects(run.query('select 2', [], { limitMs: 100 }), code('LUAFCGID_DATA_TIMEOUT'));
     await assert.rejects(run.query('select 3'), code('LUAFCGID_DATA_CONNECT'));
     server.signal('SIGCONT');
@@ -130,10 +141,11 @@ describe('Redis at its worst', async () => {
     assert.equal(await command(source, 'ping'), 'PONG');
   });
 
-  it('frozen: commands time out, and the next ones work when it goes on', async () => {
+  it('frozen: commands time out, and the next ones work when it goes on', async (t) => {
     const source = open({ ...own, connectMs: 300, queryMs: 100 });
     await until(() => succeeds(command(source, 'ping')), 'it is connected');
-    server.signal('SIGSTOP');
+    t.after(() => server.signal('SIGCONT'));
+    await freeze(server);
     await assert.rejects(command(source, 'ping'), code('LUAFCGID_DATA_TIMEOUT'));
     await assert.rejects(command(source, 'ping'), code('LUAFCGID_DATA_CONNECT'));
     server.signal('SIGCONT');

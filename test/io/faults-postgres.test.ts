@@ -8,7 +8,7 @@ import { createSource } from '../../src/io/sources-by-kind.js';
 import { makeCertificate } from '../support/certificate.js';
 import { type CuttingProxy, type ProxiedConnection, startCuttingProxy } from '../support/cutting-proxy.js';
 import { startPostgres } from '../support/postgres.js';
-import { code, sourceSettings, TestRun, until } from './support/data-source.js';
+import { closeWithRuns, code, sourceSettings, TestRun, until } from './support/data-source.js';
 
 const isWell = async (source: Source): Promise<boolean> => {
   const run = new TestRun(source);
@@ -45,7 +45,7 @@ describe('PostgreSQL at its worst', async () => {
       password: 'sesame',
     } as const;
     const source = createSource(sourceSettings({ ...own, connectMs: 2000, ...given }), (_, text) => log.push(text));
-    after(() => source.close());
+    after(() => closeWithRuns(source));
     return source;
   }
 

@@ -18,6 +18,7 @@ import { ownChunkName } from '../traceback.js';
 import { isFatal, longJump } from './faults.js';
 import type { LuaCFunction } from './host-trampoline.js';
 import { escapeHtml, LONGEST_TEXT_BYTES } from './html-escape.js';
+import { libraryFunctions } from './library-functions.js';
 import { luaType, type Machine } from './machine.js';
 import { pushValue, ValueReader } from './values.js';
 
@@ -29,6 +30,7 @@ export interface CallingState extends HostedState {
   noteHostError(error: Error): void;
   noteGlobals(values: LuaValue, functions: LuaValue): void;
   rearm(thread: number): void;
+  lookAtInterrupts(thread: number): void;
 }
 
 const ownName = Buffer.from(`=${ownChunkName}`);
@@ -100,7 +102,7 @@ export function embeddedFunctions(running: { readonly state: CallingState | unde
       return succeed(state, L, run(state, args));
     });
   }
-  for (const [name, run] of Object.entries(stackFunctions)) functions[name] = guarded(run);
+  for (const [name, run] of Object.entries({ ...stackFunctions, ...libraryFunctions })) functions[name] = guarded(run);
   return functions;
 }
 
@@ -189,6 +191,8 @@ const stackFunctions = {
   /** The script has no hook of its own any more. */
   rearm(state, L) {
     state.rearm(L);
+    // A script that sets hooks all the time would never come to the one for interrupts.
+    state.lookAtInterrupts(L);
     return 0;
   },
 

@@ -6,7 +6,7 @@ import { excerpt, messageLimitBytes } from '../crossing.js';
 import { luaStatus } from '../engine-state.js';
 import { type Entries, type EntryName, entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
-import { deferredModules, deferredParts, type LuaPart, loadedParts, luaFile } from '../runtime/manifest.js';
+import { deferredModules, deferredParts, type LuaPart, loadedParts, luaFile, standIns } from '../runtime/manifest.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import type { LuaCFunction, LuaHook } from './host-trampoline.js';
@@ -107,7 +107,7 @@ export class MachineFactory {
     const entries = this.#runPrelude(machine, firstFunction);
     for (let cycle = 0; cycle < 2; cycle += 1) machine.x.lua_gc(machine.L, luaGc.collect, 0);
     const { L, scratch, memory } = machine;
-    const image = copyMemory(memory, stackTop);
+    const image = copyMemory(memory);
     const chunks = Object.fromEntries(deferredParts.map((part) => [part.name, this.#precompile(machine, part)]));
     return { image, L, scratch, stackTop, firstFunction, entries, chunks };
   }
@@ -134,7 +134,9 @@ export class MachineFactory {
     const at = this.#spares.findLastIndex(fits);
     if (at < 0) return undefined;
     const [machine] = this.#spares.splice(at, 1);
-    if (machine !== undefined) this.#image.restore(machine.memory);
+    if (machine === undefined) return undefined;
+    this.#image.restore(machine.memory);
+    machine.refusedAt = '';
     return machine;
   }
 
@@ -199,7 +201,7 @@ export class MachineFactory {
       x.lua_rawset(L, -3);
     });
     x.lua_rawset(L, parts);
-    for (const [name, value] of Object.entries({ version, deferred: deferredModules })) {
+    for (const [name, value] of Object.entries({ version, deferred: deferredModules, stand_ins: standIns })) {
       machine.pushText(L, name);
       pushValue(machine, L, value);
       x.lua_rawset(L, parts);

@@ -4,18 +4,19 @@
  */
 
 import { readFileSync } from 'node:fs';
+import type { Ffi } from '../../base/ffi.js';
 import { globalsLimitBytes, globalsLimitValues } from '../crossing.js';
 import type { NativeEngineName } from '../engine-names.js';
 import { luaStatus } from '../engine-state.js';
 import { entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
-import { deferredModules, deferredParts, loadedParts, luaFile } from '../runtime/manifest.js';
+import { deferredModules, deferredParts, loadedParts, luaFile, standIns } from '../runtime/manifest.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import { StringChunk, templateText, valueChunk } from './chunks.js';
 import { nativeFunctionNames } from './functions.js';
 import type { HostGate } from './gate.js';
-import { type Koffi, libraryError, type NativeLibrary } from './library.js';
+import { libraryError, type NativeLibrary } from './library.js';
 import { GrowingMemory, NativeMemory } from './memory.js';
 
 /** Called with the host's C function; gives a function that takes the chunks of the parts. */
@@ -46,7 +47,7 @@ interface Precompiled {
 /** What of an engine is needed to make states. */
 export interface BootParts {
   readonly name: NativeEngineName;
-  readonly ffi: Koffi;
+  readonly ffi: Ffi;
   readonly library: NativeLibrary;
   readonly gate: HostGate;
   /** The address of the gate's function. */
@@ -243,6 +244,7 @@ export class NativeBoot {
       entries: entryNames,
       parts: parts.map(({ name }) => name),
       deferred: deferredModules,
+      stand_ins: standIns,
       traceback_slot: tracebackSlot,
       most_values: globalsLimitValues,
       most_bytes: globalsLimitBytes,

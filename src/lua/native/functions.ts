@@ -21,8 +21,11 @@ export interface CallingState extends HostedState {
   noteGlobals(values: LuaValue, functions: LuaValue): void;
   /** Hooks reach this coroutine, too, from now on. */
   watch(thread: number): void;
+  lookAtInterrupts(thread: number): void;
   stopForMemory(): void;
   lookAtMemorySoon(): void;
+  /** Whether C functions may nest further. */
+  readonly hasRoom: boolean;
 }
 
 /** The arguments of a call from a native state. */
@@ -64,6 +67,15 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
   /** A coroutine has been made. */
   watch(state, args) {
     state.watch(args.thread(1));
+    return undefined;
+  },
+
+  /** Whether another coroutine or C function may be begun. */
+  hasroom: (state) => state.hasRoom,
+
+  /** The script has set a hook, perhaps in the place of the one for interrupts. */
+  rearm(state) {
+    state.lookAtInterrupts(state.callingThread);
     return undefined;
   },
 

@@ -43,7 +43,7 @@ local G = _G
 local type, tostring, pcall = type, tostring, pcall
 local error, collectgarbage, pairs, rawequal = error, collectgarbage, pairs, rawequal
 local randomseed = math.randomseed
-local traceback, getmetatable = debug.traceback, debug.getmetatable
+local traceback, getmetatable = parts.debug.traceback, debug.getmetatable
 local next, format, sub, concat, sort = next, string.format, string.sub, table.concat, table.sort
 
 local engine = {}
@@ -89,7 +89,7 @@ end
 -- of a second, in which nothing stops the script. So the last call of a deep stack is searched by halves.
 local stack_from = traceback
 if G._VERSION == "Lua 5.1" and not G.jit then
-  local getinfo = debug.getinfo
+  local getinfo = parts.debug.getinfo
   local DEEP, FIRST, LAST = 500, 11, 10 -- the latter two are those of Lua
 
   -- A line of the traceback, as Lua writes it.
@@ -126,11 +126,13 @@ local reported, reported_traceback
 local is_reported = false
 
 -- The message handler of everything the engine calls. After a stack overflow there is hardly any room for it: what it
--- finds is told later.
+-- finds is told later. While what runs is being stopped, the error says nothing: the host knows why, and tells it.
 function engine.onerror(value)
+  local _, is_stopping = host.stopping()
+  if is_stopping then return nil end
   if is_reported then
     is_reported = false
-  elseif not exit.is_exiting() then
+  else
     reported_traceback = stack_from("", 2)
     reported = describe(value)
     if type(value) == "string" then reported = add_hint(value, 2) end
@@ -209,7 +211,8 @@ end
 local function go_on_after(outcome, value, thread)
   if outcome == "waits" then return true end
   if outcome == "done" then return finish() end
-  if not exit.is_exiting() then
+  local _, is_stopping = host.stopping()
+  if not is_stopping then
     reported_traceback = traceback(thread, "", 0)
     reported = describe(value)
     if type(value) == "string" then reported = add_hint(value, 0, thread) end

@@ -181,6 +181,8 @@ export class Rig {
   drained = 0;
   /** Whether the front accepts new connections, or leaves that to workers. */
   frontAccepts = true;
+  /** How often the front has accepted what workers may have left. */
+  acceptCalls = 0;
   readonly #frontOptions: FrontOptions;
   #bell = false;
   #lastPeer = 0;
@@ -271,7 +273,9 @@ export class Rig {
     connectionOf: (descriptor) => (this.peers.has(descriptor) ? descriptor : undefined),
     // No worker accepts here.
     openAccepted: (descriptor) => assert.fail(`descriptor ${descriptor} is no connection`),
-    acceptWaiting: () => {},
+    acceptWaiting: () => {
+      this.acceptCalls += 1;
+    },
     setAccepting: () => {},
     setFrontAccepting: (isAccepting) => {
       this.frontAccepts = isAccepting;
