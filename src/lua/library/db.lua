@@ -35,18 +35,30 @@ local M = { null = setmetatable({}, { __tostring = function() return "db.null" e
 
 local list_meta, bytes_meta = {}, {}
 
---- luafcgid.db.list(values)
+--- #### `luafcgid.db.list(values)`
 ---
---- Stands for as many values as the table has: `db:query("... where id in (?)", luafcgid.db.list({ 1, 2, 3 }))`. An empty one is an error.
-function M.list(values)
+--- Stands for as many values as the table has, where SQL has a list of them.
+---
+--- Errors: no table. A statement with an empty one.
+---
+--- ```lua
+--- db:query("select * from users where id in (?)", luafcgid.db.list({ 1, 2, 3 }))
+--- ```
+M.list = function(values)
   if type(values) ~= "table" then error("bad argument #1 to 'list' (table expected, got " .. type(values) .. ")", 2) end
   return setmetatable({ values = values }, list_meta)
 end
 
---- luafcgid.db.bytes(value)
+--- #### `luafcgid.db.bytes(value)`
 ---
 --- A string that is bytes (bytea, BLOB), also where it would pass for text.
-function M.bytes(value)
+---
+--- Errors: no string.
+---
+--- ```lua
+--- db:exec("insert into photos (data) values (?)", luafcgid.db.bytes("\255\216"))
+--- ```
+M.bytes = function(value)
   if type(value) ~= "string" then error("bad argument #1 to 'bytes' (string expected, got " .. type(value) .. ")", 2) end
   return setmetatable({ value = value }, bytes_meta)
 end
@@ -110,20 +122,25 @@ local function rows_of(self, sql, ...)
   return rows
 end
 
---- luafcgid.db.open(name)
+--- #### `luafcgid.db.open(name)`
 ---
---- Gives a handle of a data source, with the methods below. No connection is made yet. Errors: a name that is not configured, or that
---- this script may not use.
-function M.open(name)
+--- Gives a handle of a data source, with the methods below. No connection is made yet.
+---
+--- Errors: a name that is not configured, that is no SQL database, or that this script may not use.
+---
+--- ```lua
+--- local db = require("luafcgid.db").open("main")
+--- ```
+M.open = function(name)
   return setmetatable({ source = data.open(name, KINDS, "luafcgid.db") }, meta)
 end
 
---- db:query(sql, ...)
+--- #### `db:query(sql, ...)`
 ---
 --- All rows, as an array of tables; `rows.columns` lists the names. Errors: more than `maxresult` bytes: use db:each.
 function methods:query(sql, ...) return rows_of(self, sql, ...) end
 
---- db:one(sql, ...)
+--- #### `db:one(sql, ...)`
 ---
 --- The only row, or nil when there is none. Errors: more than one row.
 function methods:one(sql, ...)
@@ -132,7 +149,7 @@ function methods:one(sql, ...)
   return rows[1]
 end
 
---- db:value(sql, ...)
+--- #### `db:value(sql, ...)`
 ---
 --- The first column of the first row; nil when there is no row, or for NULL.
 function methods:value(sql, ...)
@@ -140,7 +157,7 @@ function methods:value(sql, ...)
   return rows[1] and rows[1][rows.columns[1]]
 end
 
---- db:exec(sql, ...)
+--- #### `db:exec(sql, ...)`
 ---
 --- Executes a statement that gives no rows. The result has `affected` and, where the database has one, `insert_id`.
 function methods:exec(sql, ...)
@@ -151,7 +168,7 @@ end
 local cursor_methods = {}
 local cursor_meta = { __index = cursor_methods }
 
---- db:cursor(sql, ...)
+--- #### `db:cursor(sql, ...)`
 ---
 --- Reads rows in batches, however many there are: `cursor:fetch()` gives the next one or nil, `cursor:close()` ends it. It ends with
 --- the request at the latest.
@@ -180,7 +197,7 @@ function cursor_methods:close()
   if handle then perform(self.source, CLOSE_CURSOR, handle, data.arguments()) end
 end
 
---- db:each(sql, ..., f)
+--- #### `db:each(sql, ..., f)`
 ---
 --- Calls f(row) for each row, read in batches, until f returns false. Gives how many rows there were.
 function methods:each(sql, ...)
@@ -197,7 +214,7 @@ function methods:each(sql, ...)
   return seen
 end
 
---- db:rows(sql, ...)
+--- #### `db:rows(sql, ...)`
 ---
 --- An iterator over the rows: `for row in db:rows("select ...") do ... end`. In Lua 5.1 a batch after the first one blocks the worker:
 --- db:each does not.
@@ -213,7 +230,7 @@ end
 
 local ROLLED_BACK = setmetatable({}, { __tostring = function() return "db:rollback() outside of a transaction" end })
 
---- db:rollback()
+--- #### `db:rollback()`
 ---
 --- Inside of db:transaction: ends it, and undoes what it did. The transaction then gives nil.
 function methods:rollback() error(ROLLED_BACK, 0) end
@@ -254,7 +271,7 @@ local function begin(source, options)
   return perform(source, BEGIN, 0, args)
 end
 
---- db:transaction(f, options)
+--- #### `db:transaction(f, options)`
 ---
 --- Calls f(db) in a transaction: commits when it returns, and gives its results; rolls back when it raises an error, and raises that.
 --- All statements on this data source that f makes belong to it. A transaction in a transaction is a savepoint. `options`:
@@ -284,7 +301,7 @@ function methods:transaction(f, options)
   end
 end
 
---- db:safe()
+--- #### `db:safe()`
 ---
 --- The same handle, whose methods give nil and the error instead of raising it.
 function methods:safe()

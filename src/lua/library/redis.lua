@@ -39,10 +39,16 @@ local function command(args, level, ...)
   for at = 1, count do word(args, (select(at, ...)), at - 1, level + 1) end
 end
 
---- luafcgid.redis.open(name)
+--- #### `luafcgid.redis.open(name)`
 ---
---- Gives a handle of a data source. Errors: a name that is not configured, or that this script may not use.
-function M.open(name)
+--- Gives a handle of a data source.
+---
+--- Errors: a name that is not configured, that is no Redis, or that this script may not use.
+---
+--- ```lua
+--- local r = require("luafcgid.redis").open("cache")
+--- ```
+M.open = function(name)
   return setmetatable({ source = data.open(name, { redis = true }, "luafcgid.redis") }, { __index = function(_, method)
     local own = methods[method]
     if own or type(method) ~= "string" then return own end
@@ -50,7 +56,7 @@ function M.open(name)
   end })
 end
 
---- r:command(name, ...)
+--- #### `r:command(name, ...)`
 ---
 --- Any command: `r:command("XADD", "stream", "*", "field", 1)`. Gives its reply.
 function methods:command(name, ...)
@@ -82,18 +88,18 @@ local function several(self, action, f)
   return perform(self.source, action, 0, args)
 end
 
---- r:pipeline(f)
+--- #### `r:pipeline(f)`
 ---
 --- Sends several commands at once: `r:pipeline(function(p) p:incr("a") p:expire("a", 60) end)`. Gives the replies as an array; one that
 --- is an error is a table with `error`.
 function methods:pipeline(f) return several(self, PIPELINE, f) end
 
---- r:multi(f)
+--- #### `r:multi(f)`
 ---
 --- The same between MULTI and EXEC: all of them happen at once, or none.
 function methods:multi(f) return several(self, MULTI, f) end
 
---- r:safe()
+--- #### `r:safe()`
 ---
 --- The same handle, whose methods give nil and the error instead of raising it.
 function methods:safe()
