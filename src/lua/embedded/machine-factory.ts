@@ -145,7 +145,7 @@ export class MachineFactory {
     try {
       machine = this.#instantiate().machine;
     } catch (error) {
-      throw new LuaError('memory', `the system has no memory for another Lua state (${(error as Error).message})`);
+      throw new LuafcgidError('LUAFCGID_LUA_ADDRESS_SPACE', { reason: (error as Error).message }, error);
     }
     if (machine.memoryBytes < this.#image.length && !machine.grow(this.#image.length)) {
       throw new LuaError('memory', 'the system has no memory for another Lua state');
