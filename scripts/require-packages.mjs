@@ -38,6 +38,8 @@ const WANTED = [
   program('nginx', 'nginx-light', true),
   program('apache2', 'apache2-bin', false),
   program('lighttpd', 'lighttpd', false),
+  program('caddy', 'caddy', false),
+  program('haproxy', 'haproxy', false),
   program('systemd-analyze', 'systemd', false),
   program('groff', 'groff-base', false),
   {

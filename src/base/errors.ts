@@ -59,6 +59,12 @@ export const catalogue = {
     message: 'SCRIPT_FILENAME is no absolute path: {path}',
     solve: 'Set an absolute document root in the web server, so that SCRIPT_FILENAME begins with "/".',
   },
+  LUAFCGID_REQUEST_TRAVERSAL: {
+    blame: 'peer',
+    status: 403,
+    message: 'the path leads out of the document root: {path}',
+    solve: 'Let the web server refuse ".." in paths, as examples/haproxy.cfg does, and set root in the configuration.',
+  },
   LUAFCGID_REQUEST_NUL: {
     blame: 'peer',
     status: 404,

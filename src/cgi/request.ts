@@ -1,7 +1,7 @@
 /** What the CGI parameters of a request mean for the server (RFC 3875, section 4.1, and what web servers make of it). */
 import { toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
-import { forEachPair } from '../fcgi/session.js';
+import { encodeParams, forEachPair } from '../fcgi/session.js';
 
 export interface CgiRequest {
   readonly method: string;
@@ -14,6 +14,7 @@ export interface CgiRequest {
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const PROXY_URL = Buffer.from('proxy:');
 const NOT_SERVED = new Set(['CONNECT', 'TRACE']);
 
 /** The parameters that the server itself looks at. */
@@ -59,6 +60,11 @@ class Places {
     return this.#places[name] !== undefined;
   }
 
+  startsWith(name: Wanted, start: Uint8Array): boolean {
+    const place = this.#places[name];
+    return place !== undefined && isAt(this.#bytes, place[0] + name.length, start);
+  }
+
   /** The value, one character per byte; empty when there is none. */
   value(name: Wanted): string {
     const place = this.#places[name];
@@ -83,11 +89,18 @@ export function parseRequest(params: Uint8Array): CgiRequest {
   if (method !== 'GET' && (!TOKEN.test(method) || NOT_SERVED.has(method))) {
     throw new LuafcgidError('LUAFCGID_REQUEST_METHOD', { method: asText(method) });
   }
+  const scriptPath = scriptPathOf(places);
+  const lengthText = places.value('CONTENT_LENGTH');
+  const contentLength = contentLengthOf(lengthText);
+  // Caddy says -1 for a body of unknown length.
+  const hasSenselessLength = lengthText !== '' && contentLength === undefined;
+  const isProxyUrl = places.startsWith('SCRIPT_FILENAME', PROXY_URL);
+  const isForScripts = !places.has('HTTP_PROXY') && !hasSenselessLength && !isProxyUrl;
   return {
     method,
-    scriptPath: scriptPathOf(places),
-    contentLength: contentLengthOf(places.value('CONTENT_LENGTH')),
-    params: places.has('HTTP_PROXY') ? withoutProxy(bytes) : params,
+    scriptPath,
+    contentLength,
+    params: isForScripts ? params : changed(bytes, hasSenselessLength, isProxyUrl ? scriptPath : undefined),
   };
 }
 
@@ -99,9 +112,40 @@ function scriptPathOf(places: Places): string {
     path = places.value('DOCUMENT_ROOT') + name;
   }
   if (path.startsWith('proxy:')) path = withoutProxyUrl(path, places.value('QUERY_STRING'));
+  if (path.includes('/..')) path = withoutDotSegments(path, places);
   if (!path.startsWith('/')) throw new LuafcgidError('LUAFCGID_REQUEST_RELATIVE_SCRIPT', { path: asText(path) });
   if (path.includes('\0')) throw new LuafcgidError('LUAFCGID_REQUEST_NUL', { path: asText(path) });
   return path;
+}
+
+/**
+ * Most web servers resolve "." and ".." in a URL before they name a file. HAProxy passes them on, so a client could name
+ * any file of the machine. ".." is resolved here as it is in a URL, whatever links there are; what would lead out of the
+ * document root is refused.
+ */
+function withoutDotSegments(path: string, places: Places): string {
+  const root = places.value('DOCUMENT_ROOT').replace(/\/+$/, '');
+  const belowRoot = path.startsWith(`${root}/`) ? path.slice(root.length) : '';
+  if (climbsOut(belowRoot) || climbsOut(places.value('SCRIPT_NAME'))) {
+    throw new LuafcgidError('LUAFCGID_REQUEST_TRAVERSAL', { path: asText(path) });
+  }
+  const kept: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '..') kept.pop();
+    else if (segment !== '' && segment !== '.') kept.push(segment);
+  }
+  return `${path.startsWith('/') ? '/' : ''}${kept.join('/')}${path.endsWith('/') ? '/' : ''}`;
+}
+
+/** Whether a path leads above where it starts, at any of its segments. */
+function climbsOut(path: string): boolean {
+  let depth = 0;
+  for (const segment of path.split('/')) {
+    if (segment === '..') depth -= 1;
+    else if (segment !== '' && segment !== '.') depth += 1;
+    if (depth < 0) return true;
+  }
+  return false;
 }
 
 /** Bytes as they may stand in a message. */
@@ -128,12 +172,19 @@ function contentLengthOf(text: string): number | undefined {
   return Number(text);
 }
 
-/** A client's Proxy header must not look like the HTTP_PROXY variable that libraries obey (CVE-2016-5385). */
-function withoutProxy(bytes: Buffer): Uint8Array {
+/**
+ * The parameters without what would mislead a script. A client's Proxy header must not look like the HTTP_PROXY variable
+ * that libraries obey (CVE-2016-5385).
+ * @param hasSenselessLength CONTENT_LENGTH is left out
+ * @param scriptPath stands as SCRIPT_FILENAME; undefined: that of the web server stays
+ */
+function changed(bytes: Buffer, hasSenselessLength: boolean, scriptPath: string | undefined): Buffer {
   const kept: Buffer[] = [];
   let pairStart = 0;
   forEachPair(bytes, (nameStart, valueStart, valueEnd) => {
-    if (bytes.toString('latin1', nameStart, valueStart) !== 'HTTP_PROXY')
+    const name = bytes.toString('latin1', nameStart, valueStart);
+    if (name === 'SCRIPT_FILENAME' && scriptPath !== undefined) kept.push(encodeParams([[name, scriptPath]]));
+    else if (name !== 'HTTP_PROXY' && !(name === 'CONTENT_LENGTH' && hasSenselessLength))
       kept.push(bytes.subarray(pairStart, valueEnd));
     pairStart = valueEnd;
   });

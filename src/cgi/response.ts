@@ -121,6 +121,18 @@ export class ResponseHead {
     return this.#contentLength !== undefined;
   }
 
+  /**
+   * To be called when the whole body is known: leaves out a length that is not that of the body, which would have
+   * clients wait for bytes that do not come, or cut the body.
+   * @returns the wrong length
+   */
+  leaveOutWrongLength(bodyBytes: number): string | undefined {
+    const length = this.#contentLength;
+    if (length === undefined || !this.mayHaveBody || Number(length) === bodyBytes) return undefined;
+    this.#contentLength = undefined;
+    return length;
+  }
+
   /** The content type that `encode` will write. */
   get contentType(): string {
     return this.#contentType ?? this.#defaults.contentType;
@@ -131,7 +143,8 @@ export class ResponseHead {
     const location = this.#location === undefined ? '' : `Location: ${this.#location}\r\n`;
     const length =
       this.#contentLength === undefined || !this.mayHaveBody ? '' : `Content-Length: ${this.#contentLength}\r\n`;
-    return `Status: ${this.#statusText()}\r\nContent-Type: ${this.contentType}\r\n${location}${length}${this.#defaults.headers}${this.#lines}\r\n`;
+    // HAProxy before 3.2 makes a 302 of every answer whose Location comes after its Status.
+    return `${location}Status: ${this.#statusText()}\r\nContent-Type: ${this.contentType}\r\n${length}${this.#defaults.headers}${this.#lines}\r\n`;
   }
 
   /** A Location alone is a redirect (RFC 3875, section 6.2.3, as every web server does it). */

@@ -111,6 +111,8 @@ export class ScriptRequest implements RequestHost {
   }
 
   finish(): void {
+    this.#requireOpen('con:finish');
+    if (!this.#headIsSent && !this.#isHead) this.#checkLength();
     this.flush();
     this.#isFinished = true;
     this.#outlet.finish(this.#id, 0);
@@ -143,6 +145,7 @@ export class ScriptRequest implements RequestHost {
 
   /** The request is over: sends what is left of its answer. @param flags of the END message */
   end(flags: number, appStatus: number): void {
+    if (!this.#headIsSent && !this.#isHead) this.#checkLength();
     const output = this.#isFinished ? NOTHING : this.#takeOutput();
     this.#endWith(flags, appStatus, output);
   }
@@ -176,6 +179,15 @@ export class ScriptRequest implements RequestHost {
   #endWith(flags: number, appStatus: number, output: Uint8Array): void {
     this.sentBytes += output.length;
     this.#outlet.end(this.#id, flags, appStatus, output, this.#startedMs);
+  }
+
+  /** The whole answer is here: what the script says of its length can be compared with it. */
+  #checkLength(): void {
+    const bodyBytes = this.#buffer.length;
+    const wrong = this.#head.leaveOutWrongLength(bodyBytes);
+    if (wrong !== undefined) {
+      this.tell('warn', `header Content-Length: ${wrong} left out: the body has ${bodyBytes} bytes`);
+    }
   }
 
   #limitTime(seconds: number): void {

@@ -139,6 +139,57 @@ describe("the script's path", () => {
   }
 });
 
+describe('".." in the path of a script', () => {
+  const ROOT = { DOCUMENT_ROOT: '/srv/www' };
+
+  it('is refused where it leads out of the document root, as HAProxy passes it on (reports A1)', () => {
+    for (const name of [
+      '/../outside.lua',
+      '/sub/../../outside.lua',
+      '/./../outside.lua',
+      '//../outside.lua',
+      '/../www/a.lua',
+      '/a/../../www/../outside.lua',
+      '/..',
+    ]) {
+      const named: readonly Readonly<Record<string, string>>[] = [
+        { ...ROOT, SCRIPT_FILENAME: `/srv/www${name}`, SCRIPT_NAME: name },
+        { ...ROOT, SCRIPT_FILENAME: `/srv/www${name}` },
+        { DOCUMENT_ROOT: '/srv/www/', SCRIPT_FILENAME: `/srv/www${name}` },
+        { ...ROOT, SCRIPT_NAME: name },
+        { SCRIPT_FILENAME: `/srv/www${name}`, SCRIPT_NAME: name },
+        { ...ROOT, SCRIPT_FILENAME: `proxy:fcgi://localhost/srv/www${name}` },
+      ];
+      for (const params of named) {
+        const fault = faultOf(params);
+        assert.deepEqual([fault.code, fault.status], ['LUAFCGID_REQUEST_TRAVERSAL', 403], JSON.stringify(params));
+      }
+    }
+  });
+
+  it('is resolved as in a URL where it stays inside, so that no link before it leads elsewhere (reports A1)', () => {
+    for (const [name, path] of [
+      ['/sub/../a.lua', '/srv/www/a.lua'],
+      ['/link/../a.lua', '/srv/www/a.lua'],
+      ['/a/b/../../c/./d.lua', '/srv/www/c/d.lua'],
+      ['/..a/b..lua', '/srv/www/..a/b..lua'],
+      ['/a..', '/srv/www/a..'],
+    ] as const) {
+      assert.equal(scriptPath({ ...ROOT, SCRIPT_FILENAME: `/srv/www${name}`, SCRIPT_NAME: name }), path);
+    }
+  });
+
+  it('may stand in what the web server is configured with', () => {
+    const params = {
+      DOCUMENT_ROOT: '/srv/www/../app',
+      SCRIPT_FILENAME: '/srv/www/../app/a.lua',
+      SCRIPT_NAME: '/a.lua',
+    };
+    assert.equal(scriptPath(params), '/srv/app/a.lua');
+    assert.equal(scriptPath({ SCRIPT_FILENAME: '/srv/www/../app/a.lua', SCRIPT_NAME: '/a.lua' }), '/srv/app/a.lua');
+  });
+});
+
 it('is named in messages as people write it', () => {
   assert.ok(faultOf({ SCRIPT_FILENAME: Buffer.from('grüße.lua').toString('latin1') }).message.includes('grüße.lua'));
 });
@@ -194,6 +245,35 @@ describe('the method', () => {
 });
 
 describe('the parameters that the script gets', () => {
+  it('name the script as a plain path, also behind a proxy that names a URL (reports A17)', () => {
+    const { params } = parse([
+      ['A', 'before'],
+      ['SCRIPT_FILENAME', 'proxy:fcgi://localhost/srv/a.lua?b=c'],
+      ['QUERY_STRING', 'b=c'],
+      ['HTTP_PROXY', 'evil'],
+    ]);
+    assert.deepEqual(parsePairs(params), [
+      ['A', 'before'],
+      ['SCRIPT_FILENAME', '/srv/a.lua'],
+      ['QUERY_STRING', 'b=c'],
+    ]);
+  });
+
+  it('have no CONTENT_LENGTH that is no length, as Caddy sends it with chunked bodies (fidelity D-B10)', () => {
+    for (const [length, isKept] of [
+      ['-1', false],
+      ['five', false],
+      ['', true],
+      ['0', true],
+    ] as const) {
+      const { params } = parse({ SCRIPT_FILENAME: '/a', CONTENT_LENGTH: length });
+      assert.deepEqual(
+        parsePairs(params).map(([name]) => name),
+        isKept ? ['SCRIPT_FILENAME', 'CONTENT_LENGTH'] : ['SCRIPT_FILENAME'],
+      );
+    }
+  });
+
   it('are the very bytes that came', () => {
     const bytes = pairs([
       ['SCRIPT_FILENAME', '/a'],
@@ -264,8 +344,16 @@ describe('the parameters that the script gets', () => {
         try {
           const request = parse(list);
           assert.ok(request.scriptPath.startsWith('/') && !request.scriptPath.includes('\0'));
-          const kept = list.filter(([each]) => each !== 'HTTP_PROXY');
-          assert.deepEqual(parsePairs(request.params), parsePairs(pairs(kept)));
+          const all = parsePairs(pairs(list));
+          const last = new Map(all);
+          const kept = all
+            .filter(([each]) => each !== 'HTTP_PROXY')
+            .filter(([each]) => each !== 'CONTENT_LENGTH' || /^[0-9]{0,15}$/.test(last.get(each) as string))
+            .map(([each, text]) => [
+              each,
+              each === 'SCRIPT_FILENAME' && last.get(each)?.startsWith('proxy:') ? request.scriptPath : text,
+            ]);
+          assert.deepEqual(parsePairs(request.params), kept);
         } catch (error) {
           assert.ok(error instanceof LuafcgidError && error.status >= 400, String(error));
         }

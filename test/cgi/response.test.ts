@@ -48,7 +48,7 @@ describe('a header block', () => {
       head.set('Content-Length', '1');
       head.set('content-length', '2');
     });
-    assert.deepEqual(lines, ['Status: 201 Made', 'Content-Type: text/plain', 'Location: /two', 'Content-Length: 2']);
+    assert.deepEqual(lines, ['Location: /two', 'Status: 201 Made', 'Content-Type: text/plain', 'Content-Length: 2']);
   });
 
   it('is as new after a reset, but for defaults that were changed', () => {
@@ -119,15 +119,26 @@ describe('a status', () => {
     });
   }
 
+  it('comes after the Location, without which HAProxy answers 302 to everything (reports A5, fidelity D-B1)', () => {
+    for (const status of ['200', '201', '301', '303', '307', '308']) {
+      const lines = linesOf((head) => {
+        head.setStatus(status);
+        head.set('Location', '/x');
+      });
+      assert.equal(lines[0], 'Location: /x');
+      assert.match(lines[1] as string, new RegExp(`^Status: ${status} `));
+    }
+  });
+
   it('is 302 with a Location alone, and what was set with one', () => {
-    assert.deepEqual(linesOf((head) => head.set('Location', '/x'))[0], 'Status: 302 Found');
+    assert.deepEqual(linesOf((head) => head.set('Location', '/x'))[1], 'Status: 302 Found');
     for (const first of ['status', 'location']) {
       const lines = linesOf((head) => {
         if (first === 'status') head.setStatus('201');
         head.set('Location', 'http://example.org/');
         if (first !== 'status') head.setStatus('201');
       });
-      assert.equal(lines[0], 'Status: 201 Created');
+      assert.equal(lines[1], 'Status: 201 Created');
     }
   });
 
@@ -273,7 +284,7 @@ describe('any calls', () => {
           }
         }
         const block = head.encode();
-        assert.match(block, /^Status: [2-5]\d\d .+\r\nContent-Type: /);
+        assert.match(block, /^(?:Location: [^\r\n\0]*\r\n)?Status: [2-5]\d\d .+\r\nContent-Type: /);
         assert.ok(block.endsWith('\r\n\r\n'));
         assert.equal(block.indexOf('\r\n\r\n'), block.length - 4);
         for (const line of block.slice(0, -4).split('\r\n')) {

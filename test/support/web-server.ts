@@ -18,6 +18,8 @@ export interface WebServerProduct {
   /** The configuration file's text for a folder of its own and a port on 127.0.0.1. */
   configure(dir: string, port: number): string;
   args(dir: string, configFile: string): readonly string[];
+  /** Variables for its environment. */
+  env?(dir: string): Readonly<Record<string, string>>;
   /** Name of its error log in the folder. */
   readonly errorLog: string;
   /** Ends it at once, open connections included. */
@@ -49,7 +51,13 @@ export async function startWebServer(t: Cleanup, product: WebServerProduct): Pro
     const port = await freePort();
     const configFile = join(dir, 'web-server.conf');
     writeFileSync(configFile, product.configure(dir, port));
-    const child = new Child({ name: product.name, command: program, args: product.args(dir, configFile), cwd: dir });
+    const child = new Child({
+      name: product.name,
+      command: program,
+      args: product.args(dir, configFile),
+      cwd: dir,
+      env: { ...process.env, ...product.env?.(dir) },
+    });
     const errorLog = (): string => readIfThere(join(dir, product.errorLog));
     const describe = (what: string): string => `${child.describe(what)}its error log:\n${errorLog()}`;
     try {

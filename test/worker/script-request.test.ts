@@ -109,6 +109,35 @@ describe("a script's answer", () => {
     request.configure('buffering', true);
   });
 
+  it('has no Content-Length that is not that of its body, where all of it is there (fidelity D-B9)', () => {
+    for (const end of ['end', 'finish'] as const) {
+      for (const [length, body, isHead, isKept] of [
+        ['50', '0123456789', false, false],
+        ['5', '0123456789', false, false],
+        ['010', '0123456789', false, true],
+        ['50', '0123456789', true, true],
+        ['50', '', true, true],
+        ['1', '', false, false],
+        ['0', '', false, true],
+      ] as const) {
+        const { request, ends } = begin({}, isHead);
+        request.header('Content-Length', length);
+        request.write(bytes(body));
+        if (end === 'end') request.end(0, 0);
+        else request.finish();
+        const told = ends.told().join('\n');
+        assert.equal(told.includes(`Content-Length: ${length}\r\n`), isKept, `${length} ${body} ${isHead}`);
+        assert.equal(told.includes(`left out: the body has ${body.length} bytes`), !isKept);
+      }
+    }
+    const { request, ends } = begin();
+    request.header('Content-Length', '50');
+    request.write(bytes('x'));
+    request.flush();
+    request.end(0, 0);
+    assert.match(ends.told()[0] as string, /Content-Length: 50/, 'the rest was not known when it went out');
+  });
+
   it('has ended for the client after finish; the script may log and read on', () => {
     const { request, ends } = begin();
     request.write(bytes('all'));

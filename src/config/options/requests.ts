@@ -62,7 +62,8 @@ a worker. With 0 the script starts at once.`,
     script: 'read',
     summary: 'How a request is refused when too many wait.',
     text: `\`"page"\`: an answer with status 503 and Retry-After. \`"protocol"\`: the FastCGI status OVERLOADED without an answer,
-for a web server that then asks another server.`,
+for a client that then asks another server. No common web server does so by itself, and Apache makes it an empty answer
+of status 200: see [Web servers](web-servers.md#overload).`,
   },
   watchdog: {
     key: 'watchdogMs',

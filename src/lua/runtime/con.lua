@@ -131,7 +131,8 @@ end
 --- Adds a response header. `Status`, `Content-Type`, `Content-Length` and `Location` replace what is set; others are
 --- added, so two calls with `Set-Cookie` give two cookies. `Location` without a status makes the answer a redirect
 --- (302). Headers that belong to the web server's own connection (`Connection`, `Transfer-Encoding` and the like) are
---- left out, and the log says so.
+--- left out, and the log says so. So is a `Content-Length` that is not the length of the body, when the whole body is
+--- there before anything is sent.
 ---
 --- Errors: a name that is no header name; CR, LF or NUL in the value; a line without a colon; after headers were sent.
 --- Example: con:header("Cache-Control", "no-store")
