@@ -123,11 +123,7 @@ function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL):
   fc.assert(
     fc.property(options, kind.connections, kind.steps, (chosen, connections, steps) => {
       const world = new World(chosen);
-      let opened = 0;
-      for (const { step, a, b } of steps) {
-        world.step(step, a, b, connections[opened % connections.length] as ConnectionSpec);
-        if (step === 'open') opened += 1;
-      }
+      world.play(steps, connections);
       world.comeToAnEnd();
     }),
     { numRuns: numRuns * TIMES, includeErrorInReport: true },

@@ -5,7 +5,7 @@
 
 import { NOTHING } from '../../base/bytes.js';
 import type { Borrower } from '../../channel/lending.js';
-import { acceptNow, type DirectSocketCalls, readNow, TRY_LATER } from '../../linux/sockets.js';
+import { acceptNow, type DirectSocketCalls, readNow, TRY_LATER } from '../../linux/socket-calls.js';
 import type { Outbox } from '../outbox.js';
 import type { ReadyEvents } from '../ready-events.js';
 

@@ -11,7 +11,7 @@ import { type CgiRequest, parseRequest } from '../../cgi/request.js';
 import { type Borrower, LentMark } from '../../channel/lending.js';
 import type { RingReader } from '../../channel/ring.js';
 import { findWholeRequest, Role, type WholeRequest } from '../../fcgi/session.js';
-import { type DirectSocketCalls, FAILED, readNow, sendNow, TRY_LATER } from '../../linux/sockets.js';
+import { type DirectSocketCalls, FAILED, readNow, sendNow, TRY_LATER } from '../../linux/socket-calls.js';
 import type { Outbox } from '../outbox.js';
 import type { SocketService } from '../reactor.js';
 import type { ReadyEvents } from '../ready-events.js';

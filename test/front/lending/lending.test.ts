@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FromWorker } from '../../../src/channel/messages.js';
+import type { Pause } from '../support/direct-worker.js';
 import type { FakeWorker } from '../support/fake-worker.js';
 import { answer, request } from '../support/requests.js';
 import { type Peer, Rig } from '../support/rig.js';
@@ -54,11 +55,18 @@ function answerShort(rig: Rig, worker: FakeWorker, text = 'first'): void {
   rig.settle();
 }
 
-/** Lets the worker go until it is at a lent connection, and no further. */
-function goTo(worker: FakeWorker): void {
-  for (let steps = 0; worker.lane?.isAt !== true; steps += 1) {
-    assert.ok(steps < 100 && worker.go(), 'it never comes to a lent connection');
-  }
+/** Lets the worker go, and does something before it takes this step for the first time. */
+function goUntil(worker: FakeWorker, step: Pause, then: () => void): void {
+  const direct = worker.direct ?? assert.fail('it serves no connections');
+  let isThere = false;
+  direct.onPause = (pause) => {
+    if (pause !== step || isThere) return;
+    isThere = true;
+    then();
+  };
+  while (worker.go());
+  direct.onPause = () => {};
+  assert.ok(isThere, `it never comes to "${step}"`);
 }
 
 describe('a connection is lent', () => {
@@ -72,7 +80,7 @@ describe('a connection is lent', () => {
       answerShort(rig, worker, `answer ${id}`);
       assert.equal(peer.stdout(id), answer(`answer ${id}`));
     }
-    assert.deepEqual(worker.lane?.counts, { begun: 2, answered: 2, returned: 0, handedOver: 0 });
+    assert.deepEqual(worker.direct?.counts, { begun: 2, answered: 2, returned: 0, promoted: 0, accepted: 0 });
     assert.equal(worker.started, 2, 'the first of all, and the first of this connection');
   });
 
@@ -169,7 +177,7 @@ describe('what comes on a lent connection', () => {
     assert.equal(worker.readAll().toString(), 'some body');
     answerShort(rig, worker, 'second');
     assert.equal(peer.stdout(2), answer('second'));
-    assert.deepEqual(worker.lane?.counts, { begun: 0, answered: 0, returned: 1, handedOver: 0 });
+    assert.deepEqual(worker.direct?.counts, { begun: 0, answered: 0, returned: 1, promoted: 0, accepted: 0 });
   });
 
   it('goes back when it is for a script that was not routes', () => {
@@ -179,7 +187,7 @@ describe('what comes on a lent connection', () => {
     assert.equal(worker.running?.lent, undefined);
     answerShort(rig, worker, 'b');
     assert.equal(peer.stdout(2), answer('b'));
-    assert.equal(worker.lane?.counts.returned, 1);
+    assert.equal(worker.direct?.counts.returned, 1);
   });
 
   it('goes back in vain, and then the connection is lent less and less often', () => {
@@ -241,7 +249,7 @@ describe('what comes on a lent connection', () => {
       rig.settle();
       const expected = { output: answer('some and more'), finish: '', log: answer('all'), limit: answer('all') };
       assert.equal(peer.stdout(2), expected[kind as keyof typeof expected]);
-      assert.equal(worker.lane?.counts.handedOver, 1);
+      assert.equal(worker.direct?.counts.promoted, 1);
       assert.equal(rig.front.counts().requests, 0);
       if (kind === 'log') assert.match(rig.logs.at(-1) ?? '', /^info run-\w+ a line$/);
     }
@@ -274,7 +282,7 @@ describe('what comes on a lent connection', () => {
     worker.end(answer('stopped'));
     rig.settle();
     assert.equal(peer.stdout(2), answer('stopped'));
-    assert.equal(worker.lane?.counts.answered, 0);
+    assert.equal(worker.direct?.counts.answered, 0);
   });
 
   it('is watched again after a time in which nobody was', () => {
@@ -303,7 +311,7 @@ describe('what comes on a lent connection', () => {
     rig.send(peer, request({ id: 2 }));
     rig.settle();
     assert.equal(worker.running?.script, '/srv/b.lua');
-    assert.equal(worker.lane?.counts.begun, 0);
+    assert.equal(worker.direct?.counts.begun, 0);
     answerShort(rig, worker);
     // Not vain: the name was forgotten, which the connection does not pay for.
     assert.equal(peer.lentTo, worker.lender);
@@ -325,7 +333,7 @@ describe('what comes on a lent connection', () => {
     rig.settle();
     assert.equal(worker.running?.created, true);
     assert.notEqual(worker.running?.state, old);
-    assert.equal(worker.lane?.counts.begun, 0);
+    assert.equal(worker.direct?.counts.begun, 0);
   });
 
   it('ends before its state is closed, once, when the file changes meanwhile', () => {
@@ -357,7 +365,7 @@ describe('what comes on a lent connection', () => {
     rig.hear();
     rig.send(peer, request({ id: 2 }));
     rig.settle();
-    assert.deepEqual([worker.lane?.counts.begun, worker.lane?.counts.returned], [0, 1]);
+    assert.deepEqual([worker.direct?.counts.begun, worker.direct?.counts.returned], [0, 1]);
     assert.equal(rig.front.counts().requests, 1);
   });
 });
@@ -386,12 +394,14 @@ describe('a lent connection comes home', () => {
   it('when its worker retires, which then ends; also one that the worker is just giving back', () => {
     for (const isAtIt of [false, true]) {
       const { rig, worker, peer } = lent();
+      const renew = (): void => {
+        rig.renew({}, 1);
+        assert.equal(peer.lentTo === undefined, !isAtIt);
+      };
       if (isAtIt) {
         rig.send(peer, request({ id: 2 }).subarray(0, 30));
-        goTo(worker);
-      }
-      rig.renew({}, 1);
-      assert.equal(peer.lentTo === undefined, !isAtIt);
+        goUntil(worker, 'post', renew);
+      } else renew();
       rig.settle();
       assert.equal(peer.lentTo, undefined);
       assert.ok(worker.isToldToStop);
@@ -504,7 +514,7 @@ describe('a lent connection comes home', () => {
       worker.listen();
     }
     assert.ok(worker.started > 5);
-    assert.equal(worker.lane?.counts.begun, 0);
+    assert.equal(worker.direct?.counts.begun, 0);
   });
 });
 
@@ -555,7 +565,7 @@ describe('a worker with lent connections', () => {
     assert.ok(worker.lender.isWanted);
     worker.end(answer('lent'));
     while (worker.go());
-    assert.ok(worker.lane?.isDeafToConnections);
+    assert.ok(worker.direct?.isDeafToConnections);
     // Who waits is turned away, and the other one is idle for too long, before the front hears that the worker is free.
     rig.pass(250);
     assert.equal(idle.closed, 'now');
@@ -588,7 +598,7 @@ describe('a worker with lent connections', () => {
     rig.settle();
     assert.equal(worker.lender.isWanted, false);
     answerShort(rig, worker, 'second');
-    if (idle.lentTo === undefined) return;
+    assert.equal(idle.lentTo, worker.lender, 'it is still lent');
     rig.send(idle, request({ id: 2 }));
     rig.settle();
     answerShort(rig, worker, 'idle');
@@ -636,9 +646,7 @@ describe('a worker with lent connections', () => {
     const { rig, worker, peer } = lent();
     const idle = lend(rig, worker);
     rig.send(peer, request({ id: 2 }));
-    goTo(worker);
-    worker.go();
-    rig.killWorker(worker);
+    goUntil(worker, 'read', () => rig.killWorker(worker));
     assert.deepEqual([peer.isBroken, idle.isBroken, idle.closed], [true, false, 'no']);
     rig.close(peer);
     rig.check();
@@ -647,9 +655,8 @@ describe('a worker with lent connections', () => {
   it('is heard to its last word: what it has given back is not lost with it', () => {
     const { rig, worker, peer } = lent();
     rig.send(peer, request({ id: 2, script: '/srv/b.lua' }));
-    goTo(worker);
     while (worker.go());
-    assert.equal(worker.lane?.counts.returned, 1);
+    assert.equal(worker.direct?.counts.returned, 1);
     rig.killWorker(worker);
     const next = rig.addWorker(0);
     rig.settle();

@@ -8,7 +8,7 @@ import { END_STATE_GONE } from '../../../src/channel/messages.js';
 import type { Parker } from '../../../src/channel/park.js';
 import type { RingReader } from '../../../src/channel/ring.js';
 import { findWholeRequest } from '../../../src/fcgi/session.js';
-import type { DirectSocketCalls } from '../../../src/linux/sockets.js';
+import type { DirectSocketCalls } from '../../../src/linux/socket-calls.js';
 import { type DirectOutbox, DirectServer } from '../../../src/worker/direct/server.js';
 import type { Message } from '../../../src/worker/inbox.js';
 import { Reactor } from '../../../src/worker/reactor.js';

@@ -10,7 +10,7 @@ import { type Lender, LentMark } from '../../../src/channel/lending.js';
 import { Front, type FrontOptions } from '../../../src/front/core/front.js';
 import type { AccessEntry } from '../../../src/front/model/access-record.js';
 import type { ConnectionPort, LendingDriver, SlowRequest } from '../../../src/front/model/actions.js';
-import { Errno } from '../../../src/linux/libc.js';
+import { Errno } from '../../../src/linux/errno.js';
 import { WorkerLink } from '../../../src/front/model/worker-link.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
 import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
