@@ -163,10 +163,12 @@ export class DirectWorker {
       this.#sleeps = undefined;
     }
     this.#takeMessages = takeMessages;
+    this.borrower.hasWaited = false;
     this.inside(() => {
       if (this.#reactor.step() === undefined) this.server.serve();
     });
-    return true;
+    // One that waits for the front does nothing until the front has done something.
+    return !this.borrower.hasWaited;
   }
 
   /** Does something in which it may be stopped at its steps. */
@@ -344,6 +346,19 @@ export class PausingBorrower extends Borrower {
   override post(type: number): void {
     this.#pause('post');
     super.post(type);
+  }
+
+  /** It would have waited for the front. */
+  hasWaited = false;
+
+  override waitUntilKnown(): void {
+    this.hasWaited = true;
+    this.#pause('wait');
+  }
+
+  override waitForGate(): void {
+    this.hasWaited = true;
+    this.#pause('wait');
   }
 
   override leave(): void {

@@ -179,14 +179,13 @@ export class FakeWorker {
 
   /** The real outbox, but for what is said about a request that is like all others. */
   #directOutbox(): DirectOutbox {
-    const worker = this;
     const outbox = new Outbox({
       ring: this.#writer,
       ringBell: () => this.#ringBell(),
       interrupts: this.#interrupts,
       stopReason: () => new Error('nobody is stopped here'),
       borrower: {
-        post: (type) => worker.direct?.borrower.post(type),
+        post: (type) => this.direct?.borrower.post(type),
       },
     });
     return {

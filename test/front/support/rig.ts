@@ -10,8 +10,8 @@ import { type Lender, LentMark } from '../../../src/channel/lending.js';
 import { Front, type FrontOptions } from '../../../src/front/core/front.js';
 import type { AccessEntry } from '../../../src/front/model/access-record.js';
 import type { ConnectionPort, LendingDriver, SlowRequest } from '../../../src/front/model/actions.js';
-import { Errno } from '../../../src/linux/errno.js';
 import { WorkerLink } from '../../../src/front/model/worker-link.js';
+import { Errno } from '../../../src/linux/errno.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
 import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
 import type { DirectSystem } from './direct-worker.js';
@@ -607,7 +607,8 @@ export class Rig {
   /** All is at rest: nobody sleeps who should be up. */
   #checkAwake(): void {
     for (const [at, { direct, running, isGone, isStuck, isToldToStop, lender }] of this.workers.entries()) {
-      if (direct === undefined || direct.isInside || running !== undefined || isGone || isStuck || isToldToStop) continue;
+      if (direct === undefined || direct.isInside || running !== undefined || isGone || isStuck || isToldToStop)
+        continue;
       if (this.links[at]?.lending.connections.size === 0 || this.front.isReviewDue) continue;
       assert.ok(!lender.isWanted, `worker ${at + 1} is kept from its connections, and nobody wants it`);
       assert.ok(!direct.isDeafToConnections, `worker ${at + 1} does not wait for its connections`);

@@ -118,6 +118,8 @@ export class World {
   #specs: readonly ConnectionSpec[] = [];
   #opened = 0;
   #nested = 0;
+  /** How often something was done in the middle of a worker's step. */
+  stops = 0;
   #between = 0;
   #skip = 0;
   readonly #expected = new Map<string, Expected>();
@@ -161,6 +163,7 @@ export class World {
     }
     if (this.#nested >= MOST_NESTED || this.#between === 0) return;
     this.#between -= 1;
+    this.stops += 1;
     this.#nested += 1;
     const [skip, between] = [this.#skip, this.#between];
     this.#playNext();
@@ -395,7 +398,8 @@ export class World {
   #workersFor(step: Step): FakeWorker[] {
     const { workers } = this.rig;
     if (step === 'end' || step === 'output' || step === 'read') return workers.filter(({ running }) => running);
-    if (step === 'go' || step === 'serve') return workers.filter(({ direct, running }) => direct?.isAsleep === false && !running);
+    if (step === 'go' || step === 'serve')
+      return workers.filter(({ direct, running }) => direct?.isAsleep === false && !running);
     return [];
   }
 
