@@ -78,6 +78,10 @@
 -- A whole number of bytes from 0 to 1073741824 (1 GiB).
 --bodymemory = 1024 * 1024
 
+-- The most fields that a form, a query string or a Cookie header may have.
+-- A whole number from 1 to 1000000.
+--maxfields = 1000
+
 -- The most requests that wait for a state.
 -- A whole number from 0 to 1000000.
 --queue = 1024
@@ -93,6 +97,11 @@
 -- The most time a script may run.
 -- A number of seconds from 0.001 to 86400, or 0 (no limit).
 --watchdog = 60
+
+-- The most time that a script may give itself.
+-- A number of seconds from 0.001 to 86400, or 0 (no limit). Default: the value of watchdog; with
+-- native engines no limit.
+--watchdogmax = 600
 
 -- What becomes of a script whose client has gone.
 -- "finish" or "stop".
@@ -198,6 +207,14 @@
 -- A Lua file that runs in each new state before the script.
 -- The name of a file. Default: none.
 --preload = "preload.lua"
+
+---- Data
+
+-- Databases and caches that scripts may use, by the names that scripts know.
+-- A table of names and data sources: "postgres://USER@HOST/DATABASE",
+-- "mysql://USER@HOST/DATABASE", "sqlite:FILE", "redis://HOST", or { URL, connections = 4 } and
+-- further fields. Default: nothing.
+--data = { ["main"] = "postgres://app@db.internal/app", ["files"] = "sqlite:/var/lib/app/files.db" }
 
 ---- Operation
 

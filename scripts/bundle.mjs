@@ -5,7 +5,13 @@ import { readFile } from 'node:fs/promises';
 import { dirname, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
-const PROGRAMS = ['src/main.ts', 'src/worker/thread.ts', 'src/front/host/thread.ts', 'src/io/thread.ts'];
+const PROGRAMS = [
+  'src/main.ts',
+  'src/worker/thread.ts',
+  'src/front/host/thread.ts',
+  'src/io/thread.ts',
+  'src/io/sql/sqlite-thread.ts',
+];
 
 /** What a module finds beside itself it finds there still: `import.meta.url` is the place of its own compiled file. */
 function keepPlaces(program) {

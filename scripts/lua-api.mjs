@@ -3,14 +3,19 @@
 // A doc comment above a function describes it: its calls, an empty line, what it does, an empty line, and then lines
 // that begin with "Errors:", "Example:" or "C daemon:" (indented lines continue them). Any other doc comment is text.
 import { readFileSync } from 'node:fs';
+import { deferredParts, loadedParts } from '../dist/src/lua/runtime/manifest.js';
 
-/** In the order of the page. */
+/** In the order of the page: what the language's own library is here comes last. */
+const PARTS = [...loadedParts('embedded'), ...deferredParts, ...loadedParts('native')].filter(
+  (part, at, all) => all.findIndex(({ file }) => file === part.file) === at,
+);
+const isLast = ({ name }) => name === 'stdlib';
+const isFirst = ({ name }) => name === 'prelude';
 const SOURCES = [
-  'src/lua/runtime/prelude.lua',
-  'src/lua/runtime/con.lua',
-  'src/lua/library/luafcgid.lua',
-  'src/lua/runtime/embedded-stdlib.lua',
-  'src/lua/runtime/native-stdlib.lua',
+  ...PARTS.filter(isFirst),
+  ...PARTS.filter((part) => part.name.startsWith('con')),
+  ...PARTS.filter((part) => !isFirst(part) && !isLast(part) && !part.name.startsWith('con')),
+  ...PARTS.filter(isLast),
 ];
 
 const NOTE = '<!-- Made from the comments in src/lua/**/*.lua by `npm run docs`: change it there. -->';
@@ -48,14 +53,14 @@ function readFields(lines, place) {
 
 /** The documented functions of the script interface: name as scripts write it, its example. */
 export function documentedFunctions() {
-  return SOURCES.flatMap((file) => readDocs(file).filter((doc) => doc.name !== undefined));
+  return SOURCES.flatMap((part) => readDocs(part).filter((doc) => doc.name !== undefined));
 }
 
-function readDocs(file) {
-  return docComments(readFileSync(file, 'utf8')).map(({ text, code }) => {
-    const [, table, method] = /^function (Con|M)\.(\w+)\(/.exec(code ?? '') ?? [];
+function readDocs({ file, namespace }) {
+  return docComments(readFileSync(`src/lua/${file}`, 'utf8')).map(({ text, code }) => {
+    const [, table, method] = /^function (Con|M)\.([\w.]+)\(/.exec(code ?? '') ?? [];
     if (method === undefined) return { text };
-    const name = table === 'Con' ? `con:${method}` : `luafcgid.${method}`;
+    const name = table === 'Con' ? `con:${method}` : `${namespace}.${method}`;
     const firstGap = text.indexOf('');
     const lastGap = text.lastIndexOf('');
     const calls = text.slice(0, firstGap);

@@ -16,6 +16,7 @@ const USAGE = `Usage:
   luafcgid [config.lua]             serve FastCGI in the foreground
   luafcgid serve [directory]        serve a directory over HTTP, for development
   luafcgid check FILE               check a configuration and tell every fault
+                                    (--connect: try its data sources, too)
   luafcgid run SCRIPT [options]     run a script once and print its answer
   luafcgid --help | --version
 
@@ -58,13 +59,14 @@ const OPTIONS = {
   query: { type: 'string' },
   header: { type: 'string', multiple: true },
   body: { type: 'string' },
+  connect: { type: 'boolean' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
 
 const COMMAND_OPTIONS: Readonly<Record<string, readonly OptionName[]>> = {
   serve: ['port', 'config', 'engine'],
-  check: [],
+  check: ['connect'],
   run: ['method', 'query', 'header', 'body', 'config', 'engine'],
   '': ['engine', 'daemonize', 'pidfile'],
 };
@@ -94,7 +96,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
       return serveDirectory(file ?? '.', portOf(values.port ?? process.env.PORT ?? '8080'), values.config, overrides);
     case 'check':
       if (file === undefined) throw new UsageError('check needs the FILE to check');
-      return checkFile(file);
+      return checkFile(file, values.connect === true);
     case 'run':
       if (file === undefined) throw new UsageError('run needs the SCRIPT to run');
       return runScript(file, {

@@ -71,6 +71,18 @@ export const catalogue = {
     message: 'SCRIPT_FILENAME holds a NUL byte: {path}',
     solve: 'No file has such a name; look at the client that asked for it.',
   },
+  LUAFCGID_REQUEST_FIELDS: {
+    blame: 'peer',
+    status: 400,
+    message: '{what} with more than {limit} fields',
+    solve: 'Send fewer fields, or raise `maxfields` in the configuration.',
+  },
+  LUAFCGID_REQUEST_MULTIPART: {
+    blame: 'peer',
+    status: 400,
+    message: 'malformed multipart/form-data body: {detail}',
+    solve: 'Look at the client: it sent a form that no browser sends, or broke off.',
+  },
   LUAFCGID_REQUEST_BODY_TOO_LARGE: {
     blame: 'peer',
     status: 413,
@@ -144,6 +156,12 @@ export const catalogue = {
     message: '{path} is no regular file',
     solve: 'Scripts are files; for directories configure an index file in the web server.',
   },
+  LUAFCGID_SCRIPT_TOO_LARGE: {
+    blame: 'script',
+    status: 500,
+    message: '{path} is larger than a Lua source may be, {limit} bytes',
+    solve: 'Keep data out of Lua files, or cut the file into modules.',
+  },
   LUAFCGID_SCRIPT_UNREADABLE: {
     blame: 'operator',
     status: 403,
@@ -179,7 +197,13 @@ export const catalogue = {
     blame: 'script',
     status: 504,
     message: 'the script ran for more than {seconds} s (watchdog) and was stopped',
-    solve: 'Make it faster, or give it more time: con:config("watchdog", seconds); 0 is no limit.',
+    solve: 'Make it faster, or give it more time: con:config("watchdog", seconds), as far as `watchdogmax` allows.',
+  },
+  LUAFCGID_SCRIPT_WATCHDOG: {
+    blame: 'script',
+    status: 500,
+    message: 'con:config: a watchdog of {seconds} s, where watchdogmax allows {limit} s (0 is no limit)',
+    solve: 'Ask for less time, or raise `watchdogmax` in the configuration.',
   },
   LUAFCGID_SCRIPT_HANGS: {
     blame: 'script',
@@ -217,7 +241,14 @@ export const catalogue = {
     blame: 'script',
     status: 500,
     message: 'bad response header {header}: {fault}',
-    solve: 'Call con:header(name, value) with plain text; encode what comes from users.',
+    solve: 'Call con:header(name, value) with plain text; encode what comes from users (luafcgid.urlencode).',
+  },
+  LUAFCGID_RESPONSE_HEAD_TOO_LARGE: {
+    blame: 'script',
+    status: 500,
+    message: 'response headers of more than {limit} bytes',
+    solve:
+      'Put data into the body, or into fewer and shorter headers and cookies. Most web servers take much less (nginx: `fastcgi_buffer_size`).',
   },
   LUAFCGID_RESPONSE_SENT: {
     blame: 'script',
@@ -286,6 +317,12 @@ export const catalogue = {
     status: 0,
     message: 'systemd has passed the socket {name}, and listen does not name it: its clients get no answer',
     solve: 'Remove listen from the configuration, add "systemd" to it, or disable the socket unit.',
+  },
+  LUAFCGID_LISTEN_REMOVED: {
+    blame: 'operator',
+    status: 0,
+    message: 'the socket file {path} was removed while the server listened there: it is made anew',
+    solve: 'Nothing has to be done. Let no program clean up the folder of the socket while the server runs.',
   },
   LUAFCGID_LISTEN_FAILED: {
     blame: 'operator',
@@ -641,6 +678,12 @@ export const catalogue = {
     status: 500,
     message: 'the result of data source {source} is larger than its maxresult',
     solve: 'Ask for fewer rows, read them with db:each or a cursor, or raise maxresult.',
+  },
+  LUAFCGID_DATA_COMMAND: {
+    blame: 'script',
+    status: 500,
+    message: 'data source {source}: the command {command} is refused: {reason}',
+    solve: 'Do without it: connections are shared by all scripts.',
   },
   LUAFCGID_DATA_RUN_OVER: {
     blame: 'script',

@@ -1,4 +1,5 @@
 /** Answers that the server makes itself: small pages that say what happened, in one look, with everything escaped. */
+import { replaceEach } from '../base/bounded-text.js';
 import { statusLine } from './status.js';
 
 /** What a page may show of a script's error, when `showerrors` allows it. All text is one character per byte. */
@@ -58,7 +59,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 /** Text made safe for HTML. */
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => ESCAPES[char] as string);
+  return replaceEach(text, /[&<>"']/g, (char) => ESCAPES[char] as string);
 }
 
 /** The detail of a script's error as HTML. */

@@ -1,5 +1,5 @@
 /** What the CGI parameters of a request mean for the server (RFC 3875, section 4.1, and what web servers make of it). */
-import { toText } from '../base/byte-string.js';
+import { toShortText } from '../base/bounded-text.js';
 import { LuafcgidError } from '../base/errors.js';
 import { encodeParams, forEachPair } from '../fcgi/session.js';
 
@@ -124,7 +124,7 @@ function scriptPathOf(places: Places): string {
  * document root is refused.
  */
 function withoutDotSegments(path: string, places: Places): string {
-  const root = places.value('DOCUMENT_ROOT').replace(/\/+$/, '');
+  const root = withoutEndSlashes(places.value('DOCUMENT_ROOT'));
   const belowRoot = path.startsWith(`${root}/`) ? path.slice(root.length) : '';
   if (climbsOut(belowRoot) || climbsOut(places.value('SCRIPT_NAME'))) {
     throw new LuafcgidError('LUAFCGID_REQUEST_TRAVERSAL', { path: asText(path) });
@@ -135,6 +135,13 @@ function withoutDotSegments(path: string, places: Places): string {
     else if (segment !== '' && segment !== '.') kept.push(segment);
   }
   return `${path.startsWith('/') ? '/' : ''}${kept.join('/')}${path.endsWith('/') ? '/' : ''}`;
+}
+
+/** Not by a pattern: that would try each slash of a long run as the first of the last ones. */
+function withoutEndSlashes(path: string): string {
+  let end = path.length;
+  while (end > 0 && path[end - 1] === '/') end -= 1;
+  return path.slice(0, end);
 }
 
 /** Whether a path leads above where it starts, at any of its segments. */
@@ -150,7 +157,7 @@ function climbsOut(path: string): boolean {
 
 /** Bytes as they may stand in a message. */
 function asText(bytes: string): string {
-  return toText(bytes).replaceAll('\0', '\\0');
+  return toShortText(bytes).replaceAll('\0', '\\0');
 }
 
 /**

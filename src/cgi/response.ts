@@ -2,6 +2,7 @@
  * The header block of one answer (RFC 3875, section 6): what a script may set, checked, and turned into bytes. All text
  * is one character per byte.
  */
+import { replaceEach } from '../base/bounded-text.js';
 import { toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { statusLine } from './status.js';
@@ -15,7 +16,8 @@ export interface ResponseDefaults {
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const LINE_BREAKING = /[\r\n\0]/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that no field value may have
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 const STATUS = /^([2-5][0-9][0-9])( .*)?$/;
 
 /** Headers that belong to one hop: the web server makes its own, a script's would break the connection's framing. */
@@ -28,6 +30,16 @@ const HOP_BY_HOP = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
+
+/** Most bytes of a header block, as the server's own gateway reads it. Web servers take less (nginx: 4 or 8 KiB). */
+export const HEAD_LIMIT_BYTES = 64 * 1024;
+/** What the names and line ends of the fields take that are not counted one by one. */
+const FRAME_BYTES = 128;
+
+/** The error for a header block that would become larger. */
+export function headTooLarge(): LuafcgidError {
+  return new LuafcgidError('LUAFCGID_RESPONSE_HEAD_TOO_LARGE', { limit: HEAD_LIMIT_BYTES });
+}
 
 export class ResponseHead {
   #defaults: ResponseDefaults;
@@ -52,23 +64,29 @@ export class ResponseHead {
 
   /**
    * Changes what this answer starts from; what the script has set already stays.
-   * @throws LuafcgidError `LUAFCGID_RESPONSE_STATUS` or `LUAFCGID_RESPONSE_HEADER`
+   * @throws LuafcgidError `LUAFCGID_RESPONSE_STATUS`, `LUAFCGID_RESPONSE_HEADER` or `LUAFCGID_RESPONSE_HEAD_TOO_LARGE`
    */
   setDefault(name: 'httpStatus' | 'contentType', value: string): void {
     if (name === 'httpStatus') {
-      this.#defaults = { ...this.#defaults, httpStatus: checkedStatus(value) };
+      const httpStatus = checkedStatus(value);
+      this.#requireRoom(this.#defaults.httpStatus, httpStatus);
+      this.#defaults = { ...this.#defaults, httpStatus };
       return;
     }
     checkValue('Content-Type', value);
-    this.#defaults = { ...this.#defaults, contentType: value };
+    const contentType = checkedType(withoutPadding(value));
+    this.#requireRoom(this.#defaults.contentType, contentType);
+    this.#defaults = { ...this.#defaults, contentType };
   }
 
   /**
    * `404` or `404 Not Found`.
-   * @throws LuafcgidError `LUAFCGID_RESPONSE_STATUS`
+   * @throws LuafcgidError `LUAFCGID_RESPONSE_STATUS` or `LUAFCGID_RESPONSE_HEAD_TOO_LARGE`
    */
   setStatus(status: string): void {
-    this.#status = checkedStatus(status);
+    const checked = checkedStatus(status);
+    this.#requireRoom(this.#status, checked);
+    this.#status = checked;
   }
 
   /**
@@ -88,7 +106,7 @@ export class ResponseHead {
   /**
    * Adds a header. `Status`, `Content-Type`, `Content-Length` and `Location` replace what is set.
    * @returns the header's name if it was left out because the web server alone may set it, else undefined
-   * @throws LuafcgidError `LUAFCGID_RESPONSE_HEADER`
+   * @throws LuafcgidError `LUAFCGID_RESPONSE_HEADER` or `LUAFCGID_RESPONSE_HEAD_TOO_LARGE`
    */
   set(name: string, rawValue: string): string | undefined {
     if (!TOKEN.test(name))
@@ -98,11 +116,30 @@ export class ResponseHead {
     const key = name.toLowerCase();
     if (HOP_BY_HOP.has(key)) return name;
     if (key === 'status') this.setStatus(value);
-    else if (key === 'content-type') this.#contentType = value;
-    else if (key === 'location') this.#location = value;
-    else if (key === 'content-length') this.#contentLength = contentLength(value);
-    else this.#lines += `${name}: ${value}\r\n`;
+    else if (key === 'content-type') {
+      this.#requireRoom(this.#contentType, checkedType(value));
+      this.#contentType = value;
+    } else if (key === 'location') {
+      this.#requireRoom(this.#location, value);
+      this.#location = value;
+    } else if (key === 'content-length') {
+      this.#requireRoom(this.#contentLength, value);
+      this.#contentLength = contentLength(value);
+    } else {
+      const line = `${name}: ${value}\r\n`;
+      this.#requireRoom(undefined, line);
+      this.#lines += line;
+    }
     return undefined;
+  }
+
+  /** Refuses what would make the header block too large. @param before what it replaces */
+  #requireRoom(before: string | undefined, text: string): void {
+    const { httpStatus, contentType, headers } = this.#defaults;
+    const fields = [this.#status, this.#contentType, this.#location, this.#contentLength];
+    let bytes = FRAME_BYTES + httpStatus.length + contentType.length + headers.length + this.#lines.length;
+    for (const value of fields) bytes += value?.length ?? 0;
+    if (bytes - (before?.length ?? 0) + text.length > HEAD_LIMIT_BYTES) throw headTooLarge();
   }
 
   /** The status code that `encode` will write. */
@@ -138,13 +175,19 @@ export class ResponseHead {
     return this.#contentType ?? this.#defaults.contentType;
   }
 
-  /** The header block with its closing empty line, one character per byte. */
+  /**
+   * The header block with its closing empty line, one character per byte. HAProxy takes the last of `Status` and
+   * `Location` for the status, so `Location` comes first. An answer without a body has no default type: a cache would
+   * give a stored page the type of its 304 (RFC 9110, section 15.4.5).
+   */
   encode(): string {
+    const { mayHaveBody } = this;
     const location = this.#location === undefined ? '' : `Location: ${this.#location}\r\n`;
+    const type = mayHaveBody ? this.contentType : this.#contentType;
+    const typeLine = type === undefined ? '' : `Content-Type: ${type}\r\n`;
     const length =
-      this.#contentLength === undefined || !this.mayHaveBody ? '' : `Content-Length: ${this.#contentLength}\r\n`;
-    // HAProxy before 3.2 makes a 302 of every answer whose Location comes after its Status.
-    return `${location}Status: ${this.#statusText()}\r\nContent-Type: ${this.contentType}\r\n${length}${this.#defaults.headers}${this.#lines}\r\n`;
+      this.#contentLength === undefined || !mayHaveBody ? '' : `Content-Length: ${this.#contentLength}\r\n`;
+    return `${location}Status: ${this.#statusText()}\r\n${typeLine}${length}${this.#defaults.headers}${this.#lines}\r\n`;
   }
 
   /** A Location alone is a redirect (RFC 3875, section 6.2.3, as every web server does it). */
@@ -173,16 +216,22 @@ function isPadding(code: number): boolean {
 /** A status as it goes on the wire: a bare code gets its standard phrase. */
 function checkedStatus(status: string): string {
   const match = STATUS.exec(status);
-  if (match === null || LINE_BREAKING.test(status)) {
+  if (match === null || CONTROL.test(status)) {
     throw new LuafcgidError('LUAFCGID_RESPONSE_STATUS', { status: shown(status) });
   }
   return match[2] === undefined || match[2].trim() === '' ? statusLine(Number(match[1])) : status;
 }
 
 function checkValue(name: string, value: string): void {
-  if (!LINE_BREAKING.test(value)) return;
+  if (!CONTROL.test(value)) return;
   const header = shown(`${name}: ${value}`);
-  throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', { header, fault: 'its value holds CR, LF or NUL' });
+  throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', { header, fault: 'its value holds a control character' });
+}
+
+/** RFC 9110, section 8.3: a media type is never empty. */
+function checkedType(value: string): string {
+  if (value !== '') return value;
+  throw new LuafcgidError('LUAFCGID_RESPONSE_HEADER', { header: 'Content-Type: ', fault: 'its value is empty' });
 }
 
 function contentLength(value: string): string {
@@ -193,9 +242,18 @@ function contentLength(value: string): string {
   });
 }
 
-/** A value as it may stand in a message: read as UTF-8, control characters made visible, cut to a readable length. */
+/** Characters of a value that a message shows. */
+const SHOWN_CHARS = 200;
+
+/** A value as it may stand in a message: cut to a readable length, read as UTF-8, control characters made visible. */
 function shown(bytes: string): string {
-  const text = toText(bytes);
-  const visible = text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
-  return visible.length > 200 ? `${visible.slice(0, 200)}…` : visible;
+  // Cut before anything else looks at it: the script decides its length. No character of UTF-8 has more than four bytes.
+  const text = toText(bytes.slice(0, 4 * SHOWN_CHARS));
+  const visible = replaceEach(
+    text.slice(0, SHOWN_CHARS),
+    /\p{Cc}/gu,
+    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+  const isCut = visible.length > SHOWN_CHARS || text.length > SHOWN_CHARS || bytes.length > 4 * SHOWN_CHARS;
+  return isCut ? `${visible.slice(0, SHOWN_CHARS)}…` : visible;
 }

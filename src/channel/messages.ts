@@ -37,9 +37,9 @@ export const ToWorker = {
   BODY: 2,
   /** The body is complete (argument 0) or will never be (argument: a `BodyFault`). */
   BODY_END: 3,
-  /** Close an idle state. argument: state. */
+  /** Close an idle state. Answered with `CLOSED`. argument: state. */
   CLOSE: 4,
-  /** Do a step of garbage collection in an idle state. argument: state. */
+  /** Do a step of garbage collection in an idle state. Answered with `COLLECTED`. argument: state. */
   COLLECT: 5,
   /** Leave the loop and end the thread. */
   STOP: 6,
@@ -87,6 +87,8 @@ export const FromWorker = {
   PROMOTED: 16,
   /** A state has served requests on lent connections. id: how many. argument: state. payload: see `encodeServed`. */
   SERVED: 17,
+  /** A step of garbage collection is done that was asked for, or there is no such state. argument: state. */
+  COLLECTED: 18,
 } as const;
 
 /**

@@ -1,14 +1,22 @@
 /** Checking a configuration. */
 
 import { version } from '../base/version.js';
-import { checkConfig } from '../config/load.js';
+import { type Config, checkConfig } from '../config/load.js';
 import { createEngine, prepareEngine } from '../lua/engine.js';
 import { engineOf, type Outcome } from './prepare.js';
 
-/** `luafcgid check FILE` */
-export function checkFile(file: string): Outcome {
+/** `luafcgid check FILE`. @param connects tries the data sources, too */
+export async function checkFile(file: string, connects: boolean): Promise<Outcome> {
   const embedded = prepareEngine(version);
-  const { valid, text } = checkConfig(file, createEngine(embedded), {}, (config) => void engineOf(config, embedded));
+  let loaded: Config | undefined;
+  const { valid, text } = checkConfig(file, createEngine(embedded), {}, (config) => {
+    engineOf(config, embedded);
+    loaded = config;
+  });
   (valid ? process.stdout : process.stderr).write(`${text}\n`);
-  return { exitCode: valid ? 0 : 1 };
+  if (!connects || !valid || loaded === undefined) return { exitCode: valid ? 0 : 1 };
+  const { connectAll } = await import('./connect.js');
+  const { isWell, lines } = await connectAll(loaded, process.env);
+  (isWell ? process.stdout : process.stderr).write(`${lines.join('\n')}\n`);
+  return { exitCode: isWell ? 0 : 1 };
 }

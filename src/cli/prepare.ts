@@ -19,17 +19,23 @@ export interface Outcome {
   };
 }
 
-/** Reads a configuration; null is the default one. */
+/**
+ * Reads a configuration; null is the default one.
+ * @param now that which is in service, when this one is to take its place
+ */
 export function prepare(
   file: string | null | undefined,
   overrides: Overrides,
   service: ServiceEnvironment = noService,
+  now?: Config,
 ): Prepared {
   const embedded = prepareEngine(version);
   const printed: Printed = { to: printToStandardError };
   const loaded = loadConfig(file, overrides, createEngine(embedded), {
     log: (level, text) => printed.to(level, toText(text)),
     hasPassedSockets: service.sockets.length > 0,
+    open: [...(now?.listen ?? []), ...service.sockets.flatMap(({ address }) => address ?? [])],
+    isReload: now !== undefined,
   });
   try {
     return { loaded, engine: engineOf(loaded.config, embedded), printed };

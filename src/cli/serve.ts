@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { formatListenAddress } from '../base/listen-address.js';
 import { version } from '../base/version.js';
 import type { LoadedConfig, Overrides } from '../config/load.js';
+import { addressOfSocket } from '../linux/socket-table.js';
 import { formatLogTarget } from '../logging/target.js';
 import { attachToParent, complain, releaseParent, startInBackground } from '../process/background.js';
 import { bequeath, type ServiceEnvironment, takeServiceEnvironment } from '../process/environment.js';
@@ -12,7 +13,7 @@ import { type Outcome, prepare, startPrivately } from './prepare.js';
 
 /** `luafcgid [config.lua]` */
 export async function serveConfig(file: string | undefined, overrides: Overrides): Promise<Outcome> {
-  const service = takeServiceEnvironment(process.env, process.pid, process.ppid);
+  const service = withAddresses(takeServiceEnvironment(process.env, process.pid, process.ppid));
   if (service.isBackground) attachToParent();
   const prepared = prepare(file, overrides, service);
   const { loaded } = prepared;
@@ -26,8 +27,14 @@ export async function serveConfig(file: string | undefined, overrides: Overrides
     complain(`luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`);
   }
   releaseParent();
-  const reload = (): Promise<void> => server.reload(() => prepare(file, overrides, service));
+  const reload = (): Promise<void> => server.reload((now) => prepare(file, overrides, service, now));
   return { exitCode: 0, server: { stop: () => server.stop(), reopenLogs: () => server.reopenLogs(), reload } };
+}
+
+/** Finds out where the passed sockets listen. */
+function withAddresses(service: ServiceEnvironment): ServiceEnvironment {
+  const sockets = service.sockets.map((socket) => ({ ...socket, address: addressOfSocket(socket.fd) }));
+  return { ...service, sockets };
 }
 
 /** How this program is started anew in the same process; undefined where that cannot be done. */

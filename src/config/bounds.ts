@@ -1,5 +1,6 @@
 /** What the values of an option may be, in words that continue "must be". Messages and documents share them. */
 import { FIELDS } from '../logging/access-format.js';
+import { DATA_ALLOWED } from './data-sources.js';
 import { bytesText } from './literal.js';
 import type { OptionRow } from './option.js';
 
@@ -57,6 +58,8 @@ export function allowedValues(row: OptionRow): string {
       return 'a table of directories like { read = { "data" }, write = { "data" } }';
     case 'environment':
       return 'a list of names like { "HOME" }, or a table of names and values like { MODE = "test" }';
+    case 'data-sources':
+      return DATA_ALLOWED;
     case 'templates':
       return 'file name templates separated by ";", like "lib/?.lua", or a list of them';
   }

@@ -88,9 +88,19 @@ function fileOf(target: LogTarget | undefined): string | undefined {
   return target?.kind === 'file' ? target.path : undefined;
 }
 
+/** What need not be created, since it is there. */
+export interface AlreadyOpen {
+  /** Sockets that are open. */
+  readonly open: readonly ListenSetting[];
+  /** A server runs already; its logs and its pid file stay. */
+  readonly isReload: boolean;
+}
+
 /** Every file and directory of the configuration that the server could not use. */
-export function checkFiles(config: Config, may: May = mayAccess): readonly ConfigFault[] {
+export function checkFiles(config: Config, already: AlreadyOpen, may: May = mayAccess): readonly ConfigFault[] {
   const faults: ConfigFault[] = [];
+  const openPaths = socketPaths(already.open);
+  const wantedSockets = socketPaths(config.listen).filter((path) => !openPaths.includes(path));
   for (const option of optionNames) {
     const row = options[option];
     const check = (path: string | undefined, problemOf: (path: string, may: May) => Problem | undefined) => {
@@ -100,14 +110,20 @@ export function checkFiles(config: Config, may: May = mayAccess): readonly Confi
       faults.push(configFault('LUAFCGID_CONFIG_PLACE', { option, value, reason: problem.reason }, problem.remedy));
     };
     if (row.type === 'source-file') check(config[row.key], checkSourceFile);
-    else if (row.type === 'log-target') check(fileOf(config[row.key]), checkLogFile);
-    else if (row.type === 'pid-file') check(config[row.key], checkParent);
+    else if (row.type === 'log-target') check(already.isReload ? undefined : fileOf(config[row.key]), checkLogFile);
+    else if (row.type === 'pid-file') check(already.isReload ? undefined : config[row.key], checkParent);
     else if (row.type === 'directories') for (const path of config[row.key]) check(path, checkDirectory);
     else if (row.type === 'files') {
       const { read = [], write = [] } = config[row.key] ?? {};
       for (const path of new Set([...read, ...write])) check(path, checkDirectory);
       for (const path of write) check(look(path)?.isDirectory() ? path : undefined, checkWritable);
-    } else if (row.type === 'addresses') for (const path of socketPaths(config[row.key])) check(path, checkSocket);
+    } else if (row.type === 'data-sources') {
+      for (const { kind, database, passwordFile, tls } of config[row.key] ?? []) {
+        check(passwordFile, checkSourceFile);
+        check(tls.caFile, checkSourceFile);
+        if (kind === 'sqlite' && database !== ':memory:') check(database, checkLogFile);
+      }
+    } else if (row.type === 'addresses') for (const path of wantedSockets) check(path, checkSocket);
   }
   return faults;
 }

@@ -6,10 +6,11 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { toByteString } from '../base/byte-string.js';
+import { formatListenAddress } from '../base/listen-address.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
 import { checkAccounts } from './accounts.js';
 import { ConfigError, type ConfigFault, configFault } from './fault.js';
-import { checkFiles } from './files.js';
+import { type AlreadyOpen, checkFiles } from './files.js';
 import { formatConfigError, formatValid } from './report.js';
 import type { Config } from './schema.js';
 import { type ConfigHooks, noHooks, runScript, type ScriptSurroundings } from './script.js';
@@ -26,7 +27,7 @@ export type { ConfigHooks } from './script.js';
 const DEFAULT_FILE = 'config.lua';
 
 /** What loading takes from the process. */
-export interface Surroundings extends ScriptSurroundings {
+export interface Surroundings extends ScriptSurroundings, AlreadyOpen {
   /** Where relative names of the command line start, and where config.lua is looked for. */
   readonly directory: string;
   /** Processors to have workers for. */
@@ -55,6 +56,8 @@ function processSurroundings(): Surroundings {
     directory: process.cwd(),
     cpus: availableParallelism(),
     hasPassedSockets: false,
+    open: [],
+    isReload: false,
     environment: process.env,
     log: (_level, text) => void process.stderr.write(Buffer.from(`${text}\n`, 'latin1')),
   };
@@ -80,7 +83,27 @@ function deepFreeze(value: unknown): void {
 }
 
 /** What is right by itself, and not together. */
-function checkTogether({ daemonize, logFile }: Config): readonly ConfigFault[] {
+function checkTogether(config: Config): readonly ConfigFault[] {
+  return [...checkBackground(config), ...checkListeners(config)];
+}
+
+/** A socket of all IPv6 addresses takes IPv4 connections too, so another one of the same port cannot be had beside it. */
+function checkListeners({ listen }: Config): readonly ConfigFault[] {
+  const sockets = listen.filter((address) => address.kind === 'tcp');
+  return sockets.flatMap((address) => {
+    const isV4 = /^[0-9.]+$/.test(address.host);
+    const whole = sockets.find(({ host, port }) => port !== 0 && port === address.port && ['', '::'].includes(host));
+    if (whole === undefined || whole === address || !(isV4 || address.host === '' || address.host === '::')) return [];
+    if (!isV4 && sockets.indexOf(whole) > sockets.indexOf(address)) return [];
+    const [value, wider] = [`"${formatListenAddress(address)}"`, `"${formatListenAddress(whole)}"`];
+    const reason = `the server listens there already, at ${wider}, which takes connections over IPv4 too`;
+    return [
+      configFault('LUAFCGID_CONFIG_PLACE', { option: 'listen', value, reason }, 'Remove one of the two addresses.'),
+    ];
+  });
+}
+
+function checkBackground({ daemonize, logFile }: Config): readonly ConfigFault[] {
   if (!daemonize || logFile !== undefined) return [];
   const reason = 'in the background there is no standard error for the log';
   const remedy = 'Set logfile, or remove daemonize: a service manager collects what is logged.';
@@ -121,7 +144,7 @@ export function loadConfig(
   const faults = [
     ...(script?.faults ?? []),
     ...invalid,
-    ...checkFiles(config),
+    ...checkFiles(config, around),
     ...checkAccounts(config),
     ...checkTogether(config),
   ];

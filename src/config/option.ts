@@ -2,6 +2,7 @@
  * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
  */
 import type { ListenSetting } from '../base/listen-address.js';
+import type { SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 
@@ -29,6 +30,7 @@ export interface FileDirectories {
  * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
  * - `files`: a table of two lists of directories, `read` and `write`
  * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
+ * - `data-sources`: a table of names and data sources, see `data-sources.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -53,6 +55,7 @@ export interface ValueTypes {
   extensions: readonly string[];
   files: FileDirectories | undefined;
   environment: Readonly<Record<string, string | true>>;
+  'data-sources': readonly SourceSettings[];
   templates: readonly string[];
 }
 
@@ -64,6 +67,10 @@ export interface DefaultContext {
   readonly cpus: number;
   /** The value that `workers` got. */
   readonly workers: number;
+  /** What `engine` says, as it is written. */
+  readonly engine: LuaValue;
+  /** The value that `watchdog` got, in seconds. */
+  readonly watchdog: number;
   /** Whether a service manager has passed listening sockets. */
   readonly hasPassedSockets: boolean;
 }
@@ -78,6 +85,7 @@ interface Row {
     | 'Clients'
     | 'Answers'
     | 'Scripts'
+    | 'Data'
     | 'Operation'
     | 'Without effect';
   /** One line, for `--help` and the sample. */

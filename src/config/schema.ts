@@ -5,6 +5,7 @@
 import type { OptionRow, ValueTypes } from './option.js';
 import { answers } from './options/answers.js';
 import { clients } from './options/clients.js';
+import { data } from './options/data.js';
 import { listening } from './options/listening.js';
 import { operation } from './options/operation.js';
 import { pool } from './options/pool.js';
@@ -19,6 +20,7 @@ export const options = {
   ...clients,
   ...answers,
   ...scripts,
+  ...data,
   ...operation,
   ...withoutEffect,
 } as const satisfies Record<string, OptionRow>;

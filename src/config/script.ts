@@ -173,6 +173,7 @@ export function runScript(file: string, engine: LuaEngine, surroundings: ScriptS
     path: [],
     config: {},
     environment: environmentBytes(surroundings.environment),
+    givesGlobals: true,
   });
   const faults: ConfigFault[] = [];
   try {

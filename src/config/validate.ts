@@ -8,6 +8,7 @@ import { AccessFormat, AccessFormatError, FIELDS } from '../logging/access-forma
 import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
+import { readDataSources } from './data-sources.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { nearestName } from './names.js';
@@ -284,6 +285,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertFiles(task);
     case 'environment':
       return convertEnvironment(task);
+    case 'data-sources':
+      return readDataSources(value, task.absolute, report);
     case 'templates':
       return convertTemplates(task);
   }
@@ -304,15 +307,20 @@ export interface Validation {
 /** Checks all settings of all sources, and fills in defaults. */
 export function validate(
   sources: readonly Source[],
-  { cpus, hasPassedSockets }: Omit<DefaultContext, 'workers'>,
+  { cpus, hasPassedSockets }: Pick<DefaultContext, 'cpus' | 'hasPassedSockets'>,
 ): Validation {
   const config: Record<string, unknown> = {};
   const faults: ConfigFault[] = [];
   const notices: string[] = [];
-  // `workers` comes before the options whose default depends on it.
+  // `workers` and `watchdog` come before the options whose default depends on them.
+  const written = (name: OptionName): LuaValue =>
+    sources.findLast(({ values }) => values[name] !== undefined)?.values[name];
   const context = () => ({
     cpus,
     workers: typeof config.workers === 'number' ? config.workers : cpus,
+    engine: written('engine') ?? options.engine.default,
+    // One that cannot be used is told by itself.
+    watchdog: typeof config.watchdogMs === 'number' ? config.watchdogMs / 1000 : options.watchdog.default,
     hasPassedSockets,
   });
   for (const name of optionNames) {
@@ -327,9 +335,9 @@ export function validate(
       const shown = shortLiteral(wrong) + (source?.label ?? '');
       faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value: shown, allowed }, remedy));
     };
-    const written = value ?? fallback;
+    const chosen = value ?? fallback;
     const absolute = source?.absolute ?? ((file: string) => file);
-    config[row.key] = written === undefined ? undefined : convert({ row, value: written, absolute, report });
+    config[row.key] = chosen === undefined ? undefined : convert({ row, value: chosen, absolute, report });
   }
   // Each key of the table was set to a value of its row's type, unless there is a fault: that is what Config says.
   const complete = config as Config;

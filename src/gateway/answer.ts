@@ -32,7 +32,9 @@ const CR = 0x0d;
 
 /** Finds the end of the header block, wherever the bytes are cut. */
 export class AnswerReader {
-  #head: Buffer = Buffer.alloc(0);
+  /** Grows by doubling: a block that comes byte by byte is not copied for each of them. */
+  #bytes = Buffer.alloc(1024);
+  #length = 0;
   #done = false;
 
   /** Whether the header block is complete. */
@@ -42,7 +44,7 @@ export class AnswerReader {
 
   /** Whether no byte has come yet. */
   get isEmpty(): boolean {
-    return !this.#done && this.#head.length === 0;
+    return !this.#done && this.#length === 0;
   }
 
   /**
@@ -51,13 +53,25 @@ export class AnswerReader {
    */
   push(bytes: Uint8Array): { readonly head: AnswerHead; readonly body: Uint8Array } | undefined {
     // The blank line may straddle two pieces: look again at the last bytes.
-    const from = Math.max(0, this.#head.length - 2);
-    this.#head = Buffer.concat([this.#head, bytes]);
-    const end = headEnd(this.#head, from);
-    if ((end ?? this.#head.length) > MAX_HEAD_BYTES) throw new Error(`more than ${MAX_HEAD_BYTES} bytes of headers`);
+    const from = Math.max(0, this.#length - 2);
+    this.#add(bytes);
+    const all = this.#bytes.subarray(0, this.#length);
+    const end = headEnd(all, from);
+    if ((end ?? all.length) > MAX_HEAD_BYTES) throw new Error(`more than ${MAX_HEAD_BYTES} bytes of headers`);
     if (end === undefined) return undefined;
     this.#done = true;
-    return { head: parseHead(this.#head.toString('latin1', 0, end)), body: this.#head.subarray(end) };
+    return { head: parseHead(all.toString('latin1', 0, end)), body: all.subarray(end) };
+  }
+
+  #add(bytes: Uint8Array): void {
+    const needed = this.#length + bytes.length;
+    if (needed > this.#bytes.length) {
+      const grown = Buffer.alloc(Math.max(needed, 2 * this.#bytes.length));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length = needed;
   }
 }
 

@@ -1,5 +1,7 @@
 /** The gateway's own pages: what a browser shows when there is no script's answer. */
+
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { replaceEach } from '../base/bounded-text.js';
 import { LuafcgidError } from '../base/errors.js';
 
 export interface Link {
@@ -61,5 +63,5 @@ export function sendErrorPage(response: ServerResponse<IncomingMessage>, error: 
 }
 
 function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  return replaceEach(text, /[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

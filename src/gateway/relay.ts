@@ -12,6 +12,9 @@ import type { Params } from './cgi-params.js';
 import { sendErrorPage } from './pages.js';
 import { Upstream, type UpstreamAddress } from './upstream.js';
 
+/** Longest line of a server's error stream that is logged whole. */
+const MOST_LINE_BYTES = 8 * 1024;
+
 export type GatewayLog = (level: 'info' | 'warn' | 'error', text: string) => void;
 
 export interface RelayOptions {
@@ -128,7 +131,10 @@ class Relay {
   #takeErrorText(bytes: Uint8Array | undefined): void {
     const text = this.#errorText + (bytes === undefined ? '\n' : Buffer.from(bytes).toString('latin1'));
     const lines = text.split(/\r?\n/);
-    this.#errorText = bytes === undefined ? '' : (lines.pop() ?? '');
+    const rest = bytes === undefined ? '' : (lines.pop() ?? '');
+    // A line that does not end is logged in pieces: it would be kept, and looked through, again and again.
+    if (rest.length > MOST_LINE_BYTES) lines.push(rest);
+    this.#errorText = rest.length > MOST_LINE_BYTES ? '' : rest;
     for (const line of lines) if (line !== '') this.#log('warn', toText(line));
   }
 

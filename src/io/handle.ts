@@ -113,12 +113,18 @@ export class IoHandle {
     const thread = this.#thread;
     if (thread === undefined) return;
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, STOP_MS);
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), STOP_MS);
     });
-    await Promise.race([this.#ask((number) => ({ kind: 'stop', number })).catch(() => {}), late]);
+    const closed = this.#ask((number) => ({ kind: 'stop', number })).then(
+      () => true,
+      () => true,
+    );
+    const hasClosed = await Promise.race([closed, late]);
     clearTimeout(timer);
-    await thread.terminate();
+    // A thread of SQLite that is inside of a query cannot be ended: it is left to the end of the process.
+    if (hasClosed) await thread.terminate();
+    else thread.unref();
   }
 
   /** Ends the thread as if it had died. For whoever finds that it does not answer. */

@@ -81,7 +81,7 @@ export const Action = {
   /** SQL: [most rows] → ROWS from cursor `handle`; fewer than were asked for: it is at its end, and closed. */
   FETCH: 10,
   CLOSE_CURSOR: 11,
-  /** Redis: [ARRAY of a command's words] → its reply. */
+  /** Redis: [ARRAY of a command's words] → its reply. A map (HGETALL) is an ARRAY of keys and values in turn. */
   COMMAND: 12,
   /** Redis: [ARRAY of commands] → ARRAY of replies; one that is an error is a MAP of `error`. */
   PIPELINE: 13,

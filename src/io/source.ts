@@ -5,6 +5,9 @@
 import { LuafcgidError } from '../base/errors.js';
 import type { Action } from './protocol.js';
 
+/** What a source has to tell the operator. */
+export type Log = (level: 'info' | 'warn' | 'error', text: string) => void;
+
 /** Something that a run holds and that its end releases: a transaction, a cursor, an operation under way. */
 export interface Hold {
   /** The run is over. Called once; nobody waits for what it still does. */

@@ -1,17 +1,21 @@
 /** The kinds of data source that the I/O thread knows. A new kind is a class that is a `Source`, and a line here. */
-import type { Source } from './source.js';
+import { RedisSource } from './redis/redis-source.js';
+import type { Log, Source } from './source.js';
 import type { ResolvedSource } from './sources.js';
+import { MysqlDriver } from './sql/mysql.js';
 import { PostgresDriver } from './sql/postgres.js';
 import { SqlSource } from './sql/sql-source.js';
+import { SqliteSource } from './sql/sqlite-source.js';
 
-export function createSource(
-  settings: ResolvedSource,
-  log: (level: 'info' | 'warn' | 'error', text: string) => void,
-): Source {
+export function createSource(settings: ResolvedSource, log: Log): Source {
   switch (settings.kind) {
     case 'postgres':
       return new SqlSource(settings, new PostgresDriver(settings), log);
-    default:
-      throw new Error(`no driver for ${settings.kind}`);
+    case 'mysql':
+      return new SqlSource(settings, new MysqlDriver(settings), log);
+    case 'sqlite':
+      return new SqliteSource(settings, log);
+    case 'redis':
+      return new RedisSource(settings, log);
   }
 }

@@ -1,4 +1,4 @@
-/** Types of data sources as the configuration gives them. Pure. */
+/** Data sources as the configuration gives them. Pure. */
 
 export type SourceKind = 'postgres' | 'mysql' | 'sqlite' | 'redis';
 
@@ -41,4 +41,21 @@ export interface SourceSettings {
 /** What the I/O thread gets: with the password, where it comes from the environment. */
 export interface ResolvedSource extends SourceSettings {
   readonly password: string | undefined;
+}
+
+/** Adds the passwords that come from the environment. */
+export function resolveSources(
+  sources: readonly SourceSettings[],
+  environment: Readonly<Record<string, string | undefined>>,
+): ResolvedSource[] {
+  return sources.map((source) => {
+    const { passwordVariable } = source;
+    return { ...source, password: passwordVariable === undefined ? undefined : environment[passwordVariable] };
+  });
+}
+
+/** Whether a script may use a source. @param scripts as the source has them @param path the script's own, absolute */
+export function mayUse(scripts: readonly string[], path: string): boolean {
+  if (scripts.length === 0) return true;
+  return scripts.some((granted) => (granted.endsWith('/') ? path.startsWith(granted) : path === granted));
 }

@@ -2,9 +2,12 @@
  * Lines of the access log: `accessformat` read once, then filled for each request. Pure.
  *
  * In text, a value cannot look like another field or another line: control characters, quotes and backslashes are
- * written as `\xNN`, and outside of quotes spaces are, too. What is not known is `-`.
+ * written as `\xNN`, and outside of quotes spaces are, too. What is not known is `-`. Of a value that is longer than
+ * `FIELD_BYTES` the rest is left out, and `...(+N)` tells how many bytes that were.
  */
+import { cutEnd } from '../base/bounded-text.js';
 import { forEachPair } from '../fcgi/session.js';
+import { hexed, hexedBytes, visibleJson } from './invisible.js';
 
 /** How a request ended. */
 export type Outcome =
@@ -100,6 +103,9 @@ const USAGE: ReadonlySet<string> = new Set<FieldName>(['cpu_ms', 'memory_bytes']
 
 export const DEFAULT_ACCESS_FORMAT =
   '{time} {remote} "{method} {uri}" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}';
+
+/** Most bytes of a value: as much as web servers take of one header. */
+export const FIELD_BYTES = 8 * 1024;
 
 interface Piece {
   readonly literal: string;
@@ -197,7 +203,7 @@ export class AccessFormat {
       line += literal;
       if (value === undefined || value === '') line += '-';
       else if (typeof value === 'number') line += digits === undefined ? value : value.toFixed(digits);
-      else line += shown(value, isQuoted);
+      else line += shown(cut(value), isQuoted);
     }
     return line + this.#tail;
   }
@@ -211,7 +217,7 @@ export class AccessFormat {
       line += line === '' ? '{' : ',';
       line += literal;
       if (typeof value === 'number') line += digits === undefined ? value : value.toFixed(digits);
-      else line += PLAIN.test(value) ? `"${value}"` : JSON.stringify(decoded(value) ?? value);
+      else line += jsonText(cut(value));
     }
     return `${line}}`;
   }
@@ -248,14 +254,39 @@ const PLAIN = /^[\x21\x23-\x5b\x5d-\x7e]*$/;
 function shown(bytes: string, isQuoted: boolean): string {
   if (PLAIN.test(bytes)) return bytes;
   const text = decoded(bytes);
+  const isSpecial = isQuoted ? isMark : isMarkOrSpace;
   // What is no UTF-8 stays bytes, and those past ASCII are shown as such.
-  const special = text === undefined ? /["\\]|[^\x20-\x7e]/g : /["\\\p{Cc}\u2028\u2029]/gu;
-  const hexed = (char: string): string =>
-    [...Buffer.from(char, text === undefined ? 'latin1' : 'utf8')]
-      .map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`)
-      .join('');
-  const escaped = (text ?? bytes).replace(special, hexed);
-  return isQuoted ? escaped : escaped.replace(/\s/gu, hexed);
+  return text === undefined ? hexedBytes(bytes, isSpecial) : hexed(text, isSpecial);
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+function isMark(unit: number): boolean {
+  return unit === QUOTE || unit === BACKSLASH;
+}
+
+function isMarkOrSpace(unit: number): boolean {
+  if (unit < 0x80) return unit === 0x20 || isMark(unit);
+  return SPACES.has(unit);
+}
+
+/** Spaces of Unicode besides those that are no visible characters anyway. */
+const SPACES: ReadonlySet<number> = new Set([
+  0xa0, 0x1680, 0x2000, 0x2001, 0x2002, 0x2003, 0x2004, 0x2005, 0x2006, 0x2007, 0x2008, 0x2009, 0x200a, 0x202f, 0x205f,
+  0x3000, 0xfeff,
+]);
+
+/** A value that is not too long for a line; characters of UTF-8 stay whole. */
+function cut(bytes: string): string {
+  if (bytes.length <= FIELD_BYTES) return bytes;
+  let end = FIELD_BYTES;
+  while (end > FIELD_BYTES - 4 && (bytes.charCodeAt(end) & 0xc0) === 0x80) end -= 1;
+  return cutEnd(bytes, end);
+}
+
+function jsonText(bytes: string): string {
+  return PLAIN.test(bytes) ? `"${bytes}"` : visibleJson(JSON.stringify(decoded(bytes) ?? bytes));
 }
 
 function decoded(bytes: string): string | undefined {

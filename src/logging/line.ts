@@ -1,7 +1,9 @@
 /** One event as a line of the log: for people and `grep`, or as JSON for programs. Pure: the time comes in. */
 
+import { cutEnd } from '../base/bounded-text.js';
 import { type CatalogueEntry, catalogue, type ErrorCode } from '../base/errors.js';
 import type { LogLevel } from '../channel/messages.js';
+import { visible, visibleJson } from './invisible.js';
 
 /** What a line is about, as far as it is known. */
 export interface LogSubject {
@@ -18,6 +20,11 @@ export interface LogSubject {
 
 export const LOG_FORMATS = ['text', 'json'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** Most characters of a text in one line; what a script logs comes in pieces of this. */
+const MOST_CHARS = 64 * 1024;
+/** The same of a script's name: no file has a longer one. */
+const MOST_NAME_CHARS = 4096;
 
 const CODE = /^(LUAFCGID_[A-Z_]+): /;
 
@@ -44,9 +51,12 @@ export function formatLine(
   text: string,
   about: LogSubject,
 ): string {
-  return format === 'json'
-    ? jsonLine(time, level, text.trimEnd(), about)
-    : textLine(time, level, text.trimEnd(), about);
+  const shown = cutEnd(text.trimEnd(), MOST_CHARS);
+  return format === 'json' ? jsonLine(time, level, shown, about) : textLine(time, level, shown, about);
+}
+
+function nameOf(script: string | undefined): string | undefined {
+  return script === undefined ? undefined : cutEnd(script, MOST_NAME_CHARS);
 }
 
 function textLine(time: Date | undefined, level: LogLevel, text: string, about: LogSubject): string {
@@ -56,7 +66,7 @@ function textLine(time: Date | undefined, level: LogLevel, text: string, about: 
     request,
     state === undefined ? undefined : `state ${state}`,
     worker === undefined ? undefined : `worker ${worker}`,
-    script,
+    nameOf(script),
   ].filter((part) => part !== undefined);
   const prefix = time === undefined ? `${level} ` : `${time.toISOString()} ${level.padEnd(5)} `;
   const subjectText = subject.length === 0 ? '' : `[${visible(subject.join(' '))}] `;
@@ -69,23 +79,17 @@ function jsonLine(time: Date | undefined, level: LogLevel, text: string, about: 
   const code = codeOf(text, about);
   const message = code === undefined ? text : text.slice(code.length + ': '.length);
   // What is undefined is left out.
-  return JSON.stringify({
+  const fields = {
     time: time?.toISOString(),
     level,
     code,
     message,
     request,
-    script,
+    script: nameOf(script),
     state,
     worker,
     repeated: repeated?.count,
     seconds: repeated?.seconds,
-  });
-}
-
-/** A line break in what is logged must not look like a new line of the log, nor an escape sequence reach a terminal. */
-export function visible(text: string): string {
-  return text
-    .replace(/\r\n|\r|\n/g, '\n    ')
-    .replace(/(?![\n\t])\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  };
+  return visibleJson(JSON.stringify(fields));
 }

@@ -15,9 +15,10 @@ export const WINDOW_MS = 10_000;
 export const MOST_LINES = 10;
 /** The same of a message that a script logs (`con:log`, `print`). */
 export const MOST_LINES_OF_SCRIPTS = 1000;
-/** Messages that are remembered at once. */
+/** Messages that are remembered at once, and most characters of their texts and names. */
 const MOST_MESSAGES = 1000;
-/** Longer texts count as the same when this much of them, and their length, are. */
+const MOST_CHARS = 2 * 1024 * 1024;
+/** Longer texts, and longer names of scripts, count as the same when this much of them, and their length, are. */
 const KEY_CHARS = 512;
 
 export type WriteLine = (level: LogLevel, text: string, about: LogSubject) => void;
@@ -37,6 +38,8 @@ export class Repeats {
   readonly #write: WriteLine;
   /** By age, oldest first. */
   readonly #messages = new Map<string, Message>();
+  /** Characters of all that is remembered. */
+  #chars = 0;
   #counting = 0;
 
   constructor(write: WriteLine) {
@@ -56,15 +59,17 @@ export class Repeats {
       message = undefined;
     }
     if (message === undefined) {
-      this.#makeRoom(nowMs);
-      message = { beganMs: nowMs, level, lines: 0, counted: 0, text, about };
+      this.#makeRoom(nowMs, charsOf(key, text, about));
+      message = { beganMs: nowMs, level, lines: 0, counted: 0, text: '', about: {} };
       this.#messages.set(key, message);
+      this.#chars += charsOf(key, '', {});
     }
     message.lines += 1;
     if (message.lines <= (about.isOfScript ? MOST_LINES_OF_SCRIPTS : MOST_LINES))
       return this.#write(level, text, about);
     if (message.counted === 0) this.#counting += 1;
     message.counted += 1;
+    this.#chars += charsOf('', text, about) - charsOf('', message.text, message.about);
     message.text = text;
     message.about = about;
   }
@@ -83,13 +88,17 @@ export class Repeats {
     for (const [key, message] of this.#messages) this.#forget(key, message, nowMs - message.beganMs);
   }
 
-  #makeRoom(nowMs: number): void {
-    if (this.#messages.size < MOST_MESSAGES) return;
-    for (const [key, message] of this.#messages) return this.#forget(key, message, nowMs - message.beganMs);
+  /** The oldest are told and forgotten until there is room for one more of so many characters. */
+  #makeRoom(nowMs: number, chars: number): void {
+    for (const [key, message] of this.#messages) {
+      if (this.#messages.size < MOST_MESSAGES && this.#chars + chars <= MOST_CHARS) return;
+      this.#forget(key, message, nowMs - message.beganMs);
+    }
   }
 
   #forget(key: string, { level, counted, text, about }: Message, elapsedMs: number): void {
     this.#messages.delete(key);
+    this.#chars -= charsOf(key, text, about);
     if (counted === 0) return;
     this.#counting -= 1;
     this.#write(level, text, {
@@ -99,9 +108,18 @@ export class Repeats {
   }
 }
 
+/** What a message takes of the memory of all. */
+function charsOf(key: string, text: string, about: LogSubject): number {
+  return key.length + text.length + (about.script?.length ?? 0);
+}
+
 function keyOf(level: LogLevel, text: string, about: LogSubject): string {
   const code = codeOf(text, about);
   if (code !== undefined && (blameOf(code) === 'peer' || blameOf(code) === 'operator')) return `${level} ${code}`;
-  const start = text.length <= KEY_CHARS ? text : `${text.length} ${text.slice(0, KEY_CHARS)}`;
-  return `${level} ${about.isOfScript ? 'script' : ''} ${about.script ?? ''} ${start}`;
+  const script = about.script === undefined ? '' : startOf(about.script);
+  return `${level} ${about.isOfScript ? 'script' : ''} ${script} ${startOf(text)}`;
+}
+
+function startOf(text: string): string {
+  return text.length <= KEY_CHARS ? text : `${text.length} ${text.slice(0, KEY_CHARS)}`;
 }

@@ -35,7 +35,6 @@ const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
   [luaStatus.handler]: 'runtime',
 };
 
-const noArguments: readonly ByteString[] = [];
 const finished: Finished = { outcome: 'finished', exitCode: 0 };
 
 /** Why Lua code is being ended from outside. */
@@ -46,7 +45,7 @@ export abstract class EngineState implements LuaState, HostedState {
   readonly log: ScriptLog;
   readonly startMs = performance.now();
   request: RequestHost | undefined;
-  callArguments: readonly ByteString[] = noArguments;
+  callArgument: LuaValue = undefined;
   /** The Lua thread that calls a host function. */
   callingThread = 0;
   #condition: 'usable' | 'broken' | 'closed' = 'usable';
@@ -55,6 +54,8 @@ export abstract class EngineState implements LuaState, HostedState {
   #handler: ByteString | undefined;
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
   #hostError: Error | undefined;
+  /** The chunk that was run last, until somebody asks for its lines. */
+  #script: { readonly chunkName: ByteString; readonly source: Uint8Array } | undefined;
   #stop: Stop | undefined;
   /** Whether the code that runs is what a stop from outside is meant for, and not the tidying up after it. */
   #mayBeStopped = false;
@@ -70,11 +71,15 @@ export abstract class EngineState implements LuaState, HostedState {
   protected begin(): void {
     const { directory } = this.options;
     const path = [`${directory}/?.lua`, `${directory}/?/init.lua`, ...this.options.path].join(';');
-    // States are made alike: without a seed of its own every state would draw the same random numbers.
-    const { memoryBytes, files } = this.options;
-    const granted = files === undefined ? '' : 'files';
-    const allowed = this.options.allowsBytecode ? 'bytecode' : '';
-    this.#call('init', directory, path, String(randomInt(0x7fffffff)), String(memoryBytes), granted, allowed);
+    this.#call('init', {
+      directory,
+      path,
+      // States are made alike: without a seed of its own every state would draw the same random numbers.
+      seed: randomInt(0x7fffffff),
+      memory_bytes: this.options.memoryBytes,
+      has_files: this.options.files !== undefined,
+      allows_bytecode: this.options.allowsBytecode === true,
+    });
   }
 
   /** Calls a function of `prelude.lua`, protected and with `onerror` as its handler; leaves one result on the stack. */
@@ -87,6 +92,8 @@ export abstract class EngineState implements LuaState, HostedState {
   protected abstract topIsTrue(): boolean;
   /** The string on top of the stack, valid until Lua runs on; nothing when it is no string. */
   protected abstract topBytes(): Uint8Array | undefined;
+  /** What of the string on top of the stack may become a message; nothing when it is no string. */
+  protected abstract topMessage(): ByteString | undefined;
   protected abstract clearStack(): void;
   /** Lets callbacks find this state; gives what was there before, for `leaveRunning`. */
   protected abstract enterRunning(): void;
@@ -107,9 +114,11 @@ export abstract class EngineState implements LuaState, HostedState {
   protected abstract isOverLimit(): boolean;
   protected abstract free(isBroken: boolean): void;
   abstract memoryBytes(): number;
+  abstract deferredPart(name: ByteString): Uint8Array | undefined;
 
   run(chunk: Uint8Array, chunkName: ByteString): void {
     const source = withoutFirstLine(chunk);
+    this.#script = { chunkName, source };
     if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
@@ -195,7 +204,7 @@ export abstract class EngineState implements LuaState, HostedState {
 
   /** The state may have grown past its limit with what is garbage by now. */
   #collectOrFail(): void {
-    this.callArguments = noArguments;
+    this.callArgument = undefined;
     // Lua's own buffers shrink by half in each cycle.
     let before = Number.POSITIVE_INFINITY;
     while (this.isOverLimit() && this.memoryBytes() < before) {
@@ -225,6 +234,14 @@ export abstract class EngineState implements LuaState, HostedState {
     const isBroken = this.#condition === 'broken';
     this.#condition = 'closed';
     this.free(isBroken);
+  }
+
+  sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined {
+    const script = this.#script;
+    this.#script = undefined; // the text may be long, and is needed once
+    if (script?.chunkName !== chunkName || isBytecode(script.source)) return undefined;
+    const lines = Buffer.from(script.source).toString('latin1').split('\n');
+    return lines.slice(first - 1, last).join('\n');
   }
 
   noteError(message: ByteString, traceback: ByteString): void {
@@ -295,9 +312,9 @@ export abstract class EngineState implements LuaState, HostedState {
   }
 
   /** Calls one of the engine's Lua functions and throws its error. Gives whether its result is true. */
-  #call(entry: EntryName, ...args: readonly ByteString[]): boolean {
+  #call(entry: EntryName, argument?: LuaValue): boolean {
     return this.#visit(() => {
-      this.callArguments = args;
+      this.callArgument = argument;
       const status = this.callEntry(entry);
       this.#mayBeStopped = false;
       if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'outside of a request');
@@ -368,7 +385,7 @@ export abstract class EngineState implements LuaState, HostedState {
   #error(status: number): LuaError {
     const kind = errorKinds[status] ?? 'fatal';
     if (kind === 'memory') return new LuaError('memory', this.memoryMessage());
-    const raised = this.#topText();
+    const raised = this.topMessage();
     this.callEntry('report');
     const reported = this.#reported;
     const message = reported?.message ?? raised ?? 'error in error handling';
@@ -382,10 +399,5 @@ export abstract class EngineState implements LuaState, HostedState {
       trimTraceback(reported?.traceback ?? ''),
       isHostError ? hostError : undefined,
     );
-  }
-
-  #topText(): ByteString | undefined {
-    const bytes = this.topBytes();
-    return bytes === undefined ? undefined : Buffer.from(bytes).toString('latin1');
   }
 }

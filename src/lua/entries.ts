@@ -1,4 +1,4 @@
-/** The functions that `prelude.lua` returns for the engine to call. */
+/** The functions that the part `prelude` gives for the engine to call. */
 export const entryNames = [
   'onerror',
   'report',

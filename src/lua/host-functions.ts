@@ -3,7 +3,21 @@
  * through Lua's debug library, so they trust nothing they are given.
  */
 
-import { toByteString } from '../base/byte-string.js';
+import { toByteString, toText } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
+import { HEAD_LIMIT_BYTES, headTooLarge } from '../cgi/response.js';
+import {
+  bodyPieceBytes,
+  excerpt,
+  type LuaString,
+  logPieceBytes,
+  messageLimitBytes,
+  pathLimitBytes,
+  piecesOf,
+  textPiecesOf,
+  tracebackLimitBytes,
+  wholeText,
+} from './crossing.js';
 import type { ScriptLog } from './script-log.js';
 import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
@@ -16,7 +30,11 @@ export interface HostedState {
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
   /** What the engine hands to the Lua function it calls. */
-  readonly callArguments: readonly ByteString[];
+  readonly callArgument: LuaValue;
+  /** The precompiled chunk of a part that is loaded when it is needed. */
+  deferredPart(name: ByteString): Uint8Array | undefined;
+  /** Lines of the script that the state was made from, numbered from 1. Undefined for other chunks, and asked again. */
+  sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined;
   /** An error text and its Lua stack. */
   noteError(message: ByteString, traceback: ByteString): void;
   /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
@@ -28,9 +46,8 @@ export interface HostArguments {
   readonly count: number;
   number(at: number): number;
   isTrue(at: number): boolean;
-  text(at: number): ByteString;
-  /** A view that is valid during the call. */
-  bytes(at: number): Uint8Array;
+  /** The string at `at`, to be read through `crossing.ts`. Valid until the next one is asked for. */
+  string(at: number): LuaString;
 }
 
 /** What a call gives back. Bytes become a Lua string. */
@@ -40,35 +57,60 @@ export type HostResult = LuaValue | Uint8Array;
 export type HostFunction = (state: HostedState, args: HostArguments) => HostResult;
 
 /** Most bytes that one read of the request body gives. */
-const largestReadBytes = 1 << 18;
+export const largestReadBytes = 1 << 18;
 
-function running(state: HostedState): RequestHost {
+export function running(state: HostedState): RequestHost {
   if (state.request === undefined) throw new Error('no request is running');
   return state.request;
+}
+
+/** A short text that tells what is meant: one that is longer than this names nothing. */
+const wordLimitBytes = 1024;
+
+function word(args: HostArguments, at: number): ByteString {
+  return wholeText(args.string(at), wordLimitBytes) ?? '';
+}
+
+/** The path of a file; one that is longer than paths are names none. */
+function pathText(args: HostArguments, at: number): ByteString {
+  return wholeText(args.string(at), pathLimitBytes) ?? '';
+}
+
+/** A part of the header block. @throws LuafcgidError when it is larger than the whole block may be */
+function headText(args: HostArguments, at: number): ByteString {
+  const text = wholeText(args.string(at), HEAD_LIMIT_BYTES);
+  if (text === undefined) throw headTooLarge();
+  return text;
 }
 
 function isLogLevel(text: string): text is LogLevel {
   return text === 'debug' || text === 'info' || text === 'warn' || text === 'error';
 }
 
+/** Only the script of a configuration is asked for its globals: those of others would be kept beside their memory. */
+export function requireGlobals(state: HostedState): void {
+  if (state.options.givesGlobals !== true) throw new Error('only a configuration is asked for its globals');
+}
+
 export const hostFunctions = {
   write(state, args) {
-    running(state).write(args.bytes(1));
+    const request = running(state);
+    for (const piece of piecesOf(args.string(1), bodyPieceBytes)) request.write(piece);
     return undefined;
   },
 
   headerline(state, args) {
-    running(state).headerLine(args.text(1));
+    running(state).headerLine(headText(args, 1));
     return undefined;
   },
 
   header(state, args) {
-    running(state).header(args.text(1), args.text(2));
+    running(state).header(headText(args, 1), headText(args, 2));
     return undefined;
   },
 
   status(state, args) {
-    running(state).status(args.text(1));
+    running(state).status(headText(args, 1));
     return undefined;
   },
 
@@ -94,18 +136,28 @@ export const hostFunctions = {
     return body ?? undefined;
   },
 
+  /** Raises the error for input of the client that a script has asked for and that cannot be taken. */
+  refuse(state, args): never {
+    const detail = word(args, 2);
+    if (word(args, 1) === 'multipart') throw new LuafcgidError('LUAFCGID_REQUEST_MULTIPART', { detail });
+    throw new LuafcgidError('LUAFCGID_REQUEST_FIELDS', { what: detail, limit: state.options.config.maxfields });
+  },
+
   log(state, args) {
-    const level = args.text(1);
-    running(state).log(isLogLevel(level) ? level : 'info', args.text(2));
+    const level = word(args, 1);
+    const request = running(state);
+    for (const piece of textPiecesOf(args.string(2), logPieceBytes)) {
+      request.log(isLogLevel(level) ? level : 'info', piece);
+    }
     return undefined;
   },
 
   configure(state, args) {
-    const name = args.text(1);
+    const name = word(args, 1);
     if (name === 'buffering') running(state).configure(name, args.isTrue(2));
     else if (name === 'watchdog') running(state).configure(name, args.number(2));
     else if (name === 'httpstatus' || name === 'contenttype' || name === 'onabort') {
-      running(state).configure(name, args.text(2));
+      running(state).configure(name, headText(args, 2));
     } else throw new Error(`the setting ${name} cannot be changed`);
     return undefined;
   },
@@ -113,19 +165,20 @@ export const hostFunctions = {
   /** The value of a configuration setting. */
   config(state, args) {
     const { config } = state.options;
-    const name = args.text(1);
+    const name = word(args, 1);
     return Object.hasOwn(config, name) ? config[name] : undefined;
   },
 
   /** Adds to standard output (1) or error (2). */
   print(state, args) {
-    state.log.write(args.number(1), args.text(2));
+    const stream = args.number(1);
+    for (const piece of textPiecesOf(args.string(2), logPieceBytes)) state.log.write(stream, piece);
     return undefined;
   },
 
   getenv(state, args) {
     const { environment = {} } = state.options;
-    const name = Buffer.from(args.bytes(1)).toString();
+    const name = toText(word(args, 1));
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
     return value === undefined ? undefined : toByteString(value);
   },
@@ -149,16 +202,20 @@ export const hostFunctions = {
   },
 
   /** What the engine hands to the Lua function it calls. */
-  argument(state, args) {
-    return state.callArguments[args.number(1) - 1];
+  argument(state) {
+    return state.callArgument;
   },
+
+  /** Lines of the script, when it was not asked for before. */
+  sourcelines: (state, args) => state.sourceLines(pathText(args, 1), args.number(2), args.number(3)),
 
   /** Why a precompiled chunk is not loaded. */
   refusal: () => bytecodeRefusal,
 
   /** What an error says, and the Lua stack where it was raised. */
   report(state, args) {
-    state.noteError(args.text(1), args.text(2));
+    const message = excerpt(args.string(1), messageLimitBytes);
+    state.noteError(message, excerpt(args.string(2), tracebackLimitBytes));
     return undefined;
   },
 } satisfies Record<string, HostFunction>;

@@ -8,6 +8,11 @@ import type { ByteString } from '../base/byte-string.js';
  * - `memory`: the state's memory limit was reached; the state should not be used again
  * - `fatal`: the virtual machine itself broke (a trap, exhausted native stack); the state must be closed
  */
+/** A size as messages have it. */
+export function mebibytes(bytes: number): string {
+  return `${Number((bytes / 2 ** 20).toFixed(1))} MiB`;
+}
+
 export type LuaErrorKind = 'syntax' | 'runtime' | 'stopped' | 'memory' | 'fatal';
 
 export class LuaError extends Error {

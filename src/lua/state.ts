@@ -74,7 +74,7 @@ export interface StateHost {
   log(level: LogLevel, text: ByteString): void;
   /**
    * Reads a Lua source file for `require`, `dofile` or `loadfile` and notes that this state depends on it.
-   * Returns undefined when there is no such readable regular file.
+   * Returns undefined when there is no such readable regular file. What a thrown error says becomes a Lua error.
    */
   readSource(path: ByteString): Uint8Array | undefined;
 }
@@ -137,6 +137,8 @@ export interface StateOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Whether precompiled chunks are loaded; refused when left out. */
   readonly allowsBytecode?: boolean;
+  /** Whether `globals()` may be called; not when left out. */
+  readonly givesGlobals?: boolean;
   /** What `io.open` and the like reach in a confined state; nothing when left out. Native states reach all files. */
   readonly files?: FileHost;
 }
@@ -152,7 +154,10 @@ export interface LuaState {
   serve(handler: ByteString, request: RequestHost): ServeResult;
   /** Calls the global function `name` without arguments (configuration hooks). Throws `LuaError`. */
   call(name: ByteString): void;
-  /** All globals with string keys that did not exist before the first `run`; functions come as `true` under `functions`. */
+  /**
+   * All globals with string keys that did not exist before the first `run`; functions come as `true` under `functions`.
+   * Throws `LuaError` when the state was not made for it (`givesGlobals`), or when they are more than a configuration has.
+   */
   globals(): { readonly values: Readonly<Record<string, LuaValue>>; readonly functions: readonly string[] };
   /** Bytes of memory that the state holds. */
   memoryBytes(): number;

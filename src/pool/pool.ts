@@ -124,11 +124,23 @@ export class Pool<W extends Waiter> {
     const worker = this.#workers.get(id);
     if (worker === undefined || worker.isServingDirect === isServingDirect) return;
     worker.isServingDirect = isServingDirect;
+    worker.isAway = false;
     this.#servingDirect += isServingDirect ? 1 : -1;
     // A worker that serves a lent connection is free again in moments, or turns out to run a request. Until that is known,
     // the queue limit is one higher for it, so that no request is turned away because of it.
     this.#line.limit = this.#limits.queue + this.#servingDirect;
     this.#listIfFree(worker);
+  }
+
+  /** A worker that is occupied will be so for long: requests do not wait for its states any more. */
+  setAway(id: number): void {
+    const worker = this.#workers.get(id);
+    if (worker?.isServingDirect === true) worker.isAway = true;
+  }
+
+  /** Whether that was said of a worker. */
+  isAway(id: number): boolean {
+    return this.#workers.get(id)?.isAway ?? true;
   }
 
   #listIfFree(worker: Worker): void {
@@ -369,7 +381,9 @@ export class Pool<W extends Waiter> {
   /** Whether a worker that serves a lent connection has an idle state of the script. */
   #isServingDirectWith(script: string): boolean {
     if (this.#servingDirect === 0) return false;
-    for (const worker of this.#workers.values()) if (worker.isServingDirect && worker.idle.has(script)) return true;
+    for (const { isServingDirect, isAway, idle } of this.#workers.values()) {
+      if (isServingDirect && !isAway && idle.has(script)) return true;
+    }
     return false;
   }
 

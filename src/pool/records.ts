@@ -76,6 +76,8 @@ export class Worker implements FreeWorker<State> {
   isBouncing = false;
   /** It serves a lent connection, which the books do not know: it counts as busy. */
   isServingDirect = false;
+  /** That takes it long. */
+  isAway = false;
   /** It gets no more requests. */
   isRetired = false;
   readonly victims = new EvictionHeap<State>();

@@ -10,6 +10,8 @@ export interface PassedSocket {
   readonly fd: number;
   /** `FileDescriptorName` of its socket unit: by default the name of that unit. */
   readonly name: string;
+  /** Where it listens, where that can be found out. */
+  readonly address?: ListenAddress | undefined;
 }
 
 /** A listening socket that the program which ran in this process before has left open. */

@@ -1,5 +1,7 @@
 /** Finds the file behind a script's path: links resolved, so that one file is one script however it is named. */
+
 import { access, constants, realpath, stat } from 'node:fs/promises';
+import { toShortText } from '../base/bounded-text.js';
 import { type ErrorCode, isForWantOfRoom, LuafcgidError } from '../base/errors.js';
 import { isScriptName } from './names.js';
 
@@ -84,5 +86,5 @@ function refusal(
   values: Readonly<Record<string, string | undefined>> = {},
 ): LuafcgidError {
   const code: ErrorCode = `LUAFCGID_SCRIPT_${fact}`;
-  return new LuafcgidError(code, { path: bytesOf(path).toString(), ...values });
+  return new LuafcgidError(code, { path: toShortText(path), ...values });
 }

@@ -2,14 +2,19 @@
  * Lua source files as the states of one worker read them: each read is noted with what the file was at that time, so
  * that housekeeping can tell when it is not that any more.
  */
+
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { toShortText } from '../base/bounded-text.js';
 import { LuafcgidError } from '../base/errors.js';
-import { fingerprintOf, isRecent } from './fingerprint.js';
+import { fingerprintOf, isRecent, SOURCE_LIMIT_BYTES } from './fingerprint.js';
 import { type HeldDirectory, placeOfHeld } from './held-directory.js';
 import { isScriptName } from './names.js';
 import { liesIn, placeOf, realDirectory } from './opened-file.js';
+
+/** Room that is added for a file that has become longer than it was. */
+const READ_BYTES = 16 * 1024;
 
 /** A file's content, and the text by which two versions of it differ. */
 export interface SourceFile {
@@ -21,7 +26,7 @@ export interface SourceFile {
  * Reads a regular file. The fingerprint is taken before the content: a change in between makes it differ from the
  * file's next one, so it is seen. Paths have one character per byte.
  * @param check throws when the file that was opened, of which it gets the place, is not to be read
- * @throws the system's error; EISDIR for anything but a regular file
+ * @throws the system's error; EISDIR for anything but a regular file; LuafcgidError `LUAFCGID_SCRIPT_TOO_LARGE`
  */
 export function readSource(path: string, check?: (place: string) => void): SourceFile {
   const name = Buffer.from(path, 'latin1');
@@ -32,11 +37,34 @@ export function readSource(path: string, check?: (place: string) => void): Sourc
     check?.(placeOf(fd, name));
     if (!stats.isFile()) throw Object.assign(new Error(`${path} is no regular file`), { code: 'EISDIR' });
     const isSettled = !isRecent(stats, Date.now());
-    const bytes = readFileSync(fd);
+    const bytes = readBounded(fd, stats.size, path);
     const digest = isSettled ? undefined : createHash('sha1').update(bytes).digest('hex');
     return { bytes, fingerprint: fingerprintOf(stats, digest) };
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * The content of an opened file. Its size is looked at before it is read, and again after: it may grow meanwhile, and files
+ * of the kernel have none.
+ */
+function readBounded(fd: number, size: bigint, path: string): Uint8Array {
+  const refuse = (): never => {
+    throw new LuafcgidError('LUAFCGID_SCRIPT_TOO_LARGE', { path: toShortText(path), limit: SOURCE_LIMIT_BYTES });
+  };
+  if (size > SOURCE_LIMIT_BYTES) return refuse();
+  let bytes = Buffer.allocUnsafeSlow(Number(size) + 1);
+  let length = 0;
+  for (;;) {
+    const count = readSync(fd, bytes, length, bytes.length - length, length);
+    if (count === 0) return bytes.subarray(0, length);
+    length += count;
+    if (length > SOURCE_LIMIT_BYTES) return refuse();
+    if (length < bytes.length) continue;
+    const grown = Buffer.allocUnsafeSlow(Math.min(2 * length + READ_BYTES, SOURCE_LIMIT_BYTES + 1));
+    grown.set(bytes);
+    bytes = grown;
   }
 }
 

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
-import { fingerprintOf } from './fingerprint.js';
+import { fingerprintOf, SOURCE_LIMIT_BYTES } from './fingerprint.js';
 
 /** What the sweep needs of the front. Paths have one character per byte. */
 export interface Swept {
@@ -63,7 +63,8 @@ async function currentFingerprint(path: string, needsContent: boolean): Promise<
   try {
     const version = await stat(file, { bigint: true });
     if (!version.isFile()) return undefined;
-    if (!needsContent) return fingerprintOf(version);
+    // What has grown past the limit is not what was read: no digest is needed to tell.
+    if (!needsContent || version.size > SOURCE_LIMIT_BYTES) return fingerprintOf(version);
     return fingerprintOf(
       version,
       createHash('sha1')

@@ -52,13 +52,14 @@ function allowedLists(setting: readonly string[] | undefined, list: string | und
 
 function frontOptions(config: Config, runName: string): FrontSettings['front'] {
   const { states, clones, workers, halfLifeMs, maxCount } = config;
-  const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, overload, showErrors, watchdogMs, onAbort } = config;
+  const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, overload, showErrors, watchdogMs, watchdogMaxMs, onAbort } =
+    config;
   const { connectionLimit, bodyTotalBytes, sendTotalBytes } = config;
   const { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs } = config;
   const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
   const sizes = { maxPostBytes, bodyMemoryBytes, sendBufferBytes, connectionLimit, bodyTotalBytes, sendTotalBytes };
   const slowTimeMs = config.slowLog === undefined ? 0 : config.slowTimeMs;
-  const times = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, watchdogMs, slowTimeMs };
+  const times = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, watchdogMs, watchdogMaxMs, slowTimeMs };
   const tracesRequests = config.accessLog !== undefined;
   return { pool, ...sizes, ...times, tracesRequests, onAbort, overload, showErrors, runName };
 }

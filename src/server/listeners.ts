@@ -1,5 +1,6 @@
 /** Where a server listens: what a configuration wants, compared with what there is. */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
+import { describeError, LuafcgidError } from '../base/errors.js';
 import { formatListenAddress, type ListenAddress, listenerKey } from '../base/listen-address.js';
 import { type Config, socketOwnerOf } from '../config/load.js';
 import type { FrontHandle } from '../front/host/handle.js';
@@ -52,7 +53,12 @@ export class Listeners {
     try {
       for (const address of wanted) {
         const text = listenerKey(address);
-        if (this.#open.has(text)) continue;
+        if (this.#open.has(text)) {
+          if (address.kind !== 'unix' || existsSync(address.path)) continue;
+          // Nobody can reach a socket whose file was removed.
+          this.#warn(describeError(new LuafcgidError('LUAFCGID_LISTEN_REMOVED', { path: address.path })));
+          await this.remove([address]);
+        }
         const kept = this.#kept.get(text);
         // Once: who closes it later does so for good.
         this.#kept.delete(text);

@@ -1,6 +1,6 @@
 /** Takes another configuration into service while the server runs. */
 import { describeError, LuafcgidError } from '../base/errors.js';
-import { ConfigError, formatConfigError } from '../config/load.js';
+import { type Config, ConfigError, formatConfigError } from '../config/load.js';
 import { generationOf, type Prepared, retire, runHook } from './generation.js';
 import type { ServerParts } from './parts.js';
 import { withoutRestart } from './reload-limits.js';
@@ -9,12 +9,12 @@ import { withoutRestart } from './reload-limits.js';
  * Reads a configuration and takes it into service; requests that run are finished with the old one. If that cannot be
  * done, the log says why, and all goes on unchanged.
  */
-export async function reload(parts: ServerParts, prepare: () => Prepared): Promise<void> {
+export async function reload(parts: ServerParts, prepare: (now: Config) => Prepared): Promise<void> {
   const { log, manager, listeners, lifeLevel } = parts;
   manager.reloading();
   let prepared: Prepared | undefined;
   try {
-    prepared = prepare();
+    prepared = prepare(parts.current.loaded.config);
     await takeIntoService(parts, prepared);
     log.write(lifeLevel, `reloaded: listening on ${listeners.text}`);
   } catch (error) {

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { describeError, LuafcgidError } from '../base/errors.js';
 import type { ListenAddress } from '../base/listen-address.js';
-import { identityOf } from '../config/load.js';
+import { type Config, identityOf } from '../config/load.js';
 import { createFront } from '../front/host/create-front.js';
 import type { FrontHandle } from '../front/host/handle.js';
 import { type Log, type LogLevel, openLogs } from '../logging/sinks/logs.js';
@@ -45,9 +45,9 @@ export interface Server {
   /**
    * Takes another configuration into service; requests that run are finished with the old one. If that cannot be done,
    * the log says why, and all goes on unchanged.
-   * @param prepare reads and checks it
+   * @param prepare reads and checks it, for a server that runs with another one
    */
-  reload(prepare: () => Prepared): Promise<void>;
+  reload(prepare: (now: Config) => Prepared): Promise<void>;
   /** Finishes what runs, for a limited time, and gives everything back. */
   stop(): Promise<void>;
 }
@@ -117,7 +117,7 @@ class RunningServer implements Server {
     this.#parts.logs.reopen();
   }
 
-  reload(prepare: () => Prepared): Promise<void> {
+  reload(prepare: (now: Config) => Prepared): Promise<void> {
     this.#reloading = this.#reloading.then(async () => {
       if (!this.#isStopping && this.#hung.restarting === undefined) await reload(this.#parts, prepare);
     });

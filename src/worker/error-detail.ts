@@ -7,6 +7,9 @@ import { readSource } from '../scripts/source-files.js';
 
 /** Source lines shown before and after the faulty one. */
 const CONTEXT_LINES = 5;
+/** Most bytes of one of them. */
+const MOST_BYTES = 1000;
+const LINE_END = 10;
 
 /** How a request that could not be answered ends. */
 export interface Failure {
@@ -44,19 +47,32 @@ function sourceAround(message: ByteString, maySee: (file: ByteString) => boolean
   const file = match[1] as string;
   const faulty = Number(match[2]);
   if (!maySee(file)) return undefined;
-  let text: string[];
+  let bytes: Uint8Array;
   try {
-    text = Buffer.from(readSource(file).bytes).toString('latin1').split('\n');
+    bytes = readSource(file).bytes;
   } catch {
     return undefined;
   }
+  return { file, lines: linesAround(bytes, faulty) };
+}
+
+/** Only the lines that are shown are cut out: a file may have millions. */
+function linesAround(bytes: Uint8Array, faulty: number): SourceLine[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const lines: SourceLine[] = [];
-  for (
-    let number = Math.max(1, faulty - CONTEXT_LINES);
-    number <= Math.min(text.length, faulty + CONTEXT_LINES);
-    number++
-  ) {
-    lines.push({ number, text: text[number - 1] as string, isFault: number === faulty });
+  let at = 0;
+  let number = 1;
+  for (const first = faulty - CONTEXT_LINES; number < first && at < buffer.length; at += 1) {
+    if (buffer[at] === LINE_END) number += 1;
   }
-  return { file, lines };
+  if (number < faulty - CONTEXT_LINES) return lines;
+  for (; number <= faulty + CONTEXT_LINES && at <= buffer.length; number += 1) {
+    const lineEnd = buffer.indexOf(LINE_END, at);
+    const end = lineEnd < 0 ? buffer.length : lineEnd;
+    const rest = end - at - MOST_BYTES;
+    const text = buffer.toString('latin1', at, Math.min(end, at + MOST_BYTES));
+    lines.push({ number, text: rest > 0 ? `${text}...(+${rest})` : text, isFault: number === faulty });
+    at = end + 1;
+  }
+  return lines;
 }

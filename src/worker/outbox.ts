@@ -120,6 +120,12 @@ export class Outbox implements RequestOutlet {
     this.#ringBell();
   }
 
+  /** A step of garbage collection is done. */
+  collected(stateId: number): void {
+    this.#write(FromWorker.COLLECTED, 0, stateId, NOTHING);
+    this.#ringBell();
+  }
+
   /** An offer was claimed that cannot be served: its state is gone. */
   offerRejected(requestId: number, offer: number): void {
     this.#write(FromWorker.OFFER_REJECTED, requestId, offer, NOTHING);

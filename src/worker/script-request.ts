@@ -15,6 +15,8 @@ export interface RequestSettings extends ResponseDefaults {
   readonly buffering: boolean;
   readonly outputBufferBytes: number;
   readonly watchdogMs: number;
+  /** The most that a script may set; 0: no limit. */
+  readonly watchdogMaxMs: number;
 }
 
 /** Where its body comes from. */
@@ -51,6 +53,7 @@ export class ScriptRequest implements RequestHost {
   readonly #isHead: boolean;
   readonly #startedMs: number;
   readonly #limitBytes: number;
+  readonly #watchdogMaxMs: number;
   #isBuffering: boolean;
   #headIsSent = false;
   #isFinished = false;
@@ -69,6 +72,7 @@ export class ScriptRequest implements RequestHost {
     this.#limitBytes = settings.outputBufferBytes;
     this.#isBuffering = settings.buffering;
     this.watchdogMs = settings.watchdogMs;
+    this.#watchdogMaxMs = settings.watchdogMaxMs;
     this.#inlet = channels.inlet;
     this.#outlet = channels.outlet;
     this.#buffer = channels.buffer;
@@ -191,7 +195,13 @@ export class ScriptRequest implements RequestHost {
   }
 
   #limitTime(seconds: number): void {
-    this.watchdogMs = Math.ceil(seconds * 1000);
+    const limitMs = Math.ceil(seconds * 1000);
+    const mostMs = this.#watchdogMaxMs;
+    // Written so that what is no number is refused, too.
+    if (mostMs > 0 && !(limitMs > 0 && limitMs <= mostMs)) {
+      throw new LuafcgidError('LUAFCGID_SCRIPT_WATCHDOG', { seconds, limit: mostMs / 1000 });
+    }
+    this.watchdogMs = limitMs;
     this.#outlet.limit(FromWorker.WATCHDOG, this.#id, this.watchdogMs);
   }
 

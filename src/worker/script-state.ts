@@ -6,6 +6,7 @@ import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
 import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
 import { GrantedFiles } from '../scripts/file-grants.js';
+import { ABSENT } from '../scripts/fingerprint.js';
 import type { FileGrants } from '../scripts/held-directory.js';
 import { readSource, type SourceFile, type SourceRules } from '../scripts/source-files.js';
 
@@ -31,12 +32,21 @@ export interface StateSettings {
   readonly interrupts: InterruptSource;
 }
 
+/** So many names of files that are not there are noted for a state: a script can make up names without end. */
+const MOST_ABSENT_FILES = 500;
+
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
 export class ScriptState {
   readonly id: number;
   /** The script's file, one character per byte. */
   readonly path: ByteString;
   readonly lua: LuaState;
   readonly #files = new Set<ByteString>();
+  readonly #absentFiles = new Set<ByteString>();
 
   readonly #settings: StateSettings;
 
@@ -59,7 +69,9 @@ export class ScriptState {
             reports.log('warn', `${file} was not loaded: it lies neither beside ${path} nor on the configured path`);
             return undefined;
           } catch (error) {
+            if (error instanceof LuafcgidError) throw error;
             // The script is told that there is none, as of any file that cannot be read.
+            if (isMissing(error)) this.#noteAbsent(file);
             if (isForWantOfRoom(error)) reports.log('error', `${file} was not loaded: ${(error as Error).message}`);
             return undefined;
           }
@@ -108,11 +120,18 @@ export class ScriptState {
       if (error instanceof LuafcgidError) throw error;
       const reason = (error as NodeJS.ErrnoException).code ?? String(error);
       const values = { path: toText(path), reason };
-      if (reason === 'ENOENT' || reason === 'ENOTDIR') throw new LuafcgidError('LUAFCGID_SCRIPT_NOT_FOUND', values);
+      if (isMissing(error)) throw new LuafcgidError('LUAFCGID_SCRIPT_NOT_FOUND', values);
       if (reason === 'EISDIR') throw new LuafcgidError('LUAFCGID_SCRIPT_NOT_A_FILE', values);
       if (isForWantOfRoom(error)) throw new LuafcgidError('LUAFCGID_SCRIPT_NO_ROOM', values);
       throw new LuafcgidError('LUAFCGID_SCRIPT_UNREADABLE', values);
     }
+  }
+
+  /** The state depends on there being no such file. */
+  #noteAbsent(path: ByteString): void {
+    if (this.#files.has(path) || this.#absentFiles.has(path) || this.#absentFiles.size >= MOST_ABSENT_FILES) return;
+    this.#absentFiles.add(path);
+    this.#settings.reports.depends(this.id, path, ABSENT);
   }
 
   /** The state depends on this file from now on. */

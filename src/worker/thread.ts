@@ -152,6 +152,7 @@ class WorkerThread {
         return true;
       case ToWorker.COLLECT:
         this.#runner.collect(argument);
+        this.#outbox.collected(argument);
         this.#usage?.skip();
         return true;
       case ToWorker.ROUTE:

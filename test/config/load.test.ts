@@ -58,7 +58,8 @@ function write(name: string, text: string): string {
 }
 
 function surroundings(environment: Surroundings['environment'] = {}): Surroundings {
-  return { directory, environment, cpus: 4, hasPassedSockets: false, log: (_level, text) => logged.push(text) };
+  const log: Surroundings['log'] = (_level, text) => logged.push(text);
+  return { directory, environment, cpus: 4, hasPassedSockets: false, open: [], isReload: false, log };
 }
 
 function load(script: string, overrides: Overrides = {}, environment: Surroundings['environment'] = {}) {
@@ -288,11 +289,41 @@ describe('a configuration that cannot be used', () => {
     assert.throws(() => rmSync(join(directory, 'a.log')));
   });
 
+  it('asks of no socket, log or pid file of a server that runs whether it may be created (users B1)', () => {
+    write('a.lua', '');
+    const { config } = load('preload = "a.lua"; logfile = "a.log"; pidfile = "a.pid"; listen = { "a.sock", "b.sock" }');
+    const open = [{ kind: 'unix', path: join(directory, 'a.sock') }] as const;
+    const text = messages(checkFiles(config, { open, isReload: true }, () => false));
+    assert.doesNotMatch(text, /a\.sock|a\.log|pidfile/);
+    assert.match(text, /listen = .*b\.sock": nothing may be created in /);
+    assert.match(text, /preload = .*: the file may not be read/);
+  });
+
+  it('refuses two addresses of which one takes the connections of the other (reports Q4)', () => {
+    for (const listen of [
+      '{ "[::]:9000", "0.0.0.0:9000" }',
+      '{ "0.0.0.0:9000", ":9000" }',
+      '{ ":9000", "127.0.0.1:9000" }',
+      '{ ":9000", "[::]:9000" }',
+    ]) {
+      const [fault, ...others] = faultsOf(`listen = ${listen}`);
+      assert.match(fault?.message ?? '', /listen = .*: the server listens there already, at ".*:9000", which takes /);
+      assert.equal(others.length, 0, listen);
+    }
+    for (const listen of [
+      '{ ":9000", "127.0.0.1:9001" }',
+      '{ "127.0.0.1:9000", "[::1]:9000" }',
+      '{ ":0", "127.0.0.1:0" }',
+    ]) {
+      load(`listen = ${listen}`).hooks.close();
+    }
+  });
+
   it('refuses files that the server may not read or write', () => {
     write('a.lua', '');
     write('a.log', '');
     const { config } = load('preload = "a.lua"; logfile = "a.log"; listen = "a.sock"');
-    const text = messages(checkFiles(config, () => false));
+    const text = messages(checkFiles(config, { open: [], isReload: false }, () => false));
     assert.match(text, /listen = .*: nothing may be created in .*\nLet the server's user write to /);
     assert.match(text, /preload = .*: the file may not be read/);
     assert.match(text, /logfile = .*: the file may not be written/);

@@ -72,6 +72,31 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
       return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
+    case 'data-sources':
+      return [
+        'postgres://a@b/c',
+        true,
+        ['sqlite:x'],
+        { main: 5 },
+        { 'a b': 'sqlite:x' },
+        { main: 'oracle://a@b/c' },
+        { main: 'postgres://b/c' },
+        { main: 'postgres://a@b' },
+        { main: 'postgres://a:secret@b/c' },
+        { main: 'mysql://a@b/c?password=secret' },
+        { main: 'mysql://a@b/c?charset=latin1' },
+        { main: 'mysql://a@b:99999/c' },
+        { main: 'sqlite:' },
+        { main: 'redis://b/x' },
+        { main: { 1: 'redis://b', connections: 0 } },
+        { main: { 1: 'redis://b', querytimeout: 'soon' } },
+        { main: { 1: 'redis://b', tls: 'maybe' } },
+        { main: { 1: 'redis://b', password: 'secret' } },
+        { main: { 1: 'redis://b', conections: 4 } },
+        { main: { 1: 'redis://b', scripts: ['relative.lua'] } },
+        { main: { kind: 'redis', host: '' } },
+        { main: { kind: 'mongo' } },
+      ];
     case 'directories':
     case 'templates':
       return [true, [true], ['a', ['b']], { a: 'b' }, 'a\0b', '\xff'];
@@ -193,6 +218,17 @@ describe('values', () => {
     assert.equal(validate([], { cpus: 1, hasPassedSockets: false }).config.workers, 2);
     assert.equal(validate([], { cpus: 1000, hasPassedSockets: false }).config.workers, 256);
     assert.equal(check({ workers: 7 }).config.clones, 7);
+  });
+
+  it('lets scripts of the embedded engine shorten their watchdog only, those of native ones do what they want', () => {
+    assert.equal(check({}).config.watchdogMaxMs, 60_000);
+    assert.equal(check({ watchdog: 5 }).config.watchdogMaxMs, 5_000);
+    assert.equal(check({ watchdog: 0 }).config.watchdogMaxMs, 0);
+    assert.equal(check({ watchdog: 5, watchdogmax: 600 }).config.watchdogMaxMs, 600_000);
+    for (const engine of ['lua5.1', 'lua5.4', 'luajit']) {
+      assert.equal(check({ watchdog: 5, engine }).config.watchdogMaxMs, 0);
+      assert.equal(check({ watchdogmax: 7, engine }).config.watchdogMaxMs, 7_000);
+    }
   });
 
   it('listens by default on loopback, or on the sockets that systemd has passed', () => {

@@ -57,6 +57,16 @@ describe('a script that changes', () => {
     await eventually('two', async () => (await ask(server(), 'future.lua')).text.startsWith('two '));
   });
 
+  it('is served anew when an edit keeps its size, its time and its inode (reports A9)', async () => {
+    const past = new Date(1_000_000_000_000);
+    const file = server().write('same.lua', version('one'));
+    utimesSync(file, past, past);
+    assert.equal((await ask(server(), 'same.lua')).text, 'one 1');
+    writeFileSync(file, version('two'));
+    utimesSync(file, past, past);
+    await eventually('two', async () => (await ask(server(), 'same.lua')).text.startsWith('two '));
+  });
+
   it('is served anew when an older version is put back', async () => {
     const file = await begin('older.lua', 'now');
     writeFileSync(`${file}.old`, version('old'));
@@ -170,6 +180,19 @@ describe('a module that a script requires', () => {
     assert.equal((await ask(server(), 'lazy/page.lua')).text, 'one');
     server().write('lazy/module.lua', 'return "two"');
     await shows(server(), 'lazy/page.lua', '200 two');
+  });
+
+  it('is noticed when it appears where it was looked for, or comes first now (reports A16)', async () => {
+    const optional = 'local ok, m = pcall(require, "opt")\nfunction main(env, con) con:puts(ok and m or "none") end';
+    server().write('absent/page.lua', optional);
+    assert.equal((await ask(server(), 'absent/page.lua')).text, 'none');
+    server().write('absent/opt.lua', 'return "there"');
+    await shows(server(), 'absent/page.lua', '200 there');
+    server().write('first/page.lua', optional);
+    server().write('first/opt/init.lua', 'return "second"');
+    assert.equal((await ask(server(), 'first/page.lua')).text, 'second');
+    server().write('first/opt.lua', 'return "first"');
+    await shows(server(), 'first/page.lua', '200 first');
   });
 
   it('fails its script when it is deleted', async () => {

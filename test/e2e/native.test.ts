@@ -206,7 +206,7 @@ describe('a native state', () => {
     assert.equal((await visit('')).text, '1');
     const hog = await visit('hog');
     assert.equal(hog.status, 500);
-    assert.match(hog.text, /not enough memory \(the state may have 8388608 bytes\)/);
+    assert.match(hog.text, /not enough memory: the state may have 8 MiB/);
     assert.equal((await visit('')).text, '1', 'a new state');
   });
 

@@ -1,6 +1,6 @@
 /** SIGHUP: another configuration is taken into service while requests go on, and none of them fails. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { FcgiConnection } from '../support/fcgi-client.js';
@@ -99,6 +99,14 @@ describe('SIGHUP', () => {
     assert.equal((await ask(server, 'show.lua', { socket: second })).status, 200);
     // Who is connected stays so.
     assert.deepEqual(await open.getValues('FCGI_MPXS_CONNS'), [['FCGI_MPXS_CONNS', '1']]);
+  });
+
+  it('makes a socket anew whose file was removed (reports Q3)', async (t) => {
+    const server = await start(t);
+    rmSync(server.socket);
+    await reload(server);
+    assert.match(server.log(), /LUAFCGID_LISTEN_REMOVED: the socket file \S+ was removed/);
+    assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '1000');
   });
 
   it('says which settings take a restart', async (t) => {

@@ -57,6 +57,19 @@ describe('a socket that systemd passes', () => {
     }
   });
 
+  it('is the one that listen names by its path, as the documents have it (users B2)', async (t) => {
+    const { path, fd } = heldSocket(t);
+    const server = await activate(t, fd, { config: `listen = ${JSON.stringify(path)}` });
+    assert.equal((await ask(server, 'hello.lua', { socket: path })).text, 'hello');
+    await server.logged(/listening on systemd:luafcgid\.socket\n/);
+    server.signal('SIGHUP');
+    await server.logged(/reloaded: listening on systemd:luafcgid\.socket\n/);
+    assert.equal((await ask(server, 'hello.lua', { socket: path })).text, 'hello');
+    assert.doesNotMatch(server.log(), /LISTEN_UNUSED|LISTEN_IN_USE|LISTEN_REMOVED/);
+    await server.stop();
+    assert.ok(lstatSync(path).isSocket(), 'it is not the server that removes it');
+  });
+
   it('refuses nobody while the server is stopped and started again under load', async (t) => {
     const { path, fd } = heldSocket(t);
     const first = await activate(t, fd);

@@ -123,6 +123,26 @@ if (isRoot) {
       assert.deepEqual(readdirSync(join(dir, 'private')), ['keys']);
     });
 
+    it('reloads, though that user may create nothing where the socket and the pid file are (users B1)', async (t) => {
+      const server = await openServer(t, {
+        files: HELLO,
+        config: ({ dir }) => `user = "nobody"\npidfile = ${JSON.stringify(join(dir, 'pid'))}\naccesslog = "access"`,
+      });
+      chmodSync(server.config, 0o644);
+      server.signal('SIGHUP');
+      await server.logged(/reloaded: listening on \S+fcgi\.sock\n/);
+      assert.equal((await ask(server, 'hello.lua')).text, 'hello');
+      // Another socket would have to be created, the one that is left would have to be removed.
+      const former = readFileSync(server.config, 'utf8');
+      writeFileSync(server.config, `${former}\nlisten = { listen, "second.sock" }`);
+      server.signal('SIGHUP');
+      await server.logged(/LUAFCGID_RELOAD_REFUSED[\s\S]*second\.sock": nothing may be created in /);
+      writeFileSync(server.config, `${former}\nlisten = "127.0.0.1:0"`);
+      server.signal('SIGHUP');
+      await server.logged(/reloaded: listening on 127\.0\.0\.1/);
+      assert.doesNotMatch(server.log(), /LUAFCGID_BUG/);
+    });
+
     it('removes its socket where that user may', async (t) => {
       const server = await openServer(t, { files: HELLO, config: 'user = "nobody"' });
       chownSync(server.dir, NOBODY.uid, NOBODY.gid);

@@ -44,7 +44,7 @@ describe('a script that runs too long', () => {
     describe(engine, () => {
       const server = shared((t) =>
         startServer(t, {
-          config: `engine = "${engine}"; workers = 1; clones = 1; watchdog = 0.1; showerrors = true`,
+          config: `engine = "${engine}"; workers = 1; clones = 1; watchdog = 0.1; watchdogmax = 0; showerrors = true`,
           files: Object.fromEntries(Object.values(STOPPED).map((work, at) => [`${at}.lua`, script(work)])),
         }),
       );

@@ -57,6 +57,7 @@ const WEIGHTS: Readonly<Partial<Record<Step, number>>> = {
   reload: 2,
   drain: 2,
   stop: 1,
+  hang: 1,
 };
 
 function stepsOf(

@@ -7,6 +7,7 @@ import {
   AccessFormatError,
   type AccessRecord,
   DEFAULT_ACCESS_FORMAT,
+  FIELD_BYTES,
   FIELDS,
 } from '../../src/logging/access-format.js';
 import { pairs } from '../support/fcgi-wire.js';
@@ -101,6 +102,50 @@ describe('a line of the access log', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('shows no character that nobody sees, or that turns text around, in text and in JSON (attacks F13.4)', () => {
+    const agent = Buffer.from('a\x7f\x85\x9b\u202e\u2028\u2066\u061cz', 'utf8').toString('latin1');
+    const hidden = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
+    const text = line('"{agent}"', {}, { HTTP_USER_AGENT: agent });
+    assert.equal(text, '"a\\x7f\\xc2\\x85\\xc2\\x9b\\xe2\\x80\\xae\\xe2\\x80\\xa8\\xe2\\x81\\xa6\\xd8\\x9cz"');
+    const json = line('json', {}, { HTTP_USER_AGENT: agent });
+    assert.doesNotMatch(json, hidden);
+    assert.equal((JSON.parse(json) as { agent: string }).agent, 'a\x7f\x85\x9b\u202e\u2028\u2066\u061cz');
+  });
+
+  it('has spaces of all kinds as bytes outside of quotes, and as they are in quotes', () => {
+    const agent = Buffer.from('a \u00a0\u2003\u3000z').toString('latin1');
+    assert.equal(line('{agent}', {}, { HTTP_USER_AGENT: agent }), 'a\\x20\\xc2\\xa0\\xe2\\x80\\x83\\xe3\\x80\\x80z');
+    assert.equal(line('"{agent}"', {}, { HTTP_USER_AGENT: agent }), '"a \u00a0\u2003\u3000z"');
+  });
+
+  describe('whose values are long', () => {
+    it('are cut at 8 KiB, and tell how much is missing (attacks F11)', () => {
+      for (const [format, wanted] of [
+        ['{uri}', `${'\\x01'.repeat(FIELD_BYTES)}...(+1040384)`],
+        ['"{uri}"', `"${'\\x01'.repeat(FIELD_BYTES)}...(+1040384)"`],
+      ] as const) {
+        assert.equal(line(format, {}, { REQUEST_URI: '\x01'.repeat(2 ** 20) }), wanted);
+      }
+      const { script, uri } = JSON.parse(
+        line('json', { script: 's'.repeat(2 ** 20) }, { REQUEST_URI: '\x01'.repeat(2 ** 20) }),
+      ) as { script: string; uri: string };
+      assert.equal(uri, `${'\x01'.repeat(FIELD_BYTES)}...(+1040384)`);
+      assert.equal(script, `${'s'.repeat(FIELD_BYTES)}...(+1040384)`);
+    });
+
+    it('are cut between characters of UTF-8', () => {
+      for (const character of ['é', '€', '😀']) {
+        for (let before = 0; before < 4; before += 1) {
+          const bytes = Buffer.from('x'.repeat(before) + character.repeat(FIELD_BYTES)).toString('latin1');
+          const shown = line('{uri}', {}, { REQUEST_URI: bytes });
+          const [, text = '', missing = ''] = /^(x*\P{ASCII}*)\.\.\.\(\+(\d+)\)$/u.exec(shown) ?? [];
+          assert.equal(Buffer.byteLength(text) + Number(missing), bytes.length, shown.slice(-60));
+          assert.ok(Buffer.byteLength(text) <= FIELD_BYTES);
+        }
+      }
+    });
   });
 
   it('of JSON has all that is known, numbers as numbers', () => {

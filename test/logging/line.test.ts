@@ -30,6 +30,25 @@ describe('a line of text', () => {
     );
   });
 
+  it('shows no character that nobody sees, or that turns text around (attacks F13.4)', () => {
+    assert.equal(
+      formatLine('text', undefined, 'info', 'a\x7f\x9b\u202eb\u2028c\td', {}),
+      'info a\\x7f\\x9b\\u202eb\\u2028c\td',
+    );
+    const json = formatLine('json', TIME, 'info', 'a\x7f\x9b\u202eb\u2028c', { script: '/\x85' });
+    assert.doesNotMatch(json, /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u);
+    assert.equal((JSON.parse(json) as { message: string }).message, 'a\x7f\x9b\u202eb\u2028c');
+  });
+
+  it('has at most 64 KiB of text, and 4 KiB of a name (attacks F11)', () => {
+    for (const format of ['text', 'json'] as const) {
+      const line = formatLine(format, TIME, 'info', 'x'.repeat(2 ** 20), { script: 's'.repeat(2 ** 20) });
+      assert.ok(line.length < 70_000, String(line.length));
+      assert.match(line, /x\.\.\.\(\+983040\)/);
+      assert.match(line, /s\.\.\.\(\+1044480\)/);
+    }
+  });
+
   it('tells for how many it stands', () => {
     const repeated = { count: 4312, seconds: 10 };
     assert.equal(

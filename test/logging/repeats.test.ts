@@ -45,6 +45,21 @@ describe('a flood', () => {
     assert.equal(told(), (3 * WINDOW_MS) / 10);
   });
 
+  it('of long texts is told early: not more than some MiB of them are kept (attacks F6)', () => {
+    const { repeats, lines, told } = newRepeats();
+    const take = (name: string) => {
+      for (let n = 0; n <= MOST_LINES; n += 1) repeats.take('error', name.repeat(60_000), { script: name }, 0);
+    };
+    take('a');
+    for (let n = 0; n < 30; n += 1) take(String.fromCharCode(0x4e00 + n));
+    assert.ok(!lines.some(({ about }) => about.repeated), 'less than 2 MiB is kept');
+    for (let n = 30; n < 40; n += 1) take(String.fromCharCode(0x4e00 + n));
+    assert.equal(lines.find(({ about }) => about.repeated)?.about.script, 'a');
+    repeats.end(1000);
+    assert.equal(told(), 41 * (MOST_LINES + 1));
+    assert.ok(!repeats.isCounting);
+  });
+
   it('does not hide another message, level or script', () => {
     const { repeats, lines } = newRepeats();
     for (let n = 0; n < 100; n += 1) repeats.take('error', 'flood', { script: '/a' }, 0);

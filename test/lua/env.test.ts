@@ -1,7 +1,7 @@
-/** env is decoded when a script first looks into it; until then nothing may tell it from a plain table. */
+/** env is decoded for scripts that may look into it, and then it is a plain table. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compatible, luaError, newState, serve } from './support.js';
+import { compatible, isPlain51, luaError, newRequest, newState, serve } from './support.js';
 
 const params = { A: '1', B: 'two' };
 
@@ -41,37 +41,66 @@ test('whatever looks into env first finds the parameters', () => {
   }
 });
 
-test('the functions that know env do with other values what Lua does', () => {
+test('functions that look into tables are those of Lua', () => {
   const { state, evaluate } = newState();
-  for (const [call, message] of [
-    ['pairs(nil)', /bad argument #1 to '(pairs|for iterator)' \(table expected, got nil\)/],
-    ['next(5)', /^\/srv\/script.lua:1: bad argument #1 to 'next' \(table expected, got number\)/],
-    ['rawget("x", 1)', /^\/srv\/script.lua:1: bad argument #1 to 'rawget' \(table expected, got string\)/],
-    ['rawset(nil, 1, 1)', /^\/srv\/script.lua:1: bad argument #1 to 'rawset' \(table expected, got nil\)/],
-    ['setmetatable(1, {})', /^\/srv\/script.lua:1: bad argument #1 to 'setmetatable' \(table expected, got number\)/],
-    ['setmetatable({}, 1)', /^\/srv\/script.lua:1: bad argument #2 to 'setmetatable' \(nil or table expected\)/],
-    [
-      'setmetatable(setmetatable({}, { __metatable = 1 }), {})',
-      /^\/srv\/script.lua:1: cannot change a protected metatable/,
-    ],
-  ] as const) {
-    const source = call.startsWith('pairs') ? `(function() for k in ${call} do end end)()` : call;
-    assert.match(luaError(() => evaluate(source)).message, message);
+  for (const name of ['pairs', 'next', 'rawget', 'rawset', 'getmetatable', 'setmetatable']) {
+    assert.equal(evaluate(`debug.getinfo(${name}).what`), 'C', `${name} (fidelity D-A8)`);
+    assert.match(luaError(() => evaluate(`${name}()`)).message, /^\/srv\/script.lua:1: bad argument #1 to/, name);
   }
+  // In Lua 5.1 itself pairs gives a function of its own.
+  assert.equal(evaluate('pairs({}) == next'), String(!isPlain51), 'fidelity D-A3');
   assert.equal(evaluate('getmetatable("").__index == string'), 'true');
   assert.equal(evaluate('getmetatable(setmetatable({}, { __metatable = "mine" }))'), 'mine');
   state.close();
 });
 
-test('an env that a script keeps has the parameters of its own request, or says that it was read too late', () => {
+test('an env that a script keeps has the parameters of its own request', () => {
   const { state, run } = newState();
   run(`function keep(env, con) kept = env end
-    function later(env, con) con:puts(kept.A) end
-    function read(env, con) kept = env con:puts(env.A) end`);
+    function later(env, con) con:puts(kept.A) end`);
   serve(state, 'keep', { params });
-  const { message } = luaError(() => serve(state, 'later', { params: { A: 'of another' } }));
-  assert.match(message, /^\/srv\/script.lua:2: env was first looked into after its request had ended \(A\)/);
-  serve(state, 'read', { params });
   assert.equal(serve(state, 'later', { params: { A: 'of another' } }).body, '1');
+  state.close();
+});
+
+test('parameters are decoded only for a handler that may look at them', () => {
+  for (const [source, isDecoded] of [
+    ['function main(env, con) con:puts("x") end', false],
+    ['function main(env, con)\n  con:puts("x")\n  con:puts("env") end', true],
+    ['main = function ( e , con ) con:puts("x") end', false],
+    ['function main(e, con) con:puts(e and "x") end', true],
+    ['function main(...) select(2, ...):puts("x") end', true],
+    ['local function a(x) end function main(env, con) con:puts(env.A) end', true],
+    ['local M = {} function M:main(con) con:puts(self.A) end main = M.main', true],
+    ['function main(env, -- what the server says\n con) con:puts("x") end', false],
+    ['function main(\n env,\n con)\n con:puts("x")\nend', false],
+    ['local t = setmetatable({}, { __call = function(_, env, con) con:puts(env.A) end }) main = t', true],
+    ['main = (loadstring or load)("return function(env, con) con:puts(next(env)) end")()', true],
+    ['function main(env, con) con:puts(con:query().x or "x") end', true],
+  ] as const) {
+    const { state, run } = newState();
+    run(source);
+    let reads = 0;
+    const request = newRequest({ params });
+    const { params: block } = request;
+    Object.defineProperty(request, 'params', {
+      get() {
+        reads += 1;
+        return block;
+      },
+    });
+    state.serve('main', request);
+    assert.equal(reads > 0, isDecoded, source);
+    assert.notEqual(request.body, '', source);
+    state.close();
+  }
+});
+
+test('a handler that takes the place of another is looked at again', () => {
+  const { state, run } = newState();
+  run(`function main(env, con) con:puts("first") main = other end
+    function other(env, con) con:puts(tostring(next(env) ~= nil)) end`);
+  assert.equal(serve(state, 'main', { params }).body, 'first');
+  assert.equal(serve(state, 'main', { params }).body, 'true');
   state.close();
 });

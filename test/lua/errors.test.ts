@@ -23,7 +23,12 @@ test('an error of any shape has a message and a traceback', async (t) => {
     ['error(5)', isLua54 ? '5' : '/srv/script.lua:2: 5'],
     ['error()', 'error object is a nil value'],
     ['error(nil)', 'error object is a nil value'],
-    ['error({})', 'error object is a table value'],
+    ['error({})', 'error object is a table value: {}'],
+    ['error({ code = 42, why = "none" })', 'error object is a table value: { code = 42, why = "none" }'],
+    [
+      'error({ { 1 }, print, [true] = 5 })',
+      'error object is a table value: { [1] = table, [2] = function, [boolean] = 5 }',
+    ],
     ['error(true)', 'error object is a boolean value'],
     ['error(print)', 'error object is a function value'],
     ['error(coroutine.create(print))', 'error object is a thread value'],
@@ -37,7 +42,7 @@ test('an error of any shape has a message and a traceback', async (t) => {
     ],
     [
       'error(setmetatable({}, {__tostring = function() error({}) end}))',
-      'error object is a table value whose __tostring fails: error object is a table value',
+      'error object is a table value whose __tostring fails: error object is a table value: {}',
     ],
     ['error(setmetatable({}, {__tostring = 5}))', /__tostring fails: attempt to call a number value/],
     ['error(setmetatable({}, {__metatable = {}, __tostring = function() return "hidden" end}))', 'hidden'],
@@ -288,4 +293,25 @@ test('a script that wrecks the registry gets errors, not the process', () => {
   run('for key in pairs(debug.getregistry()) do if type(key) == "number" then debug.getregistry()[key] = nil end end');
   assert.equal(luaError(() => serve(state, 'main')).kind, 'runtime');
   state.close();
+});
+
+test('a misspelt method of con is told with the right one', () => {
+  for (const [call, hint] of [
+    ['con:put("x")', 'did you mean con:puts?'],
+    ['con.putz("x")', 'did you mean con:puts?'],
+    ['con:coookie("a", "b")', 'did you mean con:cookie?'],
+    ['con:redirekt("/")', 'did you mean con:redirect?'],
+  ] as const) {
+    const { message } = luaError(() => serveSource(call));
+    assert.match(message, /attempt to call/, call);
+    assert.ok(message.endsWith(`; ${hint}`), message);
+  }
+  for (const call of [
+    'con:render("x")',
+    'local x = {} x:nothing()',
+    '(function() local other = {} other:put() end)()',
+    'con.puts.x()',
+  ]) {
+    assert.doesNotMatch(luaError(() => serveSource(call)).message, /did you mean/, call);
+  }
 });

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { allBytes, luaError, newState, serve, serveSource } from './support.js';
+import type { LuafcgidError } from '../../src/base/errors.js';
+import type { LuaError } from '../../src/lua/state.js';
+import { allBytes, luaError, newState, type RequestInput, serve, serveSource } from './support.js';
 
 const { state, run } = newState();
 after(() => state.close());
@@ -85,16 +87,8 @@ test('multipart forms as they are seen in the wild', () => {
       'a=1',
     ],
     ['a part without headers', multipart, `--XX\r\n\r\nx\r\n${field('a', '1')}--XX--`, 'a=1'],
-    [
-      'a part that never ends',
-      multipart,
-      `${field('a', '1')}--XX\r\nContent-Disposition: form-data; name="b"\r\n\r\n2`,
-      'a=1',
-    ],
     ['no parts', multipart, '--XX--\r\n', ''],
     ['no body', multipart, '', ''],
-    ['no boundary', 'multipart/form-data', field('a', '1'), ''],
-    ['an empty boundary', 'multipart/form-data; boundary=', field('a', '1'), ''],
     [
       'pattern characters in the boundary',
       'multipart/form-data; boundary=(%a+)',
@@ -103,6 +97,88 @@ test('multipart forms as they are seen in the wild', () => {
     ],
   ];
   for (const [what, type, body, wanted] of cases) assert.equal(form(type, body), wanted, what);
+});
+
+test('a multipart form that lost something is an error of con:form, with status 400 (reports A15)', () => {
+  const head = 'Content-Disposition: form-data; name="b"';
+  const unclosed = 'it ends before its last boundary';
+  const cases: [what: string, type: string, body: string, fault: string][] = [
+    ['no last boundary', multipart, field('a', '1') + field('b', '2'), unclosed],
+    ['a last part without an end', multipart, `${field('a', '1')}--XX\r\n${head}\r\n\r\n2`, unclosed],
+    ['a file alone', multipart, part(`${head}; filename="f"`, 'x'), unclosed],
+    ['a cut boundary', multipart, `${field('a', '1')}--XX-`, unclosed],
+    ['a boundary that never comes', multipart, 'anything at all', unclosed],
+    ['another boundary', multipart, '--YY\r\n\r\nx\r\n--YY--\r\n', unclosed],
+    ['no boundary', 'multipart/form-data', field('a', '1'), 'its Content-Type names no boundary'],
+    ['an empty boundary', 'multipart/form-data; boundary=', field('a', '1'), 'its Content-Type names no boundary'],
+    [
+      'a part that is only a head',
+      multipart,
+      '--XX\r\nA\r\n--XX--',
+      'a part of it has no empty line after its headers',
+    ],
+    [
+      'an endless boundary',
+      `multipart/form-data; boundary=${'x'.repeat(201)}`,
+      field('a', '1'),
+      'its boundary is none: it has more than 200 characters, or control characters',
+    ],
+    [
+      'a boundary of control characters',
+      'multipart/form-data; boundary="\r\r"',
+      field('a', '1'),
+      'its boundary is none: it has more than 200 characters, or control characters',
+    ],
+  ];
+  for (const [what, type, body, fault] of cases) {
+    const { message, hostError } = luaError(() => form(type, body));
+    assert.equal(message, `/srv/script.lua:11: malformed multipart/form-data body: ${fault}`, what);
+    assert.equal((hostError as LuafcgidError).status, 400);
+  }
+});
+
+test('more fields than maxfields are an error with status 400 (reports A7)', () => {
+  const limited = newState({ config: { maxfields: 1000 } });
+  limited.run(`function main(env, con)
+    local count = 0
+    for _ in pairs(con[env.METHOD](con)) do count = count + 1 end
+    con:puts(count)
+  end`);
+  const names = (count: number) => Array.from({ length: count }, (_, n) => `n${n}`);
+  const ask: [what: string, (count: number) => RequestInput][] = [
+    [
+      'form',
+      (count) => ({
+        params: { METHOD: 'form', CONTENT_TYPE: 'application/x-www-form-urlencoded' },
+        body: names(count).join('&'),
+      }),
+    ],
+    [
+      'form',
+      (count) => ({
+        params: { METHOD: 'form', CONTENT_TYPE: multipart },
+        body: `${names(count)
+          .map((name) => field(name, ''))
+          .join('')}--XX--`,
+      }),
+    ],
+    ['query string', (count) => ({ params: { METHOD: 'query', QUERY_STRING: names(count).join('&') } })],
+    ['Cookie header', (count) => ({ params: { METHOD: 'cookies', HTTP_COOKIE: `${names(count).join('=;')}=` } })],
+  ];
+  for (const [what, input] of ask) {
+    assert.equal(serve(limited.state, 'main', input(1000)).body, '1000', what);
+    const { message, hostError } = luaError(() => serve(limited.state, 'main', input(1001)));
+    assert.equal(message, `/srv/script.lua:3: ${what} with more than 1000 fields`);
+    assert.equal((hostError as LuafcgidError).code, 'LUAFCGID_REQUEST_FIELDS');
+    assert.equal((hostError as LuafcgidError).status, 400);
+  }
+  limited.state.close();
+});
+
+test('the module parses texts with any number of fields', () => {
+  const { evaluate, state: other } = newState({ config: { maxfields: 10 } });
+  assert.equal(evaluate('#require("luafcgid").parse(("a=1&"):rep(5000)).a'), '5000');
+  other.close();
 });
 
 test('a multipart form gives back what was written, and never fails on anything', () => {
@@ -134,7 +210,13 @@ test('a multipart form gives back what was written, and never fails on anything'
     'x',
   );
   fc.assert(
-    fc.property(fc.array(fragments, { maxLength: 30 }), (parts) => typeof form(multipart, parts.join('')) === 'string'),
+    fc.property(fc.array(fragments, { maxLength: 30 }), (parts) => {
+      try {
+        return typeof form(multipart, parts.join('')) === 'string';
+      } catch (error) {
+        return /malformed multipart/.test((error as LuaError).message);
+      }
+    }),
   );
 });
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ListenSetting } from '../../src/base/listen-address.js';
+import type { PassedSocket } from '../../src/process/environment.js';
 import { socketsOf } from '../../src/process/passed-sockets.js';
 
-const PASSED = [
+const PASSED: readonly PassedSocket[] = [
   { fd: 3, name: 'web' },
   { fd: 4, name: 'admin' },
   { fd: 5, name: 'web' },
@@ -23,6 +24,25 @@ describe('sockets that systemd has passed', () => {
     assert.deepEqual(listening([ALL]), { fds: [3, 4, 5], warnings: [] });
     assert.deepEqual(listening([TCP, ALL]).fds, ['tcp', 3, 4, 5]);
     assert.deepEqual(listening([WEB]).fds, [3, 5]);
+  });
+
+  it('are those that an address of the configuration means (users B2)', () => {
+    const passed = [
+      { fd: 3, name: 'web', address: { kind: 'unix', path: '/run/luafcgid/luafcgid.sock' } },
+      { fd: 4, name: 'tcp', address: { kind: 'tcp', host: '127.0.0.1', port: 9000 } },
+      { fd: 5, name: 'all', address: { kind: 'tcp', host: '::', port: 9001 } },
+    ] as const;
+    const UNIX: ListenSetting = { kind: 'unix', path: '/run/luafcgid/luafcgid.sock' };
+    const ofAll: ListenSetting = { kind: 'tcp', host: '', port: 9001 };
+    const others: ListenSetting[] = [
+      { kind: 'unix', path: '/run/other.sock' },
+      { kind: 'tcp', host: '127.0.0.1', port: 9001 },
+      { kind: 'tcp', host: '::1', port: 9000 },
+    ];
+    assert.deepEqual(listening([UNIX, TCP, ofAll], passed), { fds: [3, 4, 5], warnings: [] });
+    assert.deepEqual(listening([UNIX, ALL], passed).fds, [3, 4, 5]);
+    assert.deepEqual(listening([{ kind: 'tcp', host: 'localhost', port: 9000 }], passed).fds, [4]);
+    assert.deepEqual(listening(others, passed).fds, ['unix', 'tcp', 'tcp']);
   });
 
   it('are listened on once', () => {

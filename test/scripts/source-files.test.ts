@@ -2,12 +2,22 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { LuafcgidError } from '../../src/base/errors.js';
 import { LuaError } from '../../src/lua/state.js';
+import { SOURCE_LIMIT_BYTES } from '../../src/scripts/fingerprint.js';
 import { holdGrants, releaseGrants } from '../../src/scripts/held-directory.js';
 import { readSource, SourceRules } from '../../src/scripts/source-files.js';
 import { describeFailure } from '../../src/worker/error-detail.js';
@@ -51,6 +61,24 @@ describe('a source file', () => {
     const file = join(tempDir(t), 'grüße €.lua');
     writeFileSync(file, 'x');
     assert.equal(Buffer.from(readSource(latin1(file)).bytes).toString(), 'x');
+  });
+
+  it('is not read when it is larger than 16 MiB, which is seen before (attacks F10)', (t) => {
+    const file = join(tempDir(t), 'large.lua');
+    writeFileSync(file, '-- small');
+    truncateSync(file, SOURCE_LIMIT_BYTES);
+    assert.equal(readSource(file).bytes.length, SOURCE_LIMIT_BYTES);
+    // As sparse files are: to read a terabyte would take for ever, or all memory.
+    for (const size of [SOURCE_LIMIT_BYTES + 1, 2 ** 40]) {
+      truncateSync(file, size);
+      assert.throws(() => readSource(file), { code: 'LUAFCGID_SCRIPT_TOO_LARGE', status: 500 });
+    }
+  });
+
+  it('is read whole where its size says nothing, as that of files of the kernel', {
+    skip: !existsSync('/proc/self/status'),
+  }, () => {
+    assert.match(Buffer.from(readSource('/proc/self/status').bytes).toString(), /^Name:.*\nVmSize:/s);
   });
 
   it('is regular: neither a directory nor a named pipe is waited for', (t) => {
@@ -196,6 +224,21 @@ describe('what is said of a failure', () => {
       const { source } = describeFailure(new LuaError('runtime', message), () => true).detail;
       assert.ok(source === undefined || source.lines.every(({ isFault }) => !isFault), message);
     }
+  });
+
+  it('shows a few lines, of bounded length, of a file of millions (attacks F10)', (t) => {
+    const file = join(tempDir(t), 'lines.lua');
+    const text = Buffer.alloc(SOURCE_LIMIT_BYTES, '\n');
+    text.write('first');
+    text.fill('x', 12_000_000, 12_100_000);
+    writeFileSync(file, text);
+    const number = 12_000_000 - 'first'.length + 1;
+    const sourceAt = (line: number) =>
+      describeFailure(new LuaError('runtime', `${file}:${line}: oops`), () => true).detail.source?.lines;
+    assert.equal(sourceAt(1)?.[0]?.text, 'first');
+    assert.deepEqual(sourceAt(number)?.[5], { number, text: `${'x'.repeat(1000)}...(+99000)`, isFault: true });
+    assert.equal(sourceAt(number)?.length, 11);
+    assert.deepEqual(sourceAt(1e15), []);
   });
 
   it('has the code, status and remedy of an error that the server raised', () => {

@@ -18,7 +18,7 @@ interface Rule {
 /** From the composition of the whole down to what needs nothing. A room in a room may import the room around it. */
 const RULES: Readonly<Record<string, Rule>> = {
   main: { mayImport: ['cli', 'config', 'lua', 'process'], doors: [] },
-  cli: { mayImport: ['config', 'gateway', 'linux', 'logging', 'lua', 'process', 'server'] },
+  cli: { mayImport: ['config', 'gateway', 'io', 'linux', 'logging', 'lua', 'process', 'server'] },
   server: {
     mayImport: ['config', 'front/host', 'linux', 'logging', 'logging/sinks', 'lua', 'process', 'scripts', 'threads'],
     doors: ['server'],
@@ -27,7 +27,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
-  config: { mayImport: ['config/options', 'logging', 'lua'] },
+  config: { mayImport: ['config/options', 'io', 'logging', 'lua'] },
   'config/options': { mayImport: ['config', 'logging', 'lua'] },
 
   'front/host': {
@@ -70,12 +70,19 @@ const RULES: Readonly<Record<string, Rule>> = {
   worker: { mayImport: ['cgi', 'channel', 'config', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
-  io: { mayImport: ['channel', 'io/pool', 'io/sql', 'linux'] },
+  io: { mayImport: ['channel', 'io/pool', 'io/redis', 'io/sql', 'linux'] },
   'io/pool': { mayImport: ['io'] },
-  'io/sql': { mayImport: ['io', 'io/pool'], doors: ['postgres', 'sql-source'] },
+  'io/redis': { mayImport: ['io', 'io/pool'], doors: ['redis-source'] },
+  'io/sql': {
+    mayImport: ['io', 'io/pool'],
+    doors: ['mysql', 'postgres', 'sql-source', 'sqlite-engine', 'sqlite-source'],
+  },
 
-  lua: { mayImport: ['lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
-  'lua/embedded': { mayImport: ['lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'], doors: ['engine'] },
+  lua: { mayImport: ['cgi', 'lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
+  'lua/embedded': {
+    mayImport: ['fcgi', 'lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'],
+    doors: ['engine'],
+  },
   'lua/embedded/libc': { mayImport: ['lua', 'lua/embedded'] },
   'lua/embedded/wasm': { mayImport: [] },
   'lua/native': { mayImport: ['lua', 'lua/runtime'] },
@@ -97,6 +104,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = { 'logging/sinks': 'server' 
 /** Files whose results depend on their arguments alone. */
 const PURE = [
   'base/byte-string',
+  'base/bounded-text',
   'base/errors',
   'fcgi/',
   'cgi/',
@@ -107,9 +115,11 @@ const PURE = [
   'scripts/names',
   'metrics/',
   'logging/access-format',
+  'logging/invisible',
   'logging/line',
   'logging/repeats',
   'logging/target',
+  'config/data-sources',
   'config/options/',
   'config/units',
   'config/schema',
@@ -121,11 +131,20 @@ const PURE = [
   'front/model/',
   'io/pool/',
   'io/protocol',
+  'io/redis/commands',
+  'io/redis/replies',
   'io/sources',
+  'io/sql/mysql-residue',
+  'io/sql/mysql-values',
   'io/sql/placeholders',
   'io/sql/postgres-residue',
   'io/sql/postgres-values',
   'io/sql/scanner',
+  'io/sql/sql-encoding',
+  'io/sql/sqlite-residue',
+  'io/sql/sqlite-statement',
+  'io/sql/statements',
+  'io/sql/text',
   'io/values',
   'process/environment',
   'process/passed-sockets',

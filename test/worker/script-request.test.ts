@@ -14,6 +14,7 @@ const SETTINGS: RequestSettings = {
   buffering: true,
   outputBufferBytes: 100,
   watchdogMs: 60_000,
+  watchdogMaxMs: 0,
 };
 const HEAD = 'Status: 200 OK\r\nContent-Type: text/html\r\n\r\n';
 
@@ -36,6 +37,32 @@ function begin(settings: Partial<RequestSettings> = {}, isHead = false, ends = n
 function bytes(text: string): Uint8Array {
   return Buffer.from(text, 'latin1');
 }
+
+describe("a script's own watchdog", () => {
+  it('is no longer than watchdogmax allows, nor without a limit (attacks F9)', () => {
+    const { request, ends } = begin({ watchdogMaxMs: 60_000 });
+    for (const seconds of [0, 60.001, 1e9, Number.POSITIVE_INFINITY, Number.NaN, -1]) {
+      assert.throws(() => request.configure('watchdog', seconds), {
+        code: 'LUAFCGID_SCRIPT_WATCHDOG',
+        blame: 'script',
+      });
+    }
+    assert.equal(request.watchdogMs, 60_000);
+    assert.deepEqual(ends.told(), []);
+    request.configure('watchdog', 0.5);
+    assert.equal(request.watchdogMs, 500);
+    request.configure('watchdog', 60);
+    assert.equal(request.watchdogMs, 60_000);
+  });
+
+  it('is what it wants without watchdogmax', () => {
+    const { request } = begin();
+    for (const seconds of [0, 3600]) {
+      request.configure('watchdog', seconds);
+      assert.equal(request.watchdogMs, seconds * 1000);
+    }
+  });
+});
 
 describe("a script's answer", () => {
   it('is head and body together when it fits, in one message', () => {

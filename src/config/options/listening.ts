@@ -14,12 +14,15 @@ export const listening = {
     summary: 'Where to listen for the web server: one address or a list.',
     text: `One address, or a list of them:
 
-- \`"/run/luafcgid.sock"\` or \`"unix:run/luafcgid.sock"\`: a Unix socket. A socket file that nobody listens on is replaced.
+- \`"/run/luafcgid/luafcgid.sock"\` or \`"unix:run/luafcgid.sock"\`: a Unix socket. A socket file that nobody listens on is replaced.
 - \`"127.0.0.1:9000"\`, \`"localhost:9000"\`, \`"[::1]:9000"\`: TCP on one address.
 - \`":9000"\`: TCP on all interfaces. FastCGI has no authentication: whoever reaches the port can run any script.
 - \`"fd:0"\`: a listening socket inherited from the process that started the server.
 - \`"systemd"\`: all sockets that systemd passes (socket activation); \`"systemd:NAME"\`: those with this
   \`FileDescriptorName\`, which is the name of the socket unit if the unit does not set one. It is an error if there are none.
+
+An address at which a socket that systemd passes listens already means that socket. \`":9000"\` and \`"[::]:9000"\` take
+connections over IPv4 too, so another address of the same port beside them is a fault.
 
 A name without a colon is a Unix socket, as it was in the C daemon. Without the option only this machine can connect.`,
   },

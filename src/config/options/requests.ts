@@ -30,6 +30,19 @@ announced, the script gets an error as soon as it reads past the limit.`,
     text: `The script starts when its body is complete or this much has arrived, so that a slow client holds a buffer and not
 a worker. With 0 the script starts at once.`,
   },
+  maxfields: {
+    key: 'maxFields',
+    group: 'Requests',
+    type: 'integer',
+    min: 1,
+    max: 1_000_000,
+    default: 1000,
+    script: 'read',
+    summary: 'The most fields that a form, a query string or a Cookie header may have.',
+    text: `\`con:form\`, \`con:query\` and \`con:cookies\` raise an error for more, which answers with 400. Lua's strings have hashes that
+a client can foresee: ten thousand names chosen for that take seconds of a worker. Scripts that read the body themselves have
+no such limit.`,
+  },
   queue: {
     key: 'queueLimit',
     group: 'Requests',
@@ -81,7 +94,24 @@ of status 200: see [Web servers](web-servers.md#overload).`,
 stopped, its request answered with 504 and the Lua stack logged; its state lives on. A script that cannot be stopped so
 (one pattern match that goes on for hours, a loop that LuaJIT has compiled, a C module that hangs) loses its worker after
 another quarter of a second: the client gets 504, and a fresh worker takes the place. \`con:config("watchdog", seconds)\`
-gives a request another limit, counted from then on.`,
+gives a request another limit, counted from then on, as far as \`watchdogmax\` allows.`,
+  },
+  watchdogmax: {
+    key: 'watchdogMaxMs',
+    group: 'Requests',
+    type: 'seconds',
+    unit: 's',
+    min: 0.001,
+    max: DAY_SECONDS,
+    special: { value: 0, means: 'no limit' },
+    default: ({ engine, watchdog }) => (engine === 'embedded' ? watchdog : 0),
+    defaultText: 'the value of `watchdog`; with native engines no limit',
+    example: 600,
+    script: 'read',
+    summary: 'The most time that a script may give itself.',
+    text: `Seconds of running time in all, however often the script sets its \`watchdog\`. A longer one, or none, is a Lua error.
+So by default a script of the embedded engine can shorten its time only. Scripts of native engines can do worse than to run for
+long, and set what they want. It does not shorten \`watchdog\` itself.`,
   },
   onabort: {
     key: 'onAbort',

@@ -2,7 +2,8 @@
  * How requests end. Each is answered exactly once, by its script's output or by a page made here, or its connection is
  * gone; after that it is parted from its connection, and it is over when no worker runs it any more.
  */
-import { toByteString, toText } from '../../base/byte-string.js';
+import { toShortText } from '../../base/bounded-text.js';
+import { toByteString } from '../../base/byte-string.js';
 import type { LuafcgidError } from '../../base/errors.js';
 import { renderErrorPage } from '../../cgi/error-page.js';
 import { BodyFault, type LogLevel, requestName } from '../../channel/messages.js';
@@ -120,7 +121,7 @@ export class Answers {
     this.#actions.log(level, text, {
       request: this.nameOf(request),
       // Where the parameters were not to be read, none is known.
-      script: toText(request.script || request.cgi.scriptPath) || undefined,
+      script: toShortText(request.script || request.cgi.scriptPath) || undefined,
       state: request.state?.id,
       worker: request.worker?.place,
       isOfScript,

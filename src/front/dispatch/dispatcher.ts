@@ -22,6 +22,9 @@ const COLLECTED_PER_SWEEP = 4;
 /** A request that a busy worker can begin within this time is given to that one: waking another one takes longer. */
 const AT_ONCE_MS = 0.05;
 
+/** A request waits this long for a worker that has its script's state and is at duties; after that others serve it. */
+const AWAY_MS = 20;
+
 const NOTHING = new Uint8Array(0);
 
 /** What all connections have to share. */
@@ -69,7 +72,7 @@ export class Dispatcher {
     this.#answers = answers;
     this.#room = room;
     const { meters } = room;
-    const workers = new WorkerTable(options, actions, meters);
+    const workers = new WorkerTable(options, actions, pool, meters);
     const lending = new Lending(options, actions, pool, {
       recalled: (connection) => answers.settle(connection, false),
       fileOf: (path) => owner.fileOf(path),
@@ -125,6 +128,7 @@ export class Dispatcher {
       const worker = this.#workers.get(id);
       if (worker === undefined) continue;
       worker.isRetired = true;
+      this.#workers.reviewOccupied(worker);
       this.#lentRequests.review(worker, nowMs);
       this.#pool.retireWorker(id);
       this.#workers.stopIfDone(worker);
@@ -169,6 +173,7 @@ export class Dispatcher {
     this.#pool.reviewOffers(nowMs);
     for (const worker of this.#workers) {
       hasRead = this.#mailbox.read(worker, nowMs) || hasRead;
+      if (!worker.duties.isEmpty) this.#reviewDuties(worker, nowMs);
       if (worker.lending.mayBeServing) this.#lentRequests.review(worker, nowMs);
       worker.flush();
       if (worker.executing !== undefined) this.passBody(worker.executing.request);
@@ -177,6 +182,12 @@ export class Dispatcher {
     const hasRoom = !this.#answers.drain.isUnderWay && this.#room.hasConnectionRoom(this.#workers.size);
     this.#lending.accepting.review(this.#workers, hasRoom, nowMs);
     return hasRead;
+  }
+
+  /** A worker that is at its duties for long is not waited for: its scripts get states on other workers. */
+  #reviewDuties({ id, duties, executing }: WorkerLink, nowMs: number): void {
+    duties.sinceMs ??= nowMs;
+    if (executing === undefined && nowMs - duties.sinceMs >= AWAY_MS) this.#pool.setAway(id);
   }
 
   /** Bytes that a worker has read from a connection that is the front's now; to be taken until there are none. */
@@ -219,6 +230,9 @@ export class Dispatcher {
 
   /** Whether `poll` has to be called within a millisecond, even if nobody rings. */
   get isReviewDue(): boolean {
+    for (const { id, isOccupied, duties } of this.#workers) {
+      if (isOccupied && !duties.isEmpty && !this.#pool.isAway(id)) return true;
+    }
     return this.#lending.isReviewDue(this.#workers, this.#answers.drain.isUnderWay);
   }
 
@@ -260,7 +274,7 @@ export class Dispatcher {
     const hasBody = request.body.isToBeSent;
     // Its lent connections must not wait behind a request that may be long.
     if (worker.lending.isGateHeld && !this.#lending.isShort(state)) this.#lending.takeAllBack(worker);
-    this.#workers.beginRun(worker, request, state, nowMs);
+    this.#workers.beginRun(worker, request, state, nowMs, evicted);
     const flags =
       (create ? START_CREATE : 0) |
       (retire ? START_RETIRE : 0) |
@@ -327,14 +341,15 @@ export class Dispatcher {
   close(states: readonly PoolState[]): void {
     for (const state of states) {
       const worker = this.#workers.get(state.worker);
-      if (worker !== undefined) this.#workers.close(worker, state.id);
+      if (worker !== undefined) this.#workers.close(worker, state);
     }
   }
 
   /** Lets free workers collect garbage in a few of the states that were used since they last did. */
   collectIdle(): void {
     for (const state of this.#pool.takeUncollected(COLLECTED_PER_SWEEP)) {
-      this.#workers.get(state.worker)?.send(ToWorker.COLLECT, 0, state.id);
+      const worker = this.#workers.get(state.worker);
+      if (worker !== undefined) this.#workers.collect(worker, state);
     }
   }
 }

@@ -188,9 +188,10 @@ export class Mailbox {
         return this.#pool.addDependency(argument, path, fingerprint);
       }
       case FromWorker.CLOSED:
-        // An evicted state was not asked for by a message of its own.
-        if (!this.#pool.isEvicted(argument)) worker.owed -= 1;
-        return this.#pool.closed(argument);
+        this.#pool.closed(argument);
+        return this.#answered(worker, 'close', argument, nowMs);
+      case FromWorker.COLLECTED:
+        return this.#answered(worker, 'collect', argument, nowMs);
       case FromWorker.OFFER_REJECTED:
         this.#pool.bounced(worker.id);
         worker.forgetOffer(argument);
@@ -211,6 +212,12 @@ export class Mailbox {
     }
   }
 
+  /** A worker has done what it was told to between requests: it may be free now. */
+  #answered(worker: WorkerLink, kind: 'close' | 'collect', state: number, nowMs: number): void {
+    this.#workers.answered(worker, kind, state);
+    if (worker.duties.isEmpty) this.#owner.startWaiting(nowMs);
+  }
+
   /** What a worker posts about one of its runs. */
   #handleOfRun(worker: WorkerLink, run: Run, frame: Frame, nowMs: number): void {
     const { request } = run;
@@ -227,8 +234,8 @@ export class Mailbox {
       case FromWorker.TRACE:
         return this.reportSlow(worker, run, Buffer.from(frame.payload).toString());
       case FromWorker.WATCHDOG:
-        request.watchdogMs = frame.argument;
-        return run.clock.restart();
+        request.watchdogMs = run.clock.restart(frame.argument, this.#options.watchdogMaxMs);
+        return;
       case FromWorker.ON_ABORT:
         request.stopsOnAbort = frame.argument === 1;
         if (request.isClientGone || (!request.isAnswered && request.connection.isReadEnded))
@@ -244,7 +251,8 @@ export class Mailbox {
     worker.end(run);
     request.worker = undefined;
     const hasToClose = this.#pool.release(state.id, (frame.type & END_STATE_GONE) !== 0, tookMsOf(frame.type));
-    if (hasToClose) this.#workers.close(worker, state.id);
+    if (hasToClose) this.#workers.close(worker, state);
+    if (!worker.duties.isEmpty) this.#workers.reviewOccupied(worker);
     this.#lending.noteTime(state, worker);
     this.#owner.beginOffered(worker, nowMs);
     // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.

@@ -9,6 +9,7 @@ import type { Answers } from '../answers/answers.js';
 import type { Lending } from '../lending/lending.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { Meters } from '../model/connection.js';
+import { type Duty, describeDuty } from '../model/duties.js';
 import type { FrontRequest } from '../model/request.js';
 import type { Run } from '../model/run.js';
 import type { WorkerLink } from '../model/worker-link.js';
@@ -17,10 +18,12 @@ import type { LentRequests } from './lent-requests.js';
 import type { Mailbox } from './mailbox.js';
 import type { WorkerTable } from './worker-table.js';
 
-const STUCK = 'it hangs in closing a state, or in collecting its garbage';
+/** The time that a worker may take for a duty between requests: while nobody waits for a worker, and while somebody does. */
+const DUTY_MS = 5_000;
+const NEEDED_DUTY_MS = 2_000;
 
-/** The time that a worker may take to close states when nothing else keeps it. */
-const CLOSE_MS = 5_000;
+/** The longest step of time that counts: the process may have been stopped, and its workers with it. */
+const LONGEST_STEP_MS = 1_000;
 
 export interface WorkerFailureParts {
   readonly options: FrontOptions;
@@ -42,7 +45,7 @@ export class WorkerFailure {
   readonly #abandoned = new Map<number, WorkerLink>();
   readonly #crashes = new CrashCount();
   /** When `watch` was last called. */
-  #watchedMs = 0;
+  #watchedMs: number | undefined;
 
   /** @param lost told of each worker that was struck off: requests may have to start on others */
   constructor(parts: WorkerFailureParts, lost: (worker: WorkerLink, nowMs: number) => void) {
@@ -62,7 +65,8 @@ export class WorkerFailure {
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
     this.#endLending(worker, nowMs);
-    for (const { request } of worker.runs.values()) this.#noteCrash(request, nowMs);
+    for (const { request } of worker.runs.values()) this.#noteCrash(request.script, nowMs);
+    if (worker.runs.size === 0) this.#noteCrash(worker.duties.first?.script ?? '', nowMs);
     this.#strikeOff(worker, error, nowMs);
     this.threadEnded(id);
   }
@@ -77,9 +81,10 @@ export class WorkerFailure {
 
   /** Looks at the time that requests have run, and workers have owed an answer. To be called every so often. */
   watch(nowMs: number): void {
+    const stepMs = Math.min(nowMs - (this.#watchedMs ?? nowMs), LONGEST_STEP_MS);
     for (const worker of [...this.#parts.workers]) {
       const run = worker.executing;
-      if (run === undefined) this.#watchOwed(worker, nowMs);
+      if (run === undefined) this.#watchDuties(worker, stepMs, nowMs);
       else this.#watchRun(worker, run, nowMs);
     }
     this.#watchedMs = nowMs;
@@ -88,7 +93,7 @@ export class WorkerFailure {
   #watchRun(worker: WorkerLink, run: Run, nowMs: number): void {
     const { request } = run;
     const { options, actions } = this.#parts;
-    worker.owedMs = 0;
+    worker.duties.unansweredMs = 0;
     const facts = {
       hasBegun: worker.hasBegun(request),
       isOver: worker.isOver(request),
@@ -101,37 +106,47 @@ export class WorkerFailure {
     if (isWorkerLost) this.#abandon(worker, run, nowMs);
   }
 
-  /** Looks at a worker without a request. */
-  #watchOwed(worker: WorkerLink, nowMs: number): void {
-    worker.owedMs = worker.owed === 0 ? 0 : worker.owedMs + nowMs - this.#watchedMs;
-    if (worker.owedMs < CLOSE_MS) return;
-    this.#parts.mailbox.read(worker, nowMs);
-    if (worker.executing !== undefined || worker.owed === 0) return;
+  /** Looks at a worker without a request: it is lost when it does not do what it was told to. */
+  #watchDuties(worker: WorkerLink, stepMs: number, nowMs: number): void {
+    const { duties } = worker;
+    duties.unansweredMs = duties.isEmpty ? 0 : duties.unansweredMs + stepMs;
+    const { pool, mailbox } = this.#parts;
+    const isLost = (): boolean => duties.unansweredMs >= (pool.isAnyoneWaiting ? NEEDED_DUTY_MS : DUTY_MS);
+    if (!isLost()) return;
+    mailbox.read(worker, nowMs);
+    const duty = duties.first;
+    if (worker.executing !== undefined || duty === undefined || !isLost()) return;
+    this.#giveUp(worker, describeDuty(duty), duty.script, nowMs);
+    this.#strikeOff(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: describeDuty(duty) }), nowMs);
+  }
+
+  /** Has a worker that hangs ended and replaced. @param script that it hangs for; '' where that is not known */
+  #giveUp(worker: WorkerLink, reason: string, script: string, nowMs: number): void {
     this.#parts.pool.retireWorker(worker.id);
     this.#endLending(worker, nowMs);
-    this.#parts.actions.abandon(worker.id, STUCK);
-    this.#strikeOff(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: STUCK }), nowMs);
+    this.#parts.actions.abandon(worker.id, reason);
+    if (script !== '') this.#noteCrash(script, nowMs);
   }
 
   /** A worker hangs with a request, which is answered, or begins anew if the worker had not begun with it. */
   #abandon(worker: WorkerLink, run: Run, nowMs: number): void {
-    const { mailbox, pool, actions, meters } = this.#parts;
+    const { mailbox, meters } = this.#parts;
     const { request } = run;
     // It may have ended in this very moment.
     mailbox.read(worker, nowMs);
     if (worker.executing !== run) return;
     // Its END is in the ring behind output that waits for a slow client: the worker does not hang.
     if (!worker.hasBegun(request) && worker.peek() !== undefined) return;
-    pool.retireWorker(worker.id);
     if (worker.hasBegun(request)) {
       mailbox.reportSlow(worker, run, undefined);
       const script = toText(request.script);
       const ran = (run.clock.ranMs / 1000).toFixed(1);
-      actions.abandon(worker.id, `${script} does not stop after ${ran} s`);
-      this.#noteCrash(request, nowMs);
+      this.#giveUp(worker, `${script} does not stop after ${ran} s`, request.script, nowMs);
       return this.#strikeOff(worker, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }), nowMs);
     }
-    actions.abandon(worker.id, STUCK);
+    const duty = this.#dutyBefore(worker, run);
+    const reason = describeDuty(duty);
+    this.#giveUp(worker, reason, duty.script, nowMs);
     // A script that has done its work must not do it twice.
     const isWhole = !request.body.hasHandedOn && !request.isAnswered && !worker.isOver(request);
     if (isWhole) {
@@ -141,8 +156,16 @@ export class WorkerFailure {
       request.stage = 'waiting';
       request.chargeTo(meters.requests);
     }
-    const error = new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: STUCK });
+    const error = new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
     this.#strikeOff(worker, error, nowMs, isWhole ? request : undefined);
+  }
+
+  /** What keeps a worker from a run that it has not begun with, or whose script is over. */
+  #dutyBefore(worker: WorkerLink, { request, state, evicted }: Run): Duty {
+    if (worker.isOver(request)) return { kind: 'close', state: state.id, script: state.script };
+    const closesFirst = evicted !== undefined && this.#parts.pool.isEvicted(evicted.id) ? evicted : undefined;
+    if (closesFirst !== undefined) return { kind: 'close', state: closesFirst.id, script: closesFirst.script };
+    return worker.duties.first ?? { kind: 'begin', state: state.id, script: request.script };
   }
 
   /** A worker is given up: what it was lent is the front's again, and so is what it runs from there. */
@@ -186,11 +209,12 @@ export class WorkerFailure {
     this.#lost(worker, nowMs);
   }
 
-  #noteCrash(request: FrontRequest, nowMs: number): void {
-    const times = this.#crashes.note(request.script, nowMs);
+  /** @param script '' where none is known */
+  #noteCrash(script: string, nowMs: number): void {
+    const times = script === '' ? undefined : this.#crashes.note(script, nowMs);
     if (times === undefined) return;
     const error = new LuafcgidError('LUAFCGID_SCRIPT_CRASHES', {
-      script: toText(request.script),
+      script: toText(script),
       times,
       minutes: CRASH_MINUTES,
     });

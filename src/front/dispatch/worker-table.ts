@@ -1,9 +1,10 @@
 /** The workers that are there, and what changes in the books when one of them begins with a request or is to end. */
 import { InterruptRequest } from '../../channel/interrupts.js';
 import { ToWorker } from '../../channel/messages.js';
-import type { PoolState } from '../../pool/pool.js';
+import type { Pool, PoolState } from '../../pool/pool.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { Meters } from '../model/connection.js';
+import type { Duty } from '../model/duties.js';
 import type { FrontRequest } from '../model/request.js';
 import { Run } from '../model/run.js';
 import type { WorkerLink } from '../model/worker-link.js';
@@ -11,10 +12,12 @@ import type { WorkerLink } from '../model/worker-link.js';
 export class WorkerTable implements Iterable<WorkerLink> {
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
+  readonly #pool: Pool<FrontRequest>;
   readonly #meters: Meters;
   readonly #workers = new Map<number, WorkerLink>();
 
-  constructor(options: FrontOptions, actions: FrontActions, meters: Meters) {
+  constructor(options: FrontOptions, actions: FrontActions, pool: Pool<FrontRequest>, meters: Meters) {
+    this.#pool = pool;
     this.#options = options;
     this.#actions = actions;
     this.#meters = meters;
@@ -40,8 +43,8 @@ export class WorkerTable implements Iterable<WorkerLink> {
     this.#workers.delete(worker.id);
   }
 
-  /** A worker runs this request from now on, in this state. */
-  beginRun(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number): void {
+  /** A worker runs this request from now on, in this state. @param evicted the state that it closes before */
+  beginRun(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number, evicted?: PoolState): void {
     request.times.startedMs = nowMs;
     request.times.executedMs = 0;
     if (request.record !== undefined) request.record.worker = worker.place;
@@ -53,21 +56,42 @@ export class WorkerTable implements Iterable<WorkerLink> {
     request.body.begin();
     request.state = state;
     request.worker = worker;
-    worker.begin(new Run(request, state, nowMs));
+    worker.begin(new Run(request, state, nowMs, evicted));
+    if (!worker.duties.isEmpty) this.reviewOccupied(worker);
   }
 
   /** Tells a worker to close an idle state, which the pool does not use any more. */
-  close(worker: WorkerLink, state: number): void {
-    worker.owed += 1;
-    worker.send(ToWorker.CLOSE, 0, state);
+  close(worker: WorkerLink, { id, script }: PoolState): void {
+    this.#post(worker, ToWorker.CLOSE, { kind: 'close', state: id, script });
+  }
+
+  /** Lets a worker collect some of the garbage of an idle state. */
+  collect(worker: WorkerLink, { id, script }: PoolState): void {
+    this.#post(worker, ToWorker.COLLECT, { kind: 'collect', state: id, script });
+  }
+
+  #post(worker: WorkerLink, type: number, duty: Duty): void {
+    worker.duties.add(duty);
+    worker.send(type, 0, duty.state);
+    this.reviewOccupied(worker);
+  }
+
+  /** A worker has done what it was told to. */
+  answered(worker: WorkerLink, kind: Duty['kind'], state: number): void {
+    worker.duties.answered(kind, state);
+    this.reviewOccupied(worker);
+  }
+
+  /** To be called when a worker's duties, or what it executes, have changed: the pool gives it requests only without. */
+  reviewOccupied(worker: WorkerLink): void {
+    this.#pool.setOccupied(worker.id, worker.isOccupied);
   }
 
   /** Tells a retired worker to end, once it has done what it has begun with. */
   stopIfDone(worker: WorkerLink): void {
     if (!worker.isRetired || worker.isStopped || worker.runs.size > 0 || worker.lending.mayBeServing) return;
     worker.isStopped = true;
-    worker.owed += 1;
-    worker.send(ToWorker.STOP, 0, 0);
+    this.#post(worker, ToWorker.STOP, { kind: 'stop', state: 0, script: '' });
   }
 
   /** The client of a request has gone, or does not want the answer any more: its script may have to be stopped. */

@@ -25,8 +25,8 @@ export class Accepting {
   readonly #driver: LendingDriver | undefined;
   #frontAccepts = true;
   /**
-   * EPOLLEXCLUSIVE reports a new connection to one worker. If that worker started a long request or ended before
-   * accepting it, nobody else will: the front has to accept.
+   * EPOLLEXCLUSIVE reports a new connection to one worker. If that worker became busy with something long, or ended,
+   * before accepting it, nobody else will: the front has to accept.
    */
   #mayBeLeft = false;
   #misses = 0;
@@ -47,9 +47,9 @@ export class Accepting {
     const may = isDirectServiceAllowed(this.#options) && hasRoom && nowMs >= this.#workersAcceptFromMs;
     let doWorkers = false;
     for (const worker of workers) {
-      const { lending, executing } = worker;
+      const { lending, busySinceMs } = worker;
       this.set(worker, may && !worker.isRetired && lending.ringElsewhere !== undefined);
-      const isBusy = executing !== undefined && nowMs - executing.startedMs >= LONG_MS;
+      const isBusy = busySinceMs !== undefined && nowMs - busySinceMs >= LONG_MS;
       if (lending.accepts && isBusy && !lending.isLongBusy) this.#mayBeLeft = true;
       lending.isLongBusy = isBusy;
       if (lending.accepts && !isBusy) doWorkers = true;
@@ -94,14 +94,14 @@ export class Accepting {
     if (this.#misses === 0) this.#frontAcceptsMs = FRONT_ACCEPTS_MS;
   }
 
-  /** Whether `review` has to be called within a millisecond: workers that accept run something that may get long. */
+  /** Whether `review` has to be called within a millisecond: workers that accept are busy, perhaps for long. */
   isReviewDue(workers: Iterable<WorkerLink>): boolean {
-    let doAllRun = !this.#frontAccepts;
-    for (const { lending, executing } of workers) {
+    let areAllBusy = !this.#frontAccepts;
+    for (const { lending, isBusy } of workers) {
       if (!lending.accepts) continue;
-      if (executing === undefined) doAllRun = false;
+      if (!isBusy) areAllBusy = false;
       else if (!lending.isLongBusy) return true;
     }
-    return doAllRun;
+    return areAllBusy;
   }
 }

@@ -4,6 +4,7 @@
  * others. A part of the front's core; the words and the gate that it shares with each worker are those of
  * `channel/lending.ts`.
  */
+import { SHORT_MS } from '../../base/usual-time.js';
 import { MAX_LENT_BYTES } from '../../channel/lending.js';
 import { PROMOTED_MORE_BYTES, ToWorker } from '../../channel/messages.js';
 import { LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
@@ -12,9 +13,6 @@ import type { Loans } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { Accepting, isDirectServiceAllowed } from './accepting.js';
-
-/** Only scripts that usually take no longer than this are served by workers themselves. */
-const SHORT_MS = 0.25;
 
 /** Most connections lent to one worker. */
 const LENT_AT_MOST = 256;
@@ -218,7 +216,7 @@ export class Lending {
     const { lending } = worker;
     if (lending.isServingDirect === isServingDirect) return;
     lending.isServingDirect = isServingDirect;
-    this.#pool.setOccupied(worker.id, isServingDirect);
+    this.#pool.setOccupied(worker.id, worker.isOccupied);
     lending.lender.isWanted = isServingDirect;
     // While it was needed it waited for nothing but its ring.
     if (!isServingDirect) worker.wake();
@@ -233,7 +231,7 @@ export class Lending {
   // ---- time --------------------------------------------------------------------------------------------------------
 
   /**
-   * Looks at what a worker does with its connections. They are taken back from one that ends, or runs a long request.
+   * Looks at what a worker does with its connections. They are taken back from one that ends, or is busy for long.
    * @returns whether it runs a long request from one of them, which is to be taken over
    */
   review(worker: WorkerLink, isEnding: boolean, nowMs: number): boolean {
@@ -258,6 +256,9 @@ export class Lending {
         lending.loansStarve = isStarving;
       return false;
     }
+    const { busySinceMs } = worker;
+    const isLongBusy = busySinceMs !== undefined && nowMs - busySinceMs >= LONG_MS;
+    if (isLongBusy && lending.connections.size > 0 && this.recallAll(worker)) return false;
     if (hasBegun || !lender.isWatched) return false;
     const quietMs = nowMs - lending.seenMs;
     if (lender.isRunning) return quietMs >= LONG_MS;
@@ -267,10 +268,10 @@ export class Lending {
 
   /** Whether `review` has to be called within a millisecond. */
   isReviewDue(workers: Iterable<WorkerLink>, isEnding: boolean): boolean {
-    for (const { lending, isRetired, executing } of workers) {
+    for (const { lending, isRetired, isBusy } of workers) {
       if (!lending.mayBeServing) continue;
       if (isEnding || isRetired || lending.lender.isWatched) return true;
-      if (lending.connections.size > 0 && executing !== undefined) return true;
+      if (lending.connections.size > 0 && isBusy) return true;
     }
     return this.accepting.isReviewDue(workers);
   }
@@ -289,8 +290,8 @@ function mayLend(connection: FrontConnection): boolean {
   return false;
 }
 
-function mayBorrow({ lending, isRetired, executing }: WorkerLink): boolean {
-  if (lending.ringElsewhere === undefined) return false;
+function mayBorrow({ lending, isRetired, executing, duties }: WorkerLink): boolean {
+  if (lending.ringElsewhere === undefined || !duties.isEmpty) return false;
   if (isRetired || lending.isServingDirect || lending.isGateHeld || lending.loansStarve) return false;
   if (lending.connections.size >= LENT_AT_MOST) return false;
   // The request that it runs next may be a long one.

@@ -6,8 +6,10 @@ import type { RequestTimes } from './times.js';
 /** What nginx notes for a client that has gone before it was answered. */
 const CLIENT_GONE = 499;
 
-/** `Status: NNN` is how every answer begins, a script's (`cgi/response.ts`) or a page. */
+/** `Status: NNN` is in every answer, a script's (`cgi/response.ts`) or a page: only `Location` may come before it. */
 const STATUS_AT = 'Status: '.length;
+const STATUS_END = STATUS_AT + 3;
+const LETTER_S = 0x53;
 const CR = 13;
 const LF = 10;
 const ZERO = 48;
@@ -37,6 +39,9 @@ export class AccessRecord implements Usage {
   memoryBytes: number | undefined;
   /** Bytes of the empty line after the header block that have come in a row: 4 when the block is over. */
   #matched = 0;
+  /** Bytes of the present line of the header block, and whether it is the status line. */
+  #column = 0;
+  #isStatusLine = false;
 
   used({ cpuMs, memoryBytes }: Usage): void {
     this.cpuMs = cpuMs;
@@ -46,14 +51,22 @@ export class AccessRecord implements Usage {
   /** The next bytes of the answer go out. */
   sent(output: Uint8Array): void {
     let at = 0;
-    if (this.#matched < 4) {
-      if (this.status === 0) this.status = statusIn(output);
-      for (; at < output.length && this.#matched < 4; at += 1) {
-        if (output[at] === (this.#matched % 2 === 0 ? CR : LF)) this.#matched += 1;
-        else this.#matched = output[at] === CR ? 1 : 0;
-      }
+    for (; at < output.length && this.#matched < 4; at += 1) {
+      const byte = output[at] as number;
+      if (byte === (this.#matched % 2 === 0 ? CR : LF)) this.#matched += 1;
+      else this.#matched = byte === CR ? 1 : 0;
+      this.#readStatus(byte);
     }
     this.sentBytes += output.length - at;
+  }
+
+  /** The next byte of the header block: three digits of the status line are the status. */
+  #readStatus(byte: number): void {
+    if (this.#column === 0) this.#isStatusLine = byte === LETTER_S && this.status === 0;
+    if (this.#isStatusLine && this.#column >= STATUS_AT && this.#column < STATUS_END) {
+      this.status = this.status * 10 + byte - ZERO;
+    }
+    this.#column = byte === LF ? 0 : this.#column + 1;
   }
 
   /** How it ended is known; what is found out later does not change it. */
@@ -66,9 +79,4 @@ export class AccessRecord implements Usage {
   abort(): void {
     if (this.outcome === undefined) this.end('aborted', CLIENT_GONE);
   }
-}
-
-function statusIn(output: Uint8Array): number {
-  const digit = (at: number): number => (output[STATUS_AT + at] ?? ZERO) - ZERO;
-  return 100 * digit(0) + 10 * digit(1) + digit(2);
 }

@@ -120,6 +120,8 @@ export interface FrontOptions {
   readonly queueTimeoutMs: number;
   /** The running time after which a script is stopped, unless it sets another; 0: never. */
   readonly watchdogMs: number;
+  /** The running time that a script may give itself in all; 0: as much as it wants. */
+  readonly watchdogMaxMs: number;
   /** The running time after which a request is told by `slow`; 0: never. */
   readonly slowTimeMs: number;
   /** What becomes of a script whose client has gone, unless it says so itself. */

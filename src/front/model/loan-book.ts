@@ -11,7 +11,7 @@ export class LoanBook implements Loans<FrontConnection> {
   ringElsewhere: (() => void) | undefined;
   /** It may accept connections. */
   accepts = false;
-  /** It runs a long request. The front has accepted the connections that epoll had reported to it. */
+  /** It has been busy for long. The front has accepted the connections that epoll had reported to it. */
   isLongBusy = false;
   /** It may serve a connection that is lent to it or that it accepts. */
   mayBeServing = false;

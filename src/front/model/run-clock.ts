@@ -54,9 +54,16 @@ export class RunClock {
     this.#seenMs = nowMs;
   }
 
-  /** The script has set its limit anew, counted from now. */
-  restart(): void {
+  /**
+   * The script has set its limit anew, counted from now.
+   * @param maxMs what it may give itself in all; 0: as much as it wants
+   * @returns the limit that it gets
+   */
+  restart(limitMs: number, maxMs: number): number {
     this.#limitFromMs = this.#times.executedMs;
+    if (maxMs === 0) return limitMs;
+    const leftMs = Math.max(1, maxMs - this.#limitFromMs);
+    return limitMs === 0 ? leftMs : Math.min(limitMs, leftMs);
   }
 
   /** Whether its Lua stack was asked for and has not been reported. */

@@ -6,13 +6,16 @@ import { RunClock } from './run-clock.js';
 export class Run {
   readonly request: FrontRequest;
   readonly state: PoolState;
+  readonly evicted: PoolState | undefined;
   readonly clock: RunClock;
   /** The client has to read first: what the worker writes waits in its ring meanwhile. */
   isOutputHeld = false;
   /** Ticks in a row that found it so. */
   heldTicks = 0;
 
-  constructor(request: FrontRequest, state: PoolState, nowMs: number) {
+  /** @param evicted the state that its worker closes before */
+  constructor(request: FrontRequest, state: PoolState, nowMs: number, evicted?: PoolState) {
+    this.evicted = evicted;
     this.request = request;
     this.state = state;
     this.clock = new RunClock(request.times, nowMs);

@@ -16,6 +16,7 @@ import {
 } from '../../channel/messages.js';
 import type { OfferSlots } from '../../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../../channel/ring.js';
+import { Duties } from './duties.js';
 import { LoanBook } from './loan-book.js';
 import type { FrontRequest, RequestWorker } from './request.js';
 import type { Run } from './run.js';
@@ -39,10 +40,8 @@ export class WorkerLink implements RequestWorker {
   isRetired = false;
   /** It was told to end. */
   isStopped = false;
-  /** What it was told between two requests and has not answered: states to close, or to end. */
-  owed = 0;
-  /** For how long it has owed something without a request to run, as far as the ticks tell. */
-  owedMs = 0;
+  /** What it was told to do between two requests and has not answered. */
+  readonly duties = new Duties();
   /** What it is lent. */
   readonly lending: LoanBook;
   #executing: Run | undefined;
@@ -76,6 +75,22 @@ export class WorkerLink implements RequestWorker {
     return this.#executing;
   }
 
+  /** Whether it has something to do that the front knows of: a request, or duties. */
+  get isBusy(): boolean {
+    return this.#executing !== undefined || !this.duties.isEmpty;
+  }
+
+  /** Since when it has been busy with that, as far as it was seen. */
+  get busySinceMs(): number | undefined {
+    return this.#executing?.startedMs ?? this.duties.sinceMs;
+  }
+
+  /** Whether it does something without a request, so that none may be started on it: it would stand behind that. */
+  get isOccupied(): boolean {
+    const hasDuties = !this.duties.isEmpty && this.#executing === undefined && !this.isRetired;
+    return this.lending.isServingDirect || hasDuties;
+  }
+
   /** It executes this from now on. */
   begin(run: Run): void {
     this.runs.set(run.request.id, run);
@@ -94,7 +109,7 @@ export class WorkerLink implements RequestWorker {
    */
   mayOffer(request: FrontRequest): boolean {
     if (this.#executing?.request.body.isEndSent !== true) return false;
-    if (request.body.isToBeSent || this.#unsent.length > 0) return false;
+    if (request.body.isToBeSent || this.#unsent.length > 0 || !this.duties.isEmpty) return false;
     const bytes = startBytes(request.cgi.params);
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }

@@ -8,6 +8,7 @@ import { Bytes, Digits } from '../values.js';
 import type { Argument, Statement } from './placeholders.js';
 import { writePostgresValue } from './postgres-values.js';
 import type { Outcome, RowSink } from './sql.js';
+import { isText } from './text.js';
 
 /** The messages of the protocol, as the package sends and reports them. */
 export interface Wire {
@@ -208,15 +209,4 @@ function toWire(value: Argument, type: number | undefined): string | Buffer | nu
   if (value instanceof Bytes) return Buffer.from(value.value);
   if (type === BYTEA || !isText(value)) return Buffer.from(value);
   return value.toString('utf8');
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
-function isText(bytes: Buffer): boolean {
-  try {
-    decoder.decode(bytes);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -127,6 +127,10 @@ class PostgresConnection implements SqlConnection {
     connection.on('parameterDescription', (message: Message) => this.#task?.parameters(message.dataTypeIDs ?? []));
   }
 
+  get isOpen(): boolean {
+    return !this.#isLost;
+  }
+
   get transaction(): TransactionState {
     return this.#transaction;
   }
@@ -175,6 +179,8 @@ class PostgresConnection implements SqlConnection {
         await this.#run(closing);
         if (own) await this.#plain('commit');
       },
+      // It ends with its transaction.
+      abandon: async () => {},
     };
   }
 

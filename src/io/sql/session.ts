@@ -6,11 +6,13 @@
 import { LuafcgidError } from '../../base/errors.js';
 import { DataError } from '../protocol.js';
 import { plainStatement } from './placeholders.js';
-import { Residue, type SqlConnection, type SqlDriver } from './sql.js';
+import { Residue, type SqlConnection, type SqlCursor, type SqlDriver } from './sql.js';
 
 /** Time for the server's answer to being told to stop, and for what makes a connection fit for others. */
 const CANCEL_MS = 1000;
 const CLEAN_MS = 5000;
+/** Longest time for what is never broken off. After that its connection is not worth waiting for. */
+const UNCANCELLED_MS = 60_000;
 
 /** What brings a connection back to its pool. */
 export interface Returns {
@@ -20,6 +22,8 @@ export interface Returns {
 
 export class Session {
   readonly connection: SqlConnection;
+  /** Those that are open on the connection. */
+  readonly cursors = new Set<SqlCursor>();
   readonly #driver: SqlDriver;
   readonly #source: string;
   readonly #returns: Returns;
@@ -68,12 +72,14 @@ export class Session {
     if (this.#isOver) throw new LuafcgidError('LUAFCGID_DATA_RUN_OVER');
     let isLate = false;
     this.#mayCancel = mayCancel;
-    const late = mayCancel
-      ? setTimeout(() => {
-          isLate = true;
-          this.#cancel();
-        }, limitMs)
-      : undefined;
+    const late = setTimeout(
+      () => {
+        isLate = mayCancel;
+        if (mayCancel) this.#cancel();
+        else this.connection.destroy();
+      },
+      mayCancel ? limitMs : UNCANCELLED_MS,
+    );
     try {
       return await operation();
     } catch (error) {
@@ -118,6 +124,7 @@ export class Session {
     const late = setTimeout(() => connection.destroy(), CLEAN_MS);
     try {
       if (this.#isSuspect) throw new Error('a cancel request may still be on its way');
+      for (const cursor of this.cursors) await cursor.abandon();
       const rollback = plainStatement('rollback', this.#driver.dialect);
       if (connection.transaction !== 'none') await connection.execute(rollback, undefined);
       if (connection.residue !== Residue.NONE) await connection.reset();

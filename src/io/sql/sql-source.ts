@@ -7,39 +7,18 @@ import { systemClock } from '../clock.js';
 import { Pool } from '../pool/pool.js';
 import { refusalError } from '../pool/refusals.js';
 import { Action, DataError } from '../protocol.js';
-import type { Operation, Run, Source, SourceStatus } from '../source.js';
+import type { Log, Operation, Run, Source, SourceStatus } from '../source.js';
 import type { ResolvedSource } from '../sources.js';
 import { type Value, type ValueMap, ValueReader, ValueWriter } from '../values.js';
-import { bind, plainStatement, type Statement } from './placeholders.js';
-import { type ScannedStatement, scan } from './scanner.js';
+import { commit } from './commit.js';
+import { Handles, HeldByRuns } from './held.js';
+import { plainStatement, type Statement } from './placeholders.js';
 import { Session } from './session.js';
-import {
-  ISOLATION_LEVELS,
-  type Outcome,
-  Residue,
-  RowSink,
-  type SqlConnection,
-  type SqlCursor,
-  type SqlDriver,
-} from './sql.js';
+import { ISOLATION_LEVELS, type Outcome, Residue, RowSink, type SqlConnection, type SqlDriver } from './sql.js';
+import { encodeOutcome, integer, NOTHING, readAll, textOf } from './sql-encoding.js';
+import { Statements } from './statements.js';
 
-/** Texts that were looked through, of which the result is kept. */
-const SCANNED_AT_MOST = 500;
 const MAX_AGE_MS = 3_600_000;
-const NOTHING = nil();
-
-/** What a handle stands for. */
-interface Held {
-  readonly run: Run;
-  readonly session: Session;
-  /** undefined: a transaction. */
-  readonly cursor: SqlCursor | undefined;
-  /** Whether the session is the transaction's, so that it outlives the cursor. */
-  readonly isShared: boolean;
-  readonly release: () => void;
-}
-
-type Log = (level: 'info' | 'warn' | 'error', text: string) => void;
 
 export class SqlSource implements Source {
   readonly name: string;
@@ -47,22 +26,28 @@ export class SqlSource implements Source {
   readonly #driver: SqlDriver;
   readonly #log: Log;
   readonly #pool: Pool<SqlConnection>;
-  readonly #held = new Map<number, Held>();
+  readonly #held: HeldByRuns;
   /** Sessions that their runs keep, since they have left something on them that counts. */
   readonly #kept = new Map<Run, Session>();
-  readonly #scanned = new Map<string, ScannedStatement>();
-  #lastHandle = 0;
+  readonly #statements: Statements;
 
-  constructor(settings: ResolvedSource, driver: SqlDriver, log: Log) {
+  constructor(settings: ResolvedSource, driver: SqlDriver, log: Log, handles = new Handles()) {
+    this.#held = new HeldByRuns(settings.name, handles);
     this.name = settings.name;
     this.#settings = settings;
     this.#driver = driver;
+    this.#statements = new Statements(driver.dialect);
     this.#log = log;
     this.#pool = new Pool<SqlConnection>(
       { ...settings, maxAgeMs: MAX_AGE_MS },
       { connect: (opened, failed) => void this.#connect(opened, failed), close: closeConnection },
       systemClock,
     );
+  }
+
+  /** Whether the transaction or cursor is one of this source. */
+  owns(handle: number): boolean {
+    return this.#held.has(handle);
   }
 
   start(operation: Operation): void {
@@ -139,13 +124,13 @@ export class SqlSource implements Source {
   }
 
   async #execute(operation: Operation, wantsRows: boolean): Promise<Uint8Array> {
-    const statement = this.#statement(operation);
+    const statement = this.statement(operation);
     const sink = wantsRows ? new RowSink(new ValueWriter(), this.#settings.maxResultBytes) : undefined;
     const execute = (session: Session): Promise<Outcome> => this.#executeIn(session, operation, statement, sink);
     const outcome =
       operation.handle === 0
         ? await this.#withSession(operation, execute)
-        : await execute(this.#transactionOf(operation).session);
+        : await execute(this.#held.transactionOf(operation).session);
     return sink?.finish() ?? encodeOutcome(outcome);
   }
 
@@ -212,7 +197,7 @@ export class SqlSource implements Source {
     }
     const { run } = operation;
     const session = await this.#acquire(operation);
-    const handle = this.#hold(run, session, undefined, false);
+    const handle = this.#held.add(run, session, undefined, false);
     const texts = this.#driver.begin({ isolation, isReadOnly: given?.get('readonly') === true });
     try {
       await session.run(this.#limitMs(operation), true, async () => {
@@ -220,78 +205,38 @@ export class SqlSource implements Source {
           await session.connection.execute(plainStatement(text, this.#driver.dialect), undefined);
       });
     } catch (error) {
-      this.#end(handle);
+      this.#held.end(handle);
       throw error;
     }
     return integer(handle);
   }
 
   async #commit(operation: Operation): Promise<Uint8Array> {
-    const held = this.#transactionOf(operation);
-    const { session, run } = held;
-    const { connection } = session;
-    let tag: string | undefined;
+    const { session, run } = this.#held.transactionOf(operation);
     try {
-      const commit = plainStatement('commit', this.#driver.dialect);
-      await this.#unlessLate(
-        operation,
-        held,
-        session.run(0, false, async () => {
-          if (connection.transaction === 'failed')
-            throw this.#transactionFault('it was rolled back, since a statement in it had failed');
-          ({ tag } = await connection.execute(commit, undefined));
-        }),
-      );
-    } catch (error) {
-      if (!(error instanceof DataError) || error.code !== 'LUAFCGID_DATA_LOST') throw error;
-      const reason = String(error.values.reason);
-      if (run.isOver) this.#log('warn', `data source ${this.name}: the outcome of a COMMIT is not known: ${reason}`);
-      throw new DataError('LUAFCGID_DATA_COMMIT_UNKNOWN', { source: this.name, reason }, {}, error);
+      await commit({
+        source: this.name,
+        session,
+        dialect: this.#driver.dialect,
+        limitMs: this.#limitMs(operation),
+        isAwaited: () => !run.isOver,
+        log: this.#log,
+      });
     } finally {
-      this.#end(operation.handle);
+      this.#held.end(operation.handle);
     }
-    if (tag === 'ROLLBACK') throw this.#transactionFault('it was rolled back, since a statement in it had failed');
     return NOTHING;
   }
 
-  /** Waits for a COMMIT, but not longer than for a query. It goes on by itself, and the log tells how it ended. */
-  #unlessLate(operation: Operation, { run }: Held, commit: Promise<void>): Promise<void> {
-    const limitMs = this.#limitMs(operation);
-    return new Promise((resolve, reject) => {
-      let isLate = false;
-      const late = setTimeout(() => {
-        isLate = true;
-        reject(
-          new DataError('LUAFCGID_DATA_LOST', { source: this.name, reason: `no answer within ${limitMs / 1000} s` }),
-        );
-      }, limitMs);
-      const tell = (how: string): void => {
-        if (isLate || run.isOver) this.#log('warn', `data source ${this.name}: a COMMIT that nobody waited for ${how}`);
-      };
-      commit.then(
-        () => {
-          clearTimeout(late);
-          tell('has succeeded');
-          resolve();
-        },
-        (error) => {
-          clearTimeout(late);
-          tell(`has failed: ${(error as Error).message}`);
-          reject(error);
-        },
-      );
-    });
-  }
-
   async #rollback(operation: Operation): Promise<Uint8Array> {
-    const { session } = this.#transactionOf(operation);
+    const { session } = this.#held.transactionOf(operation);
     try {
       await session.run(this.#limitMs(operation), true, async () => {
         if (session.connection.transaction === 'none') return;
         await session.connection.execute(plainStatement('rollback', this.#driver.dialect), undefined);
       });
     } finally {
-      this.#end(operation.handle);
+      this.#held.end(operation.handle);
     }
     return NOTHING;
   }
@@ -301,22 +246,23 @@ export class SqlSource implements Source {
     if (!/^[a-z]\w{0,30}$/i.test(name)) {
       throw new LuafcgidError('LUAFCGID_DATA_ARGUMENT', { reason: 'the name of a savepoint is letters and digits' });
     }
-    const { session } = this.#transactionOf(operation);
+    const { session } = this.#held.transactionOf(operation);
     const statement = plainStatement(`${command} ${name}`, this.#driver.dialect);
     await session.run(this.#limitMs(operation), true, () => session.connection.execute(statement, undefined));
     return NOTHING;
   }
 
   async #openCursor(operation: Operation): Promise<Uint8Array> {
-    const statement = this.#statement(operation);
+    const statement = this.statement(operation);
     const { run } = operation;
     const isShared = operation.handle !== 0;
-    const session = isShared ? this.#transactionOf(operation).session : await this.#acquire(operation);
+    const session = isShared ? this.#held.transactionOf(operation).session : await this.#acquire(operation);
     const hold = { release: () => void session.end() };
     if (!isShared) run.add(hold);
     try {
       const cursor = await session.run(this.#limitMs(operation), true, () => session.connection.openCursor(statement));
-      return integer(this.#hold(run, session, cursor, isShared));
+      session.cursors.add(cursor);
+      return integer(this.#held.add(run, session, cursor, isShared));
     } catch (error) {
       if (!isShared) void session.end();
       throw error;
@@ -326,7 +272,7 @@ export class SqlSource implements Source {
   }
 
   async #fetch(operation: Operation): Promise<Uint8Array> {
-    const { cursor, session } = this.#cursorOf(operation);
+    const { cursor, session } = this.#held.cursorOf(operation);
     const maxRows = Number(readAll(operation.body)[0]);
     if (!(maxRows >= 1))
       throw new LuafcgidError('LUAFCGID_DATA_ARGUMENT', { reason: 'a cursor fetches at least one row' });
@@ -334,7 +280,7 @@ export class SqlSource implements Source {
     try {
       await session.run(this.#limitMs(operation), true, () => cursor.fetch(maxRows, sink));
     } catch (error) {
-      this.#end(operation.handle);
+      this.#held.end(operation.handle);
       throw error;
     }
     if (sink.count < maxRows) await this.#closeCursor(operation);
@@ -343,11 +289,12 @@ export class SqlSource implements Source {
 
   async #closeCursor(operation: Operation): Promise<Uint8Array> {
     if (!this.#held.has(operation.handle)) return NOTHING;
-    const { cursor, session } = this.#cursorOf(operation);
+    const { cursor, session } = this.#held.cursorOf(operation);
     try {
       await session.run(this.#limitMs(operation), true, () => cursor.close());
+      session.cursors.delete(cursor);
     } finally {
-      this.#end(operation.handle);
+      this.#held.end(operation.handle);
     }
     return NOTHING;
   }
@@ -382,58 +329,9 @@ export class SqlSource implements Source {
     });
   }
 
-  #hold(run: Run, session: Session, cursor: SqlCursor | undefined, isShared: boolean): number {
-    this.#lastHandle = (this.#lastHandle % 0x7fffffff) + 1;
-    const handle = this.#lastHandle;
-    const hold = { release: () => this.#end(handle) };
-    this.#held.set(handle, { run, session, cursor, isShared, release: () => run.remove(hold) });
-    run.add(hold);
-    return handle;
-  }
-
-  /** A transaction or cursor is no more. */
-  #end(handle: number): void {
-    const held = this.#held.get(handle);
-    if (held === undefined) return;
-    this.#held.delete(handle);
-    held.release();
-    if (!held.isShared) void held.session.end();
-  }
-
-  #transactionOf({ handle, run }: Operation): Held {
-    const held = this.#held.get(handle);
-    if (held === undefined || held.run !== run || held.cursor !== undefined) {
-      throw this.#transactionFault('it is over: it was ended, or its connection was lost');
-    }
-    return held;
-  }
-
-  #cursorOf({ handle, run }: Operation): Held & { readonly cursor: SqlCursor } {
-    const held = this.#held.get(handle);
-    if (held?.cursor === undefined || held.run !== run)
-      throw new DataError('LUAFCGID_DATA_CURSOR', { source: this.name });
-    return held as Held & { readonly cursor: SqlCursor };
-  }
-
-  #statement({ body }: Operation): Statement {
-    const [text, given = []] = readAll(body);
-    if (!Buffer.isBuffer(text))
-      throw new LuafcgidError('LUAFCGID_DATA_ARGUMENT', { reason: 'the statement is no string' });
-    const { dialect } = this.#driver;
-    return bind(this.#scan(text.toString('utf8')), dialect, given as readonly Value[] | ValueMap);
-  }
-
-  #scan(text: string): ScannedStatement {
-    let scanned = this.#scanned.get(text);
-    if (scanned === undefined) scanned = scan(text, this.#driver.dialect);
-    else this.#scanned.delete(text);
-    this.#scanned.set(text, scanned);
-    if (this.#scanned.size > SCANNED_AT_MOST)
-      for (const oldest of this.#scanned.keys()) {
-        this.#scanned.delete(oldest);
-        break;
-      }
-    return scanned;
+  /** The statement of an operation that has one. @throws LuafcgidError when its values do not fit */
+  statement({ body }: Operation): Statement {
+    return this.#statements.read(body);
   }
 
   #limitMs({ limitMs }: Operation): number {
@@ -448,42 +346,4 @@ export class SqlSource implements Source {
 
 function closeConnection(connection: SqlConnection, closed: () => void): void {
   void connection.end().finally(closed);
-}
-
-function readAll(body: Uint8Array): Value[] {
-  const reader = new ValueReader(body);
-  const values: Value[] = [];
-  while (reader.hasMore) values.push(reader.read());
-  return values;
-}
-
-function textOf(value: Value): string | undefined {
-  return Buffer.isBuffer(value) ? value.toString('utf8') : undefined;
-}
-
-function nil(): Uint8Array {
-  const writer = new ValueWriter();
-  writer.nil();
-  return writer.take();
-}
-
-function integer(value: number): Uint8Array {
-  const writer = new ValueWriter();
-  writer.number(value);
-  return writer.take();
-}
-
-/** `affected` and `insert_id`, where there are such. */
-function encodeOutcome({ affected, insertId }: Outcome): Uint8Array {
-  const writer = new ValueWriter();
-  writer.map(Number(affected !== undefined) + Number(insertId !== undefined));
-  if (affected !== undefined) {
-    writer.text('affected');
-    writer.number(affected);
-  }
-  if (insertId !== undefined) {
-    writer.text('insert_id');
-    writer.integer(insertId);
-  }
-  return writer.take();
 }

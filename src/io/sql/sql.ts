@@ -1,5 +1,4 @@
 /** What a kind of SQL database has to offer, so that `sql-source.ts` can serve scripts with it. Runs in the I/O thread. */
-import type { DataError } from '../protocol.js';
 import type { ValueWriter } from '../values.js';
 import type { Dialect, Statement } from './placeholders.js';
 
@@ -29,13 +28,14 @@ export interface Outcome {
 /** Where a statement's rows go. */
 export class RowSink {
   readonly writer: ValueWriter;
-  readonly #mostBytes: number;
-  #place = -1;
+  readonly mostBytes: number;
   count = 0;
+  #place = -1;
+  #filled: Buffer | undefined;
 
   constructor(writer: ValueWriter, mostBytes: number) {
     this.writer = writer;
-    this.#mostBytes = mostBytes;
+    this.mostBytes = mostBytes;
   }
 
   get hasBegun(): boolean {
@@ -48,11 +48,18 @@ export class RowSink {
 
   /** Whether there are more bytes of rows than are allowed. */
   get isFull(): boolean {
-    return this.writer.byteLength > this.#mostBytes;
+    return this.writer.byteLength > this.mostBytes;
+  }
+
+  /** Rows that were encoded elsewhere. */
+  fill(rows: Uint8Array | undefined, count: number): void {
+    this.#filled = rows === undefined ? undefined : Buffer.from(rows.buffer, rows.byteOffset, rows.length);
+    this.count = count;
   }
 
   /** A statement without rows has no columns. */
   finish(): Buffer {
+    if (this.#filled !== undefined) return this.#filled;
     if (!this.hasBegun) this.begin([]);
     this.writer.endRows(this.#place, this.count);
     return this.writer.take();
@@ -63,11 +70,16 @@ export class RowSink {
 export interface SqlCursor {
   /** Writes at most so many rows. Fewer than asked for: it is at its end. */
   fetch(maxRows: number, sink: RowSink): Promise<void>;
+  /** Its work is done: what it has changed by itself stays. */
   close(): Promise<void>;
+  /** Its run is over: what it has changed by itself is rolled back with the transaction. */
+  abandon(): Promise<void>;
 }
 
 /** One connection. Whoever has it does one thing at a time; errors are `DataError`s. */
 export interface SqlConnection {
+  /** Whether it can be used still. */
+  readonly isOpen: boolean;
   readonly transaction: TransactionState;
   readonly residue: Residue;
   /** Runs a statement. With `sink` full, it is broken off with `LUAFCGID_DATA_RESULT_SIZE`. */
@@ -96,8 +108,6 @@ export interface SqlDriver {
   begin(options: TransactionOptions): readonly string[];
   /** Asks what is at the other end. */
   readonly versionQuery: string;
-  /** Whether a connection of another kind serves it: for SQLite, which has readers and one writer. */
-  isUnfit?(error: DataError): boolean;
 }
 
 export const ISOLATION_LEVELS = ['read uncommitted', 'read committed', 'repeatable read', 'serializable'];

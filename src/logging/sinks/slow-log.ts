@@ -1,6 +1,7 @@
 /** The slow log: what requests that take long were doing at that moment. */
+
+import { visible, visibleJson } from '../invisible.js';
 import type { LogFormat } from '../line.js';
-import { visible } from '../line.js';
 import type { LineWriter } from './writer.js';
 
 /** A request that has run for `slowtime`. */
@@ -34,7 +35,7 @@ export class SlowLog {
 
 function jsonRecord(time: string | undefined, record: SlowRecord): string {
   const { request, script, state, worker, traceback } = record;
-  return JSON.stringify({ time, request, script, state, worker, seconds: secondsOf(record), traceback });
+  return visibleJson(JSON.stringify({ time, request, script, state, worker, seconds: secondsOf(record), traceback }));
 }
 
 /** One line, and below it the traceback, indented as further lines of the log are. */

@@ -1,14 +1,25 @@
 /** Makes host functions callable from the embedded Lua, and adds those that work on its stack. */
 
+import { forEachPair } from '../../fcgi/session.js';
+import { type LuaString, pathLimitBytes, wholeText } from '../crossing.js';
 import { luaStatus } from '../engine-state.js';
-import { type HostArguments, type HostedState, type HostResult, hostFunctions } from '../host-functions.js';
+import {
+  type HostArguments,
+  type HostedState,
+  type HostResult,
+  hostFunctions,
+  largestReadBytes,
+  requireGlobals,
+  running,
+} from '../host-functions.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from '../source-text.js';
-import type { ByteString, LuaValue } from '../state.js';
+import type { LuaValue } from '../state.js';
+import { ownChunkName } from '../traceback.js';
 import { isFatal, longJump } from './faults.js';
 import type { LuaCFunction } from './host-trampoline.js';
 import { escapeHtml, LONGEST_TEXT_BYTES } from './html-escape.js';
 import { luaType, type Machine } from './machine.js';
-import { pushValue, readValue } from './values.js';
+import { pushValue, ValueReader } from './values.js';
 
 /** What host functions need of the state that calls them. */
 export interface CallingState extends HostedState {
@@ -19,6 +30,8 @@ export interface CallingState extends HostedState {
   noteGlobals(values: LuaValue, functions: LuaValue): void;
   rearm(thread: number): void;
 }
+
+const ownName = Buffer.from(`=${ownChunkName}`);
 
 /** Works on the stack of `L`, gives the number of its results there. */
 type StackFunction = (state: CallingState, L: number) => number;
@@ -40,12 +53,8 @@ class StackArguments implements HostArguments {
     return this.machine.x.lua_toboolean(this.L, at) !== 0;
   }
 
-  text(at: number): ByteString {
-    return this.machine.text(this.L, at);
-  }
-
-  bytes(at: number): Uint8Array {
-    return this.machine.bytes(this.L, at);
+  string(at: number): LuaString {
+    return this.machine.string(this.L, at);
   }
 }
 
@@ -95,12 +104,8 @@ export function embeddedFunctions(running: { readonly state: CallingState | unde
   return functions;
 }
 
-/** The length at `at` of a FastCGI name-value block: one byte, or four with the top bit set. */
-function pairLength(block: Uint8Array, at: number): number {
-  const first = block[at] ?? 0;
-  if (first < 0x80) return first;
-  return ((first & 0x7f) << 24) | ((block[at + 1] ?? 0) << 16) | ((block[at + 2] ?? 0) << 8) | (block[at + 3] ?? 0);
-}
+/** Most bytes that room is made for before they come. */
+const MOST_ANNOUNCED_BYTES = 1 << 30;
 
 const stackFunctions = {
   /** Puts the request's parameters into a new table, or into that given; the last of several with one name counts. */
@@ -114,22 +119,48 @@ const stackFunctions = {
     }
     x.lua_settop(L, 1);
     machine.withCopy(L, block, (copy) => {
-      for (let at = 0; at < block.length; ) {
-        const nameBytes = pairLength(block, at);
-        at += block[at]! < 0x80 ? 1 : 4;
-        const valueBytes = pairLength(block, at);
-        at += (block[at] ?? 0) < 0x80 ? 1 : 4;
-        const end = at + nameBytes + valueBytes;
-        if (end > block.length) break; // checked by the session; never read beyond the block all the same
-        x.lua_pushlstring(L, copy + at, nameBytes);
-        x.lua_pushlstring(L, copy + at + nameBytes, valueBytes);
+      forEachPair(block, (nameStart, valueStart, valueEnd) => {
+        x.lua_pushlstring(L, copy + nameStart, valueStart - nameStart);
+        x.lua_pushlstring(L, copy + valueStart, valueEnd - valueStart);
         x.lua_rawset(L, 1);
-        at = end;
-      }
+      });
     });
     x.lua_pushboolean(L, 1);
     x.lua_pushvalue(L, 1);
     return 2;
+  },
+
+  /** The rest of the request's body, in one buffer from the first byte on; its length is what was announced, or 0. */
+  readall(state, L) {
+    const { machine } = state;
+    const { x } = machine;
+    const request = running(state);
+    let room = Math.max(1, Math.min(MOST_ANNOUNCED_BYTES, Math.trunc(x.lua_tonumber(L, 1)) || 0));
+    let at = x.malloc(room);
+    let length = 0;
+    try {
+      for (;;) {
+        const piece = at === 0 ? null : request.readBody(largestReadBytes);
+        if (piece === null) break;
+        if (length + piece.length > room) {
+          room = Math.max(length + piece.length, room + (room >>> 1));
+          const grown = x.malloc(room);
+          if (grown !== 0) machine.memory.copyWithin(grown, at, at + length);
+          x.free(at);
+          at = grown;
+          if (at === 0) break;
+        }
+        machine.memory.set(piece, at + length);
+        length += piece.length;
+      }
+      if (at === 0) machine.raiseMemoryError(L);
+      x.lua_pushboolean(L, 1);
+      if (length === 0) return 1;
+      x.lua_pushlstring(L, at, length);
+      return 2;
+    } finally {
+      if (at !== 0) x.free(at);
+    }
   },
 
   /** The string escaped for HTML; nothing when it is too long for this. */
@@ -151,20 +182,31 @@ const stackFunctions = {
   /** Compiles a Lua file: a function; nil and a message; or false when there is no such file. */
   loadfile(state, L) {
     const { machine } = state;
-    const path = Buffer.from(machine.bytes(L, 1));
-    const source = state.options.host.readSource(path.toString('latin1'));
+    const path = wholeText(machine.string(L, 1), pathLimitBytes);
+    const source = path === undefined ? undefined : state.options.host.readSource(path);
     if (source === undefined) {
       machine.x.lua_pushboolean(L, 0);
       return 1;
     }
-    return load(state, L, withoutFirstLine(source), Buffer.concat([Buffer.from('@'), path]));
+    return load(state, L, withoutFirstLine(source), Buffer.from(`@${path}`, 'latin1'));
+  },
+
+  /** The chunk of a part that is loaded when it is needed: a function, or nil where there is no such part. */
+  part(state, L) {
+    const { machine } = state;
+    const chunk = state.deferredPart(wholeText(machine.string(L, 1), pathLimitBytes) ?? '');
+    if (chunk === undefined) return 0;
+    const status = machine.compile(L, chunk, ownName);
+    if (status === luaStatus.memory) machine.raiseMemoryError(L);
+    return 1;
   },
 
   /** The script's own globals: a table of values and a list of the functions' names. */
   globals(state, L) {
-    const values = readValue(state.machine, L, 1);
-    const functions: LuaValue = readValue(state.machine, L, 2);
-    state.noteGlobals(values, functions);
+    requireGlobals(state);
+    const reader = new ValueReader(state.machine, L);
+    const values = reader.read(1);
+    state.noteGlobals(values, reader.read(2));
     return succeed(state, L, undefined);
   },
 } satisfies Record<string, StackFunction>;

@@ -2,19 +2,19 @@
 
 import { readFileSync } from 'node:fs';
 import { LuafcgidError } from '../../base/errors.js';
+import { excerpt, messageLimitBytes } from '../crossing.js';
 import { luaStatus } from '../engine-state.js';
 import { type Entries, type EntryName, entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
-import { commonLuaFiles, luaFile } from '../runtime/manifest.js';
+import { deferredModules, deferredParts, type LuaPart, loadedParts, luaFile } from '../runtime/manifest.js';
+import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import type { LuaCFunction, LuaHook } from './host-trampoline.js';
 import { asWasmFunctions } from './host-trampoline.js';
 import { type LuaExports, luaGc, Machine, registryIndex } from './machine.js';
 import { copyMemory, type ImageParts, MemoryImage } from './memory-image.js';
+import { pushValue } from './values.js';
 import { type HostedFunction, hostedFunctionNames } from './wasm/wide-numbers.js';
-
-/** The first one is called with the functions of the others. */
-export const luaFiles = [...commonLuaFiles, 'runtime/embedded-stdlib.lua'] as const;
 
 /**
  * C stack of each machine. Lua stops at 200 nested C calls, and the largest frame that can nest, of `string.gsub`, is under
@@ -35,7 +35,7 @@ export interface MachineParts {
   readonly imports: WebAssembly.Imports;
   /** Takes part in functions of Lua's library. */
   readonly hostedFunctions: Readonly<Record<HostedFunction, LuaCFunction>>;
-  /** Functions for `prelude.lua`, by name. */
+  /** Host functions, by name. */
   readonly hostFunctions: Readonly<Record<string, LuaCFunction>>;
   readonly exitHook: LuaHook;
   /** Called every so often where interrupts are looked for. */
@@ -57,8 +57,10 @@ export interface BootedLua {
   readonly stackTop: number;
   /** Where the hosted functions begin in every function table; the host functions follow, and then the hooks. */
   readonly firstFunction: number;
-  /** References to the functions of `prelude.lua`. */
+  /** References to the functions of the part `prelude`. */
   readonly entries: Entries;
+  /** The precompiled chunks of the deferred parts, by name. */
+  readonly chunks: Readonly<Record<string, Uint8Array>>;
 }
 
 function unusable(detail: string): LuafcgidError {
@@ -88,7 +90,7 @@ export class MachineFactory {
     this.#image = new MemoryImage(this.booted.image);
   }
 
-  /** References to the functions of `prelude.lua`, the same in every machine. */
+  /** References to the functions of the part `prelude`, the same in every machine. */
   get entries(): Entries {
     return this.booted.entries;
   }
@@ -105,7 +107,15 @@ export class MachineFactory {
     const entries = this.#runPrelude(machine, firstFunction);
     for (let cycle = 0; cycle < 2; cycle += 1) machine.x.lua_gc(machine.L, luaGc.collect, 0);
     const { L, scratch, memory } = machine;
-    return { image: copyMemory(memory, stackTop), L, scratch, stackTop, firstFunction, entries };
+    const image = copyMemory(memory, stackTop);
+    const chunks = Object.fromEntries(deferredParts.map((part) => [part.name, this.#precompile(machine, part)]));
+    return { image, L, scratch, stackTop, firstFunction, entries, chunks };
+  }
+
+  /** The precompiled chunk of a deferred part. */
+  deferredPart(name: ByteString): Uint8Array | undefined {
+    const { chunks } = this.booted;
+    return Object.hasOwn(chunks, name) ? chunks[name] : undefined;
   }
 
   /**
@@ -158,28 +168,54 @@ export class MachineFactory {
     return { machine: new Machine(exports, bootMemoryBytes), firstFunction };
   }
 
-  /** Runs the Lua files; gives references to the functions that they return for the engine. */
+  /** Pushes a part's chunk. */
+  #compile(machine: Machine, { file }: LuaPart): void {
+    const source = readFileSync(luaFile(file));
+    this.#expectOk(machine, machine.compile(machine.L, source, Buffer.from(`=${ownChunkName}`)), file);
+  }
+
+  #precompile(machine: Machine, part: LuaPart): Uint8Array {
+    const { x, L } = machine;
+    const dump = machine.compile(L, Buffer.from('return string.dump(...)'), Buffer.from('=dump'));
+    this.#expectOk(machine, dump, part.file);
+    this.#compile(machine, part);
+    this.#expectOk(machine, x.lua_pcall(L, 1, 1, 0), part.file);
+    const bytes = new Uint8Array(machine.bytes(L, 1));
+    x.lua_settop(L, 0);
+    return bytes;
+  }
+
+  /** Loads the parts; gives references to the functions that the last one has for the engine. */
   #runPrelude(machine: Machine, firstFunction: number): Entries {
     const { x, L } = machine;
     const { hostFunctions, version } = this.#parts;
-    const compile = (file: string) => {
-      const source = readFileSync(luaFile(file));
-      this.#expectOk(machine, machine.compile(L, source, Buffer.from(`=${ownChunkName}`)), file);
-    };
-    const [first, ...others] = luaFiles;
-    compile(first);
+    const parts = 1;
+    x.lua_createtable(L, 0, 32);
+    machine.pushText(L, 'host');
     x.lua_createtable(L, 0, this.#functions.length);
     Object.keys(hostFunctions).forEach((name, at) => {
       machine.pushText(L, name);
       x.lua_pushcclosure(L, firstFunction + hostedFunctionNames.length + at, 0);
       x.lua_rawset(L, -3);
     });
-    machine.pushText(L, version);
-    for (const file of others) compile(file);
-    this.#expectOk(machine, x.lua_pcall(L, others.length + 2, 1, 0), first);
+    x.lua_rawset(L, parts);
+    for (const [name, value] of Object.entries({ version, deferred: deferredModules })) {
+      machine.pushText(L, name);
+      pushValue(machine, L, value);
+      x.lua_rawset(L, parts);
+    }
+    for (const part of loadedParts('embedded')) {
+      machine.pushText(L, part.name);
+      this.#compile(machine, part);
+      x.lua_pushvalue(L, parts);
+      this.#expectOk(machine, x.lua_pcall(L, 1, 1, 0), part.file);
+      x.lua_rawset(L, parts);
+    }
+    machine.pushText(L, 'prelude');
+    x.lua_rawget(L, parts);
     const reference = (name: EntryName) => {
       machine.pushText(L, name);
-      x.lua_rawget(L, 1);
+      x.lua_rawget(L, parts + 1);
       return x.luaL_ref(L, registryIndex);
     };
     const entries = Object.fromEntries(entryNames.map((name) => [name, reference(name)]));
@@ -188,7 +224,8 @@ export class MachineFactory {
   }
 
   #expectOk(machine: Machine, status: number, file: string): void {
-    if (status !== luaStatus.ok) throw unusable(`${file}: ${machine.text(machine.L, -1)}`);
+    if (status !== luaStatus.ok)
+      throw unusable(`${file}: ${excerpt(machine.string(machine.L, -1), messageLimitBytes)}`);
   }
 }
 

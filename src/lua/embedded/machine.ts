@@ -3,7 +3,9 @@
  * nothing of requests.
  */
 
+import type { LuaString } from '../crossing.js';
 import type { ByteString } from '../state.js';
+import { ownChunkName } from '../traceback.js';
 import { type HostedFunction, replacedFunction } from './wasm/wide-numbers.js';
 
 /** The machine whose code runs now on this thread. All instances share one set of imports, so entering one sets this. */
@@ -39,6 +41,8 @@ export interface LuaExports {
   lua_gethook(L: number): number;
   lua_gethookcount(L: number): number;
   lua_gethookmask(L: number): number;
+  lua_getinfo(L: number, what: number, activation: number): number;
+  lua_getstack(L: number, level: number, activation: number): number;
   lua_gettop(L: number): number;
   lua_newuserdata(L: number, bytes: number): number;
   lua_next(L: number, index: number): number;
@@ -85,6 +89,9 @@ const wholeCycles = 0;
 /** A request for more than the state may have, made so that Lua raises its own "not enough memory". */
 const impossibleBytes = 0x7fff_ffff;
 
+/** The structure lua_Debug, with a text for `lua_getinfo` after it: offsets, and its size. */
+const activation = { currentLine: 20, shortSource: 36, what: 100, bytes: 104, mostLevels: 50 } as const;
+
 export class Machine {
   readonly x: LuaExports;
   /** The Lua state's main thread. */
@@ -95,8 +102,17 @@ export class Machine {
   /** Entries of the function table that were called through `invoke_vii`: reading the table is slow. */
   readonly functions: unknown[] = [];
   memoryLimitBytes: number;
+  /** The line of the script that asked for more than there may be, as messages have it. */
+  refusedAt = '';
   /** `scratchBytes` of space for strings, and after them 4 bytes for lengths. */
   scratch = 0;
+  /** Where the string of `string` lies. */
+  #stringStart = 0;
+  readonly #string = {
+    sizeBytes: 0,
+    bytes: (start: number, end: number): Uint8Array =>
+      this.memory.subarray(this.#stringStart + start, this.#stringStart + end),
+  };
 
   constructor(x: LuaExports, memoryLimitBytes: number) {
     this.x = x;
@@ -114,7 +130,7 @@ export class Machine {
 
   /** Allocates the buffers that every call uses; part of booting. */
   allocateScratch(): void {
-    this.scratch = this.x.malloc(scratchBytes + 4);
+    this.scratch = this.x.malloc(scratchBytes + 4 + activation.bytes);
   }
 
   get memoryBytes(): number {
@@ -134,6 +150,7 @@ export class Machine {
     const limit = Math.floor(this.memoryLimitBytes / pageBytes);
     const needed = Math.ceil(neededBytes / pageBytes);
     if (needed > limit) {
+      this.refusedAt = this.#scriptLine();
       this.#collectSoon();
       return false;
     }
@@ -146,6 +163,21 @@ export class Machine {
     this.refresh();
     if (held > limit / 2) this.#collectSoon();
     return true;
+  }
+
+  /** Where the main Lua thread is in Lua code; empty when that is nowhere. Allocates nothing, so it may be asked at any time. */
+  #scriptLine(): string {
+    if (this.L === 0 || this.scratch === 0) return '';
+    const at = this.scratch + scratchBytes + 4;
+    this.memory.write('Sl\0', at + activation.what, 'latin1');
+    for (let level = 0; level < activation.mostLevels && this.x.lua_getstack(this.L, level, at) !== 0; level += 1) {
+      this.x.lua_getinfo(this.L, at + activation.what, at);
+      const line = this.words.getInt32(at + activation.currentLine, true);
+      const start = at + activation.shortSource;
+      const source = this.memory.toString('latin1', start, this.memory.indexOf(0, start));
+      if (line > 0 && source !== ownChunkName) return `${source}:${line}`;
+    }
+    return '';
   }
 
   /** Lets the collector begin with Lua's next allocation. These calls only set numbers, so they are safe in the middle of one. */
@@ -170,12 +202,15 @@ export class Machine {
     return this.memory.subarray(start, start + this.words.getUint32(lengthAt, true));
   }
 
-  /** The same as a byte string. */
-  text(L: number, index: number): ByteString {
+  /**
+   * The string (or number, which becomes a string) at a stack index, to be read through `crossing.ts`; valid until Lua runs
+   * on or another one is asked for.
+   */
+  string(L: number, index: number): LuaString {
     const lengthAt = this.scratch + scratchBytes;
-    const start = this.x.lua_tolstring(L, index, lengthAt);
-    if (start === 0) return '';
-    return this.memory.toString('latin1', start, start + this.words.getUint32(lengthAt, true));
+    this.#stringStart = this.x.lua_tolstring(L, index, lengthAt);
+    this.#string.sizeBytes = this.#stringStart === 0 ? 0 : this.words.getUint32(lengthAt, true);
+    return this.#string;
   }
 
   /** Pushes a string. Like everything that pushes new values, it may raise a Lua memory error. */

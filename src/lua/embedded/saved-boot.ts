@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { entryNames } from '../entries.js';
-import { luaFile } from '../runtime/manifest.js';
-import { type BootedLua, luaFiles, stackBytes } from './machine-factory.js';
+import { deferredParts, loadedParts, luaFile } from '../runtime/manifest.js';
+import { type BootedLua, stackBytes } from './machine-factory.js';
 import { embeddedFile, initialPages } from './wasm/module.js';
 import { hostedFunctionNames } from './wasm/wide-numbers.js';
 
@@ -23,32 +23,37 @@ interface SavedHead {
   readonly fingerprint: string;
   readonly runs: readonly { readonly start: number; readonly length: number }[];
   readonly heapStart: number;
-  readonly others: Omit<BootedLua, 'image'>;
+  /** The lengths of the deferred parts' chunks, by name. */
+  readonly chunks: Readonly<Record<string, number>>;
+  readonly others: Omit<BootedLua, 'image' | 'chunks'>;
 }
 
 /** The same for two boots only if they give the same. */
 function fingerprint({ hostFunctions, version }: Origin): string {
   const hash = createHash('sha1');
-  for (const file of [embeddedFile(), ...luaFiles.map((name) => luaFile(name))]) {
+  const parts = [...loadedParts('embedded'), ...deferredParts];
+  for (const file of [embeddedFile(), ...parts.map((part) => luaFile(part.file))]) {
     hash.update(readFileSync(file)).update('\0');
   }
-  const others = [hostedFunctionNames, hostFunctions, entryNames, stackBytes, initialPages, version];
+  const others = [parts, hostedFunctionNames, hostFunctions, entryNames, stackBytes, initialPages, version];
   return hash.update(JSON.stringify(others)).digest('hex');
 }
 
 /**
- * Saves a boot in the place of the one that was saved before: a line of JSON with the lengths of the image's runs, and
- * then their bytes.
+ * Saves a boot in the place of the one that was saved before: a line of JSON with the lengths of the image's runs and of
+ * the chunks, and then their bytes.
  */
-export function saveBoot(origin: Origin, { image, ...others }: BootedLua): void {
+export function saveBoot(origin: Origin, { image, chunks, ...others }: BootedLua): void {
   const { runs, heapStart } = image;
   const head = {
     fingerprint: fingerprint(origin),
     runs: runs.map(({ start, bytes }) => ({ start, length: bytes.length })),
     heapStart,
+    chunks: Object.fromEntries(Object.entries(chunks).map(([name, bytes]) => [name, bytes.length])),
     others,
   };
-  writeFileSync(saved, Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), ...runs.map(({ bytes }) => bytes)]));
+  const parts = [...runs.map(({ bytes }) => bytes), ...Object.values(chunks)];
+  writeFileSync(saved, Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), ...parts]));
 }
 
 /** What was saved, if a boot would give the same; else undefined: then one has to boot. */
@@ -63,9 +68,11 @@ export function savedBoot(origin: Origin): BootedLua | undefined {
   const head = JSON.parse(file.toString('utf8', 0, headBytes)) as SavedHead;
   if (head.fingerprint !== fingerprint(origin)) return undefined;
   let at = headBytes;
-  const runs = head.runs.map(({ start, length }) => {
+  const next = (length: number) => {
     at += length;
-    return { start, bytes: file.subarray(at - length, at) };
-  });
-  return { ...head.others, image: { runs, heapStart: head.heapStart } };
+    return file.subarray(at - length, at);
+  };
+  const runs = head.runs.map(({ start, length }) => ({ start, bytes: next(length) }));
+  const chunks = Object.fromEntries(Object.entries(head.chunks).map(([name, length]) => [name, next(length)]));
+  return { ...head.others, image: { runs, heapStart: head.heapStart }, chunks };
 }

@@ -1,7 +1,9 @@
 /** One Lua state of the embedded engine, behind the interface of `state.ts`. */
 
+import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
 import { EngineState, type Hook } from '../engine-state.js';
 import type { EntryName } from '../entries.js';
+import { mebibytes } from '../lua-error.js';
 import type { ByteString, StateOptions } from '../state.js';
 import { EngineAbort, isFatal } from './faults.js';
 import { OpenFiles } from './libc/open-files.js';
@@ -66,6 +68,12 @@ export class EmbeddedState extends EngineState {
     return machine.x.lua_type(machine.L, -1) === luaType.string ? machine.bytes(machine.L, -1) : undefined;
   }
 
+  protected topMessage(): ByteString | undefined {
+    const { machine } = this;
+    if (machine.x.lua_type(machine.L, -1) !== luaType.string) return undefined;
+    return excerpt(machine.string(machine.L, -1), messageLimitBytes);
+  }
+
   protected clearStack(): void {
     this.machine.x.lua_settop(this.machine.L, 0);
     if (this.files?.hasWriters) this.#flushFiles();
@@ -120,7 +128,7 @@ export class EmbeddedState extends EngineState {
     const { x } = this.machine;
     x.lua_rawgeti(thread, registryIndex, this.#machines.entries.traceback);
     const isText = x.lua_pcall(thread, 0, 1, 0) === 0 && x.lua_type(thread, -1) === luaType.string;
-    const text = isText ? this.machine.text(thread, -1) : '';
+    const text = isText ? excerpt(this.machine.string(thread, -1), tracebackLimitBytes) : '';
     x.lua_settop(thread, -2);
     return text;
   }
@@ -135,7 +143,8 @@ export class EmbeddedState extends EngineState {
   }
 
   protected memoryMessage(): string {
-    return `not enough memory (the state may have ${this.options.memoryBytes} bytes)`;
+    const place = this.machine.refusedAt === '' ? '' : ` (${this.machine.refusedAt})`;
+    return `not enough memory: the state may have ${mebibytes(this.options.memoryBytes)}${place}`;
   }
 
   protected isOverLimit(): boolean {
@@ -144,6 +153,10 @@ export class EmbeddedState extends EngineState {
 
   memoryBytes(): number {
     return this.machine.memoryBytes;
+  }
+
+  deferredPart(name: ByteString): Uint8Array | undefined {
+    return this.#machines.deferredPart(name);
   }
 
   protected free(isBroken: boolean): void {

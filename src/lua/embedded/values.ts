@@ -1,6 +1,7 @@
 /** Lua values going in and out of a machine as JavaScript values. Both run inside protected calls: both may raise. */
 
-import type { LuaValue } from '../state.js';
+import { globalsLimitBytes, globalsLimitValues, wholeText } from '../crossing.js';
+import type { ByteString, LuaValue } from '../state.js';
 import { luaType, type Machine } from './machine.js';
 
 /** Deeper values are taken for mistakes. */
@@ -39,52 +40,85 @@ export function pushValue(machine: Machine, L: number, value: LuaValue, depth = 
 }
 
 /**
- * The value at a stack index above 0. A table whose keys are 1 to n becomes an array (so does an empty one), any other a
- * record with its string keys and its number keys as text. Functions and other values that are no data are left out.
+ * Reads Lua values, within a budget for all that one reader reads: a table that refers to one below it several times, many
+ * levels deep, stands for more values than any memory has room for.
  */
-export function readValue(machine: Machine, L: number, index: number, open: readonly number[] = []): LuaValue {
-  const { x } = machine;
-  switch (x.lua_type(L, index)) {
-    case luaType.boolean:
-      return x.lua_toboolean(L, index) !== 0;
-    case luaType.number:
-      return x.lua_tonumber(L, index);
-    case luaType.string:
-      return machine.text(L, index);
-    case luaType.table:
-      return readTable(machine, L, index, open);
-    default:
-      return undefined;
-  }
-}
+export class ValueReader {
+  readonly #machine: Machine;
+  readonly #L: number;
+  /** What each table has become, by its address: one that is referred to again is not read again. */
+  readonly #tables = new Map<number, LuaValue>();
+  #bytesLeft = globalsLimitBytes;
+  #valuesLeft = globalsLimitValues;
 
-function readTable(machine: Machine, L: number, index: number, open: readonly number[]): LuaValue {
-  const { x } = machine;
-  const identity = x.lua_topointer(L, index);
-  if (open.includes(identity)) throw new Error('a table contains itself');
-  if (open.length >= deepest) throw new Error(`tables are nested deeper than ${deepest} levels`);
-  if (x.lua_checkstack(L, 3) === 0) machine.raiseMemoryError(L);
-  const fields: Record<string, LuaValue> = Object.create(null);
-  const items: LuaValue[] = [];
-  let isArray = true;
-  x.lua_pushnil(L);
-  const keyIndex = x.lua_gettop(L);
-  const inner = [...open, identity];
-  const length = x.lua_objlen(L, index);
-  while (x.lua_next(L, index) !== 0) {
-    const value = readValue(machine, L, keyIndex + 1, inner);
-    const keyType = x.lua_type(L, keyIndex);
-    // lua_tolstring would turn a number key into a string in place and confuse lua_next.
-    if (keyType === luaType.number) {
-      const key = x.lua_tonumber(L, keyIndex);
-      fields[String(key)] = value;
-      if (Number.isInteger(key) && key >= 1 && key <= length) items[key - 1] = value;
-      else isArray = false;
-    } else {
-      isArray = false;
-      if (keyType === luaType.string) fields[machine.text(L, keyIndex)] = value;
-    }
-    x.lua_settop(L, keyIndex);
+  constructor(machine: Machine, L: number) {
+    this.#machine = machine;
+    this.#L = L;
   }
-  return isArray ? items : fields;
+
+  /**
+   * The value at a stack index above 0. A table whose keys are 1 to n becomes an array (so does an empty one), any other a
+   * record with its string keys and its number keys as text. Functions and other values that are no data are left out.
+   */
+  read(index: number, open: readonly number[] = []): LuaValue {
+    const { x } = this.#machine;
+    const L = this.#L;
+    this.#valuesLeft -= 1;
+    if (this.#valuesLeft < 0) throw new Error(`there are more than ${globalsLimitValues} values`);
+    switch (x.lua_type(L, index)) {
+      case luaType.boolean:
+        return x.lua_toboolean(L, index) !== 0;
+      case luaType.number:
+        return x.lua_tonumber(L, index);
+      case luaType.string:
+        return this.#text(index);
+      case luaType.table:
+        return this.#table(index, open);
+      default:
+        return undefined;
+    }
+  }
+
+  #text(index: number): ByteString {
+    const text = wholeText(this.#machine.string(this.#L, index), this.#bytesLeft);
+    if (text === undefined) throw new Error(`there are more than ${globalsLimitBytes} bytes of text`);
+    this.#bytesLeft -= text.length;
+    return text;
+  }
+
+  #table(index: number, open: readonly number[]): LuaValue {
+    const machine = this.#machine;
+    const L = this.#L;
+    const { x } = machine;
+    const identity = x.lua_topointer(L, index);
+    if (open.includes(identity)) throw new Error('a table contains itself');
+    if (this.#tables.has(identity)) return this.#tables.get(identity);
+    if (open.length >= deepest) throw new Error(`tables are nested deeper than ${deepest} levels`);
+    if (x.lua_checkstack(L, 3) === 0) machine.raiseMemoryError(L);
+    const fields: Record<string, LuaValue> = Object.create(null);
+    const items: LuaValue[] = [];
+    let isArray = true;
+    x.lua_pushnil(L);
+    const keyIndex = x.lua_gettop(L);
+    const inner = [...open, identity];
+    const length = x.lua_objlen(L, index);
+    while (x.lua_next(L, index) !== 0) {
+      const value = this.read(keyIndex + 1, inner);
+      const keyType = x.lua_type(L, keyIndex);
+      // lua_tolstring would turn a number key into a string in place and confuse lua_next.
+      if (keyType === luaType.number) {
+        const key = x.lua_tonumber(L, keyIndex);
+        fields[String(key)] = value;
+        if (Number.isInteger(key) && key >= 1 && key <= length) items[key - 1] = value;
+        else isArray = false;
+      } else {
+        isArray = false;
+        if (keyType === luaType.string) fields[this.#text(keyIndex)] = value;
+      }
+      x.lua_settop(L, keyIndex);
+    }
+    const value = isArray ? items : fields;
+    this.#tables.set(identity, value);
+    return value;
+  }
 }

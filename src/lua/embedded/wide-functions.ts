@@ -1,5 +1,6 @@
 /** The library functions of the embedded Lua that JavaScript takes part in: see `wide-numbers.ts`. */
 
+import { wholeText } from '../crossing.js';
 import type { LuaCFunction } from './host-trampoline.js';
 import { earliestSeconds, endSeconds } from './libc/calendar.js';
 import { type OpenFiles, seekFrom } from './libc/open-files.js';
@@ -53,11 +54,26 @@ function printInteger(
 const isNarrow = (value: number, kind: string): boolean =>
   value < 2 ** 31 && value >= (kind === 'd' || kind === 'i' ? -(2 ** 31) : 0);
 
+/** A longer format is an error: nobody writes it, and its JavaScript string would count for nothing. */
+const longestFormatBytes = 16 * 1024 * 1024;
+/** Longer texts are left to C's own `strtoul`. */
+const longestNumberBytes = 64 * 1024;
+/** Longest word that means something. */
+const longestWordBytes = 64;
+
+function* conversionsIn(format: string): Generator<RegExpExecArray> {
+  const pattern = new RegExp(integerConversion);
+  for (let found = pattern.exec(format); found !== null; found = pattern.exec(format)) yield found;
+}
+
 /** Puts what conversions give that need 64 bits into the arguments of `string.format`, as strings for `%s`. */
 function prepareFormat(machine: Machine, L: number): void {
   const { x } = machine;
   let argument = 1;
-  const format = machine.text(L, 1).replace(integerConversion, (written, flags: string, width, precision, kind) => {
+  const source = wholeText(machine.string(L, 1), longestFormatBytes);
+  if (source === undefined) return machine.raiseMemoryError(L);
+  const replacement = (found: RegExpExecArray): string => {
+    const [written, flags = '', width = '', precision, kind] = found;
     if (written === '%%') return written;
     argument += 1;
     if (kind === undefined || flags.length > mostFlags) return written;
@@ -67,8 +83,15 @@ function prepareFormat(machine: Machine, L: number): void {
     machine.pushText(L, printInteger(value, flags, width, precision, kind));
     x.lua_replace(L, argument);
     return '%s';
-  });
-  machine.pushText(L, format);
+  };
+  // One after the other: `replace` would keep all of them at once.
+  let format = '';
+  let from = 0;
+  for (const found of conversionsIn(source)) {
+    format += source.slice(from, found.index) + replacement(found);
+    from = found.index + found[0].length;
+  }
+  machine.pushText(L, format + source.slice(from));
   x.lua_replace(L, 1);
 }
 
@@ -108,7 +131,8 @@ const invalid = 28;
 /** Moves a file further than C's `long` of 32 bits reaches: its library tells the place, and forgets what it has read ahead. */
 function seekFar(machine: Machine, L: number, files: OpenFiles, offset: number): number {
   const { x } = machine;
-  const whence = whences[x.lua_type(L, 2) === luaType.string ? machine.text(L, 2) : 'cur'];
+  const whence =
+    whences[x.lua_type(L, 2) === luaType.string ? (wholeText(machine.string(L, 2), longestWordBytes) ?? '') : 'cur'];
   x.lua_settop(L, 3);
   machine.pushText(L, 'cur');
   if (whence !== undefined) x.lua_replace(L, 2);
@@ -150,7 +174,9 @@ export function hostedFunctions(
       if ((type !== luaType.string && type !== luaType.number) || base === 10 || base < 2 || base > 36) {
         return machine.callReplaced('tonumber', L);
       }
-      const value = parseUnsigned(machine.text(L, 1), base);
+      const text = wholeText(machine.string(L, 1), longestNumberBytes);
+      if (text === undefined) return machine.callReplaced('tonumber', L);
+      const value = parseUnsigned(text, base);
       if (value === undefined) x.lua_pushnil(L);
       else x.lua_pushnumber(L, value);
       return 1;
@@ -188,7 +214,7 @@ export function hostedFunctions(
       const { machine } = running;
       const { x } = machine;
       const isNamed = x.lua_type(L, 1) === luaType.string || x.lua_type(L, 1) === luaType.number;
-      const isThere = !isNamed || ['', 'C', 'POSIX'].includes(machine.text(L, 1));
+      const isThere = !isNamed || ['', 'C', 'POSIX'].includes(wholeText(machine.string(L, 1), longestWordBytes) ?? '?');
       if (isNamed) {
         x.lua_pushnil(L);
         x.lua_replace(L, 1);

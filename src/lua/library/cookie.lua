@@ -1,20 +1,22 @@
 -- Cookies: reading what browsers send, writing what they should keep.
-local internal = ...
+local parts = ...
 
 local type, tostring, tonumber, pairs = type, tostring, tonumber, pairs
 local find, gsub, gmatch, match, lower = string.find, string.gsub, string.gmatch, string.match, string.lower
 local format, char, byte = string.format, string.char, string.byte
 local concat, floor, date = table.concat, math.floor, os.date
-local add_field = internal.add_field
+local add_field = parts.url.add_field
 
 local cookie = {}
 
 local function unescape_percent(digits) return char(tonumber(digits, 16)) end
 
--- The cookies of a Cookie header. Unlike in forms a + is a plus.
-function cookie.read(header)
-  local cookies, lists = {}, {}
+-- The cookies of a Cookie header; nil when there are more than `most`. Unlike in forms a + is a plus.
+function cookie.read(header, most)
+  local cookies, lists, count = {}, {}, 0
   for pair in gmatch(header or "", "[^;]+") do
+    count = count + 1
+    if count > most then return nil end
     local name, value = match(pair, "^%s*([^=%s]+)%s*=%s*(.*)$")
     if name then
       value = match(value, "^(.*%S)") or ""

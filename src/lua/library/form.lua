@@ -1,8 +1,8 @@
 -- Reads the form bodies that browsers send.
-local internal = ...
+local parts = ...
 
 local find, gsub, gmatch, match, sub, lower = string.find, string.gsub, string.gmatch, string.match, string.sub, string.lower
-local add_field = internal.add_field
+local add_field = parts.url.add_field
 
 local form = {}
 
@@ -61,35 +61,57 @@ local function next_boundary(body, delimiter, position)
   end
 end
 
--- The fields of a multipart/form-data body. A part that its closing boundary never ends is left out.
-function form.multipart(body, content_type)
-  local fields, lists = {}, {}
+-- RFC 2046 allows 70; some clients make longer ones.
+local longest_boundary = 200
+
+-- The boundary that the header of a body names; or nil and what is wrong.
+local function boundary_of(content_type)
   local boundary = parameter(content_type, "boundary")
-  if not boundary or boundary == "" then return fields end
+  if not boundary or boundary == "" then return nil, "its Content-Type names no boundary" end
+  if #boundary > longest_boundary or find(boundary, "%c") then
+    return nil, "its boundary is none: it has more than " .. longest_boundary .. " characters, or control characters"
+  end
+  return boundary
+end
+
+local unclosed = "it ends before its last boundary"
+
+-- The fields of a multipart/form-data body. Otherwise nil and what is wrong with it, or nil alone when it has more than `most`
+-- parts. Each byte is looked at a fixed number of times: whatever is not as it should be ends the reading.
+function form.multipart(body, content_type, most)
+  local fields, lists = {}, {}
+  if body == "" then return fields end
+  local boundary, fault = boundary_of(content_type)
+  if not boundary then return nil, fault end
   local delimiter = "\r\n--" .. boundary
   -- The first boundary has no line end before it unless there is a preamble.
   local start, last
   if sub(body, 1, #delimiter - 2) == sub(delimiter, 3) then
+    if sub(body, #delimiter - 1, #delimiter) == "--" then return fields end
     local _, line_end = find(body, "^[ \t]*\r\n", #delimiter - 1)
     start = line_end and line_end + 1
-  else
+  end
+  if not start then
     local _
     _, start, last = next_boundary(body, delimiter, 1)
   end
-  while start and not last do
+  if not start and not last then return nil, unclosed end
+  local count = 0
+  while not last do
+    count = count + 1
+    if count > most then return nil end
     local stop, following
     stop, following, last = next_boundary(body, delimiter, start - 2)
-    if not stop then break end
+    if not stop then return nil, unclosed end
     local head, content
     if sub(body, start, start + 1) == "\r\n" then
       head, content = "", sub(body, start + 2, stop - 1)
     else
       local head_end, content_start = find(body, "\r\n\r\n", start, true)
-      if head_end and content_start <= stop + 1 then
-        head, content = sub(body, start, head_end - 1), sub(body, content_start + 1, stop - 1)
-      end
+      if not head_end or content_start > stop + 1 then return nil, "a part of it has no empty line after its headers" end
+      head, content = sub(body, start, head_end - 1), sub(body, content_start + 1, stop - 1)
     end
-    local disposition = head and part_header(head, "content-disposition")
+    local disposition = part_header(head, "content-disposition")
     local name = disposition and field_name(parameter(disposition, "name"))
     if name then
       local filename = field_name(parameter(disposition, "filename"))

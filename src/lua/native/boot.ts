@@ -4,11 +4,12 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { globalsLimitBytes, globalsLimitValues } from '../crossing.js';
 import type { NativeEngineName } from '../engine-names.js';
 import { luaStatus } from '../engine-state.js';
 import { entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
-import { commonLuaFiles, luaFile } from '../runtime/manifest.js';
+import { deferredModules, deferredParts, loadedParts, luaFile } from '../runtime/manifest.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import { StringChunk, templateText, valueChunk } from './chunks.js';
@@ -17,9 +18,9 @@ import type { HostGate } from './gate.js';
 import { type Koffi, libraryError, type NativeLibrary } from './library.js';
 import { GrowingMemory, NativeMemory } from './memory.js';
 
-/** Called with the host's C function and the functions of the other files. */
-const firstFile = 'runtime/native-host.lua';
-const luaFiles = [...commonLuaFiles, 'runtime/native-stdlib.lua'] as const;
+/** Called with the host's C function; gives a function that takes the chunks of the parts. */
+const hostFile = 'runtime/native-host.lua';
+const parts = loadedParts('native');
 
 /** Lua 5.1 has no way to push a C function without allocating: it is passed on under this key of the registry. */
 const functionSlot = 0x6c756166;
@@ -101,19 +102,29 @@ export class NativeBoot {
       // Nothing of what is made here becomes garbage.
       library.stopCollector(L);
       this.#expectOk(L, this.#openLibraries(L));
-      this.#load(L, firstFile);
+      this.#load(L, hostFile);
       this.#pushGate(L);
       this.#load(L, 'manifest');
-      this.#load(L, luaFiles[0]);
       library.pushNumber(L, functionSlot);
-      for (const file of luaFiles.slice(1)) this.#load(L, file);
-      this.#expectOk(L, library.pcall(L, 3 + luaFiles.length, entryNames.length, 0));
+      this.#expectOk(L, library.pcall(L, 3, 1, 0));
+      for (const { file } of parts) {
+        library.pushValue(L, 1);
+        this.#load(L, file);
+        this.#expectOk(L, library.pcall(L, 1, 0, 0));
+      }
+      this.#expectOk(L, library.pcall(L, 0, entryNames.length, 0));
       library.restartCollector(L);
       return L;
     } catch (error) {
       library.close(L);
       throw error;
     }
+  }
+
+  /** The precompiled chunk of a deferred part. */
+  deferredPart(name: ByteString): Uint8Array | undefined {
+    const part = deferredParts.find((deferred) => deferred.name === name);
+    return part && this.#chunks.get(part.file)?.memory.bytes;
   }
 
   #newState(): number {
@@ -223,14 +234,18 @@ export class NativeBoot {
       this.#chunks.set(name, { memory, bytes: bytes.length });
       library.setTop(L, 0);
     };
-    for (const file of [firstFile, ...luaFiles]) {
+    for (const file of [hostFile, ...[...parts, ...deferredParts].map((part) => part.file)]) {
       dump(file, readFileSync(luaFile(file), 'latin1'));
     }
     const manifest = {
       version,
       functions: nativeFunctionNames,
       entries: entryNames,
+      parts: parts.map(({ name }) => name),
+      deferred: deferredModules,
       traceback_slot: tracebackSlot,
+      most_values: globalsLimitValues,
+      most_bytes: globalsLimitBytes,
       ...(gate.buffer && { buffer: gate.buffer.address }),
     };
     dump('manifest', valueChunk(manifest));

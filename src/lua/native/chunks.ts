@@ -3,6 +3,7 @@
  * Lua itself and never raises an error, and to call it is left to Lua code, where an error may be raised.
  */
 
+import { replaceEach } from '../../base/bounded-text.js';
 import type { ByteString, LuaValue } from '../state.js';
 import type { GrowingMemory } from './memory.js';
 
@@ -15,7 +16,7 @@ const escapes: Readonly<Record<string, string>> = {
 };
 
 function quote(text: ByteString): string {
-  return `"${text.replace(/["\\\n\r\0]/g, (character) => escapes[character] as string)}"`;
+  return `"${replaceEach(text, /["\\\n\r\0]/g, (character) => escapes[character] as string)}"`;
 }
 
 /** Deeper values are taken for mistakes. */

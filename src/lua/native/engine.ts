@@ -64,6 +64,7 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     memoryHook,
     interruptHook,
     boot: () => boot.boot(),
+    deferredPart: (part) => boot.deferredPart(part),
   };
   return {
     name,

@@ -1,11 +1,13 @@
 /** The host functions of native states, by number: those that all engines share, and those of native ones only. */
 
+import { globalsLimitBytes, pathLimitBytes, wholeText } from '../crossing.js';
 import {
   type HostArguments,
   type HostedState,
   type HostFunction,
   type HostResult,
   hostFunctions,
+  requireGlobals,
 } from '../host-functions.js';
 import { withoutFirstLine } from '../source-text.js';
 import type { LuaValue } from '../state.js';
@@ -39,13 +41,20 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
 
   /** A Lua file; nothing when there is no such file. */
   source(state, args) {
-    const source = state.options.host.readSource(args.text(1));
+    const path = wholeText(args.string(1), pathLimitBytes);
+    const source = path === undefined ? undefined : state.options.host.readSource(path);
     return source === undefined ? undefined : withoutFirstLine(source);
   },
 
+  /** The precompiled chunk of a part that is loaded when it is needed. */
+  part: (state, args) => state.deferredPart(wholeText(args.string(1), pathLimitBytes) ?? ''),
+
   /** The script's own globals, flattened: values and names of functions. */
   globals(state, args) {
-    const [values, functions] = readFlattened(args.text(1)) as readonly [HostResult, HostResult];
+    requireGlobals(state);
+    const text = wholeText(args.string(1), 2 * globalsLimitBytes);
+    if (text === undefined) throw new Error(`there are more than ${globalsLimitBytes} bytes of text`);
+    const [values, functions] = readFlattened(text) as readonly [HostResult, HostResult];
     state.noteGlobals(values as never, functions as never);
     return undefined;
   },

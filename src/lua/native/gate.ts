@@ -4,6 +4,7 @@
  * back as a chunk for Lua to call, or in memory that LuaJIT reads (see native-host.lua).
  */
 
+import type { LuaString } from '../crossing.js';
 import type { HostResult } from '../host-functions.js';
 import type { ByteString } from '../state.js';
 import { type StringChunk, valueChunk } from './chunks.js';
@@ -24,6 +25,8 @@ class CallFrame implements NativeArguments {
   readonly #read: GrowingMemory;
   readonly chunk: GrowingMemory;
   L = 0;
+  #stringStart = 0;
+  readonly #string = { sizeBytes: 0, bytes: (start: number, end: number): Uint8Array => this.#copy(start, end) };
 
   constructor(ffi: Koffi, library: NativeLibrary) {
     this.#library = library;
@@ -45,26 +48,29 @@ class CallFrame implements NativeArguments {
     return this.#library.toBoolean(this.L, at + 1) !== 0;
   }
 
-  text(at: number): ByteString {
-    return Buffer.from(this.bytes(at)).toString('latin1');
-  }
-
   thread(at: number): number {
     return this.#library.toThread(this.L, at + 1);
   }
 
-  bytes(at: number): Uint8Array {
+  string(at: number): LuaString {
     return this.stringAt(at + 1);
   }
 
-  /** A copy of the string at a stack index, valid until the next one is read; empty for other values. */
-  stringAt(index: number): Buffer {
+  /** The string at a stack index, valid until the next one is asked for; empty for other values. */
+  stringAt(index: number): LuaString {
     const { L } = this;
-    if (this.#library.type(L, index) !== stringType) return this.#read.bytes.subarray(0, 0);
-    const start = this.#library.toString(L, index, this.#length.address);
-    const size = this.#length.bytes.readUInt32LE(0) + this.#length.bytes.readUInt32LE(4) * 2 ** 32;
+    const isString = this.#library.type(L, index) === stringType;
+    this.#stringStart = isString ? this.#library.toString(L, index, this.#length.address) : 0;
+    const { bytes } = this.#length;
+    this.#string.sizeBytes = isString ? bytes.readUInt32LE(0) + bytes.readUInt32LE(4) * 2 ** 32 : 0;
+    return this.#string;
+  }
+
+  /** A copy of a part of that string: what it may be is bounded by who asks, since the room for it stays. */
+  #copy(start: number, end: number): Buffer {
+    const size = end - start;
     this.#read.reserve(size);
-    this.#library.copy(this.#read.address, start, size);
+    if (size > 0) this.#library.copy(this.#read.address, this.#stringStart + start, size);
     return this.#read.bytes.subarray(0, size);
   }
 }
@@ -131,13 +137,19 @@ export class HostGate {
     return frame;
   }
 
-  /** The string on top of the stack of a state that is visited; valid until the next one is read. */
-  readTop(L: number): Uint8Array | undefined {
+  /** The string on top of the stack of a state that is visited; valid until the next one is asked for. */
+  topString(L: number): LuaString | undefined {
     if (this.#library.type(L, -1) !== stringType) return undefined;
     // Not that of a call: one may be open in which this state is visited.
     const frame = this.#frame(this.#visits);
     frame.L = L;
     return frame.stringAt(-1);
+  }
+
+  /** The same, its bytes: for strings that are known to be short. */
+  readTop(L: number): Uint8Array | undefined {
+    const string = this.topString(L);
+    return string?.bytes(0, string.sizeBytes);
   }
 
   /** Pushes a status and a value. Gives the number of values. */

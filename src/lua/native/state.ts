@@ -1,7 +1,9 @@
 /** One state of a native Lua library, behind the interface of `state.ts`. */
 
+import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
 import { EngineState, type Hook } from '../engine-state.js';
 import { type EntryName, entryNames } from '../entries.js';
+import { mebibytes } from '../lua-error.js';
 import type { ByteString, HookTarget, StateOptions } from '../state.js';
 import { tracebackSlot } from './boot.js';
 import type { HostGate } from './gate.js';
@@ -22,6 +24,7 @@ export interface NativeParts {
   /** Address of a hook that calls `beInterrupted`. */
   readonly interruptHook: number;
   boot(): number;
+  deferredPart(name: ByteString): Uint8Array | undefined;
 }
 
 const everyInstruction = { mask: 8, count: 1 } as const;
@@ -76,6 +79,11 @@ export class NativeState extends EngineState {
 
   protected topBytes(): Uint8Array | undefined {
     return this.#parts.gate.readTop(this.#L);
+  }
+
+  protected topMessage(): ByteString | undefined {
+    const string = this.#parts.gate.topString(this.#L);
+    return string && excerpt(string, messageLimitBytes);
   }
 
   protected clearStack(): void {
@@ -149,9 +157,10 @@ export class NativeState extends EngineState {
   protected readTraceback(thread: number): ByteString {
     const library = this.#library;
     library.rawGetI(thread, library.kind.registryIndex, tracebackSlot);
-    const text = library.pcall(thread, 0, 1, 0) === 0 ? this.#parts.gate.readTop(thread) : undefined;
+    const string = library.pcall(thread, 0, 1, 0) === 0 ? this.#parts.gate.topString(thread) : undefined;
+    const text = string === undefined ? '' : excerpt(string, tracebackLimitBytes);
     library.setTop(thread, -2);
-    return text === undefined ? '' : Buffer.from(text).toString('latin1');
+    return text;
   }
 
   protected describeFatal(): undefined {
@@ -159,7 +168,7 @@ export class NativeState extends EngineState {
   }
 
   protected memoryMessage(): string {
-    return `not enough memory (the state may have ${this.options.memoryBytes} bytes)`;
+    return `not enough memory: the state may have ${mebibytes(this.options.memoryBytes)}`;
   }
 
   protected isOverLimit(): boolean {
@@ -169,6 +178,10 @@ export class NativeState extends EngineState {
   memoryBytes(): number {
     this.requireUsable();
     return this.#library.usedKib(this.#L) * 1024;
+  }
+
+  deferredPart(name: ByteString): Uint8Array | undefined {
+    return this.#parts.deferredPart(name);
   }
 
   protected free(): void {

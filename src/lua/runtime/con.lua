@@ -14,15 +14,15 @@
 ---
 --- The C daemon had `puts`, `header`, `flush`, `reset`, `gets`, `config` and `log`; the other methods are new.
 
-local host, luafcgid, form, cookie = ...
+local parts = ...
+
+local host, run = parts.host, parts.run
+local Con, refuse = run.methods, run.refuse
+local bad_argument, text_argument, type_name = parts.arguments.bad, parts.arguments.text, parts.arguments.type_name
 
 local type, tostring, tonumber, select, error, pcall = type, tostring, tonumber, select, error, pcall
-local setmetatable, getmetatable = setmetatable, debug.getmetatable
-local lower, match, format = string.lower, string.match, string.format
-local concat, floor, huge = table.concat, math.floor, math.huge
-
-local Con = {}
-local con_meta = { __index = Con, __metatable = "con" }
+local setmetatable = setmetatable
+local format, concat, floor = string.format, table.concat, math.floor
 
 -- Output is collected here and handed over in larger pieces: a call to the host costs more than many small puts.
 local piece_bytes, piece_count = 32768, 512
@@ -31,40 +31,12 @@ local pieces, count, bytes = {}, 0, 0
 local current -- the con of the running request; nil between requests
 local finished -- whether con:finish() was called
 local direct -- whether each puts goes out at once (buffering is off)
-local env, settings, body_read
-local query, cookies, fields -- parsed input, once somebody asked for it
-local buffering_setting
-
-local function type_name(value) return value == nil and "nil" or type(value) end
-
-local function bad_argument(position, method, wanted, value)
-  error("bad argument #" .. position .. " to '" .. method .. "' (" .. wanted .. " expected, got " .. type_name(value) .. ")", 3)
-end
-
--- Says why this call is not possible now.
-local function refuse(self, method)
-  if current and self == current then
-    error("con:" .. method .. " after con:finish(): the answer was already sent", 3)
-  elseif getmetatable(self) == con_meta then
-    error("con:" .. method .. ": the request of this con is over; use the con that main(env, con) was given", 3)
-  else
-    error("con." .. method .. " was called without its con; write con:" .. method .. "(...) with a colon", 3)
-  end
-end
 
 local function hand_over()
   if count == 0 then return true end
   local text = concat(pieces, "", 1, count)
   count, bytes = 0, 0
   return host.write(text)
-end
-
--- The text of a string or number argument; anything else is an error of the script's line.
-local function text_argument(value, position, method)
-  local kind = type(value)
-  if kind == "string" then return value end
-  if kind == "number" then return tostring(value) end
-  error("bad argument #" .. position .. " to '" .. method .. "' (string or number expected, got " .. type_name(value) .. ")", 3)
 end
 
 -- Raises an error at the line that called puts if one of its arguments can be no output.
@@ -75,13 +47,21 @@ local function check_piece(piece, position)
   end
 end
 
--- The pieces as one string. (LuaJIT makes traces without end of a table of all arguments.)
+-- Up to so many pieces are joined without a table.
+local few_pieces = 32
+
+-- A few pieces as one string. (LuaJIT makes traces without end of a table of all arguments.)
 local function join(left, a, b, c, d, ...)
   if left > 4 then return a .. b .. c .. d .. join(left - 4, ...) end
   if left == 4 then return a .. b .. c .. d end
   if left == 3 then return a .. b .. c end
   if left == 2 then return a .. b end
   return left == 1 and a .. "" or ""
+end
+
+-- Many: to pass the rest of the arguments on again and again would take memory by the square of their number.
+local function join_many(left, ...)
+  return concat({ ... }, "", 1, left)
 end
 
 --- con:puts(...)
@@ -98,10 +78,11 @@ function Con.puts(self, ...)
   local piece = ...
   if argument_count ~= 1 then
     -- Joining them costs less than looking at each.
-    local ok, joined = pcall(join, argument_count, ...)
+    local ok, joined = pcall(argument_count > few_pieces and join_many or join, argument_count, ...)
     if type(joined) ~= "string" then ok = false end
     if not ok then
-      for i = 1, argument_count do check_piece((select(i, ...)), i) end
+      local arguments = { ... }
+      for i = 1, argument_count do check_piece(arguments[i], i) end
       error(joined, 0) -- all are fine: not enough memory
     end
     piece = joined
@@ -132,9 +113,10 @@ end
 --- added, so two calls with `Set-Cookie` give two cookies. `Location` without a status makes the answer a redirect
 --- (302). Headers that belong to the web server's own connection (`Connection`, `Transfer-Encoding` and the like) are
 --- left out, and the log says so. So is a `Content-Length` that is not the length of the body, when the whole body is
---- there before anything is sent.
+--- there before anything is sent. All headers together take at most 64 KiB; most web servers take less.
 ---
---- Errors: a name that is no header name; CR, LF or NUL in the value; a line without a colon; after headers were sent.
+--- Errors: a name that is no header name; a control character in the value; a line without a colon; an empty
+---   `Content-Type`; more than 64 KiB of headers; after headers were sent.
 --- Example: con:header("Cache-Control", "no-store")
 --- C daemon: always sent its own `Status` and `Content-Type` first, did not check for line breaks, and was silent after
 ---   headers were sent.
@@ -144,9 +126,9 @@ function Con.header(self, ...)
   local name, value = ...
   local ok, message
   if argument_count == 1 then
-    ok, message = host.headerline(text_argument(name, 1, "header"))
+    ok, message = host.headerline(text_argument(name, 1, "header", "string or number"))
   elseif argument_count == 2 then
-    ok, message = host.header(text_argument(name, 1, "header"), text_argument(value, 2, "header"))
+    ok, message = host.header(text_argument(name, 1, "header", "string or number"), text_argument(value, 2, "header", "string or number"))
   else
     error("con:header takes a line, or a name and a value; it was given " .. argument_count .. " arguments", 2)
   end
@@ -155,7 +137,8 @@ end
 
 --- con:status(code)
 ---
---- Sets the HTTP status: a code from 200 to 599, alone or with its text.
+--- Sets the HTTP status: a code from 200 to 599, alone or with its text. An answer of status 204 or 304 has no body, and no
+--- `Content-Type` unless the script sets one.
 ---
 --- Errors: anything else; after headers were sent.
 --- Example: con:status("404 Not Found")
@@ -165,7 +148,7 @@ function Con.status(self, status)
     if floor(status) ~= status then bad_argument(1, "status", "whole number", status) end
     status = format("%d", status) -- Lua 5.4 would write 404.0
   end
-  local ok, message = host.status(text_argument(status, 1, "status"))
+  local ok, message = host.status(text_argument(status, 1, "status", "string or number"))
   if not ok then error(message, 2) end
 end
 
@@ -173,7 +156,7 @@ end
 ---
 --- Sets the Content-Type.
 ---
---- Errors: no string; CR, LF or NUL in it; after headers were sent.
+--- Errors: no string, or an empty one; a control character in it; after headers were sent.
 --- Example: con:type("text/plain; charset=utf-8")
 function Con.type(self, mime)
   if self ~= current or finished then refuse(self, "type") end
@@ -214,9 +197,9 @@ end
 --- Example: con:cookie("theme", "dark", { maxage = 86400, httponly = true, samesite = "Lax" })
 function Con.cookie(self, name, value, options)
   if self ~= current or finished then refuse(self, "cookie") end
-  value = text_argument(value, 2, "cookie")
+  value = text_argument(value, 2, "cookie", "string or number")
   if options ~= nil and type(options) ~= "table" then bad_argument(3, "cookie", "table", options) end
-  local line, wrong = cookie.write(name, value, options or {})
+  local line, wrong = parts.cookie.write(name, value, options or {})
   if not line then error("con:cookie" .. wrong, 2) end
   local ok, message = host.header("Set-Cookie", line)
   if not ok then error(message, 2) end
@@ -264,216 +247,48 @@ function Con.finish(self)
   local ok, message = hand_over()
   if ok then ok, message = host.finish() end
   if not ok then error(message, 2) end
-  finished = true
+  finished, run.finished = true, true
 end
 
--- Reads `wanted` bytes of the body, or less at its end; nil at the end. Returns nil and a message on an error.
-local function read_body(wanted)
-  local parts, part_count, left = {}, 0, wanted
-  while left > 0 do
-    local ok, part = host.readbody(left)
-    if not ok then return nil, part end
-    if not part then break end
-    part_count = part_count + 1
-    parts[part_count] = part
-    left = left - #part
-  end
-  body_read = true
-  if part_count == 0 then return nil end
-  if part_count == 1 then return parts[1] end
-  return concat(parts)
-end
+local con = {}
 
---- con:gets([n])
----
---- Reads the request body: all of it, or at most `n` bytes of what is left. Gives less than `n` bytes only at the end,
---- and nil when nothing is left. Waits for bytes that have not come yet.
----
---- nginx sends no more of a body once an answer has begun. So read a body to its end before you put more than
---- `outputbuffer` or flush, unless `bodymemory` is as large as `maxpost`, which it is by default.
----
---- Errors: `n` is no whole number above 0; the body is larger than the setting `maxpost` (status 413); it ended before
----   its announced length (status 400).
---- Example: local text = con:gets()
---- C daemon: cut off what was longer than `maxpost`, and had no `n`.
-function Con.gets(self, wanted)
-  if self ~= current then refuse(self, "gets") end
-  if wanted == nil then
-    wanted = huge
-  elseif type(wanted) ~= "number" or wanted < 1 or floor(wanted) ~= wanted then
-    error("con:gets takes a number of bytes, at least 1, or nothing for the whole rest of the body; it was given " ..
-      (type(wanted) == "string" and format("%q", wanted) or tostring(wanted)), 2)
-  end
-  local text, message = read_body(wanted)
-  if message then error(message, 2) end
-  return text
-end
+-- Of the setting `buffering`.
+local buffers_output = true
 
--- A day, in seconds.
-local most_watchdog = 86400
-
-local function to_boolean(value)
-  if value == true or value == "true" or value == "on" or value == "1" or value == 1 then return true end
-  if value == false or value == "false" or value == "off" or value == "0" or value == 0 then return false end
-end
-
---- con:config(name)
---- con:config(name, value)
----
---- Gives the value of a setting of the server, or nil for names that do not exist or are not for scripts (files,
---- addresses). With a value, changes `buffering`, `httpstatus`, `contenttype`, `watchdog` or `onabort` for this request.
----
---- `con:config("watchdog", seconds)` lets the script run for so long from now on, fractions allowed, and 0 without a limit;
---- a script with much to do can call it again and again. `con:config("onabort", "stop")` has the script stopped when its
---- client has gone, `"finish"` lets it do its work to the end.
----
---- Errors: a setting that cannot be changed; a value that it cannot have; changes after `con:finish()` except of
----   `watchdog`, and of `httpstatus` and `contenttype` after headers were sent.
---- Example: con:config("buffering", false)
---- C daemon: always gave nil and changed nothing.
-function Con.config(self, name, ...)
-  if self ~= current then refuse(self, "config") end
-  if type(name) ~= "string" then bad_argument(1, "config", "string", name) end
-  if select("#", ...) == 0 then
-    if settings and settings[name] ~= nil then return settings[name] end
-    local ok, value = host.config(name)
-    if not ok then error(value, 2) end
-    return value
-  end
-  local value = ...
-  if name == "buffering" then
-    value = to_boolean(value)
-    if value == nil then error("con:config: buffering is true or false, not " .. tostring((...)), 2) end
-  elseif name == "httpstatus" or name == "contenttype" then
-    value = text_argument(value, 2, "config")
-  elseif name == "watchdog" then
-    value = tonumber(value)
-    if not value or not (value >= 0 and value <= most_watchdog) then
-      error("con:config: watchdog is a number of seconds from 0 to " .. most_watchdog .. ", not " .. tostring((...)), 2)
-    end
-  elseif name == "onabort" then
-    if value ~= "finish" and value ~= "stop" then
-      error('con:config: onabort is "finish" or "stop", not ' .. tostring(value), 2)
-    end
-  else
-    error("con:config cannot set " .. format("%q", name) .. "; a script may set buffering, httpstatus, contenttype, " ..
-      "watchdog and onabort", 2)
-  end
-  if finished and name ~= "watchdog" then refuse(self, "config") end
-  local ok, message = host.configure(name, value)
-  if ok and name == "buffering" then
-    if not value then ok, message = hand_over() end
-    direct = not value
-  end
-  if not ok then error(message, 2) end
-  settings = settings or {}
-  settings[name] = value
-end
-
-local log_levels = { debug = true, info = true, warn = true, error = true }
-
---- con:log([level,] text)
----
---- Writes to the server's log, with the request's id and the script. The level is `"debug"`, `"info"` (if left out),
---- `"warn"` or `"error"`; the setting `loglevel` says which are written. The text is never a format: `%` is just a
---- character. `print` and `io.write` go to the log as `info`, `io.stderr:write` as `warn`.
----
---- Errors: another level.
---- Example: con:log("warn", "the quota is nearly used up")
---- C daemon: took the text for a format.
-function Con.log(self, ...)
-  if self ~= current then refuse(self, "log") end
-  local level, text = "info", ...
-  if select("#", ...) >= 2 then
-    level, text = ...
-    if not log_levels[level] then
-      error("con:log: " .. tostring(level) .. " is no level; use debug, info, warn or error", 2)
-    end
-  end
-  local ok, message = host.log(level, tostring(text))
-  if not ok then error(message, 2) end
-end
-
---- con:query()
----
---- The fields of the query string, as a table: see `parse` of the module `luafcgid`.
----
---- Errors: none while the request runs.
---- Example: local page = con:query().page or "1"
-function Con.query(self)
-  if self ~= current then refuse(self, "query") end
-  query = query or luafcgid.parse(env.QUERY_STRING)
-  return query
-end
-
---- con:cookies()
----
---- The cookies that the browser sent, as a table from name to value, percent-decoded. A name that came twice has a list
---- of values.
----
---- Errors: none while the request runs.
---- Example: local theme = con:cookies().theme
-function Con.cookies(self)
-  if self ~= current then refuse(self, "cookies") end
-  cookies = cookies or cookie.read(env.HTTP_COOKIE)
-  return cookies
-end
-
---- con:form()
----
---- The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any
---- other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the
---- browser says), `type` and `content`. A name that comes more than once has a list of these. The whole body is read
---- into memory.
----
---- Errors: the body was read with `con:gets` before; those of `con:gets`.
---- Example: local name = con:form().name
-function Con.form(self)
-  if self ~= current then refuse(self, "form") end
-  if fields then return fields end
-  local content_type = env.CONTENT_TYPE or ""
-  local kind = lower(match(content_type, "^[^;%s]*"))
-  if kind == "application/x-www-form-urlencoded" or kind == "multipart/form-data" then
-    if body_read then error("con:form: the body was already read with con:gets", 2) end
-    local body, message = read_body(huge)
-    if message then error(message, 2) end
-    if kind == "multipart/form-data" then
-      fields = form.multipart(body or "", content_type)
-    else
-      fields = luafcgid.parse(body)
-    end
-  end
-  fields = fields or {}
-  return fields
-end
-
-local request = {}
-
-function request.init()
+function con.init()
   local _, value = host.config("buffering")
-  buffering_setting = to_boolean(value)
+  buffers_output = value ~= false
 end
 
-function request.begin(request_env)
-  current = setmetatable({}, con_meta)
-  env = request_env
-  finished, body_read = false, false
-  direct = buffering_setting == false
+-- The `con` of a new request.
+function con.begin(env)
+  current = setmetatable({}, run.meta)
+  run.con, run.env = current, env
+  finished, run.finished = false, false
+  direct = not buffers_output
   count, bytes = 0, 0
   return current
 end
 
+-- Lets output be collected or not, from now on. True, or nil and a message.
+function con.set_buffering(is_on)
+  local ok, message = true, nil
+  if not is_on then ok, message = hand_over() end
+  direct = not is_on
+  return ok, message
+end
+
 -- The output that was not handed over yet, at the end of a request; nil when there is none.
-function request.take()
+function con.take()
   if finished or count == 0 then return nil end
   if count == 1 then return pieces[1] end
   return concat(pieces, "", 1, count)
 end
 
-function request.forget()
-  current, env, settings, query, cookies, fields = nil, nil, nil, nil, nil, nil
+function con.forget()
+  current, run.con, run.env, run.input, run.settings = nil, nil, nil, nil, nil
   if pieces[64] then pieces = {} end
   count, bytes = 0, 0
 end
 
-return request
+return con

@@ -31,7 +31,8 @@
 --- - **`math.random`** is seeded in each new state, so states draw different numbers. They are no secrets: Lua 5.1 draws
 ---   them from a plain generator.
 --- - **`require`** looks beside the script (`NAME.lua`, then `NAME/init.lua`), then along the setting `path`. A module
----   is loaded once in each state. When its file changes, the states that loaded it are made anew.
+---   is loaded once in each state. When its file changes, or one appears that was looked for before it, the states that
+---   loaded it are made anew. (Of each state 500 names are remembered that were looked for and not there.)
 --- - **`dofile`, `loadfile`** read Lua files under the same rules; a relative name starts beside the script. A file
 ---   that lies neither beside or below the script, nor along `path`, nor below a `root` or a directory of `files.read`, is
 ---   treated as missing, and the log says so.
@@ -45,7 +46,10 @@
 --- ended the daemon. It also changed the working directory to the script's before each request; here relative names
 --- only matter to `require`, `dofile` and `loadfile`.
 
-local host, _, sources, _, files = ...
+local parts = ...
+
+local host, sources, files = parts.host, parts.sources, parts.files
+local checked_text = parts.arguments.library_text
 
 local type, tostring, error = type, tostring, error
 local find, collectgarbage = string.find, collectgarbage
@@ -56,14 +60,6 @@ local denied = 13 -- EACCES
 
 -- Whether the configuration grants files. The host looks at each of them all the same.
 local has_files = false
-
-local function checked_text(value, position, name)
-  if type(value) ~= "string" and type(value) ~= "number" then
-    error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " ..
-      (value == nil and "no value" or type(value)) .. ")", 3)
-  end
-  return tostring(value)
-end
 
 ---- io ----
 
@@ -150,7 +146,10 @@ end
 
 ---- package ----
 
-package.loaders = { package.loaders[1], sources.search_path }
+-- The last one finds nothing, and says what a script may miss.
+package.loaders = { package.loaders[1], sources.search_path, function()
+  return "\n\tthe embedded Lua engine loads modules that are written in Lua; C modules need another one, as engine = \"lua5.1\""
+end }
 package.cpath = ""
 function package.loadlib(library)
   return nil, tostring(library) .. ": the embedded Lua engine cannot load C libraries", "absent"
@@ -158,11 +157,9 @@ end
 
 local library = {}
 
--- `path`: beside the script, then along the configured path.
-function library.init(directory, path)
-  package.path = path
-  local _, files_granted = host.argument(5)
-  has_files = files_granted == "files"
+function library.init(start)
+  package.path = start.path
+  has_files = start.has_files
 end
 
 return library

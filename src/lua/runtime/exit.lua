@@ -4,58 +4,56 @@
 -- A request that is stopped from outside ends the same way. For this a hook looks around every so often: `host.rearm`
 -- brings it back where a script has taken it away; `host.watch` gives it to coroutines, where they do not inherit it.
 
-local host = ...
+local parts = ...
 
-local type, error, tonumber, setmetatable = type, error, tonumber, setmetatable
+local host, stock, caller_level = parts.host, parts.stock, parts.arguments.caller_level
+
+local type, error, tonumber, setmetatable, pcall, select = type, error, tonumber, setmetatable, pcall, select
+local replace, raise = stock.replace, stock.raise
 
 local exiting = false
 local exit_signal = setmetatable({}, { __tostring = function() return "os.exit" end })
 
-local function bad_argument(position, name, wanted, value)
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. wanted .. " expected, got " ..
-    (value == nil and "no value" or type(value)) .. ")", 3)
-end
-
-function os.exit(code)
+replace(os, "os", "exit", function(...)
+  local code = ...
   if code == nil or code == true then code = 0 elseif code == false then code = 1 end
   local number = tonumber(code)
-  if not number then bad_argument(1, "exit", "number", code) end
+  if not number then stock.bad_argument(1, stock.expected("number", select("#", ...), 1, code)) end
   exiting = true
   host.exit(number)
   error(exit_signal, 0) -- in case that hooks are off, as they are inside a debug hook
-end
+end)
 
 local sethook, gethook = debug.sethook, debug.gethook
 local rearm, watch = host.rearm, not jit and host.watch -- LuaJIT's hooks are those of all its threads
 
-function debug.sethook(...)
+replace(debug, "debug", "sethook", function(...)
   if exiting then return end
-  sethook(...)
+  local ok, message = pcall(sethook, ...)
+  if not ok then raise(message) end
   if rearm then rearm() end
-end
+end)
 
-local function script_hook(hook, ...)
-  if hook == "external hook" then return nil, "", 0 end
+local function script_hook(ok, hook, ...)
+  if not ok or hook == "external hook" then return nil, "", 0 end
   return hook, ...
 end
 
-function debug.gethook(...)
-  return script_hook(gethook(...))
-end
+replace(debug, "debug", "gethook", function(...)
+  return script_hook(pcall(gethook, ...))
+end)
 
-local create, resume, close = coroutine.create, coroutine.resume, coroutine.close
+local create, resume, wrap = coroutine.create, coroutine.resume, coroutine.wrap
+local close, status = coroutine.close, coroutine.status
 
 if watch then
   local plain_create = create
-  function create(body)
-    local thread = plain_create(body)
+  create = replace(coroutine, "coroutine", "create", function(...)
+    local ok, thread = pcall(plain_create, ...)
+    if not ok then raise(thread) end
     watch(thread)
     return thread
-  end
-  function coroutine.create(body)
-    if type(body) ~= "function" then bad_argument(1, "create", "function", body) end
-    return create(body)
-  end
+  end)
 end
 
 -- LuaJIT does not count coroutines that resume each other, and each takes a part of the C stack. Lua itself stops at 200
@@ -71,16 +69,17 @@ local function pass_on(...)
   return ...
 end
 
-function coroutine.resume(thread, ...)
-  if type(thread) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
+replace(coroutine, "coroutine", "resume", function(thread, ...)
+  if type(thread) ~= "thread" then
+    local _, message = pcall(resume, thread)
+    raise(message)
+  end
   if depth >= deepest then return false, "C stack overflow" end
   depth = depth + 1
   return pass_on(resume(thread, ...))
-end
+end)
 
--- The level of who called the function that coroutine.wrap gives: only Lua 5.1 itself counts a tail call.
-local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
-
+local is_plain_51 = _VERSION == "Lua 5.1" and not jit
 local function unwrap(thread, ok, ...)
   depth = depth - 1
   if exiting then
@@ -88,20 +87,31 @@ local function unwrap(thread, ok, ...)
     error(exit_signal, 0)
   end
   if ok then return ... end
-  if close then close(thread) end
   local value = ...
-  error(value, type(value) == "string" and caller_level or 0)
+  if close and status(thread) == "dead" then
+    -- What closing its variables raises counts more than the error that ended it.
+    local is_closed, another = close(thread)
+    if not is_closed then value = another end
+  end
+  local kind = type(value)
+  if kind == "number" and is_plain_51 then value, kind = value .. "", "string" end
+  error(value, kind == "string" and caller_level or 0)
 end
 
-function coroutine.wrap(body)
-  if type(body) ~= "function" then bad_argument(1, "wrap", "function", body) end
-  local thread = create(body)
+replace(coroutine, "coroutine", "wrap", function(...)
+  local body = ...
+  if type(body) ~= "function" then
+    local _, message = pcall(wrap, ...)
+    raise(message)
+  end
+  local ok, thread = pcall(create, body)
+  if not ok then raise(thread) end
   return function(...)
     if depth >= deepest then error("C stack overflow", 2) end
     depth = depth + 1
     return unwrap(thread, resume(thread, ...)) -- a tail call: caller_level counts on it
   end
-end
+end)
 
 local exit = {}
 

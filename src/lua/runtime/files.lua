@@ -1,7 +1,9 @@
 -- io with default files: those that scripts begin with are the server's log and an empty input, not the standard files of
 -- the process.
 
-local streams = ...
+local parts = ...
+
+local streams, caller_level = parts.streams, parts.arguments.caller_level
 
 local type, error, pcall = type, error, pcall
 local gsub = string.gsub
@@ -26,9 +28,6 @@ local function default_file(current, file, mode, name)
   end
   return file
 end
-
--- The level of who called a function that ends with a tail call of `checked`: only Lua 5.1 itself counts that call.
-local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
 
 -- The results of a protected call; its error becomes one of the script's line.
 local function checked(ok, ...)

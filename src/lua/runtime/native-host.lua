@@ -2,14 +2,16 @@
 -- state has. That function reads its arguments but never raises an error and never makes a Lua string itself, since an
 -- error may not leave it. Text that it gives comes as a function that returns the text, or in memory that LuaJIT can read.
 
-local call, make_manifest, prelude, slot_to_clear, new_stock, new_env, new_exit, new_streams, new_files, new_sources, new_luafcgid,
-  new_form, new_cookie, new_request, new_library = ...
+local call, make_manifest, slot_to_clear = ...
 
 local manifest = make_manifest()
 local type, error, pcall, next, rawget, tostring = type, error, pcall, next, rawget, tostring
 local byte, sub, format, find = string.byte, string.sub, string.format, string.find
 local concat, floor = table.concat, math.floor
 local load, loadstring, is_51 = load, loadstring, _VERSION == "Lua 5.1"
+
+-- Loops of these files would have LuaJIT make machine code for each new state, which takes longer than all else.
+if jit then jit.off() end
 
 if slot_to_clear then debug.getregistry()[slot_to_clear] = nil end
 
@@ -43,6 +45,8 @@ local function refused()
   local _, refusal = host.refusal()
   return nil, refusal
 end
+
+local load_chunk = loadstring or load
 
 -- Loads a Lua file: a function; nil and a message; or false where there is no such file. `...` is the mode and the globals,
 -- where the Lua version has them.
@@ -107,15 +111,21 @@ end
 ---- values that leave Lua: parsed by native-values.ts ----
 
 local deepest = 64
+-- What one call of `host.globals` may still write down: a table that refers to another one several times is written as often.
+local values_left, bytes_left
 
 local function flatten(value, pieces, open, depth)
   local kind = type(value)
   local piece = "u"
+  values_left = values_left - 1
+  if values_left < 0 then error("there are more than " .. manifest.most_values .. " values", 0) end
   if kind == "boolean" then
     piece = value and "b1" or "b0"
   elseif kind == "number" then
     piece = "n" .. format("%.17g", value) .. ";"
   elseif kind == "string" then
+    bytes_left = bytes_left - #value
+    if bytes_left < 0 then error("there are more than " .. manifest.most_bytes .. " bytes of text", 0) end
     piece = "s" .. #value .. ":" .. value
   elseif kind == "table" then
     if open[value] then error("a table contains itself", 0) end
@@ -154,16 +164,41 @@ local send_globals = host.globals
 
 function host.globals(values, functions)
   local pieces = {}
+  values_left, bytes_left = manifest.most_values, manifest.most_bytes
   local ok, message = pcall(flatten, { values, functions }, pieces, {}, -1)
   if not ok then return nil, tostring(message) end
   return send_globals(concat(pieces))
 end
 
-local engine = prelude(host, manifest.version, new_stock, new_env, new_exit, new_streams, new_files, new_sources, new_luafcgid, new_form,
-  new_cookie, new_request, new_library)
--- A hook finds it here, whichever function's stack is the current one.
-debug.getregistry()[manifest.traceback_slot] = engine.traceback
+---- parts ----
 
-local entries = {}
-for i = 1, #manifest.entries do entries[i] = engine[manifest.entries[i]] end
-return (unpack or table.unpack)(entries)
+local read_part = host.part
+
+-- Only Lua 5.4 takes the chunk's globals here.
+function host.part(name, globals)
+  local ok, dump = read_part(name)
+  if not ok then return nil, dump end
+  if not dump then return nil end
+  if is_51 then return load_chunk(dump) end
+  return load_chunk(dump, nil, "b", globals)
+end
+
+local parts = { host = host, version = manifest.version, deferred = manifest.deferred }
+local names, count = manifest.parts, 0
+local unpack = unpack or table.unpack
+
+-- Called with the chunk of each part in turn, and once more without one: then gives what the engine calls.
+return function(chunk)
+  if chunk then
+    count = count + 1
+    parts[names[count]] = chunk(parts)
+    return
+  end
+  if jit then jit.on() end
+  local engine = parts.prelude
+  -- A hook finds it here, whichever function's stack is the current one.
+  debug.getregistry()[manifest.traceback_slot] = engine.traceback
+  local entries = {}
+  for i = 1, #manifest.entries do entries[i] = engine[manifest.entries[i]] end
+  return unpack(entries)
+end

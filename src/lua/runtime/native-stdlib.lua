@@ -39,17 +39,17 @@
 --- | `io.write` gives back | true | true | the file |
 ---
 --- Where a number stands for something whole (`con:status(404.0)`, `maxage = 60.0`), Lua 5.4's floats are fine.
----
---- `env` is decoded when a script first looks into it. A script that keeps it must have looked while its request ran: later
---- it raises an error.
 
-local host, _, sources, env, files = ...
+local parts = ...
+
+local host, sources, files = parts.host, parts.sources, parts.files
+local caller_level = parts.arguments.caller_level
 
 local type, error, pcall, select = type, error, pcall, select
 local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
 local checked = files.checked
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
-local pairs, max = pairs, math.max
+local max = math.max
 
 if warn then
   function warn(...)
@@ -66,9 +66,6 @@ end
 
 local limit_bytes = math.huge
 local rep = string.rep
-
--- The level of who called a function that ends with a tail call: only Lua 5.1 itself counts that call.
-local caller_level = (_VERSION == "Lua 5.1" and not jit) and 3 or 2
 
 -- The results of a protected call of it; as `checked`, but the message keeps the function's name.
 local function checked_rep(ok, result)
@@ -120,35 +117,9 @@ if jit then
   end
 end
 
----- package: C modules read tables without asking metatables ----
+---- package ----
 
-local function noticed(search)
-  return function(name)
-    local ok, loader, extra = pcall(search, name)
-    if not ok then error(loader, 0) end
-    if type(loader) == "function" then env.decode_always() end
-    return loader, extra
-  end
-end
-
-local searchers = package.loaders or package.searchers
-searchers[2] = sources.search_path
-for i = 3, #searchers do searchers[i] = noticed(searchers[i]) end
-
-local loadlib = package.loadlib
-function package.loadlib(...)
-  env.decode_always()
-  return checked(pcall(loadlib, ...))
-end
-
-for name, loader in pairs(package.preload) do
-  if name ~= "ffi" then
-    package.preload[name] = function(...)
-      env.decode_always()
-      return loader(...)
-    end
-  end
-end
+(package.loaders or package.searchers)[2] = sources.search_path
 
 -- A search path without the templates that are relative to a working directory.
 local function absolute(path)
@@ -207,12 +178,10 @@ end
 
 local library = {}
 
--- `path`: beside the script, then along the configured path.
-function library.init(directory, path)
-  package.path = path .. ";" .. absolute(package.path)
-  package.cpath = directory .. "/?.so;" .. absolute(package.cpath)
-  local _, limit = host.argument(4)
-  limit_kib, limit_bytes = limit / 1024, limit + 0
+function library.init(start)
+  package.path = start.path .. ";" .. absolute(package.path)
+  package.cpath = start.directory .. "/?.so;" .. absolute(package.cpath)
+  limit_kib, limit_bytes = start.memory_bytes / 1024, start.memory_bytes + 0
   watch()
   if needs_whole_cycles then collectgarbage("setstepmul", whole_cycles) end
 end

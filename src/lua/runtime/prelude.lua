@@ -1,6 +1,9 @@
--- The first Lua code of every state: puts the other parts together and gives the engine the functions it calls.
--- `host` holds the raw host functions. Each returns true and its results, or nil and a message (`load` and `loadfile`:
--- the function, or nil and a message). None raises a Lua error itself: the wrappers in these files do.
+-- The last part of every state that is loaded: gives the functions that the engine calls.
+--
+-- Each of these files is a part. It is called with the table `parts` and what it gives becomes `parts.NAME`, with the name
+-- that manifest.ts has for it. `parts.host` holds the raw host functions. Each returns true and its results, or nil and a
+-- message (`load`, `loadfile` and `part`: a function, or nil and a message). None raises a Lua error itself: the functions
+-- in these files do.
 
 --- # The Lua interface
 ---
@@ -30,28 +33,43 @@
 ---
 --- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
 
-local host, version, new_stock, new_env, new_exit, new_streams, new_files, new_sources, new_luafcgid, new_form, new_cookie, new_request,
-  new_library = ...
+local parts = ...
+
+local host, env, exit, con = parts.host, parts.env, parts.exit, parts.con
+local add_hint = parts.hints.add
+local sources, library = parts.sources, parts.stdlib
 
 local G = _G
 local type, tostring, pcall = type, tostring, pcall
-local error, collectgarbage = error, collectgarbage
-local randomseed, tonumber = math.randomseed, tonumber
+local error, collectgarbage, pairs, rawequal = error, collectgarbage, pairs, rawequal
+local randomseed = math.randomseed
 local traceback, getmetatable = debug.traceback, debug.getmetatable
-
-local stock = new_stock()
--- First, since it wraps functions of Lua's library that all others use.
-local env = new_env(host, version)
-local pairs, rawequal = pairs, rawequal
-local exit = new_exit(host)
-local sources = new_sources(host, stock)
-local streams = new_streams(host)
-local library = new_library(host, streams, sources, env, new_files(streams))
-local luafcgid, internal = new_luafcgid(version, host.escape)
-package.loaded.luafcgid = luafcgid
-local request = new_request(host, luafcgid, new_form(internal), new_cookie(internal))
+local next, format, sub, concat, sort = next, string.format, string.sub, table.concat, table.sort
 
 local engine = {}
+
+-- The fields of a table in a few words, for a log.
+local function outline(value)
+  local most, longest = 10, 100
+  local fields, count = {}, 0
+  for key, field in next, value do
+    count = count + 1
+    if count > most then
+      fields[count] = "..."
+      break
+    end
+    local kind = type(field)
+    if kind == "string" then
+      field = format("%q", #field > longest and sub(field, 1, longest) .. "..." or field)
+    elseif kind ~= "number" and kind ~= "boolean" then
+      field = kind
+    end
+    fields[count] = (type(key) == "string" and key or "[" .. (type(key) == "number" and key or type(key)) .. "]") .. " = " ..
+      tostring(field)
+  end
+  sort(fields)
+  return count == 0 and "{}" or "{ " .. concat(fields, ", ") .. " }"
+end
 
 -- What an error value says. Whatever was thrown, the result is a string.
 local function describe(value)
@@ -63,14 +81,15 @@ local function describe(value)
     if ok and type(text) == "string" then return text end
     return "error object is a " .. kind .. " value whose __tostring fails: " .. (ok and "it returns no string" or describe(text))
   end
-  return "error object is a " .. kind .. " value"
+  if kind ~= "table" then return "error object is a " .. kind .. " value" end
+  return "error object is a table value: " .. outline(value)
 end
 
 -- Lua 5.1 itself walks down anew for each call that it leaves out of a long traceback: twenty thousand of them take a fifth
 -- of a second, in which nothing stops the script. So the last call of a deep stack is searched by halves.
 local stack_from = traceback
 if G._VERSION == "Lua 5.1" and not G.jit then
-  local getinfo, concat = debug.getinfo, table.concat
+  local getinfo = debug.getinfo
   local DEEP, FIRST, LAST = 500, 11, 10 -- the latter two are those of Lua
 
   -- A line of the traceback, as Lua writes it.
@@ -110,6 +129,7 @@ function engine.onerror(value)
   if not exit.is_exiting() then
     reported_traceback = stack_from("", 2)
     reported = describe(value)
+    if type(value) == "string" then reported = add_hint(value, 2) end
   end
   return value
 end
@@ -129,14 +149,11 @@ end
 
 -- A fresh state learns about its surroundings.
 function engine.init()
-  local _, directory = host.argument(1)
-  local _, path = host.argument(2)
-  local _, seed = host.argument(3)
-  local _, bytecode = host.argument(6)
-  randomseed(tonumber(seed))
-  sources.init(directory, bytecode == "bytecode")
-  library.init(directory, path)
-  request.init()
+  local _, start = host.argument()
+  randomseed(start.seed)
+  sources.init(start)
+  library.init(start)
+  con.init()
 end
 
 local function callable(value)
@@ -153,12 +170,12 @@ local function named_function(name)
 end
 
 function engine.has()
-  local _, name = host.argument(1)
+  local _, name = host.argument()
   return callable(G[name])
 end
 
 function engine.call()
-  local _, name = host.argument(1)
+  local _, name = host.argument()
   named_function(name)()
 end
 
@@ -166,7 +183,7 @@ local handler_name
 
 -- Names the global function that `serve` calls.
 function engine.handler()
-  local _, name = host.argument(1)
+  local _, name = host.argument()
   handler_name = name
 end
 
@@ -178,23 +195,23 @@ end
 
 -- Answers a request. Gives the output that is left to be handed over, or nil.
 function engine.serve()
-  local request_env = env.new()
-  local con = request.begin(request_env)
-  find_handler()(request_env, con)
-  local output = request.take()
-  request.forget()
+  local request_env = env.new(find_handler())
+  local request_con = con.begin(request_env)
+  find_handler()(request_env, request_con)
+  local output = con.take()
+  con.forget()
   env.forget()
   return output
 end
 
 -- After a request that did not complete: gives the output it had collected.
 function engine.abandon()
-  return request.take()
+  return con.take()
 end
 
 -- Forgets a request that did not complete, so that its `con` is dead.
 function engine.forget()
-  request.forget()
+  con.forget()
   env.forget()
   exit.clear()
   reported, reported_traceback = nil, nil
@@ -202,7 +219,7 @@ end
 
 -- A step of garbage collection while the state is idle; without an argument a whole cycle.
 function engine.collect()
-  local _, what = host.argument(1)
+  local _, what = host.argument()
   if not what then
     collectgarbage()
   elseif library.collect_step then

@@ -1,7 +1,9 @@
 -- Lua sources: load, loadfile, dofile and require's search for Lua files. All files come through the host, which notes
 -- that the state depends on them, and precompiled chunks are refused.
 
-local host, stock = ...
+local parts = ...
+
+local host, stock = parts.host, parts.stock
 
 local type, tostring, select, error, pcall = type, tostring, select, error, pcall
 local concat, gsub, gmatch, sub, find = table.concat, string.gsub, string.gmatch, string.sub, string.find
@@ -121,11 +123,10 @@ end
 
 local sources = { search_path = search_path }
 
--- Where relative names start.
-function sources.init(script_directory, bytecode_is_allowed)
-  directory = script_directory
-  allows_bytecode = bytecode_is_allowed
-  host.allows_bytecode = bytecode_is_allowed -- for native-host.lua
+function sources.init(start)
+  directory = start.directory -- where relative names start
+  allows_bytecode = start.allows_bytecode
+  host.allows_bytecode = allows_bytecode -- for native-host.lua
 end
 
 return sources

@@ -1,7 +1,10 @@
 -- Standard input, output and error of a script: what it prints goes to the server's log, and it has nothing to read. The
 -- three are the files that Lua's io library made, with methods of their own.
 
-local host = ...
+local parts = ...
+
+local host = parts.host
+local bad_argument = parts.arguments.bad_in_library
 
 local G = _G
 local type, tostring, select, error = type, tostring, select, error
@@ -28,11 +31,6 @@ local streams = {
   stderr = standard(io.stderr, "stderr", err),
 }
 
-local function bad_argument(position, name, wanted, value)
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. wanted .. " expected, got " ..
-    (value == nil and "no value" or type(value)) .. ")", 3)
-end
-
 local function checked(file, name)
   local stream = stream_of[file]
   if not stream then
@@ -47,8 +45,9 @@ local gives_file = _VERSION ~= "Lua 5.1"
 function streams.write(file, ...)
   local stream = stream_of[file]
   if stream == 0 then return nil, "Bad file descriptor", 9 end
+  local pieces = { ... } -- `select` for each would pass all that follow it
   for i = 1, select("#", ...) do
-    local piece = select(i, ...)
+    local piece = pieces[i]
     if type(piece) ~= "string" and type(piece) ~= "number" then bad_argument(i, "write", "string", piece) end
     host.print(stream, tostring(piece))
   end
@@ -90,9 +89,9 @@ local own_tostring = _VERSION ~= "Lua 5.1" and tostring
 
 function print(...)
   local count = select("#", ...)
-  local parts = {}
+  local parts = { ... }
   for i = 1, count do
-    local text = (own_tostring or G.tostring)((select(i, ...)))
+    local text = (own_tostring or G.tostring)(parts[i])
     if type(text) ~= "string" and type(text) ~= "number" then error("'tostring' must return a string to 'print'", 2) end
     parts[i] = text
   end

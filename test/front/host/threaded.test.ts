@@ -29,6 +29,7 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
         ...ROOMY,
         overload: 'page',
         watchdogMs: 0,
+        watchdogMaxMs: 0,
         slowTimeMs: 0,
         onAbort: 'finish',
         showErrors: false,

@@ -598,7 +598,7 @@ describe('a worker with lent connections', () => {
     rig.settle();
     assert.equal(worker.lender.isWanted, false);
     answerShort(rig, worker, 'second');
-    assert.equal(idle.lentTo, worker.lender, 'it is still lent');
+    assert.equal(idle.lentTo, worker.lender, 'it was lent once more');
     rig.send(idle, request({ id: 2 }));
     rig.settle();
     answerShort(rig, worker, 'idle');

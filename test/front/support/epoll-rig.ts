@@ -154,6 +154,7 @@ export class EpollRig {
         ...ROOMY,
         overload: 'page',
         watchdogMs: 0,
+        watchdogMaxMs: 0,
         slowTimeMs: 0,
         onAbort: 'finish',
         showErrors: false,

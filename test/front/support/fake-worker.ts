@@ -87,6 +87,8 @@ export class FakeWorker {
   isToldToStop = false;
   /** It hangs in something between two requests. */
   isStuck = false;
+  /** A finalizer never ends: it hangs when it next collects garbage, closes a state, or ends a script. */
+  hangsAt: 'collect' | 'close' | 'end' | undefined;
   /** Requests begun, states closed on demand, and collection steps: what happened so far. */
   started = 0;
   collected = 0;
@@ -369,6 +371,11 @@ export class FakeWorker {
     this.#say(type, run.id, appStatus, bytes.subarray(at));
   }
 
+  /** It has ended a collection that had not come to an end before. */
+  collectedLate(state: number): void {
+    this.#say(FromWorker.COLLECTED, 0, state, Buffer.alloc(0));
+  }
+
   /** The script is over, and the worker has not come to say so. */
   scriptIsOver(): void {
     this.#interrupts.end();
@@ -388,6 +395,7 @@ export class FakeWorker {
   /** The script is over, and what comes after it hangs: nothing is said any more. */
   hangAfterScript(): void {
     this.#interrupts.end();
+    this.isStuck = true;
   }
 
   /** As if it had begun only now: what was wished before came too early. */
@@ -461,6 +469,8 @@ export class FakeWorker {
       }
       this.offers.claimed += 1;
     } else if (subject !== 0) {
+      this.isStuck = this.hangsAt === 'close';
+      if (this.isStuck) return;
       if (!this.states.has(subject)) this.violations.push(`state ${subject} is evicted, and is not here`);
       this.#drop(subject);
       this.#say(FromWorker.CLOSED, 0, subject, Buffer.alloc(0));
@@ -497,9 +507,16 @@ export class FakeWorker {
 
   #takeShort(type: number, argument: number): void {
     if (type === ToWorker.CLOSE) this.#close(argument);
-    else if (type === ToWorker.COLLECT) this.collected += 1;
-    else if (type === ToWorker.STOP) this.isToldToStop = true;
-    else this.violations.push(`message of type ${type}`);
+    else if (type === ToWorker.COLLECT) {
+      this.isStuck = this.hangsAt === 'collect' && this.running === undefined;
+      if (this.isStuck) return;
+      this.collected += 1;
+      this.#say(FromWorker.COLLECTED, 0, argument, Buffer.alloc(0));
+    } else if (type === ToWorker.STOP) {
+      // Its states are closed before its thread ends.
+      this.isStuck = this.hangsAt === 'close' && this.states.size > 0 && this.running === undefined;
+      this.isToldToStop = !this.isStuck;
+    } else this.violations.push(`message of type ${type}`);
   }
 
   #closeNext(): boolean {
@@ -509,6 +526,8 @@ export class FakeWorker {
   }
 
   #close(state: number): void {
+    this.isStuck = this.hangsAt === 'close';
+    if (this.isStuck) return;
     const isHere = this.states.has(state) || this.#goneByItself.delete(state);
     if (!isHere) this.violations.push(`state ${state} is to be closed, and is not here`);
     this.#drop(state);

@@ -198,10 +198,11 @@ export class Rig {
   readonly #lists = new Map<Lender, WorkerList>();
   /** Connections that nobody has accepted yet. */
   readonly #backlog: Peer[] = [];
-  #frontAccepts = true;
   isListening = true;
   readonly #sleepers = new SharedArrayBuffer(4);
   drained = 0;
+  /** Whether the front accepts new connections, or leaves that to workers. */
+  frontAccepts = true;
   readonly #frontOptions: FrontOptions;
   #bell = false;
   #lastPeer = 0;
@@ -219,6 +220,7 @@ export class Rig {
       ...ROOMY,
       overload: 'page',
       watchdogMs: 0,
+      watchdogMaxMs: 0,
       slowTimeMs: 0,
       onAbort: 'finish',
       showErrors: false,
@@ -303,7 +305,7 @@ export class Rig {
       lender.setListeners(accepts ? 1 : 0, DESCRIPTOR_LIMIT);
     },
     setFrontAccepting: (accepts) => {
-      this.#frontAccepts = accepts;
+      this.frontAccepts = accepts;
     },
   };
 
@@ -414,7 +416,7 @@ export class Rig {
 
   /** The front accepts what waits, if that is its part. Returns whether there was anything. */
   acceptSome(): boolean {
-    if (!this.#frontAccepts || this.#backlog.length === 0) return false;
+    if (!this.frontAccepts || this.#backlog.length === 0) return false;
     this.event(() => this.#acceptAll());
     return true;
   }

@@ -72,7 +72,8 @@ export type Step =
   | 'served'
   | 'deliver'
   | 'settle'
-  | 'look';
+  | 'look'
+  | 'hang';
 
 /** A step of a test: what it concerns is chosen by the numbers. */
 export interface PlayedStep {
@@ -295,6 +296,11 @@ export class World {
     const { rig } = this;
     if (this.#isDraining && !this.#isStopping) rig.pass(1000);
     for (let rounds = 0; this.#finishSome(); rounds++) assert.ok(rounds < 2_000, 'it never comes to an end');
+    // Workers that hang are lost.
+    for (let seconds = 0; seconds < 6; seconds += 1) {
+      rig.pass(1_000);
+      while (this.#finishSome());
+    }
     // What now waits, waits for ever: that is for requests whose web server has left them incomplete.
     // Once for each request of a connection, since one that waits may keep the next one's bytes from being read.
     for (let rounds = 0; rounds < 5; rounds += 1) {
@@ -398,6 +404,7 @@ export class World {
   #workersFor(step: Step): FakeWorker[] {
     const { workers } = this.rig;
     if (step === 'end' || step === 'output' || step === 'read') return workers.filter(({ running }) => running);
+    if (step === 'hang') return workers.filter(({ isGone }) => !isGone);
     if (step === 'go' || step === 'serve')
       return workers.filter(({ direct, running }) => direct?.isAsleep === false && !running);
     return [];
@@ -479,7 +486,8 @@ export class World {
   #work(worker: FakeWorker, step: Step, amount: number): void {
     const { rig } = this;
     if (worker.direct?.isInside && step !== 'die') return;
-    if (step === 'flush') worker.flush();
+    if (step === 'hang') worker.hangsAt = pick(['collect', 'close', 'end'] as const, amount);
+    else if (step === 'flush') worker.flush();
     else if (step === 'listen') worker.listen();
     else if (step === 'go') worker.go();
     else if (step === 'serve') for (let left = amount % 16; left > 0 && worker.go(); left -= 1);
@@ -495,7 +503,7 @@ export class World {
       rig.killWorker(worker);
     }
     const { running } = worker;
-    if (running === undefined || worker.isBlocked || worker.isGone) return;
+    if (running === undefined || worker.isBlocked || worker.isGone || worker.isStuck) return;
     const name = running.params.get('TAG') ?? '';
     this.#lastRun.set(worker, name);
     const tag = `[${name}]`;
@@ -546,6 +554,7 @@ export class World {
   #endRun(worker: FakeWorker, last: string, gone = false, appStatus = 0): void {
     const name = worker.running?.params.get('TAG') ?? '';
     this.#lastRun.set(worker, name);
+    if (worker.hangsAt === 'end') return worker.hangAfterScript();
     this.#said.say(name, last);
     this.#said.complete(name);
     worker.end(last, gone, appStatus);
@@ -596,7 +605,8 @@ export class World {
     const starved: FakeWorker[] = [];
     for (const worker of rig.workers) {
       const { running } = worker;
-      if (running === undefined || worker.isGone || worker.isBlocked || worker.direct?.isInside) continue;
+      if (running === undefined || worker.isGone || worker.isBlocked || worker.isStuck || worker.direct?.isInside)
+        continue;
       const before = running.body.length;
       worker.readAll();
       this.#checkBody(worker);

@@ -25,7 +25,7 @@ test('past the memory limit there is a memory error, and the state can still be 
       const error = luaError(() => serve(state, 'main'));
       if (name !== 'the stack') {
         assert.equal(error.kind, 'memory');
-        assert.equal(error.message, 'not enough memory (the state may have 4194304 bytes)');
+        assert.match(error.message, /^not enough memory: the state may have 4 MiB \(\/srv\/script\.lua:\d+\)$/);
       }
       assert.ok(state.memoryBytes() <= 4 * mebibyte);
       assert.equal(serve(state, 'small').body, 'alive');

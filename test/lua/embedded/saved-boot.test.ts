@@ -15,9 +15,11 @@ const hostFunctions = Object.keys(embeddedFunctions({ state: undefined }));
 const module = compileEmbeddedModule();
 
 /** Without the difference between a Buffer and other arrays of bytes. */
-function plain({ image, ...others }: BootedLua) {
-  const runs = image.runs.map(({ start, bytes }) => ({ start, text: Buffer.from(bytes).toString('latin1') }));
-  return { ...others, heapStart: image.heapStart, runs };
+function plain({ image, chunks, ...others }: BootedLua) {
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
+  const runs = image.runs.map(({ start, bytes }) => ({ start, text: text(bytes) }));
+  const parts = Object.entries(chunks).map(([name, bytes]) => [name, text(bytes)]);
+  return { ...others, heapStart: image.heapStart, runs, parts };
 }
 
 test('what the build has saved is byte for byte what booting gives', () => {

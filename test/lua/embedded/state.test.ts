@@ -34,7 +34,7 @@ test('a thousand requests leave nothing behind', () => {
       serve(state, 'main', { params: fail ? { X: allBytes, FAIL: '1' } : { X: allBytes } });
     } catch {}
   };
-  for (let i = 0; i < 200; i += 1) once(i % 2 === 0);
+  for (let i = 0; i < 500; i += 1) once(i % 2 === 0);
   const before = state.memoryBytes();
   for (let i = 0; i < 1000; i += 1) once(i % 2 === 0);
   assert.equal(state.memoryBytes(), before);

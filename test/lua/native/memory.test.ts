@@ -24,7 +24,7 @@ test('a script that goes on past the memory limit is ended, and cannot catch tha
       run(`function main(env, con) ${source} end function small(env, con) con:puts("alive") end`);
       const error = luaError(() => serve(state, 'main'));
       assert.equal(error.kind, 'memory');
-      assert.equal(error.message, 'not enough memory (the state may have 4194304 bytes)');
+      assert.equal(error.message, 'not enough memory: the state may have 4 MiB');
       assert.equal(serve(state, 'small').body, 'alive');
       state.close();
     });

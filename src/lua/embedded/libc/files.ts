@@ -1,5 +1,6 @@
 /** The file calls of the embedded Lua's C library: what they are given in memory, and how they tell errors. */
 
+import { logPieceBytes, pathLimitBytes } from '../../crossing.js';
 import type { RunningMachine } from '../machine.js';
 import type { OpenFiles } from './open-files.js';
 
@@ -59,7 +60,9 @@ export function fileImports(
   const granted = (): OpenFiles => files() ?? denied();
   const pathAt = (at: number): string => {
     const { memory } = running.machine;
-    return memory.toString('latin1', at, memory.indexOf(0, at));
+    const end = memory.indexOf(0, at);
+    if (end - at > pathLimitBytes) throw Object.assign(new Error('a path is too long'), { code: 'ENAMETOOLONG' });
+    return memory.toString('latin1', at, end);
   };
   /** System calls give a negative error number. */
   const call = (work: () => number): number => {
@@ -129,8 +132,9 @@ export function fileImports(
       fd_write: (number, vectors, count, doneAt) =>
         eachPart(vectors!, count!, doneAt!, (part) => {
           if (number! > 2) return granted().write(number!, part);
-          print(Buffer.from(part).toString('latin1'));
-          return part.length;
+          const piece = part.subarray(0, logPieceBytes);
+          print(Buffer.from(piece).toString('latin1'));
+          return piece.length;
         }),
       fd_close: (number) =>
         -call(() => {

@@ -37,6 +37,8 @@ export const exportNames = [
   'lua_gethook',
   'lua_gethookcount',
   'lua_gethookmask',
+  'lua_getinfo',
+  'lua_getstack',
   'lua_gettop',
   'lua_newuserdata',
   'lua_next',

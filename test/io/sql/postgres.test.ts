@@ -1,12 +1,12 @@
 /** PostgreSQL as a data source, with a real server (issue 13; data-access 2.4 and section 3). */
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { Action } from '../../src/io/protocol.js';
-import type { ResolvedSource } from '../../src/io/sources.js';
-import { PostgresDriver } from '../../src/io/sql/postgres.js';
-import { SqlSource } from '../../src/io/sql/sql-source.js';
-import { startPostgres } from '../support/postgres.js';
-import { code, sourceSettings, TestRun, until } from './support/data-source.js';
+import { Action } from '../../../src/io/protocol.js';
+import type { ResolvedSource } from '../../../src/io/sources.js';
+import { PostgresDriver } from '../../../src/io/sql/postgres.js';
+import { SqlSource } from '../../../src/io/sql/sql-source.js';
+import { startPostgres } from '../../support/postgres.js';
+import { code, sourceSettings, TestRun, until } from '../support/data-source.js';
 
 const OPEN_TRANSACTIONS = "select count(*)::int as n from pg_stat_activity where state like 'idle in transaction%'";
 

@@ -1,0 +1,150 @@
+-- What a script reads of its request: the body, the query string, cookies and forms.
+
+local parts = ...
+
+local host, run = parts.host, parts.run
+local Con, refuse = run.methods, run.refuse
+
+local type, tostring, tonumber, error = type, tostring, tonumber, error
+local lower, match, format = string.lower, string.match, string.format
+local concat, floor, huge = table.concat, math.floor, math.huge
+
+-- What was read of the running request.
+local function input()
+  local present = run.input
+  if not present then
+    present = {}
+    run.input = present
+  end
+  return present
+end
+
+local most_fields -- the setting maxfields
+
+local function field_limit()
+  if not most_fields then
+    local _, most = host.config("maxfields")
+    most_fields = most or huge
+  end
+  return most_fields
+end
+
+-- Ends the work on input that cannot be taken, with an error of the catalogue at the line that asked for it.
+local function refuse_input(kind, what)
+  local _, message = host.refuse(kind, what)
+  error(message, 3)
+end
+
+-- Reads `wanted` bytes of the body, or less at its end; nil at the end. Returns nil and a message on an error.
+local function read_body(wanted)
+  if wanted == huge and host.readall then
+    input().body_was_read = true
+    local ok, text = host.readall(tonumber(run.env.CONTENT_LENGTH) or 0)
+    if not ok then return nil, text end
+    return text
+  end
+  local parts, part_count, left = {}, 0, wanted
+  while left > 0 do
+    local ok, part = host.readbody(left)
+    if not ok then return nil, part end
+    if not part then break end
+    part_count = part_count + 1
+    parts[part_count] = part
+    left = left - #part
+  end
+  input().body_was_read = true
+  if part_count == 0 then return nil end
+  if part_count == 1 then return parts[1] end
+  return concat(parts)
+end
+
+--- con:gets([n])
+---
+--- Reads the request body: all of it, or at most `n` bytes of what is left. Gives less than `n` bytes only at the end,
+--- and nil when nothing is left. Waits for bytes that have not come yet.
+---
+--- All of the body at once takes twice its size of the state's memory, with native engines up to five times. Read large bodies
+--- piece by piece.
+---
+--- nginx sends no more of a body once an answer has begun. So read a body to its end before you put more than
+--- `outputbuffer` or flush, unless `bodymemory` is as large as `maxpost`, which it is by default.
+---
+--- Errors: `n` is no whole number above 0; the body is larger than the setting `maxpost` (status 413); it ended before
+---   its announced length (status 400).
+--- Example: local text = con:gets()
+--- C daemon: cut off what was longer than `maxpost`, and had no `n`.
+function Con.gets(self, wanted)
+  if self ~= run.con then refuse(self, "gets") end
+  if wanted == nil then
+    wanted = huge
+  elseif type(wanted) ~= "number" or wanted < 1 or floor(wanted) ~= wanted then
+    error("con:gets takes a number of bytes, at least 1, or nothing for the whole rest of the body; it was given " ..
+      (type(wanted) == "string" and format("%q", wanted) or tostring(wanted)), 2)
+  end
+  local text, message = read_body(wanted)
+  if message then error(message, 2) end
+  return text
+end
+
+--- con:query()
+---
+--- The fields of the query string, as a table: see `parse` of the module `luafcgid`.
+---
+--- Errors: more fields than the setting `maxfields` (status 400).
+--- Example: local page = con:query().page or "1"
+function Con.query(self)
+  if self ~= run.con then refuse(self, "query") end
+  local present = input()
+  present.query = present.query or parts.url.parse(run.env.QUERY_STRING or "", field_limit()) or
+    refuse_input("fields", "query string")
+  return present.query
+end
+
+--- con:cookies()
+---
+--- The cookies that the browser sent, as a table from name to value, percent-decoded. A name that came twice has a list
+--- of values.
+---
+--- Errors: more cookies than the setting `maxfields` (status 400).
+--- Example: local theme = con:cookies().theme
+function Con.cookies(self)
+  if self ~= run.con then refuse(self, "cookies") end
+  local present = input()
+  present.cookies = present.cookies or parts.cookie.read(run.env.HTTP_COOKIE, field_limit()) or
+    refuse_input("fields", "Cookie header")
+  return present.cookies
+end
+
+--- con:form()
+---
+--- The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any
+--- other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the
+--- browser says), `type` and `content`. A name that comes more than once has a list of these. The whole body is read
+--- into memory.
+---
+--- Errors: the body was read with `con:gets` before; more fields than the setting `maxfields`, or a multipart body that is
+---   malformed or ends before its last boundary (status 400); those of `con:gets`.
+--- Example: local name = con:form().name
+function Con.form(self)
+  if self ~= run.con then refuse(self, "form") end
+  local present = input()
+  if present.fields then return present.fields end
+  local content_type = run.env.CONTENT_TYPE or ""
+  local kind = lower(match(content_type, "^[^;%s]*"))
+  if kind == "application/x-www-form-urlencoded" or kind == "multipart/form-data" then
+    if present.body_was_read then error("con:form: the body was already read with con:gets", 2) end
+    local body, message = read_body(huge)
+    if message then error(message, 2) end
+    local fault
+    if kind == "multipart/form-data" then
+      present.fields, fault = parts.form.multipart(body or "", content_type, field_limit())
+    else
+      present.fields = parts.url.parse(body or "", field_limit())
+    end
+    if not present.fields then refuse_input(fault and "multipart" or "fields", fault or "form") end
+  end
+  present.fields = present.fields or {}
+  return present.fields
+end
+
+return true

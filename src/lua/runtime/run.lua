@@ -1,0 +1,23 @@
+-- The request that this state serves, and the methods of its `con`: what the files con*.lua share.
+
+local error, getmetatable = error, debug.getmetatable
+
+local methods = {}
+local meta = { __index = methods, __metatable = "con" }
+
+-- `con` and `env` are those of the running request, nil between requests; `finished` says whether con:finish() was
+-- called. `input` holds what was read of the request, `settings` what con:config() has changed; nil when nothing was.
+local run = { methods = methods, meta = meta, con = nil, env = nil, finished = false, input = nil, settings = nil }
+
+-- Raises the error of a method that cannot be called now, at the line that called the method.
+function run.refuse(self, method)
+  if run.con and self == run.con then
+    error("con:" .. method .. " after con:finish(): the answer was already sent", 3)
+  elseif getmetatable(self) == meta then
+    error("con:" .. method .. ": the request of this con is over; use the con that main(env, con) was given", 3)
+  else
+    error("con." .. method .. " was called without its con; write con:" .. method .. "(...) with a colon", 3)
+  end
+end
+
+return run

@@ -1,0 +1,82 @@
+/** The way to the end of a server that stops. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { finishRun, setUp } from '../support/one-worker.js';
+import { answer, request } from '../support/requests.js';
+
+describe('draining', () => {
+  it('answers the request of a connection that was accepted at the last moment, or just before', () => {
+    const { rig, worker } = setUp();
+    const before = rig.open();
+    rig.event(() => rig.front.drain(rig.nowMs));
+    const after = rig.open();
+    rig.pass(499);
+    for (const newcomer of [before, after]) {
+      assert.equal(newcomer.closed, 'no');
+      rig.send(newcomer, request());
+      rig.settle();
+      assert.equal(rig.drained, 0);
+      finishRun(rig, worker);
+      assert.equal(newcomer.stdout(), answer('done'));
+      assert.equal(newcomer.closed, 'now');
+      rig.close(newcomer);
+    }
+  });
+
+  it('does not wait long for connections that ask for nothing, and not at all for those that go', () => {
+    for (const goes of [true, false]) {
+      const { rig, peer } = setUp();
+      const silent = rig.open();
+      rig.close(peer);
+      rig.event(() => rig.front.drain(rig.nowMs));
+      assert.deepEqual([silent.closed, rig.drained], ['no', 0]);
+      if (goes) rig.close(silent);
+      else rig.pass(500);
+      assert.equal(rig.drained, 1);
+      if (!goes) assert.equal(silent.closed, 'now');
+      // Late ones are no longer waited for.
+      const late = rig.open();
+      rig.pass(500);
+      if (!goes) assert.equal(late.closed, 'now');
+    }
+  });
+
+  it('closes connections that have been served at once, and others when their requests are answered', () => {
+    const { rig, worker, peer } = setUp();
+    const idle = rig.open();
+    rig.send(idle, request());
+    rig.settle();
+    finishRun(rig, worker);
+    assert.equal(idle.closed, 'no');
+    rig.send(peer, request({ id: 1 }), request({ id: 2 }));
+    rig.settle();
+    rig.event(() => rig.front.drain(rig.nowMs));
+    assert.equal(idle.closed, 'now');
+    assert.deepEqual([peer.closed, rig.drained], ['no', 0]);
+    finishRun(rig, worker);
+    assert.deepEqual([peer.closed, rig.drained], ['no', 0]);
+    finishRun(rig, worker);
+    assert.equal(peer.stdout(1), answer('done'));
+    assert.equal(peer.stdout(2), answer('done'));
+    assert.equal(peer.closed, 'now');
+    assert.equal(rig.drained, 1);
+  });
+
+  it('is over at once when nothing runs', () => {
+    const { rig, peer } = setUp();
+    rig.close(peer);
+    rig.event(() => rig.front.drain(rig.nowMs));
+    assert.equal(rig.drained, 1);
+  });
+
+  it('waits for scripts that go on after con:finish() or after their client has gone', () => {
+    const { rig, worker, peer } = setUp();
+    rig.send(peer, request());
+    rig.settle();
+    rig.close(peer);
+    rig.event(() => rig.front.drain(rig.nowMs));
+    assert.equal(rig.drained, 0);
+    finishRun(rig, worker);
+    assert.equal(rig.drained, 1);
+  });
+});

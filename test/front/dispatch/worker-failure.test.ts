@@ -1,0 +1,174 @@
+/**
+ * Workers that hang between two requests, in finalizers of scripts: which no watchdog reaches (attacks F2, reports A8).
+ * Nothing that a client waits for may stand behind such a worker while another one is there.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { FakeWorker } from '../support/fake-worker.js';
+import { answer, request } from '../support/requests.js';
+import { Rig } from '../support/rig.js';
+
+/** The time between two ticks of the driver. */
+const TICK_MS = 250;
+
+function pass(rig: Rig, ms: number): void {
+  for (let left = ms; left > 0; left -= TICK_MS) {
+    rig.pass(Math.min(left, TICK_MS));
+    rig.settle();
+  }
+}
+
+/** Two workers, of which the first has an idle state of a script whose finalizer never ends. */
+function withState(options: ConstructorParameters<typeof Rig>[0] = {}): { rig: Rig; first: FakeWorker } {
+  const rig = new Rig({ pool: { workers: 2 }, ...options });
+  const first = rig.addWorker();
+  run(rig, first, '/srv/a.lua');
+  return { rig, first };
+}
+
+function run(rig: Rig, worker: FakeWorker, script: string): void {
+  const peer = rig.open();
+  rig.send(peer, request({ script }));
+  rig.settle();
+  assert.equal(worker.running?.script, script);
+  worker.end(answer('done'));
+  rig.settle();
+  assert.equal(peer.stdout(), answer('done'));
+}
+
+/** The worker collects garbage from now on, and never comes to an end with it. */
+function hangInCollection(rig: Rig, worker: FakeWorker): void {
+  worker.hangsAt = 'collect';
+  rig.event(() => rig.front.collectIdle());
+  rig.settle();
+  assert.ok(worker.isStuck);
+}
+
+describe('a worker that never ends a collection of garbage', () => {
+  it('is given no request, and those of its script are served by another worker after a moment', () => {
+    const { rig, first } = withState();
+    const second = rig.addWorker();
+    hangInCollection(rig, first);
+    run(rig, second, '/srv/b.lua');
+    const peer = rig.open();
+    rig.send(peer, request());
+    rig.settle();
+    assert.equal(second.started, 1, 'it waits for the state that is there');
+    for (let left = 20; left >= 0; left -= 1) rig.look(1);
+    assert.equal(second.running?.script, '/srv/a.lua');
+    assert.equal(rig.front.isReviewDue, false, 'the driver may sleep');
+  });
+
+  it('is lost and named, with the state and what it was at, though nobody waits', () => {
+    const { rig, first } = withState();
+    rig.addWorker();
+    hangInCollection(rig, first);
+    pass(rig, 4_500);
+    assert.deepEqual(rig.abandoned, []);
+    pass(rig, 1_000);
+    assert.deepEqual(rig.abandoned, ['it hangs in collecting the garbage of state 1 of /srv/a.lua']);
+  });
+
+  it('is lost sooner when a request waits for it, which is then served', () => {
+    const { rig, first } = withState({ pool: { workers: 1 } });
+    hangInCollection(rig, first);
+    const peer = rig.open();
+    rig.send(peer, request({ script: '/srv/b.lua' }));
+    rig.settle();
+    pass(rig, 2_500);
+    assert.equal(rig.abandoned.length, 1);
+    const next = rig.addWorker(0);
+    rig.settle();
+    next.end(answer('served'));
+    rig.settle();
+    assert.equal(peer.stdout(), answer('served'));
+  });
+
+  it('counts against its script: three of them, and it is told by name', () => {
+    const { rig, first } = withState({ pool: { workers: 1 } });
+    let worker = first;
+    for (let times = 1; times <= 3; times += 1) {
+      assert.ok(!rig.logs.some((line) => line.includes('LUAFCGID_SCRIPT_CRASHES')));
+      hangInCollection(rig, worker);
+      pass(rig, 5_500);
+      worker = rig.addWorker(0);
+      run(rig, worker, '/srv/a.lua');
+    }
+    assert.ok(rig.logs.some((line) => /LUAFCGID_SCRIPT_CRASHES: \/srv\/a\.lua has cost 3 workers/.test(line)));
+  });
+
+  it('gives its lent connections back, and leaves new ones to the front', () => {
+    const rig = new Rig({ lends: true, pool: { workers: 1 } });
+    const worker = rig.addWorker();
+    worker.tookMs = 0;
+    // The first request of a state tells nothing about its usual time, since that had to load the script.
+    run(rig, worker, '/srv/a.lua');
+    const peer = rig.open();
+    rig.send(peer, request());
+    rig.settle();
+    worker.end(answer('done'));
+    rig.settle();
+    assert.equal(peer.lentTo, worker.lender);
+    assert.equal(rig.frontAccepts, false);
+    hangInCollection(rig, worker);
+    rig.look(1);
+    rig.look(1);
+    assert.equal(peer.lentTo, undefined);
+    assert.equal(rig.frontAccepts, true);
+  });
+
+  it('is as good as before when it ends after all', () => {
+    const { rig, first } = withState({ pool: { workers: 1 } });
+    hangInCollection(rig, first);
+    pass(rig, 1_000);
+    first.hangsAt = undefined;
+    first.isStuck = false;
+    first.collectedLate(1);
+    rig.settle();
+    run(rig, first, '/srv/a.lua');
+    pass(rig, 10_000);
+    assert.deepEqual(rig.abandoned, []);
+  });
+});
+
+describe('a worker that never ends the closing of a state', () => {
+  it('is lost and named, with the state', () => {
+    const { rig, first } = withState();
+    first.hangsAt = 'close';
+    rig.event(() => rig.front.flushStale(new Map()));
+    const peer = rig.open();
+    rig.send(peer, request({ script: '/srv/c.lua' }));
+    rig.settle();
+    first.depends('/srv/c.lua', 'old');
+    first.end(answer('done'));
+    rig.settle();
+    rig.event(() => rig.front.flushStale(new Map([['/srv/c.lua', 'new']])));
+    rig.settle();
+    pass(rig, 5_500);
+    assert.deepEqual(rig.abandoned, ['it hangs in closing state 2 of /srv/c.lua']);
+  });
+
+  it('is named with the state that had to make room, and the request begins anew elsewhere', () => {
+    const { rig, first } = withState({ pool: { workers: 1, states: 1 } });
+    first.hangsAt = 'close';
+    const peer = rig.open();
+    rig.send(peer, request({ script: '/srv/b.lua' }));
+    rig.settle();
+    pass(rig, 2_250);
+    assert.deepEqual(rig.abandoned, ['it hangs in closing state 1 of /srv/a.lua']);
+    const next = rig.addWorker(0);
+    rig.settle();
+    next.end(answer('served'));
+    rig.settle();
+    assert.equal(peer.stdout(), answer('served'));
+  });
+
+  it('is named with the state of the request that was over', () => {
+    const { rig, first } = withState({ pool: { workers: 1 } });
+    rig.send(rig.open(), request());
+    rig.settle();
+    first.hangAfterScript();
+    pass(rig, 2_250);
+    assert.deepEqual(rig.abandoned, ['it hangs in closing state 1 of /srv/a.lua']);
+  });
+});
