@@ -1,6 +1,6 @@
 /**
  * All that the front and a worker say to each other, and how a message lies in a ring frame. This file is the folder's
- * door for everybody but the two who own a ring's ends.
+ * door for every room but those that own a ring's ends.
  *
  * A frame's `id` is the request's number (0 where a message belongs to none), its `argument` depends on the type. A
  * message longer than a frame goes as several frames of the same type and id, all but the last marked `MORE`; types
@@ -18,7 +18,7 @@ export const START_NO_BODY = 0x400;
 export const START_RETIRE = 0x800;
 /** Set in `START`: the answer goes without its body (a HEAD request). */
 export const START_HEAD = 0x1000;
-/** Set in `START`: only an offer, which has to be claimed before (`OfferSlots`); who fails to passes over it. */
+/** Set in `START`: only an offer. The worker has to claim it before (`OfferSlots`), and passes over it if it cannot. */
 export const START_OFFER = 0x2000;
 /** Where a `START` has the FastCGI role of its request: two bits of its type word, 1 to 3. */
 const START_ROLE_SHIFT = 14;
@@ -74,16 +74,16 @@ export const FromWorker = {
   /**
    * A connection that the worker has accepted is the front's from now on. id: its descriptor, or -1: accepting has failed,
    * which the front is to look at. argument: 1 when a request on it was answered. payload: what was read from it since.
-   * Counts as told.
+   * Counted, see `isCounted`.
    */
   ACCEPTED: 12,
   /** It is to be closed when all is sent. id: its descriptor. */
   CLOSE_WHEN_SENT: 13,
-  /** A lent connection comes back. id: its descriptor. payload: what was read from it. Counts as told (`loans.ts`). */
+  /** A lent connection comes back. id: its descriptor. payload: what was read from it. Counted, see `isCounted`. */
   RETURNED: 14,
   /** The rest of an answer on a lent connection, which then comes back. id: its descriptor. */
   ANSWER_REST: 15,
-  /** A request on a lent connection is the front's from now on. argument: its state. payload: see `encodePromoted`. Counts as told. */
+  /** A request on a lent connection is the front's from now on. argument: its state. payload: see `encodePromoted`. Counted, see `isCounted`. */
   PROMOTED: 16,
   /** A state has served requests on lent connections. id: how many. argument: state. payload: see `encodeServed`. */
   SERVED: 17,

@@ -81,7 +81,7 @@ export class Runner {
 
   /** Why the run that executes has to stop. */
   stopReason(): Error {
-    if ((this.#parts.interrupts.wishes & InterruptRequest.TIMEOUT) === 0)
+    if ((this.#parts.interrupts.requested & InterruptRequest.TIMEOUT) === 0)
       return new LuafcgidError('LUAFCGID_SCRIPT_UNWANTED');
     const watchdogMs = this.#executing?.request.watchdogMs ?? 0;
     return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: watchdogMs / 1000 });

@@ -276,9 +276,9 @@ describe('what comes on a lent connection', () => {
     assert.deepEqual([rig.front.counts().requests, peer.lentTo], [1, undefined]);
     rig.pass(500);
     rig.settle();
-    assert.equal(worker.wishes, 0);
+    assert.equal(worker.requested, 0);
     rig.pass(600);
-    assert.notEqual(worker.wishes, 0);
+    assert.notEqual(worker.requested, 0);
     worker.end(answer('stopped'));
     rig.settle();
     assert.equal(peer.stdout(2), answer('stopped'));

@@ -399,14 +399,14 @@ export class FakeWorker {
   }
 
   /** As if it had begun only now: what was wished before came too early. */
-  forgetWishes(): void {
+  forgetInterrupts(): void {
     this.#interrupts.end();
     this.#interrupts.begin(this.#id);
   }
 
   /** What is wanted of the running request from outside: bits of `InterruptRequest`. */
-  get wishes(): number {
-    return this.#interrupts.wishes;
+  get requested(): number {
+    return this.#interrupts.requested;
   }
 
   depends(path: string, fingerprint: string): void {

@@ -244,7 +244,7 @@ export class Rig {
         this.slow.push(record);
       },
       interrupt: (worker, request, reason) => {
-        this.workers[worker - 1]?.interrupter.want(request, reason);
+        this.workers[worker - 1]?.interrupter.request(request, reason);
       },
       abandon: (worker, reason) => {
         this.abandoned.push(reason);
