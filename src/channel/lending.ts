@@ -275,12 +275,12 @@ export class Lender extends Shared {
   }
 
   /** Something that the worker posted is handled. */
-  noteHeard(): void {
+  acknowledge(): void {
     this.#acknowledged = (this.#acknowledged + 1) | 0;
   }
 
   /** The connection that it has accepted is known. */
-  noteNewcomer(): void {
+  noteKnown(): void {
     Atomics.store(this.words, UNKNOWN, 0);
     Atomics.notify(this.words, UNKNOWN);
   }

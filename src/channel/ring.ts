@@ -18,7 +18,7 @@ const READ_AT = 0;
 const WRITTEN_TO = 1;
 const READER_ASLEEP = 2;
 const WRITER_WAITS = 3;
-/** Places for offers, see `offer-slots.ts`. */
+/** Places for offers, see `offer-slots.ts`. ORDER OFFER: the pool makes at most so many for one worker. */
 export const FIRST_SLOT = 4;
 export const SLOTS = 8;
 

@@ -33,7 +33,7 @@ describe('the gate of lent connections', () => {
     assert.equal(lender.hold(), false);
     assert.ok(borrower.begin(5), 'who could not hold it has left it open');
     borrower.leave();
-    lender.noteHeard();
+    lender.acknowledge();
     assert.ok(lender.hold());
   });
 
@@ -97,7 +97,7 @@ describe('the gate of lent connections', () => {
       Atomics.compareExchange = compareExchange;
     }
     assert.equal(lender.takeOver(), undefined, 'what it told is not heard');
-    lender.noteHeard();
+    lender.acknowledge();
     assert.equal(lender.takeOver()?.request, 2);
   });
 
@@ -212,7 +212,7 @@ describe('two threads at one gate', () => {
     const endsMs = performance.now() + 1_500;
     for (let round = 0; Atomics.load(marks, Mark.IS_OVER) === 0; round += 1) {
       if (performance.now() > endsMs) Atomics.store(marks, Mark.IS_OVER, 1);
-      for (; heard < Atomics.load(marks, Mark.SAID); heard += 1) lender.noteHeard();
+      for (; heard < Atomics.load(marks, Mark.SAID); heard += 1) lender.acknowledge();
       if (round % 3 === 0) {
         const lent = lender.takeOver();
         if (lent === undefined) continue;

@@ -77,7 +77,7 @@ export class LentRequests {
   /** A worker runs a request from a lent connection, and from now on that is one like all others. */
   promoted(worker: WorkerLink, lent: LentRequest, nowMs: number): void {
     const connection = this.connectionOf(lent.descriptor);
-    worker.lending.lender.noteNewcomer();
+    worker.lending.lender.noteKnown();
     this.#lending.returned(connection, worker, false);
     const request = this.#owner.adopt(connection, lent.request, lent.bytes, nowMs);
     this.#lending.setServingDirect(worker, false);
@@ -104,7 +104,7 @@ export class LentRequests {
       } else accepting.noteMiss(nowMs);
       this.#received(connection, bytes);
     }
-    worker.lending.lender.noteNewcomer();
+    worker.lending.lender.noteKnown();
   }
 
   /** A worker has given a connection back, with what it has read. */

@@ -154,7 +154,7 @@ export class Mailbox {
   /** Releases the frame even if its handler throws, or it would be handled again for ever. */
   #handleNext(worker: WorkerLink, frame: Frame, nowMs: number): void {
     try {
-      if (isCounted(frame.type)) worker.lending.lender.noteHeard();
+      if (isCounted(frame.type)) worker.lending.lender.acknowledge();
       this.#handle(worker, frame, nowMs);
     } finally {
       worker.release();

@@ -360,7 +360,7 @@ class Walker {
         return;
       case 'known':
         yield* call(
-          (lender) => lender.noteNewcomer(),
+          (lender) => lender.noteKnown(),
           function* (_, after) {
             yield go('idle', {}, {}, after);
           },
@@ -494,7 +494,7 @@ class Walker {
 
   #lender({ front }: State): Lender {
     const lender = this.#flaw.startsWith('the front does not compare') ? new Trusting(shared) : new Lender(shared);
-    for (let count = front.acknowledged; count > 0; count -= 1) lender.noteHeard();
+    for (let count = front.acknowledged; count > 0; count -= 1) lender.acknowledge();
     return lender;
   }
 
