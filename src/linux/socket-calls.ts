@@ -45,15 +45,12 @@ const OF_ONE_CONNECTION: ReadonlySet<number> = new Set([
   Errno.EHOSTUNREACH,
 ]);
 
-/** Whether the next connection may be accepted at once after this error. All others would come again. */
-export function isOfOneConnection(number: number): boolean {
-  return OF_ONE_CONNECTION.has(number);
-}
-
 /** Nothing was done, and nothing is wrong: it can be done when the kernel says so. */
 export const TRY_LATER = -1;
 /** It cannot be done, now or later. */
 export const FAILED = -2;
+/** Only this connection is broken: the next one may be accepted at once. */
+export const NEXT_ONE = -3;
 
 /** Reads what there is. @returns how many bytes (0: the end), `TRY_LATER` or `FAILED` */
 export function readNow(calls: Pick<SocketCalls, 'read' | 'errorNumber'>, fd: number, into: Uint8Array): number {
@@ -78,12 +75,18 @@ export function sendNow(calls: Pick<SocketCalls, 'send' | 'errorNumber'>, fd: nu
 }
 
 /**
- * Accepts the next connection that waits; its peer is not asked for.
- * @returns its descriptor; `TRY_LATER`: none waits, or the next one may be accepted at once; `FAILED`: none can be accepted
+ * Accepts the next connection that waits.
+ * @param wantsPeer see `SocketCalls`
+ * @returns its descriptor; `TRY_LATER` when none waits; `NEXT_ONE`; or `FAILED`, and `errorNumber` says why
  */
-export function acceptNow(calls: Pick<SocketCalls, 'accept' | 'errorNumber'>, listener: number): number {
-  const descriptor = calls.accept(listener, false);
+export function acceptNow(
+  calls: Pick<SocketCalls, 'accept' | 'errorNumber'>,
+  listener: number,
+  wantsPeer = false,
+): number {
+  const descriptor = calls.accept(listener, wantsPeer);
   if (descriptor >= 0) return descriptor;
   const number = calls.errorNumber();
-  return number === Errno.EAGAIN || isOfOneConnection(number) ? TRY_LATER : FAILED;
+  if (number === Errno.EAGAIN) return TRY_LATER;
+  return OF_ONE_CONNECTION.has(number) ? NEXT_ONE : FAILED;
 }
