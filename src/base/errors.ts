@@ -475,6 +475,12 @@ export const catalogue = {
     message: 'cannot read the configuration: {reason}',
     solve: 'Check the name of the file and its permissions.',
   },
+  LUAFCGID_CONFIG_STRANGER: {
+    blame: 'operator',
+    status: 0,
+    message: '{file} belongs to user {user}, and no configuration was named',
+    solve: 'Name the file on the command line if you trust it, or start the server in another directory.',
+  },
   LUAFCGID_CONFIG_SCRIPT: {
     blame: 'operator',
     status: 0,

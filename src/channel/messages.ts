@@ -18,7 +18,10 @@ export const START_NO_BODY = 0x400;
 export const START_RETIRE = 0x800;
 /** Set in `START`: the answer goes without its body (a HEAD request). */
 export const START_HEAD = 0x1000;
-/** Set in `START`: only an offer. The worker has to claim it before (`OfferSlots`), and passes over it if it cannot. */
+/**
+ * Set in `START`: the front may take it back. It has to be claimed before it runs (`OfferSlots`); a worker that fails to
+ * claim it passes over it.
+ */
 export const START_OFFER = 0x2000;
 /** Where a `START` has the FastCGI role of its request: two bits of its type word, 1 to 3. */
 const START_ROLE_SHIFT = 14;
@@ -200,7 +203,7 @@ export function decodePromoted(payload: Uint8Array): { readonly descriptor: numb
 
 /** What a worker is told to start. */
 export interface StartMessage {
-  /** With `START_CREATE` the state to close before, 0 for none; with `START_OFFER` the offer's number. */
+  /** With `START_OFFER` the number to claim it by; else with `START_CREATE` the state to close before, 0 for none. */
   readonly subject: number;
   /** With `START_OFFER`: where it has to be claimed. */
   readonly slot: number;

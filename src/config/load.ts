@@ -2,10 +2,11 @@
  * The door of the folder: from a configuration file and the command line to a checked, frozen `Config`, or one error
  * with every fault. Nothing falls back: a configuration with a fault starts no server.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { toByteString } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
 import { formatListenAddress } from '../base/listen-address.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
 import { checkAccounts } from './accounts.js';
@@ -67,7 +68,14 @@ function chooseFile(file: string | null | undefined, directory: string): string 
   if (file === null) return undefined;
   if (file !== undefined) return resolve(directory, file);
   const usual = resolve(directory, DEFAULT_FILE);
-  return existsSync(usual) ? usual : undefined;
+  const stats = statSync(usual, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  // Who starts the server in a folder of somebody else does not mean to run that person's script.
+  const own = process.geteuid?.();
+  if (own !== undefined && stats.uid !== own && stats.uid !== 0) {
+    throw new LuafcgidError('LUAFCGID_CONFIG_STRANGER', { file: usual, user: stats.uid });
+  }
+  return usual;
 }
 
 /** Settings of the command line come as text; those of a script as bytes. */

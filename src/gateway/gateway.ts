@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { LuafcgidError } from '../base/errors.js';
 import { cgiParams } from './cgi-params.js';
 import { sendListing } from './listing.js';
+import { hasSeveralHosts, isForThisServer } from './own-names.js';
 import { sendErrorPage, sendPage } from './pages.js';
 import { type GatewayLog, relay } from './relay.js';
 import { encodePath, Site } from './site.js';
@@ -39,6 +40,8 @@ export interface Gateway {
   close(graceMs?: number): Promise<void>;
 }
 
+/** TRACE would show the headers that a browser keeps from scripts; CONNECT is for proxies. */
+const NOT_SERVED: ReadonlySet<string> = new Set(['TRACE', 'CONNECT']);
 const LOOPBACK = '127.0.0.1';
 const DEFAULT_GRACE_MS = 5000;
 
@@ -75,6 +78,12 @@ async function serve(
   response: ServerResponse,
   { socket: address, host, log }: GatewayOptions & { readonly host: string },
 ): Promise<void> {
+  if (NOT_SERVED.has(request.method ?? '')) return sendPage(response, 405);
+  if (hasSeveralHosts(request)) return sendPage(response, 400, 'The request names several hosts.');
+  if (!isForThisServer(request, host)) {
+    const detail = 'This server answers to localhost, to addresses and to the name of this machine only.';
+    return sendPage(response, 421, detail);
+  }
   const path = pathOf(request.url ?? '');
   if (path === undefined) return sendPage(response, 400);
   const place = await site.find(path);
@@ -83,15 +92,18 @@ async function serve(
     case 'refused':
       return sendPage(response, place.status);
     case 'redirect': {
+      if (request.method === 'PUT' || request.method === 'DELETE') return sendPage(response, 405);
       const query = /\?.*/.exec(request.url ?? '')?.[0] ?? '';
       return sendPage(response, 301, '', { Location: place.path + query });
     }
     case 'folder':
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        return sendPage(response, 405, 'This is a folder: it can only be read.', { Allow: 'GET, HEAD' });
+      }
       return sendListing(response, place.path, place.files, encodePath);
     case 'file':
       return sendFile(request, response, place.file);
     case 'script': {
-      if (request.method === 'TRACE') return sendPage(response, 405);
       const params = cgiParams(request, { root: site.root, ...place }, host);
       return relay(request, response, { address, params, log });
     }

@@ -6,6 +6,7 @@
 import type { Stats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import type { ListedFile } from './listing.js';
+import { hasType } from './static.js';
 
 export type Place =
   /** `scriptName` is the part of the path that names the script, `pathInfo` the rest, empty or beginning with `/`. */
@@ -70,6 +71,7 @@ export class Site {
     }
     const real = (await realpath(this.#bytes(path), { encoding: 'buffer' })).toString('latin1');
     if (real !== this.root && !real.startsWith(`${this.root}/`)) return { kind: 'refused', status: 403 };
+    if (this.#isHidden(real)) return { kind: 'refused', status: 404 };
     return { kind: 'folder', path, files: await this.#list(path) };
   }
 
@@ -85,10 +87,16 @@ export class Site {
     const real = (await realpath(this.#bytes(path), { encoding: 'buffer' })).toString('latin1');
     // A symbolic link may lead out of the root.
     if (!real.startsWith(`${this.root}/`)) return { kind: 'refused', status: 403 };
-    if (!stats.isFile()) return { kind: 'refused', status: 404 };
+    if (!stats.isFile() || this.#isHidden(real)) return { kind: 'refused', status: 404 };
     if (path.endsWith('.lua')) return { kind: 'script', scriptName: path, pathInfo: rest };
     if (rest !== '') return { kind: 'refused', status: 404 };
+    if (isSource(path) || isSource(real)) return { kind: 'refused', status: 404 };
     return { kind: 'file', file: this.#bytes(path), name: path };
+  }
+
+  /** Whether a link has led to what may not be asked for by its own name. */
+  #isHidden(real: string): boolean {
+    return real.slice(this.root.length).includes('/.');
   }
 
   #stat(path: string): Promise<Stats> {
@@ -98,6 +106,15 @@ export class Site {
   #bytes(path: string): Buffer {
     return Buffer.from(this.root + path, 'latin1');
   }
+}
+
+/**
+ * Whether a name is that of a script's source under another ending, as editors and people leave it: `a.lua~`,
+ * `a.lua.bak`, and `a.LUA`, which is `a.lua` where letter case does not count. Other endings that are types of their own,
+ * such as `a.lua.txt`, are files.
+ */
+function isSource(path: string): boolean {
+  return /\.lua(?![a-z0-9])[^/]*$/i.test(path) && !hasType(path);
 }
 
 /** Percent-decodes a path to bytes; undefined when it is malformed or has a NUL. */

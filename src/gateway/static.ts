@@ -29,6 +29,11 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.xml': 'application/xml',
 };
 
+/** Whether the ending of a name says what type the file has. */
+export function hasType(path: string): boolean {
+  return extname(path).toLowerCase() in CONTENT_TYPES;
+}
+
 /** Sends a file, or 304 when the client has it already. Rejects only when the client has gone. */
 export async function sendFile(request: IncomingMessage, response: ServerResponse, file: Buffer): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -169,7 +169,8 @@ class WorkerThread {
     const { subject, slot, path, params } = decodeStart(payload);
     if ((flags & START_OFFER) !== 0) {
       if (!this.#slots.claim(slot, subject)) return;
-      if (!this.#runner.hasState(stateId)) return this.#outbox.offerRejected(id, subject);
+      if ((flags & START_CREATE) === 0 && !this.#runner.hasState(stateId))
+        return this.#outbox.offerRejected(id, subject);
     } else if (subject !== 0) this.#close(subject);
     this.#runner.execute({
       id,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -297,6 +297,16 @@ describe('a configuration that cannot be used', () => {
     assert.doesNotMatch(text, /a\.sock|a\.log|pidfile/);
     assert.match(text, /listen = .*b\.sock": nothing may be created in /);
     assert.match(text, /preload = .*: the file may not be read/);
+  });
+
+  it('takes no config.lua of another user that nobody has named (attacks F13.15)', () => {
+    const file = write('config.lua', 'workers = 3');
+    const take = () => loadConfig(undefined, {}, engine, surroundings());
+    assert.equal(take().config.workers, 3);
+    if (process.geteuid?.() !== 0) return;
+    chownSync(file, 12_345, 12_345);
+    assert.throws(take, { code: 'LUAFCGID_CONFIG_STRANGER', message: /belongs to user 12345/ });
+    assert.equal(loadConfig(file, {}, engine, surroundings()).config.workers, 3);
   });
 
   it('refuses two addresses of which one takes the connections of the other (reports Q4)', () => {

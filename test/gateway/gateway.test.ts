@@ -1,8 +1,10 @@
 /** The gateway between real sockets: HTTP requests on one side, hand-made FastCGI answers on the other. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { LuafcgidError } from '../../src/base/errors.js';
@@ -56,7 +58,7 @@ describe('a script request through the gateway', () => {
         Under_score: 'no',
         'X-Bytes': '\xe4\xff',
         Cookie: 'c=d',
-        Host: 'example.org',
+        Host: 'app.localhost',
       },
     });
     request.end('hi');
@@ -87,7 +89,7 @@ describe('a script request through the gateway', () => {
       HTTP_X_TWO: 'a, b',
       HTTP_X_BYTES: '\xe4\xff',
       HTTP_COOKIE: 'c=d',
-      HTTP_HOST: 'example.org',
+      HTTP_HOST: 'app.localhost',
     });
     assert.equal(exchange.pairs.length, new Set(exchange.pairs.map(([name]) => name)).size, 'no name twice');
     assert.equal(exchange.role, 1);
@@ -119,7 +121,7 @@ describe('a script request through the gateway', () => {
 
   it('understands a whole URL, as a proxy is asked', async (t) => {
     const { fetch } = await setUp(t, (exchange) => exchange.end(`${PLAIN}${exchange.params.QUERY_STRING}`));
-    assert.equal((await fetch('http://example.org/app.lua?a=b')).text, 'a=b');
+    assert.equal((await fetch('http://localhost:80/app.lua?a=b')).text, 'a=b');
   });
 
   it('keeps every byte of both bodies', async (t) => {
@@ -213,7 +215,7 @@ describe('a script request through the gateway', () => {
     const { gateway } = await setUp(t, (exchange) => exchange.end(`${PLAIN}${exchange.params.QUERY_STRING};`));
     const socket = net.connect(gateway.port, '127.0.0.1');
     t.after(() => socket.destroy());
-    socket.write(['1', '2', '3'].map((n) => `GET /app.lua?q${n} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''));
+    socket.write(['1', '2', '3'].map((n) => `GET /app.lua?q${n} HTTP/1.1\r\nHost: localhost\r\n\r\n`).join(''));
     let text = '';
     for await (const chunk of socket) {
       text += chunk;
@@ -251,7 +253,7 @@ describe('a script request through the gateway', () => {
   it('is dropped when its client goes while it waits behind another', async (t) => {
     const { gateway, next } = await setUp(t);
     const socket = net.connect(gateway.port, '127.0.0.1');
-    socket.write('GET /app.lua HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2));
+    socket.write('GET /app.lua HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2));
     const [first, second] = [await next(), await next()];
     socket.destroy();
     await Promise.all([first.closed(), second.closed()]);
@@ -387,6 +389,37 @@ describe('files and folders at the gateway', () => {
     ]);
   });
 
+  it('answers under the names of this machine only, so that no other name can be made to lead here (attacks F13.12)', async (t) => {
+    const { root, gateway, fetch } = await setUp(t);
+    writeFileSync(join(root, 'page.html'), 'page');
+    for (const host of [
+      'localhost',
+      'LOCALHOST:8080',
+      'a.localhost',
+      '127.0.0.1:80',
+      '192.0.2.1',
+      '[::1]:80',
+      hostname(),
+    ]) {
+      assert.equal((await fetch('/page.html', { headers: { host } })).status, 200, host);
+    }
+    for (const host of [
+      'evil.example',
+      'evil.example:8080',
+      'localhost.evil.example',
+      '127.0.0.1.evil.example',
+      'a b',
+      '[x]',
+    ]) {
+      assert.equal((await fetch('/page.html', { headers: { host } })).status, 421, host);
+    }
+    assert.equal((await fetch('http://evil.example/page.html')).status, 421);
+    const two = net.connect(gateway.port, '127.0.0.1');
+    two.write('GET /page.html HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    const [answer] = await once(two, 'data');
+    assert.match(String(answer), /^HTTP\/1\.1 400 /);
+  });
+
   it('refuses what it must, with a page', async (t) => {
     const { root, fetch, open } = await setUp(t);
     writeFileSync(join(root, 'page.html'), '');
@@ -397,6 +430,14 @@ describe('files and folders at the gateway', () => {
       ['GET', '/.git/config', 404],
       ['POST', '/page.html', 405],
       ['TRACE', '/app.lua', 405],
+      // attacks F13.12
+      ['TRACE', '/', 405],
+      ['TRACE', '/nothing', 405],
+      ['PUT', '/', 405],
+      ['DELETE', '/', 405],
+      ['POST', '/', 405],
+      ['DELETE', '/folder', 405],
+      ['DELETE', '/page.html', 405],
       ['OPTIONS', '*', 400],
     ] as const) {
       const answer = await fetch(path, { method });

@@ -34,6 +34,21 @@ describe('a path in the document root', () => {
     symlinkSync('..', join(root, 'up'));
     symlinkSync('app.lua', join(root, 'alias.lua'));
     symlinkSync('loop', join(root, 'loop'));
+    symlinkSync('.hidden', join(root, 'open'));
+    symlinkSync('.hidden/x.css', join(root, 'open.css'));
+    symlinkSync('.secret.lua', join(root, 'open.lua'));
+    for (const name of [
+      'old.LUA',
+      'app.lua~',
+      'app.lua.bak',
+      'app.lua.orig',
+      '#app.lua#',
+      'app.lua-2',
+      'app.lua.txt',
+      'a.luau',
+    ])
+      writeFileSync(join(root, name), '');
+    symlinkSync('app.lua.bak', join(root, 'shown'));
     site = await Site.open(root);
   });
 
@@ -75,6 +90,18 @@ describe('a path in the document root', () => {
     ['/.secret.lua', refused(404)],
     ['/.hidden/x.css', refused(404)],
     ['/app.lua/.x', refused(404)],
+    // attacks F13.12
+    ['/open/', refused(404)],
+    ['/open/x.css', refused(404)],
+    ['/open.css', refused(404)],
+    ['/open.lua', refused(404)],
+    ['/old.LUA', refused(404)],
+    ['/app.lua~', refused(404)],
+    ['/app.lua.bak', refused(404)],
+    ['/app.lua.orig', refused(404)],
+    ['/%23app.lua%23', refused(404)],
+    ['/app.lua-2', refused(404)],
+    ['/shown', refused(404)],
     ['/%zz', refused(400)],
     ['/%', refused(400)],
     ['/style.css%00.lua', refused(400)],
@@ -87,6 +114,10 @@ describe('a path in the document root', () => {
       assert.deepEqual(await site.find(path), place);
     });
   }
+
+  it('may be a file whose name only resembles that of a script', async () => {
+    for (const path of ['/app.lua.txt', '/a.luau']) assert.equal((await site.find(path)).kind, 'file', path);
+  });
 
   it('may be a file with bytes that are no UTF-8', async () => {
     const place = await site.find('/b%E4d.css');

@@ -32,6 +32,8 @@ export interface HttpAnswer extends HttpHead {
 }
 
 const DEFAULT_GUARD_MS = 60_000;
+/** More than any web server passes on. */
+const MAX_HEADER_BYTES = 256 * 1024;
 
 /** Sends a request and reads the whole answer. */
 export async function fetchHttp(options: HttpOptions): Promise<HttpAnswer> {
@@ -68,6 +70,7 @@ export class HttpExchange {
       path: options.path ?? '/',
       headers: options.headers,
       agent: options.agent ?? false,
+      maxHeaderSize: MAX_HEADER_BYTES,
     });
     this.request.on('error', (error) => this.#fail(error));
     this.#head = new Promise((resolve, reject) => {

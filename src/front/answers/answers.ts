@@ -1,6 +1,6 @@
 /**
- * How requests end. Each is answered exactly once, by its script's output or by a page made here, or its connection is
- * gone; after that it is parted from its connection, and it is over when no worker runs it any more.
+ * How requests end. Each is answered exactly once, by its script's output or by a page made here, unless its connection is
+ * gone. After that the request is parted from its connection; it is over when no worker runs it any more.
  */
 
 import { toShortText } from '../../base/bounded-text.js';
@@ -57,7 +57,7 @@ export class Answers {
     this.#answered(request);
   }
 
-  /** Answers a request that no script has answered. What was sent already cannot be taken back: it just ends there. */
+  /** Answers a request that no script has answered. If some of an answer was sent already, the answer ends there. */
   refuse(request: FrontRequest, error: LuafcgidError): void {
     if (request.isAnswered) return;
     const text = `${error.code}: ${error.message}. ${error.solve}`;
@@ -128,7 +128,7 @@ export class Answers {
     });
   }
 
-  /** Hands what the access log is to know to it, once. */
+  /** Reports a request to the access log, once. */
   #report(request: FrontRequest): void {
     const { record, times, script, state, cgi, body } = request;
     if (record === undefined) return;

@@ -1,7 +1,7 @@
 /**
- * The way to the end: no new connections come, what has begun is finished, and each connection is closed after that. A
- * connection that was just accepted has begun, too: its request is on its way, and a web server that is hung up on before
- * it could send it has a request that failed.
+ * The end of a server in order: it accepts no new connections, finishes the requests that have begun, and closes each
+ * connection after that. A connection that was just accepted counts as begun: its request is on its way, and would fail if
+ * the connection were closed before it came.
  */
 import type { FrontConnection } from '../model/request.js';
 
@@ -12,7 +12,7 @@ export class Drain {
   readonly #requests: ReadonlyMap<number, unknown>;
   readonly #isLending: () => boolean;
   readonly #drained: () => void;
-  /** Connections that have not asked for anything when it began. */
+  /** Connections without a request so far. */
   readonly #newcomers = new Set<FrontConnection>();
   #endsMs = Number.POSITIVE_INFINITY;
   #isUnderWay = false;
@@ -20,8 +20,8 @@ export class Drain {
 
   /**
    * @param requests all that are not over
-   * @param isLending whether workers may be at requests of their own
-   * @param drained is told when the last one is
+   * @param isLending whether workers may have requests that the front does not know
+   * @param drained called when the last one is over
    */
   constructor(requests: ReadonlyMap<number, unknown>, isLending: () => boolean, drained: () => void) {
     this.#requests = requests;
@@ -44,7 +44,7 @@ export class Drain {
     this.look();
   }
 
-  /** Accepted in the moment in which it began. */
+  /** A connection was accepted just before the drain began, and is opened now. */
   add(connection: FrontConnection): void {
     if (this.#areNewcomersLate) connection.close(false);
     else this.#newcomers.add(connection);

@@ -1,7 +1,8 @@
 /**
- * A request that waits with a full body buffer could not be heard to abort, nor could its connection be heard to close:
- * both come behind body that is not read. So a little more of it is read at each tick, as long as memory is plentiful. A
- * web server sends no more body when its client is gone, so what lies before the news is what the system holds.
+ * While a request waits with a full body buffer its connection is not read, so an abort, or the end of the connection,
+ * would stay unseen behind the rest of the body. So a little more of the body is read at each tick, as long as memory is
+ * plentiful. A web server sends no more body when its client is gone: between the buffer and the abort lies no more than
+ * the system's socket buffers hold.
  */
 import type { FrontOptions } from '../model/actions.js';
 import type { Meters } from '../model/connection.js';
@@ -10,7 +11,7 @@ import type { FrontConnection } from '../model/request.js';
 const STEP_BYTES = 64 * 1024;
 /** More than a Unix socket holds. */
 const MOST_BYTES = 1024 * 1024;
-/** What is read on for must not cost others their place. */
+/** Reading ahead stops at this part of `bodytotal`, so that it makes no other request pay. */
 const PLENTY_PART = 1 / 2;
 
 export function readAheadForAbort(

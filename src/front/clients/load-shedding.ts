@@ -1,7 +1,8 @@
 /**
- * What happens when all clients together hold too much: the largest request that nobody runs pays, the client that has
- * read nothing for the longest, or the connection that has had no request for the longest. Nobody is made to wait for
- * somebody else's memory, so nobody can wait for ever. A part of the front's core.
+ * Sheds load when all clients together hold too much. For memory of requests the largest one that no worker runs is turned
+ * away; for memory of answers the client that has read nothing for the longest is disconnected; for connections the one
+ * without a request for the longest is closed. No client waits for another's memory, so none can wait for ever. A part of
+ * the front's core.
  */
 import { LuafcgidError } from '../../base/errors.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
@@ -9,13 +10,13 @@ import type { Meters } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { Timeouts } from './timeouts.js';
 
-/** Looks after which an incomplete request no longer keeps its connection from making room. */
+/** Looks after which an incomplete request no longer keeps its connection from being closed for others. */
 const HALF_LOOKS = 4;
 
-/** Found at one walk over all connections, at most this part of them: walks are long, and so are floods. */
+/** One walk over all connections finds at most this part of them: in a flood a walk for each would take too long. */
 const FOUND_PART = 1 / 8;
 
-/** Who may be told that there is no room: a request, parameters that are coming, or half of some other record. */
+/** Something that holds memory and can be given up: a request, incomplete parameters, or half of another record. */
 interface Holder {
   readonly connection: FrontConnection;
   readonly fcgiId: number;
@@ -23,7 +24,7 @@ interface Holder {
   readonly bytes: number;
 }
 
-/** What is done about those who pay. */
+/** How load is shed. */
 export interface LoadSheddingOwner {
   /** Takes a lent connection back. Returns false while its worker is at it. */
   recall(connection: FrontConnection): boolean;
@@ -40,10 +41,10 @@ export class LoadShedding {
   readonly #connections: ReadonlyMap<number, FrontConnection>;
   readonly #timeouts: Timeouts;
   readonly #owner: LoadSheddingOwner;
-  /** Found at the last walk, those who pay first at the end; looked at again before they do. */
+  /** Found at the last walk, the largest at the end; each is looked at again before it is given up. */
   #holders: Holder[] = [];
   #idle: FrontConnection[] = [];
-  /** Everybody reads, as far as could be seen at the last walk: no use to walk again before the next tick. */
+  /** The last walk found no client that does not read: no use to walk again before the next tick. */
   #allRead = false;
   /** Closed for others, and not gone yet. */
   readonly #leaving = new Set<number>();
@@ -65,7 +66,7 @@ export class LoadShedding {
     this.#owner = owner;
   }
 
-  /** To be called at each tick: who was found before may have become another. */
+  /** To be called at each tick: what was found before may have changed. */
   tick(): void {
     this.#holders = [];
     this.#idle = [];
@@ -118,7 +119,8 @@ export class LoadShedding {
       }
       const idle = [...this.#connections.values()].filter((each) => mayLeave(each) && !passedOver.has(each));
       if (idle.length === 0) return undefined;
-      // Who was used since the last tick seems as idle as who has come since then: those who never asked go first.
+      // A connection used since the last tick has the same idle time as one opened since then: those without any request
+      // go first.
       const since = ({ watch }: FrontConnection): number => watch?.idleSinceMs ?? this.#timeouts.clockMs;
       const asked = ({ hasAsked }: FrontConnection): number => (hasAsked ? 1 : 0);
       this.#idle = lastOf(idle.sort((a, b) => since(b) - since(a) || asked(b) - asked(a) || b.id - a.id));
@@ -136,7 +138,7 @@ export class LoadShedding {
       const { connection, fcgiId, request, bytes } = holder;
       const error = new LuafcgidError('LUAFCGID_REQUEST_NO_ROOM', { limit, bytes });
       if (request !== undefined) {
-        // It has just begun to run, and its worker will say so: then there is room.
+        // Its worker has just begun with it, as a message on the way will say: then there is room.
         if (!this.#owner.turnAway(request, error)) return;
       } else if (fcgiId > 0) this.#owner.turnAwayParams(connection, fcgiId, error);
       else {
@@ -175,8 +177,8 @@ export class LoadShedding {
   // ---- answers -----------------------------------------------------------------------------------------------------
 
   /**
-   * Whether more may be written: what waits for readers holds no more than it may, if need be after closing those who do
-   * not read.
+   * Whether more may be written: the memory of unsent answers is within its limit, if need be after disconnecting clients
+   * that do not read.
    */
   hasSendRoom(): boolean {
     const limit = this.#options.sendTotalBytes;
@@ -215,7 +217,7 @@ function holdsStill({ connection, fcgiId, request }: Holder): boolean {
   return fcgiId === 0 ? connection.session.recordBytes > 0 : connection.session.isCollectingFor(fcgiId);
 }
 
-/** Whether nobody is served on it, and hardly anybody will be. */
+/** Whether no request is under way on it, nor likely to be completed. */
 function mayLeave(connection: FrontConnection): boolean {
   if (connection.isClosing || connection.isUsed || connection.requests.size > 0 || connection.isSending) return false;
   return connection.isIdle || (connection.watch?.halfLooks ?? 0) >= HALF_LOOKS;

@@ -1,7 +1,7 @@
 /**
- * How long clients may take: for their next request, for the rest of one that they have begun, and for reading what is
- * sent to them. Looked at once per tick, over all connections, so that no request pays for it. Part of the front's core:
- * it knows no clock, and time in which the server itself stood still is nobody's fault.
+ * How long clients may take: for their next request, for the rest of a request that they have begun, and for reading their
+ * answers. One look per tick over all connections judges that, so that it costs requests nothing. A part of the front's
+ * core: it knows no clock, and does not count time in which the server itself stood still.
  */
 import { LuafcgidError } from '../../base/errors.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
@@ -14,13 +14,13 @@ const LONGEST_STEP_MS = 1000;
 /** A body that comes at this pace is never late, however long it is. */
 const BYTES_PER_MS = 0.5;
 
-/** What is done about requests that do not come wholly. */
+/** What the front does about late requests. */
 export interface LateOwner {
   lateParams(connection: FrontConnection, fcgiId: number): void;
   lateBody(request: FrontRequest, nowMs: number): void;
   /** Takes a lent connection back. Returns false while its worker is at it. */
   recall(connection: FrontConnection): boolean;
-  /** Reading is paused: whether it still has to be. */
+  /** Reading is paused: resumes it if that is not needed any more. */
   reviewPause(connection: FrontConnection): void;
 }
 
@@ -72,7 +72,7 @@ export class Timeouts {
     return watch !== undefined && watch.stuckSinceMs >= 0 && watch.stuckSinceMs <= this.#beforeMs;
   }
 
-  /** What waits counts against its client only while it takes none of it: scripts may write as slowly as they like. */
+  /** Unsent bytes count against a client only while it reads none of them: scripts may write as slowly as they like. */
   #judgeReader(connection: FrontConnection, watch: Watch): void {
     const out = connection.isSending || connection.isClosing ? connection.outgoing() : undefined;
     if (connection.isSpooled && out !== undefined) {
@@ -104,14 +104,14 @@ export class Timeouts {
     const hasRequest = connection.isUsed || connection.requests.size > 0;
     connection.isUsed = false;
     if (hasRequest || connection.isSending) watch.idleSinceMs = this.#clockMs;
-    // What is half now was begun after that request.
+    // A half record that is here now was begun after that request.
     if (hasRequest) watch.recordLeftMs = -1;
     const isHalf = session.isCollecting || session.isInsideRecord;
     watch.halfLooks = isHalf && !hasRequest ? watch.halfLooks + 1 : 0;
-    // What it sends now cannot be seen.
+    // While reading is paused nobody can tell whether the client sends.
     if (connection.isPaused) return false;
-    const earnedMs = (connection.heardBytes - watch.judgedBytes) / BYTES_PER_MS;
-    watch.judgedBytes = connection.heardBytes;
+    const earnedMs = (connection.receivedBytes - watch.judgedBytes) / BYTES_PER_MS;
+    watch.judgedBytes = connection.receivedBytes;
     if (session.isCollecting) {
       for (const id of session.lateParams(elapsedMs, readTimeoutMs)) {
         connection.isOverdue = true;
@@ -133,7 +133,7 @@ export class Timeouts {
       }
     } else watch.recordLeftMs = -1;
     if (this.#clockMs - watch.idleSinceMs < idleTimeoutMs || connection.isSending) return false;
-    // A request may have come on a lent one since it was looked at above.
+    // On a lent connection a request may have come since it was looked at above.
     if (!this.#owner.recall(connection) || connection.isUsed) return false;
     connection.close(false);
     return true;

@@ -8,7 +8,7 @@ export interface FrontBooks {
   /** All requests that are not over. */
   readonly requests: ReadonlyMap<number, FrontRequest>;
   readonly connections: ReadonlyMap<number, FrontConnection>;
-  /** What is counted as held. */
+  /** Memory as it was counted. */
   readonly meters: Meters;
   readonly limits: Pick<FrontOptions, 'bodyTotalBytes' | 'connectionLimit'>;
   /** Requests that workers run. */
@@ -20,7 +20,7 @@ export interface FrontBooks {
   readonly workers: Iterable<WorkerLink>;
 }
 
-/** What is wrong, in words; nothing when they balance. */
+/** Faults, in words; none when the books balance. */
 export function auditFront(books: FrontBooks): string[] {
   return [...auditRequests(books), ...auditMemory(books), ...auditLoans(books)];
 }

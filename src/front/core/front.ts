@@ -1,5 +1,5 @@
 /**
- * The front's core: what happens to connections and requests. It is fed events (a connection opened, bytes arrived, a
+ * The front's core: all decisions about connections and requests. It is fed events (a connection opened, bytes arrived, a
  * worker has posted something, time has passed) and answers with actions; it opens no socket, reads no clock and starts
  * no timer, so it can be driven through any order of events in a test. Drivers do the rest.
  *
@@ -33,7 +33,7 @@ export interface FrontCounts extends PoolCounts {
   /** Memory of requests that no worker runs, and of those that run. */
   readonly requestBytes: number;
   readonly runningBytes: number;
-  /** What waits in memory to be sent. */
+  /** Memory of unsent answers. */
   readonly unsentBytes: number;
 }
 
@@ -48,10 +48,10 @@ export class Front {
   readonly #intake: Intake;
   /** All requests that are not over, by number. */
   readonly #requests = new Map<number, FrontRequest>();
-  /** What script paths were found to be; the sweep keeps it true. */
+  /** The files that script paths were found to lead to; the sweep keeps them true. */
   readonly lookUps = new LookUps((path) => this.#dispatcher.forgetPath(path));
   readonly #serverValues: ServerValues;
-  /** What all requests and all answers hold in memory. */
+  /** Memory that all requests and all answers hold. */
   readonly #meters: Meters = { requests: { bytes: 0 }, running: { bytes: 0 }, unsent: { bytes: 0 } };
   readonly #timeouts: Timeouts;
   readonly #shedding: LoadShedding;
@@ -150,7 +150,7 @@ export class Front {
 
   #receive(connection: FrontConnection, bytes: Uint8Array, nowMs: number): void {
     if (connection.isClosing) return;
-    connection.heardBytes += bytes.length;
+    connection.receivedBytes += bytes.length;
     this.#intake.arrivalMs = nowMs;
     try {
       connection.session.receive(bytes);
@@ -191,7 +191,7 @@ export class Front {
     this.#answers.settle(connection, false);
   }
 
-  /** The peer has sent its last byte while reading was paused: what is left is read now, then its end is known. */
+  /** The peer has sent its last byte while reading was paused: the bytes before it are read now, so that its end is seen. */
   peerEnding(id: number): void {
     const connection = this.#connections.get(id);
     if (connection === undefined || connection.isClosing) return;
@@ -274,7 +274,7 @@ export class Front {
 
   /**
    * Some worker has written to its ring, or made room in the other one. Also to be called after `bytesArrived`, `sent`,
-   * `tick` and `connectionClosed`, since they may leave some of what workers have posted for later.
+   * `tick` and `connectionClosed`, since they may leave messages of workers for later.
    * @returns whether any had posted something: there may be more, which is read at the next call
    */
   pollWorkers(nowMs: number): boolean {
@@ -326,7 +326,7 @@ export class Front {
   }
 
   /**
-   * Flushes the states made from files that are not any more what they were.
+   * Flushes the states that were made from files which have changed.
    * @param fingerprints of files now; undefined: the file is gone. Files that are not listed count as unchanged.
    * @returns how many states that were
    */
@@ -350,7 +350,7 @@ export class Front {
     this.#dispatcher.collectIdle();
   }
 
-  /** No new connections will come: what has begun is finished, then each connection is closed. */
+  /** No new connections will come: requests that have begun are finished, then each connection is closed. */
   drain(nowMs: number): void {
     this.#dispatcher.recallAll(nowMs);
     this.#receiveArrivals(nowMs);
@@ -374,7 +374,7 @@ export class Front {
     };
   }
 
-  /** What does not balance, in words; for tests. */
+  /** Faults of the books, in words; for tests. */
   audit(): string[] {
     return [
       ...this.#pool.audit(),

@@ -28,7 +28,7 @@ export interface IntakeParts {
   readonly lookUps: LookUps;
   /** Gets the memory that new requests hold. */
   readonly meter: Meter;
-  /** What is told to the workers of running requests. */
+  /** News for the workers of running requests. */
   readonly worker: {
     clientGone(request: FrontRequest): void;
     passBody(request: FrontRequest): void;
@@ -103,14 +103,14 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     this.#parts.answers.refuse(request, new LuafcgidError('LUAFCGID_FCGI_PARAMS_TOO_LARGE', { limit }));
   }
 
-  // ---- what else happens to requests on their way in ---------------------------------------------------------------
+  // ---- other events on the way in -------------------------------------------------------------------------------
 
   /** A worker runs a request already, whose records are these bytes. */
   adopt(connection: FrontConnection, id: number, bytes: Uint8Array, nowMs: number): FrontRequest {
     const whole = findWholeRequest(bytes);
     if (whole === undefined) throw new Error(`the ${bytes.length} bytes of request ${id} are no whole request`);
     const { requestId, keepsConnection, params, bodyBytes } = whole;
-    connection.heardBytes += bytes.length;
+    connection.receivedBytes += bytes.length;
     connection.hasAsked = true;
     connection.session.adopt(requestId, Role.RESPONDER, keepsConnection);
     this.arrivalMs = nowMs;
@@ -136,7 +136,7 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     if (request !== undefined && request.stage === 'looking') this.#parts.answers.refuse(request, error);
   }
 
-  /** Does for a request what can be done now. */
+  /** Takes a request a step further if it can be: into the queue, or its body to its worker. */
   advance(request: FrontRequest, nowMs: number): void {
     if (request.worker !== undefined) return this.#parts.worker.passBody(request);
     if (request.stage !== 'reading' || !request.isReady(this.#parts.options.bodyMemoryBytes)) return;
@@ -178,7 +178,7 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     this.#parts.worker.clientGone(request);
   }
 
-  /** The body will not be what it should: a script that runs is told when it reads, other requests are answered. */
+  /** The body will never be complete: a running script is told when it reads, other requests are refused. */
   #failBody(request: FrontRequest, fault: Exclude<BodyFault, typeof BodyFault.CLIENT_GONE>): void {
     if (request.worker !== undefined) return request.worker.failBody(request, fault);
     this.#parts.answers.refuse(request, this.#bodyError(fault));

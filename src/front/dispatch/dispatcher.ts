@@ -280,7 +280,11 @@ export class Dispatcher {
       (hasBody ? 0 : START_NO_BODY) |
       (request.cgi.method === 'HEAD' ? START_HEAD : 0);
     const path = create ? Buffer.from(request.script, 'latin1') : NOTHING;
-    worker.start(flags, request, state.id, evicted?.id ?? 0, path);
+    if (evicted !== undefined && worker.canStartRevocably) {
+      // The finalizers of a state may never end: then the request is taken back from behind its closing.
+      this.#workers.close(worker, evicted);
+      worker.startRevocably(flags, request, state.id, path);
+    } else worker.start(flags, request, state.id, evicted?.id ?? 0, path);
     if (state.expectedMs <= AT_ONCE_MS) this.#toWake.add(worker);
     else worker.wake();
     if (hasBody) this.passBody(request);

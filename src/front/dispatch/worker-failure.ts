@@ -22,6 +22,9 @@ import type { WorkerTable } from './worker-table.js';
 const DUTY_MS = 5_000;
 const NEEDED_DUTY_MS = 2_000;
 
+/** A request waits so long behind the duties of its worker; after that it is given to another one, as far as it can be. */
+const TAKE_BACK_MS = 500;
+
 /** The longest step of time that counts: the process may have been stopped, and its workers with it. */
 const LONGEST_STEP_MS = 1_000;
 
@@ -39,7 +42,7 @@ export interface WorkerFailureParts {
 
 export class WorkerFailure {
   readonly #parts: WorkerFailureParts;
-  /** A worker was struck off. */
+  /** A worker was struck off, or a request was taken back from it. */
   readonly #lost: (worker: WorkerLink, nowMs: number) => void;
   /** Workers that were given up while their threads run on: what those threads wait with has to stay. */
   readonly #abandoned = new Map<number, WorkerLink>();
@@ -47,7 +50,7 @@ export class WorkerFailure {
   /** When `watch` was last called. */
   #watchedMs: number | undefined;
 
-  /** @param lost told of each worker that was struck off: requests may have to start on others */
+  /** @param lost told of each worker that was struck off, or that a request was taken back from: requests may start on others */
   constructor(parts: WorkerFailureParts, lost: (worker: WorkerLink, nowMs: number) => void) {
     this.#parts = parts;
     this.#lost = lost;
@@ -85,15 +88,14 @@ export class WorkerFailure {
     for (const worker of [...this.#parts.workers]) {
       const run = worker.executing;
       if (run === undefined) this.#watchDuties(worker, stepMs, nowMs);
-      else this.#watchRun(worker, run, nowMs);
+      else this.#watchRun(worker, run, stepMs, nowMs);
     }
     this.#watchedMs = nowMs;
   }
 
-  #watchRun(worker: WorkerLink, run: Run, nowMs: number): void {
+  #watchRun(worker: WorkerLink, run: Run, stepMs: number, nowMs: number): void {
     const { request } = run;
     const { options, actions } = this.#parts;
-    worker.duties.unansweredMs = 0;
     const facts = {
       hasBegun: worker.hasBegun(request),
       isOver: worker.isOver(request),
@@ -101,9 +103,40 @@ export class WorkerFailure {
       isUnwanted: request.isClientGone && request.stopsOnAbort,
       watchdogMs: request.watchdogMs,
     };
+    const isBehindDuties = !facts.hasBegun && !facts.isOver && !worker.duties.isEmpty;
+    worker.duties.unansweredMs = isBehindDuties ? worker.duties.unansweredMs + stepMs : 0;
+    if (isBehindDuties && this.#takeBack(worker, run, nowMs)) return;
     const { interrupts, isWorkerLost } = run.clock.look(facts, nowMs, options.slowTimeMs);
     for (const reason of interrupts) actions.interrupt(worker.id, request.id, reason);
     if (isWorkerLost) this.#abandon(worker, run, nowMs);
+  }
+
+  /** Takes a request back that a worker has not come to for some time, since it is still at its duties. */
+  #takeBack(worker: WorkerLink, run: Run, nowMs: number): boolean {
+    const { request, state } = run;
+    const { pool, workers, answers } = this.#parts;
+    if (nowMs - run.startedMs < TAKE_BACK_MS) return false;
+    if (request.body.hasHandedOn || !worker.revokeStart(request)) return false;
+    worker.end(run);
+    workers.reviewOccupied(worker);
+    pool.release(state.id, true, 0);
+    pool.setAway(worker.id);
+    if (request.isAnswered) answers.over(request);
+    else {
+      this.#waitAgain(request);
+      pool.join(request);
+    }
+    workers.stopIfDone(worker);
+    this.#lost(worker, nowMs);
+    return true;
+  }
+
+  /** A request that no worker has begun with begins anew. */
+  #waitAgain(request: FrontRequest): void {
+    request.worker = undefined;
+    request.state = undefined;
+    request.stage = 'waiting';
+    request.chargeTo(this.#parts.meters.requests);
   }
 
   /** Looks at a worker without a request: it is lost when it does not do what it was told to. */
@@ -130,7 +163,7 @@ export class WorkerFailure {
 
   /** A worker hangs with a request, which is answered, or begins anew if the worker had not begun with it. */
   #abandon(worker: WorkerLink, run: Run, nowMs: number): void {
-    const { mailbox, meters } = this.#parts;
+    const { mailbox } = this.#parts;
     const { request } = run;
     // It may have ended in this very moment.
     mailbox.read(worker, nowMs);
@@ -151,10 +184,7 @@ export class WorkerFailure {
     const isWhole = !request.body.hasHandedOn && !request.isAnswered && !worker.isOver(request);
     if (isWhole) {
       worker.end(run);
-      request.worker = undefined;
-      request.state = undefined;
-      request.stage = 'waiting';
-      request.chargeTo(meters.requests);
+      this.#waitAgain(request);
     }
     const error = new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
     this.#strikeOff(worker, error, nowMs, isWhole ? request : undefined);

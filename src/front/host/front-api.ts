@@ -19,7 +19,7 @@ import { WorkerLink } from '../model/worker-link.js';
 export interface FrontEvents extends LogEvents {
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`. */
   lookUp(path: string, request: number): void;
-  /** See `FrontActions`. */
+  /** A request runs slowly; reported once. */
   slow(record: SlowRequest): void;
   interrupt(worker: number, request: number, reason: InterruptRequest): void;
   abandon(worker: number, reason: string): void;
@@ -52,7 +52,7 @@ export interface FrontSettings extends DriverSettings {
   readonly logs: LogSettings;
 }
 
-/** All files that housekeeping looks at. Paths have one character per byte. */
+/** All files that the sweep looks at. Paths have one character per byte. */
 export interface Inventory {
   /** Script paths as web servers name them, and the files they were found to be. */
   readonly scripts: readonly (readonly [path: string, file: string])[];
@@ -60,7 +60,7 @@ export interface Inventory {
   readonly dependencies: ReadonlyMap<string, boolean>;
 }
 
-/** What housekeeping has found out about an inventory. */
+/** What the sweep has found out about an inventory. */
 export interface Findings {
   /** Script paths that lead elsewhere by now; undefined: nowhere. */
   readonly moved: readonly (readonly [path: string, file: string | undefined])[];
@@ -143,9 +143,9 @@ export class FrontApi {
     const nowMs = performance.now();
     this.#front.configure(settings.front, nowMs);
     this.#driver.configure(settings);
-    // Others than before may be scripts.
+    // Other files than before may be scripts.
     this.#front.lookUps.clear();
-    // In the same turn: no request is turned away since there is no worker for a moment.
+    // In the same turn: without any worker in between, requests would be turned away.
     this.#front.retireWorkers(retired, nowMs);
     for (const { id, index, channels } of workers) this.workerReady(id, index, channels);
   }

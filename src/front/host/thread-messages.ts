@@ -1,4 +1,4 @@
-/** What the main thread and the thread of the front say to each other. */
+/** The messages between the main thread and the thread of the front. */
 
 import type { FrontApi, FrontEvents, FrontSettings } from './front-api.js';
 import type { Bell } from './handle.js';
@@ -6,11 +6,11 @@ import type { Bell } from './handle.js';
 export interface FrontThreadData {
   readonly settings: FrontSettings;
   readonly bell: Bell & { readonly fd: number };
-  /** See `lines-under-way.ts`. */
+  /** See `line-credits.ts`. */
   readonly lineCredits: SharedArrayBuffer;
 }
 
-/** To the front: a call of its service, or of its driver. Answered with an `Answer` of the same number. */
+/** To the front: a call of its `FrontApi`, or of its driver. Answered with a message of the same number. */
 export type Call =
   | { readonly number: number; readonly name: keyof FrontApi; readonly args: readonly unknown[] }
   | { readonly number: number; readonly name: 'accept'; readonly fd: number; readonly isTcp: boolean }
@@ -18,7 +18,7 @@ export type Call =
   /** The thread ends. */
   | { readonly number: number; readonly name: 'end' };
 
-/** What is left of an error on its way across threads, where only plain values go. */
+/** An error on its way across threads, where only plain values go. */
 export interface Failure {
   readonly message: string;
   readonly code?: string | undefined;

@@ -39,7 +39,7 @@ export class ThreadedFront implements FrontHandle {
     this.#thread.on('message', (message: FromFront) => {
       if (message.kind === 'event') {
         (events[message.name] as (...args: readonly unknown[]) => void)(...message.args);
-        // ORDER LINES: the place among the arguments of what counts.
+        // The arguments of `FrontEvents.log` and `access`: `LineSender` has counted this one.
         if (message.name === 'log') lines.arrived(message.args[1] as string);
         else if (message.name === 'access') lines.arrived(message.args[0] as Uint8Array);
         return;
@@ -49,7 +49,7 @@ export class ThreadedFront implements FrontHandle {
       if (message.kind === 'answer') call?.resolve(message.result);
       else call?.reject(Object.assign(new Error(message.failure.message), message.failure));
     });
-    // Without it there is no server: the error goes on to end the process, as it would from the main thread.
+    // Without the front there is no server: the error ends the process, as it would on the main thread.
     this.#thread.on('error', (error) => {
       throw error;
     });
@@ -95,7 +95,7 @@ export class ThreadedFront implements FrontHandle {
     name: Name,
     ...args: Parameters<FrontApi[Name]>
   ): Promise<ReturnType<FrontApi[Name]>> {
-    // Before anybody else can listen there: a later unlink could take their socket away.
+    // Before another server can listen there: a later unlink could remove its socket.
     if (name === 'drain') this.#removeSocketFiles();
     return this.#send({ name, args }) as Promise<ReturnType<FrontApi[Name]>>;
   }
@@ -108,7 +108,7 @@ export class ThreadedFront implements FrontHandle {
     closeEventfd(this.bell.fd);
   }
 
-  /** After the end nobody answers any more, and the bell's descriptor may be another file's. */
+  /** Does nothing after the end: no answer would come, and the bell's descriptor may be another file's by then. */
   #send(call: Unnumbered<Call>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return;
@@ -133,7 +133,7 @@ export class ThreadedFront implements FrontHandle {
       try {
         giveSocketFile(path, access.owner);
       } catch (error) {
-        // Nobody would ever accept there.
+        // Clients would connect, and never be accepted.
         this.#removeSocketFiles(path);
         kernelSockets.close(fd);
         throw error;
@@ -172,7 +172,7 @@ export class ThreadedFront implements FrontHandle {
     }
   }
 
-  /** While the sockets are open, so that no other file can have their inodes: what is another server's by now stays. */
+  /** To be called while the sockets are open, so that no other file can have their inodes: a file of another server stays. */
   #removeSocketFiles(only?: string): void {
     const removed = this.#socketFiles.filter(({ path }) => only === undefined || path === only);
     for (const file of removed) {
@@ -181,7 +181,7 @@ export class ThreadedFront implements FrontHandle {
       try {
         if (inodeOf(path) === inode) unlinkSync(path);
       } catch {
-        // Somebody else has removed it: as it should be.
+        // It was removed already.
       }
     }
   }
@@ -195,7 +195,7 @@ function bound(fd: number): SocketAddress | undefined {
   return decodeSocketAddress(boundAddress(fd));
 }
 
-/** Loads what names need only for a name. */
+/** Loads the resolver only when a name has to be looked up. */
 async function lookUp(name: string): Promise<string> {
   const { lookup } = await import('node:dns/promises');
   return (await lookup(name)).address;

@@ -53,19 +53,29 @@ export interface Driver {
 
 export type MayConnect = (address: string, family: 'ipv4' | 'ipv6') => boolean;
 
-/** Node.js compares addresses by block lists, whatever they are used for; an IPv4 one also as mapped into IPv6. */
+/** An address of IPv4 as a socket of IPv6 has it. */
+const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+
+/**
+ * Node.js compares addresses by block lists, whatever they are used for. Each family has a list of its own: one list
+ * for both would take every address of IPv4 for one of IPv6, and "::/0" would let in all.
+ */
 export function mayConnect(lists: DriverSettings['allowed']): MayConnect {
   const blockLists = lists.map((networks) => {
-    const list = new net.BlockList();
+    const both = { ipv4: new net.BlockList(), ipv6: new net.BlockList() };
     for (const network of networks) {
       const [address = '', prefix] = network.split('/');
       const family = net.isIPv6(address) ? 'ipv6' : 'ipv4';
-      if (prefix === undefined) list.addAddress(address, family);
-      else list.addSubnet(address, Number(prefix), family);
+      if (prefix === undefined) both[family].addAddress(address, family);
+      else both[family].addSubnet(address, Number(prefix), family);
     }
-    return list;
+    return both;
   });
-  return (address, family) => blockLists.every((list) => list.check(address, family));
+  return (address, family) => {
+    const mapped = family === 'ipv6' ? MAPPED.exec(address)?.[1] : undefined;
+    const [text, kind] = mapped === undefined ? [address, family] : [mapped, 'ipv4' as const];
+    return blockLists.every((both) => both[kind].check(text, kind));
+  };
 }
 
 /** Why nobody can listen at an address, as an error of the catalogue. */

@@ -1,6 +1,6 @@
 /**
- * What the front logs, on its way to the main thread: floods are counted here, at their source, and lines of the access
- * log are put together and handed over in batches.
+ * The front's log lines on their way to the main thread. Floods are counted here, at their source; lines of the access log
+ * are handed over in batches.
  */
 import { LOG_LEVELS, type LogLevel } from '../../channel/messages.js';
 import { AccessFormat } from '../../logging/access-format.js';
@@ -18,7 +18,7 @@ export interface LogSettings {
   readonly accessFormat: string | undefined;
 }
 
-/** Where it all goes. */
+/** Takes the lines. */
 export interface LogEvents {
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** Lines of the access log, each with its end. The bytes are valid during this call only. */
@@ -74,7 +74,7 @@ export class FrontLogs {
     );
   }
 
-  /** Time has passed: hands over what was collected, and tells what was counted. */
+  /** Time has passed: hands over the batch, and logs the counts of floods. */
   flush(): void {
     this.#repeats.review(performance.now());
     this.#handOver();

@@ -1,7 +1,7 @@
 /**
- * Log lines between the front's thread and the main thread. A port takes whatever is posted, so what is under way is
- * counted in shared memory and bounded, for each log by itself: while the main thread does not keep up, lines are counted
- * instead, and the count is told when it does.
+ * Log lines between the front's thread and the main thread. A message port has no limit, so the characters under way are
+ * counted in shared memory and bounded, for each log by itself. While the main thread does not keep up, lines are counted
+ * instead of posted, and the count is logged as soon as it does.
  */
 
 import { describeError, LuafcgidError } from '../../base/errors.js';
@@ -10,9 +10,9 @@ import type { LogSubject } from '../../logging/line.js';
 import type { LogEvents } from './front-logs.js';
 
 const MOST_CHARS = 4 * 1024 * 1024;
-/** Room that there has to be before it is told what was lost: the next line shall not be lost again. */
+/** Room that has to be free before the count is logged: with less, the next line would be lost again. */
 const SPARE_CHARS = MOST_CHARS / 4;
-/** What a message costs besides its text. */
+/** Characters that a message counts besides its text. */
 const MESSAGE_CHARS = 256;
 const LINE_END = 10;
 
@@ -29,7 +29,7 @@ function whichOf(lines: string | Uint8Array): Which {
   return typeof lines === 'string' ? LOG : ACCESS;
 }
 
-/** What a message counts as. */
+/** Characters that a message counts. */
 function costOf(lines: string | Uint8Array): number {
   return lines.length + MESSAGE_CHARS;
 }
@@ -53,12 +53,12 @@ export class LineSender implements LogEvents {
 
   access(lines: Uint8Array): void {
     this.flush(false);
-    // A copy, and no more of its memory than that.
+    // A copy of the lines alone: posting a view would copy the whole buffer behind it.
     if (this.#claim(lines)) this.#post.access(Uint8Array.from(lines));
     else this.#lostLines += lines.reduce((count, byte) => (byte === LINE_END ? count + 1 : count), 0);
   }
 
-  /** Tells how many lines were lost, as soon as there is room to tell it, or now if it is the last word. */
+  /** Logs how many lines were lost, as soon as there is room. @param isLast nothing more will come: logs it anyway */
   flush(isLast: boolean): void {
     if (this.#lostLines === 0) return;
     const text = describeError(new LuafcgidError('LUAFCGID_LOG_BEHIND', { lines: this.#lostLines }));
@@ -76,7 +76,7 @@ export class LineSender implements LogEvents {
   }
 }
 
-/** The main thread's end: to be told of each that has arrived. */
+/** The main thread's end. */
 export class LineReceiver {
   readonly #underWay: Int32Array;
 
@@ -84,6 +84,7 @@ export class LineReceiver {
     this.#underWay = new Int32Array(underWay);
   }
 
+  /** A message has arrived: its characters are under way no more. */
   arrived(lines: string | Uint8Array): void {
     Atomics.sub(this.#underWay, whichOf(lines), costOf(lines));
   }

@@ -1,9 +1,9 @@
-/** What the access log will tell of a request that is under way; requests have one only if there is such a log. */
+/** What the access log needs of a request that is under way. Requests have one only if there is such a log. */
 import type { Usage } from '../../channel/messages.js';
 import type { Outcome } from '../../logging/access-format.js';
 import type { RequestTimes } from './times.js';
 
-/** What nginx notes for a client that has gone before it was answered. */
+/** The status that nginx logs for a client that has gone before it was answered. */
 const CLIENT_GONE = 499;
 
 /** `Status: NNN` is in every answer, a script's (`cgi/response.ts`) or a page: only `Location` may come before it. */
@@ -14,7 +14,7 @@ const CR = 13;
 const LF = 10;
 const ZERO = 48;
 
-/** A request that is over, as the access log is told of it. */
+/** A request that is over, for the access log. */
 export interface AccessEntry {
   readonly name: string;
   readonly record: AccessRecord;
@@ -69,7 +69,7 @@ export class AccessRecord implements Usage {
     this.#column = byte === LF ? 0 : this.#column + 1;
   }
 
-  /** How it ended is known; what is found out later does not change it. */
+  /** How it ended. The first call counts. */
   end(outcome: Outcome, status = 0): void {
     this.outcome ??= outcome;
     if (this.status === 0) this.status = status;

@@ -1,4 +1,4 @@
-/** What the front may do to the world, and the settings it decides by. */
+/** The actions by which the front changes anything outside of its books, and the settings that it decides by. */
 import type { InterruptRequest } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
@@ -31,7 +31,7 @@ export interface ConnectionPort {
   resume(): void;
 }
 
-/** What the front may do besides. */
+/** All other actions of the front. */
 export interface FrontActions {
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
   lookUp(path: string, request: number): void;
@@ -39,12 +39,12 @@ export interface FrontActions {
   interrupt(worker: number, request: number, reason: InterruptRequest): void;
   /** The front is done with a worker that hangs: its thread has to be ended and replaced. */
   abandon(worker: number, reason: string): void;
-  /** A request that runs slowly; told once. */
+  /** A request runs slowly; reported once. */
   slow(record: SlowRequest): void;
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** A request that has an access record is over. */
   requestOver?(entry: AccessEntry): void;
-  /** Time has passed: what was collected for the logs is to go out. */
+  /** Time has passed: collected log lines are to go out. */
   flushLogs?(): void;
   /** After `drain`: the last request is over. */
   drained(): void;
@@ -54,11 +54,11 @@ export interface FrontActions {
 
 /** Lets workers read and write on connections by themselves (`channel/lending.ts`). */
 export interface LendingDriver {
-  /** Makes what the worker waits with. @returns false where that cannot be had */
+  /** Makes the epoll instance and the bell that the worker waits with. @returns false where they cannot be had */
   open(lender: Lender): boolean;
-  /** Wakes the worker where it waits with that. */
+  /** Rings that bell. */
   ring(lender: Lender): void;
-  /** The worker is no more. */
+  /** The worker's thread has ended: closes both. */
   close(lender: Lender): void;
   /** From now on a connection is read and written by the worker alone. Returns false when it cannot be lent. */
   lend(connection: number, lender: Lender): boolean;
@@ -70,11 +70,11 @@ export interface LendingDriver {
   connectionOf(descriptor: number): number | undefined;
   /** A worker has accepted the connection with this descriptor: it is opened like all others. */
   openAccepted(descriptor: number): number;
-  /** Accepts what waits on sockets that workers have, too, or finds out why that cannot be done. */
+  /** Accepts the connections that wait on shared listening sockets, or finds out why that cannot be done. */
   acceptWaiting(): void;
   /** Whether a worker may accept connections. */
   setAccepting(lender: Lender, mayAccept: boolean): void;
-  /** Whether the front does: where workers may, too, only when none of them comes to it. */
+  /** Whether the front accepts: on sockets that it shares with workers it does so only while no worker does. */
   setFrontAccepting(isAccepting: boolean): void;
 }
 
@@ -97,7 +97,7 @@ export interface SlowRequest {
   /** The worker's place. */
   readonly worker: number | undefined;
   readonly runningMs: number;
-  /** The Lua stack; undefined where Lua did not come to tell it. */
+  /** The Lua stack; undefined where it could not be taken. */
   readonly traceback: string | undefined;
 }
 
@@ -122,14 +122,14 @@ export interface FrontOptions {
   readonly watchdogMs: number;
   /** The running time that a script may give itself in all; 0: as much as it wants. */
   readonly watchdogMaxMs: number;
-  /** The running time after which a request is told by `slow`; 0: never. */
+  /** The running time after which a request is reported by `slow`; 0: never. */
   readonly slowTimeMs: number;
-  /** What becomes of a script whose client has gone, unless it says so itself. */
+  /** Whether a script is stopped when its client has gone, unless it sets that itself. */
   readonly onAbort: 'finish' | 'stop';
   /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */
   readonly overload: 'page' | 'protocol';
   readonly showErrors: boolean;
-  /** Whether requests are traced for the access log. */
+  /** Whether there is an access log, which has a line for each request. */
   readonly tracesRequests?: boolean;
   /** Begins the name of every request, so that names of different runs differ in the log. */
   readonly runName: string;

@@ -1,6 +1,6 @@
 /**
- * The body of one request: what has come of it, what waits here for the worker, and whether more will come. One of a
- * request's byte streams; it knows neither its request nor a worker.
+ * The body of one request: bytes received, bytes that wait for the worker, and whether more will come. One of a request's
+ * byte streams; it knows neither its request nor a worker.
  */
 import type { BodyFault } from '../../channel/messages.js';
 import type { Meter } from '../../fcgi/session.js';
@@ -8,7 +8,7 @@ import type { Meter } from '../../fcgi/session.js';
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export class Body {
-  /** What was announced (CONTENT_LENGTH); undefined: nothing was. */
+  /** Its length as announced (CONTENT_LENGTH); undefined: none was. */
   readonly announcedBytes: number | undefined;
   /** Bytes received in all, as far as they were announced. */
   receivedBytes = 0;
@@ -24,9 +24,9 @@ export class Body {
   #hasHandedOn = false;
   #isEndSent = false;
   #hasSurplus = false;
-  /** How much longer the client may be late with the rest; undefined: nobody has looked yet. */
+  /** How much longer the client may take for the rest; undefined before the first look. */
   #leftMs: number | undefined;
-  /** What of `receivedBytes` has been counted for the client by then. */
+  /** How many of `receivedBytes` were credited to the client. */
   #judgedBytes = 0;
 
   constructor(announcedBytes: number | undefined, meter: Meter) {
@@ -96,7 +96,7 @@ export class Body {
     return Math.min(pieceBytes, this.announcedBytes - this.receivedBytes);
   }
 
-  /** Nothing more will come, and what has come is all of it. */
+  /** Nothing more will come: the bytes received are all of it. */
   complete(): void {
     this.#isComplete = true;
   }
@@ -108,14 +108,14 @@ export class Body {
     this.#hasHandedOn = true;
   }
 
-  /** A worker begins with the request: it was told then whether any body follows. */
+  /** A worker begins with the request; its START says whether any body follows. */
   begin(): void {
     this.extraBytes = 0;
     this.#isEndSent = !this.isToBeSent;
   }
 
   /**
-   * Hands on what there is room for, and the end behind the last byte.
+   * Hands on as much as there is room for, and the end behind the last byte.
    * @param send sends as much of these bytes as fits now, and returns how many that is
    * @param sendEnd sends the end
    */
@@ -129,10 +129,10 @@ export class Body {
     sendEnd(0);
   }
 
-  /** It will never be what was announced, which the worker that reads it is told. What is not handed on yet is dropped. */
+  /** It will never be complete, which the worker that reads it is told. Bytes not handed on yet are dropped. */
   fail(fault: BodyFault, sendEnd: (fault: BodyFault) => void): void {
     this.#isComplete = true;
-    // Another worker would take what is here for the whole body.
+    // Another worker would take the bytes that are here for the whole body.
     this.#hasHandedOn = true;
     if (this.#isEndSent) return;
     this.#isEndSent = true;

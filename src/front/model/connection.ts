@@ -12,8 +12,8 @@ import {
 import type { ConnectionPort, FrontOptions, Outgoing } from './actions.js';
 
 /**
- * What a peer may leave unread past the send buffer, where the output of scripts stops by itself: replies of the protocol
- * and refusals. Up to there it is read on, so that an ABORT_REQUEST is heard while a script waits for the peer to read.
+ * The output of scripts stops at the send buffer; replies of the protocol and refusals may pass it by so many bytes. Up to
+ * there the connection is read on, so that an ABORT_REQUEST is seen while a script waits for the peer to read.
  */
 const UNREAD_BYTES = 1024 * 1024;
 
@@ -55,11 +55,11 @@ export interface Watch {
   halfLooks: number;
   /** How much longer it may be late with the rest of a record. */
   recordLeftMs: number;
-  /** What of `heardBytes` is paid for. */
+  /** How many of `receivedBytes` were credited to the client. */
   judgedBytes: number;
-  /** Since when its client has taken nothing of what waits. */
+  /** Since when its client has read nothing, though something waits for it. */
   stuckSinceMs: number;
-  /** What its client had taken by then. */
+  /** Bytes that its client had read by then. */
   takenBytes: number;
 }
 
@@ -74,15 +74,15 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
   hasAsked = false;
   /** The peer will send nothing more. */
   isReadEnded = false;
-  /** The peer has sent its last byte, and what is left of its bytes is still to be read: it is no more than the system holds. */
+  /** The peer has sent its last byte. The bytes before it are still to be read: no more than the system's buffers hold. */
   isEnding = false;
   /** Bytes that have arrived in all. */
-  heardBytes = 0;
+  receivedBytes = 0;
   /** A request has begun since this was last looked at. */
   isUsed = false;
-  /** Its answers go by way of a file: `unsentBytes` does not tell what waits. */
+  /** Its answers go through a file: `unsentBytes` counts only the part that waits in memory. */
   isSpooled = false;
-  /** What its client owed did not come in time: it is closed when its requests are answered. */
+  /** Its client was late with a request: it is closed when its requests are answered. */
   isOverdue = false;
   /** Where it is listed while a worker has it: the front neither reads nor writes it meanwhile. */
   lentTo: Loans<Connection<Request>> | undefined;
@@ -93,7 +93,7 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
   /** Loans in a row that its worker could do nothing with, and the requests to pass before the next one. */
   loanMisses = 0;
   loanBackoff = 0;
-  /** What `timeouts.ts` knows of it; nothing before its first look. */
+  /** The notes of `timeouts.ts`; undefined before its first look. */
   watch: Watch | undefined;
   readonly #port: ConnectionPort;
   readonly #owner: ConnectionOwner<Request>;
@@ -122,7 +122,7 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
   }
 
   /**
-   * From now on its answers go by way of a file. What waits in memory stays there and counts, but nobody waits for it.
+   * From now on its answers go through a file. Unsent bytes in memory stay there and count, but hold no script back.
    * @returns false when no file can be had
    */
   startSpooling(): boolean {
@@ -170,7 +170,7 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
     this.write(bytes);
   }
 
-  /** Closed, or about to be when what was written is sent: nothing is read or written any more. */
+  /** It is closed, or will be when all is sent: nothing is read or written any more. */
   get isClosing(): boolean {
     return this.#isClosing;
   }
@@ -222,7 +222,7 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
     return this.#unsentBytes > 0 || this.isSpooled;
   }
 
-  /** What arrives is left to the system for now. */
+  /** It is not read for now. */
   get isPaused(): boolean {
     return this.#isPaused;
   }

@@ -1,6 +1,7 @@
 /**
- * What a worker was told to do between two requests and has not answered yet. All of it may run finalizers of scripts,
- * which no watchdog reaches: as long as anything is open here nothing that a client waits for may stand behind it.
+ * Duties of a worker: what the front told it to do between two requests, and it has not answered yet. Each may run
+ * finalizers of scripts, which no watchdog reaches and which may never end. So no request is started behind a duty: its
+ * client would wait for ever.
  */
 import { toText } from '../../base/byte-string.js';
 
@@ -16,16 +17,16 @@ const DOING = { collect: 'collecting the garbage of', close: 'closing', begin: '
 export class Duties {
   /** In the order in which the worker does them. */
   readonly #open: Duty[] = [];
-  /** When they were first seen open, since none was. */
+  /** Since when there has been a duty, as far as it was seen. */
   sinceMs: number | undefined;
-  /** For how long no answer has come while no request ran, as far as the ticks tell. */
+  /** The time since the last answer, without that in which a request ran; counted tick by tick. */
   unansweredMs = 0;
 
   get isEmpty(): boolean {
     return this.#open.length === 0;
   }
 
-  /** What the worker is at, or comes to next. */
+  /** The duty that the worker does now, or next. */
   get first(): Duty | undefined {
     return this.#open[0];
   }
@@ -34,7 +35,7 @@ export class Duties {
     this.#open.push(duty);
   }
 
-  /** The worker has done something. Nothing changes if it was told to by another message. */
+  /** The worker has done a duty. Evicted states that a START had closed are no duties: they change nothing here. */
   answered(kind: Duty['kind'], state: number): void {
     const at = this.#open.findIndex((duty) => duty.kind === kind && duty.state === state);
     if (at < 0) return;
@@ -44,7 +45,7 @@ export class Duties {
   }
 }
 
-/** What a worker hangs in that does not do this, as the end of a sentence about it. */
+/** A sentence about a worker that does not do this duty. */
 export function describeDuty({ kind, state, script }: Duty): string {
   if (kind === 'stop') return 'it hangs in closing its states';
   return `it hangs in ${DOING[kind]} state ${state} of ${toText(script)}`;

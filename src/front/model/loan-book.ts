@@ -1,4 +1,4 @@
-/** What the front knows of the connections that are lent to one worker, and of how that worker serves them. */
+/** The connections that are lent to one worker, and the state of that worker's direct service, as the front knows it. */
 import type { Lender } from '../../channel/lending.js';
 import type { Loans } from './connection.js';
 import type { FrontConnection } from './request.js';

@@ -1,4 +1,4 @@
-/** One request from its parameters to its last byte: what the front knows of it. */
+/** One request, from its parameters to the last byte of its answer, as the front knows it. */
 import type { CgiRequest } from '../../cgi/request.js';
 import type { BodyFault } from '../../channel/messages.js';
 import { type Meter, REQUEST_BYTES, type Role } from '../../fcgi/session.js';
@@ -55,7 +55,7 @@ export class FrontRequest implements Waiter {
   readonly times: RequestTimes;
   readonly body: Body;
   stage: Stage = 'looking';
-  /** The script's resolved file: what the pool knows it by. Set when the look-up is done. */
+  /** The script's file, links resolved, by which the pool knows it. Set when the look-up is done. */
   script = '';
   avoidsDirectWorkers = false;
   place: Place | undefined;
@@ -94,7 +94,7 @@ export class FrontRequest implements Waiter {
     return this.times.queuedMs ?? 0;
   }
 
-  /** What it holds counts elsewhere from now on. */
+  /** Its memory counts on this meter from now on. */
   chargeTo(meter: Meter): void {
     const bytes = this.heldBytes;
     this.#meter.bytes -= bytes;

@@ -1,7 +1,6 @@
 /**
- * Watches how long one request has run, and says what follows from that. Time in which a script waits for its client does
- * not count: the client has limits of its own. It is measured by looking, tick by tick. Results depend on the arguments
- * alone.
+ * Measures how long one request has run, tick by tick, and decides when it is interrupted and when its worker is lost. Time
+ * in which a script waits for its client does not count: the client has limits of its own.
  */
 import { InterruptRequest } from '../../channel/interrupts.js';
 import type { RequestTimes } from './times.js';
@@ -16,7 +15,7 @@ const BEGIN_MS = 2_000;
 export interface RunFacts {
   /** The worker's thread has begun with it. */
   readonly hasBegun: boolean;
-  /** Its script is over; the worker still has to say so, and perhaps to close its state. */
+  /** Its script is over; the worker still has to post its END, and perhaps to close its state. */
   readonly isOver: boolean;
   /** Its script waits for more of its body, or until its output is read. */
   readonly isWaitingForClient: boolean;
@@ -26,7 +25,7 @@ export interface RunFacts {
   readonly watchdogMs: number;
 }
 
-/** What a look at a run leads to. */
+/** The result of a look at a run. */
 export interface RunVerdict {
   /** The script is to be interrupted for these. */
   readonly interrupts: readonly InterruptRequest[];
@@ -40,7 +39,7 @@ const IS_LOST: RunVerdict = { interrupts: [], isWorkerLost: true };
 export class RunClock {
   readonly #times: RequestTimes;
   #seenMs: number;
-  /** What it had executed when the script last set its own limit: that counts from then on. */
+  /** The executed time at which the script last set its own limit: the limit counts from there. */
   #limitFromMs = 0;
   /** Since the script was over. */
   #overMs = 0;

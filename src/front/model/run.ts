@@ -8,7 +8,7 @@ export class Run {
   readonly state: PoolState;
   readonly evicted: PoolState | undefined;
   readonly clock: RunClock;
-  /** The client has to read first: what the worker writes waits in its ring meanwhile. */
+  /** Its output waits in the worker's ring until its client has read more. */
   isOutputHeld = false;
   /** Ticks in a row that found it so. */
   heldTicks = 0;

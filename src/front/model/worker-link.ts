@@ -1,6 +1,6 @@
 /**
- * The front's end of one worker's two rings. It never blocks: what does not fit waits here (a start message and a few
- * short ones at most, since a worker runs one request at a time), and bodies wait with their request.
+ * The front's end of one worker's two rings. It never blocks: messages that do not fit wait here (a START and a few short
+ * ones at most, since a worker runs one request at a time), and bodies wait with their request.
  */
 
 import { NOTHING } from '../../base/bytes.js';
@@ -29,19 +29,21 @@ interface Unsent {
   payload: Uint8Array;
 }
 
+const REVOCABLE_STARTS = 0x40000000;
+
 export class WorkerLink implements RequestWorker {
   readonly id: number;
   /** Its place among the workers, which it has from its predecessor and leaves to its successor. */
   place = 0;
   /** The requests that it was given and has not ended, by number: one at most today. */
   readonly runs = new Map<number, Run>();
-  /** It is to end when it has done what it has begun with. */
+  /** It is to end after the requests that it has begun with. */
   isRetired = false;
   /** It was told to end. */
   isStopped = false;
-  /** What it was told to do between two requests and has not answered. */
+  /** Its duties between two requests. */
   readonly duties = new Duties();
-  /** What it is lent. */
+  /** The connections that it is lent. */
   readonly lending: LoanBook;
   #executing: Run | undefined;
   readonly #out: RingWriter;
@@ -49,7 +51,7 @@ export class WorkerLink implements RequestWorker {
   readonly #in: RingReader;
   readonly #unsent: Unsent[] = [];
   readonly #slots: OfferSlots;
-  /** Slots of the offers that nobody has claimed, as far as is known here, by their numbers. */
+  /** Slots of offers and revocable STARTs that were not found claimed yet, by number. */
   readonly #offered = new Map<number, number>();
 
   /** @param slots of the ring that `out` writes */
@@ -99,12 +101,13 @@ export class WorkerLink implements RequestWorker {
   /** A run is over. */
   end(run: Run): void {
     this.runs.delete(run.request.id);
+    this.#offered.delete(numberOfStart(run.request));
     if (this.#executing === run) this.#executing = undefined;
   }
 
   /**
-   * Whether a request can be laid into the worker's ring behind the running one: it has no body, since that could not
-   * follow the running one's, and there is room for it.
+   * Whether a request can be posted behind the running one: it has no body, since that could not follow the running one's,
+   * and there is room for it.
    */
   mayOffer(request: FrontRequest): boolean {
     if (this.#executing?.request.body.isEndSent !== true) return false;
@@ -113,7 +116,7 @@ export class WorkerLink implements RequestWorker {
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }
 
-  /** Lays a request that `mayOffer` allows into the ring; the worker has to be woken. @param flags of its START */
+  /** Posts a request that `mayOffer` allows behind the running one; the worker has to be woken. @param flags of its START */
   offer(number: number, request: FrontRequest, state: number, flags: number): void {
     const slot = this.#slots.findFree();
     this.#slots.lay(slot, number);
@@ -126,7 +129,7 @@ export class WorkerLink implements RequestWorker {
     return this.#interrupter.running === request.id;
   }
 
-  /** Whether the script of a request is over: what is left is to write its end, and perhaps to close its state. */
+  /** Whether the script of a request is over: the worker has yet to post its END, and perhaps to close its state. */
   isOver(request: FrontRequest): boolean {
     return this.#interrupter.running === -request.id;
   }
@@ -154,6 +157,25 @@ export class WorkerLink implements RequestWorker {
     this.#start(flags, request, state, encodeStartHead(evicted, 0, path));
   }
 
+  /** Whether `startRevocably` can be called now. */
+  get canStartRevocably(): boolean {
+    return this.#slots.findFree() >= 0;
+  }
+
+  /** The same, in a way that `revokeStart` can take back as long as the worker has not come to it. */
+  startRevocably(flags: number, request: FrontRequest, state: number, path: Uint8Array): void {
+    const slot = this.#slots.findFree();
+    const number = numberOfStart(request);
+    this.#slots.lay(slot, number);
+    this.#offered.set(number, slot);
+    this.#start(START_OFFER | flags, request, state, encodeStartHead(number, slot, path));
+  }
+
+  /** Takes a request back that was started revocably. Returns false when the worker has claimed it before. */
+  revokeStart(request: FrontRequest): boolean {
+    return this.revoke(numberOfStart(request));
+  }
+
   #start(flags: number, request: FrontRequest, state: number, head: Uint8Array): void {
     const { params } = request.cgi;
     const type = ToWorker.START | flags | startRole(request.role);
@@ -170,7 +192,7 @@ export class WorkerLink implements RequestWorker {
     return true;
   }
 
-  /** What becomes of an offer is known: the worker has it, or could not begin with it. */
+  /** An offer is settled: the worker has it, or could not begin with it. */
   forgetOffer(number: number): void {
     this.#offered.delete(number);
   }
@@ -190,7 +212,7 @@ export class WorkerLink implements RequestWorker {
     this.flush();
   }
 
-  /** Sends what waits, as far as there is room. */
+  /** Sends the messages that wait, as far as there is room. */
   flush(): void {
     let wrote = false;
     for (let first = this.#unsent[0]; first !== undefined; first = this.#unsent[0]) {
@@ -239,4 +261,9 @@ export class WorkerLink implements RequestWorker {
       if (this.#out.askForRoom()) return false;
     }
   }
+}
+
+/** The number in the slot of a revocable START. It lies above the numbers of offers: the pool never makes so many. */
+function numberOfStart({ id }: FrontRequest): number {
+  return REVOCABLE_STARTS | (id & (REVOCABLE_STARTS - 1));
 }

@@ -163,6 +163,32 @@ describe('a worker that never ends the closing of a state', () => {
     assert.equal(peer.stdout(), answer('served'));
   });
 
+  it('has the request behind it served by another worker within a second', () => {
+    const { rig, first } = withState({ pool: { workers: 2, states: 2 } });
+    const second = rig.addWorker();
+    const [one, other] = [rig.open(), rig.open()];
+    rig.send(one, request());
+    rig.send(other, request({ script: '/srv/b.lua' }));
+    rig.settle();
+    first.end(answer('a'));
+    second.end(answer('b'));
+    rig.settle();
+    // The state that was used least has to make room.
+    second.hangsAt = 'close';
+    const peer = rig.open();
+    rig.send(peer, request({ script: '/srv/c.lua' }));
+    rig.settle();
+    assert.ok(second.isStuck);
+    pass(rig, 750);
+    assert.equal(first.running?.script, '/srv/c.lua');
+    first.end(answer('c'));
+    rig.settle();
+    assert.equal(peer.stdout(), answer('c'));
+    assert.deepEqual(rig.abandoned, []);
+    pass(rig, 5_000);
+    assert.deepEqual(rig.abandoned, ['it hangs in closing state 2 of /srv/b.lua']);
+  });
+
   it('is named with the state of the request that was over', () => {
     const { rig, first } = withState({ pool: { workers: 1 } });
     rig.send(rig.open(), request());

@@ -18,6 +18,14 @@ describe('who may connect', () => {
     assert.ok(!test('::ffff:10.2.0.0', 'ipv6'));
   });
 
+  it('is nobody of IPv4 where only networks of IPv6 are named, even all of them (attacks F13.9)', () => {
+    const test = mayConnect([['::/0']]);
+    assert.ok(test('2001:db8::1', 'ipv6') && test('::1', 'ipv6'));
+    assert.ok(!test('192.0.2.7', 'ipv4') && !test('::ffff:192.0.2.7', 'ipv6'));
+    const both = mayConnect([['::/0', '0.0.0.0/0']]);
+    assert.ok(both('::1', 'ipv6') && both('192.0.2.7', 'ipv4') && both('::ffff:192.0.2.7', 'ipv6'));
+  });
+
   it('has to be in each list, where there are several', () => {
     const test = mayConnect([['10.0.0.0/8'], ['10.1.1.1', '192.0.2.7']]);
     assert.deepEqual(

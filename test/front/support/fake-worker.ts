@@ -459,15 +459,15 @@ export class FakeWorker {
     const { subject, slot, path, params } = decodeStart(message);
     if ((flags & START_OFFER) !== 0) {
       if (!this.#slots.claim(slot, subject)) {
-        this.offers.passedOver += 1;
+        if ((flags & START_CREATE) === 0) this.offers.passedOver += 1;
         return;
       }
-      if (!this.states.has(state)) {
+      if ((flags & START_CREATE) === 0 && !this.states.has(state)) {
         this.offers.bounced += 1;
         this.#say(FromWorker.OFFER_REJECTED, id, subject, Buffer.alloc(0));
         return;
       }
-      this.offers.claimed += 1;
+      if ((flags & START_CREATE) === 0) this.offers.claimed += 1;
     } else if (subject !== 0) {
       this.isStuck = this.hangsAt === 'close';
       if (this.isStuck) return;
