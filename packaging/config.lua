@@ -103,6 +103,14 @@
 -- native engines no limit.
 --watchdogmax = 600
 
+-- The most time a request may take in all.
+-- A number of seconds from 0.001 to 86400, or 0 (no limit).
+--requesttime = 0
+
+-- How many requests may wait for timers, databases and other servers at a time.
+-- A whole number from 1 to 1000000.
+--waiting = 1000
+
 -- What becomes of a script whose client has gone.
 -- "finish" or "stop".
 --onabort = "finish"

@@ -262,6 +262,24 @@ export const catalogue = {
     message: '{call} after con:finish()',
     solve: 'The answer has ended for the client; only con:log and con:gets go on working.',
   },
+  LUAFCGID_WAITING_FULL: {
+    blame: 'operator',
+    status: 503,
+    message: 'the script cannot wait: {waiting} requests wait already',
+    solve: 'Make what they wait for faster, bound it with shorter limits, or raise waiting.',
+  },
+  LUAFCGID_REQUEST_OVERDUE: {
+    blame: 'script',
+    status: 504,
+    message: 'the request took longer than {seconds} s and was stopped where it {place}',
+    solve: 'Make it faster, or raise requesttime. The Lua stack in the log shows where it was.',
+  },
+  LUAFCGID_DATA_NONE: {
+    blame: 'operator',
+    status: 500,
+    message: 'no data source is configured',
+    solve: 'Name one in the setting data.',
+  },
   LUAFCGID_POOL_FULL: {
     blame: 'operator',
     status: 503,
@@ -528,6 +546,12 @@ export const catalogue = {
     status: 0,
     message: 'the Lua engine {engine} cannot be used: {detail}',
     solve: 'Install the library (Debian, Ubuntu: apt-get install {package}), or name its file with lualib.',
+  },
+  LUAFCGID_FFI_STACK: {
+    blame: 'bug',
+    status: 0,
+    message: 'native Lua has a C stack of {size} bytes in this thread and needs {needed}',
+    solve: 'Install the version of koffi that package.json names (npm ci). If it is that one, please report this.',
   },
   LUAFCGID_IO_EPOLL: {
     blame: 'operator',

@@ -14,13 +14,15 @@ export const InterruptRequest = {
   TIMEOUT: 2,
   /** Stop: nobody wants the answer any more. */
   UNWANTED: 4,
+  /** Stop: the request has taken longer than `requesttime`. */
+  OVERDUE: 8,
 } as const;
 export type InterruptRequest = (typeof InterruptRequest)[keyof typeof InterruptRequest];
 
 /** Nobody listens to this thread any more: it has to end. */
 export class Abandoned extends Error {}
 
-const STOPS = InterruptRequest.TIMEOUT | InterruptRequest.UNWANTED;
+const STOPS = InterruptRequest.TIMEOUT | InterruptRequest.UNWANTED | InterruptRequest.OVERDUE;
 
 /** 32-bit words. */
 const LOCK = 0;
@@ -89,6 +91,15 @@ export class Interrupts extends Shared {
   end(): void {
     this.#lock();
     Atomics.store(this.words, RUNNING, -Math.abs(this.running));
+    Atomics.store(this.words, REQUESTED, 0);
+    this.addresses[STATE] = 0;
+    this.unlock();
+  }
+
+  /** The request waits for a result: what is asked of it is asked in another way until it executes again. */
+  suspend(): void {
+    this.#lock();
+    Atomics.store(this.words, RUNNING, 0);
     Atomics.store(this.words, REQUESTED, 0);
     this.addresses[STATE] = 0;
     this.unlock();

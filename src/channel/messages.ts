@@ -48,6 +48,8 @@ export const ToWorker = {
   STOP: 6,
   /** Requests whose script is named like this may be run in this state when they come on a lent connection. argument: state. payload: the name. */
   ROUTE: 7,
+  /** A suspended request ends where it waits. argument: why, an `InterruptRequest`. */
+  CANCEL: 8,
 } as const;
 
 /** Worker to front. */
@@ -92,7 +94,15 @@ export const FromWorker = {
   SERVED: 17,
   /** A step of garbage collection is done that was asked for, or there is no such state. argument: state. */
   COLLECTED: 18,
+  /** The script of the request waits for a result: the worker runs others meanwhile. argument: what it waits for, a `WaitsFor`. */
+  SUSPENDED: 19,
+  /** The worker goes on with a suspended request, before all that it was given meanwhile. */
+  RESUMED: 20,
 } as const;
+
+/** What a suspended request waits for. */
+export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3 } as const;
+export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**
  * The facts about connections that have to be known on both sides: a worker counts each of these when it posts it (POSTED

@@ -41,6 +41,7 @@ const FRAME_BYTES = 16;
 const SKIP_TO_START = -1;
 
 const undisturbed = (): boolean => false;
+const unlimited = (): undefined => undefined;
 
 /** Smallest ring: anything below holds no useful frame. */
 export const MIN_RING_BYTES = 128;
@@ -236,13 +237,20 @@ export class RingReader extends RingEnd {
     return waits === ASKS && Atomics.compareExchange(this.control, WRITER_WAITS, ASKS, NONE) === ASKS;
   }
 
-  /** Blocks this thread until there is a frame, or it is disturbed. */
-  waitForFrame(isDisturbed: () => boolean = undisturbed): void {
-    while (Atomics.load(this.control, WRITTEN_TO) === this.#at && !isDisturbed()) {
-      Atomics.store(this.control, READER_ASLEEP, ASLEEP);
-      // The flag is what it sleeps on: a writer that clears the flag at this very moment keeps it awake.
-      if (Atomics.load(this.control, WRITTEN_TO) === this.#at && !isDisturbed()) this.sleeper.wait(this.asleep, ASLEEP);
-    }
+  /**
+   * Blocks this thread until there is a frame, or it is disturbed.
+   * @param longestMs the longest sleep until `isDisturbed` is asked again; undefined: no limit
+   */
+  waitForFrame(isDisturbed: () => boolean = undisturbed, longestMs: () => number | undefined = unlimited): void {
+    const isOver = (): boolean => Atomics.load(this.control, WRITTEN_TO) !== this.#at || isDisturbed();
+    while (!isOver()) this.sleep(isOver, longestMs());
+  }
+
+  /** Sleeps once, unless `isOver`: whoever writes to this ring or disturbs its reader ends it. */
+  sleep(isOver: () => boolean, longestMs: number | undefined): void {
+    Atomics.store(this.control, READER_ASLEEP, ASLEEP);
+    // The reader sleeps on its own flag. A thread that clears it at this very moment keeps it awake.
+    if (!isOver()) this.sleeper.wait(this.asleep, ASLEEP, longestMs);
     Atomics.store(this.control, READER_ASLEEP, AWAKE);
   }
 

@@ -2,7 +2,10 @@
  * The C library of a Linux system, called through FFI. This folder is loaded only where it is used (`io`): everywhere
  * else the server runs without it.
  */
-import koffi, { type LibraryHandle } from 'koffi';
+import type { LibraryHandle } from 'koffi';
+import { loadFfi } from '../base/ffi.js';
+
+const koffi = loadFfi();
 
 export { Errno } from './errno.js';
 

@@ -1,12 +1,12 @@
 /** The processor time of a thread (clock_gettime(2)). */
 import { endianness } from 'node:os';
-import koffi from 'koffi';
+import { loadFfi } from '../base/ffi.js';
 import { libc } from './libc.js';
 
 const CLOCK_THREAD_CPUTIME_ID = 3;
 
 // `struct timespec` of the C library: two longs on the processors that the rest of this folder is for.
-if (koffi.sizeof('long') !== 8) throw new Error('the C library of this processor has another struct timespec');
+if (loadFfi().sizeof('long') !== 8) throw new Error('the C library of this processor has another struct timespec');
 
 const clockGetTime = libc.func('int clock_gettime(int, void*)');
 const timespec = new BigInt64Array(2);

@@ -19,6 +19,7 @@ import type {
   RequestHost,
   ServeResult,
   StateOptions,
+  Suspended,
 } from './state.js';
 import { trimTraceback } from './traceback.js';
 
@@ -28,6 +29,17 @@ export const luaStatus = { ok: 0, runtime: 2, syntax: 3, memory: 4, handler: 5 }
 /** A hook as `lua_sethook` takes it. */
 export type Hook = readonly [hook: number, mask: number, count: number];
 
+/**
+ * A script whose source has one of these words runs its handler so that it can wait from the first request on. Others can
+ * once they have required such a module.
+ */
+const waitingModules = ['luafcgid', 'luasql', 'lsqlite3'];
+
+function includesAny(source: Uint8Array, words: readonly string[]): boolean {
+  const bytes = Buffer.from(source.buffer, source.byteOffset, source.length);
+  return words.some((word) => bytes.includes(word));
+}
+
 const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
   [luaStatus.runtime]: 'runtime',
   [luaStatus.syntax]: 'syntax',
@@ -36,6 +48,7 @@ const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
 };
 
 const finished: Finished = { outcome: 'finished', exitCode: 0 };
+const suspended: Suspended = { outcome: 'suspended' };
 
 /** Why Lua code is being ended from outside. */
 type Stop = Finished | { readonly reason: Error; readonly traceback: ByteString } | 'memory';
@@ -52,6 +65,9 @@ export abstract class EngineState implements LuaState, HostedState {
   /** Whether Lua runs: a host function must not use the state that called it. */
   #isVisited = false;
   #handler: ByteString | undefined;
+  #canWait = false;
+  /** The request whose handler waits. */
+  #suspended: RequestHost | undefined;
   #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
   #hostError: Error | undefined;
   /** The chunk that was run last, until somebody asks for its lines. */
@@ -122,6 +138,10 @@ export abstract class EngineState implements LuaState, HostedState {
     if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
+    if (!this.#canWait && includesAny(source, waitingModules)) {
+      this.#canWait = true;
+      this.#call('can_wait');
+    }
     this.#visit(() => {
       const compiled = this.compile(source, chunkName);
       if (compiled !== luaStatus.ok) throw this.#error(compiled);
@@ -145,12 +165,44 @@ export abstract class EngineState implements LuaState, HostedState {
       this.#call('handler', handler);
       this.#handler = handler;
     }
+    return this.#execute('serve', request);
+  }
+
+  resume(): ServeResult {
+    return this.#execute('resume', this.#takeSuspended());
+  }
+
+  cancel(): ByteString {
+    const traceback = this.suspendedTraceback();
+    const request = this.#takeSuspended();
+    this.#visit(() => {
+      this.callEntry('cancel');
+      this.#writeTop(request);
+      this.#forget();
+    });
+    return traceback;
+  }
+
+  suspendedTraceback(): ByteString {
+    return this.#visit(() => {
+      this.callEntry('where');
+      return trimTraceback(this.topMessage() ?? '');
+    });
+  }
+
+  /** Runs the handler until it ends or waits. */
+  #execute(entry: 'serve' | 'resume', request: RequestHost): ServeResult {
     this.#enter();
     this.request = request;
     try {
-      const status = this.callEntry('serve');
+      const status = this.callEntry(entry);
       this.#mayBeStopped = false;
       if (status !== luaStatus.ok || this.#stop !== undefined) return this.#endBadly(status);
+      if (this.topIsTrue() && this.topBytes() === undefined) {
+        this.#suspended = request;
+        this.clearStack();
+        return suspended;
+      }
       this.#writeTop(request);
       this.#leave();
       if (this.isOverLimit()) this.#collectOrFail();
@@ -162,6 +214,13 @@ export abstract class EngineState implements LuaState, HostedState {
       this.#isVisited = false;
       this.leaveRunning();
     }
+  }
+
+  #takeSuspended(): RequestHost {
+    const request = this.#suspended;
+    if (request === undefined) throw new Error('no request is suspended');
+    this.#suspended = undefined;
+    return request;
   }
 
   /** The handler was left through an error or `os.exit`. */
@@ -234,6 +293,10 @@ export abstract class EngineState implements LuaState, HostedState {
     const isBroken = this.#condition === 'broken';
     this.#condition = 'closed';
     this.free(isBroken);
+  }
+
+  get isStopping(): boolean {
+    return this.#stop !== undefined;
   }
 
   sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined {

@@ -1,11 +1,12 @@
 /** Which Lua runs the scripts: makes an engine from data that can be handed to a thread. */
 
 import { LuafcgidError } from '../base/errors.js';
+import { loadFfi } from '../base/ffi.js';
 import { type BootedLua, bootedLua, compileEmbeddedModule, createEmbeddedEngine } from './embedded/engine.js';
 import type { EngineName, NativeEngineName } from './engine-names.js';
 import { inheritStandardStreams } from './native/child-streams.js';
 import { createNativeEngine } from './native/engine.js';
-import { exitAtOnce, loadKoffi, openNativeLibrary } from './native/library.js';
+import { exitAtOnce, openNativeLibrary } from './native/library.js';
 import type { LuaEngine } from './state.js';
 
 /** `LUA_MASKCOUNT` */
@@ -42,7 +43,7 @@ export function prepareEngine(version: string, name: EngineName = 'embedded', li
     const module = compileEmbeddedModule();
     return { name, module, booted: bootedLua(module, version), version };
   }
-  inheritStandardStreams(loadKoffi());
+  inheritStandardStreams(loadFfi());
   if (native !== undefined && native.name !== name) {
     throw new LuafcgidError('LUAFCGID_LUA_SECOND_LIBRARY', { engine: name, loaded: native.name });
   }

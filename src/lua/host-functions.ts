@@ -20,7 +20,7 @@ import {
 } from './crossing.js';
 import type { ScriptLog } from './script-log.js';
 import { bytecodeRefusal } from './source-text.js';
-import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions } from './state.js';
+import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions, WaitHost } from './state.js';
 
 /** The state that calls, as these functions know it. */
 export interface HostedState {
@@ -30,6 +30,8 @@ export interface HostedState {
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
   /** What the engine hands to the Lua function it calls. */
+  /** Whether a stop is under way: errors are only raised to leave what runs. */
+  readonly isStopping: boolean;
   readonly callArgument: LuaValue;
   /** The precompiled chunk of a part that is loaded when it is needed. */
   deferredPart(name: ByteString): Uint8Array | undefined;
@@ -62,6 +64,12 @@ export const largestReadBytes = 1 << 18;
 export function running(state: HostedState): RequestHost {
   if (state.request === undefined) throw new Error('no request is running');
   return state.request;
+}
+
+function waits(state: HostedState): WaitHost {
+  running(state);
+  if (state.options.waits === undefined) throw new Error('nothing can be waited for here');
+  return state.options.waits;
 }
 
 /** A short text that tells what is meant: one that is longer than this names nothing. */
@@ -195,6 +203,30 @@ export const hostFunctions = {
     return (performance.now() - state.startMs) / 1000;
   },
 
+  /** Starts a timer: its token. */
+  starttimer(state, args) {
+    return waits(state).startTimer(args.number(1) * 1000);
+  },
+
+  /** Whether an operation is over. */
+  isover(state, args) {
+    return waits(state).isOver(args.number(1));
+  },
+
+  /** The result of an operation that is over. */
+  takeresult(state, args) {
+    const { isError, payload } = waits(state).take(args.number(1));
+    if (payload === undefined) return undefined;
+    if (isError) throw new Error('the operation failed');
+    return payload;
+  },
+
+  /** Waits here, in the host, until one of the request's operations is over. */
+  block(state, args) {
+    waits(state).block(word(args, 1));
+    return undefined;
+  },
+
   /** Ends the request, with a code when there is an argument. */
   exit(state, args) {
     state.beginExit(args.count === 0 ? undefined : Math.trunc(args.number(1)) | 0);
@@ -204,6 +236,11 @@ export const hostFunctions = {
   /** What the engine hands to the Lua function it calls. */
   argument(state) {
     return state.callArgument;
+  },
+
+  /** Whether what runs is being stopped. */
+  stopping(state) {
+    return state.isStopping;
   },
 
   /** Lines of the script, when it was not asked for before. */

@@ -34,6 +34,39 @@ export interface Suspended {
   readonly outcome: 'suspended';
 }
 
+/** How an operation that a script waited for has ended. */
+export interface OperationResult {
+  readonly isError: boolean;
+  /** One encoded value (`io/values.ts`); undefined: nothing. */
+  readonly payload: Uint8Array | undefined;
+}
+
+/** An operation for the I/O thread; see `io/protocol.ts`. */
+export interface PostedOperation {
+  readonly source: number;
+  readonly action: number;
+  readonly script: number;
+  readonly limitMs: number;
+  readonly handle: number;
+  readonly body: Uint8Array;
+}
+
+/** The operations that the running request starts and waits for, each known by a token. */
+export interface WaitHost {
+  startTimer(delayMs: number): number;
+  post(operation: PostedOperation): number;
+  /** Whether an operation is over. If not, the request is about to wait. @throws when too many requests wait */
+  isOver(token: number): boolean;
+  /** The result of an operation that is over; asked once. */
+  take(token: number): OperationResult;
+  /**
+   * Blocks the thread until one of the request's operations is over.
+   * @param place in Lua, as `file:line`
+   * @throws why the script has to stop
+   */
+  block(place: ByteString): void;
+}
+
 /** How a call of the handler came back, when it raised no error. */
 export type ServeResult = Finished | Suspended;
 
@@ -141,6 +174,8 @@ export interface StateOptions {
   readonly givesGlobals?: boolean;
   /** What `io.open` and the like reach in a confined state; nothing when left out. Native states reach all files. */
   readonly files?: FileHost;
+  /** What scripts wait for; left out where nothing can be waited for. */
+  readonly waits?: WaitHost;
 }
 
 export interface LuaState {
@@ -152,6 +187,12 @@ export interface LuaState {
   hasFunction(name: ByteString): boolean;
   /** Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`. */
   serve(handler: ByteString, request: RequestHost): ServeResult;
+  /** Goes on with a handler that was suspended, since one of its operations is over. Throws `LuaError`. */
+  resume(): ServeResult;
+  /** Ends a suspended handler where it waits; none of its code runs any more. Gives the Lua stack of that place. */
+  cancel(): ByteString;
+  /** The Lua stack of a suspended handler. */
+  suspendedTraceback(): ByteString;
   /** Calls the global function `name` without arguments (configuration hooks). Throws `LuaError`. */
   call(name: ByteString): void;
   /**

@@ -29,7 +29,10 @@ export function auditPool(books: Books): string[] {
     const listed = state.home.idle.get(state.script)?.includes(state) ?? false;
     if (listed !== (state.status === 'idle')) faults.push(`state ${state.id} is ${state.status}, listed: ${listed}`);
     if (state.heapIndex >= 0 !== listed) faults.push(`state ${state.id} has heap place ${state.heapIndex}`);
-    if ((state.home.running === state) !== (state.status === 'busy')) faults.push(`state ${state.id} runs wrongly`);
+    const isActive = state.home.active.includes(state);
+    const mayExecute = state.status === 'busy' && !state.isSuspended;
+    if (isActive !== mayExecute) faults.push(`state ${state.id} is ${state.status}, executes: ${isActive}`);
+    if (state.isSuspended && state.status !== 'busy') faults.push(`state ${state.id} is suspended, and not busy`);
   }
   for (const { script } of books.evicted.values()) perScript.set(script, (perScript.get(script) ?? 0) + 1);
   for (const [script, count] of perScript) {

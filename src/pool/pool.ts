@@ -89,7 +89,8 @@ export class Pool<W extends Waiter> {
     if (worker === undefined) return;
     worker.isRetired = true;
     this.#free.delete(worker);
-    if (worker.running === undefined) return;
+    const hasRun = [...this.#states.values()].some((state) => state.home === worker && state.status === 'busy');
+    if (!hasRun) return;
     // It can close its idle states only when its request ends, which may take long. They are given up now, so that others
     // need not wait for their places. A state that the worker has just begun with is kept: its message is on the way.
     for (const state of this.#states.values()) {
@@ -280,8 +281,8 @@ export class Pool<W extends Waiter> {
     const state = this.#states.get(stateId);
     if (state === undefined) return false;
     const worker = state.home;
-    worker.running = undefined;
-    this.#listIfFree(worker);
+    state.isSuspended = false;
+    this.#leave(state);
     // The state's first request had to load the script, so the second one sets the estimate anew.
     state.expectedMs = state.uses === 2 ? tookMs : expectedAfter(state.expectedMs, tookMs);
     if (state.uses > 1) state.usualMs = usualAfter(state.usualMs, tookMs);
@@ -296,6 +297,31 @@ export class Pool<W extends Waiter> {
     }
     this.#states.list(state);
     return false;
+  }
+
+  /** The state's request waits for a result: the state stays busy, its worker may run other requests. */
+  suspend(stateId: number): void {
+    const state = this.#states.get(stateId);
+    if (state === undefined || state.isSuspended) return;
+    state.isSuspended = true;
+    this.#leave(state);
+  }
+
+  /** The worker goes on with the request of a suspended state, before what it was given meanwhile. */
+  resumed(stateId: number, nowMs: number): void {
+    const state = this.#states.get(stateId);
+    if (state === undefined || !state.isSuspended) return;
+    state.isSuspended = false;
+    state.home.active.unshift(state);
+    state.home.sinceMs = nowMs;
+    this.#free.delete(state.home);
+  }
+
+  /** A worker executes the state's request no longer. */
+  #leave(state: State): void {
+    const { active } = state.home;
+    if (active.includes(state)) active.splice(active.indexOf(state), 1);
+    this.#listIfFree(state.home);
   }
 
   /** Whether a state was evicted, and its worker has not closed it yet. */
@@ -408,7 +434,7 @@ export class Pool<W extends Waiter> {
   /** A request begins to run in the state. */
   #run(state: State, nowMs: number): void {
     state.status = 'busy';
-    state.home.running = state;
+    state.home.active.push(state);
     state.home.sinceMs = nowMs;
     this.#free.delete(state.home);
   }

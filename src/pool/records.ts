@@ -39,6 +39,8 @@ export class State implements PoolState {
   readonly script: string;
   readonly home: Worker;
   status: 'busy' | 'idle' | 'closing' = 'busy';
+  /** Its request waits for a result: the state is busy, and its worker may run others meanwhile. */
+  isSuspended = false;
   score: Score;
   lastUse = 0;
   uses = 0;
@@ -69,7 +71,7 @@ export class Worker implements FreeWorker<State> {
   readonly id: number;
   readonly share: number;
   stateCount = 0;
-  running: State | undefined;
+  readonly active: State[] = [];
   /** When its running request began. */
   sinceMs = 0;
   /** It has taken an offer that it cannot serve, and is about to say so. */
@@ -87,6 +89,11 @@ export class Worker implements FreeWorker<State> {
   constructor(id: number, share: number) {
     this.id = id;
     this.share = share;
+  }
+
+  /** The state whose request it executes; undefined between two requests. */
+  get running(): State | undefined {
+    return this.active[0];
   }
 
   get victim(): State | undefined {

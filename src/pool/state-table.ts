@@ -124,7 +124,8 @@ export class StateTable {
     if (state.status === 'idle') this.unlist(state);
     this.#states.delete(state.id);
     state.home.stateCount -= 1;
-    if (state.home.running === state) state.home.running = undefined;
+    const { active } = state.home;
+    if (active.includes(state)) active.splice(active.indexOf(state), 1);
     this.#countDown(state.script);
   }
 

@@ -30,8 +30,8 @@ export function accessFormatOf({ accessLog, accessFormat }: Config): string | un
 }
 
 /** How often time limits are looked at: nothing that is limited should be a quarter late. */
-function tickMs({ watchdogMs, slowLog, slowTimeMs }: Config): number {
-  const limits = [watchdogMs, slowLog === undefined ? 0 : slowTimeMs].filter((limitMs) => limitMs > 0);
+function tickMs({ watchdogMs, requestTimeMs, slowLog, slowTimeMs }: Config): number {
+  const limits = [watchdogMs, requestTimeMs, slowLog === undefined ? 0 : slowTimeMs].filter((limitMs) => limitMs > 0);
   return Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, ...limits.map((limitMs) => limitMs / 4)));
 }
 
@@ -55,11 +55,12 @@ function frontOptions(config: Config, runName: string): FrontSettings['front'] {
   const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, overload, showErrors, watchdogMs, watchdogMaxMs, onAbort } =
     config;
   const { connectionLimit, bodyTotalBytes, sendTotalBytes } = config;
-  const { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs } = config;
+  const { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, requestTimeMs } = config;
   const pool = { states, clones, workers, queue: config.queueLimit, halfLifeMs, maxCount };
   const sizes = { maxPostBytes, bodyMemoryBytes, sendBufferBytes, connectionLimit, bodyTotalBytes, sendTotalBytes };
   const slowTimeMs = config.slowLog === undefined ? 0 : config.slowTimeMs;
-  const times = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, watchdogMs, watchdogMaxMs, slowTimeMs };
+  const limits = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, requestTimeMs };
+  const times = { ...limits, watchdogMs, watchdogMaxMs, slowTimeMs };
   const tracesRequests = config.accessLog !== undefined;
   return { pool, ...sizes, ...times, tracesRequests, onAbort, overload, showErrors, runName };
 }

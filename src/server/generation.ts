@@ -50,6 +50,7 @@ export function workerSettings({ loaded: { config }, engine, files }: Generation
     measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
     ringBytes: config.ringBytes,
     sleepers: new SharedArrayBuffer(4),
+    io: undefined,
     setHook: createHookSetter(engine),
   };
 }

@@ -96,6 +96,8 @@ class RunningServer implements Server {
   #parts!: ServerParts;
   #reloading = Promise.resolve();
   #isStopping = false;
+  /** One word: how many requests of all workers wait for results. */
+  readonly #waiting = new SharedArrayBuffer(4);
   #hung!: HungThreads;
 
   constructor({ isQuiet = false, service = noService, succeed }: StartOptions) {
@@ -251,7 +253,12 @@ class RunningServer implements Server {
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
     const sleeper = await front.sleeper();
-    const settings = { ...workerSettings(generation, this.#runName), bell: front.bell, sleeper };
+    const settings = {
+      ...workerSettings(generation, this.#runName),
+      waiting: this.#waiting,
+      bell: front.bell,
+      sleeper,
+    };
     try {
       await workers.start(settings, config.workers, (ready, retired) =>
         front.call('renew', frontSettings(config, this.#runName), ready, retired),

@@ -28,26 +28,57 @@ class RingBody implements RequestInlet {
   isOver = false;
   /** Why the rest never comes: a `BodyFault`, or 0. */
   fault = 0;
-  readonly #read: (body: RingBody, maxBytes: number) => Uint8Array | null;
+  /** Pieces that came while the request was suspended. */
+  readonly #pieces: Uint8Array[] = [];
+  readonly #inbox: BodyReader;
 
-  constructor(requestId: number, read: (body: RingBody, maxBytes: number) => Uint8Array | null) {
+  constructor(requestId: number, inbox: BodyReader) {
     this.requestId = requestId;
-    this.#read = read;
+    this.#inbox = inbox;
   }
 
   readBody(maxBytes: number): Uint8Array | null {
-    return this.#read(this, maxBytes);
+    const kept = this.#pieces[0];
+    if (kept === undefined) return this.#inbox.readBody(this, maxBytes);
+    if (kept.length <= maxBytes) this.#pieces.shift();
+    else this.#pieces[0] = kept.subarray(maxBytes);
+    return kept.subarray(0, maxBytes);
+  }
+
+  outlive(): RequestInlet {
+    this.#inbox.keepBody(this);
+    return this;
+  }
+
+  /** A frame of it came while others were read. */
+  keepFrame({ type, argument, payload }: Frame): void {
+    if (typeOf(type) === ToWorker.BODY) this.#pieces.push(payload.slice());
+    else this.end(argument);
+  }
+
+  end(fault: number): void {
+    this.isOver = true;
+    this.fault = fault;
   }
 }
 
+/** What a body asks of the inbox. */
+interface BodyReader {
+  readBody(body: RingBody, maxBytes: number): Uint8Array | null;
+  /** From now on its frames are kept whenever they come. */
+  keepBody(body: RingBody): void;
+}
+
 /** The body of a request that has none. */
-export const NO_BODY: RequestInlet = { readBody: () => null };
+export const NO_BODY: RequestInlet = { readBody: () => null, outlive: () => NO_BODY };
 
 export class Inbox {
   readonly #ring: RingReader;
   readonly #tellRoom: () => void;
   readonly #interrupts: Interrupts;
   readonly #stopReason: () => Error;
+  /** Bodies of requests that were suspended, by request. */
+  readonly #kept = new Map<number, RingBody>();
   /** Messages for later that came while a request was reading its body. */
   readonly #deferred: Message[] = [];
   /** The message being taken: one buffer for all, so that requests allocate none. */
@@ -75,17 +106,21 @@ export class Inbox {
     return this.nextUnless(nothingElse) as Message;
   }
 
-  /** The same; undefined when there is none, and `hasOther` says that there is something else to do than to wait for one. */
-  nextUnless(hasOther: () => boolean): Message | undefined {
+  /**
+   * The same; undefined when there is none, and `hasOther` says that there is something else to do than to wait for one.
+   * @param longestMs the longest sleep until `hasOther` is asked again
+   */
+  nextUnless(hasOther: () => boolean, longestMs?: () => number | undefined): Message | undefined {
     const deferred = this.#deferred.shift();
     if (deferred !== undefined) return deferred;
     this.#letGo();
     let bytes = 0;
     for (;;) {
-      const frame = this.#waitForFrame(bytes === 0 ? hasOther : nothingElse);
+      const frame = this.#waitForFrame(bytes === 0 ? hasOther : nothingElse, longestMs);
       if (frame === undefined) return undefined;
       const type = typeOf(frame.type);
       if (type === ToWorker.BODY || type === ToWorker.BODY_END) {
+        this.#kept.get(frame.id)?.keepFrame(frame);
         this.#release();
         continue;
       }
@@ -102,7 +137,7 @@ export class Inbox {
    * announced, or does not come, or when the script has to stop. Pieces of other requests' bodies are dropped meanwhile.
    */
   bodyOf(requestId: number): RequestInlet {
-    return new RingBody(requestId, this.#readBody);
+    return new RingBody(requestId, { readBody: this.#readBody, keepBody: (body) => this.#kept.set(requestId, body) });
   }
 
   readonly #readBody = (body: RingBody, maxBytes: number): Uint8Array | null => {
@@ -119,11 +154,10 @@ export class Inbox {
         this.#taken += piece.length;
         return piece;
       }
-      if (type === ToWorker.BODY_END && frame.id === body.requestId) {
-        body.isOver = true;
-        body.fault = frame.argument;
-      } else if (type !== ToWorker.BODY && type !== ToWorker.BODY_END) {
-        // While a request runs the front sends only short messages: about idle states, and names for lent connections.
+      if (type === ToWorker.BODY_END && frame.id === body.requestId) body.end(frame.argument);
+      else if (type === ToWorker.BODY || type === ToWorker.BODY_END) this.#kept.get(frame.id)?.keepFrame(frame);
+      else {
+        // While a request executes the front sends only short messages, and what it sent before the request was resumed.
         const payload = frame.payload.slice();
         this.#deferred.push({ type, flags: frame.type, id: frame.id, argument: frame.argument, payload });
       }
@@ -132,6 +166,11 @@ export class Inbox {
     if (body.fault !== 0) throw faultOf(body.fault);
     return null;
   };
+
+  /** A request is over: what still comes of its body is dropped. */
+  forgetBody(requestId: number): void {
+    this.#kept.delete(requestId);
+  }
 
   /** Puts a piece of a message behind what has come of it; returns how much that is now. */
   #collect(piece: Uint8Array, at: number): number {
@@ -145,12 +184,12 @@ export class Inbox {
     return end;
   }
 
-  #waitForFrame(hasOther: () => boolean): Frame | undefined {
+  #waitForFrame(hasOther: () => boolean, longestMs?: () => number | undefined): Frame | undefined {
     for (;;) {
       const frame = this.#ring.peek();
       if (frame !== undefined) return frame;
       if (hasOther()) return undefined;
-      this.#ring.waitForFrame(() => this.#interrupts.isAbandoned || hasOther());
+      this.#ring.waitForFrame(() => this.#interrupts.isAbandoned || hasOther(), longestMs);
       if (this.#interrupts.isAbandoned) throw new Abandoned();
     }
   }

@@ -93,6 +93,17 @@ export class Outbox implements RequestOutlet {
     this.#ringBell();
   }
 
+  /** The request waits for a result. @param waitsFor a `WaitsFor` */
+  suspended(requestId: number, waitsFor: number): void {
+    this.#write(FromWorker.SUSPENDED, requestId, waitsFor, NOTHING);
+    this.#ringBell();
+  }
+
+  /** A suspended request goes on. */
+  resumed(requestId: number): void {
+    this.#write(FromWorker.RESUMED, requestId, 0, NOTHING);
+  }
+
   /** The running request sets its own limits. @param type `WATCHDOG` or `ON_ABORT` */
   limit(type: number, requestId: number, value: number): void {
     this.#write(type, requestId, value, NOTHING);

@@ -1,6 +1,6 @@
 /**
- * Where a worker waits, for all that it has to do at the same time: messages of the front, and sockets that it serves
- * itself. Messages come first.
+ * Where a worker waits, for all that it has to do at the same time: suspended runs whose operations are over come first,
+ * then messages of the front, then sockets that it serves itself.
  *
  * Without sockets it sleeps on its ring. With sockets it sleeps in the kernel's list, which also has a bell (an eventfd)
  * that the front rings for a message.
@@ -26,6 +26,21 @@ export interface SocketService {
   serve(): void;
 }
 
+/** The runs that wait for results. */
+export interface SuspendedRuns {
+  /** Notes which of their operations are over. */
+  poll(): void;
+  /** Whether `poll` may find something. */
+  readonly mayHaveNews: boolean;
+  /** When it surely does; undefined: nobody knows. */
+  readonly nextMs: number | undefined;
+  /** Goes on with one of those whose operations are over. Returns false when there is none. */
+  resumeNext(): boolean;
+}
+
+/** Resumed in a row before a message is looked for: scripts that are resumed again and again must not starve new ones. */
+const RESUMED_IN_A_ROW = 8;
+
 export interface ReactorParts {
   readonly inbox: Pick<Inbox, 'nextUnless'>;
   readonly ring: Pick<RingReader, 'parkElsewhere' | 'unpark'>;
@@ -34,22 +49,27 @@ export interface ReactorParts {
   readonly ringBell: () => void;
   /** One word: how many of the workers sleep. */
   readonly sleepers: SharedArrayBuffer;
+  readonly suspended: SuspendedRuns;
+  readonly nowMs: () => number;
   /** Undefined where workers serve no sockets. */
   readonly sockets: { readonly service: SocketService; readonly events: ReadyEvents } | undefined;
 }
 
-const nothingElse = (): boolean => false;
-
 export class Reactor {
   readonly #parts: ReactorParts;
   readonly #sleepers: Int32Array;
-  readonly #hasSockets: () => boolean;
+  /** Whether there is something else to do than to wait for a message. */
+  readonly #hasOther: () => boolean;
+  readonly #sleepMs: () => number | undefined;
+  #resumed = 0;
 
   constructor(parts: ReactorParts) {
     const service = parts.sockets?.service;
     this.#parts = parts;
     this.#sleepers = new Int32Array(parts.sleepers);
-    this.#hasSockets = service === undefined ? nothingElse : () => service.isOpen;
+    const { suspended, nowMs } = parts;
+    this.#hasOther = () => suspended.mayHaveNews || service?.isOpen === true;
+    this.#sleepMs = () => (suspended.nextMs === undefined ? undefined : Math.max(0, suspended.nextMs - nowMs()));
   }
 
   /**
@@ -67,25 +87,36 @@ export class Reactor {
 
   /** The next message; undefined: an event of a socket was taken, and has to be served. */
   step(): Message | undefined {
-    const { inbox, interrupts, sockets, ringBell } = this.#parts;
+    const { inbox, interrupts, sockets, suspended, ringBell } = this.#parts;
     for (;;) {
       if (interrupts.isAbandoned) throw new Abandoned();
+      suspended.poll();
+      if (this.#resumed < RESUMED_IN_A_ROW && suspended.resumeNext()) {
+        this.#resumed += 1;
+        continue;
+      }
+      const isTurnOfOthers = this.#resumed > 0;
+      this.#resumed = 0;
       if (sockets?.service.isNeeded === true) ringBell();
-      const message = this.#hasSockets()
-        ? inbox.nextUnless(this.#hasSockets)
-        : this.#asleep(() => inbox.nextUnless(this.#hasSockets));
+      const message =
+        isTurnOfOthers || this.#hasOther()
+          ? inbox.nextUnless(() => true)
+          : this.#asleep(() => inbox.nextUnless(this.#hasOther, this.#sleepMs));
       if (message !== undefined) return message;
-      if (sockets === undefined) continue;
+      if (sockets?.service.isOpen !== true) continue;
       if (sockets.events.take()) return undefined;
-      this.#waitForSockets(sockets.service, sockets.events);
+      if (isTurnOfOthers) sockets.events.wait(0);
+      else this.#waitForSockets(sockets.service, sockets.events);
     }
   }
 
   #waitForSockets(service: SocketService, events: ReadyEvents): void {
     service.beforeWait();
     if (!this.#parts.ring.parkElsewhere()) return;
-    // What closed the service before the ring was parked rings no bell: look again, and do not sleep then.
-    this.#asleep(() => events.wait(service.isOpen ? LONGEST_SLEEP_MS : 0));
+    // What closed the service, or ended an operation, before the ring was parked rings no bell: look again.
+    const mustNotSleep = !service.isOpen || this.#parts.suspended.mayHaveNews;
+    const longestMs = Math.min(LONGEST_SLEEP_MS, Math.ceil(this.#sleepMs() ?? LONGEST_SLEEP_MS));
+    this.#asleep(() => events.wait(mustNotSleep ? 0 : longestMs));
     this.#parts.ring.unpark();
   }
 

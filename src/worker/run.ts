@@ -4,6 +4,7 @@ import type { ByteString } from '../lua/state.js';
 import type { OutputBuffer } from './output-buffer.js';
 import { type RequestInlet, type RequestOutlet, type RequestSettings, ScriptRequest } from './script-request.js';
 import type { ScriptState } from './script-state.js';
+import type { WaitOwner } from './waits.js';
 
 /** What is known of a request before it begins, however it came. */
 export interface RunStart {
@@ -26,7 +27,7 @@ export interface RunStart {
   readonly outlet: RequestOutlet;
 }
 
-export class Run {
+export class Run implements WaitOwner {
   readonly start: RunStart;
   readonly request: ScriptRequest;
   readonly buffer: OutputBuffer;
@@ -34,6 +35,13 @@ export class Run {
   readonly startedMs: number;
   /** The state that runs it, as soon as that exists. */
   state: ScriptState | undefined;
+  /** Its handler waits. */
+  isSuspended = false;
+  /** It has been suspended before. */
+  isLasting = false;
+  readonly tokens = new Set<number>();
+  holdsPlace = false;
+  hasPosted = false;
 
   /** @param buffer keeps its output; nobody else uses it meanwhile */
   constructor(start: RunStart, settings: RequestSettings, buffer: OutputBuffer, startedMs: number) {
@@ -42,6 +50,14 @@ export class Run {
     this.buffer = buffer;
     this.startedMs = startedMs;
     this.request = new ScriptRequest(id, params, isHead, settings, { inlet, outlet, buffer, startedMs });
+  }
+
+  /** Its handler waits for the first time: nothing of it may stay in buffers that others use. */
+  outlive(outbox: RequestOutlet): void {
+    if (this.isLasting) return;
+    this.isLasting = true;
+    this.start.outlet.suspend?.(this.id);
+    this.request.outlive(outbox);
   }
 
   get id(): number {

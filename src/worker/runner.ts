@@ -1,13 +1,14 @@
 /**
- * Runs requests in the Lua states of this worker. There may be several runs at a time, of which one executes: all
- * others would wait for a result (see `Suspended`). As no engine suspends a handler yet, there is at most one run.
+ * Runs requests in the Lua states of this worker. There may be many runs at a time, of which one executes. The others are
+ * suspended until an operation is over that they wait for (`waits.ts`), or block further down on this thread's stack.
  */
 
+import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { Abandoned, InterruptRequest, type Interrupts } from '../channel/interrupts.js';
 import { END_STATE_GONE, requestName } from '../channel/messages.js';
 import type { Config } from '../config/load.js';
-import { type InterruptSource, LuaError } from '../lua/state.js';
+import { type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
 import { describeFailure } from './error-detail.js';
 import type { Outbox } from './outbox.js';
@@ -15,6 +16,10 @@ import { OutputBuffer } from './output-buffer.js';
 import { Run, type RunStart } from './run.js';
 import { ScriptState, type StateReports, type StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
+import { Waits, type WaitsParts } from './waits.js';
+
+/** Places in Lua at which waits are counted. */
+const MOST_PLACES = 1000;
 
 export interface RunnerParts {
   readonly config: Config;
@@ -25,8 +30,12 @@ export interface RunnerParts {
   /** Measures what requests take; undefined: nobody wants to know. */
   readonly usage: UsageMeter | undefined;
   readonly counters: WorkerCounters;
+  /** What scripts wait for, and how this thread sleeps meanwhile. */
+  readonly waits: Omit<WaitsParts, 'owner' | 'isReady' | 'blocks'>;
+  /** A request that was suspended is over: what still comes of its body is dropped. */
+  readonly forgetBody: (id: number) => void;
   /** What all states have in common, but for what depends on the run that executes. */
-  readonly states: Omit<StateSettings, 'reports' | 'interrupts'>;
+  readonly states: Omit<StateSettings, 'reports' | 'interrupts' | 'waits'>;
 }
 
 export class Runner {
@@ -37,12 +46,38 @@ export class Runner {
   readonly #runs = new Map<number, Run>();
   /** The run whose script executes now. */
   #executing: Run | undefined;
+  /** Suspended runs that can go on, in the order in which their operations were over. */
+  readonly #ready: Run[] = [];
+  readonly #waits: Waits;
+  readonly #blocked = new Map<string, number>();
   /** Buffers that no run uses. */
   readonly #buffers: OutputBuffer[] = [];
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
-    this.#settings = { ...parts.states, reports: this.#reports(), interrupts: this.#interruptSource() };
+    this.#waits = new Waits({
+      ...parts.waits,
+      blocks: (owner, place) => this.#noteBlocked(owner.id, place),
+      owner: () => {
+        if (this.#executing === undefined) throw new Error('no request is running');
+        return this.#executing;
+      },
+      isReady: (owner) => {
+        const run = owner as Run;
+        if (run.isSuspended && !this.#ready.includes(run)) this.#ready.push(run);
+      },
+    });
+    this.#settings = {
+      ...parts.states,
+      reports: this.#reports(),
+      interrupts: this.#interruptSource(),
+      waits: this.#waits,
+    };
+  }
+
+  /** The operations that scripts of this worker wait for. */
+  get waits(): Waits {
+    return this.#waits;
   }
 
   hasState(id: number): boolean {
@@ -54,37 +89,102 @@ export class Runner {
    * @throws Abandoned when nobody listens to this thread any more
    */
   execute(start: RunStart): void {
-    const { config, interrupts } = this.#parts;
+    const { config } = this.#parts;
     const run = new Run(start, config, this.#buffers.pop() ?? new OutputBuffer(), performance.now());
     this.#runs.set(run.id, run);
+    this.#execute(run, () => this.#enterState(run).lua.serve(handlerFor(start.role, config), run.request));
+  }
+
+  /** Goes on with the suspended run whose operation was over first. Returns false when there is none. */
+  resumeNext(): boolean {
+    const run = this.#ready.shift();
+    if (run === undefined) return false;
+    // It was cancelled meanwhile.
+    if (!run.isSuspended) return true;
+    const { state } = run;
+    if (state === undefined) throw new Error(`run ${run.id} has no state`);
+    run.isSuspended = false;
+    this.#waits.leavePlace(run);
+    this.#parts.outbox.resumed(run.id);
+    this.#execute(run, () => {
+      this.#setTarget(state);
+      return state.lua.resume();
+    });
+    return true;
+  }
+
+  /** Ends a suspended run where it waits. @param reason an `InterruptRequest` */
+  cancel(id: number, reason: number): void {
+    const run = this.#runs.get(id);
+    if (run?.state === undefined || !run.isSuspended) return;
+    run.isSuspended = false;
+    const error = this.#reasonOf(run, reason, 'waits');
+    const traceback = run.state.lua.cancel();
+    this.#fail(run, new LuaError('stopped', toByteString(error.message), traceback, error));
+    this.#over(run);
+  }
+
+  #execute(run: Run, call: () => ServeResult): void {
+    const { interrupts } = this.#parts;
+    const outer = this.#executing;
     this.#executing = run;
     interrupts.begin(run.id);
     try {
-      const { lua } = this.#enterState(run);
-      const result = lua.serve(handlerFor(start.role, config), run.request);
-      interrupts.end();
+      const result = call();
       if (result.outcome === 'suspended') {
-        this.#executing = undefined;
-        return;
+        interrupts.suspend();
+        this.#suspend(run);
+        return this.#goBackTo(outer);
       }
+      interrupts.end();
       this.#finish(run, result.exitCode);
     } catch (error) {
       interrupts.end();
       if (error instanceof Abandoned) throw error;
       this.#fail(run, error);
     }
-    this.#executing = undefined;
+    this.#over(run);
+    this.#goBackTo(outer);
+  }
+
+  #suspend(run: Run): void {
+    const { outbox } = this.#parts;
+    run.outlive(outbox);
+    run.isSuspended = true;
+    outbox.suspended(run.id, this.#waits.waitsForOf(run));
+    // Its operation may be over by now.
+    if (this.#waits.hasResult(run)) this.#ready.push(run);
+  }
+
+  #over(run: Run): void {
+    this.#waits.endOwner(run);
+    if (run.isLasting) this.#parts.forgetBody(run.id);
     this.#count(run);
     this.#runs.delete(run.id);
     this.#buffers.push(run.buffer);
   }
 
+  /** The run that executed before goes on: it blocks until another one has ended or waits. */
+  #goBackTo(outer: Run | undefined): void {
+    this.#executing = outer;
+    if (outer?.state === undefined) return;
+    this.#parts.interrupts.begin(outer.id);
+    this.#setTarget(outer.state);
+  }
+
   /** Why the run that executes has to stop. */
   stopReason(): Error {
-    if ((this.#parts.interrupts.requested & InterruptRequest.TIMEOUT) === 0)
-      return new LuafcgidError('LUAFCGID_SCRIPT_UNWANTED');
-    const watchdogMs = this.#executing?.request.watchdogMs ?? 0;
-    return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: watchdogMs / 1000 });
+    return this.#reasonOf(this.#executing, this.#parts.interrupts.requested, 'ran');
+  }
+
+  /** @param requested bits of `InterruptRequest` */
+  #reasonOf(run: Run | undefined, requested: number, place: string): LuafcgidError {
+    if ((requested & InterruptRequest.OVERDUE) !== 0) {
+      const seconds = this.#parts.config.requestTimeMs / 1000;
+      return new LuafcgidError('LUAFCGID_REQUEST_OVERDUE', { seconds, place });
+    }
+    if ((requested & InterruptRequest.TIMEOUT) === 0) return new LuafcgidError('LUAFCGID_SCRIPT_UNWANTED');
+    return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: (run?.request.watchdogMs ?? 0) / 1000 });
   }
 
   /** Does a step of garbage collection in an idle state. An error of a script's finalizer is logged and ends nothing. */
@@ -115,12 +215,26 @@ export class Runner {
       createdFrom === undefined ? this.#states.get(stateId) : new ScriptState(stateId, createdFrom, this.#settings);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
-    const { hookTarget } = state.lua;
-    if (hookTarget !== undefined) this.#parts.interrupts.setTarget(hookTarget.state, hookTarget.hook);
+    this.#setTarget(state);
     if (createdFrom === undefined) return state;
     state.load();
     this.#states.set(stateId, state);
     return state;
+  }
+
+  /** Counts the waits that blocked this worker, by place in Lua; the first at a place is logged. */
+  #noteBlocked(id: number, place: string): void {
+    const count = this.#blocked.get(place) ?? 0;
+    if (count === 0 && this.#blocked.size >= MOST_PLACES) return;
+    this.#blocked.set(place, count + 1);
+    if (count > 0) return;
+    const text = `${place}: a wait blocks the worker here, since Lua cannot be suspended inside of this construct`;
+    this.#parts.outbox.log(id, 'debug', text);
+  }
+
+  /** Interrupts find the run that executes in this state. */
+  #setTarget({ lua: { hookTarget } }: ScriptState): void {
+    if (hookTarget !== undefined) this.#parts.interrupts.setTarget(hookTarget.state, hookTarget.hook);
   }
 
   #finish({ start, state, request }: Run, exitCode: number): void {

@@ -23,6 +23,8 @@ export interface RequestSettings extends ResponseDefaults {
 export interface RequestInlet {
   /** The next piece, at most `maxBytes` long and valid until the next call; null at the end. */
   readBody(maxBytes: number): Uint8Array | null;
+  /** The request is suspended: gives what is left of its body, kept from now on whatever else the worker reads. */
+  outlive(): RequestInlet;
 }
 
 /** Where that goes which is said about it. */
@@ -31,6 +33,8 @@ export interface RequestOutlet {
   finish(requestId: number, appStatus: number): void;
   log(requestId: number, level: LogLevel, text: string, isOfScript?: boolean): void;
   limit(type: number, requestId: number, value: number): void;
+  /** The request is about to be suspended: nothing of it may stay with whoever read it. */
+  suspend?(requestId: number): void;
   /** @param startedMs when the request began, as `performance.now()` counts */
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void;
 }
@@ -44,10 +48,10 @@ export interface RequestChannels {
 }
 
 export class ScriptRequest implements RequestHost {
-  readonly params: Uint8Array;
+  params: Uint8Array;
   readonly #id: number;
-  readonly #inlet: RequestInlet;
-  readonly #outlet: RequestOutlet;
+  #inlet: RequestInlet;
+  #outlet: RequestOutlet;
   readonly #buffer: OutputBuffer;
   readonly #head: ResponseHead;
   readonly #isHead: boolean;
@@ -128,6 +132,16 @@ export class ScriptRequest implements RequestHost {
 
   log(level: LogLevel, text: ByteString): void {
     this.#outlet.log(this.#id, level, text, true);
+  }
+
+  /**
+   * The request is suspended for the first time: what it holds in buffers of others is copied, and what is said about it
+   * goes to the front from now on.
+   */
+  outlive(outlet: RequestOutlet): void {
+    this.params = this.params.slice();
+    this.#inlet = this.#inlet.outlive();
+    this.#outlet = outlet;
   }
 
   /** The server's own words about this request. */

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { toByteString, toText } from '../base/byte-string.js';
 import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
-import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue } from '../lua/state.js';
+import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue, WaitHost } from '../lua/state.js';
 import { GrantedFiles } from '../scripts/file-grants.js';
 import { ABSENT } from '../scripts/fingerprint.js';
 import type { FileGrants } from '../scripts/held-directory.js';
@@ -30,6 +30,7 @@ export interface StateSettings {
   /** Directories that confined states may use files of. */
   readonly files: FileGrants | undefined;
   readonly interrupts: InterruptSource;
+  readonly waits: WaitHost;
 }
 
 /** So many names of files that are not there are noted for a state: a script can make up names without end. */
@@ -59,6 +60,7 @@ export class ScriptState {
     this.#settings = settings;
     this.lua = settings.engine.createState({
       interrupts: settings.interrupts,
+      waits: settings.waits,
       host: {
         log: reports.log,
         readSource: (file) => {

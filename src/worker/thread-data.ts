@@ -1,5 +1,6 @@
 /** What a worker thread is given when it starts; all of it can be cloned or shared between threads. */
 import type { Config } from '../config/load.js';
+import type { IoChannel } from '../io/channel.js';
 import type { EngineData } from '../lua/engine.js';
 import type { LuaValue } from '../lua/state.js';
 import type { FileGrants } from '../scripts/held-directory.js';
@@ -28,6 +29,10 @@ export interface ThreadData {
   readonly sleepers: SharedArrayBuffer;
   /** Requests that come on lent connections are numbered from here on. */
   readonly firstRequest: number;
+  /** One word: how many requests of all workers wait for results. */
+  readonly waiting: SharedArrayBuffer;
+  /** Its channel to the I/O thread; undefined where no data source is configured. */
+  readonly io: IoChannel | undefined;
   /** How a running request is broken into, see `channel/interrupts.ts`. */
   readonly interrupts: SharedArrayBuffer;
   /** How to wake the front. */

@@ -21,13 +21,14 @@ import { OfferSlots } from '../channel/offer-slots.js';
 import type { Parker } from '../channel/park.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Config } from '../config/load.js';
+import { IoClient } from '../io/client.js';
 import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
-import { Reactor } from './reactor.js';
+import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
 import { Runner, type RunnerParts } from './runner.js';
 import type { ThreadData } from './thread-data.js';
@@ -42,6 +43,8 @@ function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessE
   }
   return variables;
 }
+
+const nowMs = (): number => performance.now();
 
 /** Events of sockets taken from the kernel at once. */
 const EVENTS_AT_ONCE = 64;
@@ -108,7 +111,31 @@ class WorkerThread {
       usage,
       counters: new WorkerCounters(data.counters),
       states: this.#states,
+      forgetBody: (id) => this.#inbox.forgetBody(id),
+      waits: {
+        io: data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted),
+        waiting: data.waiting,
+        waitingLimit: config.waitingLimit,
+        nowMs,
+        sleep(isDone, untilMs) {
+          const isOver = (): boolean => isDone() || interrupts.isStopWanted || interrupts.isAbandoned;
+          ring.sleep(isOver, untilMs === undefined ? undefined : Math.max(0, untilMs - nowMs()));
+          if (interrupts.isAbandoned) throw new Abandoned();
+          if (interrupts.isStopWanted) throw stopReason();
+        },
+      },
     });
+    const runner = this.#runner;
+    const suspended: SuspendedRuns = {
+      poll: () => runner.waits.poll(),
+      get mayHaveNews() {
+        return runner.waits.mayHaveNews;
+      },
+      get nextMs() {
+        return runner.waits.nextMs;
+      },
+      resumeNext: () => runner.resumeNext(),
+    };
     const { direct } = system;
     const events = new ReadyEvents(() => direct?.openList(borrower.epoll) as EventList);
     this.#direct = direct?.createServer({
@@ -125,7 +152,16 @@ class WorkerThread {
       run: (start) => this.#runner.execute(start),
     });
     const sockets = this.#direct && { service: this.#direct, events };
-    this.#reactor = new Reactor({ inbox: this.#inbox, ring, interrupts, ringBell, sleepers, sockets });
+    this.#reactor = new Reactor({
+      inbox: this.#inbox,
+      ring,
+      interrupts,
+      ringBell,
+      sleepers,
+      suspended,
+      nowMs,
+      sockets,
+    });
   }
 
   /** Serves until told to stop, or until nobody listens any more. All states are closed then. */
@@ -149,6 +185,9 @@ class WorkerThread {
       case ToWorker.CLOSE:
         this.#close(argument);
         this.#usage?.skip();
+        return true;
+      case ToWorker.CANCEL:
+        this.#runner.cancel(message.id, argument);
         return true;
       case ToWorker.COLLECT:
         this.#runner.collect(argument);

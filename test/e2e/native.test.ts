@@ -232,3 +232,21 @@ describe('a native state', () => {
     assert.ok(signal === null && (code === 1 || code === 0), `${code} ${signal}`);
   });
 });
+
+describe('a worker with a native engine', () => {
+  for (const [engine] of ENGINES) {
+    it(`has the C stack that nested callbacks need (${engine}, attacks F4)`, async (t) => {
+      const expand = `
+        local function expand(s) return (s:gsub("%b()", function(x) return "<i>" .. expand(x:sub(2, -2)) .. "</i>" end)) end
+        function main(env, con) con:puts(#expand(env.QUERY_STRING)) end`;
+      const files = { 'expand.lua': expand, 'fine.lua': 'function main(env, con) con:puts("fine") end' };
+      const server = await startServer(t, { files, config: `engine = "${engine}" workers = 1` });
+      const nested = (levels: number) =>
+        ask(server, 'expand.lua', { params: { QUERY_STRING: '('.repeat(levels) + ')'.repeat(levels) } });
+      // 300 are within what LuaJIT nests, and more than what others do; 2,000 are more than any does.
+      assert.equal((await nested(300)).status, engine === 'luajit' ? 200 : 500);
+      assert.equal((await nested(2000)).status, 500);
+      assert.equal((await ask(server, 'fine.lua')).text, 'fine');
+    });
+  }
+});

@@ -47,6 +47,8 @@ class Team {
       measuresUsage: false,
       ringBytes: 16 * 1024,
       sleepers: new SharedArrayBuffer(4),
+      waiting: new SharedArrayBuffer(4),
+      io: undefined,
       setHook: undefined,
       sleeper: undefined,
       bell: { asleep: new SharedArrayBuffer(4), fd: undefined },

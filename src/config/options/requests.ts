@@ -113,6 +113,33 @@ gives a request another limit, counted from then on, as far as \`watchdogmax\` a
 So by default a script of the embedded engine can shorten its time only. Scripts of native engines can do worse than to run for
 long, and set what they want. It does not shorten \`watchdog\` itself.`,
   },
+  requesttime: {
+    key: 'requestTimeMs',
+    group: 'Requests',
+    type: 'seconds',
+    unit: 's',
+    min: 0.001,
+    max: DAY_SECONDS,
+    special: { value: 0, means: 'no limit' },
+    default: 0,
+    script: 'read',
+    summary: 'The most time a request may take in all.',
+    text: `Counted from the last byte of its parameters: waiting for a state, running, and waiting for a timer, a database or
+another server. A script that is over it is stopped where it runs or waits; the client gets 504. \`watchdog\` bounds the
+running time alone.`,
+  },
+  waiting: {
+    key: 'waitingLimit',
+    group: 'Requests',
+    type: 'integer',
+    min: 1,
+    max: 1_000_000,
+    default: 1000,
+    script: 'read',
+    summary: 'How many requests may wait for timers, databases and other servers at a time.',
+    text: `A request that waits so holds its Lua state, not its worker. Past the limit the operation that would have to wait
+fails with an error that the script can catch.`,
+  },
   onabort: {
     key: 'onAbort',
     group: 'Requests',

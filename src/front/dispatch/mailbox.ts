@@ -201,6 +201,8 @@ export class Mailbox {
       case FromWorker.FINISH:
       case FromWorker.END:
       case FromWorker.USAGE:
+      case FromWorker.SUSPENDED:
+      case FromWorker.RESUMED:
       case FromWorker.TRACE:
       case FromWorker.WATCHDOG:
       case FromWorker.ON_ABORT: {
@@ -231,6 +233,11 @@ export class Mailbox {
       case FromWorker.USAGE:
         request.record?.used(decodeUsage(frame.payload));
         return;
+      case FromWorker.SUSPENDED:
+        return this.#suspended(worker, run, frame.argument, nowMs);
+      case FromWorker.RESUMED:
+        worker.resume(run, nowMs);
+        return this.#pool.resumed(run.state.id, nowMs);
       case FromWorker.TRACE:
         return this.reportSlow(worker, run, Buffer.from(frame.payload).toString());
       case FromWorker.WATCHDOG:
@@ -244,11 +251,29 @@ export class Mailbox {
     }
   }
 
+  /** A request waits for a result: its worker is free for others. */
+  #suspended(worker: WorkerLink, run: Run, waitsFor: number, nowMs: number): void {
+    worker.suspend(run, waitsFor, nowMs);
+    this.#pool.suspend(run.state.id);
+    this.#owner.beginOffered(worker, nowMs);
+    this.#owner.startWaiting(nowMs);
+    this.#noteIdle(worker);
+    // Its client may have gone while it executed.
+    if (run.request.isClientGone) this.#workers.clientGone(run.request);
+  }
+
+  /** Between two requests nothing starves behind one. */
+  #noteIdle(worker: WorkerLink): void {
+    if (worker.executing !== undefined) return;
+    worker.lending.givenSinceMs = Number.POSITIVE_INFINITY;
+    worker.lending.loansStarve = false;
+  }
+
   #end(worker: WorkerLink, run: Run, frame: Frame, nowMs: number): void {
     const { request, state } = run;
     // Its Lua stack was asked for while it was in C, or just over.
     this.reportSlow(worker, run, undefined);
-    worker.end(run);
+    worker.end(run, nowMs);
     request.worker = undefined;
     const hasToClose = this.#pool.release(state.id, (frame.type & END_STATE_GONE) !== 0, tookMsOf(frame.type));
     if (hasToClose) this.#workers.close(worker, state);
@@ -257,10 +282,7 @@ export class Mailbox {
     this.#owner.beginOffered(worker, nowMs);
     // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.
     this.#owner.startWaiting(nowMs);
-    if (worker.executing === undefined) {
-      worker.lending.givenSinceMs = Number.POSITIVE_INFINITY;
-      worker.lending.loansStarve = false;
-    }
+    this.#noteIdle(worker);
     this.#answers.finish(request, frame.payload, frame.argument);
     this.#answers.over(request);
     this.#lending.considerLending(request, worker);

@@ -4,6 +4,7 @@
  */
 import { toText } from '../../base/byte-string.js';
 import { describeError, LuafcgidError } from '../../base/errors.js';
+import { InterruptRequest } from '../../channel/interrupts.js';
 import type { Pool } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
 import type { Lending } from '../lending/lending.js';
@@ -89,6 +90,11 @@ export class WorkerFailure {
       const run = worker.executing;
       if (run === undefined) this.#watchDuties(worker, stepMs, nowMs);
       else this.#watchRun(worker, run, stepMs, nowMs);
+      for (const { request, isSuspended } of worker.runs.values()) {
+        if (isSuspended && this.#isOverdue(request, nowMs)) {
+          this.#parts.workers.stop(request, InterruptRequest.OVERDUE);
+        }
+      }
     }
     this.#watchedMs = nowMs;
   }
@@ -101,6 +107,7 @@ export class WorkerFailure {
       isOver: worker.isOver(request),
       isWaitingForClient: worker.isWaitingForClient(run),
       isUnwanted: request.isClientGone && request.stopsOnAbort,
+      isOverdue: this.#isOverdue(request, nowMs),
       watchdogMs: request.watchdogMs,
     };
     const isBehindDuties = !facts.hasBegun && !facts.isOver && !worker.duties.isEmpty;
@@ -111,13 +118,19 @@ export class WorkerFailure {
     if (isWorkerLost) this.#abandon(worker, run, nowMs);
   }
 
+  /** Whether a request has taken longer in all than it may. */
+  #isOverdue({ times }: FrontRequest, nowMs: number): boolean {
+    const { requestTimeMs } = this.#parts.options;
+    return requestTimeMs > 0 && nowMs - times.arrivedMs >= requestTimeMs;
+  }
+
   /** Takes a request back that a worker has not come to for some time, since it is still at its duties. */
   #takeBack(worker: WorkerLink, run: Run, nowMs: number): boolean {
     const { request, state } = run;
     const { pool, workers, answers } = this.#parts;
     if (nowMs - run.startedMs < TAKE_BACK_MS) return false;
     if (request.body.hasHandedOn || !worker.revokeStart(request)) return false;
-    worker.end(run);
+    worker.end(run, nowMs);
     workers.reviewOccupied(worker);
     pool.release(state.id, true, 0);
     pool.setAway(worker.id);
@@ -183,7 +196,7 @@ export class WorkerFailure {
     // A script that has done its work must not do it twice.
     const isWhole = !request.body.hasHandedOn && !request.isAnswered && !worker.isOver(request);
     if (isWhole) {
-      worker.end(run);
+      worker.end(run, nowMs);
       this.#waitAgain(request);
     }
     const error = new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
@@ -224,7 +237,7 @@ export class WorkerFailure {
     workers.delete(worker);
     this.#abandoned.set(worker.id, worker);
     for (const run of [...worker.runs.values()]) {
-      worker.end(run);
+      worker.end(run, nowMs);
       lost.push(run.request);
     }
     for (const request of lost) {

@@ -97,8 +97,17 @@ export class WorkerTable implements Iterable<WorkerLink> {
   /** The client of a request has gone, or does not want the answer any more: its script may have to be stopped. */
   clientGone(request: FrontRequest): void {
     request.isClientGone = true;
-    if (request.stopsOnAbort && request.worker !== undefined) {
-      this.#actions.interrupt(request.worker.id, request.id, InterruptRequest.UNWANTED);
-    }
+    if (request.stopsOnAbort && request.worker !== undefined) this.stop(request, InterruptRequest.UNWANTED);
+  }
+
+  /** Stops the script of a request: where it executes, or where it waits. */
+  stop(request: FrontRequest, reason: InterruptRequest): void {
+    const worker = this.#workers.get(request.worker?.id ?? -1);
+    const run = worker?.runs.get(request.id);
+    if (worker === undefined || run === undefined) return;
+    if (!run.isSuspended) return this.#actions.interrupt(worker.id, request.id, reason);
+    if (run.isCancelled) return;
+    run.isCancelled = true;
+    worker.send(ToWorker.CANCEL, request.id, reason);
   }
 }

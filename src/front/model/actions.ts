@@ -118,6 +118,8 @@ export interface FrontOptions {
   readonly readTimeoutMs: number;
   readonly sendTimeoutMs: number;
   readonly queueTimeoutMs: number;
+  /** The time after which a request is stopped, whatever it did meanwhile; 0: never. */
+  readonly requestTimeMs: number;
   /** The running time after which a script is stopped, unless it sets another; 0: never. */
   readonly watchdogMs: number;
   /** The running time that a script may give itself in all; 0: as much as it wants. */

@@ -21,6 +21,8 @@ export interface RunFacts {
   readonly isWaitingForClient: boolean;
   /** Its client has gone, and it is to be stopped for that. */
   readonly isUnwanted: boolean;
+  /** Its time in all is over (`requesttime`). */
+  readonly isOverdue: boolean;
   /** The running time after which it is stopped; 0: never. */
   readonly watchdogMs: number;
 }
@@ -50,6 +52,11 @@ export class RunClock {
   /** The request begins. @param times where the time that it executes is kept */
   constructor(times: RequestTimes, nowMs: number) {
     this.#times = times;
+    this.#seenMs = nowMs;
+  }
+
+  /** The request executes from now on: the time since the last look was not its own. */
+  goOn(nowMs: number): void {
     this.#seenMs = nowMs;
   }
 
@@ -92,6 +99,7 @@ export class RunClock {
     if (!facts.hasBegun) return this.ranMs >= BEGIN_MS ? IS_LOST : GOES_ON;
     const interrupts: InterruptRequest[] = [];
     if (facts.isUnwanted) interrupts.push(InterruptRequest.UNWANTED);
+    if (facts.isOverdue) interrupts.push(InterruptRequest.OVERDUE);
     if (slowMs > 0 && this.#trace === 'not wanted' && this.#times.executedMs >= slowMs) {
       this.#trace = 'wanted';
       interrupts.push(InterruptRequest.TRACE);

@@ -12,13 +12,30 @@ export class Run {
   isOutputHeld = false;
   /** Ticks in a row that found it so. */
   heldTicks = 0;
+  /** Since when its worker executes it without a pause, or is about to. */
+  executingSinceMs: number;
+  /** What its script waits for, a `WaitsFor`; 0: it executes, or is about to. Its worker may run others meanwhile. */
+  waitsFor = 0;
+  /** It was told to end where it waits. */
+  isCancelled = false;
 
   /** @param evicted the state that its worker closes before */
   constructor(request: FrontRequest, state: PoolState, nowMs: number, evicted?: PoolState) {
     this.evicted = evicted;
     this.request = request;
     this.state = state;
+    this.executingSinceMs = nowMs;
     this.clock = new RunClock(request.times, nowMs);
+  }
+
+  /** Its worker comes to it now. */
+  executesFrom(nowMs: number): void {
+    this.executingSinceMs = nowMs;
+    this.clock.goOn(nowMs);
+  }
+
+  get isSuspended(): boolean {
+    return this.waitsFor !== 0;
   }
 
   /** When its worker was given it. */

@@ -1,6 +1,6 @@
 /**
  * The front's end of one worker's two rings. It never blocks: messages that do not fit wait here (a START and a few short
- * ones at most, since a worker runs one request at a time), and bodies wait with their request.
+ * ones at most, since a worker executes one request at a time), and bodies wait with their request.
  */
 
 import { NOTHING } from '../../base/bytes.js';
@@ -35,7 +35,7 @@ export class WorkerLink implements RequestWorker {
   readonly id: number;
   /** Its place among the workers, which it has from its predecessor and leaves to its successor. */
   place = 0;
-  /** The requests that it was given and has not ended, by number: one at most today. */
+  /** The requests that it was given and has not ended, by number. One executes, the others are suspended or wait for it. */
   readonly runs = new Map<number, Run>();
   /** It is to end after the requests that it has begun with. */
   isRetired = false;
@@ -45,7 +45,8 @@ export class WorkerLink implements RequestWorker {
   readonly duties = new Duties();
   /** The connections that it is lent. */
   readonly lending: LoanBook;
-  #executing: Run | undefined;
+  /** The runs that are not suspended, in the order in which the worker comes to them. */
+  readonly #active: Run[] = [];
   readonly #out: RingWriter;
   readonly #interrupter: Interrupter;
   readonly #in: RingReader;
@@ -73,36 +74,57 @@ export class WorkerLink implements RequestWorker {
 
   /** The run that it executes; undefined between two. */
   get executing(): Run | undefined {
-    return this.#executing;
+    return this.#active[0];
   }
 
   /** Whether it has something to do that the front knows of: a request, or duties. */
   get isBusy(): boolean {
-    return this.#executing !== undefined || !this.duties.isEmpty;
+    return this.executing !== undefined || !this.duties.isEmpty;
   }
 
   /** Since when it has been busy with that, as far as it was seen. */
   get busySinceMs(): number | undefined {
-    return this.#executing?.startedMs ?? this.duties.sinceMs;
+    return this.executing?.executingSinceMs ?? this.duties.sinceMs;
   }
 
   /** Whether it does something without a request, so that none may be started on it: it would stand behind that. */
   get isOccupied(): boolean {
-    const hasDuties = !this.duties.isEmpty && this.#executing === undefined && !this.isRetired;
+    const hasDuties = !this.duties.isEmpty && this.executing === undefined && !this.isRetired;
     return this.lending.isServingDirect || hasDuties;
   }
 
-  /** It executes this from now on. */
+  /** It was given this run. */
   begin(run: Run): void {
     this.runs.set(run.request.id, run);
-    this.#executing = run;
+    this.#active.push(run);
   }
 
   /** A run is over. */
-  end(run: Run): void {
+  end(run: Run, nowMs: number): void {
     this.runs.delete(run.request.id);
     this.#offered.delete(numberOfStart(run.request));
-    if (this.#executing === run) this.#executing = undefined;
+    this.#leave(run, nowMs);
+  }
+
+  /** A run waits for a result. @param waitsFor a `WaitsFor` */
+  suspend(run: Run, waitsFor: number, nowMs: number): void {
+    run.waitsFor = waitsFor;
+    this.#leave(run, nowMs);
+  }
+
+  /** A suspended run goes on, before those that the worker was given meanwhile. */
+  resume(run: Run, nowMs: number): void {
+    run.waitsFor = 0;
+    run.executesFrom(nowMs);
+    this.#active.unshift(run);
+  }
+
+  #leave(run: Run, nowMs: number): void {
+    const at = this.#active.indexOf(run);
+    if (at < 0) return;
+    this.#active.splice(at, 1);
+    // Only now can the worker come to the next one.
+    if (at === 0) this.#active[0]?.executesFrom(nowMs);
   }
 
   /**
@@ -110,7 +132,7 @@ export class WorkerLink implements RequestWorker {
    * and there is room for it.
    */
   mayOffer(request: FrontRequest): boolean {
-    if (this.#executing?.request.body.isEndSent !== true) return false;
+    if (this.executing?.request.body.isEndSent !== true) return false;
     if (request.body.isToBeSent || this.#unsent.length > 0 || !this.duties.isEmpty) return false;
     const bytes = startBytes(request.cgi.params);
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;

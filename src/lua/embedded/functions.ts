@@ -30,6 +30,7 @@ export interface CallingState extends HostedState {
   noteHostError(error: Error): void;
   noteGlobals(values: LuaValue, functions: LuaValue): void;
   rearm(thread: number): void;
+  lookAtInterrupts(thread: number): void;
 }
 
 const ownName = Buffer.from(`=${ownChunkName}`);
@@ -105,6 +106,10 @@ export function embeddedFunctions(running: { readonly state: CallingState | unde
   return functions;
 }
 
+/** Where `lua_State` has `nCcalls` and `baseCcalls`, in bytes. */
+const nestedCallsAt = 52;
+const baseCallsAt = 54;
+
 /** Most bytes that room is made for before they come. */
 const MOST_ANNOUNCED_BYTES = 1 << 30;
 
@@ -174,9 +179,20 @@ const stackFunctions = {
     return 1;
   },
 
+  /** Whether the Lua thread that calls may yield: `lua_yield` of Lua 5.1 compares these two words of it (ldo.c). */
+  yieldable({ machine }, L) {
+    const words = new DataView(machine.x.memory.buffer);
+    const mayYield = words.getUint16(L + nestedCallsAt, true) <= words.getUint16(L + baseCallsAt, true);
+    machine.x.lua_pushboolean(L, 1);
+    machine.x.lua_pushboolean(L, mayYield ? 1 : 0);
+    return 2;
+  },
+
   /** The script has no hook of its own any more. */
   rearm(state, L) {
     state.rearm(L);
+    // A script that sets hooks all the time would never come to the one for interrupts.
+    state.lookAtInterrupts(L);
     return 0;
   },
 

@@ -12,7 +12,7 @@
 
 local parts = ...
 
-local error = error
+local host, error = parts.host, error
 
 local M = { version = parts.version }
 
@@ -30,6 +30,49 @@ function M.serialize(value)
   return result
 end
 
-package.loaded.luafcgid = M
+local waiting, bad, type, select, unpack = parts.waiting, parts.arguments.bad, type, select, unpack or table.unpack
+
+--- luafcgid.sleep(seconds)
+---
+--- Waits. The worker serves other requests meanwhile; the time does not count for `watchdog`.
+---
+--- Errors: no number, or one below 0; more requests wait than the setting `waiting` allows.
+--- Example: luafcgid.sleep(0.25)
+function M.sleep(seconds)
+  if type(seconds) ~= "number" then bad(1, "sleep", "number", seconds) end
+  if not (seconds >= 0 and seconds < 1e9) then error("bad argument #1 to 'sleep' (a number of seconds from 0)", 2) end
+  local ok, token = host.starttimer(seconds)
+  if not ok then error(token, 2) end
+  local done, message = waiting.wait(token)
+  if not done then error(message, 2) end
+end
+
+--- luafcgid.all(f1, f2, ...)
+---
+--- Calls the functions so that what they wait for takes its time at once, not one after the other. Gives the first result
+--- of each, in their order, when all have ended. While one computes the others stand still: it is for waiting.
+---
+--- Errors: an argument that is no function; the first error that one of them raised, when all have ended.
+--- Example: local a, b = luafcgid.all(function() luafcgid.sleep(1) return "a" end, function() return "b" end)
+function M.all(...)
+  local count = select("#", ...)
+  local functions, results, values = { ... }, {}, {}
+  for at = 1, count do
+    if type(functions[at]) ~= "function" then bad(at, "all", "function", functions[at]) end
+  end
+  waiting.all(functions, count, results)
+  for at = 1, count do
+    local result = results[at]
+    if not result.ok then error(result[1], 0) end
+    values[at] = result[1]
+  end
+  return unpack(values, 1, count)
+end
+
+-- Scripts that require this module can wait from then on.
+package.preload.luafcgid = function()
+  waiting.enable()
+  return M
+end
 
 return M

@@ -4,6 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import type { Ffi } from '../../base/ffi.js';
 import { globalsLimitBytes, globalsLimitValues } from '../crossing.js';
 import type { NativeEngineName } from '../engine-names.js';
 import { luaStatus } from '../engine-state.js';
@@ -15,7 +16,7 @@ import { ownChunkName } from '../traceback.js';
 import { StringChunk, templateText, valueChunk } from './chunks.js';
 import { nativeFunctionNames } from './functions.js';
 import type { HostGate } from './gate.js';
-import { type Koffi, libraryError, type NativeLibrary } from './library.js';
+import { libraryError, type NativeLibrary } from './library.js';
 import { GrowingMemory, NativeMemory } from './memory.js';
 
 /** Called with the host's C function; gives a function that takes the chunks of the parts. */
@@ -46,7 +47,7 @@ interface Precompiled {
 /** What of an engine is needed to make states. */
 export interface BootParts {
   readonly name: NativeEngineName;
-  readonly ffi: Koffi;
+  readonly ffi: Ffi;
   readonly library: NativeLibrary;
   readonly gate: HostGate;
   /** The address of the gate's function. */

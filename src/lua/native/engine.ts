@@ -3,11 +3,13 @@
  * modules; they share the process with the server.
  */
 
+import { loadFfi, requireCStack } from '../../base/ffi.js';
 import type { NativeEngineName } from '../engine-names.js';
 import type { LuaEngine } from '../state.js';
 import { NativeBoot } from './boot.js';
+import { CStack } from './c-stack.js';
 import { HostGate } from './gate.js';
-import { loadKoffi, type NativeLibrary, openNativeLibrary } from './library.js';
+import { type NativeLibrary, openNativeLibrary } from './library.js';
 import { GrowingMemory } from './memory.js';
 import { type NativeParts, NativeState } from './state.js';
 
@@ -30,7 +32,8 @@ export interface NativeEngine extends LuaEngine {
  * says.
  */
 export function createNativeEngine(name: NativeEngineName, options: NativeEngineOptions = {}): NativeEngine {
-  const ffi = loadKoffi();
+  const ffi = loadFfi();
+  requireCStack();
   const opened = openNativeLibrary(name, options.file);
   const library = options.adapt?.(opened) ?? opened;
   const running: NativeParts['running'] = { state: undefined };
@@ -43,7 +46,9 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     ffi.register((L: number) => running.state?.lookAtMemory(L), hook),
     ffi.register((L: number) => running.state?.beInterrupted(L), hook),
   ];
+  const cStack = new CStack(ffi);
   const close = (): void => {
+    cStack.close();
     for (const callback of callbacks.splice(0)) ffi.unregister(callback);
   };
   const [gateAddress = 0, memoryHook = 0, interruptHook = 0] = callbacks.map(Number);
@@ -60,9 +65,13 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     gate,
     running,
     source: new GrowingMemory(ffi, 64 << 10),
-    stopHook: library.symbol('lua_error'),
+    // Called as luaL_error(L, record of the event): the record begins with the number 3 of the event, which as a text is one
+    // character without a format. It raises a message that it makes itself. lua_error in its place would raise whatever value
+    // lies on the stack, such as an object that was freed.
+    stopHook: library.symbol('luaL_error'),
     memoryHook,
     interruptHook,
+    cStack,
     boot: () => boot.boot(),
     deferredPart: (part) => boot.deferredPart(part),
   };

@@ -21,14 +21,19 @@ export interface CallingState extends HostedState {
   noteGlobals(values: LuaValue, functions: LuaValue): void;
   /** Hooks reach this coroutine, too, from now on. */
   watch(thread: number): void;
+  lookAtInterrupts(thread: number): void;
   stopForMemory(): void;
   lookAtMemorySoon(): void;
+  /** Whether C functions may nest further. */
+  readonly hasRoom: boolean;
 }
 
 /** The arguments of a call from a native state. */
 export interface NativeArguments extends HostArguments {
   /** The address of the Lua thread that an argument is; 0 for other values. */
   thread(at: number): number;
+  /** Whether the Lua 5.1 thread that calls may yield. */
+  mayYield(): boolean;
 }
 
 type NativeFunction = (state: CallingState, args: NativeArguments) => HostResult;
@@ -65,11 +70,23 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
     return undefined;
   },
 
+  /** Whether another coroutine or C function may be begun. */
+  hasroom: (state) => state.hasRoom,
+
+  /** The script has set a hook, perhaps in the place of the one for interrupts. */
+  rearm(state) {
+    state.lookAtInterrupts(state.callingThread);
+    return undefined;
+  },
+
   /** The state holds more than it may. */
   overmemory(state) {
     state.stopForMemory();
     return undefined;
   },
+
+  /** Whether the Lua thread that calls may yield; for Lua 5.1, which tells nobody. */
+  yieldable: (_state, args) => args.mayYield(),
 
   /** Asks how much it holds at the next instruction. */
   checkmemory(state) {

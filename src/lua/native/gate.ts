@@ -4,12 +4,13 @@
  * back as a chunk for Lua to call, or in memory that LuaJIT reads (see native-host.lua).
  */
 
+import type { Ffi } from '../../base/ffi.js';
 import type { LuaString } from '../crossing.js';
 import type { HostResult } from '../host-functions.js';
 import type { ByteString } from '../state.js';
 import { type StringChunk, valueChunk } from './chunks.js';
 import { type CallingState, functionsByNumber, type NativeArguments } from './functions.js';
-import type { Koffi, NativeLibrary } from './library.js';
+import type { NativeLibrary } from './library.js';
 import { GrowingMemory, NativeMemory } from './memory.js';
 
 const stringType = 4;
@@ -17,6 +18,9 @@ const stringType = 4;
 const bufferBytes = 256 << 10;
 /** Room for what most calls read or give. */
 const usualBytes = 64 << 10;
+
+/** Where `lua_State` of Lua 5.1 has `nCcalls`, followed by `baseCcalls`: `lua_yield` compares the two (ldo.c). */
+const nestedCallsAt = 96;
 
 /** What one call works with; calls nest when a host function lets another state run. */
 class CallFrame implements NativeArguments {
@@ -28,7 +32,7 @@ class CallFrame implements NativeArguments {
   #stringStart = 0;
   readonly #string = { sizeBytes: 0, bytes: (start: number, end: number): Uint8Array => this.#copy(start, end) };
 
-  constructor(ffi: Koffi, library: NativeLibrary) {
+  constructor(ffi: Ffi, library: NativeLibrary) {
     this.#library = library;
     this.#length = new NativeMemory(ffi, 8);
     this.#read = new GrowingMemory(ffi, usualBytes);
@@ -50,6 +54,11 @@ class CallFrame implements NativeArguments {
 
   thread(at: number): number {
     return this.#library.toThread(this.L, at + 1);
+  }
+
+  mayYield(): boolean {
+    this.#library.copy(this.#length.address, this.L + nestedCallsAt, 4);
+    return this.#length.bytes.readUInt16LE(0) <= this.#length.bytes.readUInt16LE(2);
   }
 
   string(at: number): LuaString {
@@ -76,7 +85,7 @@ class CallFrame implements NativeArguments {
 }
 
 export class HostGate {
-  readonly #ffi: Koffi;
+  readonly #ffi: Ffi;
   readonly #library: NativeLibrary;
   readonly #running: { readonly state: CallingState | undefined };
   /** By the number of calls that are open. */
@@ -92,7 +101,7 @@ export class HostGate {
   /** The address of an empty chunk name. */
   readonly #chunkName: NativeMemory;
 
-  constructor(ffi: Koffi, library: NativeLibrary, running: { readonly state: CallingState | undefined }) {
+  constructor(ffi: Ffi, library: NativeLibrary, running: { readonly state: CallingState | undefined }) {
     this.#ffi = ffi;
     this.#library = library;
     this.#running = running;

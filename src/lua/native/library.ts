@@ -7,9 +7,8 @@
  * those that may only be called for some values it is said which.
  */
 
-import { createRequire } from 'node:module';
-import type koffiModule from 'koffi';
 import { LuafcgidError } from '../../base/errors.js';
+import { type Ffi, loadFfi } from '../../base/ffi.js';
 import type { NativeEngineName } from '../engine-names.js';
 
 /** What an engine's library is and what it is not. */
@@ -59,32 +58,9 @@ export const nativeKinds: Readonly<Record<NativeEngineName, Kind>> = {
   },
 };
 
-/**
- * The stack that C code called from here runs on. Lua's own limit of 200 nested C calls needs 2 MiB; the rest is for
- * Lua 5.1's pattern matching, which has no limit. Memory that is not touched costs nothing.
- */
-const stackBytes = 16 << 20;
-
-export type Koffi = typeof koffiModule;
-
-let koffi: Koffi | undefined;
-
-/** The FFI, loaded when the first native engine is asked for. */
-export function loadKoffi(): Koffi {
-  if (koffi !== undefined) return koffi;
-  const loaded = createRequire(import.meta.url)('koffi') as Koffi;
-  try {
-    loaded.config({ sync_stack_size: stackBytes });
-  } catch {
-    // Somebody has loaded a library on this thread before: the stack is as it is.
-  }
-  koffi = loaded;
-  return loaded;
-}
-
 /** The C function `_exit`: nothing is tidied up and no thread is waited for. */
 export function exitAtOnce(exitCode: number): never {
-  loadKoffi().load(null).func('_exit', 'void', ['int'])(exitCode);
+  loadFfi().load(null).func('_exit', 'void', ['int'])(exitCode);
   throw new Error('the process goes on after _exit');
 }
 
@@ -138,7 +114,7 @@ export interface NativeLibrary {
 /** Opens the library of an engine, or `file` in its place. Throws `LUAFCGID_LUA_LIBRARY`. */
 export function openNativeLibrary(name: NativeEngineName, file: string | undefined): NativeLibrary {
   const kind = nativeKinds[name];
-  const ffi = loadKoffi();
+  const ffi = loadFfi();
   const faults: string[] = [];
   for (const candidate of file === undefined ? kind.files : [file]) {
     try {
@@ -156,7 +132,7 @@ export function libraryError(name: NativeEngineName, detail: string): LuafcgidEr
   return new LuafcgidError('LUAFCGID_LUA_LIBRARY', { engine: name, detail, package: nativeKinds[name].packageName });
 }
 
-function bind(ffi: Koffi, library: ReturnType<Koffi['load']>, file: string, kind: Kind): NativeLibrary {
+function bind(ffi: Ffi, library: ReturnType<Ffi['load']>, file: string, kind: Kind): NativeLibrary {
   const p = 'uintptr_t';
   const call = (name: string, result: string, ...args: string[]) => library.func(name, result, args);
   const is54 = kind.version === 'Lua 5.4';

@@ -1,12 +1,12 @@
 /** Memory that JavaScript and native code both see. Its address stays the same as long as it is referenced here. */
 
-import type { Koffi } from './library.js';
+import type { Ffi } from '../../base/ffi.js';
 
 export class NativeMemory {
   readonly bytes: Buffer;
   readonly address: number;
 
-  constructor(ffi: Koffi, size: number) {
+  constructor(ffi: Ffi, size: number) {
     // An ArrayBuffer of its own: never moved, and not a part of the pool that small buffers share.
     this.bytes = Buffer.from(new ArrayBuffer(size));
     this.address = Number(ffi.address(this.bytes));
@@ -15,10 +15,10 @@ export class NativeMemory {
 
 /** A memory that is replaced by a larger one when it has to be. */
 export class GrowingMemory {
-  readonly #ffi: Koffi;
+  readonly #ffi: Ffi;
   #memory: NativeMemory;
 
-  constructor(ffi: Koffi, size: number) {
+  constructor(ffi: Ffi, size: number) {
     this.#ffi = ffi;
     this.#memory = new NativeMemory(ffi, size);
   }

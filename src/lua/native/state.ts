@@ -6,6 +6,7 @@ import { type EntryName, entryNames } from '../entries.js';
 import { mebibytes } from '../lua-error.js';
 import type { ByteString, HookTarget, StateOptions } from '../state.js';
 import { tracebackSlot } from './boot.js';
+import type { CStack } from './c-stack.js';
 import type { HostGate } from './gate.js';
 import type { NativeLibrary } from './library.js';
 import type { GrowingMemory } from './memory.js';
@@ -17,12 +18,13 @@ export interface NativeParts {
   readonly running: { state: NativeState | undefined };
   /** For sources on their way to Lua. */
   readonly source: GrowingMemory;
-  /** Address of a hook that raises an error: `lua_error` itself. */
+  /** Address of a hook that raises an error: `luaL_error` itself. */
   readonly stopHook: number;
   /** Address of a hook that calls `lookAtMemory`. */
   readonly memoryHook: number;
   /** Address of a hook that calls `beInterrupted`. */
   readonly interruptHook: number;
+  readonly cStack: CStack;
   boot(): number;
   deferredPart(name: ByteString): Uint8Array | undefined;
 }
@@ -94,6 +96,10 @@ export class NativeState extends EngineState {
     const { running } = this.#parts;
     this.#outer = running.state;
     running.state = this;
+    // The stop came before it was known where the request would run: nobody has set a hook.
+    if (this.options.interrupts?.isStopWanted === true) {
+      this.#library.setHook(this.#L, this.#parts.interruptHook, everyInstruction.mask, everyInstruction.count);
+    }
   }
 
   protected leaveRunning(): void {
@@ -121,7 +127,8 @@ export class NativeState extends EngineState {
   /** Host functions: inside of a finalizer Lua 5.4 cannot tell what it holds, so a hook looks right after it. */
   lookAtMemorySoon(): void {
     const thread = this.callingThread;
-    if (this.#looking?.thread === thread) return;
+    // What is being stopped raises errors, whose texts are made by Lua's allocator: finalizers run then, too.
+    if (this.isStopping || this.#library.getHook(thread) === this.#parts.memoryHook) return;
     this.#looking = { thread, hook: this.#hookOf(thread) };
     this.#library.setHook(thread, this.#parts.memoryHook, everyInstruction.mask, everyInstruction.count);
   }
@@ -136,6 +143,10 @@ export class NativeState extends EngineState {
     if (!this.isOverLimit()) return;
     this.callingThread = thread;
     this.stopForMemory();
+  }
+
+  get hasRoom(): boolean {
+    return this.#parts.cStack.hasRoom;
   }
 
   get hookTarget(): HookTarget {

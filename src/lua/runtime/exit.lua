@@ -2,7 +2,8 @@
 -- raises an error at each instruction from then on. Hooks belong to one thread, so coroutines pass the end on.
 --
 -- A request that is stopped from outside ends the same way. For this a hook looks around every so often: `host.rearm`
--- brings it back where a script has taken it away; `host.watch` gives it to coroutines, where they do not inherit it.
+-- brings it back where a script has taken it away, and looks at once; `host.watch` gives it to coroutines, where they do not
+-- inherit it.
 
 local parts = ...
 
@@ -57,16 +58,44 @@ if watch then
 end
 
 -- LuaJIT does not count coroutines that resume each other, and each takes a part of the C stack. Lua itself stops at 200
--- nested C calls, of which each is one.
+-- nested C calls, of which each is one. What runs in a coroutine takes of the stack as well, so LuaJIT's host is asked for
+-- those inside of others.
 local deepest, depth = 190, 0
+local has_room = jit and host.hasroom
 
-local function pass_on(...)
+local function may_resume()
+  if depth >= deepest then return false end
+  if depth == 0 or not has_room then return true end
+  local _, room = has_room()
+  return room ~= false
+end
+
+local exit = {
+  -- What a coroutine yields that waits for an operation: the one that has resumed it waits as well (waiting.lua).
+  WAIT = {},
+  create = create,
+  plain_resume = resume,
+}
+local WAIT = exit.WAIT
+
+function exit.is_exiting() return exiting end
+function exit.clear() exiting = false end
+
+-- The end goes on in this coroutine.
+function exit.go_on()
+  host.exit()
+  error(exit_signal, 0)
+end
+
+local function pass_on(thread, ok, first, ...)
   depth = depth - 1
-  if exiting then
-    host.exit()
-    error(exit_signal, 0)
+  if exiting then exit.go_on() end
+  if first == WAIT then
+    exit.pause()
+    depth = depth + 1
+    return pass_on(thread, resume(thread))
   end
-  return ...
+  return ok, first, ...
 end
 
 replace(coroutine, "coroutine", "resume", function(thread, ...)
@@ -74,20 +103,22 @@ replace(coroutine, "coroutine", "resume", function(thread, ...)
     local _, message = pcall(resume, thread)
     raise(message)
   end
-  if depth >= deepest then return false, "C stack overflow" end
+  if not may_resume() then return false, "C stack overflow" end
   depth = depth + 1
-  return pass_on(resume(thread, ...))
+  return pass_on(thread, resume(thread, ...))
 end)
 
 local is_plain_51 = _VERSION == "Lua 5.1" and not jit
 local function unwrap(thread, ok, ...)
   depth = depth - 1
-  if exiting then
-    host.exit()
-    error(exit_signal, 0)
+  if exiting then exit.go_on() end
+  local value = ...
+  if ok and value == WAIT then
+    exit.pause()
+    depth = depth + 1
+    return unwrap(thread, resume(thread))
   end
   if ok then return ... end
-  local value = ...
   if close and status(thread) == "dead" then
     -- What closing its variables raises counts more than the error that ended it.
     local is_closed, another = close(thread)
@@ -107,15 +138,10 @@ replace(coroutine, "coroutine", "wrap", function(...)
   local ok, thread = pcall(create, body)
   if not ok then raise(thread) end
   return function(...)
-    if depth >= deepest then error("C stack overflow", 2) end
+    if not may_resume() then error("C stack overflow", 2) end
     depth = depth + 1
     return unwrap(thread, resume(thread, ...)) -- a tail call: caller_level counts on it
   end
 end)
-
-local exit = {}
-
-function exit.is_exiting() return exiting end
-function exit.clear() exiting = false end
 
 return exit

@@ -39,10 +39,12 @@ local function similar_method(name)
   return best
 end
 
--- Whether a function on the stack has a con among its variables and what it works with.
-local function has_con(level)
+-- Whether a function on the stack has a con among its variables and what it works with. `thread`: on whose stack; nil: on
+-- that of the caller.
+local function has_con(level, thread)
   for at = 1, 250 do
-    local name, value = getlocal(level + 1, at)
+    local name, value
+    if thread then name, value = getlocal(thread, level, at) else name, value = getlocal(level + 1, at) end
     if not name then return false end
     if getmetatable(value) == con_meta then return true end
   end
@@ -51,12 +53,12 @@ end
 
 local hints = {}
 
--- A message with a hint, if there is one. `level` is that of the function that raised it.
-function hints.add(message, level)
+-- A message with a hint, if there is one. `level` is that of the function that raised it, 0 with a `thread` that it ended.
+function hints.add(message, level, thread)
   for i = 1, #patterns do
     local name = match(message, patterns[i])
     if name and not methods[name] then
-      local method = #name < 50 and has_con(level + 1) and similar_method(name)
+      local method = #name < 50 and has_con(thread and level or level + 1, thread) and similar_method(name)
       return method and message .. "; did you mean con:" .. method .. "?" or message
     end
   end

@@ -26,6 +26,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'stdlib', file: `runtime/${kind}-stdlib.lua` },
     { name: 'require', file: 'runtime/require.lua' },
     { name: 'modules', file: 'runtime/modules.lua' },
+    { name: 'waiting', file: 'runtime/waiting.lua' },
     { name: 'luafcgid', file: 'library/luafcgid.lua', module: 'luafcgid', namespace: 'luafcgid' },
     { name: 'html', file: 'library/html.lua', namespace: 'luafcgid' },
     { name: 'url', file: 'library/url.lua', namespace: 'luafcgid' },

@@ -24,8 +24,9 @@
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
 ---   request. A script that goes beyond is ended and cannot catch that. `string.rep` does not make a longer string. Between
 ---   two looks a state may hold more.
---- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, by LuaJIT's `ffi`, or in
----   Lua 5.1 by a pattern of more than some ten thousand characters.
+--- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, or by LuaJIT's
+---   `ffi`. Nested calls, coroutines and patterns have limits that fit the C stack; in Lua 5.1 a pattern has at most 100,000
+---   characters.
 ---
 --- What differs by Lua version:
 ---
@@ -49,7 +50,9 @@ local type, error, pcall, select = type, error, pcall, select
 local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
 local checked = files.checked
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
-local max = math.max
+local ipairs, max, unpack = ipairs, math.max, unpack
+local replace, raise = parts.stock.replace, parts.stock.raise
+local is_51 = _VERSION == "Lua 5.1"
 
 if warn then
   function warn(...)
@@ -81,40 +84,71 @@ function string.rep(...)
   return rep(text, times, separator)
 end
 
----- string: LuaJIT does not count nested calls of C functions, and each gsub takes 8 KiB of the C stack ----
+---- string: LuaJIT does not count nested calls of C functions, and each gsub takes 9 KiB of the C stack ----
 
 if jit then
-  local getinfo = debug.getinfo
-  local deepest = 400
-  local depth = 0
+  local has_room = host.hasroom
+  local calls_per_look = 16
+  local depth = 0 -- or more: errors leave calls without counting, and then there is a look more often
 
   local function leave(...)
     depth = depth - 1
     return ...
   end
 
-  -- How many calls are open: errors have left some without counting.
-  local function count_calls()
-    local count, level = 0, 3
-    while true do
-      local info = getinfo(level, "f")
-      if not info then return count end
-      if info.func == gsub then count = count + 1 end
-      level = level + 1
-    end
-  end
-
-  function string.gsub(text, pattern, replacement, ...)
+  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
     if type(replacement) ~= "function" and type(replacement) ~= "table" then
       return gsub(text, pattern, replacement, ...)
     end
-    if depth >= deepest then
-      depth = count_calls()
-      if depth >= deepest then error("C stack overflow", 2) end
-    end
     depth = depth + 1
+    if depth % calls_per_look == 0 then
+      local _, room = has_room()
+      if room == false then
+        depth = depth - 1
+        error("C stack overflow", 2)
+      end
+    end
     return leave(gsub(text, pattern, replacement, ...))
+  end)
+end
+
+---- string: in Lua 5.1 each item of a pattern may take 100 bytes of the C stack, and nothing counts them ----
+
+if is_51 and not jit then
+  local longest = 100000
+
+  local function all(...) return select("#", ...), { ... } end
+
+  local function limited(name)
+    local work = string[name]
+    -- The results of a protected call of it, whose error becomes one of the script's line.
+    local function results(ok, ...)
+      if ok then return ... end
+      error(gsub(gsub((...), "^%[luafcgid%]:%d+: ", ""), "'%?'", "'" .. name .. "'"), caller_level)
+    end
+    return function(text, pattern, ...)
+      if type(text) == "string" and type(pattern) == "string" then
+        if #pattern > longest and not (name == "find" and select(2, ...)) then error("pattern too complex", 2) end
+        return results(pcall(work, text, pattern, ...))
+      end
+      local count, given = all(pcall(work, text, pattern, ...))
+      if not given[1] then raise(given[2]) end
+      return unpack(given, 2, count)
+    end
   end
+
+  for _, name in ipairs({ "find", "match", "gmatch" }) do replace(string, "string", name, limited(name)) end
+  string.gfind = string.gmatch
+
+  local limited_gsub = limited("gsub")
+  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
+    local kind = type(replacement)
+    -- A protected call would hide where an error of the function comes from.
+    if (kind == "function" or kind == "table") and type(pattern) == "string" and #pattern <= longest then
+      return gsub(text, pattern, replacement, ...)
+    end
+    return limited_gsub(text, pattern, replacement, ...)
+  end)
 end
 
 ---- package ----

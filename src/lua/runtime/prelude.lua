@@ -37,7 +37,7 @@ local parts = ...
 
 local host, env, exit, con = parts.host, parts.env, parts.exit, parts.con
 local add_hint = parts.hints.add
-local sources, library = parts.sources, parts.stdlib
+local sources, library, waiting = parts.sources, parts.stdlib, parts.waiting
 
 local G = _G
 local type, tostring, pcall = type, tostring, pcall
@@ -122,11 +122,17 @@ if G._VERSION == "Lua 5.1" and not G.jit then
 end
 
 local reported, reported_traceback
+-- An error of the run thread was described there, where its Lua stack was.
+local is_reported = false
 
 -- The message handler of everything the engine calls. After a stack overflow there is hardly any room for it: what it
--- finds is told later.
+-- finds is told later. While what runs is being stopped, the error says nothing: the host knows why, and tells it.
 function engine.onerror(value)
-  if not exit.is_exiting() then
+  local _, is_stopping = host.stopping()
+  if is_stopping then return nil end
+  if is_reported then
+    is_reported = false
+  else
     reported_traceback = stack_from("", 2)
     reported = describe(value)
     if type(value) == "string" then reported = add_hint(value, 2) end
@@ -193,15 +199,56 @@ local function find_handler()
   return type(handler) == "function" and handler or named_function(handler_name)
 end
 
--- Answers a request. Gives the output that is left to be handed over, or nil.
-function engine.serve()
-  local request_env = env.new(find_handler())
-  local request_con = con.begin(request_env)
-  find_handler()(request_env, request_con)
+-- The handler has returned: gives the output that is left to be handed over, or nil.
+local function finish()
   local output = con.take()
   con.forget()
   env.forget()
   return output
+end
+
+-- What has become of a handler that can wait. Gives true when it waits.
+local function go_on_after(outcome, value, thread)
+  if outcome == "waits" then return true end
+  if outcome == "done" then return finish() end
+  local _, is_stopping = host.stopping()
+  if not is_stopping then
+    reported_traceback = traceback(thread, "", 0)
+    reported = describe(value)
+    if type(value) == "string" then reported = add_hint(value, 0, thread) end
+    is_reported = true
+  end
+  error(value, 0)
+end
+
+-- Answers a request. Gives the output that is left to be handed over, or nil; true when the handler waits.
+function engine.serve()
+  local request_env = env.new(find_handler())
+  local request_con = con.begin(request_env)
+  if waiting.is_enabled then return go_on_after(waiting.begin(find_handler(), request_env, request_con)) end
+  find_handler()(request_env, request_con)
+  return finish()
+end
+
+-- Goes on with a handler that waits.
+function engine.resume()
+  return go_on_after(waiting.go_on())
+end
+
+-- Ends a handler where it waits: gives the output that it had collected.
+function engine.cancel()
+  waiting.drop()
+  return con.take()
+end
+
+-- The Lua stack of a handler that waits.
+function engine.where()
+  return waiting.where()
+end
+
+-- The script that is about to be loaded has to do with modules that wait.
+function engine.can_wait()
+  waiting.enable()
 end
 
 -- After a request that did not complete: gives the output it had collected.
@@ -214,7 +261,8 @@ function engine.forget()
   con.forget()
   env.forget()
   exit.clear()
-  reported, reported_traceback = nil, nil
+  waiting.drop()
+  reported, reported_traceback, is_reported = nil, nil, false
 end
 
 -- A step of garbage collection while the state is idle; without an argument a whole cycle.

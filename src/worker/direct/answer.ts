@@ -87,6 +87,11 @@ export class DirectAnswer implements RequestOutlet {
     this.#connection.send(origin, records, startedMs);
   }
 
+  /** The request is suspended, which only the front can follow. */
+  suspend(requestId: number): void {
+    this.#promote(requestId);
+  }
+
   /** From now on the request is the front's. */
   #promote(requestId: number): void {
     const origin = this.#origin;

@@ -14,6 +14,15 @@ export class WholeBody implements RequestInlet {
     this.#taken = 0;
   }
 
+  /** What is left of it, in memory of its own. */
+  outlive(): RequestInlet {
+    const body = new WholeBody();
+    const pieces = this.#pieces.slice(this.#piece).map((piece) => piece.slice());
+    body.begin(pieces);
+    body.#taken = this.#taken;
+    return body;
+  }
+
   readBody(maxBytes: number): Uint8Array | null {
     const piece = this.#pieces[this.#piece];
     if (piece === undefined) return null;

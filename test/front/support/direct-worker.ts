@@ -118,6 +118,9 @@ export class DirectWorker {
       inbox: { nextUnless: (hasOther) => this.#next(hasOther) },
       ring: reader,
       interrupts: { isAbandoned: false },
+      // Its scripts wait for nothing.
+      suspended: { poll: () => {}, mayHaveNews: false, nextMs: undefined, resumeNext: () => false },
+      nowMs: () => system.nowMs(),
       ringBell: () => host.ringBell(),
       sleepers,
       sockets: { service: this.server, events },

@@ -8,4 +8,5 @@ export const ROOMY = {
   idleTimeoutMs: 1e9,
   readTimeoutMs: 1e9,
   sendTimeoutMs: 1e9,
+  requestTimeMs: 0,
 } as const satisfies Partial<FrontOptions>;

@@ -1,10 +1,10 @@
 /** No allocation that fails inside of native Lua costs more than the work that needed it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { loadFfi } from '../../../src/base/ffi.js';
 import type { NativeEngineName } from '../../../src/lua/engine-names.js';
 import { LuaError } from '../../../src/lua/lua-error.js';
 import { createNativeEngine } from '../../../src/lua/native/engine.js';
-import { loadKoffi } from '../../../src/lua/native/library.js';
 import type { StateOptions } from '../../../src/lua/state.js';
 import { engineName, newRequest } from '../support.js';
 
@@ -16,7 +16,7 @@ let isSpared = false;
 /** The engine with states whose allocator is asked first. */
 const engine = createNativeEngine(engineName as NativeEngineName, {
   adapt(library) {
-    const ffi = loadKoffi();
+    const ffi = loadFfi();
     const libc = ffi.load(null);
     const p = 'uintptr_t';
     const realloc = libc.func('realloc', p, [p, 'size_t']);

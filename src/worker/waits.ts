@@ -1,0 +1,195 @@
+/**
+ * The operations that scripts of this worker wait for: timers, and what the I/O thread does for them. An operation is
+ * known by its token. Its script is suspended until it is over, or, where Lua cannot be suspended, blocks this worker.
+ */
+
+import { LuafcgidError } from '../base/errors.js';
+import { WaitsFor } from '../channel/messages.js';
+import type { Completion, IoClient } from '../io/client.js';
+import type { OperationRequest } from '../io/protocol.js';
+import type { OperationResult, WaitHost } from '../lua/state.js';
+import { Timers } from './timers.js';
+
+/** The run that started an operation. */
+export interface WaitOwner {
+  /** The number of the request. */
+  readonly id: number;
+  /** Operations that it has started and not taken the results of. */
+  readonly tokens: Set<number>;
+  /** It counts among the requests that wait. */
+  holdsPlace: boolean;
+  /** The I/O thread knows of it. */
+  hasPosted: boolean;
+}
+
+interface Operation {
+  readonly owner: WaitOwner;
+  readonly waitsFor: WaitsFor;
+  result: OperationResult | undefined;
+}
+
+export interface WaitsParts {
+  /** Undefined where no data source is configured. */
+  readonly io: IoClient | undefined;
+  /** One word: how many requests of all workers wait. */
+  readonly waiting: SharedArrayBuffer;
+  readonly waitingLimit: number;
+  readonly nowMs: () => number;
+  /** The owner of the code that executes. */
+  owner(): WaitOwner;
+  /** An operation of a suspended run is over. */
+  isReady(owner: WaitOwner): void;
+  /** Sleeps until `isDone`, or something may have happened, at most until a moment. @throws why the script has to stop */
+  sleep(isDone: () => boolean, untilMs: number | undefined): void;
+  /** A script blocks this worker at this place in Lua: other requests have to wait for it. */
+  blocks(owner: WaitOwner, place: string): void;
+}
+
+export class Waits implements WaitHost {
+  readonly #parts: WaitsParts;
+  readonly #waiting: Int32Array;
+  readonly #timers = new Timers();
+  readonly #operations = new Map<number, Operation>();
+  /** Tokens of posted operations, by the numbers that the I/O thread knows them by. */
+  readonly #posted = new Map<number, number>();
+  #lastToken = 0;
+
+  constructor(parts: WaitsParts) {
+    this.#parts = parts;
+    this.#waiting = new Int32Array(parts.waiting);
+  }
+
+  startTimer(delayMs: number): number {
+    const token = this.#add(WaitsFor.TIMER);
+    this.#timers.add(token, this.#parts.nowMs() + delayMs);
+    return token;
+  }
+
+  post(request: Omit<OperationRequest, 'run'>): number {
+    const { io, owner } = this.#parts;
+    if (io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
+    const run = owner();
+    const id = io.post({ ...request, run: run.id });
+    run.hasPosted = true;
+    if (id === undefined) throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
+    const token = this.#add(WaitsFor.DATA);
+    this.#posted.set(id, token);
+    return token;
+  }
+
+  #add(waitsFor: WaitsFor): number {
+    const owner = this.#parts.owner();
+    this.#lastToken = (this.#lastToken % 0x7fffffff) + 1;
+    owner.tokens.add(this.#lastToken);
+    this.#operations.set(this.#lastToken, { owner, waitsFor, result: undefined });
+    return this.#lastToken;
+  }
+
+  isOver(token: number): boolean {
+    this.poll();
+    const operation = this.#operations.get(token);
+    if (operation === undefined) throw new Error(`there is no operation ${token}`);
+    if (operation.result !== undefined) return true;
+    this.#takePlace(operation.owner);
+    return false;
+  }
+
+  take(token: number): OperationResult {
+    const operation = this.#operations.get(token);
+    if (operation?.result === undefined) throw new Error(`operation ${token} is not over`);
+    this.#operations.delete(token);
+    operation.owner.tokens.delete(token);
+    return operation.result;
+  }
+
+  block(place: string): void {
+    const owner = this.#parts.owner();
+    this.#parts.blocks(owner, place);
+    const isDone = (): boolean => {
+      this.poll();
+      return this.hasResult(owner);
+    };
+    while (!isDone()) this.#parts.sleep(isDone, this.#timers.nextMs);
+    this.leavePlace(owner);
+  }
+
+  /** What a suspended run waits for. */
+  waitsForOf(owner: WaitOwner): WaitsFor {
+    let found: WaitsFor | undefined;
+    for (const token of owner.tokens) {
+      const operation = this.#operations.get(token);
+      if (operation === undefined || operation.result !== undefined) continue;
+      if (found !== undefined) return WaitsFor.SEVERAL;
+      found = operation.waitsFor;
+    }
+    return found ?? WaitsFor.SEVERAL;
+  }
+
+  /** Whether one of its operations is over. */
+  hasResult({ tokens }: WaitOwner): boolean {
+    for (const token of tokens) if (this.#operations.get(token)?.result !== undefined) return true;
+    return false;
+  }
+
+  /** When the nearest timer is due; undefined when there is none. */
+  get nextMs(): number | undefined {
+    return this.#timers.nextMs;
+  }
+
+  /** Whether `poll` may find something. */
+  get mayHaveNews(): boolean {
+    const { io, nowMs } = this.#parts;
+    return io?.hasCompletion === true || (this.#timers.nextMs ?? Number.POSITIVE_INFINITY) <= nowMs();
+  }
+
+  /** Notes which operations are over. */
+  poll(): void {
+    const { io, nowMs } = this.#parts;
+    if (this.#timers.nextMs !== undefined) {
+      const now = nowMs();
+      for (let token = this.#timers.takeDue(now); token !== undefined; token = this.#timers.takeDue(now)) {
+        this.#end(token, { isError: false, payload: undefined });
+      }
+    }
+    if (io === undefined || !io.hasCompletion) return;
+    for (let next = io.next(); next !== undefined; next = io.next()) this.#complete(next);
+  }
+
+  #complete({ id, isError, payload }: Completion): void {
+    const token = this.#posted.get(id);
+    this.#posted.delete(id);
+    if (token !== undefined) this.#end(token, { isError, payload: Uint8Array.from(payload) });
+  }
+
+  #end(token: number, result: OperationResult): void {
+    const operation = this.#operations.get(token);
+    if (operation === undefined) return;
+    operation.result = result;
+    this.#parts.isReady(operation.owner);
+  }
+
+  /** Its request is over: what it has started is cancelled, and what it holds of data sources is released. */
+  endOwner(owner: WaitOwner): void {
+    this.leavePlace(owner);
+    for (const token of owner.tokens) this.#operations.delete(token);
+    owner.tokens.clear();
+    if (owner.hasPosted) this.#parts.io?.endRun(owner.id);
+  }
+
+  #takePlace(owner: WaitOwner): void {
+    if (owner.holdsPlace) return;
+    const { waitingLimit } = this.#parts;
+    if (Atomics.add(this.#waiting, 0, 1) >= waitingLimit) {
+      Atomics.sub(this.#waiting, 0, 1);
+      throw new LuafcgidError('LUAFCGID_WAITING_FULL', { waiting: waitingLimit });
+    }
+    owner.holdsPlace = true;
+  }
+
+  /** It waits no longer. */
+  leavePlace(owner: WaitOwner): void {
+    if (!owner.holdsPlace) return;
+    owner.holdsPlace = false;
+    Atomics.sub(this.#waiting, 0, 1);
+  }
+}
