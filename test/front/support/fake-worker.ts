@@ -52,6 +52,8 @@ export interface Run {
   fault: number;
   /** It came on a lent connection, and is not handed over yet, as far as its worker knows. */
   lent: RunStart | undefined;
+  /** It came on a lent connection, or on one that the worker has accepted. */
+  readonly isDirect: boolean;
 }
 
 interface Unsaid {
@@ -224,6 +226,7 @@ export class FakeWorker {
       bodyEnded: true,
       fault: 0,
       lent: start,
+      isDirect: true,
     };
   }
 
@@ -353,8 +356,9 @@ export class FakeWorker {
     }
     const closes = gone || run.retires;
     this.#interrupts.end();
+    // The front may have told to close the state before it heard of the request.
+    if (closes && run.isDirect) this.#goneByItself.add(run.state);
     if (run.lent !== undefined) {
-      if (closes) this.#goneByItself.add(run.state);
       const { lent } = run;
       run.lent = undefined;
       this.#isPromoted = false;
@@ -502,6 +506,7 @@ export class FakeWorker {
       bodyEnded: (flags & START_NO_BODY) !== 0,
       fault: 0,
       lent: undefined,
+      isDirect: false,
     };
   }
 
