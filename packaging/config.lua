@@ -209,6 +209,11 @@
 -- nothing.
 --environment = { "HOME", "TZ" }
 
+-- Secrets with which `luafcgid.crypto` seals tokens, by name.
+-- A table of names and secrets of at least 32 characters, or lists of these, like { session =
+-- SECRET }. Default: none.
+--keys = { ["session"] = "a secret of 32 characters at least" }
+
 -- Load precompiled Lua.
 --bytecode = false
 

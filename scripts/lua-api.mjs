@@ -23,7 +23,7 @@ const NOTE = '<!-- Made from the comments in src/lua/**/*.lua by `npm run docs`:
 /** Doc comments of a Lua source with the line of code that follows each. */
 function docComments(source) {
   const comments = [];
-  const lines = source.split('\n');
+  const lines = source.split('\n').map((line) => line.trimStart());
   for (let at = 0; at < lines.length; at += 1) {
     if (!lines[at].startsWith('---') || lines[at].startsWith('----')) continue;
     const start = at;

@@ -280,7 +280,7 @@ export class Lender extends Shared {
   }
 
   /** The connection that it has accepted is known. */
-  noteKnown(): void {
+  acknowledgeAccepted(): void {
     Atomics.store(this.words, UNKNOWN, 0);
     Atomics.notify(this.words, UNKNOWN);
   }

@@ -1,6 +1,5 @@
 /**
- * All that the front and a worker say to each other, and how a message lies in a ring frame. This file is the folder's
- * door for every room but those that own a ring's ends.
+ * The messages between the front and a worker, and how a message lies in a ring frame.
  *
  * A frame's `id` is the request's number (0 where a message belongs to none), its `argument` depends on the type. A
  * message longer than a frame goes as several frames of the same type and id, all but the last marked `MORE`; types
@@ -46,7 +45,10 @@ export const ToWorker = {
   COLLECT: 5,
   /** Leave the loop and end the thread. */
   STOP: 6,
-  /** Requests whose script is named like this may be run in this state when they come on a lent connection. argument: state. payload: the name. */
+  /**
+   * The worker may run requests for this script path in this state, when they come on a connection that it serves itself.
+   * id: the epoch of the route. argument: state. payload: the path.
+   */
   ROUTE: 7,
   /** A suspended request ends where it waits. argument: why, an `InterruptRequest`. */
   CANCEL: 8,
@@ -68,27 +70,30 @@ export const FromWorker = {
   CLOSED: 6,
   /** The running request sets its watchdog. argument: milliseconds from now, 0 for no limit. */
   WATCHDOG: 7,
-  /** The running request says what becomes of it when its client goes. argument: 1 to be stopped, 0 to go on. */
+  /** The running request sets whether it is stopped when its client goes. argument: 1 to be stopped, 0 to go on. */
   ON_ABORT: 8,
-  /** The Lua stack of the running request, as it was asked for. payload: text, bytes as Lua gave them. */
+  /** The Lua stack of the running request, which the front has asked for. payload: text, bytes as Lua gave them. */
   TRACE: 9,
   /** An offer was claimed, but its state is not there any more: the request has not begun. */
   OFFER_REJECTED: 10,
-  /** What the request took that is about to end; only if that is wanted. payload: see `Usage`. */
+  /** Processor time and memory of the request whose END follows; only if the server measures that. payload: see `Usage`. */
   USAGE: 11,
   /**
-   * A connection that the worker has accepted is the front's from now on. id: its descriptor, or -1: accepting has failed,
-   * which the front is to look at. argument: 1 when a request on it was answered. payload: what was read from it since.
-   * Counted, see `isCounted`.
+   * A connection that the worker has accepted is the front's from now on. Counted (`COUNTED`). id: its descriptor; -1 if
+   * accepting has failed, so that the front has to. argument: 1 when a request on it was answered. payload: the bytes read
+   * from it since.
    */
   ACCEPTED: 12,
   /** It is to be closed when all is sent. id: its descriptor. */
   CLOSE_WHEN_SENT: 13,
-  /** A lent connection comes back. id: its descriptor. payload: what was read from it. Counted, see `isCounted`. */
+  /** A lent connection comes back. Counted (`COUNTED`). id: its descriptor. payload: the bytes read from it. */
   RETURNED: 14,
   /** The rest of an answer on a lent connection, which then comes back. id: its descriptor. */
   ANSWER_REST: 15,
-  /** A request on a lent connection is the front's from now on. argument: its state. payload: see `encodePromoted`. Counted, see `isCounted`. */
+  /**
+   * A request on a lent connection is the front's from now on. Counted (`COUNTED`). id: its number. argument: its state.
+   * payload: see `encodePromoted`.
+   */
   PROMOTED: 16,
   /** A state has served requests on lent connections. id: how many. argument: state. payload: see `encodeServed`. */
   SERVED: 17,

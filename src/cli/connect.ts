@@ -26,7 +26,7 @@ export async function connectAll(
   if (data.length === 0) return { isWell: true, lines: ['no data sources'] };
   const log: string[] = [];
   const io = new IoHandle({ log: (_level, text) => log.push(text) });
-  const grants = io.setSources(resolveSources(data, environment));
+  const grants = io.addSources(resolveSources(data, environment));
   let isWell = true;
   const lines = await Promise.all(
     data.map(async (source, index) => {

@@ -58,6 +58,8 @@ export function allowedValues(row: OptionRow): string {
       return 'a table of directories like { read = { "data" }, write = { "data" } }';
     case 'environment':
       return 'a list of names like { "HOME" }, or a table of names and values like { MODE = "test" }';
+    case 'keys':
+      return 'a table of names and secrets of at least 32 characters, or lists of these, like { session = SECRET }';
     case 'data-sources':
       return DATA_ALLOWED;
     case 'templates':

@@ -30,6 +30,7 @@ export interface FileDirectories {
  * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
  * - `files`: a table of two lists of directories, `read` and `write`
  * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
+ * - `keys`: a table of names and secrets, or lists of secrets
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
@@ -55,6 +56,7 @@ export interface ValueTypes {
   extensions: readonly string[];
   files: FileDirectories | undefined;
   environment: Readonly<Record<string, string | true>>;
+  keys: Readonly<Record<string, readonly string[]>>;
   'data-sources': readonly SourceSettings[];
   templates: readonly string[];
 }

@@ -239,6 +239,24 @@ function convertEnvironment({ value, report }: Task<OptionRow>): ValueTypes['env
   return variables;
 }
 
+const KEY_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+const LEAST_SECRET_BYTES = 32;
+
+/** Faults name the key and show no secret. */
+function convertKeys({ value, report }: Task<OptionRow>): ValueTypes['keys'] | undefined {
+  const keys: Record<string, readonly string[]> = Object.create(null);
+  const fields = fieldsOf(value);
+  if (fields === undefined) return void report(value);
+  for (const [name, member] of fields) {
+    const secrets = (Array.isArray(member) ? member : [member]).map(toBytes);
+    const isGood = (secret: string | undefined): secret is string =>
+      secret !== undefined && secret.length >= LEAST_SECRET_BYTES;
+    if (!KEY_NAME.test(name) || secrets.length === 0 || !secrets.every(isGood)) report(name);
+    else keys[name] = secrets as readonly string[];
+  }
+  return keys;
+}
+
 function convertTemplates(task: Task<OptionRow>): readonly string[] {
   const templates = task.value === '' ? [] : toTexts(task).flatMap((text) => text.split(';'));
   return templates.filter((template) => template !== '').map(task.absolute);
@@ -285,6 +303,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertFiles(task);
     case 'environment':
       return convertEnvironment(task);
+    case 'keys':
+      return convertKeys(task);
     case 'data-sources':
       return readDataSources(value, task.absolute, report);
     case 'templates':

@@ -36,7 +36,7 @@ const STOP_MS = 2_000;
 interface ClientEntry {
   readonly channel: IoChannel;
   readonly parkedAt: ParkedAt;
-  readonly wake: () => void;
+  readonly waker: Promise<() => void>;
 }
 
 export class IoHandle {
@@ -58,36 +58,37 @@ export class IoHandle {
   }
 
   /**
-   * Says which data sources there are. Those that have not changed keep their connections; of those that are no longer
-   * named, what is under way ends in order.
+   * Names data sources that workers are going to use. Those that are known already keep their numbers and connections; all
+   * others stay, too, until `keepSources`.
    */
-  setSources(sources: readonly ResolvedSource[]): SourceGrant[] {
-    const old = new Map(this.#sources);
-    const added: number[] = [];
+  addSources(sources: readonly ResolvedSource[]): SourceGrant[] {
     const grants = sources.map((source): SourceGrant => {
-      const same = [...old].find(([, known]) => isDeepStrictEqual(known, source));
-      const id = same?.[0] ?? this.#nextId();
-      if (same === undefined) {
+      const known = [...this.#sources].find(([, other]) => isDeepStrictEqual(other, source));
+      const id = known?.[0] ?? this.#nextId();
+      if (known === undefined) {
         this.#sources.set(id, source);
-        added.push(id);
-      } else old.delete(id);
+        this.#add(id);
+      }
       const { name, kind, scripts } = source;
       return { id, name, kind, scripts };
     });
-    for (const id of old.keys()) this.#sources.delete(id);
-    if (this.#thread === undefined) {
-      if (this.#sources.size > 0 && this.#restart === undefined) this.#start();
-      return grants;
-    }
-    for (const id of added) this.#add(id);
-    for (const id of old.keys()) this.#send({ kind: 'removeSource', id });
+    if (this.#thread === undefined && this.#restart === undefined && this.#sources.size > 0) this.#start();
     return grants;
   }
 
+  /** No worker uses any other source any more: what is under way on them ends in order. */
+  keepSources(grants: readonly SourceGrant[]): void {
+    for (const id of [...this.#sources.keys()]) {
+      if (grants.some((grant) => grant.id === id)) continue;
+      this.#sources.delete(id);
+      this.#send({ kind: 'removeSource', id });
+    }
+  }
+
   /** A channel for one who posts operations. @param id unlike that of any other */
-  async openChannel(id: number, parkedAt: ParkedAt): Promise<IoChannel> {
+  openChannel(id: number, parkedAt: ParkedAt): IoChannel {
     const channel = createIoChannel(this.#common);
-    this.#clients.set(id, { channel, parkedAt, wake: await createWaker(parkedAt) });
+    this.#clients.set(id, { channel, parkedAt, waker: createWaker(parkedAt) });
     this.#send({ kind: 'addClient', id, channel, parkedAt });
     return channel;
   }
@@ -106,12 +107,15 @@ export class IoHandle {
     return this.#ask((number) => ({ kind: 'status', number })) as Promise<readonly SourceStatus[]>;
   }
 
-  /** Ends what is under way, closes all connections, and ends the thread. */
-  async stop(): Promise<void> {
+  /**
+   * Ends what is under way, closes all connections, and ends the thread.
+   * @returns whether it has ended: one of its threads may be inside of a query of SQLite, and then is left to the end of the process
+   */
+  async stop(): Promise<boolean> {
     this.#isStopping = true;
     clearTimeout(this.#restart);
     const thread = this.#thread;
-    if (thread === undefined) return;
+    if (thread === undefined) return true;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), STOP_MS);
@@ -122,9 +126,9 @@ export class IoHandle {
     );
     const hasClosed = await Promise.race([closed, late]);
     clearTimeout(timer);
-    // A thread of SQLite that is inside of a query cannot be ended: it is left to the end of the process.
     if (hasClosed) await thread.terminate();
     else thread.unref();
+    return hasClosed;
   }
 
   /** Ends the thread as if it had died. For whoever finds that it does not answer. */
@@ -170,7 +174,7 @@ export class IoHandle {
     if (this.#isStopping) return;
     this.#events.log('error', `the I/O thread is replaced: ${reason}`);
     Atomics.add(this.#epoch, 0, 1);
-    for (const { wake } of this.#clients.values()) wake();
+    for (const { waker } of this.#clients.values()) void waker.then((wake) => wake());
     this.#failures = performance.now() - this.#startedMs >= LASTING_MS ? 0 : this.#failures + 1;
     const delayMs = this.#failures <= 1 ? 0 : Math.min(MAX_REPLACE_MS, REPLACE_MS * 2 ** (this.#failures - 2));
     this.#restart = setTimeout(() => this.#start(), delayMs);

@@ -59,12 +59,20 @@ export function prepareEngine(version: string, name: EngineName = 'embedded', li
 /** The library that this process has loaded: C modules find the functions of the first one, whoever loads them. */
 let native: NativeData | undefined;
 
+let leavesThreads = false;
+
+/** A thread is left that is inside of native code: `endProcess` must not wait for it. */
+export function leaveThreadsBehind(): void {
+  leavesThreads = true;
+}
+
 /**
  * Ends the process. `process.exit` would wait for all threads and break off their JavaScript; a thread that runs native
- * Lua does not end then, or has its Lua called back into nothing. So with a native engine the system ends the process.
+ * Lua does not end then, or has its Lua called back into nothing. So with a native engine the system ends the process,
+ * and also when other threads are left that are inside of native code.
  */
 export function endProcess(exitCode: number): never {
-  if (native === undefined) process.exit(exitCode);
+  if (native === undefined && !leavesThreads) process.exit(exitCode);
   process.exitCode = exitCode;
   process.emit('exit', exitCode);
   return exitAtOnce(exitCode);

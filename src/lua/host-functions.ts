@@ -3,6 +3,7 @@
  * through Lua's debug library, so they trust nothing they are given.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { toByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { HEAD_LIMIT_BYTES, headTooLarge } from '../cgi/response.js';
@@ -18,6 +19,7 @@ import {
   tracebackLimitBytes,
   wholeText,
 } from './crossing.js';
+import { callCrypto } from './crypto-functions.js';
 import type { ScriptLog } from './script-log.js';
 import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions, WaitHost } from './state.js';
@@ -189,6 +191,15 @@ export const hostFunctions = {
     const name = toText(word(args, 1));
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
     return value === undefined ? undefined : toByteString(value);
+  },
+
+  /** What `crypto-functions.ts` has. */
+  crypto: (state, args) => callCrypto(state, args),
+
+  /** Whether a string is UTF-8. */
+  isutf8(_state, args) {
+    const text = args.string(1);
+    return isUtf8(text.bytes(0, text.sizeBytes));
   },
 
   /** Makes an empty file of a new name, where the state may write. */

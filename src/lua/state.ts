@@ -168,6 +168,8 @@ export interface StateOptions {
   readonly config: Readonly<Record<string, LuaValue>>;
   /** What `os.getenv` sees; nothing when left out. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Secrets for sealing, by the names that scripts use; none when left out. */
+  readonly keys?: Readonly<Record<string, readonly string[]>>;
   /** Whether precompiled chunks are loaded; refused when left out. */
   readonly allowsBytecode?: boolean;
   /** Whether `globals()` may be called; not when left out. */

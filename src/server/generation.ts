@@ -2,6 +2,7 @@
 import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { type Config, type LoadedConfig, scriptValues } from '../config/load.js';
+import type { SourceGrant } from '../io/handle.js';
 import { AccessFormat } from '../logging/access-format.js';
 import type { Log, LogLevel } from '../logging/sinks/logs.js';
 import { createHookSetter, type EngineData } from '../lua/engine.js';
@@ -29,28 +30,30 @@ export interface Generation extends Prepared {
   readonly scripts: ScriptLookup;
   /** Directories of `files`, open as long as its workers run. */
   files: FileGrants | undefined;
+  /** Its data sources, as long as its workers run. */
+  sources: readonly SourceGrant[];
 }
 
 export function generationOf(prepared: Prepared): Generation {
   const { root, extensions } = prepared.loaded.config;
   const scripts = new ScriptLookup(root.map(toByteString), extensions.map(toByteString));
-  return { ...prepared, scripts, files: undefined };
+  return { ...prepared, scripts, files: undefined, sources: [] };
 }
 
 /** What workers get of a configuration. */
-export function workerSettings({ loaded: { config }, engine, files }: Generation, runName: string) {
+export function workerSettings({ loaded: { config }, engine, files, sources }: Generation, runName: string) {
   const accessFormat = accessFormatOf(config);
   return {
     config,
     luaConfig: scriptValues(config),
     engine,
     files,
+    sources,
     roots: config.root.map(toByteString),
     runName,
     measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
     ringBytes: config.ringBytes,
     sleepers: new SharedArrayBuffer(4),
-    io: undefined,
     setHook: createHookSetter(engine),
   };
 }

@@ -22,4 +22,6 @@ export interface ServerParts {
   reportBug(error: unknown): void;
   /** Starts the workers of a configuration; those of the former one end with their last requests. */
   startWorkers(generation: Generation): Promise<void>;
+  /** Gives up the data sources that only configurations out of service had. */
+  keepSources(): void;
 }

@@ -54,6 +54,9 @@ async function takeIntoService(parts: ServerParts, wanted: Prepared): Promise<vo
   const old = parts.current;
   parts.current = taken;
   // The old workers finish what they have begun with.
-  workers.retiredEnded().then(() => retire(old, log), reportBug);
+  workers.retiredEnded().then(() => {
+    retire(old, log);
+    parts.keepSources();
+  }, reportBug);
   await listeners.remove(removed).catch(reportBug);
 }

@@ -10,7 +10,10 @@ import type { ListenAddress } from '../base/listen-address.js';
 import { type Config, identityOf } from '../config/load.js';
 import { createFront } from '../front/host/create-front.js';
 import type { FrontHandle } from '../front/host/handle.js';
+import { IoHandle } from '../io/handle.js';
+import { resolveSources } from '../io/sources.js';
 import { type Log, type LogLevel, openLogs } from '../logging/sinks/logs.js';
+import { leaveThreadsBehind } from '../lua/engine.js';
 import { noService, type ServiceEnvironment } from '../process/environment.js';
 import { serviceManager } from '../process/notify.js';
 import { PidFile, systemLock } from '../process/pid-file.js';
@@ -99,6 +102,7 @@ class RunningServer implements Server {
   /** One word: how many requests of all workers wait for results. */
   readonly #waiting = new SharedArrayBuffer(4);
   #hung!: HungThreads;
+  readonly #io = new IoHandle({ log: (level, text) => this.log.write(level, text) });
 
   constructor({ isQuiet = false, service = noService, succeed }: StartOptions) {
     this.#service = service;
@@ -176,6 +180,7 @@ class RunningServer implements Server {
       print: (level, text) => log.write(level, text, { isOfScript: true }),
       reportBug: (error) => log.write('error', describeError(error)),
       startWorkers: (generation) => this.#startWorkers(generation),
+      keepSources: () => this.#io.keepSources(this.#parts.current.sources),
     } satisfies Partial<ServerParts> as ServerParts;
     first.printed.to = this.#parts.print;
     this.#undo.push(() => {
@@ -244,6 +249,9 @@ class RunningServer implements Server {
     });
     this.#add({ workers });
     this.#undo.push(() => releaseFiles(parts.current));
+    this.#undo.push(async () => {
+      if (!(await this.#io.stop())) leaveThreadsBehind();
+    });
     this.#undo.push(() => workers.stop());
     await this.#startWorkers(parts.current);
   }
@@ -252,12 +260,15 @@ class RunningServer implements Server {
     const { front, workers } = this.#parts;
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
+    generation.sources = this.#io.addSources(resolveSources(config.data, process.env));
     const sleeper = await front.sleeper();
+    const io = generation.sources.length > 0 ? this.#io : undefined;
     const settings = {
       ...workerSettings(generation, this.#runName),
       waiting: this.#waiting,
       bell: front.bell,
       sleeper,
+      io,
     };
     try {
       await workers.start(settings, config.workers, (ready, retired) =>

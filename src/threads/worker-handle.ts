@@ -5,8 +5,15 @@ import { createLoans } from '../channel/lending.js';
 import { firstLentRequest } from '../channel/messages.js';
 import type { Parker } from '../channel/park.js';
 import { createRing, disturb } from '../channel/ring.js';
+import type { IoHandle } from '../io/handle.js';
 import { createCounters } from '../metrics/counters.js';
 import type { ThreadData } from '../worker/thread-data.js';
+
+/**
+ * Most memory of a worker's own JavaScript objects: many times what one needs. One that takes more ends, and not the process.
+ * Lua states do not count here: `memory` bounds them.
+ */
+const HEAP_LIMIT_MIB = 512;
 
 export interface WorkerEvents {
   /** The thread waits for requests. */
@@ -20,13 +27,15 @@ export interface WorkerEvents {
 /** What all workers of a server share. */
 export type WorkerSettings = Omit<
   ThreadData,
-  'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'firstRequest'
+  'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'firstRequest' | 'io'
 > & {
   readonly ringBytes: number;
   /** Lets native Lua call a hook, see `createHookSetter`. */
   readonly setHook: ((state: number, hook: number) => void) | undefined;
   /** That of the rings; undefined: the language's own. */
   readonly sleeper: Parker | undefined;
+  /** The I/O thread; undefined where no data source is configured. */
+  readonly io: IoHandle | undefined;
 };
 
 export class WorkerHandle {
@@ -46,14 +55,17 @@ export class WorkerHandle {
   #isReady = false;
   readonly #thread: Worker;
   readonly #isNative: boolean;
+  /** Whatever its requests hold of data sources is released: also when it hangs and does not end. */
+  readonly #closeChannel: () => void;
   readonly #interrupter: Interrupter;
   readonly #sleeper: Parker | undefined;
 
   /** @param id unlike that of any other worker */
   constructor(id: number, settings: WorkerSettings, events: WorkerEvents) {
-    const { ringBytes, setHook, sleeper, ...shared } = settings;
+    const { ringBytes, setHook, sleeper, io, ...shared } = settings;
     this.#interrupter = new Interrupter(this.interrupts, setHook);
     this.#sleeper = sleeper;
+    this.#closeChannel = () => io?.closeChannel(id);
     this.#isNative = settings.engine.name !== 'embedded';
     this.toWorker = createRing(ringBytes);
     this.toFront = createRing(ringBytes);
@@ -65,8 +77,10 @@ export class WorkerHandle {
       loans: this.loans,
       counters: this.counters,
       firstRequest: firstLentRequest(id),
+      io: io?.openChannel(id, { ring: this.toWorker, loans: this.loans, usesFutex: sleeper !== undefined }),
     };
-    this.#thread = new Worker(new URL('../worker/thread.cjs', import.meta.url), { workerData: data });
+    const resourceLimits = { maxOldGenerationSizeMb: HEAP_LIMIT_MIB };
+    this.#thread = new Worker(new URL('../worker/thread.cjs', import.meta.url), { workerData: data, resourceLimits });
     const givenUp = new Promise<void>((resolve) => {
       this.#giveUp = resolve;
     });
@@ -82,6 +96,7 @@ export class WorkerHandle {
     this.ended = new Promise((resolve) => {
       this.#thread.on('exit', () => {
         resolve();
+        this.#closeChannel();
         events.onGone(reason);
       });
     });
@@ -120,6 +135,7 @@ export class WorkerHandle {
   /** Nobody listens to the thread any more: it ends when it comes to itself, or is ended. */
   async abandon(): Promise<void> {
     this.#interrupter.abandon();
+    this.#closeChannel();
     this.#giveUp();
     disturb(this.toWorker, this.#sleeper);
     disturb(this.toFront, this.#sleeper);

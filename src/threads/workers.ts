@@ -130,6 +130,10 @@ export class Workers {
     if (member === undefined) return;
     this.#handles.delete(id);
     keepCounters(this.#ended, member.handle.counters);
+    const { generation, index } = member.place;
+    // A worker of former settings is not replaced: without this line it would be lost in silence.
+    if (generation.isRetired)
+      this.#events.log('error', `worker ${index} of the former settings is given up: ${reason}`);
     this.#replace(member.place, reason, member.handle.ageMs);
     void this.#endAbandoned(member.handle);
   }

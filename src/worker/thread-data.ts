@@ -1,6 +1,7 @@
 /** What a worker thread is given when it starts; all of it can be cloned or shared between threads. */
 import type { Config } from '../config/load.js';
 import type { IoChannel } from '../io/channel.js';
+import type { SourceGrant } from '../io/handle.js';
 import type { EngineData } from '../lua/engine.js';
 import type { LuaValue } from '../lua/state.js';
 import type { FileGrants } from '../scripts/held-directory.js';
@@ -33,6 +34,8 @@ export interface ThreadData {
   readonly waiting: SharedArrayBuffer;
   /** Its channel to the I/O thread; undefined where no data source is configured. */
   readonly io: IoChannel | undefined;
+  /** The data sources of the configuration. */
+  readonly sources: readonly SourceGrant[];
   /** How a running request is broken into, see `channel/interrupts.ts`. */
   readonly interrupts: SharedArrayBuffer;
   /** How to wake the front. */

@@ -54,6 +54,22 @@ describe('messages between the front and workers', () => {
     assert.equal(new Set(ofStart.map(([, value]) => value)).size, ofStart.length);
   });
 
+  it('START holds the FastCGI role of its request, beside its flags', () => {
+    const { START_CREATE, START_HEAD, START_OFFER, START_RETIRE, START_NO_BODY, startRole, roleOf } = messages;
+    const flags = START_CREATE | START_HEAD | START_OFFER | START_RETIRE | START_NO_BODY;
+    for (const role of [1, 2, 3]) {
+      const type = ToWorker.START | flags | startRole(role);
+      assert.deepEqual([roleOf(type), typeOf(type), type & flags], [role, ToWorker.START, flags]);
+    }
+    assert.equal(roleOf(ToWorker.START | flags), 0);
+  });
+
+  it('are counted on both sides when they change which side has a connection, and only then', () => {
+    const { RETURNED, PROMOTED, ACCEPTED } = FromWorker;
+    const counted = Object.values(FromWorker).filter((type) => messages.isCounted(type | messages.END_STATE_GONE));
+    assert.deepEqual(new Set<number>(counted), new Set<number>([RETURNED, PROMOTED, ACCEPTED]));
+  });
+
   it('name a request by its run and number, the same on both sides', () => {
     assert.equal(requestName('a1b2c3', 1), 'a1b2c3-1');
     assert.equal(requestName('a1b2c3', 36 * 36), 'a1b2c3-100');

@@ -72,6 +72,16 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
       return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
+    case 'keys':
+      return [
+        'x'.repeat(40),
+        true,
+        ['x'.repeat(40)],
+        { a: 'short' },
+        { a: [] },
+        { a: [true] },
+        { 'a b': 'x'.repeat(40) },
+      ];
     case 'data-sources':
       return [
         'postgres://a@b/c',

@@ -125,14 +125,14 @@ const CASES: readonly Case[] = [
     script: 'lf.lua',
     text: main('con:header("X-A: b\\nX-B: c")'),
     status: 500,
-    detail: /CR, LF or NUL/,
+    detail: /its value holds a control character/,
   },
   {
     name: 'with a header that holds NUL',
     script: 'nul.lua',
     text: main('con:header("X-A", "b\\0c")'),
     status: 500,
-    detail: /CR, LF or NUL/,
+    detail: /its value holds a control character/,
   },
   {
     name: 'with a header name that breaks lines',
@@ -153,7 +153,7 @@ const CASES: readonly Case[] = [
     script: 'location.lua',
     text: main('con:redirect("/\\r\\nX: y")'),
     status: 500,
-    detail: /CR, LF or NUL/,
+    detail: /its value holds a control character/,
   },
   {
     name: 'with a status that is none',

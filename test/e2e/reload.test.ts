@@ -44,6 +44,18 @@ describe('SIGHUP', () => {
     assert.equal((await ask(server, 'show.lua', { body: 'x'.repeat(2_001) })).status, 413);
   });
 
+  it('takes data sources that are new, changed or gone, and stops in order with them', async (t) => {
+    const server = await start(t, 'data = { one = "sqlite:one.db" }');
+    configure(server, 'data = { one = { "sqlite:one.db", connections = 2 }, two = "redis://127.0.0.1:1" }');
+    await reload(server);
+    assert.equal((await ask(server, 'show.lua')).status, 200);
+    configure(server, '');
+    await reload(server);
+    assert.equal((await ask(server, 'show.lua')).status, 200);
+    assert.doesNotMatch(server.log(), /I\/O thread is replaced/);
+    await server.stop();
+  });
+
   it('finishes what runs with the old one', async (t) => {
     const server = await start(t, 'bodymemory = 0 workers = 1');
     const held = await Held.ask(t, server, 'hold.lua');

@@ -46,8 +46,9 @@ describe('bytes', () => {
     assert.deepEqual([...body], [...HEADER_BYTES]);
   });
 
-  it('of a header value go out as they are, but those that would end it', async () => {
-    const value = Buffer.concat([Buffer.from('<'), HEADER_BYTES, Buffer.from('>')]);
+  it('of a header value go out as they are, but control characters', async () => {
+    const bytes = HEADER_BYTES.filter((value) => value === 9 || (value >= 32 && value !== 127));
+    const value = Buffer.concat([Buffer.from('<'), bytes, Buffer.from('>')]);
     const answer = await ask(server(), 'header.lua', { body: value });
     assert.equal(headerValue(answer.headers, 'x-bytes'), value.toString('latin1'));
   });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { LuafcgidError } from '../../src/base/errors.js';
-import { ServerSession } from '../../src/fcgi/session.js';
+import { Role, ServerSession } from '../../src/fcgi/session.js';
 import {
   beginRequest,
   pairs,
@@ -397,5 +397,32 @@ describe('a whole connection', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe('a request whose records were read elsewhere', () => {
+  it('has its id taken until it is finished, and says whether its connection is kept', () => {
+    const heard = new Heard();
+    heard.session.adopt(3, Role.RESPONDER, true);
+    assert.deepEqual([heard.session.openRequests, heard.session.isReceiving(3)], [1, false]);
+    assert.equal(heard.session.keepsConnection, true);
+    assert.throws(() => heard.receive(beginRequest(3, { keepConn: true })), LuafcgidError);
+    heard.session.finish(3);
+    assert.equal(heard.session.openRequests, 0);
+    const other = new Heard();
+    other.session.adopt(1, Role.RESPONDER, false);
+    assert.equal(other.session.isDone, false);
+    other.session.finish(1);
+    assert.equal(other.session.isDone, true);
+  });
+
+  it('may be aborted, and changes nothing once the session has ended', () => {
+    const heard = new Heard();
+    heard.session.adopt(1, Role.RESPONDER, true);
+    heard.receive(record(TYPE.ABORT_REQUEST, 1));
+    assert.deepEqual(heard.events, ['abort 1']);
+    heard.session.end();
+    heard.session.adopt(2, Role.RESPONDER, true);
+    assert.equal(heard.session.openRequests, 0);
   });
 });

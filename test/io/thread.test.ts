@@ -35,7 +35,7 @@ describe('the I/O thread', async () => {
   const server = await startPostgres({ after });
   const log: string[] = [];
   const io = new IoHandle({ log: (_, text) => log.push(text) });
-  after(() => io.stop());
+  after(async () => void (await io.stop()));
   const settings = sourceSettings({
     kind: 'postgres',
     port: server.port,
@@ -43,14 +43,14 @@ describe('the I/O thread', async () => {
     database: 'postgres',
     connections: 2,
   });
-  const [grant] = io.setSources([settings]);
+  const [grant] = io.addSources([settings]);
   assert.ok(grant);
   let clients = 0;
 
   async function poster(usesFutex: boolean): Promise<{ readonly id: number; readonly poster: Poster }> {
     clients += 1;
     const parkedAt: ParkedAt = { ring: createRing(1024), usesFutex };
-    const started = new Poster({ channel: await io.openChannel(clients, parkedAt), parkedAt });
+    const started = new Poster({ channel: io.openChannel(clients, parkedAt), parkedAt });
     after(() => started.end());
     return { id: clients, poster: started };
   }
@@ -107,11 +107,34 @@ describe('the I/O thread', async () => {
     assert.match(log.join('\n'), /the I\/O thread is replaced/);
   });
 
+  it('answers every operation once, though it dies at any moment of them', async () => {
+    const { poster: worker } = await poster(true);
+    for (let round = 0; round < 5; round += 1) {
+      const run = 100 + round;
+      const post = Array.from({ length: 40 }, (_, at) => query(run, 'select ?::int as v, pg_sleep(0.002)', [at]));
+      const results = worker.perform({ post, end: [run] });
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
+      await io.crash();
+      for (const [at, result] of (await results).entries()) {
+        if (Array.isArray(result)) assert.equal((result[0] as { v: number }).v, at);
+        else assert.equal((result as { code: string }).code, 'LUAFCGID_IO_LOST');
+      }
+    }
+    const last = await worker.perform({ post: [query(200, 'select 1 as v')], end: [200] });
+    assert.deepEqual(last, [[{ v: 1 }]]);
+    const left =
+      "select count(*)::int as n from pg_stat_activity where application_name = 'luafcgid' and state = 'active' and pid <> pg_backend_pid()";
+    await until(async () => {
+      const [rows] = await worker.perform({ post: [query(201, left)], end: [201] });
+      return (rows as { n: number }[])[0]?.n === 0;
+    }, 'nothing is left on the server');
+  });
+
   it('keeps the connections of a source that has not changed, and forgets one that is no longer named', async () => {
-    const [same, other] = io.setSources([settings, { ...settings, name: 'other' }]);
+    const [same, other] = io.addSources([settings, { ...settings, name: 'other' }]);
     assert.equal(same?.id, grant.id);
     assert.notEqual(other?.id, grant.id);
-    io.setSources([settings]);
+    io.keepSources([grant]);
     await until(async () => (await io.status()).length === 1, 'the other one is gone');
   });
 });

@@ -91,7 +91,7 @@ test('call runs a global function; its errors come out', () => {
 });
 
 test('globals are those that the script made or changed', () => {
-  const { state, run } = newState();
+  const { state, run } = newState({ givesGlobals: true });
   assert.deepEqual(state.globals(), { values: {}, functions: [] });
   run(`listen = { "/run/a.sock", ":9000" } workers = 5 showerrors = false name = "\\195\\188\\0" empty = {}
     headers = { ["X-A"] = "b", nested = { 1, { two = 2 } } } holes = { 1, nil, 3 } mixed = { "a", b = "c", [10] = "d", f = print }
@@ -113,7 +113,7 @@ test('globals are those that the script made or changed', () => {
 });
 
 test('globals that contain themselves, or nest too deeply, are an error', () => {
-  const { state, run } = newState();
+  const { state, run } = newState({ givesGlobals: true });
   run('t = {} t.t = t');
   assert.match(luaError(() => state.globals()).message, /a table contains itself/);
   run('t = {} for i = 1, 100 do t = { t } end');

@@ -101,6 +101,19 @@ runs. Not for native engines, which reach all files that the server's user may.`
     text: `A list of names, whose values the server's own environment has, or a table of names and values:
 \`{ "HOME", MODE = "test" }\`. Not for native engines, whose scripts see the whole environment of the server.`,
   },
+  keys: {
+    key: 'keys',
+    group: 'Scripts',
+    type: 'keys',
+    default: {},
+    defaultText: 'none',
+    example: { session: 'a secret of 32 characters at least' },
+    script: 'hidden',
+    summary: 'Secrets with which `luafcgid.crypto` seals tokens, by name.',
+    text: `A table of names and secrets of at least 32 characters, or of lists of secrets. The first secret of a list seals, all
+of them open: to replace a secret, put the new one before it, and remove the old one when its tokens have expired. Keep secrets
+out of the configuration's file with \`os.getenv\` or \`dofile\`. Scripts name a key and never see its secrets.`,
+  },
   bytecode: {
     key: 'bytecode',
     group: 'Scripts',

@@ -1,18 +1,22 @@
 /**
  * The end of a server in order: it accepts no new connections, finishes the requests that have begun, and closes each
- * connection after that. A connection that was just accepted counts as begun: its request is on its way, and would fail if
- * the connection were closed before it came.
+ * connection after that. A connection that was just accepted, or that a web server keeps, counts as begun: its next request
+ * may be on its way, and would fail if the connection were closed before it came. It has a moment for one more request,
+ * and is closed with its answer.
  */
 import type { FrontConnection } from '../model/request.js';
 
-/** How long a new connection has for its request to arrive. Web servers send it as soon as they are connected. */
+/**
+ * How long a connection without a request has for its request to arrive. Web servers send it as soon as they are
+ * connected; on a connection that they keep it was sent before they could know of the stop.
+ */
 const NEWCOMER_MS = 500;
 
 export class Drain {
   readonly #requests: ReadonlyMap<number, unknown>;
   readonly #isLending: () => boolean;
   readonly #drained: () => void;
-  /** Connections without a request so far. */
+  /** Connections that had no request when it began, and have had none since. */
   readonly #newcomers = new Set<FrontConnection>();
   #endsMs = Number.POSITIVE_INFINITY;
   #isUnderWay = false;
@@ -38,6 +42,7 @@ export class Drain {
     this.#isUnderWay = true;
     this.#endsMs = nowMs + NEWCOMER_MS;
     for (const connection of connections) {
+      if (connection.session.openRequests === 0) connection.hasAsked = false;
       if (!connection.hasAsked) this.#newcomers.add(connection);
       connection.closeIfDone(this.closes(connection), false);
     }

@@ -299,6 +299,7 @@ export class Front {
     // A request whose worker was given up waits again, and holds memory of those that wait.
     if (this.#meters.requests.bytes > this.#options.bodyTotalBytes) this.#shedding.relieveRequests();
     this.#dispatcher.freeHeld(nowMs);
+    this.#dispatcher.acceptLeft();
     this.#receiveArrivals(nowMs);
     this.#answers.drain.tick(nowMs);
     this.#actions.flushLogs?.();

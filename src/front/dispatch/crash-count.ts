@@ -1,6 +1,6 @@
-/** Which scripts have cost workers: one that does it again and again is told by name. */
+/** Counts the workers that each script has cost: one that costs several is logged by name. */
 
-/** What lies further back does not count. */
+/** Crashes further back do not count. */
 export const CRASH_MINUTES = 10;
 const WINDOW_MS = CRASH_MINUTES * 60_000;
 const MANY = 3;
@@ -9,7 +9,7 @@ export class CrashCount {
   /** Times of each script's crashes, the latest last; scripts in the order of those. */
   readonly #crashes = new Map<string, number[]>();
 
-  /** @returns how often it has happened within `CRASH_MINUTES`, when that is worth telling */
+  /** @returns how many workers it has cost within `CRASH_MINUTES`, if those are enough to log it */
   note(script: string, nowMs: number): number | undefined {
     for (const [other, times] of this.#crashes) {
       if ((times.at(-1) ?? 0) > nowMs - WINDOW_MS) break;

@@ -155,6 +155,11 @@ export class Dispatcher {
     this.#failure.watch(nowMs);
   }
 
+  /** Time has passed: accepts the connections that workers have not accepted. */
+  acceptLeft(): void {
+    this.#lending.accepting.tick();
+  }
+
   /** The client of a request has gone, or does not want the answer any more. */
   clientGone(request: FrontRequest): void {
     this.#workers.clientGone(request);

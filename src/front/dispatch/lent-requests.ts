@@ -77,7 +77,7 @@ export class LentRequests {
   /** A worker runs a request from a lent connection, and from now on that is one like all others. */
   promoted(worker: WorkerLink, lent: LentRequest, nowMs: number): void {
     const connection = this.connectionOf(lent.descriptor);
-    worker.lending.lender.noteKnown();
+    worker.lending.lender.acknowledgeAccepted();
     this.#lending.returned(connection, worker, false);
     const request = this.#owner.adopt(connection, lent.request, lent.bytes, nowMs);
     this.#lending.setServingDirect(worker, false);
@@ -99,12 +99,13 @@ export class LentRequests {
     else {
       const connection = this.connectionOf(descriptor);
       if (isAnswered) {
-        connection.hasAsked = true;
+        // While the server stops, it has a moment for one more request.
+        connection.hasAsked = !this.#answers.drain.isUnderWay;
         connection.isUsed = true;
       } else accepting.noteMiss(nowMs);
       this.#received(connection, bytes);
     }
-    worker.lending.lender.noteKnown();
+    worker.lending.lender.acknowledgeAccepted();
   }
 
   /** A worker has given a connection back, with what it has read. */

@@ -25,6 +25,10 @@ export class OutgoingQueue implements ConnectionPort {
     this.#onSent = onSent;
   }
 
+  get closesLater(): boolean {
+    return this.#socket.closesLater;
+  }
+
   /** Sends bytes, which are valid during this call only. Returns how many bytes wait in memory. */
   write(bytes: Uint8Array): number {
     const socket = this.#socket;

@@ -10,6 +10,8 @@ export interface SocketWriter {
   readonly takenBytes: number;
   /** It has enough to send: whoever could wait should, until it has drained. */
   readonly isFull: boolean;
+  /** `end(false)` closes the descriptor some time after the call; `end(true)` tells the peer of the end at once. */
+  readonly closesLater: boolean;
   /** The connection is no more; nothing can be sent. */
   readonly isGone: boolean;
   /** Sends bytes, which are valid during this call only, as soon as possible. */

@@ -74,6 +74,14 @@ export class Accepting {
     if (accepts) worker.wake();
   }
 
+  /**
+   * Time has passed: accepts the connections that workers have left, for whatever reason. One that nobody accepts would
+   * wait for ever.
+   */
+  tick(): void {
+    if (!this.#frontAccepts) this.#driver?.acceptWaiting();
+  }
+
   /** A worker's accept has failed: the next review has the front accept, which finds out why. */
   noteFailure(): void {
     this.#mayBeLeft = true;

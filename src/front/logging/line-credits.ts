@@ -47,14 +47,14 @@ export class LineSender implements LogEvents {
 
   log(level: LogLevel, text: string, about?: LogSubject): void {
     this.flush(false);
-    if (this.#claim(text)) this.#post.log(level, text, about);
+    if (this.#reserve(text)) this.#post.log(level, text, about);
     else this.#lostLines += 1;
   }
 
   access(lines: Uint8Array): void {
     this.flush(false);
     // A copy of the lines alone: posting a view would copy the whole buffer behind it.
-    if (this.#claim(lines)) this.#post.access(Uint8Array.from(lines));
+    if (this.#reserve(lines)) this.#post.access(Uint8Array.from(lines));
     else this.#lostLines += lines.reduce((count, byte) => (byte === LINE_END ? count + 1 : count), 0);
   }
 
@@ -62,12 +62,12 @@ export class LineSender implements LogEvents {
   flush(isLast: boolean): void {
     if (this.#lostLines === 0) return;
     const text = describeError(new LuafcgidError('LUAFCGID_LOG_BEHIND', { lines: this.#lostLines }));
-    if (!this.#claim(text, SPARE_CHARS) && !isLast) return;
+    if (!this.#reserve(text, SPARE_CHARS) && !isLast) return;
     this.#lostLines = 0;
     this.#post.log('error', text);
   }
 
-  #claim(lines: string | Uint8Array, spareChars = 0): boolean {
+  #reserve(lines: string | Uint8Array, spareChars = 0): boolean {
     const cost = costOf(lines);
     const which = whichOf(lines);
     if (Atomics.load(this.#underWay, which) + cost + spareChars > MOST_CHARS) return false;

@@ -10,6 +10,8 @@ export type { LogSubject } from '../../logging/line.js';
 
 /** One connection's socket, as its driver hands it to the front when it is opened. After its end all calls do nothing. */
 export interface ConnectionPort {
+  /** Without `linger`, `close` is done some time after the call; with it, the peer hears of the end at once. */
+  readonly closesLater?: boolean;
   /** Sends bytes, which are valid during this call only. Returns how many bytes are not sent yet. */
   write(bytes: Uint8Array): number;
   /**

@@ -233,7 +233,9 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
     const isIdle = this.session.openRequests === 0;
     const isAnswered = this.requests.size === 0;
     if (this.session.isDone || (isIdle && (isDraining || this.isOverdue)) || (this.isReadEnded && isAnswered)) {
-      this.close(linger && !this.isReadEnded);
+      // A descriptor that is closed some milliseconds after the last answer could take one more request, and lose it.
+      const endsAtOnce = isDraining && this.#port.closesLater === true;
+      this.close((linger || endsAtOnce) && !this.isReadEnded);
     }
   }
 

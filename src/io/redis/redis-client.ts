@@ -10,7 +10,7 @@ type Words = readonly (string | Buffer)[];
 
 /** The members of the package's client that are used. */
 interface Client {
-  on(event: 'error' | 'end', listener: (error?: Error) => void): void;
+  on(event: 'error' | 'terminated' | 'end', listener: (error?: Error) => void): void;
   connect(): Promise<unknown>;
   destroy(): void;
   close(): Promise<void>;
@@ -51,15 +51,17 @@ export class RedisConnection {
       [RESP_TYPES.SET]: Array,
     };
     const connection = new RedisConnection(client, typeMapping, ErrorReply);
-    let reason = 'the connection was closed';
-    client.on('error', (error) => {
-      reason = error?.message ?? reason;
-    });
-    client.on('end', () => {
+    const gone = (error?: Error): void => {
       if (connection.#isGone) return;
       connection.#isGone = true;
-      lost(reason);
-    });
+      // What waits for an answer has to be told, too.
+      connection.destroy();
+      lost(error?.message ?? 'the connection was closed');
+    };
+    // Without a listener, an error would end the thread.
+    client.on('error', () => {});
+    client.on('terminated', gone);
+    client.on('end', () => gone());
     const late = new Promise<never>((_, reject) => {
       setTimeout(() => reject(new Error(`no answer within ${source.connectMs / 1000} s`)), source.connectMs).unref();
     });

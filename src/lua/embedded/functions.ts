@@ -19,6 +19,7 @@ import { ownChunkName } from '../traceback.js';
 import { isFatal, longJump } from './faults.js';
 import type { LuaCFunction } from './host-trampoline.js';
 import { escapeHtmlBytes, LONGEST_TEXT_BYTES } from './html-escape.js';
+import { libraryFunctions } from './library-functions.js';
 import { luaType, type Machine } from './machine.js';
 import { pushValue, ValueReader } from './values.js';
 
@@ -102,7 +103,7 @@ export function embeddedFunctions(running: { readonly state: CallingState | unde
       return succeed(state, L, run(state, args));
     });
   }
-  for (const [name, run] of Object.entries(stackFunctions)) functions[name] = guarded(run);
+  for (const [name, run] of Object.entries({ ...stackFunctions, ...libraryFunctions })) functions[name] = guarded(run);
   return functions;
 }
 

@@ -6,7 +6,7 @@ import { excerpt, messageLimitBytes } from '../crossing.js';
 import { luaStatus } from '../engine-state.js';
 import { type Entries, type EntryName, entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
-import { deferredModules, deferredParts, type LuaPart, loadedParts, luaFile } from '../runtime/manifest.js';
+import { deferredModules, deferredParts, type LuaPart, loadedParts, luaFile, standIns } from '../runtime/manifest.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import type { LuaCFunction, LuaHook } from './host-trampoline.js';
@@ -199,7 +199,7 @@ export class MachineFactory {
       x.lua_rawset(L, -3);
     });
     x.lua_rawset(L, parts);
-    for (const [name, value] of Object.entries({ version, deferred: deferredModules })) {
+    for (const [name, value] of Object.entries({ version, deferred: deferredModules, stand_ins: standIns })) {
       machine.pushText(L, name);
       pushValue(machine, L, value);
       x.lua_rawset(L, parts);

@@ -60,6 +60,7 @@ export interface LuaExports {
   lua_rawset(L: number, index: number): void;
   lua_rawseti(L: number, index: number, key: number): void;
   lua_sethook(L: number, hook: number, mask: number, count: number): number;
+  lua_setmetatable(L: number, index: number): number;
   lua_settop(L: number, index: number): void;
   lua_toboolean(L: number, index: number): number;
   lua_tolstring(L: number, index: number, length: number): number;

@@ -29,6 +29,11 @@ end
 
 local function percent(c) return format("%%%02X", byte(c)) end
 
+-- Numbers hold all whole numbers up to this one.
+local most_seconds = 2 ^ 53
+-- An HTTP date has four digits for the year, and calendars of browsers begin in 1601.
+local first_time, last_time = -11644473600, 253402300799
+
 local samesite_values = { strict = "Strict", lax = "Lax", none = "None" }
 
 -- Each option gives its part of the Set-Cookie line, or nil and what is wrong with it.
@@ -42,11 +47,17 @@ local options_of = {
     return "; Domain=" .. value
   end,
   maxage = function(value)
-    if type(value) ~= "number" or floor(value) ~= value then return nil, "a whole number of seconds" end
-    return "; Max-Age=" .. format("%d", value)
+    -- Written so that what is no number is refused, too.
+    if type(value) ~= "number" or not (value >= -most_seconds and value <= most_seconds) or floor(value) ~= value then
+      return nil, "a whole number of seconds"
+    end
+    return "; Max-Age=" .. format("%.0f", value)
   end,
   expires = function(value)
-    if type(value) == "number" then value = date("!%a, %d %b %Y %H:%M:%S GMT", floor(value)) end
+    if type(value) == "number" then
+      if not (value >= first_time and value <= last_time) then return nil, "a time of the years 1601 to 9999" end
+      value = date("!%a, %d %b %Y %H:%M:%S GMT", floor(value))
+    end
     if type(value) ~= "string" or not find(value, "^[%w ,:%-]+$") then
       return nil, "a time as os.time() gives it, or an HTTP date"
     end

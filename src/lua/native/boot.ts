@@ -10,7 +10,7 @@ import type { NativeEngineName } from '../engine-names.js';
 import { luaStatus } from '../engine-state.js';
 import { entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
-import { deferredModules, deferredParts, loadedParts, luaFile } from '../runtime/manifest.js';
+import { deferredModules, deferredParts, loadedParts, luaFile, standIns } from '../runtime/manifest.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import { StringChunk, templateText, valueChunk } from './chunks.js';
@@ -244,6 +244,7 @@ export class NativeBoot {
       entries: entryNames,
       parts: parts.map(({ name }) => name),
       deferred: deferredModules,
+      stand_ins: standIns,
       traceback_slot: tracebackSlot,
       most_values: globalsLimitValues,
       most_bytes: globalsLimitBytes,

@@ -6,6 +6,8 @@ export interface LuaPart {
   readonly file: string;
   /** The name by which scripts `require` it. */
   readonly module?: string;
+  /** The module that it stands in for where `require` finds none of that name. */
+  readonly standsInFor?: string;
   /** What its documented functions `M.name` are called in scripts: `luafcgid` for `luafcgid.name`. */
   readonly namespace?: string;
 }
@@ -42,7 +44,15 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 
 /** Parts that a state loads when one of them is first needed. */
 export const deferredParts: readonly LuaPart[] = [
+  { name: 'utf8', file: 'library/utf8.lua' },
+  { name: 'json_encode', file: 'library/json-encode.lua' },
+  { name: 'json_decode', file: 'library/json-decode.lua' },
+  { name: 'json', file: 'library/json.lua', module: 'luafcgid.json', namespace: 'json' },
+  { name: 'cjson', file: 'library/cjson.lua', standsInFor: 'cjson' },
+  { name: 'cjson_safe', file: 'library/cjson-safe.lua', standsInFor: 'cjson.safe' },
   { name: 'serialize', file: 'library/serialize.lua', namespace: 'luafcgid' },
+  { name: 'crypto', file: 'library/crypto.lua', module: 'luafcgid.crypto', namespace: 'crypto' },
+  { name: 'bit', file: 'library/bit.lua', standsInFor: 'bit' },
   { name: 'form', file: 'library/form.lua' },
   { name: 'cookie', file: 'library/cookie.lua' },
 ];
@@ -50,6 +60,11 @@ export const deferredParts: readonly LuaPart[] = [
 /** The deferred parts that scripts can require, by the name of the module. */
 export const deferredModules: Readonly<Record<string, string>> = Object.fromEntries(
   deferredParts.flatMap(({ name, module }) => (module === undefined ? [] : [[module, name]])),
+);
+
+/** The deferred parts that stand in for modules, by the name of the module. */
+export const standIns: Readonly<Record<string, string>> = Object.fromEntries(
+  deferredParts.flatMap(({ name, standsInFor }) => (standsInFor === undefined ? [] : [[standsInFor, name]])),
 );
 
 /** The place of a part's file. */

@@ -14,14 +14,15 @@ local globals = {
   _VERSION = _VERSION, jit = jit, package = package,
   error = error, getmetatable = getmetatable, load = load, loadstring = loadstring, next = next, pairs = pairs, pcall = pcall,
   rawequal = rawequal, rawget = rawget, rawset = rawset, require = require, select = select, setfenv = setfenv,
-  setmetatable = setmetatable, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
+  newproxy = newproxy, setmetatable = setmetatable, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
   string = { byte = string.byte, char = string.char, find = string.find, format = string.format, gmatch = string.gmatch,
     gsub = string.gsub, lower = string.lower, match = string.match, rep = string.rep, sub = string.sub, upper = string.upper },
   table = { concat = table.concat, insert = table.insert, remove = table.remove, sort = table.sort, unpack = table.unpack },
   math = { floor = math.floor, fmod = math.fmod, huge = math.huge, max = math.max, min = math.min,
-    mininteger = math.mininteger, type = math.type },
+    mininteger = math.mininteger, tointeger = math.tointeger, type = math.type },
   os = { date = os.date, time = os.time },
-  debug = { getmetatable = debug.getmetatable },
+  debug = { getmetatable = debug.getmetatable, upvalueid = debug.upvalueid },
+  utf8 = utf8 and { len = utf8.len },
 }
 
 setmetatable(parts, {
@@ -39,5 +40,14 @@ for module, name in next, parts.deferred do
   preload[module] = function() return parts[name] end
 end
 parts.deferred = nil
+
+-- Last, the modules for which a part stands in when no other has been found.
+local stand_ins = parts.stand_ins
+local searchers = package.loaders or package.searchers
+
+searchers[#searchers + 1] = function(name)
+  local part = stand_ins[name]
+  return part and function() return parts[part] end or nil
+end
 
 return true

@@ -183,7 +183,7 @@ function host.part(name, globals)
   return load_chunk(dump, nil, "b", globals)
 end
 
-local parts = { host = host, version = manifest.version, deferred = manifest.deferred }
+local parts = { host = host, version = manifest.version, deferred = manifest.deferred, stand_ins = manifest.stand_ins }
 local names, count = manifest.parts, 0
 local unpack = unpack or table.unpack
 

@@ -360,7 +360,7 @@ class Walker {
         return;
       case 'known':
         yield* call(
-          (lender) => lender.noteKnown(),
+          (lender) => lender.acknowledgeAccepted(),
           function* (_, after) {
             yield go('idle', {}, {}, after);
           },

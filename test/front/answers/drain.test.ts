@@ -41,17 +41,31 @@ describe('draining', () => {
     }
   });
 
-  it('closes connections that have been served at once, and others when their requests are answered', () => {
-    const { rig, worker, peer } = setUp();
-    const idle = rig.open();
-    rig.send(idle, request());
+  it('answers what is on its way on a kept connection, and closes it with that answer (fidelity D-B2, users B5)', () => {
+    const { rig, worker } = setUp();
+    const [asks, keepsSilent] = [rig.open(), rig.open()];
+    for (const kept of [asks, keepsSilent]) {
+      rig.send(kept, request());
+      rig.settle();
+      finishRun(rig, worker);
+    }
+    rig.event(() => rig.front.drain(rig.nowMs));
+    rig.pass(499);
+    assert.deepEqual([asks.closed, keepsSilent.closed, rig.drained], ['no', 'no', 0]);
+    rig.send(asks, request({ id: 2 }));
     rig.settle();
     finishRun(rig, worker);
-    assert.equal(idle.closed, 'no');
+    assert.equal(asks.stdout(2), answer('done'));
+    assert.equal(asks.closed, 'now');
+    rig.pass(1);
+    assert.equal(keepsSilent.closed, 'now');
+  });
+
+  it('closes other connections when their requests are answered', () => {
+    const { rig, worker, peer } = setUp();
     rig.send(peer, request({ id: 1 }), request({ id: 2 }));
     rig.settle();
     rig.event(() => rig.front.drain(rig.nowMs));
-    assert.equal(idle.closed, 'now');
     assert.deepEqual([peer.closed, rig.drained], ['no', 0]);
     finishRun(rig, worker);
     assert.deepEqual([peer.closed, rig.drained], ['no', 0]);

@@ -117,6 +117,17 @@ describe('a worker that never ends a collection of garbage', () => {
     assert.equal(rig.frontAccepts, true);
   });
 
+  it('leaves no connection unaccepted for longer than a tick, whatever keeps it', () => {
+    const rig = new Rig({ lends: true, pool: { workers: 1 } });
+    const worker = rig.addWorker();
+    rig.hear();
+    assert.equal(rig.frontAccepts, false);
+    worker.isStuck = true;
+    const before = rig.acceptCalls;
+    rig.pass(TICK_MS);
+    assert.equal(rig.acceptCalls, before + 1);
+  });
+
   it('is as good as before when it ends after all', () => {
     const { rig, first } = withState({ pool: { workers: 1 } });
     hangInCollection(rig, first);

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InterruptRequest } from '../../../src/channel/interrupts.js';
 import { FromWorker } from '../../../src/channel/messages.js';
+import { RunClock, type RunFacts } from '../../../src/front/model/run-clock.js';
+import { timesOf } from '../../../src/front/model/times.js';
 import { abort, answer, body, head, request } from '../support/requests.js';
 import { Rig } from '../support/rig.js';
 
@@ -322,5 +324,42 @@ describe('a client that has gone', () => {
     worker.end(answer(''));
     rig.settle();
     assert.equal(worker.running?.script, '/srv/c.lua');
+  });
+});
+
+describe('a run clock', () => {
+  const FACTS: RunFacts = {
+    hasBegun: true,
+    isOver: false,
+    isWaitingForClient: false,
+    isUnwanted: false,
+    isOverdue: false,
+    watchdogMs: 1000,
+  };
+
+  it('asks for an end at the limit, and again at each look, and gives the worker up after a while', () => {
+    const clock = new RunClock(timesOf(0), 0);
+    assert.deepEqual(clock.look(FACTS, 999, 0), { interrupts: [], isWorkerLost: false });
+    assert.deepEqual(clock.look(FACTS, 1000, 0), { interrupts: [InterruptRequest.TIMEOUT], isWorkerLost: false });
+    assert.deepEqual(clock.look(FACTS, 1249, 0), { interrupts: [InterruptRequest.TIMEOUT], isWorkerLost: false });
+    assert.deepEqual(clock.look(FACTS, 1250, 0), { interrupts: [InterruptRequest.TIMEOUT], isWorkerLost: true });
+  });
+
+  it('keeps the executed time in the record of times, without that in which the client is waited for', () => {
+    const times = timesOf(0);
+    const clock = new RunClock(times, 0);
+    clock.look(FACTS, 300, 0);
+    clock.look({ ...FACTS, isWaitingForClient: true }, 5_000, 0);
+    clock.look(FACTS, 5_100, 0);
+    assert.equal(times.executedMs, 400);
+    clock.restart(1000, 0);
+    assert.deepEqual([clock.ranMs, times.executedMs], [0, 400], 'a limit set anew counts from then on');
+  });
+
+  it('asks for the Lua stack once, and for an end as long as nobody wants the answer', () => {
+    const clock = new RunClock(timesOf(0), 0);
+    const unwanted = { ...FACTS, isUnwanted: true };
+    assert.deepEqual(clock.look(unwanted, 600, 500).interrupts, [InterruptRequest.UNWANTED, InterruptRequest.TRACE]);
+    assert.deepEqual(clock.look(unwanted, 700, 500).interrupts, [InterruptRequest.UNWANTED]);
   });
 });

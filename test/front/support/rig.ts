@@ -203,6 +203,8 @@ export class Rig {
   drained = 0;
   /** Whether the front accepts new connections, or leaves that to workers. */
   frontAccepts = true;
+  /** How often the front has accepted what workers may have left. */
+  acceptCalls = 0;
   readonly #frontOptions: FrontOptions;
   #bell = false;
   #lastPeer = 0;
@@ -296,7 +298,10 @@ export class Rig {
       this.#nowKnown(peer);
       return descriptor;
     },
-    acceptWaiting: () => this.#acceptAll(),
+    acceptWaiting: () => {
+      this.acceptCalls += 1;
+      this.#acceptAll();
+    },
     setAccepting: (lender, accepts) => {
       const list = this.#lists.get(lender);
       if (list === undefined) return;

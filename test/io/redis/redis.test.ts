@@ -6,7 +6,16 @@ import { refusalOf } from '../../../src/io/redis/commands.js';
 import { RedisSource } from '../../../src/io/redis/redis-source.js';
 import type { ResolvedSource } from '../../../src/io/sources.js';
 import { startRedis } from '../../support/redis.js';
-import { ask, code, encode, type Plain, sourceSettings, TestRun, until } from '../support/data-source.js';
+import {
+  ask,
+  closeWithRuns,
+  code,
+  encode,
+  type Plain,
+  sourceSettings,
+  TestRun,
+  until,
+} from '../support/data-source.js';
 
 describe('Redis', async () => {
   const server = await startRedis({ after }, ['--requirepass', 'sesame', '--enable-debug-command', 'yes']);
@@ -22,7 +31,7 @@ describe('Redis', async () => {
       queue: 1000,
     } as const;
     const source = new RedisSource(sourceSettings({ ...own, ...given }), (_, text) => log.push(text));
-    after(() => source.close());
+    after(() => closeWithRuns(source));
     return source;
   }
 

@@ -6,7 +6,7 @@ import type { ResolvedSource } from '../../../src/io/sources.js';
 import { MysqlDriver } from '../../../src/io/sql/mysql.js';
 import { SqlSource } from '../../../src/io/sql/sql-source.js';
 import { startMariadb } from '../../support/mariadb.js';
-import { code, sourceSettings, TestRun, until } from '../support/data-source.js';
+import { closeWithRuns, code, sourceSettings, TestRun, until } from '../support/data-source.js';
 
 describe('MariaDB', async () => {
   const server = await startMariadb({ after });
@@ -15,7 +15,7 @@ describe('MariaDB', async () => {
   function open(given: Partial<ResolvedSource> = {}): SqlSource {
     const settings = sourceSettings({ kind: 'mysql', port: server.port, user: 'root', database: 'test', ...given });
     const source = new SqlSource(settings, new MysqlDriver(settings), (_, text) => log.push(text));
-    after(() => source.close());
+    after(() => closeWithRuns(source));
     return source;
   }
 

@@ -6,7 +6,7 @@ import type { ResolvedSource } from '../../../src/io/sources.js';
 import { PostgresDriver } from '../../../src/io/sql/postgres.js';
 import { SqlSource } from '../../../src/io/sql/sql-source.js';
 import { startPostgres } from '../../support/postgres.js';
-import { code, sourceSettings, TestRun, until } from '../support/data-source.js';
+import { closeWithRuns, code, sourceSettings, TestRun, until } from '../support/data-source.js';
 
 const OPEN_TRANSACTIONS = "select count(*)::int as n from pg_stat_activity where state like 'idle in transaction%'";
 
@@ -23,7 +23,7 @@ describe('PostgreSQL', async () => {
       ...given,
     });
     const source = new SqlSource(settings, new PostgresDriver(settings), (_, text) => log.push(text));
-    after(() => source.close());
+    after(() => closeWithRuns(source));
     return source;
   }
 

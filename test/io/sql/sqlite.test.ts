@@ -7,7 +7,7 @@ import { Action } from '../../../src/io/protocol.js';
 import type { ResolvedSource } from '../../../src/io/sources.js';
 import { SqliteSource } from '../../../src/io/sql/sqlite-source.js';
 import { tempDir } from '../../support/cleanup.js';
-import { code, sourceSettings, TestRun, until } from '../support/data-source.js';
+import { closeWithRuns, code, sourceSettings, TestRun, until } from '../support/data-source.js';
 
 /** More rows than a test lives to see, of which none is given. */
 const ENDLESS =
@@ -22,7 +22,7 @@ describe('SQLite', () => {
   function open(given: Partial<ResolvedSource> = {}): SqliteSource {
     const settings = sourceSettings({ kind: 'sqlite', database: join(dir, 'main.db'), connections: 3, ...given });
     const source = new SqliteSource(settings, (_, text) => log.push(text));
-    after(() => source.close());
+    after(() => closeWithRuns(source));
     return source;
   }
 

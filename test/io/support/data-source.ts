@@ -1,4 +1,5 @@
 /** Data sources of tests: settings with small limits, and operations on a source without any thread. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { Action, DataError } from '../../../src/io/protocol.js';
 import { type Operation, Run, type Source } from '../../../src/io/source.js';
 import type { ResolvedSource } from '../../../src/io/sources.js';
@@ -116,6 +117,21 @@ export function ask(
 }
 
 let runs = 0;
+const going = new Map<Source, Set<Run>>();
+
+/** Closes a source after a test, also one that has failed and left runs. */
+export function closeWithRuns(source: Source): Promise<void> {
+  for (const run of going.get(source) ?? []) run.end();
+  return source.close();
+}
+
+/** Stops a process where it is, and resolves when it stands. */
+export async function freeze(process: { readonly pid: number; signal(signal: NodeJS.Signals): void }): Promise<void> {
+  process.signal('SIGSTOP');
+  const tasks = `/proc/${process.pid}/task`;
+  const stands = (task: string): boolean => / T /.test(readFileSync(`${tasks}/${task}/stat`, 'latin1').slice(0, 60));
+  await until(() => readdirSync(tasks).every(stands), 'the process stands');
+}
 
 /** A request of a test, and what it may ask of a source. */
 export class TestRun {
@@ -126,6 +142,7 @@ export class TestRun {
     runs += 1;
     this.run = new Run(runs);
     this.#source = source;
+    going.set(source, (going.get(source) ?? new Set()).add(this.run));
   }
 
   query(

@@ -75,7 +75,7 @@ class Setting {
 
   /** Accepts once; what was handed on before is known by now. */
   accept(): void {
-    this.lender.noteKnown();
+    this.lender.acknowledgeAccepted();
     assert.ok(this.borrower.begin(-1), 'the gate is open');
     this.acceptor.accept(LISTENER);
   }

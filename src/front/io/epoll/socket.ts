@@ -16,6 +16,8 @@ export interface SocketOwner {
 const MAX_TAIL_BYTES = 16 * 1024;
 
 export class EpollSocket implements SocketWriter {
+  /** Descriptors are closed at the end of a turn of the loop. */
+  readonly closesLater = true;
   readonly id: number;
   readonly fd: number;
   /** The peer has sent its last byte. */

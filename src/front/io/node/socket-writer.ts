@@ -9,6 +9,7 @@ interface Handle {
 }
 
 export class NodeSocketWriter implements SocketWriter {
+  readonly closesLater = false;
   readonly #socket: net.Socket;
   #writtenBytes = 0;
 

@@ -131,7 +131,10 @@ export function mktime(time: BrokenDownTime): number {
 
 function zoneName(time: BrokenDownTime): string {
   if (time.isUtc) return 'GMT';
-  const date = toDate(mktime(time));
+  const seconds = mktime(time);
+  // Past what a JavaScript date holds, the zone at its edge is told: its local time may lie beyond already.
+  const edge = time.year < 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  const date = toDate(Number.isNaN(seconds) ? edge : seconds);
   const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(date);
   return parts.find(({ type }) => type === 'timeZoneName')?.value ?? '';
 }

@@ -56,6 +56,7 @@ export const exportNames = [
   'lua_rawset',
   'lua_rawseti',
   'lua_sethook',
+  'lua_setmetatable',
   'lua_settop',
   'lua_toboolean',
   'lua_tolstring',

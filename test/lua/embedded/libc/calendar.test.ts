@@ -90,6 +90,14 @@ test('the time zone of the process counts, with its daylight saving time', () =>
   assert.equal(inZone('America/New_York', `strftime('%Z', localtime(1705320000))`), 'EST');
 });
 
+test('the zone of a time that no JavaScript date holds is that of the last one that is held (attacks F13.1)', () => {
+  const times = '[8.64e12, 8.65e12, -8.64e12, -8.65e12, 1e300, -1e300, Infinity]';
+  const work = `${times}.map((t) => strftime('%Z', localtime(t)).length > 0 && strftime('%c %z', localtime(t)).length > 0)`;
+  for (const zone of ['UTC', 'Asia/Tokyo', 'America/New_York', 'Pacific/Kiritimati']) {
+    assert.deepEqual(inZone(zone, work), Array(7).fill(true), zone);
+  }
+});
+
 test('mktime believes a time that says whether it is daylight saving time', () => {
   const fields =
     'second: 0, minute: 30, day: 27, month: 9, year: 124, weekDay: 0, yearDay: 0, utcOffsetSeconds: 0, isUtc: false';

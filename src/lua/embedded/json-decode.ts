@@ -1,0 +1,284 @@
+/** Reads JSON into tables of the embedded Lua. Texts with an error are left to json-decode.lua, which says what it is. */
+
+import { isUtf8 } from 'node:buffer';
+import { luaType, type Machine } from './machine.js';
+
+const deepest = 1000;
+/** Thrown where the text is no JSON. */
+const noJson = new Error('no JSON');
+
+/** By byte: whether a string goes on with it. */
+const isPlain = new Uint8Array(256).fill(1);
+isPlain.fill(0, 0, 32);
+isPlain[0x22] = 0;
+isPlain[0x5c] = 0;
+
+const simpleEscapes: Readonly<Record<number, number>> = {
+  [0x22]: 0x22,
+  [0x5c]: 0x5c,
+  [0x2f]: 0x2f,
+  [0x62]: 8,
+  [0x66]: 12,
+  [0x6e]: 10,
+  [0x72]: 13,
+  [0x74]: 9,
+};
+
+const numberSyntax = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$/;
+
+class JsonReader {
+  #machine!: Machine;
+  #L = 0;
+  /** The text lies in Lua's own memory. The view is made anew when that has grown. */
+  #bytes!: Buffer;
+  #at = 0;
+  #end = 0;
+  #arrayMetaIndex = 0;
+
+  read(machine: Machine, L: number, checksUtf8: boolean, arrayMetaIndex: number): boolean {
+    const text = machine.bytes(L, 1);
+    const start = text.byteOffset;
+    this.#machine = machine;
+    this.#L = L;
+    this.#bytes = machine.memory;
+    this.#at = start;
+    this.#end = start + text.length;
+    this.#arrayMetaIndex = arrayMetaIndex;
+    if (checksUtf8 && !isUtf8(text)) return false;
+    try {
+      this.#value(this.#skip(), 1);
+      return this.#skip() === -1;
+    } catch (error) {
+      if (error === noJson) return false;
+      throw error;
+    } finally {
+      this.#bytes = Buffer.alloc(0);
+    }
+  }
+
+  /** The next byte that is no space, without reading it; -1 at the end. */
+  #skip(): number {
+    const bytes = this.#bytes;
+    while (this.#at < this.#end) {
+      const byte = bytes[this.#at] as number;
+      if (byte > 32) return byte;
+      if (byte !== 32 && byte !== 10 && byte !== 13 && byte !== 9) throw noJson;
+      this.#at += 1;
+    }
+    return -1;
+  }
+
+  /** Calls into Lua may have grown the memory. */
+  #refresh(): void {
+    if (this.#bytes !== this.#machine.memory) this.#bytes = this.#machine.memory;
+  }
+
+  #value(first: number, depth: number): void {
+    const { x } = this.#machine;
+    switch (first) {
+      case 0x22:
+        this.#string();
+        return;
+      case 0x7b:
+        this.#object(depth);
+        return;
+      case 0x5b:
+        this.#array(depth);
+        return;
+      case 0x74:
+        this.#word('true');
+        x.lua_pushboolean(this.#L, 1);
+        return;
+      case 0x66:
+        this.#word('false');
+        x.lua_pushboolean(this.#L, 0);
+        return;
+      case 0x6e:
+        this.#word('null');
+        x.lua_pushvalue(this.#L, 2);
+        return;
+      default:
+        this.#number();
+    }
+  }
+
+  #word(word: string): void {
+    const bytes = this.#bytes;
+    for (let at = 0; at < word.length; at += 1) {
+      if (this.#at + at >= this.#end || bytes[this.#at + at] !== word.charCodeAt(at)) throw noJson;
+    }
+    this.#at += word.length;
+  }
+
+  #number(): void {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    const isNegative = bytes[start] === 0x2d;
+    let at = isNegative ? start + 1 : start;
+    const first = at;
+    let value = 0;
+    while (at < this.#end) {
+      const digit = (bytes[at] as number) - 48;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+      at += 1;
+    }
+    const next = at < this.#end ? (bytes[at] as number) : 0;
+    const digits = at - first;
+    const isPlainInteger = next !== 0x2e && (next | 0x20) !== 0x65;
+    if (isPlainInteger && digits > 0 && digits <= 15 && (digits === 1 || bytes[first] !== 48)) {
+      this.#at = at;
+      this.#machine.x.lua_pushnumber(this.#L, isNegative ? -value : value);
+      return;
+    }
+    while (at < this.#end) {
+      const byte = bytes[at] as number;
+      const isPart =
+        (byte >= 48 && byte <= 57) || byte === 0x2e || byte === 0x2b || byte === 0x2d || (byte | 0x20) === 0x65;
+      if (!isPart) break;
+      at += 1;
+    }
+    const text = bytes.toString('latin1', start, at);
+    if (!numberSyntax.test(text)) throw noJson;
+    this.#at = at;
+    this.#machine.x.lua_pushnumber(this.#L, Number(text));
+  }
+
+  /** Pushes the string whose quote comes now. */
+  #string(): void {
+    const bytes = this.#bytes;
+    const start = this.#at + 1;
+    let at = start;
+    while (at < this.#end && isPlain[bytes[at] as number] === 1) at += 1;
+    if (at >= this.#end) throw noJson;
+    if (bytes[at] !== 0x22) {
+      this.#longString(start, at);
+      return;
+    }
+    this.#at = at + 1;
+    this.#machine.x.lua_pushlstring(this.#L, start, at - start);
+    this.#refresh();
+  }
+
+  /** The same with escapes, the first of which is at `at`. */
+  #longString(start: number, first: number): void {
+    const bytes = this.#bytes;
+    let at = first;
+    let end = first;
+    // What the string can take at most is what is left of the text; find its end first.
+    while (end < this.#end && bytes[end] !== 0x22) end += bytes[end] === 0x5c ? 2 : 1;
+    if (end >= this.#end) throw noJson;
+    const room = Buffer.allocUnsafe(end - start);
+    let to = bytes.copy(room, 0, start, first);
+    while (at < end) {
+      const byte = bytes[at] as number;
+      if (byte !== 0x5c) {
+        if (byte < 32) throw noJson;
+        room[to++] = byte;
+        at += 1;
+        continue;
+      }
+      const letter = bytes[at + 1] as number;
+      if (letter !== 0x75) {
+        const meant = simpleEscapes[letter];
+        if (meant === undefined) throw noJson;
+        room[to++] = meant;
+        at += 2;
+        continue;
+      }
+      let code = this.#hex(at + 2);
+      at += 6;
+      if (code >= 0xd800 && code <= 0xdfff) {
+        const low = code < 0xdc00 && bytes[at] === 0x5c && bytes[at + 1] === 0x75 ? this.#hex(at + 2) : 0;
+        if (low < 0xdc00 || low > 0xdfff) throw noJson;
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        at += 6;
+      }
+      to += room.write(String.fromCodePoint(code), to, 'utf8');
+    }
+    this.#at = end + 1;
+    this.#machine.pushBytes(this.#L, room.subarray(0, to));
+    this.#refresh();
+  }
+
+  #hex(at: number): number {
+    let code = 0;
+    for (let digit = at; digit < at + 4; digit += 1) {
+      const byte = this.#bytes[digit] as number;
+      const value =
+        byte >= 48 && byte <= 57 ? byte - 48 : (byte | 0x20) >= 97 && (byte | 0x20) <= 102 ? (byte | 0x20) - 87 : -1;
+      if (value < 0) throw noJson;
+      code = code * 16 + value;
+    }
+    return code;
+  }
+
+  #newTable(depth: number): void {
+    const { x } = this.#machine;
+    if (depth > deepest) throw noJson;
+    if (x.lua_checkstack(this.#L, 4) === 0) this.#machine.raiseMemoryError(this.#L);
+    x.lua_createtable(this.#L, 0, 0);
+    this.#refresh();
+  }
+
+  #array(depth: number): void {
+    const { x } = this.#machine;
+    this.#newTable(depth);
+    if (this.#arrayMetaIndex > 0) {
+      x.lua_pushvalue(this.#L, this.#arrayMetaIndex);
+      x.lua_setmetatable(this.#L, -2);
+    }
+    this.#at += 1;
+    let first = this.#skip();
+    if (first === 0x5d) {
+      this.#at += 1;
+      return;
+    }
+    for (let count = 1; ; count += 1) {
+      this.#value(first, depth + 1);
+      x.lua_rawseti(this.#L, -2, count);
+      this.#refresh();
+      const next = this.#skip();
+      this.#at += 1;
+      if (next === 0x5d) return;
+      if (next !== 0x2c) throw noJson;
+      first = this.#skip();
+    }
+  }
+
+  #object(depth: number): void {
+    const { x } = this.#machine;
+    this.#newTable(depth);
+    this.#at += 1;
+    let first = this.#skip();
+    if (first === 0x7d) {
+      this.#at += 1;
+      return;
+    }
+    for (;;) {
+      if (first !== 0x22) throw noJson;
+      this.#string();
+      if (this.#skip() !== 0x3a) throw noJson;
+      this.#at += 1;
+      this.#value(this.#skip(), depth + 1);
+      x.lua_rawset(this.#L, -3);
+      this.#refresh();
+      const next = this.#skip();
+      this.#at += 1;
+      if (next === 0x7d) return;
+      if (next !== 0x2c) throw noJson;
+      first = this.#skip();
+    }
+  }
+}
+
+/**
+ * Reads the text at stack index 1 and pushes its value; false when it is no JSON, and then anything may be on the stack. At
+ * 2 is what stands for null, at 3 the metatable of arrays or nil, at 4 whether the text has to be UTF-8.
+ */
+export function decodeJson(machine: Machine, L: number): boolean {
+  const { x } = machine;
+  const arrayMetaIndex = x.lua_type(L, 3) === luaType.table ? 3 : 0;
+  // A reader of its own: a finalizer may run meanwhile and read another text.
+  return new JsonReader().read(machine, L, x.lua_toboolean(L, 4) !== 0, arrayMetaIndex);
+}

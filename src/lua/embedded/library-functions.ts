@@ -1,0 +1,62 @@
+/** Host functions that do work of the library's modules in the memory of the embedded Lua. Each may give nothing: then Lua does it. */
+
+import { decodeJson } from './json-decode.js';
+import { encodeJson } from './json-encode.js';
+import type { Machine } from './machine.js';
+
+/** Works on the stack of `L`, gives the number of its results there. */
+type LibraryFunction = (state: { readonly machine: Machine }, L: number) => number;
+
+/** Rounds to the nearest integer, as LuaJIT does, and takes the low 32 bits. */
+const rounder = 2 ** 52 + 2 ** 51;
+function toBits(value: number): number {
+  return Number.isInteger(value) ? value | 0 : (value + rounder - rounder) | 0;
+}
+
+export const libraryFunctions = {
+  /** True and the text; or true. */
+  jsonencode({ machine }, L) {
+    machine.x.lua_settop(L, 5);
+    const text = encodeJson(machine, L);
+    machine.x.lua_pushboolean(L, 1);
+    if (text === undefined) return 1;
+    machine.pushBytes(L, text);
+    return 2;
+  },
+
+  /** True, true and the value; or true. */
+  jsondecode({ machine }, L) {
+    const { x } = machine;
+    x.lua_settop(L, 4);
+    x.lua_pushboolean(L, 1);
+    x.lua_pushboolean(L, 1);
+    if (decodeJson(machine, L)) return 3;
+    x.lua_settop(L, 0);
+    x.lua_pushboolean(L, 1);
+    return 1;
+  },
+
+  /** An operation on the low 32 bits of two numbers: 0 and, 1 or, 2 exclusive or, 3 and 4 shifts to the left and right. */
+  bitop({ machine }, L) {
+    const { x } = machine;
+    const left = toBits(x.lua_tonumber(L, 2));
+    const right = toBits(x.lua_tonumber(L, 3));
+    switch (x.lua_tonumber(L, 1)) {
+      case 0:
+        x.lua_pushnumber(L, left & right);
+        break;
+      case 1:
+        x.lua_pushnumber(L, left | right);
+        break;
+      case 2:
+        x.lua_pushnumber(L, left ^ right);
+        break;
+      case 3:
+        x.lua_pushnumber(L, left << right);
+        break;
+      default:
+        x.lua_pushnumber(L, (left >>> right) | 0);
+    }
+    return 1;
+  },
+} satisfies Record<string, LibraryFunction>;
