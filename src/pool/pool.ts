@@ -249,13 +249,15 @@ export class Pool<W extends Waiter> {
     const worker = this.#workers.get(workerId);
     const next = this.#offers.first(workerId);
     if (worker === undefined || next === undefined || worker.running !== undefined) return undefined;
-    if (this.#states.get(next.state.id) === next.state) {
+    if (this.#states.get(next.state.id) === next.state && !next.state.isSuspended) {
       const { waiter, state, number } = next;
+      worker.isBouncing = false;
       this.#offers.begun(next);
       this.#occupy(waiter, state, nowMs, undefined);
       return { waiter, state, offer: number };
     }
-    // The worker took it just when its state was closed. It is not free before it has reported that.
+    // The worker took it just when its state was closed, or when the request in its state began to wait. It is not free
+    // before it has reported that.
     worker.isBouncing = true;
     this.#free.delete(worker);
     return undefined;
@@ -304,6 +306,8 @@ export class Pool<W extends Waiter> {
     const state = this.#states.get(stateId);
     if (state === undefined || state.isSuspended) return;
     state.isSuspended = true;
+    // None may run in it meanwhile.
+    this.#offers.takeBack(state.home.id, state);
     this.#leave(state);
   }
 

@@ -80,8 +80,11 @@ export class Runner {
     return this.#waits;
   }
 
-  hasState(id: number): boolean {
-    return this.#states.has(id);
+  /** Whether a request can run in this state now: the state is here, and no request executes or waits in it. */
+  isIdle(id: number): boolean {
+    if (!this.#states.has(id)) return false;
+    for (const { start } of this.#runs.values()) if (start.stateId === id) return false;
+    return true;
   }
 
   /**

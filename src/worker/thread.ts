@@ -148,7 +148,7 @@ class WorkerThread {
       ringBell,
       firstRequest: data.firstRequest,
       maxPostBytes: config.maxPostBytes,
-      hasState: (state) => this.#runner.hasState(state),
+      isIdle: (state) => this.#runner.isIdle(state),
       run: (start) => this.#runner.execute(start),
     });
     const sockets = this.#direct && { service: this.#direct, events };
@@ -208,8 +208,7 @@ class WorkerThread {
     const { subject, slot, path, params } = decodeStart(payload);
     if ((flags & START_OFFER) !== 0) {
       if (!this.#slots.claim(slot, subject)) return;
-      if ((flags & START_CREATE) === 0 && !this.#runner.hasState(stateId))
-        return this.#outbox.offerRejected(id, subject);
+      if ((flags & START_CREATE) === 0 && !this.#runner.isIdle(stateId)) return this.#outbox.offerRejected(id, subject);
     } else if (subject !== 0) this.#close(subject);
     this.#runner.execute({
       id,

@@ -58,6 +58,8 @@ const WEIGHTS: Readonly<Partial<Record<Step, number>>> = {
   drain: 2,
   stop: 1,
   hang: 1,
+  suspend: 2,
+  resume: 3,
 };
 
 function stepsOf(

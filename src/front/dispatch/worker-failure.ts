@@ -69,8 +69,8 @@ export class WorkerFailure {
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
     this.#endLending(worker, nowMs);
-    for (const { request } of worker.runs.values()) this.#noteCrash(request.script, nowMs);
-    if (worker.runs.size === 0) this.#noteCrash(worker.duties.first?.script ?? '', nowMs);
+    // Scripts that only waited in it are not the cause.
+    this.#noteCrash(worker.executing?.request.script ?? worker.duties.first?.script ?? '', nowMs);
     this.#strikeOff(worker, error, nowMs);
     this.threadEnded(id);
   }

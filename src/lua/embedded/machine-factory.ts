@@ -107,7 +107,7 @@ export class MachineFactory {
     const entries = this.#runPrelude(machine, firstFunction);
     for (let cycle = 0; cycle < 2; cycle += 1) machine.x.lua_gc(machine.L, luaGc.collect, 0);
     const { L, scratch, memory } = machine;
-    const image = copyMemory(memory, stackTop);
+    const image = copyMemory(memory);
     const chunks = Object.fromEntries(deferredParts.map((part) => [part.name, this.#precompile(machine, part)]));
     return { image, L, scratch, stackTop, firstFunction, entries, chunks };
   }
@@ -134,7 +134,9 @@ export class MachineFactory {
     const at = this.#spares.findLastIndex(fits);
     if (at < 0) return undefined;
     const [machine] = this.#spares.splice(at, 1);
-    if (machine !== undefined) this.#image.restore(machine.memory);
+    if (machine === undefined) return undefined;
+    this.#image.restore(machine.memory);
+    machine.refusedAt = '';
     return machine;
   }
 
@@ -143,7 +145,7 @@ export class MachineFactory {
     try {
       machine = this.#instantiate().machine;
     } catch (error) {
-      throw new LuaError('memory', `the system has no memory for another Lua state (${(error as Error).message})`);
+      throw new LuafcgidError('LUAFCGID_LUA_ADDRESS_SPACE', { reason: (error as Error).message }, error);
     }
     if (machine.memoryBytes < this.#image.length && !machine.grow(this.#image.length)) {
       throw new LuaError('memory', 'the system has no memory for another Lua state');

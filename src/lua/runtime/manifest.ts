@@ -37,6 +37,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'con_input', file: 'runtime/con-input.lua' },
     { name: 'con_settings', file: 'runtime/con-settings.lua' },
     { name: 'hints', file: 'runtime/hints.lua' },
+    { name: 'debug', file: 'runtime/debug.lua' },
     // The functions that the engine calls.
     { name: 'prelude', file: 'runtime/prelude.lua' },
   ];

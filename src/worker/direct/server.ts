@@ -47,8 +47,8 @@ export interface DirectServerParts {
   /** Requests are numbered from here on. */
   readonly firstRequest: number;
   readonly maxPostBytes: number;
-  /** Whether a state is there. */
-  readonly hasState: (state: number) => boolean;
+  /** Whether a state is there, and no request executes or waits in it. */
+  readonly isIdle: (state: number) => boolean;
   readonly run: (start: RunStart) => void;
 }
 
@@ -210,7 +210,7 @@ export class DirectServer implements SocketService {
   #stateFor(name: string): number | undefined {
     this.#dropOldRoutes();
     const state = this.#routes.get(name);
-    return state !== undefined && this.#parts.hasState(state) ? state : undefined;
+    return state !== undefined && this.#parts.isIdle(state) ? state : undefined;
   }
 
   #dropOldRoutes(): void {

@@ -108,7 +108,7 @@ export class DirectWorker {
       ringBell: () => host.ringBell(),
       firstRequest: host.firstRequest,
       maxPostBytes: 10_000,
-      hasState: (state) => this.#hasState(state),
+      isIdle: (state) => this.#hasState(state),
       run: (start) => {
         this.counts.begun += 1;
         host.runs(start);

@@ -22,6 +22,7 @@ import {
   START_RETIRE,
   ToWorker,
   typeOf,
+  WaitsFor,
   withTook,
 } from '../../../src/channel/messages.js';
 import { OfferSlots } from '../../../src/channel/offer-slots.js';
@@ -85,6 +86,8 @@ export class FakeWorker {
   /** Numbers of the states it holds. */
   readonly states = new Set<number>();
   running: Run | undefined;
+  /** Requests whose scripts wait for something, the oldest first. */
+  readonly suspended: Run[] = [];
   isGone = false;
   isToldToStop = false;
   /** It hangs in something between two requests. */
@@ -104,6 +107,7 @@ export class FakeWorker {
   readonly #ringBell: () => void;
   readonly #unsaid: Unsaid[] = [];
   readonly #closeLater: number[] = [];
+  readonly #cancelLater: number[] = [];
   #parts: Buffer[] = [];
   #isAsleep = false;
   /** The request that has just ended is the front's: its end has to be said. */
@@ -170,7 +174,7 @@ export class FakeWorker {
         },
         firstRequest: this.#firstRequest,
         violations: this.violations,
-        hasState: (state) => this.states.has(state),
+        hasState: (state) => this.#isIdle(state),
         scriptOf: (state) => this.#registry.get(state),
         ringBell: () => this.#ringBell(),
         runs: (start) => this.#runLent(start),
@@ -291,7 +295,7 @@ export class FakeWorker {
       if (type === ToWorker.START) this.#start(frameType, id, argument, message);
       else if (type === ToWorker.ROUTE && this.direct !== undefined)
         this.direct.server.addRoute(message.toString('latin1'), argument, id);
-      else this.#takeShort(type, argument);
+      else this.#takeShort(type, argument, id);
     }
     return took;
   }
@@ -321,7 +325,8 @@ export class FakeWorker {
       if (type === ToWorker.START) this.violations.push(`request ${id} was started while ${run.id} runs`);
       else if (type === ToWorker.ROUTE) this.direct?.server.addRoute(payload.toString('latin1'), argument, id);
       else if (type === ToWorker.CLOSE) this.#closeLater.push(argument);
-      else this.#takeShort(type, argument);
+      else if (type === ToWorker.CANCEL) this.#cancelLater.push(id);
+      else this.#takeShort(type, argument, id);
     }
     return false;
   }
@@ -343,6 +348,41 @@ export class FakeWorker {
   finish(appStatus = 0): void {
     if (!this.#handOver()) return;
     this.#say(FromWorker.FINISH, this.#id, appStatus, Buffer.alloc(0));
+  }
+
+  /** The script waits for something: the worker is free for others. */
+  suspend(): void {
+    const run = this.running;
+    if (run === undefined) throw new Error('nothing runs');
+    this.#handOver();
+    this.suspended.push(run);
+    this.running = undefined;
+    this.#interrupts.suspend();
+    this.#say(FromWorker.SUSPENDED, run.id, WaitsFor.TIMER, Buffer.alloc(0));
+  }
+
+  /** Goes on with the request that has waited for the longest. Returns whether there is any. */
+  resume(): boolean {
+    if (this.running !== undefined || this.isBlocked || this.direct?.isInside) return false;
+    const run = this.suspended.shift();
+    if (run === undefined) return false;
+    this.running = run;
+    this.#interrupts.begin(run.id);
+    this.#say(FromWorker.RESUMED, run.id, 0, Buffer.alloc(0));
+    return true;
+  }
+
+  /** Whether it has this state, and no request waits in it. */
+  #isIdle(state: number): boolean {
+    return this.states.has(state) && !this.suspended.some((run) => run.state === state);
+  }
+
+  /** A suspended request ends where it waits. */
+  #cancel(id: number): void {
+    const at = this.suspended.findIndex((run) => run.id === id);
+    if (at < 0) return;
+    this.suspended.splice(at, 1);
+    this.#say(withTook(FromWorker.END, this.tookMs), id, 0, Buffer.alloc(0));
   }
 
   /** Ends the request. @param gone the state is closed as well, as it is when it retires or failed to load */
@@ -442,6 +482,7 @@ export class FakeWorker {
     this.isGone = true;
     for (const state of [...this.states]) this.#drop(state);
     this.running = undefined;
+    this.suspended.length = 0;
     this.#unsaid.length = 0;
   }
 
@@ -466,7 +507,7 @@ export class FakeWorker {
         if ((flags & START_CREATE) === 0) this.offers.passedOver += 1;
         return;
       }
-      if ((flags & START_CREATE) === 0 && !this.states.has(state)) {
+      if ((flags & START_CREATE) === 0 && !this.#isIdle(state)) {
         this.offers.bounced += 1;
         this.#say(FromWorker.OFFER_REJECTED, id, subject, Buffer.alloc(0));
         return;
@@ -510,8 +551,9 @@ export class FakeWorker {
     };
   }
 
-  #takeShort(type: number, argument: number): void {
-    if (type === ToWorker.CLOSE) this.#close(argument);
+  #takeShort(type: number, argument: number, id: number): void {
+    if (type === ToWorker.CANCEL) this.#cancel(id);
+    else if (type === ToWorker.CLOSE) this.#close(argument);
     else if (type === ToWorker.COLLECT) {
       this.isStuck = this.hangsAt === 'collect' && this.running === undefined;
       if (this.isStuck) return;
@@ -525,9 +567,11 @@ export class FakeWorker {
   }
 
   #closeNext(): boolean {
-    const state = this.#closeLater.shift();
+    const cancelled = this.#cancelLater.shift();
+    if (cancelled !== undefined) this.#cancel(cancelled);
+    const state = cancelled === undefined ? this.#closeLater.shift() : undefined;
     if (state !== undefined) this.#close(state);
-    return state !== undefined;
+    return (cancelled ?? state) !== undefined;
   }
 
   #close(state: number): void {

@@ -73,7 +73,9 @@ export type Step =
   | 'deliver'
   | 'settle'
   | 'look'
-  | 'hang';
+  | 'hang'
+  | 'suspend'
+  | 'resume';
 
 /** A step of a test: what it concerns is chosen by the numbers. */
 export interface PlayedStep {
@@ -487,7 +489,10 @@ export class World {
     const { rig } = this;
     if (worker.direct?.isInside && step !== 'die') return;
     if (step === 'hang') worker.hangsAt = pick(['collect', 'close', 'end'] as const, amount);
-    else if (step === 'flush') worker.flush();
+    else if (step === 'resume') {
+      if (!worker.isStuck && !worker.isToldToStop) worker.resume();
+      return;
+    } else if (step === 'flush') worker.flush();
     else if (step === 'listen') worker.listen();
     else if (step === 'go') worker.go();
     else if (step === 'serve') for (let left = amount % 16; left > 0 && worker.go(); left -= 1);
@@ -533,6 +538,9 @@ export class World {
         break;
       case 'log':
         worker.log('info', tag);
+        break;
+      case 'suspend':
+        if (running.bodyEnded) worker.suspend();
         break;
       case 'depends':
         worker.depends(running.script, String(this.#versions));
@@ -604,6 +612,7 @@ export class World {
     this.#noteClosed();
     const starved: FakeWorker[] = [];
     for (const worker of rig.workers) {
+      if (!worker.isGone && !worker.isStuck && worker.resume()) moved = true;
       const { running } = worker;
       if (running === undefined || worker.isGone || worker.isBlocked || worker.isStuck || worker.direct?.isInside)
         continue;
