@@ -202,7 +202,10 @@ export class WorkerFailure {
       const script = toText(request.script);
       const ran = (run.clock.ranMs / 1000).toFixed(1);
       this.#giveUp(worker, `${script} does not stop after ${ran} s`, request.script, nowMs);
-      return this.#strikeOff(worker, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }), nowMs);
+      this.#parts.answers.refuse(request, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }));
+      // The requests that are suspended there end with it, and are not to blame.
+      const reason = `${script} does not stop`;
+      return this.#strikeOff(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }), nowMs);
     }
     const duty = this.#dutyBefore(worker, run);
     const reason = describeDuty(duty);
