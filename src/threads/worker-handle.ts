@@ -123,8 +123,8 @@ export class WorkerHandle {
   }
 
   /** Breaks into a request; does nothing when the worker does not run it (any more). */
-  interrupt(request: number, wish: InterruptRequest): void {
-    if (!this.#interrupter.want(request, wish)) return;
+  interrupt(request: number, what: InterruptRequest): void {
+    if (!this.#interrupter.request(request, what)) return;
     // A worker that waits in its rings runs no Lua.
     disturb(this.toWorker, this.#sleeper);
     disturb(this.toFront, this.#sleeper);

@@ -11,11 +11,12 @@ import { type CgiRequest, parseRequest } from '../../cgi/request.js';
 import { type Borrower, LentMark } from '../../channel/lending.js';
 import type { RingReader } from '../../channel/ring.js';
 import { findWholeRequest, Role, type WholeRequest } from '../../fcgi/session.js';
-import { type DirectSocketCalls, FAILED, readNow, sendNow, TRY_LATER } from '../../linux/sockets.js';
+import { type DirectSocketCalls, FAILED, readNow, sendNow, TRY_LATER } from '../../linux/socket-calls.js';
 import type { Outbox } from '../outbox.js';
 import type { SocketService } from '../reactor.js';
 import type { ReadyEvents } from '../ready-events.js';
 import type { RunStart } from '../run.js';
+import type { RequestOutlet } from '../script-request.js';
 import { Acceptor, NO_CONNECTION } from './acceptor.js';
 import { DirectAnswer, type Origin } from './answer.js';
 import { ServedCounts } from './served-counts.js';
@@ -29,6 +30,10 @@ export interface DirectCalls {
   readonly clearBell: (descriptor: number) => void;
 }
 
+/** What it says to the front. */
+export type DirectOutbox = RequestOutlet &
+  Pick<Outbox, 'accepted' | 'closeWhenSent' | 'promoted' | 'rest' | 'returned' | 'served'>;
+
 export interface DirectServerParts {
   readonly calls: DirectCalls;
   readonly borrower: Borrower;
@@ -36,7 +41,7 @@ export interface DirectServerParts {
   /** One word: how many of the workers sleep. */
   readonly sleepers: SharedArrayBuffer;
   readonly ring: Pick<RingReader, 'hasFrame'>;
-  readonly outbox: Outbox;
+  readonly outbox: DirectOutbox;
   /** Wakes the front. */
   readonly ringBell: () => void;
   /** Requests are numbered from here on. */

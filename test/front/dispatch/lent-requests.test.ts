@@ -18,7 +18,7 @@ describe('what comes on a lent connection', () => {
     assert.equal(worker.readAll().toString(), 'some body');
     answerShort(rig, worker, 'second');
     assert.equal(peer.stdout(2), answer('second'));
-    assert.deepEqual(worker.lane?.counts, { begun: 0, answered: 0, returned: 1, handedOver: 0 });
+    assert.deepEqual(worker.direct?.counts, { begun: 0, answered: 0, returned: 1, promoted: 0, accepted: 0 });
   });
 
   it('goes back when it is for a script that was not routes', () => {
@@ -28,7 +28,7 @@ describe('what comes on a lent connection', () => {
     assert.equal(worker.running?.lent, undefined);
     answerShort(rig, worker, 'b');
     assert.equal(peer.stdout(2), answer('b'));
-    assert.equal(worker.lane?.counts.returned, 1);
+    assert.equal(worker.direct?.counts.returned, 1);
   });
 
   it('goes back in vain, and then the connection is lent less and less often', () => {
@@ -90,7 +90,7 @@ describe('what comes on a lent connection', () => {
       rig.settle();
       const expected = { output: answer('some and more'), finish: '', log: answer('all'), limit: answer('all') };
       assert.equal(peer.stdout(2), expected[kind as keyof typeof expected]);
-      assert.equal(worker.lane?.counts.handedOver, 1);
+      assert.equal(worker.direct?.counts.promoted, 1);
       assert.equal(rig.front.counts().requests, 0);
       if (kind === 'log') assert.match(rig.logs.at(-1) ?? '', /^info run-\w+ a line$/);
     }
@@ -117,13 +117,13 @@ describe('what comes on a lent connection', () => {
     assert.deepEqual([rig.front.counts().requests, peer.lentTo], [1, undefined]);
     rig.pass(500);
     rig.settle();
-    assert.equal(worker.wishes, 0);
+    assert.equal(worker.requested, 0);
     rig.pass(600);
-    assert.notEqual(worker.wishes, 0);
+    assert.notEqual(worker.requested, 0);
     worker.end(answer('stopped'));
     rig.settle();
     assert.equal(peer.stdout(2), answer('stopped'));
-    assert.equal(worker.lane?.counts.answered, 0);
+    assert.equal(worker.direct?.counts.answered, 0);
   });
 
   it('is watched again after a time in which nobody was', () => {
@@ -152,7 +152,7 @@ describe('what comes on a lent connection', () => {
     rig.send(peer, request({ id: 2 }));
     rig.settle();
     assert.equal(worker.running?.script, '/srv/b.lua');
-    assert.equal(worker.lane?.counts.begun, 0);
+    assert.equal(worker.direct?.counts.begun, 0);
     answerShort(rig, worker);
     // Not vain: the name was forgotten, which the connection does not pay for.
     assert.equal(peer.lentTo, worker.lender);
@@ -174,7 +174,7 @@ describe('what comes on a lent connection', () => {
     rig.settle();
     assert.equal(worker.running?.created, true);
     assert.notEqual(worker.running?.state, old);
-    assert.equal(worker.lane?.counts.begun, 0);
+    assert.equal(worker.direct?.counts.begun, 0);
   });
 
   it('ends before its state is closed, once, when the file changes meanwhile', () => {
@@ -206,7 +206,7 @@ describe('what comes on a lent connection', () => {
     rig.hear();
     rig.send(peer, request({ id: 2 }));
     rig.settle();
-    assert.deepEqual([worker.lane?.counts.begun, worker.lane?.counts.returned], [0, 1]);
+    assert.deepEqual([worker.direct?.counts.begun, worker.direct?.counts.returned], [0, 1]);
     assert.equal(rig.front.counts().requests, 1);
   });
 });

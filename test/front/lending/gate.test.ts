@@ -1,7 +1,7 @@
 /** Workers with lent connections that the front needs for something else. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { answerShort, goTo, lend, lent } from '../support/lent.js';
+import { answerShort, goUntil, lend, lent } from '../support/lent.js';
 import { answer, request } from '../support/requests.js';
 
 describe('a worker with lent connections', () => {
@@ -51,7 +51,7 @@ describe('a worker with lent connections', () => {
     assert.ok(worker.lender.isWanted);
     worker.end(answer('lent'));
     while (worker.go());
-    assert.ok(worker.lane?.isDeafToConnections);
+    assert.ok(worker.direct?.isDeafToConnections);
     // Who waits is turned away, and the other one is idle for too long, before the front hears that the worker is free.
     rig.pass(250);
     assert.equal(idle.closed, 'now');
@@ -132,9 +132,7 @@ describe('a worker with lent connections', () => {
     const { rig, worker, peer } = lent();
     const idle = lend(rig, worker);
     rig.send(peer, request({ id: 2 }));
-    goTo(worker);
-    worker.go();
-    rig.killWorker(worker);
+    goUntil(worker, 'read', () => rig.killWorker(worker));
     assert.deepEqual([peer.isBroken, idle.isBroken, idle.closed], [true, false, 'no']);
     rig.close(peer);
     rig.check();
@@ -143,9 +141,8 @@ describe('a worker with lent connections', () => {
   it('is heard to its last word: what it has given back is not lost with it', () => {
     const { rig, worker, peer } = lent();
     rig.send(peer, request({ id: 2, script: '/srv/b.lua' }));
-    goTo(worker);
     while (worker.go());
-    assert.equal(worker.lane?.counts.returned, 1);
+    assert.equal(worker.direct?.counts.returned, 1);
     rig.killWorker(worker);
     const next = rig.addWorker(0);
     rig.settle();

@@ -1,7 +1,7 @@
 /** Which connections are lent to workers, and when they are taken back; time passes when the test says so. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { answerShort, begun, goTo, lend, lent, runOnce } from '../support/lent.js';
+import { answerShort, begun, goUntil, lend, lent, runOnce } from '../support/lent.js';
 import { answer, request } from '../support/requests.js';
 import { Rig } from '../support/rig.js';
 
@@ -16,7 +16,7 @@ describe('a connection is lent', () => {
       answerShort(rig, worker, `answer ${id}`);
       assert.equal(peer.stdout(id), answer(`answer ${id}`));
     }
-    assert.deepEqual(worker.lane?.counts, { begun: 2, answered: 2, returned: 0, handedOver: 0 });
+    assert.deepEqual(worker.direct?.counts, { begun: 2, answered: 2, returned: 0, promoted: 0, accepted: 0 });
     assert.equal(worker.started, 2, 'the first of all, and the first of this connection');
   });
 
@@ -125,12 +125,14 @@ describe('a lent connection comes home', () => {
   it('when its worker retires, which then ends; also one that the worker is just giving back', () => {
     for (const isAtIt of [false, true]) {
       const { rig, worker, peer } = lent();
+      const renew = (): void => {
+        rig.renew({}, 1);
+        assert.equal(peer.lentTo === undefined, !isAtIt);
+      };
       if (isAtIt) {
         rig.send(peer, request({ id: 2 }).subarray(0, 30));
-        goTo(worker);
-      }
-      rig.renew({}, 1);
-      assert.equal(peer.lentTo === undefined, !isAtIt);
+        goUntil(worker, 'post', renew);
+      } else renew();
       rig.settle();
       assert.equal(peer.lentTo, undefined);
       assert.ok(worker.isToldToStop);
@@ -244,6 +246,6 @@ describe('a lent connection comes home', () => {
       worker.listen();
     }
     assert.ok(worker.started > 5);
-    assert.equal(worker.lane?.counts.begun, 0);
+    assert.equal(worker.direct?.counts.begun, 0);
   });
 });

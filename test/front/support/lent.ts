@@ -1,5 +1,6 @@
 /** Workers with lent connections, for tests of lending. */
 import assert from 'node:assert/strict';
+import type { Pause } from './direct-worker.js';
 import type { FakeWorker } from './fake-worker.js';
 import { answer, request } from './requests.js';
 import { type Peer, Rig } from './rig.js';
@@ -55,9 +56,16 @@ export function answerShort(rig: Rig, worker: FakeWorker, text = 'first'): void 
   rig.settle();
 }
 
-/** Lets the worker go until it is at a lent connection, and no further. */
-export function goTo(worker: FakeWorker): void {
-  for (let steps = 0; worker.lane?.isAt !== true; steps += 1) {
-    assert.ok(steps < 100 && worker.go(), 'it never comes to a lent connection');
-  }
+/** Lets the worker go, and does something before it takes this step for the first time. */
+export function goUntil(worker: FakeWorker, step: Pause, then: () => void): void {
+  const direct = worker.direct ?? assert.fail('it serves no connections');
+  let isThere = false;
+  direct.onPause = (pause) => {
+    if (pause !== step || isThere) return;
+    isThere = true;
+    then();
+  };
+  while (worker.go());
+  direct.onPause = () => {};
+  assert.ok(isThere, `it never comes to "${step}"`);
 }
