@@ -275,6 +275,18 @@ export const catalogue = {
     message: 'the request took longer than {seconds} s and was stopped where it {place}',
     solve: 'Make it faster, or raise requesttime. The Lua stack in the log shows where it was.',
   },
+  LUAFCGID_DATA_UNKNOWN: {
+    blame: 'script',
+    status: 500,
+    message: 'there is no data source {name}; configured are {names}',
+    solve: 'Name one of those, or add it to the setting data.',
+  },
+  LUAFCGID_DATA_DENIED: {
+    blame: 'operator',
+    status: 500,
+    message: '{script} may not use the data source {name}',
+    solve: 'Add the script, or its directory with a "/" at the end, to the field scripts of the data source.',
+  },
   LUAFCGID_DATA_NONE: {
     blame: 'operator',
     status: 500,

@@ -114,6 +114,7 @@ class WorkerThread {
       forgetBody: (id) => this.#inbox.forgetBody(id),
       waits: {
         io: data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted),
+        sources: data.sources,
         waiting: data.waiting,
         waitingLimit: config.waitingLimit,
         nowMs,

@@ -200,6 +200,17 @@ describe('a worker that never ends the closing of a state', () => {
     assert.deepEqual(rig.abandoned, ['it hangs in closing state 2 of /srv/b.lua']);
   });
 
+  it('is named with the scripts of its states when it was retired and closes them all', () => {
+    const { rig, first } = withState({ pool: { workers: 1 } });
+    run(rig, first, '/srv/b.lua');
+    first.hangsAt = 'close';
+    rig.renew({}, 1);
+    rig.settle();
+    assert.ok(first.isStuck);
+    pass(rig, 5_500);
+    assert.deepEqual(rig.abandoned, ['it hangs in closing its states, of /srv/a.lua, /srv/b.lua']);
+  });
+
   it('is named with the state of the request that was over', () => {
     const { rig, first } = withState({ pool: { workers: 1 } });
     rig.send(rig.open(), request());
