@@ -260,7 +260,7 @@
 -- A number of seconds from 0.001 to 86400, or 0 (no time at all).
 --draintimeout = 10
 
--- Where is told what slow requests were doing.
+-- Where slow requests are logged, with what they were doing.
 -- The name of a file, "-" (standard output), "syslog", "syslog:FACILITY" or
 -- "syslog:FACILITY:/SOCKET". Default: none.
 --slowlog = "/var/log/luafcgid/slow.log"

@@ -260,7 +260,8 @@ export const catalogue = {
     blame: 'script',
     status: 500,
     message: '{call} after con:finish()',
-    solve: 'The answer has ended for the client; only con:log and con:gets go on working.',
+    solve:
+      'The answer has ended for the client; con:log, con:gets, con:config, con:query, con:form and con:cookies go on working.',
   },
   LUAFCGID_WAITING_FULL: {
     blame: 'operator',
@@ -273,6 +274,18 @@ export const catalogue = {
     status: 504,
     message: 'the request took longer than {seconds} s and was stopped where it {place}',
     solve: 'Make it faster, or raise requesttime. The Lua stack in the log shows where it was.',
+  },
+  LUAFCGID_DATA_UNKNOWN: {
+    blame: 'script',
+    status: 500,
+    message: 'there is no data source {name}; configured are {names}',
+    solve: 'Name one of those, or add it to the setting data.',
+  },
+  LUAFCGID_DATA_DENIED: {
+    blame: 'operator',
+    status: 500,
+    message: '{script} may not use the data source {name}',
+    solve: 'Add the script, or its directory with a "/" at the end, to the field scripts of the data source.',
   },
   LUAFCGID_DATA_NONE: {
     blame: 'operator',
@@ -364,7 +377,7 @@ export const catalogue = {
     blame: 'operator',
     status: 0,
     message: 'scripts run as root: one that is broken into has the whole machine, or the whole container',
-    solve: 'Set user in the configuration, or start the server as another user.',
+    solve: 'Set user in the configuration (`serve` and `run` do not heed it), or start the server as another user.',
   },
   LUAFCGID_LOG_FILE: {
     blame: 'operator',
@@ -437,7 +450,7 @@ export const catalogue = {
     blame: 'bug',
     status: 0,
     message: 'a worker did not start: {reason}',
-    solve: 'Check that the installation is complete (npm ci); report this if it is.',
+    solve: 'Install it again (`npm ci` in a clone, or `npm install -g` as before); report this if that does not help.',
   },
   LUAFCGID_BUG: {
     blame: 'bug',
@@ -474,6 +487,18 @@ export const catalogue = {
     status: 0,
     message: 'the server restarts itself to end {threads} threads that hang',
     solve: 'Nothing has to be done: requests under way are finished, and new ones wait for a moment.',
+  },
+  LUAFCGID_SERVER_DESCRIPTORS: {
+    blame: 'operator',
+    status: 0,
+    message: 'the process may not open as many files as it needs: {reason}',
+    solve: 'Raise the limit of open files (`ulimit -n`, LimitNOFILE in the unit), or lower workers.',
+  },
+  LUAFCGID_SERVER_REPLACED: {
+    blame: 'operator',
+    status: 0,
+    message: 'version {version} runs, and its program was replaced by another: no new worker is started',
+    solve: 'Restart the server to run what is installed now. Until then the workers that are there serve on.',
   },
   LUAFCGID_WORKER_GONE: {
     blame: 'bug',
@@ -533,7 +558,14 @@ export const catalogue = {
     blame: 'operator',
     status: 0,
     message: 'the embedded Lua engine cannot be used: {detail}',
-    solve: 'Install the exact dependencies again with `npm ci`.',
+    solve: 'Install it again: `npm ci` in a clone, or `npm install -g` as before.',
+  },
+  LUAFCGID_LUA_ADDRESS_SPACE: {
+    blame: 'operator',
+    status: 503,
+    message: 'the system has no address space for another Lua state ({reason})',
+    solve:
+      'Each takes about 10 GiB of it. Lift the limit (`ulimit -v`), lower states, or start with NODE_OPTIONS=--disable-wasm-trap-handler.',
   },
   LUAFCGID_LUA_SECOND_LIBRARY: {
     blame: 'operator',
@@ -575,7 +607,8 @@ export const catalogue = {
     blame: 'operator',
     status: 0,
     message: 'port {port} on {host} is in use by another program',
-    solve: 'Choose another port, e.g. `PORT=8081 npm start`, or stop the program that uses this one.',
+    solve:
+      'Choose another port, e.g. with `--port 8081` or PORT=8081 in the environment, or stop the program that uses this one.',
   },
   LUAFCGID_GATEWAY_LISTEN: {
     blame: 'operator',

@@ -1,5 +1,5 @@
 /** Answers that the server makes itself: small pages that say what happened, in one look, with everything escaped. */
-import { replaceEach } from '../base/bounded-text.js';
+import { escapeHtml } from '../base/html.js';
 import { statusLine } from './status.js';
 
 /** What a page may show of a script's error, when `showerrors` allows it. All text is one character per byte. */
@@ -48,19 +48,6 @@ const STYLE =
   'h1{font-size:1.5rem}pre{background:#f4f4f4;padding:.8rem;overflow:auto;font-size:.85rem}' +
   'mark{background:#ffd6d6;color:inherit}small{color:#666}' +
   '@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#262626}mark{background:#6b2020}small{color:#999}}';
-
-const ESCAPES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-/** Text made safe for HTML. */
-export function escapeHtml(text: string): string {
-  return replaceEach(text, /[&<>"']/g, (char) => ESCAPES[char] as string);
-}
 
 /** The detail of a script's error as HTML. */
 export function renderDetail(detail: ErrorDetail): string {

@@ -1,12 +1,12 @@
 /**
- * How a request that runs is broken into from another thread: a few words that a worker shares with the main thread and
- * the front. A wish names the request it is meant for, so that it never reaches the next one.
+ * How other threads interrupt the request that a worker executes: a few words that the worker shares with the main thread
+ * and the front. Interrupts are asked for by the request's number, so that they never reach the next one.
  *
- * The embedded engine looks at the wishes every so often. Native Lua is told by a hook that the main thread sets in the
- * running state (`lua_sethook` is made for that); the lock keeps the state alive meanwhile.
+ * The embedded engine looks every so often whether it is interrupted. Native Lua is interrupted by a hook that the main
+ * thread sets in the executing state (`lua_sethook` may be called for that); the lock keeps the state alive meanwhile.
  */
 
-/** What can be wanted of running Lua code. */
+/** What can be asked of executing Lua code. */
 export const InterruptRequest = {
   /** Tell the Lua stack, and go on. */
   TRACE: 1,
@@ -27,7 +27,7 @@ const STOPS = InterruptRequest.TIMEOUT | InterruptRequest.UNWANTED | InterruptRe
 /** 32-bit words. */
 const LOCK = 0;
 const RUNNING = 1;
-const WISHES = 2;
+const REQUESTED = 2;
 const ABANDONED = 3;
 const THREAD = 4;
 const WORDS = 6;
@@ -66,7 +66,7 @@ class Shared {
   }
 }
 
-/** The end of the worker that is broken into. */
+/** The end of the worker that is interrupted. */
 export class Interrupts extends Shared {
   /** The kernel's number of this thread, for `Interrupter.thread`. */
   set thread(number: number) {
@@ -75,7 +75,7 @@ export class Interrupts extends Shared {
 
   /** A request begins to execute. */
   begin(request: number): void {
-    // WISHES is 0 here: `want` sets it only while a request executes.
+    // REQUESTED is 0 here: `Interrupter.request` sets it only while a request executes.
     Atomics.store(this.words, RUNNING, request);
   }
 
@@ -87,42 +87,42 @@ export class Interrupts extends Shared {
     this.unlock();
   }
 
-  /** The request is over: what is wanted of it from now on comes too late. */
+  /** The request is over: what is asked of it from now on comes too late. */
   end(): void {
     this.#lock();
     Atomics.store(this.words, RUNNING, -Math.abs(this.running));
-    Atomics.store(this.words, WISHES, 0);
+    Atomics.store(this.words, REQUESTED, 0);
     this.addresses[STATE] = 0;
     this.unlock();
   }
 
-  /** The request waits for a result: what is wanted of it is asked in another way until it executes again. */
+  /** The request waits for a result: what is asked of it is asked in another way until it executes again. */
   suspend(): void {
     this.#lock();
     Atomics.store(this.words, RUNNING, 0);
-    Atomics.store(this.words, WISHES, 0);
+    Atomics.store(this.words, REQUESTED, 0);
     this.addresses[STATE] = 0;
     this.unlock();
   }
 
-  /** Whoever breaks in holds it for a few instructions, and lives as long as this thread. */
+  /** An interrupting thread holds it for a few instructions, and lives as long as this thread. */
   #lock(): void {
     while (!this.tryLock());
   }
 
-  /** What is wanted of the running request: the wishes' bits. */
-  get wishes(): number {
-    return Atomics.load(this.words, WISHES);
+  /** What is asked of the executing request: bits of `InterruptRequest`. */
+  get requested(): number {
+    return Atomics.load(this.words, REQUESTED);
   }
 
-  /** Whether the running request has to end. */
+  /** Whether the executing request has to end. */
   get isStopWanted(): boolean {
-    return (this.wishes & STOPS) !== 0;
+    return (this.requested & STOPS) !== 0;
   }
 
-  /** Whether the Lua stack is wanted; asked once. */
+  /** Whether the Lua stack is asked for; true once for each time. */
   takeTrace(): boolean {
-    return (Atomics.and(this.words, WISHES, ~InterruptRequest.TRACE) & InterruptRequest.TRACE) !== 0;
+    return (Atomics.and(this.words, REQUESTED, ~InterruptRequest.TRACE) & InterruptRequest.TRACE) !== 0;
   }
 
   /** Whether nobody listens to this thread any more: it has to end. */
@@ -131,7 +131,7 @@ export class Interrupts extends Shared {
   }
 }
 
-/** The end of those who break in. */
+/** The end of the threads that interrupt. */
 export class Interrupter extends Shared {
   readonly #setHook: ((state: number, hook: number) => void) | undefined;
 
@@ -142,11 +142,11 @@ export class Interrupter extends Shared {
   }
 
   /** @returns false when the request does not run any more (or not yet) */
-  want(request: number, wish: InterruptRequest): boolean {
+  request(request: number, what: InterruptRequest): boolean {
     if (!this.#lock()) return false;
     try {
       if (this.running !== request) return false;
-      Atomics.or(this.words, WISHES, wish);
+      Atomics.or(this.words, REQUESTED, what);
       const [state = 0, hook = 0] = this.addresses;
       if (state !== 0) this.#setHook?.(state, hook);
       return true;

@@ -1,7 +1,7 @@
 /**
- * Where front and worker race for offers: each slot holds the number of an offer that nobody has claimed yet, or 0. Who
- * sets it to 0 has it: the worker, which then runs the request, or the front, which takes the offer back. The slots lie
- * in the control block of the ring to the worker.
+ * Where front and worker race for offers: each slot holds the number of an offer that neither has claimed yet, or 0. The
+ * side that sets it to 0 has it: the worker, which then runs the request, or the front, which takes the offer back. The
+ * slots lie in the control block of the ring to the worker.
  */
 import { CONTROL_BYTES, FIRST_SLOT, SLOTS } from './ring.js';
 

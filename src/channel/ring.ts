@@ -5,8 +5,9 @@
  * never wraps: where the end of the ring is too short for it, a marker tells the reader to go on at the start. So a
  * payload is read where it lies, as one view. Positions count bytes and run over 2^32; only their difference matters.
  *
- * Who sleeps says so, then looks again, and only then sleeps; who moves a position looks whether the other side sleeps
- * and rings its bell. As both orders are sequentially consistent (Atomics), no wake-up is lost.
+ * A side that is about to sleep sets its flag, looks at the positions again, and only then sleeps. A side that moves a
+ * position looks at the other side's flag afterwards, and wakes it. Both orders are sequentially consistent (Atomics), so
+ * no wake-up is lost.
  */
 
 import { NOTHING } from '../base/bytes.js';
@@ -16,15 +17,15 @@ import { atomicsParker, type Parker } from './park.js';
 const READ_AT = 0;
 const WRITTEN_TO = 1;
 const READER_ASLEEP = 2;
-const WRITER_WISH = 3;
-/** Places for offers, see `offer-slots.ts`. */
+const WRITER_WAITS = 3;
+/** Places for offers, see `offer-slots.ts`. ORDER OFFER: the pool makes at most so many for one worker. */
 export const FIRST_SLOT = 4;
 export const SLOTS = 8;
 
 /**
- * What the writer wants to be told of room: nothing; to be woken, since it blocks; or to be rung, since it asks. That it
- * blocks is for the writer alone to take back: a reader that cleared it could clear the next such wish, of a writer
- * that has woken, found too little room and lain down again meanwhile, and nobody would ever wake that one.
+ * What the writer waits for. NONE: nothing. ASKS: one bell when there is room. BLOCKS: it sleeps until there is room. Only
+ * the writer clears BLOCKS. If the reader cleared it, it could clear a newer BLOCKS, of a writer that had woken, found too
+ * little room and slept again; that writer would sleep for ever.
  */
 const NONE = 0;
 const ASKS = 1;
@@ -145,30 +146,30 @@ export class RingWriter extends RingEnd {
 
   /** Blocks this thread until the reader has taken something since `tryWrite` last failed, or it is disturbed. */
   waitForRoom(isDisturbed: () => boolean = undisturbed): void {
-    Atomics.store(this.control, WRITER_WISH, BLOCKS);
+    Atomics.store(this.control, WRITER_WAITS, BLOCKS);
     if (!isDisturbed()) this.sleeper.wait(this.readAt, this.#seenReadAt);
-    Atomics.store(this.control, WRITER_WISH, NONE);
+    Atomics.store(this.control, WRITER_WAITS, NONE);
   }
 
   /**
    * After a `tryWrite` that failed, asks to be told of room without blocking: returns false when some was made
-   * meanwhile (try again), true when the reader will find the wish at its next `release`.
+   * meanwhile (try again), true when the reader will find that at its next `release`.
    */
   askForRoom(): boolean {
-    Atomics.store(this.control, WRITER_WISH, ASKS);
+    Atomics.store(this.control, WRITER_WAITS, ASKS);
     if (Atomics.load(this.control, READ_AT) === this.#seenReadAt) return true;
-    Atomics.store(this.control, WRITER_WISH, NONE);
+    Atomics.store(this.control, WRITER_WAITS, NONE);
     return false;
   }
 }
 
 /**
- * Wakes whoever sleeps at either end of a ring, so that it asks whether it is disturbed. Who is just about to lie down as
- * the ring's writer does not notice: to be called again until it does.
+ * Wakes the threads that sleep at either end of a ring, so that they ask whether they are disturbed. A writer that is just
+ * about to sleep does not notice: call it again until it does.
  */
 export function disturb(shared: SharedArrayBuffer, sleeper: Parker = atomicsParker): void {
   const control = new Int32Array(shared, 0, CONTROL_BYTES / 4);
-  // Who sleeps elsewhere looks up by itself every so often.
+  // A reader that sleeps elsewhere wakes by itself every so often.
   if (Atomics.compareExchange(control, READER_ASLEEP, ASLEEP, AWAKE) === ASLEEP)
     sleeper.wake(control.subarray(READER_ASLEEP, READER_ASLEEP + 1));
   sleeper.wake(control.subarray(READ_AT, READ_AT + 1));
@@ -195,7 +196,7 @@ export class RingReader extends RingEnd {
 
   /** Whether the writer waits for room. */
   get isWriterWaiting(): boolean {
-    return Atomics.load(this.control, WRITER_WISH) !== NONE;
+    return Atomics.load(this.control, WRITER_WAITS) !== NONE;
   }
 
   /** Whether there is a frame. */
@@ -231,9 +232,9 @@ export class RingReader extends RingEnd {
   release(): boolean {
     this.#at = this.#next;
     Atomics.store(this.control, READ_AT, this.#at);
-    const wish = Atomics.load(this.control, WRITER_WISH);
-    if (wish === BLOCKS) this.sleeper.wake(this.readAt);
-    return wish === ASKS && Atomics.compareExchange(this.control, WRITER_WISH, ASKS, NONE) === ASKS;
+    const waits = Atomics.load(this.control, WRITER_WAITS);
+    if (waits === BLOCKS) this.sleeper.wake(this.readAt);
+    return waits === ASKS && Atomics.compareExchange(this.control, WRITER_WAITS, ASKS, NONE) === ASKS;
   }
 
   /**
@@ -253,7 +254,7 @@ export class RingReader extends RingEnd {
     Atomics.store(this.control, READER_ASLEEP, AWAKE);
   }
 
-  /** The reader is about to sleep where only a bell of its own wakes it. Returns false when there is a frame: it must not. */
+  /** The reader is about to sleep where only a bell of its own wakes it. Returns false when there is a frame: it must not sleep then. */
   parkElsewhere(): boolean {
     Atomics.store(this.control, READER_ASLEEP, ASLEEP_ELSEWHERE);
     if (Atomics.load(this.control, WRITTEN_TO) === this.#at) return true;

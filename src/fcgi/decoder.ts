@@ -2,6 +2,7 @@
  * Bytes to records (section 3.3), for both roles. It keeps at most one header and one short record, whatever arrives:
  * content of the stream types is handed on in pieces as it comes, so half a record costs no memory.
  */
+import { NOTHING } from '../base/bytes.js';
 import { LuafcgidError } from '../base/errors.js';
 import { HEADER_BYTES, RecordType, VERSION } from './constants.js';
 
@@ -18,8 +19,6 @@ export interface FcgiRecord {
    */
   readonly content: Uint8Array;
 }
-
-const NOTHING = new Uint8Array(0);
 
 function isStream(type: number, requestId: number): boolean {
   if (requestId === 0) return false;

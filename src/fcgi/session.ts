@@ -15,6 +15,7 @@
  *
  * An id is forgotten, and may be used again, once its END_REQUEST is made (`finish`).
  */
+import { NOTHING } from '../base/bytes.js';
 import { LuafcgidError } from '../base/errors.js';
 import {
   KEEP_CONN,
@@ -86,7 +87,6 @@ const BEGIN_BODY_BYTES = 8;
 const FIRST_PARAMS_BYTES = 1024;
 /** Parameters up to this are not worth a copy. */
 const LONG_PARAMS_BYTES = 8192;
-const NOTHING = new Uint8Array(0);
 
 export class ServerSession {
   readonly #decoder = new RecordDecoder();

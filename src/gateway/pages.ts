@@ -1,8 +1,8 @@
 /** The gateway's own pages: what a browser shows when there is no script's answer. */
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import { replaceEach } from '../base/bounded-text.js';
 import { LuafcgidError } from '../base/errors.js';
+import { escapeHtml } from '../base/html.js';
 
 export interface Link {
   readonly href: string;
@@ -60,8 +60,4 @@ ${links.map(({ href, text }) => `<p><a href="${escapeHtml(href)}">${escapeHtml(t
 export function sendErrorPage(response: ServerResponse<IncomingMessage>, error: unknown): void {
   if (error instanceof LuafcgidError) sendPage(response, error.status || 500, `${error.message}\n${error.solve}`);
   else sendPage(response, 500, error instanceof Error ? error.message : String(error));
-}
-
-function escapeHtml(text: string): string {
-  return replaceEach(text, /[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

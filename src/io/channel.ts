@@ -1,6 +1,6 @@
 /**
- * The shared memory between the I/O thread and one who posts operations: a ring each way, the epoch, and the bell of the
- * I/O thread. Pure; the main thread makes it, both sides use it.
+ * The shared memory between the I/O thread and a worker: a ring each way, the epoch, and the bell of the I/O thread. The main
+ * thread makes it, both sides use it. Pure.
  */
 import { createRing } from '../channel/ring.js';
 

@@ -30,6 +30,9 @@ const LASTING_MS = 10_000;
 /** Delay before a thread that died is replaced: none at first, then doubled with each that dies before long. */
 const REPLACE_MS = 100;
 const MAX_REPLACE_MS = 10_000;
+/** How often the thread is asked whether it is well, and after which time without an answer it is replaced. */
+const WATCH_MS = 5_000;
+const HANG_MS = 15_000;
 /** Longest time for what is under way when the server stops. */
 const STOP_MS = 2_000;
 
@@ -49,6 +52,10 @@ export class IoHandle {
   #thread: Worker | undefined;
   #startedMs = 0;
   #failures = 0;
+  #endReason: string | undefined;
+  /** When the thread was asked whether it is well; undefined while it has answered. */
+  #askedMs: number | undefined;
+  #watch: NodeJS.Timeout | undefined;
   #restart: NodeJS.Timeout | undefined;
   #lastId = 0;
   #isStopping = false;
@@ -85,7 +92,7 @@ export class IoHandle {
     }
   }
 
-  /** A channel for one who posts operations. @param id unlike that of any other */
+  /** Makes the channel of a worker. @param id the worker's, unlike that of any other */
   openChannel(id: number, parkedAt: ParkedAt): IoChannel {
     const channel = createIoChannel(this.#common);
     this.#clients.set(id, { channel, parkedAt, waker: createWaker(parkedAt) });
@@ -93,7 +100,7 @@ export class IoHandle {
     return channel;
   }
 
-  /** Its thread is gone: all that its runs hold is released. */
+  /** The worker is gone: all that its requests hold is released. */
   closeChannel(id: number): void {
     if (this.#clients.delete(id)) this.#send({ kind: 'removeClient', id });
   }
@@ -114,6 +121,7 @@ export class IoHandle {
   async stop(): Promise<boolean> {
     this.#isStopping = true;
     clearTimeout(this.#restart);
+    clearInterval(this.#watch);
     const thread = this.#thread;
     if (thread === undefined) return true;
     let timer: NodeJS.Timeout | undefined;
@@ -131,8 +139,9 @@ export class IoHandle {
     return hasClosed;
   }
 
-  /** Ends the thread as if it had died. For whoever finds that it does not answer. */
-  async crash(): Promise<void> {
+  /** Ends the thread, and another takes its place: what is under way fails. */
+  async restart(reason: string): Promise<void> {
+    this.#endReason = reason;
     await this.#thread?.terminate();
   }
 
@@ -148,14 +157,30 @@ export class IoHandle {
     // Client libraries look at variables of the environment for what the configuration does not say.
     const thread = new Worker(new URL('./thread.cjs', import.meta.url), { workerData: data, env: {}, name: 'io' });
     this.#thread = thread;
-    let reason = 'it ended';
+    this.#endReason = undefined;
+    this.#askedMs = undefined;
+    this.#watch = setInterval(() => this.#look(), WATCH_MS).unref();
     thread.on('message', (message: FromIoThread) => this.#take(message));
     thread.on('error', (error) => {
-      reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#endReason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     });
-    thread.on('exit', () => this.#gone(reason));
+    thread.on('exit', () => this.#gone(this.#endReason ?? 'it ended'));
     for (const id of this.#sources.keys()) this.#add(id);
     for (const [id, { channel, parkedAt }] of this.#clients) this.#send({ kind: 'addClient', id, channel, parkedAt });
+  }
+
+  /** A thread that answers nothing serves nobody: a library may hang in a loop. */
+  #look(): void {
+    const nowMs = performance.now();
+    if (this.#askedMs !== undefined) {
+      if (nowMs - this.#askedMs > HANG_MS) void this.restart(`it did not answer for ${HANG_MS / 1000} s`);
+      return;
+    }
+    this.#askedMs = nowMs;
+    const answered = (): void => {
+      this.#askedMs = undefined;
+    };
+    this.status().then(answered, answered);
   }
 
   #take(message: FromIoThread): void {
@@ -169,6 +194,7 @@ export class IoHandle {
   /** What was under way fails; a new thread serves what comes. */
   #gone(reason: string): void {
     this.#thread = undefined;
+    clearInterval(this.#watch);
     for (const { reject } of this.#answers.values()) reject(new LuafcgidError('LUAFCGID_IO_LOST'));
     this.#answers.clear();
     if (this.#isStopping) return;

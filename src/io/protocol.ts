@@ -9,8 +9,8 @@
  *    thread, rings its bell, and returns the operation's number. `run` is the number of the request; `source` the number
  *    that the configuration gave the data source (`SourceGrant.id`); `body` values as `values.ts` encodes them.
  * 3. The completion arrives in the ring to the worker. The I/O thread then wakes the worker where it sleeps: in its ring
- *    from the front (`RingReader.waitForFrame`) or in its epoll instance. So whoever sleeps there has to look at
- *    `client.hasCompletion` too: as one more reason in `isDisturbed`, and after `parkElsewhere`.
+ *    from the front (`RingReader.waitForFrame`) or in its epoll instance. So the worker has to look at
+ *    `client.hasCompletion` before it sleeps: as one more reason in `isDisturbed`, and after `parkElsewhere`.
  * 4. `client.next()` gives the oldest completion `{ id, run, isError, payload }`, or undefined. `payload` is one encoded
  *    value: the result, or the error as a MAP (`encodeError`). It holds until the next call.
  * 5. When a request ends that has posted anything, in whatever way, the worker calls `client.endRun(run)`: what it still

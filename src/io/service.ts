@@ -24,7 +24,7 @@ const FRAMES_AT_ONCE = 64;
 /** Runs that the front has ended and that are remembered until their worker says so too. */
 const ENDED_AT_MOST = 10_000;
 
-/** One who posts operations: a worker, or the front, which only ends runs. */
+/** A worker, or the front, which posts no operations and only ends runs. */
 class Client {
   readonly runs = new Map<number, Run>();
   readonly reader: RingReader;
@@ -135,7 +135,7 @@ export class IoService {
     await source?.close();
   }
 
-  /** @param wake wakes whoever posts here */
+  /** @param wake wakes the worker, wherever it sleeps */
   addClient(id: number, channel: IoChannel, wake: () => void): void {
     this.#clients.set(id, new Client(channel, this.#epoch, wake));
     // It may have posted before it was known here.
@@ -191,7 +191,7 @@ export class IoService {
     else this.#start(client, id, decodeOperation(run, message));
   }
 
-  /** Ends a run for its worker or for the front, whoever says so first. */
+  /** Ends a run. Its worker and the front may both say that it is over; the first one counts. */
   #endRun(client: Client, id: number): void {
     const own = client.runs.get(id);
     if (own !== undefined) {

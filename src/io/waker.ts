@@ -1,4 +1,4 @@
-/** Wakes one who posts operations, wherever it sleeps. Used by the I/O thread, and by the main thread when that has died. */
+/** Wakes a worker, in its ring or in its epoll instance. The I/O thread does, and the main thread when the I/O thread has died. */
 import { Lender } from '../channel/lending.js';
 import type { Parker } from '../channel/park.js';
 import { RingWriter } from '../channel/ring.js';

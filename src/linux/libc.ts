@@ -7,6 +7,8 @@ import { loadFfi } from '../base/ffi.js';
 
 const koffi = loadFfi();
 
+export { Errno } from './errno.js';
+
 /** glibc and musl, by the names that are there without development packages. */
 const NAMES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1', 'libc.so'];
 
@@ -28,25 +30,6 @@ export const libc = loadLibc();
 export function errorNumber(): number {
   return koffi.errno();
 }
-
-/** Error numbers, the same on all architectures that Node.js runs on. */
-export const Errno = {
-  EPERM: 1,
-  EINTR: 4,
-  EAGAIN: 11,
-  ENOMEM: 12,
-  ENFILE: 23,
-  EMFILE: 24,
-  ENONET: 64,
-  EPROTO: 71,
-  ENOPROTOOPT: 92,
-  ENETDOWN: 100,
-  ENETUNREACH: 101,
-  ECONNABORTED: 103,
-  ENOBUFS: 105,
-  EHOSTDOWN: 112,
-  EHOSTUNREACH: 113,
-} as const;
 
 /** Name and text of an error number, as other errors of Node.js have them. */
 export function systemError(call: string, number: number): NodeJS.ErrnoException {

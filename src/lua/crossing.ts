@@ -17,6 +17,8 @@ export const bodyPieceBytes = 256 * 1024;
 /** Most bytes, and most values, of the globals of a configuration. */
 export const globalsLimitBytes = 8 * 1024 * 1024;
 export const globalsLimitValues = 200_000;
+/** Most levels of tables in a value that is handed over, either way: deeper ones are taken for mistakes. */
+export const nestingLimit = 64;
 
 /** A string that lies in a Lua state. */
 export interface LuaString {

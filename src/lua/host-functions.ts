@@ -31,9 +31,9 @@ export interface HostedState {
   readonly startMs: number;
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
-  /** What the engine hands to the Lua function it calls. */
   /** Whether a stop is under way: errors are only raised to leave what runs. */
   readonly isStopping: boolean;
+  /** What the engine hands to the Lua function it calls. */
   readonly callArgument: LuaValue;
   /** The precompiled chunk of a part that is loaded when it is needed. */
   deferredPart(name: ByteString): Uint8Array | undefined;
@@ -69,13 +69,20 @@ export function running(state: HostedState): RequestHost {
 }
 
 function waits(state: HostedState): WaitHost {
-  running(state);
   if (state.options.waits === undefined) throw new Error('nothing can be waited for here');
   return state.options.waits;
 }
 
 /** A short text that tells what is meant: one that is longer than this names nothing. */
 const wordLimitBytes = 1024;
+
+/** Most values of an operation: what databases take in a statement is less. */
+const shapeLimitBytes = 70_000;
+
+/** A copy of a string: a later argument may be read into the same memory. */
+function wholeBytes(string: LuaString): Uint8Array {
+  return Uint8Array.from(string.bytes(0, string.sizeBytes));
+}
 
 function word(args: HostArguments, at: number): ByteString {
   return wholeText(args.string(at), wordLimitBytes) ?? '';
@@ -222,17 +229,42 @@ export const hostFunctions = {
     return waits(state).startTimer(args.number(1) * 1000);
   },
 
+  /** A data source: its number and kind. */
+  datasource(state, args) {
+    const { id, kind } = waits(state).source(word(args, 1));
+    return { id, kind };
+  },
+
+  /** Posts an operation of a data source: source, action, handle, seconds, shape, values …; gives its token. */
+  post(state, args) {
+    const shape = wholeText(args.string(5), shapeLimitBytes);
+    if (shape === undefined) throw new Error(`an operation has more than ${shapeLimitBytes} arguments`);
+    let at = 5;
+    const values: (number | Uint8Array)[] = [];
+    for (const kind of shape) {
+      if ('tf0'.includes(kind)) continue;
+      at += 1;
+      values.push('nAM'.includes(kind) ? args.number(at) : wholeBytes(args.string(at)));
+    }
+    return waits(state).post({
+      source: args.number(1),
+      action: args.number(2),
+      handle: args.number(3),
+      limitMs: args.number(4) * 1000,
+      shape,
+      values,
+    });
+  },
+
   /** Whether an operation is over. */
   isover(state, args) {
     return waits(state).isOver(args.number(1));
   },
 
-  /** The result of an operation that is over. */
+  /** The result of an operation that is over: a table of `failed` and `value`. */
   takeresult(state, args) {
-    const { isError, payload } = waits(state).take(args.number(1));
-    if (payload === undefined) return undefined;
-    if (isError) throw new Error('the operation failed');
-    return payload;
+    const { isError, value } = waits(state).take(args.number(1));
+    return { failed: isError, value };
   },
 
   /** Waits here, in the host, until one of the request's operations is over. */

@@ -37,23 +37,37 @@ export interface Suspended {
 /** How an operation that a script waited for has ended. */
 export interface OperationResult {
   readonly isError: boolean;
-  /** One encoded value (`io/values.ts`); undefined: nothing. */
-  readonly payload: Uint8Array | undefined;
+  /** The result, or what is known of the error: a record with `code` and `message`. */
+  readonly value: LuaValue;
 }
 
 /** An operation for the I/O thread; see `io/protocol.ts`. */
 export interface PostedOperation {
+  /** The number of the data source. */
   readonly source: number;
+  /** An `Action`. */
   readonly action: number;
-  readonly script: number;
-  readonly limitMs: number;
+  /** The transaction or cursor that it is about; 0: none. */
   readonly handle: number;
-  readonly body: Uint8Array;
+  /** The longest time that it may take, in milliseconds; 0: that of the source. */
+  readonly limitMs: number;
+  /** What the values are, see `worker/operation-values.ts`. */
+  readonly shape: string;
+  /** Bytes are valid during the call. */
+  readonly values: readonly (number | Uint8Array)[];
+}
+
+/** A data source that a script may use. */
+export interface DataSource {
+  readonly id: number;
+  readonly kind: string;
 }
 
 /** The operations that the running request starts and waits for, each known by a token. */
 export interface WaitHost {
   startTimer(delayMs: number): number;
+  /** @throws when the name is not configured, or the script may not use it */
+  source(name: ByteString): DataSource;
   post(operation: PostedOperation): number;
   /** Whether an operation is over. If not, the request is about to wait. @throws when too many requests wait */
   isOver(token: number): boolean;

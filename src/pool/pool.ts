@@ -206,8 +206,7 @@ export class Pool<W extends Waiter> {
     for (let waiter = this.#line.head; waiter !== undefined; waiter = this.#line.headAfter(waiter)) {
       const idle = this.#idleStateOf(waiter.script);
       // That worker will be free in a moment, or be found to run a request: do not make one more state for this one.
-      if (idle === undefined && waiter.avoidsDirectWorkers !== true && this.#isServingDirectWith(waiter.script))
-        continue;
+      if (idle === undefined && this.#isServingDirectWith(waiter.script)) continue;
       const decision = decide<State, Worker>({
         idle,
         scriptStates: this.#states.countOf(waiter.script),
@@ -249,13 +248,15 @@ export class Pool<W extends Waiter> {
     const worker = this.#workers.get(workerId);
     const next = this.#offers.first(workerId);
     if (worker === undefined || next === undefined || worker.running !== undefined) return undefined;
-    if (this.#states.get(next.state.id) === next.state) {
+    if (this.#states.get(next.state.id) === next.state && !next.state.isSuspended) {
       const { waiter, state, number } = next;
+      worker.isBouncing = false;
       this.#offers.begun(next);
       this.#occupy(waiter, state, nowMs, undefined);
       return { waiter, state, offer: number };
     }
-    // The worker took it just when its state was closed. It is not free before it has reported that.
+    // The worker took it just when its state was closed, or when the request in its state began to wait. It is not free
+    // before it has reported that.
     worker.isBouncing = true;
     this.#free.delete(worker);
     return undefined;
@@ -304,6 +305,8 @@ export class Pool<W extends Waiter> {
     const state = this.#states.get(stateId);
     if (state === undefined || state.isSuspended) return;
     state.isSuspended = true;
+    // None may run in it meanwhile.
+    this.#offers.takeBack(state.home.id, state);
     this.#leave(state);
   }
 

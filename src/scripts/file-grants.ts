@@ -6,6 +6,7 @@
  * to a name that is not followed if it is a link; links are resolved here, step by step. A directory that decides what
  * may be used (a grant, a root, the script's own) can be neither moved nor replaced by a script, nor can those above it.
  */
+
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -20,6 +21,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { errorOfSystem } from '../base/system-error.js';
 import type { ByteString, FileHost, OpenHow } from '../lua/state.js';
 import { type FileGrants, O_PATH, placeOfHeld } from './held-directory.js';
 import { liesIn, stepsTo } from './opened-file.js';
@@ -79,7 +81,7 @@ export class GrantedFiles implements FileHost {
       if (typeof outcome === 'number') return outcome;
       name = outcome;
     }
-    throw systemError('ELOOP');
+    throw errorOfSystem('ELOOP');
   }
 
   remove(path: ByteString): void {
@@ -107,7 +109,7 @@ export class GrantedFiles implements FileHost {
 
   makeTemporary(): ByteString {
     const [folder] = this.#grants.write;
-    if (folder === undefined) throw systemError('EACCES');
+    if (folder === undefined) throw errorOfSystem('EACCES');
     const path = `${folder.path}/lua_${randomBytes(8).toString('hex')}`;
     const how = { reads: false, writes: true, creates: true, isNew: true, truncates: false, appends: false };
     closeSync(this.open(path, how));
@@ -129,12 +131,12 @@ export class GrantedFiles implements FileHost {
   #requireMovable({ place }: Entry): void {
     const held = [...this.#grants.read, ...this.#grants.write].map(placeOfHeld);
     for (const directory of [...held, ...this.#fixed.flatMap(stepsTo)]) {
-      if (directory === place || (directory !== undefined && liesIn(directory, place))) throw systemError('EACCES');
+      if (directory === place || (directory !== undefined && liesIn(directory, place))) throw errorOfSystem('EACCES');
     }
   }
 
   #require(what: keyof FileGrants, entry: Entry): void {
-    if (!this.#may(what, entry)) throw systemError('EACCES');
+    if (!this.#may(what, entry)) throw errorOfSystem('EACCES');
   }
 
   /** Opens the folder of a file and does something to the file there. */
@@ -147,7 +149,7 @@ export class GrantedFiles implements FileHost {
       const grants = [...this.#grants.read, ...this.#grants.write];
       const directories = grants.flatMap((grant) => [grant.path, placeOfHeld(grant) ?? grant.path]);
       if (directories.some((directory) => liesIn(file, directory))) throw error;
-      throw systemError('EACCES');
+      throw errorOfSystem('EACCES');
     }
   }
 }
@@ -155,7 +157,7 @@ export class GrantedFiles implements FileHost {
 function withEntry<Result>(path: ByteString, work: (entry: Entry) => Result): Result {
   const slash = path.lastIndexOf('/');
   const base = path.slice(slash + 1);
-  if (base === '' || base === '.' || base === '..') throw systemError('EISDIR');
+  if (base === '' || base === '.' || base === '..') throw errorOfSystem('EISDIR');
   const folder = Buffer.from(path.slice(0, slash) || '/', 'latin1');
   const entryIn = (place: ByteString, folderName: string): Entry => ({
     place: place === '/' ? `/${base}` : `${place}/${base}`,
@@ -191,9 +193,5 @@ function openRegular(name: Buffer, flags: number): number {
   const stats = fstatSync(fd);
   if (stats.isFile()) return fd;
   closeSync(fd);
-  throw systemError(stats.isDirectory() ? 'EISDIR' : 'EACCES');
-}
-
-function systemError(code: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(code), { code });
+  throw errorOfSystem(stats.isDirectory() ? 'EISDIR' : 'EACCES');
 }

@@ -14,6 +14,7 @@ import { IoHandle } from '../io/handle.js';
 import { resolveSources } from '../io/sources.js';
 import { type Log, type LogLevel, openLogs } from '../logging/sinks/logs.js';
 import { leaveThreadsBehind } from '../lua/engine.js';
+import { requireDescriptors } from '../process/descriptors.js';
 import { noService, type ServiceEnvironment } from '../process/environment.js';
 import { serviceManager } from '../process/notify.js';
 import { PidFile, systemLock } from '../process/pid-file.js';
@@ -285,6 +286,7 @@ class RunningServer implements Server {
     const listeners = new Listeners(front, this.#service, (text) => this.log.write('warn', text));
     this.#add({ listeners });
     await listeners.change(current.loaded.config);
+    requireDescriptors();
   }
 
   #giveUpRights(becomeUser: (() => void) | undefined): void {

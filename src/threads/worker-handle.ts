@@ -1,4 +1,5 @@
 /** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
+import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { createInterrupts, Interrupter, type InterruptRequest } from '../channel/interrupts.js';
 import { createLoans } from '../channel/lending.js';
@@ -37,6 +38,14 @@ export type WorkerSettings = Omit<
   /** The I/O thread; undefined where no data source is configured. */
   readonly io: IoHandle | undefined;
 };
+
+const PROGRAM = new URL('../worker/thread.cjs', import.meta.url);
+
+/** Tells the file that workers run from any that takes its place; undefined when there is none. */
+export function workerProgram(): string | undefined {
+  const stats = statSync(PROGRAM, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.size}:${stats.mtimeNs}:${stats.dev}:${stats.ino}`;
+}
 
 export class WorkerHandle {
   /** The rings, whose other ends are the front's. */
@@ -80,7 +89,7 @@ export class WorkerHandle {
       io: io?.openChannel(id, { ring: this.toWorker, loans: this.loans, usesFutex: sleeper !== undefined }),
     };
     const resourceLimits = { maxOldGenerationSizeMb: HEAP_LIMIT_MIB };
-    this.#thread = new Worker(new URL('../worker/thread.cjs', import.meta.url), { workerData: data, resourceLimits });
+    this.#thread = new Worker(PROGRAM, { workerData: data, resourceLimits });
     const givenUp = new Promise<void>((resolve) => {
       this.#giveUp = resolve;
     });
@@ -114,8 +123,8 @@ export class WorkerHandle {
   }
 
   /** Breaks into a request; does nothing when the worker does not run it (any more). */
-  interrupt(request: number, wish: InterruptRequest): void {
-    if (!this.#interrupter.want(request, wish)) return;
+  interrupt(request: number, what: InterruptRequest): void {
+    if (!this.#interrupter.request(request, what)) return;
     // A worker that waits in its rings runs no Lua.
     disturb(this.toWorker, this.#sleeper);
     disturb(this.toFront, this.#sleeper);

@@ -2,10 +2,11 @@
  * The worker threads of a server: as many as configured, each replaced when it ends by itself or has to be given up.
  */
 
-import { LuafcgidError } from '../base/errors.js';
+import { describeError, LuafcgidError } from '../base/errors.js';
+import { version } from '../base/version.js';
 import type { InterruptRequest } from '../channel/interrupts.js';
 import { type Counts, createCounters, keepCounters, readCounters } from '../metrics/counters.js';
-import { WorkerHandle, type WorkerSettings } from './worker-handle.js';
+import { WorkerHandle, type WorkerSettings, workerProgram } from './worker-handle.js';
 
 export type { WorkerSettings } from './worker-handle.js';
 
@@ -67,14 +68,21 @@ export class Workers {
   #lastId = 0;
   #isStopping = false;
 
-  constructor(events: WorkersEvents) {
+  readonly #programNow: () => string | undefined;
+  /** That of the main thread's own version. */
+  readonly #program: string | undefined;
+
+  /** @param programNow tells the file that workers run from another that takes its place */
+  constructor(events: WorkersEvents, programNow = workerProgram) {
     this.#events = events;
+    this.#programNow = programNow;
+    this.#program = programNow();
   }
 
   /**
    * Starts `count` workers in the place of those that are there.
    * @param takeOver called when all are ready: they get requests from then on, and those that are retired none
-   * @throws LuafcgidError `LUAFCGID_WORKER_START`, and all is as before
+   * @throws LuafcgidError `LUAFCGID_WORKER_START` or `LUAFCGID_SERVER_REPLACED`, and all is as before
    */
   async start(
     settings: WorkerSettings,
@@ -83,6 +91,7 @@ export class Workers {
   ): Promise<void> {
     const generation: Generation = { settings, isRetired: false };
     const old = this.#generation;
+    if (this.#isProgramReplaced()) throw new LuafcgidError('LUAFCGID_SERVER_REPLACED', { version });
     try {
       const ready = await Promise.all(Array.from({ length: count }, (_, index) => this.#startAt(generation, index)));
       // What ends of the others from now on is not replaced, and who becomes ready comes too late.
@@ -100,9 +109,18 @@ export class Workers {
     }
   }
 
+  /** Whether the file that workers run is not the one of the start: two versions of the program would meet. */
+  #isProgramReplaced(): boolean {
+    return this.#program !== this.#programNow();
+  }
+
   #startAt(generation: Generation, index: number): Promise<ReadyWorker> {
     return new Promise((resolve, reject) => {
-      const failed = (reason: string): void => reject(new LuafcgidError('LUAFCGID_WORKER_START', { reason }));
+      const failed = (reason: string): void => {
+        const isWantOfDescriptors = reason.includes('EMFILE') || reason.includes('ENFILE');
+        const code = isWantOfDescriptors ? 'LUAFCGID_SERVER_DESCRIPTORS' : 'LUAFCGID_WORKER_START';
+        reject(new LuafcgidError(code, { reason }));
+      };
       this.#spawn({ generation, index, failures: 0 }, resolve, failed);
     });
   }
@@ -181,6 +199,12 @@ export class Workers {
 
   #replace(place: Place, reason: string, ageMs: number): void {
     if (this.#isStopping || place.generation.isRetired) return;
+    if (this.#isProgramReplaced() && this.#handles.size > 0) {
+      const error = new LuafcgidError('LUAFCGID_SERVER_REPLACED', { version });
+      this.#events.log('error', `worker ${place.index} is lost: ${reason}`);
+      this.#events.log('error', describeError(error));
+      return;
+    }
     this.#events.log('error', `worker ${place.index} is replaced: ${reason}`);
     place.failures = ageMs >= LASTING_MS ? 0 : place.failures + 1;
     const delayMs = place.failures <= 1 ? 0 : Math.min(MAX_REPLACE_MS, REPLACE_MS * 2 ** (place.failures - 2));

@@ -52,7 +52,7 @@ class RingBody implements RequestInlet {
 
   /** A frame of it came while others were read. */
   keepFrame({ type, argument, payload }: Frame): void {
-    if (typeOf(type) === ToWorker.BODY) this.#pieces.push(payload.slice());
+    if (typeOf(type) === ToWorker.BODY) this.#pieces.push(Uint8Array.from(payload));
     else this.end(argument);
   }
 

@@ -29,7 +29,7 @@ export interface OutboxParts {
   /** Measures what requests take; left out: nobody wants to know. */
   readonly usage?: UsageMeter | undefined;
   /** Counts what is said about connections; left out where none are lent. */
-  readonly borrower?: Borrower | undefined;
+  readonly borrower?: Pick<Borrower, 'post'> | undefined;
 }
 
 export class Outbox implements RequestOutlet {
@@ -38,7 +38,7 @@ export class Outbox implements RequestOutlet {
   readonly #interrupts: Interrupts;
   readonly #stopReason: () => Error;
   readonly #usage: UsageMeter | undefined;
-  readonly #borrower: Borrower | undefined;
+  readonly #borrower: Pick<Borrower, 'post'> | undefined;
 
   constructor({ ring, ringBell, interrupts, stopReason, usage, borrower }: OutboxParts) {
     this.#ring = ring;

@@ -60,6 +60,10 @@ export class Run implements WaitOwner {
     this.request.outlive(outbox);
   }
 
+  get script(): ByteString {
+    return this.state?.path ?? this.start.createdFrom ?? '';
+  }
+
   get id(): number {
     return this.start.id;
   }

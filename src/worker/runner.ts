@@ -80,8 +80,11 @@ export class Runner {
     return this.#waits;
   }
 
-  hasState(id: number): boolean {
-    return this.#states.has(id);
+  /** Whether a request can run in this state now: the state is here, and no request executes or waits in it. */
+  isIdle(id: number): boolean {
+    if (!this.#states.has(id)) return false;
+    for (const { start } of this.#runs.values()) if (start.stateId === id) return false;
+    return true;
   }
 
   /**
@@ -174,16 +177,16 @@ export class Runner {
 
   /** Why the run that executes has to stop. */
   stopReason(): Error {
-    return this.#reasonOf(this.#executing, this.#parts.interrupts.wishes, 'ran');
+    return this.#reasonOf(this.#executing, this.#parts.interrupts.requested, 'ran');
   }
 
-  /** @param wishes bits of `InterruptRequest` */
-  #reasonOf(run: Run | undefined, wishes: number, place: string): LuafcgidError {
-    if ((wishes & InterruptRequest.OVERDUE) !== 0) {
+  /** @param requested bits of `InterruptRequest` */
+  #reasonOf(run: Run | undefined, requested: number, place: string): LuafcgidError {
+    if ((requested & InterruptRequest.OVERDUE) !== 0) {
       const seconds = this.#parts.config.requestTimeMs / 1000;
       return new LuafcgidError('LUAFCGID_REQUEST_OVERDUE', { seconds, place });
     }
-    if ((wishes & InterruptRequest.TIMEOUT) === 0) return new LuafcgidError('LUAFCGID_SCRIPT_UNWANTED');
+    if ((requested & InterruptRequest.TIMEOUT) === 0) return new LuafcgidError('LUAFCGID_SCRIPT_UNWANTED');
     return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: (run?.request.watchdogMs ?? 0) / 1000 });
   }
 

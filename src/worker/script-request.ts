@@ -139,7 +139,7 @@ export class ScriptRequest implements RequestHost {
    * goes to the front from now on.
    */
   outlive(outlet: RequestOutlet): void {
-    this.params = this.params.slice();
+    this.params = Uint8Array.from(this.params);
     this.#inlet = this.#inlet.outlive();
     this.#outlet = outlet;
   }

@@ -92,7 +92,7 @@ class WorkerThread {
 
   /** @param usage measures what requests take; undefined: nobody wants to know */
   constructor(data: ThreadData, system: System, ringBell: () => void, usage: UsageMeter | undefined) {
-    const { config, runName, sleepers } = data;
+    const { config, runName } = data;
     const interrupts = new Interrupts(data.interrupts);
     const ring = new RingReader(data.toWorker, system.parker);
     const borrower = new Borrower(data.loans);
@@ -114,6 +114,7 @@ class WorkerThread {
       forgetBody: (id) => this.#inbox.forgetBody(id),
       waits: {
         io: data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted),
+        sources: data.sources,
         waiting: data.waiting,
         waitingLimit: config.waitingLimit,
         nowMs,
@@ -142,13 +143,12 @@ class WorkerThread {
       calls: direct.calls,
       borrower,
       events,
-      sleepers,
       ring,
       outbox: this.#outbox,
       ringBell,
       firstRequest: data.firstRequest,
       maxPostBytes: config.maxPostBytes,
-      hasState: (state) => this.#runner.hasState(state),
+      isIdle: (state) => this.#runner.isIdle(state),
       run: (start) => this.#runner.execute(start),
     });
     const sockets = this.#direct && { service: this.#direct, events };
@@ -157,7 +157,6 @@ class WorkerThread {
       ring,
       interrupts,
       ringBell,
-      sleepers,
       suspended,
       nowMs,
       sockets,
@@ -208,8 +207,7 @@ class WorkerThread {
     const { subject, slot, path, params } = decodeStart(payload);
     if ((flags & START_OFFER) !== 0) {
       if (!this.#slots.claim(slot, subject)) return;
-      if ((flags & START_CREATE) === 0 && !this.#runner.hasState(stateId))
-        return this.#outbox.offerRejected(id, subject);
+      if ((flags & START_CREATE) === 0 && !this.#runner.isIdle(stateId)) return this.#outbox.offerRejected(id, subject);
     } else if (subject !== 0) this.#close(subject);
     this.#runner.execute({
       id,

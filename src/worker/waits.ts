@@ -3,11 +3,16 @@
  * known by its token. Its script is suspended until it is over, or, where Lua cannot be suspended, blocks this worker.
  */
 
+import { toShortText } from '../base/bounded-text.js';
+import { type ByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { WaitsFor } from '../channel/messages.js';
 import type { Completion, IoClient } from '../io/client.js';
-import type { OperationRequest } from '../io/protocol.js';
-import type { OperationResult, WaitHost } from '../lua/state.js';
+import type { SourceGrant } from '../io/handle.js';
+import type { Action } from '../io/protocol.js';
+import { mayUse } from '../io/sources.js';
+import type { DataSource, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
+import { decodeResult, encodeOperation } from './operation-values.js';
 import { Timers } from './timers.js';
 
 /** The run that started an operation. */
@@ -16,6 +21,8 @@ export interface WaitOwner {
   readonly id: number;
   /** Operations that it has started and not taken the results of. */
   readonly tokens: Set<number>;
+  /** The script's file. */
+  readonly script: ByteString;
   /** It counts among the requests that wait. */
   holdsPlace: boolean;
   /** The I/O thread knows of it. */
@@ -31,6 +38,8 @@ interface Operation {
 export interface WaitsParts {
   /** Undefined where no data source is configured. */
   readonly io: IoClient | undefined;
+  /** The data sources, and which scripts may use them. */
+  readonly sources: readonly SourceGrant[];
   /** One word: how many requests of all workers wait. */
   readonly waiting: SharedArrayBuffer;
   readonly waitingLimit: number;
@@ -65,11 +74,31 @@ export class Waits implements WaitHost {
     return token;
   }
 
-  post(request: Omit<OperationRequest, 'run'>): number {
+  source(name: ByteString): DataSource {
+    const { sources, owner } = this.#parts;
+    if (sources.length === 0) throw new LuafcgidError('LUAFCGID_DATA_NONE');
+    const text = toShortText(name);
+    const found = sources.find((source) => source.name === text);
+    if (found === undefined) {
+      throw new LuafcgidError('LUAFCGID_DATA_UNKNOWN', {
+        name: text,
+        names: sources.map(({ name }) => name).join(', '),
+      });
+    }
+    const { script } = owner();
+    if (!mayUse(found.scripts, toText(script))) {
+      throw new LuafcgidError('LUAFCGID_DATA_DENIED', { name: text, script: toText(script) });
+    }
+    return { id: found.id, kind: found.kind };
+  }
+
+  post({ source, action, handle, limitMs, shape, values }: PostedOperation): number {
     const { io, owner } = this.#parts;
     if (io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
     const run = owner();
-    const id = io.post({ ...request, run: run.id });
+    const body = encodeOperation(shape, values);
+    const script = scriptNumber(run.script);
+    const id = io.post({ run: run.id, source, action: action as Action, script, limitMs, handle, body });
     run.hasPosted = true;
     if (id === undefined) throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
     const token = this.#add(WaitsFor.DATA);
@@ -148,7 +177,7 @@ export class Waits implements WaitHost {
     if (this.#timers.nextMs !== undefined) {
       const now = nowMs();
       for (let token = this.#timers.takeDue(now); token !== undefined; token = this.#timers.takeDue(now)) {
-        this.#end(token, { isError: false, payload: undefined });
+        this.#end(token, { isError: false, value: undefined });
       }
     }
     if (io === undefined || !io.hasCompletion) return;
@@ -158,7 +187,7 @@ export class Waits implements WaitHost {
   #complete({ id, isError, payload }: Completion): void {
     const token = this.#posted.get(id);
     this.#posted.delete(id);
-    if (token !== undefined) this.#end(token, { isError, payload: Uint8Array.from(payload) });
+    if (token !== undefined) this.#end(token, { isError, value: decodeResult(payload) });
   }
 
   #end(token: number, result: OperationResult): void {
@@ -192,4 +221,11 @@ export class Waits implements WaitHost {
     owner.holdsPlace = false;
     Atomics.sub(this.#waiting, 0, 1);
   }
+}
+
+/** Tells scripts apart where they take turns for connections: two with one number only take their turns together. */
+function scriptNumber(path: ByteString): number {
+  let hash = 0;
+  for (let at = 0; at < path.length; at += 1) hash = (Math.imul(hash, 31) + path.charCodeAt(at)) | 0;
+  return hash >>> 0;
 }

@@ -1,7 +1,8 @@
 /** Pages that the server makes itself. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type ErrorPage, escapeHtml, renderErrorPage } from '../../src/cgi/error-page.js';
+import { escapeHtml } from '../../src/base/html.js';
+import { type ErrorPage, renderErrorPage } from '../../src/cgi/error-page.js';
 
 function render(page: ErrorPage): { head: string[]; body: string } {
   const text = renderErrorPage(page).toString('latin1');

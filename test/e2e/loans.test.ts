@@ -30,6 +30,11 @@ function main(env, con)
   if what == "exit" then os.exit(7) end
   if what == "memory" then local t = {} for i = 1, 1e9 do t[i] = ("x"):rep(1e6) .. i end end
   if what == "spin" then while true do end end
+  if what == "sleep" then
+    require("luafcgid").sleep(tonumber(argument))
+    con:puts("slept ", env.QUERY_STRING)
+    return
+  end
   if what == "wait" then
     con:puts("waiting")
     while not io.open(argument) do end
@@ -281,6 +286,16 @@ describe('what a kept connection is lent for', () => {
     assert.equal((await busy.answer(waiting)).text, 'waiting');
     await busy.connection.closed();
     await stopped;
+  });
+
+  it('is not served in a state in which another request waits', async (t) => {
+    const server = await startServer(t, { files: FILES, config: 'workers = 1 states = 4' });
+    const [kept, other] = [await Kept.lent(t, server), await Kept.lent(t, server)];
+    for (let round = 0; round < 10; round += 1) {
+      const waiting = other.begin('sleep=0.05');
+      for (let left = 20; left > 0; left -= 1) assert.match((await kept.get('')).text, /^GET \d+ $/);
+      assert.equal((await other.answer(waiting)).text, 'slept sleep=0.05');
+    }
   });
 
   it('goes on across a reload, on the same connection', async (t) => {

@@ -1,6 +1,8 @@
 /** Events in any order: the front's books balance after each, and at the end nothing is left. */
+import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { DirectWorker } from './support/direct-worker.js';
 import { LENDING_RING_BYTES } from './support/rig.js';
 import { type ConnectionSpec, type RequestSpec, type Step, World } from './support/world.js';
 
@@ -56,6 +58,8 @@ const WEIGHTS: Readonly<Partial<Record<Step, number>>> = {
   drain: 2,
   stop: 1,
   hang: 1,
+  suspend: 2,
+  resume: 3,
 };
 
 function stepsOf(
@@ -120,19 +124,29 @@ const TIMES = Number(process.env.LUAFCGID_TEST_TIMES ?? 1);
 
 type Options = ConstructorParameters<typeof World>[0];
 
-function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL): void {
+/** What has happened in all worlds together. */
+interface Seen {
+  stops: number;
+  readonly direct: Record<keyof DirectWorker['counts'], number>;
+}
+
+function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL): Seen {
+  const seen: Seen = { stops: 0, direct: { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 } };
   fc.assert(
     fc.property(options, kind.connections, kind.steps, (chosen, connections, steps) => {
       const world = new World(chosen);
-      let opened = 0;
-      for (const { step, a, b } of steps) {
-        world.step(step, a, b, connections[opened % connections.length] as ConnectionSpec);
-        if (step === 'open') opened += 1;
-      }
+      world.play(steps, connections);
       world.comeToAnEnd();
+      seen.stops += world.stops;
+      for (const { direct } of world.rig.workers) {
+        if (direct === undefined) continue;
+        for (const [what, count] of Object.entries(direct.counts))
+          seen.direct[what as keyof typeof direct.counts] += count;
+      }
     }),
     { numRuns: numRuns * TIMES, includeErrorInReport: true },
   );
+  return seen;
 }
 
 describe('any order of events', () => {
@@ -188,8 +202,8 @@ describe('any order of events', () => {
     );
   });
 
-  it('does so with connections lent to workers', () => {
-    holdsIn(
+  it('does so with connections lent to workers, and accepted by them', (t) => {
+    const { stops, direct } = holdsIn(
       fc.record({
         lends: fc.constant(true),
         ringBytes: fc.constant(LENDING_RING_BYTES),
@@ -212,6 +226,9 @@ describe('any order of events', () => {
       200,
       LENDING,
     );
+    t.diagnostic(JSON.stringify({ stops, ...direct }));
+    const { begun, accepted, promoted } = direct;
+    assert.ok(stops > 500 && begun > 50 && accepted > 50 && promoted > 0, 'workers had hardly anything to do');
   });
 
   it('does so with everything as small as it can be', () => {

@@ -287,7 +287,7 @@ describe('a failure behind the gateway', () => {
       ['a connection closed at once', 502, /closed the connection before the end/, (x) => x.hangUp()],
       ['no output', 502, /without any output/, (x) => x.end()],
       ['headers that do not end', 502, /headers that do not end/, (x) => x.end('A: b\r\n')],
-      ['a malformed header', 502, /malformed header line, &#34;hello&#34;/, (x) => x.end('hello\r\n\r\n')],
+      ['a malformed header', 502, /malformed header line, &quot;hello&quot;/, (x) => x.end('hello\r\n\r\n')],
       ['an overloaded server', 503, /more requests than it takes/, (x) => x.send(endRequest(x.id, 0, 2))],
       ['a role refused', 502, /protocol status 3/, (x) => x.send(endRequest(x.id, 0, 3))],
       ['no FastCGI', 502, /version 72/, (x) => x.send('HTTP/1.1 200 OK\r\n\r\n')],
@@ -383,7 +383,7 @@ describe('files and folders at the gateway', () => {
     const links = [...listing.text.matchAll(/<a href="([^"]*)">([^<]*)<\/a>/g)].map(([, href, text]) => [href, text]);
     assert.deepEqual(links, [
       ['./z/', 'z/'],
-      ['./a%20%22%3Ci%3E%22.html', 'a &#34;&#60;i&#62;&#34;.html'],
+      ['./a%20%22%3Ci%3E%22.html', 'a &quot;&lt;i&gt;&quot;.html'],
       ['./b.lua', 'b.lua'],
       ['./http:x', 'http:x'],
     ]);

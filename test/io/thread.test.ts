@@ -100,7 +100,7 @@ describe('the I/O thread', async () => {
     const { poster: worker } = await poster(true);
     const results = worker.perform({ post: [query(5, 'select pg_sleep(60)')], end: [5] });
     await until(async () => (await io.status())[0]?.busy === 1, 'the query runs');
-    await io.crash();
+    await io.restart('the test ends it');
     assert.equal(((await results)[0] as { code: string }).code, 'LUAFCGID_IO_LOST');
     const next = await worker.perform({ post: [query(6, 'select 1 as v')], end: [6] });
     assert.deepEqual(next, [[{ v: 1 }]]);
@@ -114,7 +114,7 @@ describe('the I/O thread', async () => {
       const post = Array.from({ length: 40 }, (_, at) => query(run, 'select ?::int as v, pg_sleep(0.002)', [at]));
       const results = worker.perform({ post, end: [run] });
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
-      await io.crash();
+      await io.restart('the test ends it');
       for (const [at, result] of (await results).entries()) {
         if (Array.isArray(result)) assert.equal((result[0] as { v: number }).v, at);
         else assert.equal((result as { code: string }).code, 'LUAFCGID_IO_LOST');

@@ -19,6 +19,10 @@ class ManualWaits implements WaitHost {
     return this.#last;
   }
 
+  source(): never {
+    throw new Error('no source');
+  }
+
   post(): number {
     return this.startTimer();
   }
@@ -30,7 +34,7 @@ class ManualWaits implements WaitHost {
 
   take(token: number): OperationResult {
     assert.ok(this.over.delete(token));
-    return { isError: false, payload: undefined };
+    return { isError: false, value: undefined };
   }
 
   /** Ends the oldest operation. */

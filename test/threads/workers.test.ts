@@ -16,7 +16,7 @@ import {
 import { RingReader, RingWriter } from '../../src/channel/ring.js';
 import { loadConfig, scriptValues } from '../../src/config/load.js';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
-import { type ReadyWorker, type WorkerSettings, Workers } from '../../src/threads/workers.js';
+import { type ReadyWorker, type WorkerSettings, Workers, type WorkersEvents } from '../../src/threads/workers.js';
 
 const NOTHING = new Uint8Array(0);
 
@@ -28,6 +28,8 @@ class Team {
   /** After they were given up. */
   readonly ended: number[] = [];
   readonly log: string[] = [];
+  /** The file that workers run. */
+  program = 'that of the start';
   #heard: () => void = () => {};
   readonly #writers = new Map<number, RingWriter>();
   readonly #readers = new Map<number, RingReader>();
@@ -48,13 +50,12 @@ class Team {
       runName: 'test',
       measuresUsage: false,
       ringBytes: 16 * 1024,
-      sleepers: new SharedArrayBuffer(4),
       waiting: new SharedArrayBuffer(4),
       setHook: undefined,
       sleeper: undefined,
       bell: { asleep: new SharedArrayBuffer(4), fd: undefined },
     };
-    this.workers = new Workers({
+    const events: WorkersEvents = {
       ready: async ({ id, channels }) => {
         this.#addRings(id, channels);
         this.added.push(id);
@@ -75,7 +76,8 @@ class Team {
       log: (level, text) => level !== 'debug' && this.log.push(text),
       bug: (error) => assert.fail(String(error)),
       hangs: () => {},
-    });
+    };
+    this.workers = new Workers(events, () => this.program);
     t.after(() => this.workers.stop());
   }
 
@@ -165,6 +167,26 @@ describe('workers that a reload retires', () => {
     // The one that began in its place is among those that have to end.
     await team.workers.retiredEnded();
     assert.equal(team.added.length, known);
+  });
+});
+
+describe('a program that was replaced by another version', () => {
+  it('is not mixed with the one that runs: no reload, no new worker while there is another (users B6)', async (t) => {
+    const team = new Team(t);
+    const [lost = 0, kept = 0] = await team.start(2, async () => {});
+    team.program = 'another';
+    await assert.rejects(
+      team.start(1, async () => assert.fail('it was taken into service')),
+      { code: 'LUAFCGID_SERVER_REPLACED' },
+    );
+    team.tellToStop(lost);
+    await team.until(() => team.gone.length === 1);
+    await severalTurns();
+    assert.deepEqual(team.added, []);
+    assert.match(team.log.join('\n'), /worker 0 is lost: .*\nLUAFCGID_SERVER_REPLACED: version \S+ runs, .* Restart/);
+    // Without any worker nobody would be served.
+    team.tellToStop(kept);
+    await team.until(() => team.added.length === 1);
   });
 });
 

@@ -23,5 +23,5 @@ for (;;) {
   // Most are stopped soon: there is a lot of beginning in these scripts.
   const until = performance.now() + LONGEST_MS * random() ** 3;
   while (performance.now() < until && interrupter.running === running);
-  interrupter.want(running, InterruptRequest.TIMEOUT);
+  interrupter.request(running, InterruptRequest.TIMEOUT);
 }

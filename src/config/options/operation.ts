@@ -102,7 +102,7 @@ this time is broken off. A second signal ends the server at once. A service mana
     defaultText: 'none',
     example: '/var/log/luafcgid/slow.log',
     script: 'hidden',
-    summary: 'Where is told what slow requests were doing.',
+    summary: 'Where slow requests are logged, with what they were doing.',
     text: `Places are named as for \`logfile\`. A request that has run for \`slowtime\` is told once, with the traceback of
 what its script was running at that moment.`,
   },

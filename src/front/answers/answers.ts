@@ -2,8 +2,10 @@
  * How requests end. Each is answered exactly once, by its script's output or by a page made here, unless its connection is
  * gone. After that the request is parted from its connection; it is over when no worker runs it any more.
  */
+
 import { toShortText } from '../../base/bounded-text.js';
 import { toByteString } from '../../base/byte-string.js';
+import { NOTHING } from '../../base/bytes.js';
 import type { LuafcgidError } from '../../base/errors.js';
 import { renderErrorPage } from '../../cgi/error-page.js';
 import { BodyFault, type LogLevel, requestName } from '../../channel/messages.js';
@@ -12,8 +14,6 @@ import type { Pool } from '../../pool/pool.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import { Drain } from './drain.js';
-
-const NOTHING = new Uint8Array(0);
 
 export class Answers {
   readonly #options: FrontOptions;

@@ -2,6 +2,7 @@
  * A request's way in: what the records of a connection mean for its requests, until they wait for a worker. One intake
  * handles the events of all connections.
  */
+import { NOTHING } from '../../base/bytes.js';
 import { LuafcgidError } from '../../base/errors.js';
 import { type CgiRequest, parseRequest } from '../../cgi/request.js';
 import { BodyFault, MAX_FRONT_REQUEST } from '../../channel/messages.js';
@@ -15,7 +16,7 @@ import type { ConnectionOwner } from '../model/connection.js';
 import { type FrontConnection, FrontRequest } from '../model/request.js';
 
 /** Stands for the request of a client whose parameters cannot be used. */
-const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: new Uint8Array(0) };
+const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: NOTHING };
 
 export interface IntakeParts {
   readonly options: FrontOptions;
@@ -209,8 +210,6 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     const request = new FrontRequest({ id, fcgiId, role, cgi, arrivedMs: this.arrivalMs }, connection, meter);
     if (options.tracesRequests) request.record = new AccessRecord();
     connection.isUsed = true;
-    request.avoidsDirectWorkers = connection.wasShed;
-    connection.wasShed = false;
     connection.requests.add(fcgiId, request);
     requests.set(request.id, request);
     return request;

@@ -2,6 +2,7 @@
  * Gives waiting requests to the workers that are free, and hands bodies on. What workers post is read by the mailbox,
  * their failures are handled by `worker-failure.ts`. A part of the front's core, as pure as that.
  */
+import { NOTHING } from '../../base/bytes.js';
 import { LuafcgidError } from '../../base/errors.js';
 import { START_CREATE, START_HEAD, START_NO_BODY, START_RETIRE, ToWorker } from '../../channel/messages.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
@@ -24,8 +25,6 @@ const AT_ONCE_MS = 0.05;
 
 /** A request waits this long for a worker that has its script's state and is at duties; after that others serve it. */
 const AWAY_MS = 20;
-
-const NOTHING = new Uint8Array(0);
 
 /** What all connections have to share. */
 export interface SharedRoom {

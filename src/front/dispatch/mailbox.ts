@@ -237,7 +237,10 @@ export class Mailbox {
         return this.#suspended(worker, run, frame.argument, nowMs);
       case FromWorker.RESUMED:
         worker.resume(run, nowMs);
-        return this.#pool.resumed(run.state.id, nowMs);
+        this.#pool.resumed(run.state.id, nowMs);
+        // A CANCEL that has not reached it yet does nothing while it executes.
+        if (!worker.duties.isEmpty) this.#workers.answered(worker, 'cancel', run.state.id);
+        return;
       case FromWorker.TRACE:
         return this.reportSlow(worker, run, Buffer.from(frame.payload).toString());
       case FromWorker.WATCHDOG:
@@ -255,6 +258,7 @@ export class Mailbox {
   #suspended(worker: WorkerLink, run: Run, waitsFor: number, nowMs: number): void {
     worker.suspend(run, waitsFor, nowMs);
     this.#pool.suspend(run.state.id);
+    if (!worker.duties.isEmpty) this.#workers.reviewOccupied(worker);
     this.#owner.beginOffered(worker, nowMs);
     this.#owner.startWaiting(nowMs);
     this.#noteIdle(worker);
@@ -277,7 +281,7 @@ export class Mailbox {
     request.worker = undefined;
     const hasToClose = this.#pool.release(state.id, (frame.type & END_STATE_GONE) !== 0, tookMsOf(frame.type));
     if (hasToClose) this.#workers.close(worker, state);
-    if (!worker.duties.isEmpty) this.#workers.reviewOccupied(worker);
+    if (!worker.duties.isEmpty) this.#workers.answered(worker, 'cancel', state.id);
     this.#lending.noteTime(state, worker);
     this.#owner.beginOffered(worker, nowMs);
     // The worker gets its next request before this one's answer is written: it need not sleep meanwhile.

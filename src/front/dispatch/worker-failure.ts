@@ -26,6 +26,9 @@ const NEEDED_DUTY_MS = 2_000;
 /** A request waits so long behind the duties of its worker; after that it is given to another one, as far as it can be. */
 const TAKE_BACK_MS = 500;
 
+/** Scripts that are named of a worker which hangs while it closes all its states. */
+const SCRIPTS_NAMED = 5;
+
 /** The longest step of time that counts: the process may have been stopped, and its workers with it. */
 const LONGEST_STEP_MS = 1_000;
 
@@ -69,8 +72,8 @@ export class WorkerFailure {
       ? new LuafcgidError('LUAFCGID_SERVER_STOPPED')
       : new LuafcgidError('LUAFCGID_WORKER_GONE', { reason });
     this.#endLending(worker, nowMs);
-    for (const { request } of worker.runs.values()) this.#noteCrash(request.script, nowMs);
-    if (worker.runs.size === 0) this.#noteCrash(worker.duties.first?.script ?? '', nowMs);
+    // Scripts that only waited in it are not the cause.
+    this.#noteCrash(worker.executing?.request.script ?? worker.duties.first?.script ?? '', nowMs);
     this.#strikeOff(worker, error, nowMs);
     this.threadEnded(id);
   }
@@ -162,8 +165,19 @@ export class WorkerFailure {
     mailbox.read(worker, nowMs);
     const duty = duties.first;
     if (worker.executing !== undefined || duty === undefined || !isLost()) return;
-    this.#giveUp(worker, describeDuty(duty), duty.script, nowMs);
-    this.#strikeOff(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason: describeDuty(duty) }), nowMs);
+    const reason = describeDuty(duty) + (duty.kind === 'stop' ? this.#scriptsOf(worker) : '');
+    this.#giveUp(worker, reason, duty.script, nowMs);
+    this.#strikeOff(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }), nowMs);
+  }
+
+  /** The scripts of a worker's states, for a sentence about them; not all where they are many. */
+  #scriptsOf(worker: WorkerLink): string {
+    const scripts = new Set<string>();
+    for (const state of this.#parts.pool.states()) if (state.worker === worker.id) scripts.add(toText(state.script));
+    const named = [...scripts].slice(0, SCRIPTS_NAMED);
+    if (named.length === 0) return '';
+    const more = scripts.size > named.length ? ` and ${scripts.size - named.length} more` : '';
+    return `, of ${named.join(', ')}${more}`;
   }
 
   /** Has a worker that hangs ended and replaced. @param script that it hangs for; '' where that is not known */
@@ -188,7 +202,10 @@ export class WorkerFailure {
       const script = toText(request.script);
       const ran = (run.clock.ranMs / 1000).toFixed(1);
       this.#giveUp(worker, `${script} does not stop after ${ran} s`, request.script, nowMs);
-      return this.#strikeOff(worker, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }), nowMs);
+      this.#parts.answers.refuse(request, new LuafcgidError('LUAFCGID_SCRIPT_HANGS', { script, ran }));
+      // The requests that are suspended there end with it, and are not to blame.
+      const reason = `${script} does not stop`;
+      return this.#strikeOff(worker, new LuafcgidError('LUAFCGID_WORKER_GONE', { reason }), nowMs);
     }
     const duty = this.#dutyBefore(worker, run);
     const reason = describeDuty(duty);

@@ -62,17 +62,17 @@ export class WorkerTable implements Iterable<WorkerLink> {
 
   /** Tells a worker to close an idle state, which the pool does not use any more. */
   close(worker: WorkerLink, { id, script }: PoolState): void {
-    this.#post(worker, ToWorker.CLOSE, { kind: 'close', state: id, script });
+    this.#post(worker, { kind: 'close', state: id, script }, ToWorker.CLOSE);
   }
 
   /** Lets a worker collect some of the garbage of an idle state. */
   collect(worker: WorkerLink, { id, script }: PoolState): void {
-    this.#post(worker, ToWorker.COLLECT, { kind: 'collect', state: id, script });
+    this.#post(worker, { kind: 'collect', state: id, script }, ToWorker.COLLECT);
   }
 
-  #post(worker: WorkerLink, type: number, duty: Duty): void {
+  #post(worker: WorkerLink, duty: Duty, type: number, request = 0, argument = duty.state): void {
     worker.duties.add(duty);
-    worker.send(type, 0, duty.state);
+    worker.send(type, request, argument);
     this.reviewOccupied(worker);
   }
 
@@ -91,7 +91,7 @@ export class WorkerTable implements Iterable<WorkerLink> {
   stopIfDone(worker: WorkerLink): void {
     if (!worker.isRetired || worker.isStopped || worker.runs.size > 0 || worker.lending.mayBeServing) return;
     worker.isStopped = true;
-    this.#post(worker, ToWorker.STOP, { kind: 'stop', state: 0, script: '' });
+    this.#post(worker, { kind: 'stop', state: 0, script: '' }, ToWorker.STOP);
   }
 
   /** The client of a request has gone, or does not want the answer any more: its script may have to be stopped. */
@@ -108,6 +108,7 @@ export class WorkerTable implements Iterable<WorkerLink> {
     if (!run.isSuspended) return this.#actions.interrupt(worker.id, request.id, reason);
     if (run.isCancelled) return;
     run.isCancelled = true;
-    worker.send(ToWorker.CANCEL, request.id, reason);
+    const { id, script } = run.state;
+    this.#post(worker, { kind: 'cancel', state: id, script }, ToWorker.CANCEL, request.id, reason);
   }
 }

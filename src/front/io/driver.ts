@@ -1,6 +1,6 @@
 /** What the drivers of the front have in common: they own its sockets, carry out its actions, and tell what went wrong. */
 import net from 'node:net';
-import { LuafcgidError } from '../../base/errors.js';
+import { isForWantOfRoom, LuafcgidError } from '../../base/errors.js';
 import { formatListenAddress, type ListenAddress } from '../../base/listen-address.js';
 import type { Front } from '../core/front.js';
 import type { LendingDriver } from '../model/actions.js';
@@ -81,6 +81,7 @@ export function mayConnect(lists: DriverSettings['allowed']): MayConnect {
 /** Why nobody can listen at an address, as an error of the catalogue. */
 export function listenFailure(error: NodeJS.ErrnoException, address: ListenAddress): LuafcgidError {
   const text = formatListenAddress(address);
+  if (isForWantOfRoom(error)) return new LuafcgidError('LUAFCGID_SERVER_DESCRIPTORS', { reason: error.message }, error);
   if (error.code === 'EADDRINUSE') return new LuafcgidError('LUAFCGID_LISTEN_IN_USE', { address: text }, error);
   return new LuafcgidError('LUAFCGID_LISTEN_FAILED', { address: text, reason: error.message }, error);
 }

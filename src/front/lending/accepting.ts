@@ -102,8 +102,12 @@ export class Accepting {
     if (this.#misses === 0) this.#frontAcceptsMs = FRONT_ACCEPTS_MS;
   }
 
-  /** Whether `review` has to be called within a millisecond: workers that accept are busy, perhaps for long. */
+  /**
+   * Whether `review` has to be called within a millisecond: a worker that accepted has ended, or workers that accept are
+   * busy, perhaps for long.
+   */
   isReviewDue(workers: Iterable<WorkerLink>): boolean {
+    if (this.#mayBeLeft) return true;
     let areAllBusy = !this.#frontAccepts;
     for (const { lending, isBusy } of workers) {
       if (!lending.accepts) continue;

@@ -6,13 +6,18 @@
 import { toText } from '../../base/byte-string.js';
 
 export interface Duty {
-  readonly kind: 'collect' | 'close' | 'stop' | 'begin';
+  readonly kind: 'collect' | 'close' | 'cancel' | 'stop' | 'begin';
   /** The state, and the script that it was made from; 0 and '' where it concerns none alone. */
   readonly state: number;
   readonly script: string;
 }
 
-const DOING = { collect: 'collecting the garbage of', close: 'closing', begin: 'coming to a request for' } as const;
+const DOING = {
+  collect: 'collecting the garbage of',
+  close: 'closing',
+  cancel: 'ending the request that waits in',
+  begin: 'coming to a request for',
+} as const;
 
 export class Duties {
   /** In the order in which the worker does them. */

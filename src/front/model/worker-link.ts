@@ -3,6 +3,7 @@
  * ones at most, since a worker executes one request at a time), and bodies wait with their request.
  */
 
+import { NOTHING } from '../../base/bytes.js';
 import type { Interrupter } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
 import {
@@ -27,8 +28,6 @@ interface Unsent {
   readonly argument: number;
   payload: Uint8Array;
 }
-
-const NOTHING = new Uint8Array(0);
 
 const REVOCABLE_STARTS = 0x40000000;
 

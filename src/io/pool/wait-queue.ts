@@ -1,6 +1,6 @@
 /**
- * Who waits for a connection: scripts take turns, and within a script it is first come, first served. Bounded: when it is
- * full, the script with the longest line pays. Pure.
+ * The queue of operations that wait for a connection. Scripts take turns; within a script the order is that of arrival. When
+ * the queue is full, the script with the longest line loses its newest operation. Pure.
  */
 
 /** One that waits. */

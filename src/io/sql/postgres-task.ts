@@ -12,7 +12,12 @@ import { isText } from './text.js';
 
 /** The messages of the protocol, as the package sends and reports them. */
 export interface Wire {
-  readonly stream: { destroy(): void; cork(): void; uncork(): void };
+  readonly stream: {
+    on(event: 'data', listener: (bytes: Buffer) => void): void;
+    destroy(): void;
+    cork(): void;
+    uncork(): void;
+  };
   on(event: string, listener: (message: Message) => void): void;
   parse(message: { readonly name: string; readonly text: string; readonly types: readonly number[] }): void;
   bind(message: {
@@ -42,6 +47,8 @@ export interface Message {
 }
 
 const BYTEA = 17;
+/** What else may come between two rows. */
+const SMALL_BYTES = 1024 * 1024;
 /** The server was told to stop. */
 const CANCELED = '57014';
 /** The same may succeed when it is tried again: a conflict, a deadlock, a lock that was not free. */
@@ -69,6 +76,8 @@ export class PostgresTask {
   readonly #valueTypes: readonly number[] | undefined;
   #tag: string | undefined;
   #isTooLarge = false;
+  /** Bytes since the last whole row. */
+  #bytesOfRow = 0;
 
   /** @param valueTypes those of the statement's parameters, where they are known */
   constructor(
@@ -126,6 +135,12 @@ export class PostgresTask {
     wire.sync();
   }
 
+  /** Bytes have come. @returns whether the row that they are of is larger than all rows may be */
+  noteBytes(count: number): boolean {
+    this.#bytesOfRow += count;
+    return this.#bytesOfRow > (this.#sink?.mostBytes ?? SMALL_BYTES) + SMALL_BYTES;
+  }
+
   parameters(types: readonly number[]): void {
     this.types = types;
   }
@@ -148,6 +163,7 @@ export class PostgresTask {
   }
 
   handleDataRow({ fields }: Message): void {
+    this.#bytesOfRow = 0;
     const sink = this.#sink;
     if (sink === undefined || this.#isTooLarge) return;
     const values = fields as readonly (string | null)[];

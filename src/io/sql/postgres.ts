@@ -124,6 +124,7 @@ class PostgresConnection implements SqlConnection {
     client.on('end', () => this.#gone('the server closed the connection'));
     const { connection } = this.#client;
     connection.on('readyForQuery', (message: Message) => this.#ready(message.status ?? 'I'));
+    client.once('connect', () => this.#watchSize());
     connection.on('parameterDescription', (message: Message) => this.#task?.parameters(message.dataTypeIDs ?? []));
   }
 
@@ -277,6 +278,15 @@ class PostgresConnection implements SqlConnection {
     });
   }
 
+  /** The package keeps a row until it is whole: one that is larger than all rows may be must not fill the memory. */
+  #watchSize(): void {
+    this.#client.connection.stream.on('data', (bytes: Buffer) => {
+      if (this.#task?.noteBytes(bytes.length) !== true) return;
+      this.#task.error = new DataError('LUAFCGID_DATA_RESULT_SIZE', { source: this.#source.name });
+      this.#gone('a row was larger than maxresult');
+    });
+  }
+
   #ready(status: string): void {
     this.#transaction = status === 'I' ? 'none' : status === 'T' ? 'open' : 'failed';
     const task = this.#task;
@@ -290,7 +300,8 @@ class PostgresConnection implements SqlConnection {
     const task = this.#task;
     this.#task = undefined;
     this.#client.connection.stream.destroy();
-    task?.settle(lostError(this.#source, saidReason(task.error) ?? reason));
+    const isTooLarge = task?.error instanceof DataError && task.error.code === 'LUAFCGID_DATA_RESULT_SIZE';
+    task?.settle(isTooLarge ? task.error : lostError(this.#source, saidReason(task.error) ?? reason));
     this.#lost?.(reason);
     this.#lost = undefined;
   }

@@ -32,9 +32,10 @@ export interface ScannedStatement {
 }
 
 /** A string or a name between these quotes, in which they are doubled. What has no end reaches to the end. */
-const quoted = (quote: string): string => `${quote}(?:[^${quote}]|${quote}${quote})*(?:${quote}|$)`;
+const quoted = (quote: string): string => `${quote}[^${quote}]*(?:${quote}${quote}[^${quote}]*)*(?:${quote}|$)`;
 /** The same where a backslash takes the next character in, too. */
-const escaped = (quote: string): string => String.raw`${quote}(?:[^${quote}\\]|${quote}${quote}|\\[^])*(?:${quote}|$)`;
+const escaped = (quote: string): string =>
+  String.raw`${quote}[^${quote}\\]*(?:(?:${quote}${quote}|\\[^])[^${quote}\\]*)*(?:${quote}|$)`;
 const LINE_COMMENT = '--[^\\n]*';
 const DOLLAR_QUOTED = String.raw`(?<![\w$\x80-\uffff])\$([A-Za-z_\x80-\uffff][\w\x80-\uffff]*)?\$[^]*?(?:\$\1\$|$)`;
 const anyOf = (...patterns: readonly string[]): RegExp => new RegExp(patterns.join('|'), 'y');

@@ -76,7 +76,7 @@ export interface SqlCursor {
   abandon(): Promise<void>;
 }
 
-/** One connection. Whoever has it does one thing at a time; errors are `DataError`s. */
+/** One connection. It does one thing at a time; its errors are `DataError`s. */
 export interface SqlConnection {
   /** Whether it can be used still. */
   readonly isOpen: boolean;
@@ -102,7 +102,7 @@ export interface TransactionOptions {
 
 export interface SqlDriver {
   readonly dialect: Dialect;
-  /** Opens a connection. @param lost called when it is no more, whoever closed it. @throws DataError */
+  /** Opens a connection. @param lost called once, when the connection has ended by itself @throws DataError */
   connect(lost: (reason: string) => void): Promise<SqlConnection>;
   /** What begins a transaction, statement by statement. */
   begin(options: TransactionOptions): readonly string[];

@@ -1,6 +1,6 @@
 /**
- * SQLite in the calling thread: statements of one database, with rows encoded as they come. It has no thread and no pool of
- * its own: `sqlite-thread.ts` runs it, and whoever else may block.
+ * SQLite in the calling thread: statements of one database, with rows encoded as they come. A call blocks its thread, so
+ * `sqlite-thread.ts` runs it in a thread of its own.
  */
 import { DataError } from '../protocol.js';
 import type { ValueWriter } from '../values.js';

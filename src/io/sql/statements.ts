@@ -7,6 +7,8 @@ import { readAll } from './sql-encoding.js';
 
 /** Texts of which it is kept what was found in them. */
 const SCANNED_AT_MOST = 500;
+/** Longest text: it is looked through character by character, while all other operations wait. Values have no such limit. */
+const MAX_TEXT_BYTES = 256 * 1024;
 
 export class Statements {
   readonly #dialect: Dialect;
@@ -21,6 +23,10 @@ export class Statements {
     const [text, given = []] = readAll(body);
     if (!Buffer.isBuffer(text))
       throw new LuafcgidError('LUAFCGID_DATA_ARGUMENT', { reason: 'the statement is no string' });
+    if (text.length > MAX_TEXT_BYTES) {
+      const reason = `the statement has ${text.length} bytes, more than ${MAX_TEXT_BYTES}: give what is long as a value`;
+      throw new LuafcgidError('LUAFCGID_DATA_ARGUMENT', { reason });
+    }
     return bind(this.#scan(text.toString('utf8')), this.#dialect, given as readonly Value[] | ValueMap);
   }
 

@@ -1,5 +1,6 @@
 /** Makes host functions callable from the embedded Lua, and adds those that work on its stack. */
 
+import { NOTHING } from '../../base/bytes.js';
 import { forEachPair } from '../../fcgi/session.js';
 import { type LuaString, pathLimitBytes, wholeText } from '../crossing.js';
 import { luaStatus } from '../engine-state.js';
@@ -17,7 +18,7 @@ import type { LuaValue } from '../state.js';
 import { ownChunkName } from '../traceback.js';
 import { isFatal, longJump } from './faults.js';
 import type { LuaCFunction } from './host-trampoline.js';
-import { escapeHtml, LONGEST_TEXT_BYTES } from './html-escape.js';
+import { escapeHtmlBytes, LONGEST_TEXT_BYTES } from './html-escape.js';
 import { libraryFunctions } from './library-functions.js';
 import { luaType, type Machine } from './machine.js';
 import { pushValue, ValueReader } from './values.js';
@@ -118,7 +119,7 @@ const stackFunctions = {
   params(state, L) {
     const { machine } = state;
     const { x } = machine;
-    const block = state.request?.params ?? new Uint8Array(0);
+    const block = state.request?.params ?? NOTHING;
     if (x.lua_type(L, 1) !== luaType.table) {
       x.lua_settop(L, 0);
       x.lua_createtable(L, 0, 32);
@@ -173,7 +174,7 @@ const stackFunctions = {
   escape({ machine }, L) {
     const text = machine.bytes(L, 1);
     if (text.length > LONGEST_TEXT_BYTES) return 0;
-    const escaped = escapeHtml(text);
+    const escaped = escapeHtmlBytes(text);
     if (escaped === undefined) machine.x.lua_settop(L, 1);
     else machine.pushBytes(L, escaped);
     return 1;

@@ -1,17 +1,12 @@
 /** HTML's special characters, byte for byte. */
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
+import { HTML_ENTITIES } from '../../base/html.js';
+
 export const LONGEST_ENTITY_BYTES = 6;
 
 /** By byte; undefined for those that stay. */
 export const entityOf: (Uint8Array | undefined)[] = Array.from({ length: 256 }, (_, byte) => {
-  const entity = ENTITIES[String.fromCharCode(byte)];
+  const entity = HTML_ENTITIES[String.fromCharCode(byte)];
   return entity === undefined ? undefined : Buffer.from(entity);
 });
 
@@ -24,7 +19,7 @@ const room = Buffer.allocUnsafeSlow(LONGEST_ENTITY_BYTES * LONGEST_TEXT_BYTES);
  * The text with entities for special characters, in a buffer that is used again for the next one; undefined when there
  * are none. The text has at most `LONGEST_TEXT_BYTES`.
  */
-export function escapeHtml(text: Uint8Array): Uint8Array | undefined {
+export function escapeHtmlBytes(text: Uint8Array): Uint8Array | undefined {
   let at = 0;
   while (at < text.length && entityOf[text[at] as number] === undefined) at += 1;
   if (at === text.length) return undefined;

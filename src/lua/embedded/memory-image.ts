@@ -8,12 +8,10 @@ const emptyPage = Buffer.alloc(pageBytes);
 export interface ImageParts {
   /** The parts that are not all zero, in order. Leaving the others alone keeps their pages unused. */
   readonly runs: readonly { readonly start: number; readonly bytes: Uint8Array }[];
-  /** Where the C stack ends. What lies below it and is not in the image is stack, and never restored. */
-  readonly heapStart: number;
 }
 
 /** Copies what a machine's memory holds, which is whole pages. */
-export function copyMemory(memory: Uint8Array, heapStart: number): ImageParts {
+export function copyMemory(memory: Uint8Array): ImageParts {
   const runs: { start: number; bytes: Uint8Array }[] = [];
   let start = -1;
   for (let at = 0; at <= memory.length; at += pageBytes) {
@@ -25,7 +23,7 @@ export function copyMemory(memory: Uint8Array, heapStart: number): ImageParts {
       start = -1;
     }
   }
-  return { runs, heapStart };
+  return { runs };
 }
 
 export class MemoryImage {
@@ -44,14 +42,22 @@ export class MemoryImage {
     for (const { start, bytes } of this.#parts.runs) memory.set(bytes, start);
   }
 
-  /** Makes a used machine's memory like a new one's: nothing of its former state is left in the heap. */
+  /** Makes a used machine's memory like a new one's: nothing of its former state is left, neither in the heap nor on the C stack. */
   restore(memory: Uint8Array): void {
-    let from = this.#parts.heapStart;
+    let from = 0;
     for (const { start, bytes } of this.#parts.runs) {
-      if (start > from) memory.fill(0, from, start);
+      clear(memory, from, start);
       memory.set(bytes, start);
-      from = Math.max(from, start + bytes.length);
+      from = start + bytes.length;
     }
-    memory.fill(0, from);
+    clear(memory, from, memory.length);
+  }
+}
+
+/** Sets whole pages to zero, those that are not zero already: to write into the others would make the system provide them. */
+function clear(memory: Uint8Array, from: number, to: number): void {
+  for (let at = from; at < to; at += pageBytes) {
+    const page = memory.subarray(at, at + pageBytes);
+    if (!emptyPage.equals(page)) page.fill(0);
   }
 }

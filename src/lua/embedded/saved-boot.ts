@@ -22,7 +22,6 @@ interface Origin {
 interface SavedHead {
   readonly fingerprint: string;
   readonly runs: readonly { readonly start: number; readonly length: number }[];
-  readonly heapStart: number;
   /** The lengths of the deferred parts' chunks, by name. */
   readonly chunks: Readonly<Record<string, number>>;
   readonly others: Omit<BootedLua, 'image' | 'chunks'>;
@@ -44,11 +43,10 @@ function fingerprint({ hostFunctions, version }: Origin): string {
  * the chunks, and then their bytes.
  */
 export function saveBoot(origin: Origin, { image, chunks, ...others }: BootedLua): void {
-  const { runs, heapStart } = image;
+  const { runs } = image;
   const head = {
     fingerprint: fingerprint(origin),
     runs: runs.map(({ start, bytes }) => ({ start, length: bytes.length })),
-    heapStart,
     chunks: Object.fromEntries(Object.entries(chunks).map(([name, bytes]) => [name, bytes.length])),
     others,
   };
@@ -74,5 +72,5 @@ export function savedBoot(origin: Origin): BootedLua | undefined {
   };
   const runs = head.runs.map(({ start, length }) => ({ start, bytes: next(length) }));
   const chunks = Object.fromEntries(Object.entries(head.chunks).map(([name, length]) => [name, next(length)]));
-  return { ...head.others, image: { runs, heapStart: head.heapStart }, chunks };
+  return { ...head.others, image: { runs }, chunks };
 }

@@ -1,16 +1,13 @@
 /** Lua values going in and out of a machine as JavaScript values. Both run inside protected calls: both may raise. */
 
-import { globalsLimitBytes, globalsLimitValues, wholeText } from '../crossing.js';
+import { globalsLimitBytes, globalsLimitValues, nestingLimit, wholeText } from '../crossing.js';
 import type { ByteString, LuaValue } from '../state.js';
 import { luaType, type Machine } from './machine.js';
-
-/** Deeper values are taken for mistakes. */
-const deepest = 64;
 
 /** Pushes a value; tables are new ones. */
 export function pushValue(machine: Machine, L: number, value: LuaValue, depth = 0): void {
   const { x } = machine;
-  if (depth > deepest) throw new Error(`a value is nested deeper than ${deepest} levels`);
+  if (depth > nestingLimit) throw new Error(`a value is nested deeper than ${nestingLimit} levels`);
   if (x.lua_checkstack(L, 3) === 0) machine.raiseMemoryError(L);
   if (value === undefined || value === null) {
     x.lua_pushnil(L);
@@ -93,7 +90,7 @@ export class ValueReader {
     const identity = x.lua_topointer(L, index);
     if (open.includes(identity)) throw new Error('a table contains itself');
     if (this.#tables.has(identity)) return this.#tables.get(identity);
-    if (open.length >= deepest) throw new Error(`tables are nested deeper than ${deepest} levels`);
+    if (open.length >= nestingLimit) throw new Error(`tables are nested deeper than ${nestingLimit} levels`);
     if (x.lua_checkstack(L, 3) === 0) machine.raiseMemoryError(L);
     const fields: Record<string, LuaValue> = Object.create(null);
     const items: LuaValue[] = [];

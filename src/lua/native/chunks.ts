@@ -4,6 +4,7 @@
  */
 
 import { replaceEach } from '../../base/bounded-text.js';
+import { nestingLimit } from '../crossing.js';
 import type { ByteString, LuaValue } from '../state.js';
 import type { GrowingMemory } from './memory.js';
 
@@ -19,12 +20,9 @@ function quote(text: ByteString): string {
   return `"${replaceEach(text, /["\\\n\r\0]/g, (character) => escapes[character] as string)}"`;
 }
 
-/** Deeper values are taken for mistakes. */
-const deepest = 64;
-
 /** Lua source of a value, each character one byte. */
 export function luaSource(value: LuaValue, depth = 0): ByteString {
-  if (depth > deepest) throw new Error(`a value is nested deeper than ${deepest} levels`);
+  if (depth > nestingLimit) throw new Error(`a value is nested deeper than ${nestingLimit} levels`);
   if (value === undefined || value === null) return 'nil';
   if (typeof value === 'boolean') return String(value);
   if (typeof value === 'string') return quote(value);

@@ -37,6 +37,9 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'con_input', file: 'runtime/con-input.lua' },
     { name: 'con_settings', file: 'runtime/con-settings.lua' },
     { name: 'hints', file: 'runtime/hints.lua' },
+    { name: 'debug', file: 'runtime/debug.lua' },
+    // After all that uses the debug library itself.
+    { name: 'disguise', file: 'runtime/disguise.lua' },
     // The functions that the engine calls.
     { name: 'prelude', file: 'runtime/prelude.lua' },
   ];
@@ -44,6 +47,9 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 
 /** Parts that a state loads when one of them is first needed. */
 export const deferredParts: readonly LuaPart[] = [
+  { name: 'data', file: 'library/data.lua' },
+  { name: 'db', file: 'library/db.lua', module: 'luafcgid.db', namespace: 'luafcgid.db' },
+  { name: 'redis', file: 'library/redis.lua', module: 'luafcgid.redis', namespace: 'luafcgid.redis' },
   { name: 'utf8', file: 'library/utf8.lua' },
   { name: 'json_encode', file: 'library/json-encode.lua' },
   { name: 'json_decode', file: 'library/json-decode.lua' },

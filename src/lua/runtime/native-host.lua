@@ -13,7 +13,8 @@ local load, loadstring, is_51 = load, loadstring, _VERSION == "Lua 5.1"
 -- Loops of these files would have LuaJIT make machine code for each new state, which takes longer than all else.
 if jit then jit.off() end
 
-if slot_to_clear then debug.getregistry()[slot_to_clear] = nil end
+local registry = debug.getregistry()
+if slot_to_clear then registry[slot_to_clear] = nil end
 
 local read_buffer, buffer -- of LuaJIT
 if manifest.buffer then
@@ -197,7 +198,7 @@ return function(chunk)
   if jit then jit.on() end
   local engine = parts.prelude
   -- A hook finds it here, whichever function's stack is the current one.
-  debug.getregistry()[manifest.traceback_slot] = engine.traceback
+  registry[manifest.traceback_slot] = engine.traceback
   local entries = {}
   for i = 1, #manifest.entries do entries[i] = engine[manifest.entries[i]] end
   return unpack(entries)

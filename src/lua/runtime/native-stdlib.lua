@@ -7,13 +7,15 @@
 --- `con`, `env` and the module `luafcgid` are the same; Lua's own library is the system's, whole:
 ---
 --- - **Files and processes**: `io.open`, `io.popen`, `os.execute`, `os.remove` and all others work, with the rights of the
----   server. Relative names start at the server's working directory, which all scripts share: the C daemon changed it to
----   the script's folder before each request. `env.SCRIPT_FILENAME` tells where the script lies.
+---   server. Relative names start beside the script, as in the C daemon, wherever another script has changed the directory to; they
+---   start at the server's working directory where the system gives no thread a directory of its own (not Linux, or a container that
+---   forbids `unshare`). `env.SCRIPT_FILENAME` tells where the script lies.
 --- - **Standard streams**: `print`, `io.write`, `io.stderr:write` (and `warn` of Lua 5.4) write to the log, and `io.read`
 ---   is at its end, as in the embedded engine. What a process writes that a script started goes to the server's own
 ---   standard output. Such a process inherits the standard streams and no other descriptor of the server.
 --- - **`os.exit`** ends the request, as in the embedded engine. **`os.getenv`** sees the server's environment.
----   **`os.clock`** is the processor time of the whole server. **`os.setlocale`** changes the locale of the whole server.
+---   **`os.clock`** is the processor time of the whole server. **`os.setlocale`** knows the locale `C` only, since any other
+---   would be that of all scripts. Random numbers and dates of a state are its own.
 --- - **`require`** looks beside the script, along the setting `path`, then where the system has Lua modules (`LUA_PATH`
 ---   counts), then for C modules: beside the script, and where the system has them (`LUA_CPATH` counts). Debian's
 ---   `lua-cjson`, `lua-filesystem`, `lua-sql-sqlite3` and `lua-lpeg` work, as others do. A C module is shared by all
@@ -24,6 +26,7 @@
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
 ---   request. A script that goes beyond is ended and cannot catch that. `string.rep` does not make a longer string. Between
 ---   two looks a state may hold more.
+---   In Lua 5.1 and LuaJIT the collector works in whole cycles, so its pauses grow with what a state holds.
 --- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, or by LuaJIT's
 ---   `ffi`. Nested calls, coroutines and patterns have limits that fit the C stack; in Lua 5.1 a pattern has at most 100,000
 ---   characters.
@@ -39,30 +42,37 @@
 --- | `print` calls the global `tostring` | yes | yes | no |
 --- | `io.write` gives back | true | true | the file |
 ---
+--- Functions of the library that this server replaces (`load`, `print`, `io.write`, `coroutine.wrap` and others) look like
+--- Lua's own: to the debug library they are C functions, with the texts and places of Lua's errors. What differs: coroutines
+--- of LuaJIT nest to a depth of 190 only, since each takes a part of the C stack that nobody counts; `string.rep` says "not
+--- enough memory" before it begins; file names that `require` gives are absolute; inside of a function that a replaced one
+--- calls (a reader of `load`), the stack has further C functions.
+---
 --- Where a number stands for something whole (`con:status(404.0)`, `maxage = 60.0`), Lua 5.4's floats are fine.
 
 local parts = ...
 
 local host, sources, files = parts.host, parts.sources, parts.files
+local replace, raise = parts.stock.replace, parts.stock.raise
+local bad_argument, expected = parts.stock.bad_argument, parts.stock.expected
 local caller_level = parts.arguments.caller_level
 
 local type, error, pcall, select = type, error, pcall, select
 local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
-local checked = files.checked
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
 local ipairs, max, unpack = ipairs, math.max, unpack
-local replace, raise = parts.stock.replace, parts.stock.raise
+local tonumber = tonumber
 local is_51 = _VERSION == "Lua 5.1"
 
 if warn then
-  function warn(...)
-    for i = 1, select("#", ...) do
-      if type((select(i, ...))) ~= "string" then
-        error("bad argument #" .. i .. " to 'warn' (string expected, got " .. type((select(i, ...))) .. ")", 2)
-      end
+  replace(_G, "_G", "warn", function(...)
+    local count, pieces = select("#", ...), { ... }
+    for i = 1, max(count, 1) do
+      local kind = type(pieces[i])
+      if kind ~= "string" and kind ~= "number" then bad_argument(i, expected("string", count, i, pieces[i])) end
     end
-    if select("#", ...) > 1 or sub((...), 1, 1) ~= "@" then host.print(2, concat({ ... }) .. "\n") end
-  end
+    if count > 1 or sub(pieces[1], 1, 1) ~= "@" then host.print(2, concat(pieces) .. "\n") end
+  end)
 end
 
 ---- string: one call can ask for more memory than the machine has, before any limit is looked at ----
@@ -70,19 +80,16 @@ end
 local limit_bytes = math.huge
 local rep = string.rep
 
--- The results of a protected call of it; as `checked`, but the message keeps the function's name.
-local function checked_rep(ok, result)
-  if ok then return result end
-  error(gsub(gsub(result, "^%[luafcgid%]:%d+: ", ""), "'%?'", "'rep'"), caller_level)
-end
-
-function string.rep(...)
+replace(string, "string", "rep", function(...)
   local text, times, separator = ...
-  if type(text) ~= "string" or type(times) ~= "number" then return checked_rep(pcall(rep, ...)) end
-  local piece = #text + (type(separator) == "string" and #separator or 0)
-  if piece * times > limit_bytes then error("not enough memory", 0) end
-  return rep(text, times, separator)
-end
+  if type(text) == "string" and type(times) == "number" and times % 1 == 0 then
+    local piece = #text + (type(separator) == "string" and #separator or 0)
+    if piece * times > limit_bytes then error("not enough memory", 0) end
+  end
+  local ok, result = pcall(rep, ...)
+  if not ok then raise(result) end
+  return result
+end)
 
 ---- string: LuaJIT does not count nested calls of C functions, and each gsub takes 9 KiB of the C stack ----
 
@@ -96,9 +103,13 @@ if jit then
     return ...
   end
 
-  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
-    if type(replacement) ~= "function" and type(replacement) ~= "table" then
-      return gsub(text, pattern, replacement, ...)
+  replace(string, "string", "gsub", function(...)
+    local text, pattern, replacement, limit = ...
+    local is_called = type(replacement) == "function" or type(replacement) == "table"
+    if not is_called or type(text) ~= "string" or type(pattern) ~= "string" or limit ~= nil and type(limit) ~= "number" then
+      local ok, result, count = pcall(gsub, ...)
+      if not ok then raise(result) end
+      return result, count
     end
     depth = depth + 1
     if depth % calls_per_look == 0 then
@@ -108,7 +119,7 @@ if jit then
         error("C stack overflow", 2)
       end
     end
-    return leave(gsub(text, pattern, replacement, ...))
+    return leave(gsub(...))
   end)
 end
 
@@ -126,12 +137,13 @@ if is_51 and not jit then
       if ok then return ... end
       error(gsub(gsub((...), "^%[luafcgid%]:%d+: ", ""), "'%?'", "'" .. name .. "'"), caller_level)
     end
-    return function(text, pattern, ...)
+    return function(...)
+      local text, pattern, _, plain = ...
       if type(text) == "string" and type(pattern) == "string" then
-        if #pattern > longest and not (name == "find" and select(2, ...)) then error("pattern too complex", 2) end
-        return results(pcall(work, text, pattern, ...))
+        if #pattern > longest and not (name == "find" and plain) then error("pattern too complex", 2) end
+        return results(pcall(work, ...))
       end
-      local count, given = all(pcall(work, text, pattern, ...))
+      local count, given = all(pcall(work, ...))
       if not given[1] then raise(given[2]) end
       return unpack(given, 2, count)
     end
@@ -141,13 +153,87 @@ if is_51 and not jit then
   string.gfind = string.gmatch
 
   local limited_gsub = limited("gsub")
-  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
-    local kind = type(replacement)
+  replace(string, "string", "gsub", function(...)
+    local text, pattern, replacement, limit = ...
+    local kind = (limit == nil or type(limit) == "number") and type(text) == "string" and type(replacement)
     -- A protected call would hide where an error of the function comes from.
     if (kind == "function" or kind == "table") and type(pattern) == "string" and #pattern <= longest then
-      return gsub(text, pattern, replacement, ...)
+      return gsub(...)
     end
-    return limited_gsub(text, pattern, replacement, ...)
+    return limited_gsub(...)
+  end)
+end
+
+---- os, math: what the C library keeps for the whole process, or in one place for all threads ----
+
+local setlocale = os.setlocale
+
+-- Another locale than C would be that of all states.
+replace(os, "os", "setlocale", function(...)
+  local locale = ...
+  if type(locale) == "string" and locale ~= "C" and locale ~= "POSIX" then return nil end
+  local ok, result = pcall(setlocale, ...)
+  if not ok then raise(result) end
+  return result
+end)
+
+if is_51 and not jit then
+  local date, time = os.date, os.time
+  local floor, abs = math.floor, math.abs
+  local latest = 2 ^ 43 -- some 278,000 years; the C library is asked for anything else
+
+  replace(os, "os", "date", function(...)
+    local format, seconds = ...
+    if format == nil then format = "%c" end
+    local number = seconds == nil and time() or tonumber(seconds)
+    local kind = type(format)
+    if (kind ~= "string" and kind ~= "number") or not number or not (abs(number) < latest) then
+      local ok, result = pcall(date, ...)
+      if not ok then raise(result) end
+      return result
+    end
+    format = format .. ""
+    local is_utc = sub(format, 1, 1) == "!"
+    if is_utc then format = sub(format, 2) end
+    local ok, result = host.date(format, floor(number), is_utc)
+    if not ok then error(result, 2) end
+    return result
+  end)
+
+  -- Two generators by Pierre L'Ecuyer, together; the C library's is one for the process.
+  local one, other = 1, 1
+  local random, randomseed = math.random, math.randomseed
+
+  local function fraction()
+    one, other = one * 40014 % 2147483563, other * 40692 % 2147483399
+    return (one - other) % 2147483562 / 2147483562
+  end
+
+  replace(math, "math", "randomseed", function(...)
+    local seed = tonumber((...))
+    if not seed then
+      local _, message = pcall(randomseed, ...)
+      raise(message)
+    end
+    seed = floor(abs(seed)) % 2147483562
+    if seed ~= seed then seed = 0 end
+    one, other = seed + 1, (seed * 7 + 12345) % 2147483398 + 1
+    for _ = 1, 8 do fraction() end
+  end)
+
+  replace(math, "math", "random", function(...)
+    local count = select("#", ...)
+    if count == 0 then return fraction() end
+    local low, high = tonumber((...)), tonumber((select(2, ...)))
+    if count > 2 or not low or (count == 2 and not high) or low ~= low or high ~= high then
+      local ok, result = pcall(random, ...)
+      if not ok then raise(result) end
+      return result
+    end
+    low, high = floor(low), high and floor(high)
+    if count == 1 then low, high = 1, low end
+    if low > high then bad_argument(count, "interval is empty") end
+    return floor(fraction() * (high - low + 1)) + low
   end)
 end
 
@@ -178,6 +264,18 @@ local check
 -- steps a cycle would not end while a string doubles and doubles.
 local whole_cycles = 0
 local needs_whole_cycles = newproxy ~= nil
+
+-- A step that a script asks for is a step all the same.
+if needs_whole_cycles then
+  replace(_G, "_G", "collectgarbage", function(...)
+    local is_step = ... == "step"
+    local previous = is_step and collectgarbage("setstepmul", usual_step)
+    local ok, result = pcall(collectgarbage, ...)
+    if is_step then collectgarbage("setstepmul", previous == whole_cycles and whole_cycles or previous) end
+    if not ok then raise(result) end
+    return result
+  end)
+end
 
 -- An object that the next cycle finds dead.
 local function watch()

@@ -43,7 +43,7 @@ local G = _G
 local type, tostring, pcall = type, tostring, pcall
 local error, collectgarbage, pairs, rawequal = error, collectgarbage, pairs, rawequal
 local randomseed = math.randomseed
-local traceback, getmetatable = debug.traceback, debug.getmetatable
+local traceback, getmetatable = parts.debug.traceback, debug.getmetatable
 local next, format, sub, concat, sort = next, string.format, string.sub, table.concat, table.sort
 
 local engine = {}
@@ -89,7 +89,7 @@ end
 -- of a second, in which nothing stops the script. So the last call of a deep stack is searched by halves.
 local stack_from = traceback
 if G._VERSION == "Lua 5.1" and not G.jit then
-  local getinfo = debug.getinfo
+  local getinfo = parts.debug.getinfo
   local DEEP, FIRST, LAST = 500, 11, 10 -- the latter two are those of Lua
 
   -- A line of the traceback, as Lua writes it.

@@ -20,7 +20,13 @@ local WAIT = exit.WAIT
 -- What the run thread yields when the handler has returned.
 local DONE = {}
 
-local waiting = { is_enabled = false }
+local waiting = {
+  is_enabled = false,
+  -- A protected call that can wait.
+  pcall = plain_pcall,
+  -- What modules have open for the request, by data source: it ends with the request.
+  leases = {},
+}
 
 local run_thread
 -- Whether the run thread executes.
@@ -58,14 +64,19 @@ end
 
 exit.pause = waiting.pause
 
--- Waits for an operation. Gives true and its result, or nil and a message.
+-- Waits for an operation. Gives true and its result, or nil and what is known of its error: a message, or a table of the
+-- fields that an error of a data source has.
 function waiting.wait(token)
-  for _ = 1, math.huge do
-    local ok, is_over = host.isover(token)
-    if not ok then return nil, is_over end
-    if is_over then return host.takeresult(token) end
+  local ok, is_over = host.isover(token)
+  while ok and not is_over do
     waiting.pause()
+    ok, is_over = host.isover(token)
   end
+  if not ok then return nil, is_over end
+  local taken, result = host.takeresult(token)
+  if not taken then return nil, result end
+  if result.failed then return nil, result.value end
+  return true, result.value
 end
 
 -- ---- the run thread ------------------------------------------------------------------------------------------------
@@ -100,7 +111,10 @@ function waiting.go_on()
 end
 
 -- The suspended handler never runs again.
-function waiting.drop() run_thread, is_active = nil, false end
+function waiting.drop()
+  run_thread, is_active = nil, false
+  waiting.leases = {}
+end
 
 -- The Lua stack of the suspended handler.
 function waiting.where() return run_thread and traceback(run_thread, "", 0) or "" end
@@ -239,7 +253,7 @@ function waiting.enable()
   waiting.is_enabled = true
   if is_plain_51 then
     if not tells_truth() then may_yield = function() return false end end
-    install_protected_calls()
+    waiting.pcall = install_protected_calls()
   end
   install_running()
 end

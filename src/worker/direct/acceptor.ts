@@ -5,7 +5,7 @@
 
 import { NOTHING } from '../../base/bytes.js';
 import type { Borrower } from '../../channel/lending.js';
-import { acceptNow, type DirectSocketCalls, readNow, TRY_LATER } from '../../linux/sockets.js';
+import { acceptNow, type DirectSocketCalls, FAILED, readNow, TRY_LATER } from '../../linux/socket-calls.js';
 import type { Outbox } from '../outbox.js';
 import type { ReadyEvents } from '../ready-events.js';
 
@@ -57,8 +57,7 @@ export class Acceptor {
     const descriptor = acceptNow(sockets, listener);
     if (descriptor < 0) {
       this.#accepted = 0;
-      if (descriptor === TRY_LATER) return borrower.leave();
-      return this.#handOn(NO_CONNECTION, NOTHING);
+      return descriptor === FAILED ? this.#handOn(NO_CONNECTION, NOTHING) : borrower.leave();
     }
     borrower.accepted(descriptor);
     if (this.#accepted < ACCEPTED_AT_ONCE) events.putBack();

@@ -32,15 +32,18 @@ export interface DirectConnection {
   stopWatching(descriptor: number): void;
 }
 
+/** Where that goes which is said about a promoted request. */
+export type PromotedOutbox = RequestOutlet & Pick<Outbox, 'promoted'>;
+
 export class DirectAnswer implements RequestOutlet {
   readonly #borrower: Borrower;
-  readonly #outbox: Outbox;
+  readonly #outbox: PromotedOutbox;
   readonly #connection: DirectConnection;
   readonly #encoder = new AnswerEncoder();
   /** Undefined when the request is the front's, or over. */
   #origin: Origin | undefined;
 
-  constructor(borrower: Borrower, outbox: Outbox, connection: DirectConnection) {
+  constructor(borrower: Borrower, outbox: PromotedOutbox, connection: DirectConnection) {
     this.#borrower = borrower;
     this.#outbox = outbox;
     this.#connection = connection;

@@ -6,16 +6,16 @@
 
 import { NOTHING } from '../../base/bytes.js';
 import { LuafcgidError } from '../../base/errors.js';
-import { usualAfter } from '../../base/usual-time.js';
 import { type CgiRequest, parseRequest } from '../../cgi/request.js';
 import { type Borrower, LentMark } from '../../channel/lending.js';
 import type { RingReader } from '../../channel/ring.js';
 import { findWholeRequest, Role, type WholeRequest } from '../../fcgi/session.js';
-import { type DirectSocketCalls, FAILED, readNow, sendNow, TRY_LATER } from '../../linux/sockets.js';
+import { type DirectSocketCalls, FAILED, readNow, sendNow, TRY_LATER } from '../../linux/socket-calls.js';
 import type { Outbox } from '../outbox.js';
 import type { SocketService } from '../reactor.js';
 import type { ReadyEvents } from '../ready-events.js';
 import type { RunStart } from '../run.js';
+import type { RequestOutlet } from '../script-request.js';
 import { Acceptor, NO_CONNECTION } from './acceptor.js';
 import { DirectAnswer, type Origin } from './answer.js';
 import { ServedCounts } from './served-counts.js';
@@ -29,31 +29,26 @@ export interface DirectCalls {
   readonly clearBell: (descriptor: number) => void;
 }
 
+/** What it says to the front. */
+export type DirectOutbox = RequestOutlet &
+  Pick<Outbox, 'accepted' | 'closeWhenSent' | 'promoted' | 'rest' | 'returned' | 'served'>;
+
 export interface DirectServerParts {
   readonly calls: DirectCalls;
   readonly borrower: Borrower;
   readonly events: ReadyEvents;
-  /** One word: how many of the workers sleep. */
-  readonly sleepers: SharedArrayBuffer;
   readonly ring: Pick<RingReader, 'hasFrame'>;
-  readonly outbox: Outbox;
+  readonly outbox: DirectOutbox;
   /** Wakes the front. */
   readonly ringBell: () => void;
   /** Requests are numbered from here on. */
   readonly firstRequest: number;
   readonly maxPostBytes: number;
-  /** Whether a state is there. */
-  readonly hasState: (state: number) => boolean;
+  /** Whether a state is there, and no request executes or waits in it. */
+  readonly isIdle: (state: number) => boolean;
   readonly run: (start: RunStart) => void;
 }
 
-/**
- * If the requests that wait here would take longer than this and another worker sleeps, one connection is given away.
- * About twice what waking a thread costs.
- */
-const BACKLOG_MS = 0.2;
-/** Time between two that are given away. */
-const GIVE_AWAY_MS = 0.5;
 /** Tries to get at the gate before it is waited for. */
 const MAX_TRIES = 100;
 /** Numbers of requests before they begin anew. */
@@ -63,7 +58,6 @@ export class DirectServer implements SocketService {
   readonly #parts: DirectServerParts;
   readonly #borrower: Borrower;
   readonly #events: ReadyEvents;
-  readonly #sleepers: Int32Array;
   readonly #answer: DirectAnswer;
   readonly #acceptor: Acceptor;
   readonly #served: ServedCounts;
@@ -75,16 +69,12 @@ export class DirectServer implements SocketService {
   #recallEpoch = 0;
   #tries = 0;
   #requests = 0;
-  /** How long requests usually take here, whichever state runs them. */
-  #usualMs = 0;
-  #gaveAwayMs = 0;
 
   constructor(parts: DirectServerParts) {
     const { borrower, calls, events, outbox, ringBell } = parts;
     this.#parts = parts;
     this.#borrower = borrower;
     this.#events = events;
-    this.#sleepers = new Int32Array(parts.sleepers);
     this.#served = new ServedCounts(outbox, ringBell);
     this.#answer = new DirectAnswer(borrower, outbox, {
       send: (origin, records, startedMs) => this.#send(origin, records, startedMs),
@@ -205,7 +195,7 @@ export class DirectServer implements SocketService {
   #stateFor(name: string): number | undefined {
     this.#dropOldRoutes();
     const state = this.#routes.get(name);
-    return state !== undefined && this.#parts.hasState(state) ? state : undefined;
+    return state !== undefined && this.#parts.isIdle(state) ? state : undefined;
   }
 
   #dropOldRoutes(): void {
@@ -219,10 +209,7 @@ export class DirectServer implements SocketService {
   #send(origin: Origin, records: Uint8Array, startedMs: number): void {
     this.#deliver(origin, records);
     const nowMs = this.#parts.calls.nowMs();
-    const tookMs = nowMs - startedMs;
-    this.#usualMs = usualAfter(this.#usualMs, tookMs);
-    this.#served.note(origin.state, tookMs, nowMs);
-    this.#shareWork(nowMs);
+    this.#served.note(origin.state, nowMs - startedMs, nowMs);
   }
 
   /** What the system does not take at once the front sends. The gate is ANSWERING, and open afterwards. */
@@ -256,20 +243,5 @@ export class DirectServer implements SocketService {
     this.#events.stopWatching(descriptor);
     this.#parts.outbox.returned(descriptor, bytes);
     this.#borrower.leave();
-  }
-
-  /** Gives one connection away that would have to wait while another worker sleeps. */
-  #shareWork(nowMs: number): void {
-    const events = this.#events;
-    const waiting = events.left;
-    if (waiting === 0 || waiting * this.#usualMs < BACKLOG_MS || nowMs - this.#gaveAwayMs < GIVE_AWAY_MS) return;
-    if (Atomics.load(this.#sleepers, 0) === 0) return;
-    const borrower = this.#borrower;
-    const { last } = events;
-    if (last?.mark !== LentMark.CONNECTION || !borrower.begin(last.fd)) return;
-    if (borrower.recalls !== this.#recallEpoch) return borrower.leave();
-    this.#gaveAwayMs = nowMs;
-    events.dropLast();
-    this.#giveBack(last.fd, NOTHING);
   }
 }

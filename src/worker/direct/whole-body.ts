@@ -17,7 +17,7 @@ export class WholeBody implements RequestInlet {
   /** What is left of it, in memory of its own. */
   outlive(): RequestInlet {
     const body = new WholeBody();
-    const pieces = this.#pieces.slice(this.#piece).map((piece) => piece.slice());
+    const pieces = this.#pieces.slice(this.#piece).map((piece) => Uint8Array.from(piece));
     body.begin(pieces);
     body.#taken = this.#taken;
     return body;

@@ -200,6 +200,17 @@ describe('a worker that never ends the closing of a state', () => {
     assert.deepEqual(rig.abandoned, ['it hangs in closing state 2 of /srv/b.lua']);
   });
 
+  it('is named with the scripts of its states when it was retired and closes them all', () => {
+    const { rig, first } = withState({ pool: { workers: 1 } });
+    run(rig, first, '/srv/b.lua');
+    first.hangsAt = 'close';
+    rig.renew({}, 1);
+    rig.settle();
+    assert.ok(first.isStuck);
+    pass(rig, 5_500);
+    assert.deepEqual(rig.abandoned, ['it hangs in closing its states, of /srv/a.lua, /srv/b.lua']);
+  });
+
   it('is named with the state of the request that was over', () => {
     const { rig, first } = withState({ pool: { workers: 1 } });
     rig.send(rig.open(), request());
@@ -207,5 +218,76 @@ describe('a worker that never ends the closing of a state', () => {
     first.hangAfterScript();
     pass(rig, 2_250);
     assert.deepEqual(rig.abandoned, ['it hangs in closing state 1 of /srv/a.lua']);
+  });
+});
+
+describe('a worker in which requests wait for results', () => {
+  /** A worker with a request that waits. */
+  function withWaiting(options: ConstructorParameters<typeof Rig>[0] = {}) {
+    const rig = new Rig({ pool: { workers: 1 }, ...options });
+    const worker = rig.addWorker();
+    const peer = rig.open();
+    rig.send(peer, request({ script: '/srv/waits.lua' }));
+    rig.settle();
+    worker.suspend();
+    rig.settle();
+    return { rig, worker, peer };
+  }
+
+  it('counts, when it ends, against the script that executed, and not against those that waited', () => {
+    const rig = new Rig({ pool: { workers: 1 } });
+    for (let times = 1; times <= 3; times += 1) {
+      const worker = rig.addWorker(0);
+      rig.send(rig.open(), request({ script: '/srv/waits.lua' }));
+      rig.settle();
+      worker.suspend();
+      rig.settle();
+      rig.send(rig.open(), request({ script: '/srv/ends.lua' }));
+      rig.settle();
+      assert.equal(worker.running?.script, '/srv/ends.lua');
+      rig.killWorker(worker);
+    }
+    const named = rig.logs.filter((line) => line.includes('LUAFCGID_SCRIPT_CRASHES'));
+    assert.deepEqual([named.length, named[0]?.includes('/srv/ends.lua has cost 3 workers')], [1, true]);
+  });
+
+  it('is given no other request while it has something to close', () => {
+    const { rig, worker } = withWaiting();
+    rig.send(rig.open(), request({ script: '/srv/a.lua' }));
+    rig.settle();
+    worker.depends('/srv/a.lua', 'old');
+    worker.hangsAt = 'close';
+    worker.end(answer('done'));
+    rig.settle();
+    assert.ok(worker.resume());
+    rig.settle();
+    rig.event(() => rig.front.flushStale(new Map([['/srv/a.lua', 'new']])));
+    worker.suspend();
+    rig.settle();
+    rig.send(rig.open(), request({ script: '/srv/b.lua' }));
+    rig.settle();
+    assert.equal(rig.links[0]?.executing, undefined);
+    pass(rig, 2_500);
+    assert.deepEqual(rig.abandoned, ['it hangs in closing state 2 of /srv/a.lua']);
+  });
+
+  it('is lost when it does not end a request that is to be stopped where it waits', () => {
+    const { rig, worker, peer } = withWaiting({ front: { onAbort: 'stop' } });
+    worker.isStuck = true;
+    rig.close(peer);
+    rig.settle();
+    pass(rig, 5_500);
+    assert.deepEqual(rig.abandoned, ['it hangs in ending the request that waits in state 1 of /srv/waits.lua']);
+    assert.equal(rig.front.counts().requests, 0);
+  });
+
+  it('ends one that is to be stopped, and serves on', () => {
+    const { rig, worker, peer } = withWaiting({ front: { onAbort: 'stop' } });
+    rig.close(peer);
+    rig.settle();
+    assert.deepEqual([worker.suspended.length, rig.front.counts().requests], [0, 0]);
+    run(rig, worker, '/srv/a.lua');
+    pass(rig, 10_000);
+    assert.deepEqual(rig.abandoned, []);
   });
 });

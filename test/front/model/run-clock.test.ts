@@ -26,9 +26,9 @@ describe('a script that runs too long', () => {
   it('is told to stop when its time is over, and not before', () => {
     const { rig, worker, peer } = running();
     passInTicks(rig, 900);
-    assert.equal(worker.wishes, 0);
+    assert.equal(worker.requested, 0);
     rig.pass(100);
-    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
+    assert.equal(worker.requested, InterruptRequest.TIMEOUT);
     worker.end(answer('stopped'));
     rig.settle();
     assert.equal(peer.stdout(), answer('stopped'));
@@ -69,7 +69,7 @@ describe('a script that runs too long', () => {
     rig.settle();
     assert.equal(peer.stdout(), answer('early'));
     passInTicks(rig, 1_000);
-    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
+    assert.equal(worker.requested, InterruptRequest.TIMEOUT);
     passInTicks(rig, 300);
     assert.equal(rig.abandoned.length, 1);
     assert.equal(rig.front.counts().requests, 0);
@@ -81,11 +81,11 @@ describe('a script that runs too long', () => {
     worker.limit(FromWorker.WATCHDOG, 500);
     rig.settle();
     passInTicks(rig, 400);
-    assert.equal(worker.wishes, 0);
+    assert.equal(worker.requested, 0);
     worker.limit(FromWorker.WATCHDOG, 0);
     rig.settle();
     passInTicks(rig, 60_000);
-    assert.equal(worker.wishes, 0);
+    assert.equal(worker.requested, 0);
   });
 
   it('gives itself no more in all than watchdogmax, however often it asks (attacks F9)', () => {
@@ -95,9 +95,9 @@ describe('a script that runs too long', () => {
       worker.limit(FromWorker.WATCHDOG, 2_000);
       rig.settle();
     }
-    assert.equal(worker.wishes, 0);
+    assert.equal(worker.requested, 0);
     rig.pass(100);
-    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
+    assert.equal(worker.requested, InterruptRequest.TIMEOUT);
   });
 
   it('does not spend time while it waits for its client to read', () => {
@@ -111,12 +111,12 @@ describe('a script that runs too long', () => {
     rig.settle();
     assert.ok(worker.isBlocked);
     passInTicks(rig, 5_000);
-    assert.equal(worker.wishes, 0);
+    assert.equal(worker.requested, 0);
     slow.isSlow = false;
     rig.sendUnsent(slow);
     rig.settle();
     passInTicks(rig, 1_000);
-    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
+    assert.equal(worker.requested, InterruptRequest.TIMEOUT);
   });
 
   it('spends time while it does not wait, though its client does not read', () => {
@@ -126,7 +126,7 @@ describe('a script that runs too long', () => {
     rig.settle();
     assert.ok(!worker.isBlocked);
     passInTicks(rig, 1_000);
-    assert.equal(worker.wishes, InterruptRequest.TIMEOUT);
+    assert.equal(worker.requested, InterruptRequest.TIMEOUT);
   });
 
   it('is told by name when it has cost three workers', () => {
@@ -267,9 +267,9 @@ describe('a client that has gone', () => {
     const [worker] = rig.workers;
     rig.close(peer);
     rig.settle();
-    worker?.forgetWishes();
+    worker?.forgetInterrupts();
     rig.pass(100);
-    assert.equal(worker?.wishes, InterruptRequest.UNWANTED);
+    assert.equal(worker?.requested, InterruptRequest.UNWANTED);
   });
 
   for (const [how, go] of [
@@ -280,14 +280,14 @@ describe('a client that has gone', () => {
       const { rig, worker, peer } = running();
       go(rig, peer);
       rig.settle();
-      assert.equal(worker.wishes, 0);
+      assert.equal(worker.requested, 0);
     });
 
     it(`and ${how} has its script stopped with onabort = "stop"`, () => {
       const { rig, worker, peer } = running({ front: { onAbort: 'stop' } });
       go(rig, peer);
       rig.settle();
-      assert.equal(worker.wishes, InterruptRequest.UNWANTED);
+      assert.equal(worker.requested, InterruptRequest.UNWANTED);
     });
 
     it(`and ${how} has its script stopped when that asks for it, sooner or later`, () => {
@@ -298,7 +298,7 @@ describe('a client that has gone', () => {
         go(rig, peer);
         if (!asksBefore) worker.limit(FromWorker.ON_ABORT, 1);
         rig.settle();
-        assert.equal(worker.wishes, InterruptRequest.UNWANTED);
+        assert.equal(worker.requested, InterruptRequest.UNWANTED);
       }
     });
   }
@@ -309,7 +309,7 @@ describe('a client that has gone', () => {
     worker.finish();
     worker.limit(FromWorker.ON_ABORT, 1);
     rig.settle();
-    assert.equal(worker.wishes, 0);
+    assert.equal(worker.requested, 0);
   });
 
   it('frees its place in the queue', () => {

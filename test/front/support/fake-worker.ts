@@ -9,7 +9,6 @@ import {
   decodeStart,
   END_STATE_GONE,
   encodeDependency,
-  encodePromoted,
   encodeServed,
   FromWorker,
   firstLentRequest,
@@ -23,12 +22,17 @@ import {
   START_RETIRE,
   ToWorker,
   typeOf,
+  WaitsFor,
   withTook,
 } from '../../../src/channel/messages.js';
 import { OfferSlots } from '../../../src/channel/offer-slots.js';
+import type { Parker } from '../../../src/channel/park.js';
 import { createRing, RingReader, RingWriter } from '../../../src/channel/ring.js';
-import { endRequest, parsePairs, stream, TYPE } from '../../support/fcgi-wire.js';
-import { FakeDirectServer, type LentCall, type LentSockets, Sleep } from './fake-direct-server.js';
+import type { DirectOutbox } from '../../../src/worker/direct/server.js';
+import { Outbox } from '../../../src/worker/outbox.js';
+import type { RunStart } from '../../../src/worker/run.js';
+import { parsePairs } from '../../support/fcgi-wire.js';
+import { type DirectSystem, DirectWorker } from './direct-worker.js';
 
 /** States that really exist, over all workers, by number: their script. */
 export type StateRegistry = Map<number, string>;
@@ -48,7 +52,9 @@ export interface Run {
   /** Why the body is incomplete, 0 when it is not. */
   fault: number;
   /** It came on a lent connection, and is not handed over yet, as far as its worker knows. */
-  lent: LentCall | undefined;
+  lent: RunStart | undefined;
+  /** It came on a lent connection, or on one that the worker has accepted. */
+  readonly isDirect: boolean;
 }
 
 interface Unsaid {
@@ -80,6 +86,8 @@ export class FakeWorker {
   /** Numbers of the states it holds. */
   readonly states = new Set<number>();
   running: Run | undefined;
+  /** Requests whose scripts wait for something, the oldest first. */
+  readonly suspended: Run[] = [];
   isGone = false;
   isToldToStop = false;
   /** It hangs in something between two requests. */
@@ -99,13 +107,18 @@ export class FakeWorker {
   readonly #ringBell: () => void;
   readonly #unsaid: Unsaid[] = [];
   readonly #closeLater: number[] = [];
+  readonly #cancelLater: number[] = [];
   #parts: Buffer[] = [];
   #isAsleep = false;
+  /** The request that has just ended is the front's: its end has to be said. */
+  #isPromoted = false;
+  /** Has the front take what lies in the ring, when that is full. */
+  makeRoom: () => void = () => {};
   /** The front's end of the loans. */
   readonly lender: Lender;
   /** Where it serves lent connections; undefined where none are lent. */
-  readonly lane: FakeDirectServer | undefined;
-  #lentRequests: number;
+  readonly direct: DirectWorker | undefined;
+  readonly #firstRequest: number;
   /** States that broke in a request of which the front did not know: it may have told to close them. */
   readonly #goneByItself = new Set<number>();
 
@@ -114,93 +127,124 @@ export class FakeWorker {
     registry: StateRegistry,
     ringBell: () => void,
     files: Map<string, string> = new Map(),
-    sockets?: LentSockets,
+    system?: DirectSystem,
   ) {
     this.files = files;
     const toWorker = createRing(ringBytes);
     const toFront = createRing(ringBytes);
-    const sleeper = {
-      wait: (): never => {
-        throw new Sleep();
-      },
-      wake: () => this.lane?.wake(),
+    const sleeper: Parker = {
+      wait: (cell, expected) => this.direct?.parker.wait(cell, expected),
+      wake: (cell) => this.direct?.parker.wake(cell),
     };
     this.toWorker = new RingWriter(toWorker, sleeper);
     this.toFront = new RingReader(toFront);
     this.frontSlots = new OfferSlots(toWorker);
     this.#slots = new OfferSlots(toWorker);
     this.#reader = new RingReader(toWorker, sleeper);
-    this.#writer = new RingWriter(toFront);
+    // What its direct server says when the ring is full waits until the front has made room.
+    this.#writer = new RingWriter(toFront, { wait: () => this.makeRoom(), wake: () => {} });
     const interrupts = createInterrupts();
     this.interrupter = new Interrupter(interrupts);
     this.#interrupts = new Interrupts(interrupts);
     this.#registry = registry;
     this.#ringBell = ringBell;
     lastWorker += 1;
-    this.#lentRequests = firstLentRequest(lastWorker);
+    this.#firstRequest = firstLentRequest(lastWorker);
     const loans = createLoans();
     this.lender = new Lender(loans);
-    if (sockets !== undefined) this.lane = this.#openLane(loans, sockets);
+    if (system !== undefined) this.direct = this.#openDirect(loans, system);
   }
 
-  #openLane(loans: SharedArrayBuffer, sockets: LentSockets): FakeDirectServer {
+  #openDirect(loans: SharedArrayBuffer, system: DirectSystem): DirectWorker {
     const worker = this;
-    return new FakeDirectServer(
+    const direct: DirectWorker = new DirectWorker(
       loans,
       {
         get isAbleToGoOn() {
           const { isGone, isStuck, isToldToStop, isBlocked, running } = worker;
           return !isGone && !isStuck && !isToldToStop && !isBlocked && running === undefined;
         },
+        get isGone() {
+          return worker.isGone;
+        },
+        get outbox() {
+          return worker.#directOutbox();
+        },
+        firstRequest: this.#firstRequest,
         violations: this.violations,
-        hasState: (state) => this.states.has(state),
+        hasState: (state) => this.#isIdle(state),
         scriptOf: (state) => this.#registry.get(state),
         ringBell: () => this.#ringBell(),
-        runs: (call) => this.#runLent(call),
-        returned: (descriptor, bytes, said) => this.#say(FromWorker.RETURNED, descriptor, 0, bytes, said),
-        rest: (descriptor, bytes) => this.#say(FromWorker.ANSWER_REST, descriptor, 0, bytes),
+        runs: (start) => this.#runLent(start),
       },
       this.#reader,
-      sockets,
+      system,
     );
+    return direct;
   }
 
-  #runLent(call: LentCall): void {
-    this.#lentRequests += 1;
-    const id = this.#lentRequests;
-    const lane = this.lane as FakeDirectServer;
-    lane.borrower.run(id, call.state, call.bytes.length);
-    if (lane.borrower.askToWatch()) this.#ringBell();
-    this.#interrupts.begin(id);
-    this.running = {
-      id,
-      state: call.state,
-      created: false,
-      script: this.#registry.get(call.state) ?? '',
-      retires: false,
-      isHead: call.params.get('REQUEST_METHOD') === 'HEAD',
-      params: call.params,
-      body: call.body,
-      bodyEnded: true,
-      fault: 0,
-      lent: call,
+  /** The real outbox, but for what is said about a request that is like all others. */
+  #directOutbox(): DirectOutbox {
+    const outbox = new Outbox({
+      ring: this.#writer,
+      ringBell: () => this.#ringBell(),
+      interrupts: this.#interrupts,
+      stopReason: () => new Error('nobody is stopped here'),
+      borrower: {
+        post: (type) => this.direct?.borrower.post(type),
+      },
+    });
+    return {
+      accepted: (...all) => outbox.accepted(...all),
+      closeWhenSent: (...all) => outbox.closeWhenSent(...all),
+      promoted: (...all) => outbox.promoted(...all),
+      rest: (...all) => outbox.rest(...all),
+      returned: (...all) => outbox.returned(...all),
+      served: (...all) => outbox.served(...all),
+      output: () => {},
+      finish: () => {},
+      log: () => {},
+      limit: () => {},
+      end: () => {
+        this.#isPromoted = true;
+      },
     };
   }
 
-  /** What is said next about the running request is for the front. */
-  #handOver(): void {
-    const { running, lane } = this;
-    const call = running?.lent;
-    if (running === undefined || call === undefined) return;
+  #runLent(start: RunStart): void {
+    this.#interrupts.begin(start.id);
+    const params = new Map(parsePairs(start.params));
+    const pieces: Uint8Array[] = [];
+    for (let piece = start.inlet.readBody(1000); piece !== null; piece = start.inlet.readBody(1000)) pieces.push(piece);
+    this.running = {
+      id: start.id,
+      state: start.stateId,
+      created: false,
+      script: this.#registry.get(start.stateId) ?? '',
+      retires: false,
+      isHead: start.isHead,
+      params,
+      body: Buffer.concat(pieces),
+      bodyEnded: true,
+      fault: 0,
+      lent: start,
+      isDirect: true,
+    };
+  }
+
+  /** What is said next about the running request is for the front. Returns false when the thread has ended meanwhile. */
+  #handOver(): boolean {
+    const { running, direct } = this;
+    const start = running?.lent;
+    if (running === undefined || start === undefined) return true;
     running.lent = undefined;
-    lane?.handOver((said) =>
-      this.#say(FromWorker.PROMOTED, running.id, running.state, encodePromoted(call.descriptor, call.bytes), said),
-    );
+    direct?.inside(() => start.outlet.output(start.id, Buffer.alloc(0)));
+    return !this.isGone;
   }
 
   /** One step at its lent connections, or between them and its ring. Returns whether there was any. */
   go(): boolean {
-    return this.lane?.go(() => this.listen()) ?? false;
+    return this.direct?.go(() => this.#takeMessages()) ?? false;
   }
 
   /** Says what a state has served by itself. */
@@ -219,8 +263,12 @@ export class FakeWorker {
 
   /** Between requests: takes messages until a request begins or there are none. Returns whether it took any. */
   listen(): boolean {
+    if (this.direct?.isInside || this.direct?.isAsleep) return false;
+    return this.#takeMessages();
+  }
+
+  #takeMessages(): boolean {
     let took = false;
-    if (this.lane?.isAt || this.lane?.isAsleep) return false;
     while (!this.isGone && !this.isStuck && !this.isToldToStop && !this.isBlocked && this.running === undefined) {
       if (this.#closeNext()) {
         took = true;
@@ -243,9 +291,9 @@ export class FakeWorker {
       const message = Buffer.concat(this.#parts);
       this.#parts = [];
       if (type === ToWorker.START) this.#start(frameType, id, argument, message);
-      else if (type === ToWorker.ROUTE && this.lane !== undefined)
-        this.lane.teach(message.toString('latin1'), argument, id);
-      else this.#takeShort(type, argument);
+      else if (type === ToWorker.ROUTE && this.direct !== undefined)
+        this.direct.server.addRoute(message.toString('latin1'), argument, id);
+      else this.#takeShort(type, argument, id);
     }
     return took;
   }
@@ -273,9 +321,10 @@ export class FakeWorker {
         return true;
       }
       if (type === ToWorker.START) this.violations.push(`request ${id} was started while ${run.id} runs`);
-      else if (type === ToWorker.ROUTE) this.lane?.teach(payload.toString('latin1'), argument, id);
+      else if (type === ToWorker.ROUTE) this.direct?.server.addRoute(payload.toString('latin1'), argument, id);
       else if (type === ToWorker.CLOSE) this.#closeLater.push(argument);
-      else this.#takeShort(type, argument);
+      else if (type === ToWorker.CANCEL) this.#cancelLater.push(id);
+      else this.#takeShort(type, argument, id);
     }
     return false;
   }
@@ -287,7 +336,7 @@ export class FakeWorker {
   }
 
   output(text: string | Uint8Array): void {
-    this.#handOver();
+    if (!this.#handOver()) return;
     const bytes = Buffer.from(text as string, 'latin1');
     for (let at = 0; at < bytes.length; at += this.maxPayloadBytes) {
       this.#say(FromWorker.OUTPUT, this.#id, 0, bytes.subarray(at, at + this.maxPayloadBytes));
@@ -295,8 +344,43 @@ export class FakeWorker {
   }
 
   finish(appStatus = 0): void {
-    this.#handOver();
+    if (!this.#handOver()) return;
     this.#say(FromWorker.FINISH, this.#id, appStatus, Buffer.alloc(0));
+  }
+
+  /** The script waits for something: the worker is free for others. */
+  suspend(): void {
+    const run = this.running;
+    if (run === undefined) throw new Error('nothing runs');
+    this.#handOver();
+    this.suspended.push(run);
+    this.running = undefined;
+    this.#interrupts.suspend();
+    this.#say(FromWorker.SUSPENDED, run.id, WaitsFor.TIMER, Buffer.alloc(0));
+  }
+
+  /** Goes on with the request that has waited for the longest. Returns whether there is any. */
+  resume(): boolean {
+    if (this.running !== undefined || this.isBlocked || this.direct?.isInside) return false;
+    const run = this.suspended.shift();
+    if (run === undefined) return false;
+    this.running = run;
+    this.#interrupts.begin(run.id);
+    this.#say(FromWorker.RESUMED, run.id, 0, Buffer.alloc(0));
+    return true;
+  }
+
+  /** Whether it has this state, and no request waits in it. */
+  #isIdle(state: number): boolean {
+    return this.states.has(state) && !this.suspended.some((run) => run.state === state);
+  }
+
+  /** A suspended request ends where it waits. */
+  #cancel(id: number): void {
+    const at = this.suspended.findIndex((run) => run.id === id);
+    if (at < 0) return;
+    this.suspended.splice(at, 1);
+    this.#say(withTook(FromWorker.END, this.tookMs), id, 0, Buffer.alloc(0));
   }
 
   /** Ends the request. @param gone the state is closed as well, as it is when it retires or failed to load */
@@ -309,22 +393,22 @@ export class FakeWorker {
       this.#say(FromWorker.OUTPUT, run.id, 0, bytes.subarray(at, at + this.maxPayloadBytes));
     }
     const closes = gone || run.retires;
-    if (closes && run.lent !== undefined) this.#goneByItself.add(run.state);
-    if (closes) this.#handOver();
+    this.#interrupts.end();
+    // The front may have told to close the state before it heard of the request.
+    if (closes && run.isDirect) this.#goneByItself.add(run.state);
     if (run.lent !== undefined) {
       const { lent } = run;
-      const output = stream(TYPE.STDOUT, lent.fcgiId, bytes);
-      const isOwn = this.lane?.answers(Buffer.concat([output, endRequest(lent.fcgiId, appStatus)])) === true;
       run.lent = undefined;
-      if (isOwn) {
+      this.#isPromoted = false;
+      this.direct?.answer(lent, closes, appStatus, bytes);
+      if (this.isGone) return;
+      if (!this.#isPromoted) {
         this.running = undefined;
-        this.#interrupts.end();
         return;
       }
     }
     if (closes) this.#drop(run.state);
     this.running = undefined;
-    this.#interrupts.end();
     const type = withTook(FromWorker.END | (closes ? END_STATE_GONE : 0), this.tookMs);
     this.#say(type, run.id, appStatus, bytes.subarray(at));
   }
@@ -340,13 +424,13 @@ export class FakeWorker {
   }
 
   log(level: LogLevel, text: string, id = this.running?.id ?? 0): void {
-    this.#handOver();
+    if (!this.#handOver()) return;
     this.#say(FromWorker.LOG, id, LOG_LEVELS.indexOf(level), Buffer.from(text, 'latin1'));
   }
 
   /** The script sets its own limits. @param type `WATCHDOG` or `ON_ABORT` */
   limit(type: number, value: number): void {
-    this.#handOver();
+    if (!this.#handOver()) return;
     this.#say(type, this.#id, value, Buffer.alloc(0));
   }
 
@@ -357,14 +441,14 @@ export class FakeWorker {
   }
 
   /** As if it had begun only now: what was wished before came too early. */
-  forgetWishes(): void {
+  forgetInterrupts(): void {
     this.#interrupts.end();
     this.#interrupts.begin(this.#id);
   }
 
   /** What is wanted of the running request from outside: bits of `InterruptRequest`. */
-  get wishes(): number {
-    return this.#interrupts.wishes;
+  get requested(): number {
+    return this.#interrupts.requested;
   }
 
   depends(path: string, fingerprint: string): void {
@@ -396,6 +480,7 @@ export class FakeWorker {
     this.isGone = true;
     for (const state of [...this.states]) this.#drop(state);
     this.running = undefined;
+    this.suspended.length = 0;
     this.#unsaid.length = 0;
   }
 
@@ -420,7 +505,7 @@ export class FakeWorker {
         if ((flags & START_CREATE) === 0) this.offers.passedOver += 1;
         return;
       }
-      if ((flags & START_CREATE) === 0 && !this.states.has(state)) {
+      if ((flags & START_CREATE) === 0 && !this.#isIdle(state)) {
         this.offers.bounced += 1;
         this.#say(FromWorker.OFFER_REJECTED, id, subject, Buffer.alloc(0));
         return;
@@ -460,11 +545,13 @@ export class FakeWorker {
       bodyEnded: (flags & START_NO_BODY) !== 0,
       fault: 0,
       lent: undefined,
+      isDirect: false,
     };
   }
 
-  #takeShort(type: number, argument: number): void {
-    if (type === ToWorker.CLOSE) this.#close(argument);
+  #takeShort(type: number, argument: number, id: number): void {
+    if (type === ToWorker.CANCEL) this.#cancel(id);
+    else if (type === ToWorker.CLOSE) this.#close(argument);
     else if (type === ToWorker.COLLECT) {
       this.isStuck = this.hangsAt === 'collect' && this.running === undefined;
       if (this.isStuck) return;
@@ -478,9 +565,11 @@ export class FakeWorker {
   }
 
   #closeNext(): boolean {
-    const state = this.#closeLater.shift();
+    const cancelled = this.#cancelLater.shift();
+    if (cancelled !== undefined) this.#cancel(cancelled);
+    const state = cancelled === undefined ? this.#closeLater.shift() : undefined;
     if (state !== undefined) this.#close(state);
-    return state !== undefined;
+    return (cancelled ?? state) !== undefined;
   }
 
   #close(state: number): void {

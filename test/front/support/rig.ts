@@ -6,14 +6,15 @@
 
 import assert from 'node:assert/strict';
 import type { LuafcgidError } from '../../../src/base/errors.js';
-import type { Lender } from '../../../src/channel/lending.js';
+import { type Lender, LentMark } from '../../../src/channel/lending.js';
 import { Front, type FrontOptions } from '../../../src/front/core/front.js';
 import type { AccessEntry } from '../../../src/front/model/access-record.js';
 import type { ConnectionPort, LendingDriver, SlowRequest } from '../../../src/front/model/actions.js';
 import { WorkerLink } from '../../../src/front/model/worker-link.js';
+import { Errno } from '../../../src/linux/errno.js';
 import { type FcgiResponse, ResponseBook } from '../../support/fcgi-responses.js';
 import { type FcgiRecord, RecordReader, TYPE } from '../../support/fcgi-wire.js';
-import type { FakeDirectServer, LentSockets } from './fake-direct-server.js';
+import type { DirectSystem } from './direct-worker.js';
 import { FakeWorker, type StateRegistry } from './fake-worker.js';
 import { ROOMY } from './roomy.js';
 
@@ -49,6 +50,8 @@ export class Peer {
   /** The front has closed it at once; the test has to tell of its end. */
   isBroken = false;
   writes = 0;
+  /** The front knows it: not yet accepted, or accepted by a worker, it does not. */
+  isKnown = false;
   /** To whom it is lent. */
   lentTo: Lender | undefined;
   /** What the system holds of what was sent to the server: unread, since nobody could read it yet. */
@@ -75,14 +78,14 @@ export class Peer {
   }
 
   /** The front has written. */
-  take(bytes: Uint8Array): void {
+  take(bytes: Uint8Array, mayBePart = false): void {
     if (this.closed !== 'no') this.violations.push(`${bytes.length} bytes written after the close`);
     for (const record of this.#reader.push(Buffer.from(bytes))) {
       this.records.push(record);
       this.book.add(record);
       if (record.type === TYPE.END_REQUEST) this.#beginAgain(record.id);
     }
-    if (this.#reader.pendingBytes > 0) this.violations.push('half a record was written');
+    if (this.#reader.pendingBytes > 0 && !mayBePart) this.violations.push('half a record was written');
   }
 
   /** No request is under way on it. */
@@ -154,6 +157,21 @@ export class Peer {
   }
 }
 
+/** What a worker waits for, as the kernel has it. */
+interface WorkerList {
+  readonly connections: Set<number>;
+  mayAccept: boolean;
+  /** It was told of a connection that waits to be accepted. */
+  isTold: boolean;
+}
+
+const LISTENER = 100_000;
+const DESCRIPTOR_LIMIT = 100_000;
+
+function hasInput(peer: Peer | undefined): boolean {
+  return peer !== undefined && (peer.unread.length > 0 || peer.hasEnd);
+}
+
 export class Rig {
   readonly front: Front;
   readonly options: RigOptions;
@@ -177,7 +195,10 @@ export class Rig {
   /** Whether workers get what they wait with. */
   canLend = true;
   /** What each worker waits for, by its lender. */
-  readonly #lists = new Map<Lender, Set<number>>();
+  readonly #lists = new Map<Lender, WorkerList>();
+  /** Connections that nobody has accepted yet. */
+  readonly #backlog: Peer[] = [];
+  isListening = true;
   drained = 0;
   /** Whether the front accepts new connections, or leaves that to workers. */
   frontAccepts = true;
@@ -224,7 +245,7 @@ export class Rig {
         this.slow.push(record);
       },
       interrupt: (worker, request, reason) => {
-        this.workers[worker - 1]?.interrupter.want(request, reason);
+        this.workers[worker - 1]?.interrupter.request(request, reason);
       },
       abandon: (worker, reason) => {
         this.abandoned.push(reason);
@@ -242,13 +263,13 @@ export class Rig {
     open: (lender) => {
       if (!this.canLend) return false;
       assert.ok(!this.#lists.has(lender), 'opened twice');
-      this.#lists.set(lender, new Set());
+      this.#lists.set(lender, { connections: new Set(), mayAccept: false, isTold: false });
       lender.open(1, 1);
       return true;
     },
     ring: (lender) => {
       const worker = this.workers.find((each) => each.lender === lender);
-      if (worker?.lane !== undefined) worker.lane.isRung = true;
+      if (worker?.direct !== undefined) worker.direct.isRung = true;
     },
     close: (lender) => {
       assert.ok(this.#lists.delete(lender), 'closed, and was not open');
@@ -259,62 +280,101 @@ export class Rig {
       if (peer.lentTo !== undefined || peer.isPaused) peer.violations.push('lent, and cannot be');
       lender.takeUse(id);
       peer.lentTo = lender;
-      this.#lists.get(lender)?.add(id);
+      this.#lists.get(lender)?.connections.add(id);
       return true;
     },
     takeBack: (id, lender) => {
       const peer = this.peers.get(id);
-      this.#lists.get(lender)?.delete(id);
+      this.#lists.get(lender)?.connections.delete(id);
       if (peer === undefined || peer.closed === 'gone') return;
       if (peer.lentTo !== lender) peer.violations.push('taken back from a worker that does not have it');
       peer.lentTo = undefined;
     },
     takeUse: (id, lender) => this.peers.get(id)?.lentTo === lender && lender.takeUse(id),
-    connectionOf: (descriptor) => (this.peers.has(descriptor) ? descriptor : undefined),
-    // No worker accepts here.
-    openAccepted: (descriptor) => assert.fail(`descriptor ${descriptor} is no connection`),
+    connectionOf: (descriptor) => (this.peers.get(descriptor)?.isKnown ? descriptor : undefined),
+    openAccepted: (descriptor) => {
+      const peer = this.peers.get(descriptor) ?? assert.fail(`descriptor ${descriptor} is no connection`);
+      this.#nowKnown(peer);
+      return descriptor;
+    },
     acceptWaiting: () => {
       this.acceptCalls += 1;
+      this.#acceptAll();
     },
-    setAccepting: () => {},
-    setFrontAccepting: (isAccepting) => {
-      this.frontAccepts = isAccepting;
+    setAccepting: (lender, accepts) => {
+      const list = this.#lists.get(lender);
+      if (list === undefined) return;
+      list.mayAccept = accepts;
+      list.isTold = accepts && this.#backlog.length > 0;
+      lender.setListeners(accepts ? 1 : 0, DESCRIPTOR_LIMIT);
+    },
+    setFrontAccepting: (accepts) => {
+      this.frontAccepts = accepts;
     },
   };
 
-  /** The system's side of lent connections. */
-  readonly #sockets: LentSockets = {
-    ready: (lane) => {
-      const list = [...(this.#lists.get(this.#lenderOf(lane)) ?? [])];
-      return list.filter((id) => {
-        const peer = this.peers.get(id);
-        return peer !== undefined && (peer.unread.length > 0 || peer.hasEnd);
-      });
-    },
-    read: (id, maxBytes) => {
-      const peer = this.peers.get(id) as Peer;
-      if (peer.closed !== 'no') peer.violations.push('read by a worker after its end');
-      const bytes = peer.unread.subarray(0, maxBytes);
-      peer.unread = peer.unread.subarray(bytes.length);
-      peer.isReadByWorker = true;
-      peer.onRead(bytes);
-      return bytes;
-    },
-    send: (id, bytes) => {
-      const peer = this.peers.get(id) as Peer;
-      if (peer.isSlow) return 0;
-      peer.take(bytes);
-      peer.writes += 1;
-      return bytes.length;
-    },
-    leave: (lane, id) => {
-      this.#lists.get(this.#lenderOf(lane))?.delete(id);
-    },
-    fileOf: (path) => this.front.lookUps.find(path),
-  };
+  /** The system's side of the connections of one worker. */
+  #systemOf(worker: () => FakeWorker): DirectSystem {
+    let errorNumber = 0;
+    const fail = (number: number): number => {
+      errorNumber = number;
+      return -1;
+    };
+    const list = (): WorkerList | undefined => this.#lists.get(worker().lender);
+    return {
+      ready: () => {
+        const events = [...(list()?.connections ?? [])]
+          .filter((id) => hasInput(this.peers.get(id)))
+          .map((fd) => ({ fd, mark: LentMark.CONNECTION as number }));
+        const own = list();
+        if (own?.isTold !== true) return events;
+        own.isTold = this.#backlog.length > 0;
+        return own.isTold ? [{ fd: LISTENER, mark: LentMark.LISTENER }, ...events] : events;
+      },
+      stopWatching: (fd) => void list()?.connections.delete(fd),
+      nowMs: () => this.nowMs,
+      fileOf: (path) => this.front.lookUps.find(path),
+      sockets: {
+        accept: () => this.#backlog.shift()?.id ?? fail(Errno.EAGAIN),
+        read: (id, into) => {
+          const peer = this.peers.get(id) as Peer;
+          if (peer.closed !== 'no') peer.violations.push('read by a worker after its end');
+          if (!hasInput(peer)) return fail(Errno.EAGAIN);
+          const bytes = peer.unread.subarray(0, into.length);
+          peer.unread = peer.unread.subarray(bytes.length);
+          peer.isReadByWorker = true;
+          peer.onRead(bytes);
+          into.set(bytes);
+          return bytes.length;
+        },
+        send: (id, bytes) => {
+          const peer = this.peers.get(id) as Peer;
+          // A slow one has room for nothing, or for some of it.
+          const room = peer.isSlow ? (bytes.length % 2) * (bytes.length >> 1) : bytes.length;
+          if (room === 0) return fail(Errno.EAGAIN);
+          peer.take(bytes.subarray(0, room), true);
+          peer.writes += 1;
+          return room;
+        },
+        close: (id) => {
+          const peer = this.peers.get(id) as Peer;
+          if (peer.isKnown || peer.closed !== 'no') peer.violations.push('closed by a worker, and is not its own');
+          peer.closed = 'now';
+        },
+        waitForInput: (id) => hasInput(this.peers.get(id)),
+        errorNumber: () => errorNumber,
+      },
+    };
+  }
 
-  #lenderOf(lane: FakeDirectServer): Lender {
-    return (this.workers.find((each) => each.lane === lane) as FakeWorker).lender;
+  /** What a worker cannot say since its ring is full has room, once slow clients have read. */
+  #makeRoom(): void {
+    for (const peer of this.peers.values()) {
+      peer.isSlow = false;
+      if (peer.unsentBytes > 0 && peer.closed !== 'gone') this.sendUnsent(peer);
+    }
+    this.#bell = true;
+    this.ring();
   }
 
   /** Events go through here: the books are audited after each. */
@@ -330,8 +390,45 @@ export class Rig {
     this.#lastPeer += 1;
     const peer = new Peer(this.#lastPeer);
     this.peers.set(peer.id, peer);
-    this.event(() => this.front.connectionOpened(peer.id, this.#portOf(peer)));
+    this.event(() => this.#nowKnown(peer));
     return peer;
+  }
+
+  /** A client connects; the front or a worker accepts it some time later. */
+  connect(): Peer {
+    if (!this.isListening) return this.open();
+    this.#lastPeer += 1;
+    const peer = new Peer(this.#lastPeer);
+    this.peers.set(peer.id, peer);
+    this.#backlog.push(peer);
+    // Of the workers that may accept one is told.
+    const lists = [...this.#lists.values()].filter(({ mayAccept }) => mayAccept);
+    const told = lists[peer.id % Math.max(1, lists.length)];
+    if (told !== undefined) told.isTold = true;
+    return peer;
+  }
+
+  #nowKnown(peer: Peer): void {
+    peer.isKnown = true;
+    this.front.connectionOpened(peer.id, this.#portOf(peer));
+  }
+
+  #acceptAll(): void {
+    for (let peer = this.#backlog.shift(); peer !== undefined; peer = this.#backlog.shift()) this.#nowKnown(peer);
+  }
+
+  /** The front accepts what waits, if that is its part. Returns whether there was anything. */
+  acceptSome(): boolean {
+    if (!this.frontAccepts || this.#backlog.length === 0) return false;
+    this.event(() => this.#acceptAll());
+    return true;
+  }
+
+  /** The server stops: nobody accepts any more. */
+  drain(): void {
+    this.isListening = false;
+    for (const peer of this.#backlog.splice(0)) peer.closed = 'gone';
+    this.event(() => this.front.drain(this.nowMs));
   }
 
   /** The driver's side of a connection. After its end nothing happens on it. */
@@ -384,7 +481,7 @@ export class Rig {
 
   /** The front reads what there is, unless the connection is lent. Returns whether there was anything. */
   deliver(peer: Peer): boolean {
-    if (peer.lentTo !== undefined || (peer.unread.length === 0 && !peer.hasEnd)) return false;
+    if (!peer.isKnown || peer.lentTo !== undefined || !hasInput(peer)) return false;
     const bytes = Uint8Array.from(peer.unread);
     peer.unread = Buffer.alloc(0);
     peer.isReadByWorker = false;
@@ -401,7 +498,7 @@ export class Rig {
   }
 
   endReading(peer: Peer): void {
-    peer.hasEnd = peer.lentTo !== undefined;
+    peer.hasEnd = peer.lentTo !== undefined || !peer.isKnown;
     if (!peer.hasEnd) this.event(() => this.front.readEnded(peer.id, this.nowMs));
   }
 
@@ -417,12 +514,14 @@ export class Rig {
   /** The connection is gone for good. */
   close(peer: Peer): void {
     peer.closed = 'gone';
+    if (!peer.isKnown) return;
     this.event(() => this.front.connectionClosed(peer.id, this.nowMs));
     this.#bell = true;
   }
 
   /** All that was written is sent. */
   sendUnsent(peer: Peer, leftBytes = 0): void {
+    if (!peer.isKnown) return;
     peer.takenBytes += peer.unsentBytes - leftBytes;
     peer.unsentBytes = leftBytes;
     this.event(() => this.front.sent(peer.id, leftBytes, this.nowMs));
@@ -448,15 +547,16 @@ export class Rig {
 
   /** A worker is ready. @param index its place, the next one if left out */
   addWorker(index = this.workers.length): FakeWorker {
-    const worker = new FakeWorker(
+    const worker: FakeWorker = new FakeWorker(
       this.options.ringBytes,
       this.registry,
       () => {
         this.#bell = true;
       },
       this.files,
-      this.options.lends ? this.#sockets : undefined,
+      this.options.lends ? this.#systemOf(() => worker) : undefined,
     );
+    worker.makeRoom = () => this.#makeRoom();
     const link = new WorkerLink(
       this.workers.length + 1,
       worker.toWorker,
@@ -496,6 +596,7 @@ export class Rig {
       for (const worker of this.workers) moved = worker.flush() || worker.listen() || worker.go() || moved;
       moved = this.ring() || moved;
       if (this.options.lends) {
+        moved = this.acceptSome() || moved;
         moved = this.#deliverAll() || moved;
         this.event(() => this.front.wakeWorkers());
         for (const worker of this.workers) moved = worker.go() || moved;
@@ -509,11 +610,12 @@ export class Rig {
 
   /** All is at rest: nobody sleeps who should be up. */
   #checkAwake(): void {
-    for (const [at, { lane, running, isGone, isStuck, isToldToStop, lender }] of this.workers.entries()) {
-      if (lane === undefined || running !== undefined || isGone || isStuck || isToldToStop) continue;
+    for (const [at, { direct, running, isGone, isStuck, isToldToStop, lender }] of this.workers.entries()) {
+      if (direct === undefined || direct.isInside || running !== undefined || isGone || isStuck || isToldToStop)
+        continue;
       if (this.links[at]?.lending.connections.size === 0 || this.front.isReviewDue) continue;
       assert.ok(!lender.isWanted, `worker ${at + 1} is kept from its connections, and nobody wants it`);
-      assert.ok(!lane.isDeafToConnections, `worker ${at + 1} does not wait for its connections`);
+      assert.ok(!direct.isDeafToConnections, `worker ${at + 1} does not wait for its connections`);
     }
   }
 

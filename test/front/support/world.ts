@@ -73,7 +73,19 @@ export type Step =
   | 'deliver'
   | 'settle'
   | 'look'
-  | 'hang';
+  | 'hang'
+  | 'suspend'
+  | 'resume';
+
+/** A step of a test: what it concerns is chosen by the numbers. */
+export interface PlayedStep {
+  readonly step: Step;
+  readonly a: number;
+  readonly b: number;
+}
+
+/** Steps of others in the middle of a worker's step are not stopped in their middle more than so often. */
+const MOST_NESTED = 3;
 
 interface Expected {
   readonly tag: string;
@@ -104,6 +116,15 @@ const otherFile = (path: string): string => `${path}-moved`;
 export class World {
   readonly rig: Rig;
   readonly #clients: Client[] = [];
+  /** Steps that are not done yet, the next one last. */
+  readonly #left: PlayedStep[] = [];
+  #specs: readonly ConnectionSpec[] = [];
+  #opened = 0;
+  #nested = 0;
+  /** How often something was done in the middle of a worker's step. */
+  stops = 0;
+  #between = 0;
+  #skip = 0;
   readonly #expected = new Map<string, Expected>();
   #versions = 0;
   #isDraining = false;
@@ -120,9 +141,48 @@ export class World {
     for (let n = 0; n < options.pool.workers; n++) this.#addWorker(n);
   }
 
-  /** One step; what it concerns is chosen by the numbers. */
-  step(step: Step, a: number, b: number, spec: ConnectionSpec): void {
+  /** Does all these steps; some of them in the middle of a worker's step. */
+  play(steps: readonly PlayedStep[], connections: readonly ConnectionSpec[]): void {
+    this.#left.push(...[...steps].reverse());
+    this.#specs = connections;
+    while (this.#playNext());
+  }
+
+  #playNext(): boolean {
+    const next = this.#left.pop();
+    if (next === undefined) return false;
+    const { step, a, b } = next;
+    const spec = this.#specs[this.#opened % this.#specs.length] as ConnectionSpec;
+    if (step === 'open') this.#opened += 1;
+    this.#step(step, a, b, spec);
+    return true;
+  }
+
+  /** A worker is about to take a step: others may do something before. */
+  #pause(): void {
+    if (this.#skip > 0) {
+      this.#skip -= 1;
+      return;
+    }
+    if (this.#nested >= MOST_NESTED || this.#between === 0) return;
+    this.#between -= 1;
+    this.stops += 1;
+    this.#nested += 1;
+    const [skip, between] = [this.#skip, this.#between];
+    this.#playNext();
+    [this.#skip, this.#between] = [skip, between];
+    this.#nested -= 1;
+  }
+
+  /** How many of the next steps are done in the middle of this one, and after how many steps of the worker. */
+  #stopIn(amount: number): void {
+    this.#between = amount % 4;
+    this.#skip = (amount >> 2) % 8;
+  }
+
+  #step(step: Step, a: number, b: number, spec: ConnectionSpec): void {
     const { rig } = this;
+    this.#stopIn(this.#nested < MOST_NESTED ? b : 0);
     const client = pick(this.#clients, a);
     const worker = pick(this.#workersFor(step), a) ?? pick(rig.workers, a);
     switch (step) {
@@ -143,7 +203,7 @@ export class World {
       case 'close':
         if (client === undefined || client.peer.closed === 'gone' || b % 4 > 0) break;
         // Of a lent one the driver hears nothing: its worker, or whoever reads it next, finds its end.
-        if (client.peer.lentTo !== undefined) this.#end(client);
+        if (client.peer.lentTo !== undefined || !client.peer.isKnown) this.#end(client);
         else {
           client.isFaithful = false;
           rig.close(client.peer);
@@ -153,7 +213,7 @@ export class World {
         if (client !== undefined) client.peer.isSlow = true;
         break;
       case 'sent':
-        if (client !== undefined && client.peer.closed !== 'gone') {
+        if (client !== undefined && client.peer.closed !== 'gone' && client.peer.isKnown) {
           rig.sendUnsent(client.peer, b % 2 === 0 ? 0 : client.peer.unsentBytes >> 1);
         }
         break;
@@ -218,7 +278,7 @@ export class World {
         if (b % 8 > 0) break;
         if (!this.#isDraining) this.#drainsSinceMs = rig.nowMs;
         this.#isDraining = true;
-        rig.event(() => rig.front.drain(rig.nowMs));
+        rig.drain();
         rig.hear();
         break;
       default:
@@ -254,7 +314,7 @@ export class World {
     assert.equal(rig.front.counts().waiting, 0);
     if (this.#isDraining) this.#checkDrained();
     for (const client of this.#clients) {
-      if (client.peer.lentTo !== undefined) this.#end(client);
+      if (client.peer.lentTo !== undefined || !client.peer.isKnown) this.#end(client);
     }
     while (this.#finishSome());
     for (const { peer } of this.#clients) if (peer.closed !== 'gone') rig.close(peer);
@@ -305,7 +365,7 @@ export class World {
     const trailer = trailerBytes(spec.trailer);
     const hasBadId = spec.requests.some((each, index) => each.reusesId && index > 0);
     const begun = new BegunRequests();
-    const peer = rig.open();
+    const peer = this.rig.options.lends ? rig.connect() : rig.open();
     peer.onRead = (bytes) => begun.note(bytes);
     peer.onClosedWhileRead = () => begun.noteClosed();
     this.#clients.push({
@@ -347,7 +407,8 @@ export class World {
     const { workers } = this.rig;
     if (step === 'end' || step === 'output' || step === 'read') return workers.filter(({ running }) => running);
     if (step === 'hang') return workers.filter(({ isGone }) => !isGone);
-    if (step === 'go' || step === 'serve') return workers.filter(({ lane, running }) => lane?.isAt && !running);
+    if (step === 'go' || step === 'serve')
+      return workers.filter(({ direct, running }) => direct?.isAsleep === false && !running);
     return [];
   }
 
@@ -371,7 +432,7 @@ export class World {
 
   /** A worker ends at a lent connection: nobody knows how far it has come, and it is broken. */
   #noteLost(worker: FakeWorker): void {
-    const connection = worker.lane?.isInTheMiddleOf;
+    const connection = worker.direct?.isInTheMiddleOf;
     for (const client of this.#clients) if (client.peer.id === connection) client.isFaithful = false;
   }
 
@@ -398,7 +459,7 @@ export class World {
     this.#placeOf.clear();
     const settings = { maxPostBytes: 50 * (number % 3), queueTimeoutMs: 500 + number };
     for (const [index, worker] of rig.renew(settings, rig.options.pool.workers).entries()) {
-      worker.pathsMayMove = true;
+      this.#watch(worker);
       this.#placeOf.set(worker, index);
     }
   }
@@ -418,7 +479,7 @@ export class World {
   /** The threads of workers that were told to end have ended, once they have done what they were given. */
   #endStopped(): boolean {
     const done = this.rig.workers.filter(
-      (each) => each.isToldToStop && !each.isGone && !each.isBlocked && !each.running,
+      (each) => each.isToldToStop && !each.isGone && !each.isBlocked && !each.running && !each.direct?.isInside,
     );
     for (const worker of done) this.rig.killWorker(worker, 'it was stopped');
     return done.length > 0;
@@ -426,17 +487,21 @@ export class World {
 
   #work(worker: FakeWorker, step: Step, amount: number): void {
     const { rig } = this;
+    if (worker.direct?.isInside && step !== 'die') return;
     if (step === 'hang') worker.hangsAt = pick(['collect', 'close', 'end'] as const, amount);
-    else if (step === 'flush') worker.flush();
+    else if (step === 'resume') {
+      if (!worker.isStuck && !worker.isToldToStop) worker.resume();
+      return;
+    } else if (step === 'flush') worker.flush();
     else if (step === 'listen') worker.listen();
     else if (step === 'go') worker.go();
     else if (step === 'serve') for (let left = amount % 16; left > 0 && worker.go(); left -= 1);
     else if (step === 'served') {
       const state = pick([...worker.states], amount);
-      if (state !== undefined && worker.running === undefined && worker.lane !== undefined && !worker.isToldToStop)
+      if (state !== undefined && worker.running === undefined && worker.direct !== undefined && !worker.isToldToStop)
         worker.served(state, amount % 4 === 0 ? 60 : 0);
     } else if (step === 'die' && amount % 8 === 0) {
-      if (worker.isBlocked || worker.lane?.isInTheMiddleOf !== undefined) {
+      if (worker.isBlocked || worker.direct?.isInTheMiddleOf !== undefined) {
         this.#said.cut(this.#lastRun.get(worker) ?? '');
       }
       this.#noteLost(worker);
@@ -474,6 +539,9 @@ export class World {
       case 'log':
         worker.log('info', tag);
         break;
+      case 'suspend':
+        if (running.bodyEnded) worker.suspend();
+        break;
       case 'depends':
         worker.depends(running.script, String(this.#versions));
         break;
@@ -482,8 +550,13 @@ export class World {
 
   #addWorker(index: number): FakeWorker {
     const worker = this.rig.addWorker(index);
-    worker.pathsMayMove = true;
+    this.#watch(worker);
     return worker;
+  }
+
+  #watch(worker: FakeWorker): void {
+    worker.pathsMayMove = true;
+    if (worker.direct !== undefined) worker.direct.onPause = () => this.#pause();
   }
 
   #endRun(worker: FakeWorker, last: string, gone = false, appStatus = 0): void {
@@ -539,8 +612,10 @@ export class World {
     this.#noteClosed();
     const starved: FakeWorker[] = [];
     for (const worker of rig.workers) {
+      if (!worker.isGone && !worker.isStuck && worker.resume()) moved = true;
       const { running } = worker;
-      if (running === undefined || worker.isGone || worker.isBlocked || worker.isStuck) continue;
+      if (running === undefined || worker.isGone || worker.isBlocked || worker.isStuck || worker.direct?.isInside)
+        continue;
       const before = running.body.length;
       worker.readAll();
       this.#checkBody(worker);

@@ -6,7 +6,8 @@ import { bind, type Dialect } from '../../../src/io/sql/placeholders.js';
 import { residueOf as postgresResidue } from '../../../src/io/sql/postgres-residue.js';
 import { scan } from '../../../src/io/sql/scanner.js';
 import { Residue } from '../../../src/io/sql/sql.js';
-import { code } from '../support/data-source.js';
+import { Statements } from '../../../src/io/sql/statements.js';
+import { code, encode } from '../support/data-source.js';
 
 function bound(dialect: Dialect, text: string, ...values: number[]): string {
   return bind(scan(text, dialect), dialect, values).text;
@@ -83,6 +84,18 @@ describe('placeholders', () => {
       'create temp trigger t after insert on a begin select case 1 when 1 then 2 end; select 1; end;',
     ]) {
       assert.equal(bind(scan(text, 'sqlite'), 'sqlite', []).text, text);
+    }
+  });
+});
+
+describe('a statement', () => {
+  it('has at most 256 KiB, of which any are looked through', () => {
+    const texts = ["''", 'x', "\\'", '$', '/*', 'a,', ';', '?'].map((part) => part.repeat(262_000 / part.length));
+    for (const dialect of ['postgres', 'mysql', 'sqlite'] as const) {
+      for (const text of texts) assert.equal(scan(`select '${text}`, dialect).text.length, text.length + 8);
+      for (const text of texts) assert.equal(scan(text, dialect).text.length, text.length);
+      const read = (text: string): unknown => new Statements(dialect).read(encode(text, []));
+      assert.throws(() => read(`select '${'x'.repeat(262_200)}'`), code('LUAFCGID_DATA_ARGUMENT'));
     }
   });
 });

@@ -226,6 +226,16 @@ describe('PostgreSQL', async () => {
     run.end();
   });
 
+  it('does not keep a row that is larger than a result may be', async () => {
+    const one = open({ connections: 1, maxResultBytes: 10_000 });
+    const run = new TestRun(one);
+    const pid = await run.query('select pg_backend_pid() as pid');
+    await assert.rejects(run.query("select repeat('x', 10000000)"), code('LUAFCGID_DATA_RESULT_SIZE'));
+    // Its connection was given up: the rest of the row was not read.
+    assert.notDeepEqual(await run.query('select pg_backend_pid() as pid'), pid);
+    run.end();
+  });
+
   it('fetches from a cursor as much as is asked for, in a transaction beside other statements', async () => {
     const run = new TestRun(source);
     const alone = await run.openCursor('select generate_series(1, ?::int) as n', [5]);

@@ -19,7 +19,7 @@ function plain({ image, chunks, ...others }: BootedLua) {
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
   const runs = image.runs.map(({ start, bytes }) => ({ start, text: text(bytes) }));
   const parts = Object.entries(chunks).map(([name, bytes]) => [name, text(bytes)]);
-  return { ...others, heapStart: image.heapStart, runs, parts };
+  return { ...others, runs, parts };
 }
 
 test('what the build has saved is byte for byte what booting gives', () => {

@@ -41,11 +41,14 @@ test('a thousand requests leave nothing behind', () => {
   state.close();
 });
 
-test('a WebAssembly file that is not the expected one is refused with one clear error', () => {
+test('a WebAssembly file that is not the expected one, by its digest, is refused with one clear error', () => {
   const refused = (detail: RegExp) => (error: unknown) =>
     error instanceof LuafcgidError && error.code === 'LUAFCGID_LUA_ENGINE' && detail.test(error.message);
   const empty = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
   assert.throws(() => checkEmbeddedModule(empty), refused(/lacks the exports memory, /));
   assert.throws(() => compileEmbeddedModule('/no/such/file.wasm'), refused(/no such file/));
-  assert.throws(() => compileEmbeddedModule(new URL(import.meta.url).pathname), refused(/not a WebAssembly module/));
+  assert.throws(
+    () => compileEmbeddedModule(new URL(import.meta.url).pathname),
+    refused(/is another file: its SHA-256 digest is /),
+  );
 });

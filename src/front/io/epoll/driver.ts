@@ -5,7 +5,7 @@
  */
 import { Epoll, EpollEvent } from '../../../linux/epoll.js';
 import { clearEventfd } from '../../../linux/eventfd.js';
-import { Errno } from '../../../linux/libc.js';
+import { FAILED, readNow } from '../../../linux/socket-calls.js';
 import { kernelSockets, type SocketCalls } from '../../../linux/sockets.js';
 import type { Front } from '../../core/front.js';
 import { type Driver, type DriverReports, type DriverSettings, MAX_FULL_BYTES } from '../driver.js';
@@ -246,7 +246,7 @@ export class EpollDriver implements Driver, SocketOwner {
 
   #read(socket: EpollSocket, nowMs: number): void {
     const input = this.#input;
-    const count = this.#calls.read(socket.fd, input);
+    const count = readNow(this.#calls, socket.fd, input);
     if (count > 0) {
       if (!socket.isLingering) this.#core.bytesArrived(socket.id, input.subarray(0, count), nowMs);
       return;
@@ -256,8 +256,7 @@ export class EpollDriver implements Driver, SocketOwner {
       if (!socket.isGone) this.#core.readEnded(socket.id, nowMs);
       return;
     }
-    const number = this.#calls.errorNumber();
-    if (number !== Errno.EAGAIN && number !== Errno.EINTR) socket.destroy();
+    if (count === FAILED) socket.destroy();
   }
 
   /** A worker has accepted it. */

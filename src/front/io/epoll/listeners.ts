@@ -3,9 +3,9 @@
  * happens when no more connections fit.
  */
 import { type Epoll, EpollEvent } from '../../../linux/epoll.js';
-import { Errno, systemError } from '../../../linux/libc.js';
+import { systemError } from '../../../linux/libc.js';
 import { decodeSocketAddress } from '../../../linux/socket-address.js';
-import { isOfOneConnection, type SocketCalls } from '../../../linux/sockets.js';
+import { acceptNow, FAILED, type SocketCalls, TRY_LATER } from '../../../linux/socket-calls.js';
 import { type DriverReports, type DriverSettings, type MayConnect, mayConnect } from '../driver.js';
 
 /** Connections accepted at once, so that a flood of them does not keep the others waiting. */
@@ -190,7 +190,7 @@ export class EpollListeners {
     const wantsPeer = listener.isTcp && this.#mayConnect !== undefined;
     if (!this.#owner.admits()) return this.#pause('as many are open as the setting connections allows');
     for (let left = ACCEPTED_AT_ONCE; left > 0; left -= 1) {
-      const fd = this.#calls.accept(listener.fd, wantsPeer);
+      const fd = acceptNow(this.#calls, listener.fd, wantsPeer);
       if (fd >= 0) {
         if (!wantsPeer || this.#isAllowed(fd)) this.#owner.open(fd, listener.isTcp, nowMs);
         // The kernel gives the lowest free number: all below this one are in use.
@@ -199,9 +199,8 @@ export class EpollListeners {
         if (!this.#owner.hasRoom()) return;
         continue;
       }
-      const number = this.#calls.errorNumber();
-      if (number === Errno.EAGAIN) return this.#noteCaughtUp(listener);
-      if (!isOfOneConnection(number)) return this.#pause(systemError('accept', number).message);
+      if (fd === TRY_LATER) return this.#noteCaughtUp(listener);
+      if (fd === FAILED) return this.#pause(systemError('accept', this.#calls.errorNumber()).message);
     }
   }
 

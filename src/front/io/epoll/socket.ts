@@ -1,6 +1,5 @@
 /** A connection's socket as the epoll driver has it: what waits to be sent, and what is to be watched. */
-import { Errno } from '../../../linux/libc.js';
-import type { SocketCalls } from '../../../linux/sockets.js';
+import { FAILED, type SocketCalls, sendNow } from '../../../linux/socket-calls.js';
 import { LINGER_MS, type SocketWriter } from '../socket-writer.js';
 
 /** What an `EpollSocket` tells the driver that owns it. */
@@ -181,19 +180,11 @@ export class EpollSocket implements SocketWriter {
     this.#owner.interestChanged(this);
   }
 
-  /** Sends as much as the kernel takes. @returns how many bytes that is; -1 when the connection turned out to be gone */
+  /** Sends as much as the kernel takes. @returns how many bytes that is; `FAILED` when the connection turned out to be gone */
   #send(bytes: Uint8Array): number {
-    for (;;) {
-      const sent = this.#calls.send(this.fd, bytes);
-      if (sent >= 0) {
-        this.#takenBytes += sent;
-        return sent;
-      }
-      const number = this.#calls.errorNumber();
-      if (number === Errno.EINTR) continue;
-      if (number === Errno.EAGAIN) return 0;
-      this.destroy();
-      return -1;
-    }
+    const sent = sendNow(this.#calls, this.fd, bytes);
+    if (sent === FAILED) this.destroy();
+    else this.#takenBytes += sent;
+    return sent;
   }
 }

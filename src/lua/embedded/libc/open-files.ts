@@ -4,6 +4,7 @@
  */
 
 import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
+import { errorOfSystem } from '../../../base/system-error.js';
 import type { FileHost, OpenHow } from '../../state.js';
 
 interface OpenFile {
@@ -39,7 +40,7 @@ export class OpenFiles {
   open(path: string, how: OpenHow): number {
     const free = this.#files.indexOf(undefined);
     const at = free < 0 ? this.#files.length : free;
-    if (at >= MOST_FILES) throw systemError('EMFILE');
+    if (at >= MOST_FILES) throw errorOfSystem('EMFILE');
     this.#files[at] = { fd: this.host.open(path, how), how, position: 0 };
     return at + FIRST;
   }
@@ -71,7 +72,7 @@ export class OpenFiles {
             ? 0
             : -1;
     const position = base + offset;
-    if (base < 0 || !(position >= 0) || position > Number.MAX_SAFE_INTEGER) throw systemError('EINVAL');
+    if (base < 0 || !(position >= 0) || position > Number.MAX_SAFE_INTEGER) throw errorOfSystem('EINVAL');
     file.position = position;
     this.#sought = { number, position };
     return position;
@@ -100,11 +101,7 @@ export class OpenFiles {
 
   #file(number: number): OpenFile {
     const file = this.#files[number - FIRST];
-    if (file === undefined) throw systemError('EBADF');
+    if (file === undefined) throw errorOfSystem('EBADF');
     return file;
   }
-}
-
-function systemError(code: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(code), { code });
 }

@@ -3,6 +3,7 @@
  * this engine was written against, and compiling it. None of the package's JavaScript is used.
  */
 
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -102,6 +103,9 @@ export const importNames = [
  */
 export const initialPages = 12;
 
+/** SHA-256 of the file: its text and its memory layout are what the engine was written against. */
+const fileDigest = 'cba969b97e8a319eba8996b5df488aed5cdd22a56f2de53b42598e474014e610';
+
 /** The file cannot be used: says why, once, at start. */
 function unusable(detail: string, cause?: unknown): LuafcgidError {
   return new LuafcgidError('LUAFCGID_LUA_ENGINE', { detail }, cause);
@@ -167,7 +171,10 @@ export function checkEmbeddedModule(module: WebAssembly.Module): void {
 export function compileEmbeddedModule(file = embeddedFile()): WebAssembly.Module {
   let module: WebAssembly.Module;
   try {
-    module = new WebAssembly.Module(writeModule(widenNumbers(readSections(readFileSync(file))).map(adapt)));
+    const bytes = readFileSync(file);
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    if (digest !== fileDigest) throw unusable(`${file} is another file: its SHA-256 digest is ${digest}`);
+    module = new WebAssembly.Module(writeModule(widenNumbers(readSections(bytes)).map(adapt)));
   } catch (error) {
     throw error instanceof LuafcgidError ? error : unusable((error as Error).message, error);
   }

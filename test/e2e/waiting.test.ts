@@ -1,0 +1,123 @@
+/** Requests that wait: each holds its Lua state and nobody's worker, and however it ends, its place is free again. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { FcgiConnection, scriptParams } from '../support/fcgi-client.js';
+import { IO, type Server, startServer } from '../support/server.js';
+import { ask, eventually } from '../support/shared.js';
+
+const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
+
+const FILES = {
+  'sleep.lua': `local luafcgid = require("luafcgid")
+count = 0
+function main(env, con)
+  count = count + 1
+  con:log("sleeps")
+  pcall(luafcgid.sleep, tonumber(env.QUERY_STRING))
+  con:puts("slept ", con:gets() or "", " ", count)
+end`,
+  'plain.lua': 'function main(env, con) con:puts("plain") end',
+  'try.lua': `local luafcgid = require("luafcgid")
+function main(env, con)
+  local ok, message = pcall(luafcgid.sleep, 0.001)
+  con:puts(tostring(ok), " ", tostring(message))
+end`,
+};
+
+const LONG = { params: { QUERY_STRING: '1000' } };
+
+function start(t: TestContext, config: string): Promise<Server> {
+  return startServer(t, { config: `workers = 1 clones = 16 ${config}`, files: FILES });
+}
+
+/** Begins a request that sleeps, and waits until it does. */
+async function sleeper(t: TestContext, server: Server, seconds: string): Promise<FcgiConnection> {
+  const before = server.log().split('sleeps').length;
+  const connection = await FcgiConnection.connect(server.socket);
+  t.after(() => connection.destroy());
+  connection.begin(1);
+  connection.params(1, scriptParams(server.path('sleep.lua'), { QUERY_STRING: seconds }));
+  connection.stdin(1, '');
+  await eventually('the script', () => server.log().split('sleeps').length > before);
+  return connection;
+}
+
+describe('a request that waits', () => {
+  for (const engine of ENGINES) {
+    it(`leaves its worker to others, in any number, with ${engine}`, async (t) => {
+      const server = await start(t, `engine = "${engine}"`);
+      const sleepers = [];
+      for (let at = 0; at < 5; at += 1) sleepers.push(await sleeper(t, server, '1000'));
+      assert.equal((await ask(server, 'plain.lua')).text, 'plain', 'the only worker serves others');
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () => ask(server, 'sleep.lua', { params: { QUERY_STRING: '0.05' }, body: 'body' })),
+      );
+      for (const { text } of answers) assert.match(text, /^slept body \d+$/);
+      for (const connection of sleepers) connection.destroy();
+    });
+  }
+
+  it('is stopped after requesttime, with the Lua stack of the place where it waits', async (t) => {
+    const server = await start(t, 'requesttime = 0.2 showerrors = true');
+    const { status, text } = await ask(server, 'sleep.lua', LONG);
+    assert.equal(status, 504);
+    assert.match(text, /took longer than 0\.2 s and was stopped where it waits/);
+    assert.match(server.log(), /LUAFCGID_REQUEST_OVERDUE[\s\S]*sleep\.lua:6:/);
+    const again = await ask(server, 'sleep.lua', { params: { QUERY_STRING: '0' } });
+    assert.equal(again.text, 'slept  2', 'its state lives on');
+  });
+
+  it('is stopped when its client goes and onabort says so, which frees its place', async (t) => {
+    const server = await start(t, 'onabort = "stop" waiting = 1');
+    const connection = await sleeper(t, server, '1000');
+    const refused = await ask(server, 'try.lua');
+    assert.match(refused.text, /^false .*1 requests wait already/);
+    connection.destroy();
+    await eventually('a free place', async () => (await ask(server, 'try.lua')).text.startsWith('true'));
+  });
+
+  it('is finished by a reload and by a stop', async (t) => {
+    const server = await start(t, '');
+    const first = await sleeper(t, server, '0.5');
+    server.signal('SIGHUP');
+    await server.logged(/reloaded: listening/);
+    const second = await sleeper(t, server, '0.5');
+    const stopped = server.stop();
+    for (const connection of [first, second]) {
+      const answer = await connection.response(1);
+      assert.match(answer.stdout.toString(), /slept/);
+    }
+    await stopped;
+  });
+
+  it('goes on as it was on a kept connection that its worker serves by itself', async (t) => {
+    const server = await start(t, '');
+    const connection = await FcgiConnection.connect(server.socket);
+    t.after(() => connection.destroy());
+    for (let at = 1; at <= 6; at += 1) {
+      connection.begin(1, { keepConn: true });
+      const params = { QUERY_STRING: '0.01', CONTENT_LENGTH: '3', REQUEST_METHOD: 'POST' };
+      connection.params(1, scriptParams(server.path('sleep.lua'), params));
+      connection.stdin(1, 'abc');
+      connection.stdin(1, '');
+      const answer = await connection.response(1);
+      assert.match(answer.stdout.toString(), new RegExp(`slept abc ${at}$`));
+    }
+    assert.deepEqual(connection.violations, []);
+  });
+
+  it('is answered with an error that names the culprit when its worker is lost', async (t) => {
+    const server = await startServer(t, {
+      config: 'workers = 1 clones = 4 watchdog = 0.2 engine = "luajit"',
+      files: {
+        ...FILES,
+        'hang.lua': 'function main() string.find(string.rep("a", 40), string.rep("a?", 40) .. string.rep("a", 40)) end',
+      },
+    });
+    const connection = await sleeper(t, server, '1000');
+    assert.equal((await ask(server, 'hang.lua')).status, 504);
+    const answer = await connection.response(1);
+    assert.match(answer.stdout.toString(), /^Status: 500[\s\S]*hang\.lua does not stop/);
+    assert.equal((await ask(server, 'plain.lua')).text, 'plain');
+  });
+});
