@@ -7,6 +7,7 @@ import type { EngineName, NativeEngineName } from './engine-names.js';
 import { inheritStandardStreams } from './native/child-streams.js';
 import { createNativeEngine } from './native/engine.js';
 import { exitAtOnce, openNativeLibrary } from './native/library.js';
+import { passOnUsualSignals } from './native/thread-scope.js';
 import type { LuaEngine } from './state.js';
 
 /** `LUA_MASKCOUNT` */
@@ -44,6 +45,7 @@ export function prepareEngine(version: string, name: EngineName = 'embedded', li
     return { name, module, booted: bootedLua(module, version), version };
   }
   inheritStandardStreams(loadFfi());
+  passOnUsualSignals(loadFfi());
   if (native !== undefined && native.name !== name) {
     throw new LuafcgidError('LUAFCGID_LUA_SECOND_LIBRARY', { engine: name, loaded: native.name });
   }

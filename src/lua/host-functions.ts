@@ -31,9 +31,9 @@ export interface HostedState {
   readonly startMs: number;
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
-  /** What the engine hands to the Lua function it calls. */
   /** Whether a stop is under way: errors are only raised to leave what runs. */
   readonly isStopping: boolean;
+  /** What the engine hands to the Lua function it calls. */
   readonly callArgument: LuaValue;
   /** The precompiled chunk of a part that is loaded when it is needed. */
   deferredPart(name: ByteString): Uint8Array | undefined;

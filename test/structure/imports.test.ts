@@ -96,7 +96,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   'lua/embedded/libc': { mayImport: ['lua', 'lua/embedded'] },
   'lua/embedded/wasm': { mayImport: [] },
-  'lua/native': { mayImport: ['lua', 'lua/runtime'] },
+  'lua/native': { mayImport: ['lua', 'lua/embedded/libc', 'lua/runtime'] },
   'lua/runtime': { mayImport: [] },
 
   scripts: { mayImport: ['lua'] },

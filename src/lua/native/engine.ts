@@ -12,6 +12,7 @@ import { HostGate } from './gate.js';
 import { type NativeLibrary, openNativeLibrary } from './library.js';
 import { GrowingMemory } from './memory.js';
 import { type NativeParts, NativeState } from './state.js';
+import { ownWorkingDirectory } from './thread-scope.js';
 
 export interface NativeEngineOptions {
   /** The library's file; left out: the system's. */
@@ -72,6 +73,7 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     memoryHook,
     interruptHook,
     cStack,
+    enterDirectory: ownWorkingDirectory(ffi),
     boot: () => boot.boot(),
     deferredPart: (part) => boot.deferredPart(part),
   };

@@ -1,6 +1,7 @@
 /** The host functions of native states, by number: those that all engines share, and those of native ones only. */
 
 import { globalsLimitBytes, pathLimitBytes, wholeText } from '../crossing.js';
+import { gmtime, localtime, strftime } from '../embedded/libc/calendar.js';
 import {
   type HostArguments,
   type HostedState,
@@ -35,6 +36,8 @@ export interface NativeArguments extends HostArguments {
   /** Whether the Lua 5.1 thread that calls may yield. */
   mayYield(): boolean;
 }
+
+const longestDateFormatBytes = 4096;
 
 type NativeFunction = (state: CallingState, args: NativeArguments) => HostResult;
 
@@ -72,6 +75,25 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
 
   /** Whether another coroutine or C function may be begun. */
   hasroom: (state) => state.hasRoom,
+
+  /** A time in seconds since 1970 as text in this format, or as fields; in UTC or in the zone of the server. */
+  date(_state, args) {
+    const format = wholeText(args.string(1), longestDateFormatBytes);
+    if (format === undefined) throw new Error(`the format is longer than ${longestDateFormatBytes} bytes`);
+    const time = args.isTrue(3) ? gmtime(args.number(2)) : localtime(args.number(2));
+    if (!format.startsWith('*t')) return strftime(format, time);
+    return {
+      sec: time.second,
+      min: time.minute,
+      hour: time.hour,
+      day: time.day,
+      month: time.month + 1,
+      year: time.year + 1900,
+      wday: time.weekDay + 1,
+      yday: time.yearDay + 1,
+      isdst: time.daylightSaving > 0,
+    };
+  },
 
   /** The script has set a hook, perhaps in the place of the one for interrupts. */
   rearm(state) {

@@ -25,6 +25,8 @@ export interface NativeParts {
   /** Address of a hook that calls `beInterrupted`. */
   readonly interruptHook: number;
   readonly cStack: CStack;
+  /** Makes a folder the working directory; undefined where all threads share one. */
+  readonly enterDirectory: ((directory: ByteString) => void) | undefined;
   boot(): number;
   deferredPart(name: ByteString): Uint8Array | undefined;
 }
@@ -96,6 +98,7 @@ export class NativeState extends EngineState {
     const { running } = this.#parts;
     this.#outer = running.state;
     running.state = this;
+    this.#parts.enterDirectory?.(this.options.directory);
     // The stop came before it was known where the request would run: nobody has set a hook.
     if (this.options.interrupts?.isStopWanted === true) {
       this.#library.setHook(this.#L, this.#parts.interruptHook, everyInstruction.mask, everyInstruction.count);

@@ -7,13 +7,15 @@
 --- `con`, `env` and the module `luafcgid` are the same; Lua's own library is the system's, whole:
 ---
 --- - **Files and processes**: `io.open`, `io.popen`, `os.execute`, `os.remove` and all others work, with the rights of the
----   server. Relative names start at the server's working directory, which all scripts share: the C daemon changed it to
----   the script's folder before each request. `env.SCRIPT_FILENAME` tells where the script lies.
+---   server. Relative names start beside the script, as in the C daemon, wherever another script has changed the directory to; they
+---   start at the server's working directory where the system gives no thread a directory of its own (not Linux, or a container that
+---   forbids `unshare`). `env.SCRIPT_FILENAME` tells where the script lies.
 --- - **Standard streams**: `print`, `io.write`, `io.stderr:write` (and `warn` of Lua 5.4) write to the log, and `io.read`
 ---   is at its end, as in the embedded engine. What a process writes that a script started goes to the server's own
 ---   standard output. Such a process inherits the standard streams and no other descriptor of the server.
 --- - **`os.exit`** ends the request, as in the embedded engine. **`os.getenv`** sees the server's environment.
----   **`os.clock`** is the processor time of the whole server. **`os.setlocale`** changes the locale of the whole server.
+---   **`os.clock`** is the processor time of the whole server. **`os.setlocale`** knows the locale `C` only, since any other
+---   would be that of all scripts. Random numbers and dates of a state are its own.
 --- - **`require`** looks beside the script, along the setting `path`, then where the system has Lua modules (`LUA_PATH`
 ---   counts), then for C modules: beside the script, and where the system has them (`LUA_CPATH` counts). Debian's
 ---   `lua-cjson`, `lua-filesystem`, `lua-sql-sqlite3` and `lua-lpeg` work, as others do. A C module is shared by all
@@ -51,7 +53,8 @@ local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, strin
 local checked = files.checked
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
 local ipairs, max, unpack = ipairs, math.max, unpack
-local replace, raise = parts.stock.replace, parts.stock.raise
+local replace, raise, bad_argument = parts.stock.replace, parts.stock.raise, parts.stock.bad_argument
+local tonumber = tonumber
 local is_51 = _VERSION == "Lua 5.1"
 
 if warn then
@@ -148,6 +151,79 @@ if is_51 and not jit then
       return gsub(text, pattern, replacement, ...)
     end
     return limited_gsub(text, pattern, replacement, ...)
+  end)
+end
+
+---- os, math: what the C library keeps for the whole process, or in one place for all threads ----
+
+local setlocale = os.setlocale
+
+-- Another locale than C would be that of all states.
+replace(os, "os", "setlocale", function(...)
+  local locale = ...
+  if type(locale) == "string" and locale ~= "C" and locale ~= "POSIX" then return nil end
+  local ok, result = pcall(setlocale, ...)
+  if not ok then raise(result) end
+  return result
+end)
+
+if is_51 and not jit then
+  local date, time = os.date, os.time
+  local floor, abs = math.floor, math.abs
+  local latest = 2 ^ 43 -- some 278,000 years; the C library is asked for anything else
+
+  replace(os, "os", "date", function(...)
+    local format, seconds = ...
+    if format == nil then format = "%c" end
+    local number = seconds == nil and time() or tonumber(seconds)
+    local kind = type(format)
+    if (kind ~= "string" and kind ~= "number") or not number or not (abs(number) < latest) then
+      local ok, result = pcall(date, ...)
+      if not ok then raise(result) end
+      return result
+    end
+    format = format .. ""
+    local is_utc = sub(format, 1, 1) == "!"
+    if is_utc then format = sub(format, 2) end
+    local ok, result = host.date(format, floor(number), is_utc)
+    if not ok then error(result, 2) end
+    return result
+  end)
+
+  -- Two generators by Pierre L'Ecuyer, together; the C library's is one for the process.
+  local one, other = 1, 1
+  local random, randomseed = math.random, math.randomseed
+
+  local function fraction()
+    one, other = one * 40014 % 2147483563, other * 40692 % 2147483399
+    return (one - other) % 2147483562 / 2147483562
+  end
+
+  replace(math, "math", "randomseed", function(...)
+    local seed = tonumber((...))
+    if not seed then
+      local _, message = pcall(randomseed, ...)
+      raise(message)
+    end
+    seed = floor(abs(seed)) % 2147483562
+    if seed ~= seed then seed = 0 end
+    one, other = seed + 1, (seed * 7 + 12345) % 2147483398 + 1
+    for _ = 1, 8 do fraction() end
+  end)
+
+  replace(math, "math", "random", function(...)
+    local count = select("#", ...)
+    if count == 0 then return fraction() end
+    local low, high = tonumber((...)), tonumber((select(2, ...)))
+    if count > 2 or not low or (count == 2 and not high) or low ~= low or high ~= high then
+      local ok, result = pcall(random, ...)
+      if not ok then raise(result) end
+      return result
+    end
+    low, high = floor(low), high and floor(high)
+    if count == 1 then low, high = 1, low end
+    if low > high then bad_argument(count, "interval is empty") end
+    return floor(fraction() * (high - low + 1)) + low
   end)
 end
 
