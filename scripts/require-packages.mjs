@@ -50,6 +50,10 @@ const WANTED = [
   },
   program('mariadbd', 'mariadb-server', true),
   program('redis-server', 'redis-server', true),
+  // The stock interpreters, with which the engines are compared.
+  program('lua5.1', 'lua5.1', true),
+  program('lua5.4', 'lua5.4', true),
+  program('luajit', 'luajit', true),
   library('liblua5.1.so.0', 'liblua5.1-0'),
   library('liblua5.4.so.0', 'liblua5.4-0'),
   library('libluajit-5.1.so.2', 'libluajit-5.1-2'),

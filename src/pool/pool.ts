@@ -206,8 +206,7 @@ export class Pool<W extends Waiter> {
     for (let waiter = this.#line.head; waiter !== undefined; waiter = this.#line.headAfter(waiter)) {
       const idle = this.#idleStateOf(waiter.script);
       // That worker will be free in a moment, or be found to run a request: do not make one more state for this one.
-      if (idle === undefined && waiter.avoidsDirectWorkers !== true && this.#isServingDirectWith(waiter.script))
-        continue;
+      if (idle === undefined && this.#isServingDirectWith(waiter.script)) continue;
       const decision = decide<State, Worker>({
         idle,
         scriptStates: this.#states.countOf(waiter.script),

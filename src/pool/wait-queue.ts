@@ -10,8 +10,6 @@
 export interface Waiter {
   readonly script: string;
   readonly queuedMs: number;
-  /** A worker has given it away that has too much to do by itself: it need not wait for one of these. */
-  readonly avoidsDirectWorkers?: boolean;
   /** Where it stands; the waiting line's own. */
   place?: Place | undefined;
 }

@@ -53,7 +53,6 @@ export function workerSettings({ loaded: { config }, engine, files, sources }: G
     runName,
     measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
     ringBytes: config.ringBytes,
-    sleepers: new SharedArrayBuffer(4),
     setHook: createHookSetter(engine),
   };
 }

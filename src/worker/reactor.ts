@@ -47,8 +47,6 @@ export interface ReactorParts {
   readonly interrupts: Pick<Interrupts, 'isAbandoned'>;
   /** Wakes the front. */
   readonly ringBell: () => void;
-  /** One word: how many of the workers sleep. */
-  readonly sleepers: SharedArrayBuffer;
   readonly suspended: SuspendedRuns;
   readonly nowMs: () => number;
   /** Undefined where workers serve no sockets. */
@@ -57,7 +55,6 @@ export interface ReactorParts {
 
 export class Reactor {
   readonly #parts: ReactorParts;
-  readonly #sleepers: Int32Array;
   /** Whether there is something else to do than to wait for a message. */
   readonly #hasOther: () => boolean;
   readonly #sleepMs: () => number | undefined;
@@ -66,7 +63,6 @@ export class Reactor {
   constructor(parts: ReactorParts) {
     const service = parts.sockets?.service;
     this.#parts = parts;
-    this.#sleepers = new Int32Array(parts.sleepers);
     const { suspended, nowMs } = parts;
     this.#hasOther = () => suspended.mayHaveNews || service?.isOpen === true;
     this.#sleepMs = () => (suspended.nextMs === undefined ? undefined : Math.max(0, suspended.nextMs - nowMs()));
@@ -101,7 +97,7 @@ export class Reactor {
       const message =
         isTurnOfOthers || this.#hasOther()
           ? inbox.nextUnless(() => true)
-          : this.#asleep(() => inbox.nextUnless(this.#hasOther, this.#sleepMs));
+          : inbox.nextUnless(this.#hasOther, this.#sleepMs);
       if (message !== undefined) return message;
       if (sockets?.service.isOpen !== true) continue;
       if (sockets.events.take()) return undefined;
@@ -116,17 +112,7 @@ export class Reactor {
     // What closed the service, or ended an operation, before the ring was parked rings no bell: look again.
     const mustNotSleep = !service.isOpen || this.#parts.suspended.mayHaveNews;
     const longestMs = Math.min(LONGEST_SLEEP_MS, Math.ceil(this.#sleepMs() ?? LONGEST_SLEEP_MS));
-    this.#asleep(() => events.wait(mustNotSleep ? 0 : longestMs));
+    events.wait(mustNotSleep ? 0 : longestMs);
     this.#parts.ring.unpark();
-  }
-
-  /** Does what may sleep; other workers see meanwhile that this one does. */
-  #asleep<T>(sleep: () => T): T {
-    Atomics.add(this.#sleepers, 0, 1);
-    try {
-      return sleep();
-    } finally {
-      Atomics.sub(this.#sleepers, 0, 1);
-    }
   }
 }

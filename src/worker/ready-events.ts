@@ -54,17 +54,6 @@ export class ReadyEvents {
     this.#count = 0;
   }
 
-  /** Descriptor and mark of the last event that is left. */
-  get last(): { readonly fd: number; readonly mark: number } | undefined {
-    const list = this.#list;
-    if (list === undefined || this.left === 0) return undefined;
-    return { fd: list.fdAt(this.#count - 1), mark: list.markAt(this.#count - 1) };
-  }
-
-  dropLast(): void {
-    this.#count -= 1;
-  }
-
   /** Waits for new events, when none is left. */
   wait(timeoutMs: number): void {
     this.#list ??= this.#openList();

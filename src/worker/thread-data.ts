@@ -26,8 +26,6 @@ export interface ThreadData {
   readonly loans: SharedArrayBuffer;
   /** What it has done, see `metrics/counters.ts`. */
   readonly counters: SharedArrayBuffer;
-  /** One word: how many of the workers sleep. */
-  readonly sleepers: SharedArrayBuffer;
   /** Requests that come on lent connections are numbered from here on. */
   readonly firstRequest: number;
   /** One word: how many requests of all workers wait for results. */

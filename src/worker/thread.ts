@@ -92,7 +92,7 @@ class WorkerThread {
 
   /** @param usage measures what requests take; undefined: nobody wants to know */
   constructor(data: ThreadData, system: System, ringBell: () => void, usage: UsageMeter | undefined) {
-    const { config, runName, sleepers } = data;
+    const { config, runName } = data;
     const interrupts = new Interrupts(data.interrupts);
     const ring = new RingReader(data.toWorker, system.parker);
     const borrower = new Borrower(data.loans);
@@ -143,7 +143,6 @@ class WorkerThread {
       calls: direct.calls,
       borrower,
       events,
-      sleepers,
       ring,
       outbox: this.#outbox,
       ringBell,
@@ -158,7 +157,6 @@ class WorkerThread {
       ring,
       interrupts,
       ringBell,
-      sleepers,
       suspended,
       nowMs,
       sockets,

@@ -126,9 +126,9 @@ describe('the globals of a script', () => {
           if name == "host" or (name == "" and type(value) == "table" and value.print) then return value end
         end
       end
-      local ok, message = host().globals({ a = 1 }, {})
-      con:puts(tostring(ok), " ", message)`;
-    assert.match(serveSource(source).body, /^nil only a configuration is asked for its globals$/);
+      con:puts(tostring((host())))`;
+    // The debug library takes print for a C function without upvalues.
+    assert.equal(serveSource(source).body, 'nil');
   });
 
   it('are bounded in number, also where one table is named again and again', () => {

@@ -99,7 +99,10 @@ test('standard input is at its end, and standard files behave like files', () =>
   ] as const) {
     assert.equal(evaluate(expression), expected, expression);
   }
-  assert.match(luaError(() => evaluate('io.stdout.write("x")')).message, /call it with a colon: file:write/);
+  assert.match(
+    luaError(() => evaluate('io.stdout.write("x")')).message,
+    /^\/srv\/script\.lua:\d+: bad argument #1 to 'write' \(FILE\* expected, got string\)/,
+  );
   assert.match(luaError(() => evaluate('io.write({})')).message, /bad argument #1 to 'write'/);
   state.close();
 });
@@ -222,6 +225,9 @@ test('coroutines work as in stock Lua', () => {
   assert.equal(evaluate('all(coroutine.resume(coroutine.create(function() error("x", 0) end)))'), 'false x');
   assert.equal(evaluate('type(select(2, pcall(coroutine.wrap(function() error({}) end))))'), 'table');
   assert.equal(luaError(() => run('\ncoroutine.wrap(function() error("x", 0) end)()')).message, '/srv/script.lua:2: x');
-  assert.match(luaError(() => evaluate('coroutine.wrap(5)')).message, /bad argument #1 to 'wrap' \(function expected/);
+  assert.match(
+    luaError(() => evaluate('coroutine.wrap(5)')).message,
+    /bad argument #1 to 'wrap' \((Lua )?function expected/,
+  );
   state.close();
 });

@@ -71,17 +71,6 @@ describe('a worker that is at something of its own', () => {
     own.pool.setOccupied(first!.state.worker, false);
     assert.equal(own.start()[0]?.state, first!.state);
   });
-
-  it('does not have one wait that it has given away', () => {
-    const own = new Setting();
-    const [first] = own.come('a');
-    own.end('a');
-    own.pool.setOccupied(first!.state.worker, true);
-    own.pool.join({ script: 'a', name: 'a', queuedMs: 0, avoidsDirectWorkers: true });
-    const [second] = own.start();
-    assert.equal(second?.create, true);
-    assert.notEqual(second?.state.worker, first!.state.worker);
-  });
 });
 
 describe('the pool', () => {

@@ -76,6 +76,10 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     calls: { 'lua/embedded/libc/calendar': 1 },
   },
   {
+    bound: 'TZ of the environment, or the last line of a file of the system’s zone database',
+    calls: { 'lua/embedded/libc/time-zone': 4 },
+  },
+  {
     bound: 'a batch of the access log (64 KiB), or one of its lines, whose fields are cut',
     calls: { 'logging/sinks/writer': 1 },
   },

@@ -50,7 +50,6 @@ class Team {
       runName: 'test',
       measuresUsage: false,
       ringBytes: 16 * 1024,
-      sleepers: new SharedArrayBuffer(4),
       waiting: new SharedArrayBuffer(4),
       setHook: undefined,
       sleeper: undefined,

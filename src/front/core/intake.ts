@@ -210,8 +210,6 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     const request = new FrontRequest({ id, fcgiId, role, cgi, arrivedMs: this.arrivalMs }, connection, meter);
     if (options.tracesRequests) request.record = new AccessRecord();
     connection.isUsed = true;
-    request.avoidsDirectWorkers = connection.wasShed;
-    connection.wasShed = false;
     connection.requests.add(fcgiId, request);
     requests.set(request.id, request);
     return request;

@@ -112,7 +112,6 @@ export class LentRequests {
   returned(worker: WorkerLink, descriptor: number, bytes: Uint8Array): void {
     const connection = this.connectionOf(descriptor);
     this.#lending.returned(connection, worker, bytes.length > 0);
-    if (bytes.length === 0) connection.wasShed = true;
     this.#received(connection, bytes);
   }
 

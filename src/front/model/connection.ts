@@ -86,8 +86,6 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
   isOverdue = false;
   /** Where it is listed while a worker has it: the front neither reads nor writes it meanwhile. */
   lentTo: Loans<Connection<Request>> | undefined;
-  /** Its last worker had too much to do, and gave it away. */
-  wasShed = false;
   /** `routesEpoch` of its worker when it was lent. */
   lentRoutesEpoch = 0;
   /** Loans in a row that its worker could do nothing with, and the requests to pass before the next one. */

@@ -57,7 +57,6 @@ export class FrontRequest implements Waiter {
   stage: Stage = 'looking';
   /** The script's file, links resolved, by which the pool knows it. Set when the look-up is done. */
   script = '';
-  avoidsDirectWorkers = false;
   place: Place | undefined;
   state: PoolState | undefined;
   /** The worker that runs it. */

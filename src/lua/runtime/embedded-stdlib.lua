@@ -27,7 +27,10 @@
 ---   does can catch it. The code goes to the web server as the FastCGI appStatus.
 --- - **`os.getenv`** gives what the setting `environment` grants, by default nil. (The configuration sees the server's
 ---   whole environment.)
---- - **`os.time`, `os.date`, `os.clock`** work, in the time zone of the server. `os.clock` counts real time.
+--- - **`os.time`, `os.date`, `os.clock`** work, in the time zone of the server: `TZ` names one of the
+---   system's database or has rules (`CET-1CEST,M3.5.0,M10.5.0/3`), and is UTC where it is not understood; without it
+---   /etc/localtime counts. An hour that comes twice is the first one to `os.time`, unless `isdst` is given. `os.clock`
+---   counts real time.
 --- - **`math.random`** is seeded in each new state, so states draw different numbers. They are no secrets: Lua 5.1 draws
 ---   them from a plain generator.
 --- - **`require`** looks beside the script (`NAME.lua`, then `NAME/init.lua`), then along the setting `path`. A module
@@ -107,7 +110,10 @@ function io.lines(name)
   end
   return lines(name)
 end
-function io.popen(command) return nil, tostring(command) .. ": " .. no_processes, denied end
+function io.popen(command)
+  command = checked_text(command, 1, "popen")
+  return nil, tostring(command) .. ": " .. no_processes, denied
+end
 function io.tmpfile()
   local name, message, number = os.tmpname()
   if not name then return nil, message, number end
@@ -152,6 +158,7 @@ package.loaders = { package.loaders[1], sources.search_path, function()
 end }
 package.cpath = ""
 function package.loadlib(library)
+  library = checked_text(library, 1, "loadlib")
   return nil, tostring(library) .. ": the embedded Lua engine cannot load C libraries", "absent"
 end
 

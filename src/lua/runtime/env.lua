@@ -78,7 +78,12 @@ function env.new(handler)
     judged = handler
   end
   if is_eager then
-    local _, new = host.params()
+    local ok, new = host.params()
+    if not ok then
+      -- What there is of a block that ends too early.
+      new = {}
+      host.params(new)
+    end
     new.LUAFCGID_VERSION = version
     return new
   end

@@ -87,15 +87,15 @@ function exit.go_on()
   error(exit_signal, 0)
 end
 
-local function pass_on(thread, ok, first, ...)
+local function pass_on(thread, ok, ...)
   depth = depth - 1
   if exiting then exit.go_on() end
-  if first == WAIT then
+  if ... == WAIT then
     exit.pause()
     depth = depth + 1
     return pass_on(thread, resume(thread))
   end
-  return ok, first, ...
+  return ok, ...
 end
 
 replace(coroutine, "coroutine", "resume", function(thread, ...)

@@ -38,6 +38,8 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'con_settings', file: 'runtime/con-settings.lua' },
     { name: 'hints', file: 'runtime/hints.lua' },
     { name: 'debug', file: 'runtime/debug.lua' },
+    // After all that uses the debug library itself.
+    { name: 'disguise', file: 'runtime/disguise.lua' },
     // The functions that the engine calls.
     { name: 'prelude', file: 'runtime/prelude.lua' },
   ];

@@ -26,6 +26,7 @@
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
 ---   request. A script that goes beyond is ended and cannot catch that. `string.rep` does not make a longer string. Between
 ---   two looks a state may hold more.
+---   In Lua 5.1 and LuaJIT the collector works in whole cycles, so its pauses grow with what a state holds.
 --- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, or by LuaJIT's
 ---   `ffi`. Nested calls, coroutines and patterns have limits that fit the C stack; in Lua 5.1 a pattern has at most 100,000
 ---   characters.
@@ -41,31 +42,37 @@
 --- | `print` calls the global `tostring` | yes | yes | no |
 --- | `io.write` gives back | true | true | the file |
 ---
+--- Functions of the library that this server replaces (`load`, `print`, `io.write`, `coroutine.wrap` and others) look like
+--- Lua's own: to the debug library they are C functions, with the texts and places of Lua's errors. What differs: coroutines
+--- of LuaJIT nest to a depth of 190 only, since each takes a part of the C stack that nobody counts; `string.rep` says "not
+--- enough memory" before it begins; file names that `require` gives are absolute; inside of a function that a replaced one
+--- calls (a reader of `load`), the stack has further C functions.
+---
 --- Where a number stands for something whole (`con:status(404.0)`, `maxage = 60.0`), Lua 5.4's floats are fine.
 
 local parts = ...
 
 local host, sources, files = parts.host, parts.sources, parts.files
+local replace, raise = parts.stock.replace, parts.stock.raise
+local bad_argument, expected = parts.stock.bad_argument, parts.stock.expected
 local caller_level = parts.arguments.caller_level
 
 local type, error, pcall, select = type, error, pcall, select
 local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
-local checked = files.checked
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
 local ipairs, max, unpack = ipairs, math.max, unpack
-local replace, raise, bad_argument = parts.stock.replace, parts.stock.raise, parts.stock.bad_argument
 local tonumber = tonumber
 local is_51 = _VERSION == "Lua 5.1"
 
 if warn then
-  function warn(...)
-    for i = 1, select("#", ...) do
-      if type((select(i, ...))) ~= "string" then
-        error("bad argument #" .. i .. " to 'warn' (string expected, got " .. type((select(i, ...))) .. ")", 2)
-      end
+  replace(_G, "_G", "warn", function(...)
+    local count, pieces = select("#", ...), { ... }
+    for i = 1, max(count, 1) do
+      local kind = type(pieces[i])
+      if kind ~= "string" and kind ~= "number" then bad_argument(i, expected("string", count, i, pieces[i])) end
     end
-    if select("#", ...) > 1 or sub((...), 1, 1) ~= "@" then host.print(2, concat({ ... }) .. "\n") end
-  end
+    if count > 1 or sub(pieces[1], 1, 1) ~= "@" then host.print(2, concat(pieces) .. "\n") end
+  end)
 end
 
 ---- string: one call can ask for more memory than the machine has, before any limit is looked at ----
@@ -73,19 +80,16 @@ end
 local limit_bytes = math.huge
 local rep = string.rep
 
--- The results of a protected call of it; as `checked`, but the message keeps the function's name.
-local function checked_rep(ok, result)
-  if ok then return result end
-  error(gsub(gsub(result, "^%[luafcgid%]:%d+: ", ""), "'%?'", "'rep'"), caller_level)
-end
-
-function string.rep(...)
+replace(string, "string", "rep", function(...)
   local text, times, separator = ...
-  if type(text) ~= "string" or type(times) ~= "number" then return checked_rep(pcall(rep, ...)) end
-  local piece = #text + (type(separator) == "string" and #separator or 0)
-  if piece * times > limit_bytes then error("not enough memory", 0) end
-  return rep(text, times, separator)
-end
+  if type(text) == "string" and type(times) == "number" and times % 1 == 0 then
+    local piece = #text + (type(separator) == "string" and #separator or 0)
+    if piece * times > limit_bytes then error("not enough memory", 0) end
+  end
+  local ok, result = pcall(rep, ...)
+  if not ok then raise(result) end
+  return result
+end)
 
 ---- string: LuaJIT does not count nested calls of C functions, and each gsub takes 9 KiB of the C stack ----
 
@@ -99,9 +103,13 @@ if jit then
     return ...
   end
 
-  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
-    if type(replacement) ~= "function" and type(replacement) ~= "table" then
-      return gsub(text, pattern, replacement, ...)
+  replace(string, "string", "gsub", function(...)
+    local text, pattern, replacement, limit = ...
+    local is_called = type(replacement) == "function" or type(replacement) == "table"
+    if not is_called or type(text) ~= "string" or type(pattern) ~= "string" or limit ~= nil and type(limit) ~= "number" then
+      local ok, result, count = pcall(gsub, ...)
+      if not ok then raise(result) end
+      return result, count
     end
     depth = depth + 1
     if depth % calls_per_look == 0 then
@@ -111,7 +119,7 @@ if jit then
         error("C stack overflow", 2)
       end
     end
-    return leave(gsub(text, pattern, replacement, ...))
+    return leave(gsub(...))
   end)
 end
 
@@ -129,12 +137,13 @@ if is_51 and not jit then
       if ok then return ... end
       error(gsub(gsub((...), "^%[luafcgid%]:%d+: ", ""), "'%?'", "'" .. name .. "'"), caller_level)
     end
-    return function(text, pattern, ...)
+    return function(...)
+      local text, pattern, _, plain = ...
       if type(text) == "string" and type(pattern) == "string" then
-        if #pattern > longest and not (name == "find" and select(2, ...)) then error("pattern too complex", 2) end
-        return results(pcall(work, text, pattern, ...))
+        if #pattern > longest and not (name == "find" and plain) then error("pattern too complex", 2) end
+        return results(pcall(work, ...))
       end
-      local count, given = all(pcall(work, text, pattern, ...))
+      local count, given = all(pcall(work, ...))
       if not given[1] then raise(given[2]) end
       return unpack(given, 2, count)
     end
@@ -144,13 +153,14 @@ if is_51 and not jit then
   string.gfind = string.gmatch
 
   local limited_gsub = limited("gsub")
-  replace(string, "string", "gsub", function(text, pattern, replacement, ...)
-    local kind = type(replacement)
+  replace(string, "string", "gsub", function(...)
+    local text, pattern, replacement, limit = ...
+    local kind = (limit == nil or type(limit) == "number") and type(text) == "string" and type(replacement)
     -- A protected call would hide where an error of the function comes from.
     if (kind == "function" or kind == "table") and type(pattern) == "string" and #pattern <= longest then
-      return gsub(text, pattern, replacement, ...)
+      return gsub(...)
     end
-    return limited_gsub(text, pattern, replacement, ...)
+    return limited_gsub(...)
   end)
 end
 
@@ -254,6 +264,18 @@ local check
 -- steps a cycle would not end while a string doubles and doubles.
 local whole_cycles = 0
 local needs_whole_cycles = newproxy ~= nil
+
+-- A step that a script asks for is a step all the same.
+if needs_whole_cycles then
+  replace(_G, "_G", "collectgarbage", function(...)
+    local is_step = ... == "step"
+    local previous = is_step and collectgarbage("setstepmul", usual_step)
+    local ok, result = pcall(collectgarbage, ...)
+    if is_step then collectgarbage("setstepmul", previous == whole_cycles and whole_cycles or previous) end
+    if not ok then raise(result) end
+    return result
+  end)
+end
 
 -- An object that the next cycle finds dead.
 local function watch()

@@ -24,22 +24,23 @@ function stock.replace(library, library_name, name, wrapper)
 end
 
 -- The text of an error of the library with the name by which the wrapper was called.
-local function renamed(message, info)
+local function renamed(message, info, shift)
   local name, method_self = info.name, nil
   if name and info.namewhat == "method" then method_self = 1 end
   name = name or (knows_names and stock.name[info.func]) or "?"
   local position, rest = match(message, "^bad argument #(%d+) to '[^']*'(.*)$")
   if not position then return message end
-  position = tonumber(position) - (method_self or 0)
+  position = tonumber(position) - (method_self or 0) - (shift or 0)
   if position == 0 then return "calling '" .. name .. "' on bad self" .. rest end
   return "bad argument #" .. gsub(position, "%.0$", "") .. " to '" .. name .. "'" .. rest
 end
 
 -- Raises in a wrapper's caller what a protected call of the wrapped function has raised. To be called by the wrapper
 -- itself, not as a tail call.
-function stock.raise(message)
+-- `shift` is by how many the wrapped function had more arguments.
+function stock.raise(message, shift)
   if type(message) ~= "string" or message == "not enough memory" then error(message, 0) end
-  error(renamed(message, getinfo(2, "nf")), 3)
+  error(renamed(gsub(message, "^%[luafcgid%]:%d+: ", ""), getinfo(2, "nf"), shift), 3)
 end
 
 -- Raises the error for an argument that a wrapper itself refuses. To be called as `raise`.

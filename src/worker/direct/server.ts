@@ -6,7 +6,6 @@
 
 import { NOTHING } from '../../base/bytes.js';
 import { LuafcgidError } from '../../base/errors.js';
-import { usualAfter } from '../../base/usual-time.js';
 import { type CgiRequest, parseRequest } from '../../cgi/request.js';
 import { type Borrower, LentMark } from '../../channel/lending.js';
 import type { RingReader } from '../../channel/ring.js';
@@ -38,8 +37,6 @@ export interface DirectServerParts {
   readonly calls: DirectCalls;
   readonly borrower: Borrower;
   readonly events: ReadyEvents;
-  /** One word: how many of the workers sleep. */
-  readonly sleepers: SharedArrayBuffer;
   readonly ring: Pick<RingReader, 'hasFrame'>;
   readonly outbox: DirectOutbox;
   /** Wakes the front. */
@@ -52,13 +49,6 @@ export interface DirectServerParts {
   readonly run: (start: RunStart) => void;
 }
 
-/**
- * If the requests that wait here would take longer than this and another worker sleeps, one connection is given away.
- * About twice what waking a thread costs.
- */
-const BACKLOG_MS = 0.2;
-/** Time between two that are given away. */
-const GIVE_AWAY_MS = 0.5;
 /** Tries to get at the gate before it is waited for. */
 const MAX_TRIES = 100;
 /** Numbers of requests before they begin anew. */
@@ -68,7 +58,6 @@ export class DirectServer implements SocketService {
   readonly #parts: DirectServerParts;
   readonly #borrower: Borrower;
   readonly #events: ReadyEvents;
-  readonly #sleepers: Int32Array;
   readonly #answer: DirectAnswer;
   readonly #acceptor: Acceptor;
   readonly #served: ServedCounts;
@@ -80,16 +69,12 @@ export class DirectServer implements SocketService {
   #recallEpoch = 0;
   #tries = 0;
   #requests = 0;
-  /** How long requests usually take here, whichever state runs them. */
-  #usualMs = 0;
-  #gaveAwayMs = 0;
 
   constructor(parts: DirectServerParts) {
     const { borrower, calls, events, outbox, ringBell } = parts;
     this.#parts = parts;
     this.#borrower = borrower;
     this.#events = events;
-    this.#sleepers = new Int32Array(parts.sleepers);
     this.#served = new ServedCounts(outbox, ringBell);
     this.#answer = new DirectAnswer(borrower, outbox, {
       send: (origin, records, startedMs) => this.#send(origin, records, startedMs),
@@ -224,10 +209,7 @@ export class DirectServer implements SocketService {
   #send(origin: Origin, records: Uint8Array, startedMs: number): void {
     this.#deliver(origin, records);
     const nowMs = this.#parts.calls.nowMs();
-    const tookMs = nowMs - startedMs;
-    this.#usualMs = usualAfter(this.#usualMs, tookMs);
-    this.#served.note(origin.state, tookMs, nowMs);
-    this.#shareWork(nowMs);
+    this.#served.note(origin.state, nowMs - startedMs, nowMs);
   }
 
   /** What the system does not take at once the front sends. The gate is ANSWERING, and open afterwards. */
@@ -261,20 +243,5 @@ export class DirectServer implements SocketService {
     this.#events.stopWatching(descriptor);
     this.#parts.outbox.returned(descriptor, bytes);
     this.#borrower.leave();
-  }
-
-  /** Gives one connection away that would have to wait while another worker sleeps. */
-  #shareWork(nowMs: number): void {
-    const events = this.#events;
-    const waiting = events.left;
-    if (waiting === 0 || waiting * this.#usualMs < BACKLOG_MS || nowMs - this.#gaveAwayMs < GIVE_AWAY_MS) return;
-    if (Atomics.load(this.#sleepers, 0) === 0) return;
-    const borrower = this.#borrower;
-    const { last } = events;
-    if (last?.mark !== LentMark.CONNECTION || !borrower.begin(last.fd)) return;
-    if (borrower.recalls !== this.#recallEpoch) return borrower.leave();
-    this.#gaveAwayMs = nowMs;
-    events.dropLast();
-    this.#giveBack(last.fd, NOTHING);
   }
 }

@@ -23,8 +23,6 @@ export interface DirectSystem {
   ready(): readonly { readonly fd: number; readonly mark: number }[];
   stopWatching(fd: number): void;
   nowMs(): number;
-  /** Workers that sleep. */
-  countSleepers(): number;
   /** The file that a script path leads to now, as far as the front knows. */
   fileOf(path: string): string | undefined;
 }
@@ -75,7 +73,6 @@ export class DirectWorker {
   readonly counts = { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 };
   readonly #host: DirectHost;
   readonly #system: DirectSystem;
-  readonly #sleepers: Int32Array;
   readonly #reader: RingReader;
   readonly #reactor: Reactor;
   #takeMessages: () => boolean = () => false;
@@ -83,26 +80,17 @@ export class DirectWorker {
   #isInside = false;
   #lastRead: Uint8Array = Buffer.alloc(0);
 
-  /** @param sleepers the word that all workers share */
-  constructor(
-    loans: SharedArrayBuffer,
-    sleepers: SharedArrayBuffer,
-    host: DirectHost,
-    reader: RingReader,
-    system: DirectSystem,
-  ) {
+  constructor(loans: SharedArrayBuffer, host: DirectHost, reader: RingReader, system: DirectSystem) {
     this.loans = loans;
     this.#host = host;
     this.#system = system;
     this.#reader = reader;
-    this.#sleepers = new Int32Array(sleepers);
     this.borrower = new PausingBorrower(loans, (pause) => this.pause(pause));
     const events = new ReadyEvents(() => this.#list());
     this.server = new DirectServer({
       calls: { sockets: this.#sockets(), nowMs: () => system.nowMs(), clearBell: () => this.#clearBell() },
       borrower: this.borrower,
       events,
-      sleepers,
       ring: reader,
       outbox: this.#countingOutbox(),
       ringBell: () => host.ringBell(),
@@ -122,7 +110,6 @@ export class DirectWorker {
       suspended: { poll: () => {}, mayHaveNews: false, nextMs: undefined, resumeNext: () => false },
       nowMs: () => system.nowMs(),
       ringBell: () => host.ringBell(),
-      sleepers,
       sockets: { service: this.server, events },
     });
   }
@@ -177,7 +164,6 @@ export class DirectWorker {
   /** Does something in which it may be stopped at its steps. */
   inside(work: () => void): void {
     this.#isInside = true;
-    Atomics.store(this.#sleepers, 0, this.#system.countSleepers());
     try {
       work();
     } catch (error) {

@@ -128,7 +128,6 @@ export class FakeWorker {
     ringBell: () => void,
     files: Map<string, string> = new Map(),
     system?: DirectSystem,
-    sleepers: SharedArrayBuffer = new SharedArrayBuffer(4),
   ) {
     this.files = files;
     const toWorker = createRing(ringBytes);
@@ -153,14 +152,13 @@ export class FakeWorker {
     this.#firstRequest = firstLentRequest(lastWorker);
     const loans = createLoans();
     this.lender = new Lender(loans);
-    if (system !== undefined) this.direct = this.#openDirect(loans, sleepers, system);
+    if (system !== undefined) this.direct = this.#openDirect(loans, system);
   }
 
-  #openDirect(loans: SharedArrayBuffer, sleepers: SharedArrayBuffer, system: DirectSystem): DirectWorker {
+  #openDirect(loans: SharedArrayBuffer, system: DirectSystem): DirectWorker {
     const worker = this;
     const direct: DirectWorker = new DirectWorker(
       loans,
-      sleepers,
       {
         get isAbleToGoOn() {
           const { isGone, isStuck, isToldToStop, isBlocked, running } = worker;

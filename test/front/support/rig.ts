@@ -199,7 +199,6 @@ export class Rig {
   /** Connections that nobody has accepted yet. */
   readonly #backlog: Peer[] = [];
   isListening = true;
-  readonly #sleepers = new SharedArrayBuffer(4);
   drained = 0;
   /** Whether the front accepts new connections, or leaves that to workers. */
   frontAccepts = true;
@@ -334,7 +333,6 @@ export class Rig {
       },
       stopWatching: (fd) => void list()?.connections.delete(fd),
       nowMs: () => this.nowMs,
-      countSleepers: () => this.workers.filter(({ direct, isGone }) => direct?.isAsleep && !isGone).length,
       fileOf: (path) => this.front.lookUps.find(path),
       sockets: {
         accept: () => this.#backlog.shift()?.id ?? fail(Errno.EAGAIN),
@@ -557,7 +555,6 @@ export class Rig {
       },
       this.files,
       this.options.lends ? this.#systemOf(() => worker) : undefined,
-      this.#sleepers,
     );
     worker.makeRoom = () => this.#makeRoom();
     const link = new WorkerLink(

@@ -1,7 +1,10 @@
 /**
- * The calendar functions of the C library (`localtime`, `gmtime`, `mktime`, `strftime` in the C locale), on JavaScript
- * dates: the time zone is the process's, as `TZ` or the system sets it.
+ * The calendar functions of the C library: `localtime`, `gmtime`, `mktime`, and `strftime` in the C locale. The time zone
+ * is the process's, as `TZ` or the system sets it.
  */
+
+import { civilFromDays, daysFromCivil } from './civil.js';
+import { local, type ZoneTime } from './time-zone.js';
 
 /** The fields of C's `struct tm`. */
 export interface BrokenDownTime {
@@ -46,97 +49,74 @@ const months = [
 export const earliestSeconds = -67_768_040_609_740_800;
 export const endSeconds = 67_768_036_191_676_800;
 
-const dayMs = 86_400_000;
-/** What a JavaScript date can hold; times beyond it are moved to its edge. */
-const furthestMs = 8_640_000_000_000_000;
-
-function toDate(epochSeconds: number): Date {
-  return new Date(Math.max(-furthestMs, Math.min(furthestMs, epochSeconds * 1000)));
-}
-
-/** Milliseconds of a time given in fields; fields out of their range carry over. Unlike `Date.UTC`, year 70 is year 70. */
-function utcMs(year: number, month: number, day: number, hour: number, minute: number, second: number): number {
-  const date = new Date(0);
-  date.setUTCFullYear(year, month, day);
-  date.setUTCHours(hour, minute, second);
-  return date.getTime();
-}
+const daySeconds = 86_400;
 
 function yearDay(year: number, month: number, day: number): number {
-  return Math.round((utcMs(year, month, day, 0, 0, 0) - utcMs(year, 0, 1, 0, 0, 0)) / dayMs);
+  return daysFromCivil(year, month, day) - daysFromCivil(year, 0, 1);
 }
 
-/** Minutes west of UTC, as `getTimezoneOffset`, in a year's standard time and in its daylight saving time (or the same). */
-function zoneOffsets(year: number): { standard: number; daylight: number } {
-  const at = (month: number) => {
-    const date = new Date(2000, month, 1);
-    date.setFullYear(year);
-    return date.getTimezoneOffset();
+/** The fields of a time on a clock that is so many seconds ahead of UTC. */
+function breakDown(epochSeconds: number, zone: ZoneTime, isUtc: boolean): BrokenDownTime {
+  // Exact for all times that C's `int` can hold the year of: a remainder has no rounding.
+  const shown = epochSeconds + zone.offsetSeconds;
+  const second = ((shown % daySeconds) + daySeconds) % daySeconds;
+  const days = (shown - second) / daySeconds;
+  const { year, month, day } = civilFromDays(days);
+  return {
+    second: second % 60,
+    minute: Math.floor(second / 60) % 60,
+    hour: Math.floor(second / 3600),
+    day,
+    month,
+    year: year - 1900,
+    weekDay: (((days + 4) % 7) + 7) % 7,
+    yearDay: yearDay(year, month, day),
+    daylightSaving: zone.isDaylightSaving ? 1 : 0,
+    utcOffsetSeconds: zone.offsetSeconds,
+    isUtc,
   };
-  const [january, july] = [at(0), at(6)];
-  return { standard: Math.max(january, july), daylight: Math.min(january, july) };
 }
 
 export function gmtime(epochSeconds: number): BrokenDownTime {
-  const date = toDate(epochSeconds);
-  return {
-    second: date.getUTCSeconds(),
-    minute: date.getUTCMinutes(),
-    hour: date.getUTCHours(),
-    day: date.getUTCDate(),
-    month: date.getUTCMonth(),
-    year: date.getUTCFullYear() - 1900,
-    weekDay: date.getUTCDay(),
-    yearDay: yearDay(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()),
-    daylightSaving: 0,
-    utcOffsetSeconds: 0,
-    isUtc: true,
-  };
+  return breakDown(epochSeconds, { offsetSeconds: 0, isDaylightSaving: false, name: 'GMT' }, true);
 }
 
 export function localtime(epochSeconds: number): BrokenDownTime {
-  const date = toDate(epochSeconds);
-  const year = date.getFullYear();
-  return {
-    second: date.getSeconds(),
-    minute: date.getMinutes(),
-    hour: date.getHours(),
-    day: date.getDate(),
-    month: date.getMonth(),
-    year: year - 1900,
-    weekDay: date.getDay(),
-    yearDay: yearDay(year, date.getMonth(), date.getDate()),
-    daylightSaving: date.getTimezoneOffset() < zoneOffsets(year).standard ? 1 : 0,
-    utcOffsetSeconds: -date.getTimezoneOffset() * 60,
-    isUtc: false,
-  };
+  return breakDown(epochSeconds, local(epochSeconds), false);
 }
 
+/** Where the other kind of time is looked for, standard or daylight saving: within a year, in steps shorter than either. */
+const stepsToOtherKind = [1, -1, 2, -2, 3, -3, 4, -4].map((steps) => steps * 91 * daySeconds);
+
 /**
- * Seconds since 1970 of a local time; fields out of their range carry over (month 13 is January). NaN when the result
- * cannot be represented. `daylightSaving` says how the clock that shows the time was set; below 0 the zone's rules decide.
+ * Seconds since 1970 of a local time; fields out of their range carry over (month 13 is January). NaN when the year of the
+ * result does not fit into C's `int`. `daylightSaving` says how the clock that shows the time was set; below 0 the zone's
+ * rules decide: a time that comes twice is the first one, one that is left out counts from before the change.
  */
 export function mktime(time: BrokenDownTime): number {
-  const year = time.year + 1900;
-  if (time.daylightSaving >= 0) {
-    const shown = utcMs(year, time.month, time.day, time.hour, time.minute, time.second);
-    const { standard, daylight } = zoneOffsets(new Date(shown).getUTCFullYear());
-    return shown / 1000 + (time.daylightSaving > 0 ? daylight : standard) * 60;
+  const { hour, minute, second } = time;
+  const days = daysFromCivil(time.year + 1900, time.month, time.day);
+  const shown = Number(BigInt(days) * BigInt(daySeconds) + BigInt(hour * 3600 + minute * 60 + second));
+  const at = (offsetSeconds: number): number => shown - offsetSeconds;
+  const before = local(shown - daySeconds);
+  const after = local(shown + daySeconds);
+  let seconds = [before, after]
+    .map((zone) => at(zone.offsetSeconds))
+    .find((found) => at(local(found).offsetSeconds) === found);
+  seconds ??= at(before.offsetSeconds);
+  if (time.daylightSaving >= 0 && local(seconds).isDaylightSaving !== time.daylightSaving > 0) {
+    const guess = seconds;
+    const other = [before, after, ...stepsToOtherKind.map((step) => local(guess + step))].find(
+      ({ isDaylightSaving }) => isDaylightSaving === time.daylightSaving > 0,
+    );
+    // Where there is no other kind, it would have been an hour.
+    seconds = other === undefined ? guess + (time.daylightSaving > 0 ? -3600 : 3600) : at(other.offsetSeconds);
   }
-  const date = new Date(2000, 0, 1);
-  date.setFullYear(year, time.month, time.day);
-  date.setHours(time.hour, time.minute, time.second, 0);
-  return date.getTime() / 1000;
+  return seconds >= earliestSeconds && seconds < endSeconds ? seconds : Number.NaN;
 }
 
 function zoneName(time: BrokenDownTime): string {
-  if (time.isUtc) return 'GMT';
-  const seconds = mktime(time);
-  // Past what a JavaScript date holds, the zone at its edge is told: its local time may lie beyond already.
-  const edge = time.year < 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  const date = toDate(Number.isNaN(seconds) ? edge : seconds);
-  const parts = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(date);
-  return parts.find(({ type }) => type === 'timeZoneName')?.value ?? '';
+  return time.isUtc ? 'GMT' : local(mktime(time)).name;
 }
 
 /** The ISO 8601 week and the year it belongs to: weeks start on Monday, the first one holds the year's first Thursday. */
@@ -174,13 +154,17 @@ const conversions: Readonly<Record<string, (time: BrokenDownTime) => string>> = 
   h: (time) => strftime('%b', time),
   H: (time) => two(time.hour),
   I: (time) => two(time.hour % 12 === 0 ? 12 : time.hour % 12),
+  k: (time) => twoSpaced(time.hour),
+  l: (time) => twoSpaced(time.hour % 12 === 0 ? 12 : time.hour % 12),
   j: (time) => String(time.yearDay + 1).padStart(3, '0'),
   m: (time) => two(time.month + 1),
   M: (time) => two(time.minute),
   n: () => '\n',
   p: (time) => (time.hour < 12 ? 'AM' : 'PM'),
+  P: (time) => (time.hour < 12 ? 'am' : 'pm'),
   r: (time) => strftime('%I:%M:%S %p', time),
   R: (time) => strftime('%H:%M', time),
+  s: (time) => String(time.isUtc ? mktime({ ...time, daylightSaving: -1 }) : mktime(time)),
   S: (time) => two(time.second),
   t: () => '\t',
   T: (time) => strftime('%H:%M:%S', time),

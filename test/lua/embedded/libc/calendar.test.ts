@@ -66,7 +66,9 @@ test('mktime carries over fields that are out of range', () => {
   assert.equal(at({ year: 124, month: 0, day: 0 }), at({ year: 123, month: 11, day: 31 }));
   assert.equal(at({ year: 124, month: 2, day: 1, hour: -1 }), at({ year: 124, month: 1, day: 29, hour: 23 }));
   assert.equal(at({ year: 124, minute: 90, second: -30 }), at({ year: 124, hour: 1, minute: 29, second: 30 }));
-  assert.ok(Number.isNaN(at({ year: 2_000_000_000 })));
+  // After 400 years the calendar repeats.
+  assert.equal(at({ year: 2_000_000_100 }) - at({ year: 100 }), 5_000_000 * 146_097 * 86_400);
+  assert.ok(Number.isNaN(at({ year: 2_147_483_647, month: 12 })));
 });
 
 /** What a child process with another time zone prints for some Lua, as JSON. */
@@ -106,4 +108,42 @@ test('mktime believes a time that says whether it is daylight saving time', () =
   assert.deepEqual(inZone('Europe/Berlin', both), [1729989000, 1729992600]);
   const round = `[1729989000, 1729992600].map((t) => mktime(localtime(t)))`;
   assert.deepEqual(inZone('Europe/Berlin', round), [1729989000, 1729992600]);
+});
+
+test('TZ may have rules as POSIX writes them (reports A10)', () => {
+  const show = (zone: string, seconds: number) => inZone(zone, `strftime('%F %T %z %Z', localtime(${seconds}))`);
+  const [winter, summer] = [1_705_320_000, 1_784_116_800];
+  for (const [zone, seconds, text] of [
+    ['CET-1CEST,M3.5.0,M10.5.0/3', summer, '2026-07-15 14:00:00 +0200 CEST'],
+    ['CET-1CEST,M3.5.0,M10.5.0/3', winter, '2024-01-15 13:00:00 +0100 CET'],
+    // The changes of 2024: at 01:00 UTC on March 31 and October 27.
+    ['CET-1CEST,M3.5.0,M10.5.0/3', 1_711_846_799, '2024-03-31 01:59:59 +0100 CET'],
+    ['CET-1CEST,M3.5.0,M10.5.0/3', 1_711_846_800, '2024-03-31 03:00:00 +0200 CEST'],
+    ['CET-1CEST,M3.5.0,M10.5.0/3', 1_729_990_799, '2024-10-27 02:59:59 +0200 CEST'],
+    ['CET-1CEST,M3.5.0,M10.5.0/3', 1_729_990_800, '2024-10-27 02:00:00 +0100 CET'],
+    ['XXX-5:30', summer, '2026-07-15 17:30:00 +0530 XXX'],
+    ['<+0330>-3:30', summer, '2026-07-15 15:30:00 +0330 +0330'],
+    ['UTC-3', summer, '2026-07-15 15:00:00 +0300 UTC'],
+    ['NZST-12NZDT,M9.5.0,M4.1.0/3', winter, '2024-01-16 01:00:00 +1300 NZDT'],
+    ['NZST-12NZDT,M9.5.0,M4.1.0/3', summer, '2026-07-16 00:00:00 +1200 NZST'],
+    ['AAA3BBB,J60/0,J300', summer, '2026-07-15 10:00:00 -0200 BBB'],
+    ['AAA3BBB,59,300/-1', winter, '2024-01-15 09:00:00 -0300 AAA'],
+    ['', summer, '2026-07-15 12:00:00 +0000 UTC'],
+    // What is not understood is UTC, as in C.
+    ['Nowhere/Place', summer, '2026-07-15 12:00:00 +0000 Nowhere'],
+  ] as const) {
+    assert.equal(show(zone, seconds), text, `${zone} at ${seconds}`);
+  }
+});
+
+test('zones of the database have their names, and a colon before them', () => {
+  assert.equal(inZone('Europe/Berlin', `strftime('%z %Z', localtime(1784116800))`), '+0200 CEST');
+  assert.equal(inZone(':America/New_York', `strftime('%z %Z', localtime(1784116800))`), '-0400 EDT');
+  assert.equal(inZone('Asia/Kolkata', `strftime('%F %T', localtime(1784116800))`), '2026-07-15 17:30:00');
+});
+
+test('years far away are those of the calendar', () => {
+  assert.equal(strftime('%F', gmtime(9_007_199_254_740_992)), '285428751-11-12');
+  assert.equal(mktime(localtime(1e14)), 1e14);
+  assert.equal(mktime(localtime(-1e13)), -1e13);
 });
