@@ -246,9 +246,14 @@ function engine.where()
   return waiting.where()
 end
 
+-- The globals before the script runs.
+local baseline = {}
+
 -- The script that is about to be loaded has to do with modules that wait.
 function engine.can_wait()
   waiting.enable()
+  -- These are the engine's own: the script has not changed them.
+  baseline.pcall, baseline.xpcall = G.pcall, G.xpcall
 end
 
 -- After a request that did not complete: gives the output it had collected.
@@ -276,8 +281,6 @@ function engine.collect()
     collectgarbage("step", 64)
   end
 end
-
-local baseline = {}
 
 -- What the script added to the globals or changed there.
 function engine.globals()
