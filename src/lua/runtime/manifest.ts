@@ -60,6 +60,7 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'crypto', file: 'library/crypto.lua', module: 'luafcgid.crypto', namespace: 'crypto' },
   { name: 'bit', file: 'library/bit.lua', standsInFor: 'bit' },
   { name: 'template', file: 'library/template.lua', module: 'luafcgid.template', namespace: 'template' },
+  { name: 'router', file: 'library/router.lua', module: 'luafcgid.router', namespace: 'router' },
   { name: 'template_compile', file: 'library/template-compile.lua' },
   { name: 'template_jit', file: 'library/template-jit.lua' },
   { name: 'form', file: 'library/form.lua' },
