@@ -200,6 +200,9 @@ export const hostFunctions = {
     return value === undefined ? undefined : toByteString(value);
   },
 
+  /** The bytes of a file that the state depends on from now on, as on its Lua files; nothing when there is none. */
+  textfile: (state, args) => state.options.host.readSource(pathText(args, 1)),
+
   /** What `crypto-functions.ts` has. */
   crypto: (state, args) => callCrypto(state, args),
 

@@ -2,10 +2,10 @@
 
 import { HTML_ENTITIES } from '../../base/html.js';
 
-const LONGEST_ENTITY_BYTES = 6;
+export const LONGEST_ENTITY_BYTES = 6;
 
 /** By byte; undefined for those that stay. */
-const entityOf: (Uint8Array | undefined)[] = Array.from({ length: 256 }, (_, byte) => {
+export const entityOf: (Uint8Array | undefined)[] = Array.from({ length: 256 }, (_, byte) => {
   const entity = HTML_ENTITIES[String.fromCharCode(byte)];
   return entity === undefined ? undefined : Buffer.from(entity);
 });

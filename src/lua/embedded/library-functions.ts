@@ -1,11 +1,16 @@
 /** Host functions that do work of the library's modules in the memory of the embedded Lua. Each may give nothing: then Lua does it. */
 
+import type { RequestHost } from '../state.js';
 import { decodeJson } from './json-decode.js';
 import { encodeJson } from './json-encode.js';
 import type { Machine } from './machine.js';
+import { writePage } from './pages.js';
 
 /** Works on the stack of `L`, gives the number of its results there. */
-type LibraryFunction = (state: { readonly machine: Machine }, L: number) => number;
+type LibraryFunction = (
+  state: { readonly machine: Machine; readonly request: Pick<RequestHost, 'write'> | undefined },
+  L: number,
+) => number;
 
 /** Rounds to the nearest integer, as LuaJIT does, and takes the low 32 bits. */
 const rounder = 2 ** 52 + 2 ** 51;
@@ -34,6 +39,27 @@ export const libraryFunctions = {
     x.lua_settop(L, 0);
     x.lua_pushboolean(L, 1);
     return 1;
+  },
+
+  /** A page's pieces as a string: true and the string; or true. */
+  joinpieces({ machine }, L) {
+    machine.x.lua_settop(L, 1);
+    const page = writePage(machine, L);
+    machine.x.lua_pushboolean(L, 1);
+    if (page === undefined) return 1;
+    machine.pushBytes(L, page);
+    return 2;
+  },
+
+  /** The same to the client: true and whether it was written. */
+  writepieces({ machine, request }, L) {
+    machine.x.lua_settop(L, 1);
+    if (request === undefined) throw new Error('no request is running');
+    const page = writePage(machine, L);
+    if (page !== undefined && page.length > 0) request.write(page);
+    machine.x.lua_pushboolean(L, 1);
+    machine.x.lua_pushboolean(L, page === undefined ? 0 : 1);
+    return 2;
   },
 
   /** An operation on the low 32 bits of two numbers: 0 and, 1 or, 2 exclusive or, 3 and 4 shifts to the left and right. */

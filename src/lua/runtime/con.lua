@@ -278,6 +278,20 @@ function con.set_buffering(is_on)
   return ok, message
 end
 
+-- Hands over a text after what was put before it. True, or nil and a message.
+function con.put_text(text)
+  local ok, message = hand_over()
+  if ok and #text > 0 then return host.write(text) end
+  return ok, message
+end
+
+-- The same with a page's pieces, where the host can write them: true and whether it did, or nil and a message.
+function con.put_pieces(page)
+  local ok, message = hand_over()
+  if ok then return host.writepieces(page) end
+  return ok, message
+end
+
 -- The output that was not handed over yet, at the end of a request; nil when there is none.
 function con.take()
   if finished or count == 0 then return nil end

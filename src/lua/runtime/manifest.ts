@@ -59,6 +59,9 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'serialize', file: 'library/serialize.lua', namespace: 'luafcgid' },
   { name: 'crypto', file: 'library/crypto.lua', module: 'luafcgid.crypto', namespace: 'crypto' },
   { name: 'bit', file: 'library/bit.lua', standsInFor: 'bit' },
+  { name: 'template', file: 'library/template.lua', module: 'luafcgid.template', namespace: 'template' },
+  { name: 'template_compile', file: 'library/template-compile.lua' },
+  { name: 'template_jit', file: 'library/template-jit.lua' },
   { name: 'form', file: 'library/form.lua' },
   { name: 'cookie', file: 'library/cookie.lua' },
 ];

@@ -12,7 +12,7 @@ local preload = package.preload
 local string, table, math = string, table, math
 local globals = {
   _VERSION = _VERSION, jit = jit, package = package,
-  error = error, getmetatable = getmetatable, load = load, loadstring = loadstring, next = next, pairs = pairs, pcall = pcall,
+  error = error, ipairs = ipairs, getmetatable = getmetatable, load = load, loadstring = loadstring, next = next, pairs = pairs, pcall = pcall,
   rawequal = rawequal, rawget = rawget, rawset = rawset, require = require, select = select, setfenv = setfenv,
   newproxy = newproxy, setmetatable = setmetatable, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
   string = { byte = string.byte, char = string.char, find = string.find, format = string.format, gmatch = string.gmatch,

@@ -195,7 +195,8 @@ if is_51 and not jit then
     format = format .. ""
     local is_utc = sub(format, 1, 1) == "!"
     if is_utc then format = sub(format, 2) end
-    local ok, result = host.date(format, floor(number), is_utc)
+    local whole = number < 0 and -floor(-number) or floor(number) -- as C makes an integer of a number
+    local ok, result = host.date(format, whole, is_utc)
     if not ok then error(result, 2) end
     return result
   end)

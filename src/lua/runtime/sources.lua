@@ -64,6 +64,8 @@ local function wrap_load(name, load)
   end)
 end
 
+local load_text = loadstring or load
+
 wrap_load("load", load)
 if loadstring then wrap_load("loadstring", loadstring) end
 
@@ -121,7 +123,8 @@ local function search_path(name)
   return concat(tried, between)
 end
 
-local sources = { search_path = search_path }
+-- `compile` takes texts of the server's own making.
+local sources = { resolve = resolve, compile = function(text, name) return load_text(text, name) end, search_path = search_path }
 
 function sources.init(start)
   directory = start.directory -- where relative names start
