@@ -71,7 +71,7 @@ describe('MariaDB at its worst', async () => {
   it('frozen: the query times out, and the next ones work when it goes on', async (t) => {
     const source = open({ ...own, connections: 1, connectMs: 300 });
     const run = new TestRun(source);
-    await run.query('select 1');
+    await until(() => succeeds(run.query('select 1')), 'it is connected');
     t.after(() => server.signal('SIGCONT'));
     await freeze(server);
     await assert.rejects(run.query('select 2', [], { limitMs: 100 }), code('LUAFCGID_DATA_TIMEOUT'));
@@ -184,12 +184,13 @@ describe('SQLite at its worst', () => {
     const database = join(dir, 'locked.db');
     const other = new TestRun(open({ kind: 'sqlite', database }));
     await other.execute('create table t (n)');
-    const tx = await other.begin();
     const run = new TestRun(open({ kind: 'sqlite', database, waitMs: 1000 }));
     t.after(() => {
       run.end();
       other.end();
     });
+    await until(() => succeeds(run.execute('delete from t')), 'the file is open');
+    const tx = await other.begin();
     await assert.rejects(run.execute('insert into t values (1)'), (error: { retry: boolean }) => {
       assert.equal(error.retry, true);
       return code('LUAFCGID_DATA_QUERY', 'SQLITE 5')(error);

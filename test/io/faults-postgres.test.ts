@@ -76,7 +76,7 @@ describe('PostgreSQL at its worst', async () => {
   it('frozen: the query times out, its connection is given up, and the next ones work when it is thawed', async () => {
     const source = open({ connections: 1, connectMs: 300 });
     const run = new TestRun(source);
-    await run.query('select 1');
+    await until(() => isWell(source), 'it is connected');
     proxy.freeze();
     await assert.rejects(run.query('select 2', [], { limitMs: 100 }), code('LUAFCGID_DATA_TIMEOUT'));
     await assert.rejects(run.query('select 3'), code('LUAFCGID_DATA_CONNECT'));
