@@ -28,7 +28,7 @@ function namesAtRunTime(): string[] {
 }
 
 /** Modules that are required by names of their own; lua-cjson's settings are described together. */
-const modules = ['json', 'crypto', 'template', 'router'];
+const modules = ['json', 'crypto', 'template', 'router', 'validate'];
 /** Gives each module the name that the page does. */
 const requireModules = modules.map((name) => `local ${name} = require("luafcgid.${name}")`).join(' ');
 const isOfModule = (name: string) => modules.includes(name.split('.')[0] as string);
