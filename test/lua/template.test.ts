@@ -176,6 +176,22 @@ test('puts is refused for another con, and goes after what was put before, also 
 });
 
 if (isEmbedded) {
+  test('a page that is being handed over is not touched by one that another script makes meanwhile', () => {
+    const inner = newState({}, { '/srv/page': '<%= ("inner "):rep(9) %>' });
+    inner.run('function main(env, con) require("luafcgid.template").puts(con, "page") end');
+    const outer = newState({}, { '/srv/page': '<%= ("outer "):rep(9) %>' });
+    outer.run('function main(env, con) require("luafcgid.template").puts(con, "page") end');
+    let text = '';
+    const write = (bytes: Uint8Array) => {
+      assert.equal(serve(inner.state, 'main').body, 'inner '.repeat(9));
+      text += Buffer.from(bytes).toString('latin1');
+    };
+    serve(outer.state, 'main', { override: { write } });
+    assert.equal(text, 'outer '.repeat(9));
+    inner.state.close();
+    outer.state.close();
+  });
+
   test('a template is a file that the state depends on', () => {
     const { state, run, asked } = newState({}, { '/srv/page': 'x' });
     run('function main(env, con) require("luafcgid.template").puts(con, "page") end');

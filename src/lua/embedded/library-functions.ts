@@ -4,7 +4,7 @@ import type { RequestHost } from '../state.js';
 import { decodeJson } from './json-decode.js';
 import { encodeJson } from './json-encode.js';
 import type { Machine } from './machine.js';
-import { writePage } from './pages.js';
+import { lendPage, writePage } from './pages.js';
 
 /** Works on the stack of `L`, gives the number of its results there. */
 type LibraryFunction = (
@@ -56,7 +56,7 @@ export const libraryFunctions = {
     machine.x.lua_settop(L, 1);
     if (request === undefined) throw new Error('no request is running');
     const page = writePage(machine, L);
-    if (page !== undefined && page.length > 0) request.write(page);
+    if (page !== undefined && page.length > 0) lendPage(page, (bytes) => request.write(bytes));
     machine.x.lua_pushboolean(L, 1);
     machine.x.lua_pushboolean(L, page === undefined ? 0 : 1);
     return 2;

@@ -97,6 +97,17 @@ class PageWriter {
 
 const writer = new PageWriter();
 
+/** Hands a page to `use`, which may let other scripts run meanwhile: they write theirs into another buffer. */
+export function lendPage(page: Uint8Array, use: (page: Uint8Array) => void): void {
+  const { out } = writer;
+  writer.out = Buffer.alloc(0);
+  try {
+    use(page);
+  } finally {
+    writer.out = out;
+  }
+}
+
 /** The page whose pieces are at stack index 1, valid until the next one is written; undefined when it is for Lua to write. */
 export function writePage(machine: Machine, L: number): Uint8Array | undefined {
   writer.memory.use(machine);
