@@ -10,7 +10,7 @@ local parts = ...
 
 local host, exit, stock = parts.host, parts.exit, parts.stock
 
-local error, select, getmetatable, setmetatable = error, select, getmetatable, setmetatable
+local error, select, type, setmetatable = error, select, type, setmetatable
 local create, resume, status, yield, running = exit.create, exit.plain_resume, coroutine.status, coroutine.yield, coroutine.running
 local plain_pcall, plain_xpcall, traceback, getinfo = pcall, xpcall, debug.traceback, debug.getinfo
 local is_plain_51 = _VERSION == "Lua 5.1" and not jit
@@ -192,8 +192,13 @@ local function install_protected_calls()
     return thread
   end
 
+  -- A function of C waits for nothing. Called from here, its errors would name a place in this file.
+  local function is_of_c(f)
+    return type(f) == "function" and not stock.original[f] and getinfo(f, "S").what == "C"
+  end
+
   local pcall_wrapper = stock.replace(_G, "_G", "pcall", function(...)
-    if not is_active or select("#", ...) == 0 then return plain_pcall(...) end
+    if not is_active or select("#", ...) == 0 or is_of_c((...)) then return plain_pcall(...) end
     local thread = take()
     parent[thread] = running()
     return finish(thread, nil, resume(thread, ...))
@@ -201,7 +206,7 @@ local function install_protected_calls()
 
   stock.replace(_G, "_G", "xpcall", function(...)
     local f, handler = ...
-    if not is_active or select("#", ...) < 2 then return plain_xpcall(...) end
+    if not is_active or select("#", ...) < 2 or is_of_c(f) then return plain_xpcall(...) end
     local function handle(value, thread)
       if handler == traceback or stock.original[handler] == traceback then
         if type(value) ~= "string" and type(value) ~= "number" and value ~= nil then return value end
