@@ -158,7 +158,11 @@ test('a text that takes more memory than the state has is a memory error, and th
     function main() json.decode(text) end
     function after(env, con) con:puts(json.encode(json.decode('{"a":[1]}'))) end`);
   assert.throws(() => serve(state, 'main'), /not enough memory/);
-  if (isEmbedded) assert.equal(serve(state, 'after').body, '{"a":[1]}');
+  if (isEmbedded) {
+    // Lua 5.1 collects no garbage when an allocation fails.
+    for (let step = 0; step < 100; step += 1) state.collectStep();
+    assert.equal(serve(state, 'after').body, '{"a":[1]}');
+  }
   state.close();
 });
 

@@ -99,6 +99,7 @@ const options: StateOptions = {
   directory: '/srv',
   path: [],
   config: { list: ['a', 'b'], text: 'x'.repeat(1000), buffering: true },
+  givesGlobals: true,
 };
 
 const params = {

@@ -55,10 +55,18 @@ function yearDay(year: number, month: number, day: number): number {
   return daysFromCivil(year, month, day) - daysFromCivil(year, 0, 1);
 }
 
+/** The furthest times whose year C's `int` holds. */
+const furthestSeconds = 67_767_976_000_000_000;
+
+/** A time, or the furthest one where it is further. */
+function heldTime(epochSeconds: number): number {
+  return Math.max(-furthestSeconds, Math.min(furthestSeconds, epochSeconds));
+}
+
 /** The fields of a time on a clock that is so many seconds ahead of UTC. */
 function breakDown(epochSeconds: number, zone: ZoneTime, isUtc: boolean): BrokenDownTime {
   // Exact for all times that C's `int` can hold the year of: a remainder has no rounding.
-  const shown = epochSeconds + zone.offsetSeconds;
+  const shown = heldTime(epochSeconds) + zone.offsetSeconds;
   const second = ((shown % daySeconds) + daySeconds) % daySeconds;
   const days = (shown - second) / daySeconds;
   const { year, month, day } = civilFromDays(days);
