@@ -270,6 +270,8 @@ function engine.forget()
   reported, reported_traceback, is_reported = nil, nil, false
 end
 
+local COLLECT_STEPS = 64
+
 -- A step of garbage collection while the state is idle; without an argument a whole cycle.
 function engine.collect()
   local _, what = host.argument()
@@ -278,7 +280,10 @@ function engine.collect()
   elseif library.collect_step then
     library.collect_step()
   else
-    collectgarbage("step", 64)
+    -- A cycle at the most: a small state is done with one, and its finalizers have run.
+    for _ = 1, COLLECT_STEPS do
+      if collectgarbage("step", 64) then break end
+    end
   end
 end
 
