@@ -62,7 +62,7 @@ describe('a request that waits', () => {
     const { status, text } = await ask(server, 'sleep.lua', LONG);
     assert.equal(status, 504);
     assert.match(text, /took longer than 0\.2 s and was stopped where it waits/);
-    assert.match(server.log(), /LUAFCGID_REQUEST_OVERDUE[\s\S]*sleep\.lua:6:/);
+    await server.logged(/LUAFCGID_REQUEST_OVERDUE[\s\S]*sleep\.lua:6:/);
     const again = await ask(server, 'sleep.lua', { params: { QUERY_STRING: '0' } });
     assert.equal(again.text, 'slept  2', 'its state lives on');
   });
