@@ -230,8 +230,6 @@ class RunningServer implements Server {
       allClosed: () => this.#allClosed.set(),
     });
     this.#undo.push(() => front.close());
-    const watch = parts.manager.watch(() => front.call('counts'));
-    this.#undo.push(() => watch.stop());
     this.#add({ front });
   }
 
@@ -255,6 +253,9 @@ class RunningServer implements Server {
     });
     this.#undo.push(() => workers.stop());
     await this.#startWorkers(parts.current);
+    // Only now: before it is ready, the service manager waits for nothing but that.
+    const watch = parts.manager.watch(() => front.call('counts'));
+    this.#undo.push(() => watch.stop());
   }
 
   async #startWorkers(generation: Generation): Promise<void> {
