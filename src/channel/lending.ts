@@ -4,10 +4,10 @@
  * An idle kept connection can be lent to a worker, which then reads the next request itself, runs it if that is short
  * and simple, and sends the answer itself. All else it gives back. The front lends, takes back, and takes over what
  * turns out to be long. Workers may also accept new connections; of one whose only request they serve the front never
- * hears. Both share a few words and the bytes of the request that runs. Who may be at a connection says the gate
+ * hears. Both share a few words and the bytes of the request that runs. The gate says which side may use a connection
  * (`gate.ts`).
  *
- * Who writes which word, and in which state of the gate:
+ * Which side writes which word, and in which state of the gate:
  *
  *   DESCRIPTOR, REQUEST, STATE, REQUEST_BYTES, the bytes   worker, before a move that publishes them; read by the front after
  *                                                          `takeOver` or `shut`

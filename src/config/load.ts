@@ -70,7 +70,7 @@ function chooseFile(file: string | null | undefined, directory: string): string 
   const usual = resolve(directory, DEFAULT_FILE);
   const stats = statSync(usual, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
-  // Who starts the server in a folder of somebody else does not mean to run that person's script.
+  // A server started in another user's folder must not run that user's script by accident.
   const own = process.geteuid?.();
   if (own !== undefined && stats.uid !== own && stats.uid !== 0) {
     throw new LuafcgidError('LUAFCGID_CONFIG_STRANGER', { file: usual, user: stats.uid });
