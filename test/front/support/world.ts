@@ -298,7 +298,10 @@ export class World {
     const { rig } = this;
     if (this.#isDraining && !this.#isStopping) rig.pass(1000);
     for (let rounds = 0; this.#finishSome(); rounds++) assert.ok(rounds < 2_000, 'it never comes to an end');
-    // Workers that hang are lost.
+    // Workers that hang are lost: while the server stops, it ends their threads itself.
+    for (const worker of this.#isStopping ? rig.workers : []) {
+      if (worker.isStuck && !worker.isGone) rig.killWorker(worker, 'its thread does not end');
+    }
     for (let seconds = 0; seconds < 6; seconds += 1) {
       rig.pass(1_000);
       while (this.#finishSome());

@@ -4,7 +4,7 @@
  */
 
 import { civilFromDays, daysFromCivil } from './civil.js';
-import { local, type ZoneTime } from './time-zone.js';
+import { heldTime, local, type ZoneTime } from './time-zone.js';
 
 /** The fields of C's `struct tm`. */
 export interface BrokenDownTime {
@@ -53,14 +53,6 @@ const daySeconds = 86_400;
 
 function yearDay(year: number, month: number, day: number): number {
   return daysFromCivil(year, month, day) - daysFromCivil(year, 0, 1);
-}
-
-/** The furthest times whose year C's `int` holds. */
-const furthestSeconds = 67_767_976_000_000_000;
-
-/** A time, or the furthest one where it is further. */
-function heldTime(epochSeconds: number): number {
-  return Math.max(-furthestSeconds, Math.min(furthestSeconds, epochSeconds));
 }
 
 /** The fields of a time on a clock that is so many seconds ahead of UTC. */

@@ -193,10 +193,18 @@ export function findZone({ TZ, TZDIR = '/usr/share/zoneinfo' }: NodeJS.ProcessEn
   return () => ({ offsetSeconds: 0, isDaylightSaving: false, name: named });
 }
 
+/** The furthest times whose year C's `int` holds. */
+const furthestSeconds = 67_767_976_000_000_000;
+
+/** A time, or the furthest one where it is further: beyond it a double no longer tells one second, or day, from the next. */
+export function heldTime(epochSeconds: number): number {
+  return Math.max(-furthestSeconds, Math.min(furthestSeconds, epochSeconds));
+}
+
 let localZone: Zone | undefined;
 
 /** The process's zone, found once for each thread. */
 export const local: Zone = (seconds) => {
   localZone ??= findZone(process.env);
-  return localZone(seconds);
+  return localZone(heldTime(seconds));
 };
