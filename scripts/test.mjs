@@ -1,6 +1,7 @@
 // Runs every compiled test file, or those whose path contains one of the arguments. The end-to-end tests run once for
-// each driver that the front has here (`io`), those that no driver concerns once. The tests of the script interface, directly in test/lua, run again with
-// each native engine, together with those of native engines only. All others run once.
+// each driver that the front has here (`io`), those that no driver concerns once. The tests of the script interface,
+// directly in test/lua, run again with each native engine, together with those of native engines only. All others run
+// once.
 //
 // --unit       only what needs no web server, no database and no other engine: under a minute on two processors
 // --coverage   prints the coverage of all but the end-to-end tests, and fails below what .c8rc.json demands
