@@ -24,8 +24,9 @@
 --- - **Precompiled chunks** are refused here too, unless the setting `bytecode` allows them: a forged one ends the server
 ---   or takes it over. `files` and `environment` do not confine native scripts, so a server with both does not start.
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
----   request. A script that goes beyond is ended and cannot catch that. `string.rep` does not make a longer string. Between
----   two looks a state may hold more.
+---   request. A script that goes beyond is ended and cannot catch that. `string.rep` does not make a longer string, nor does
+---   `table.concat` of Lua 5.1 and 5.4. Between two looks a state may hold more. `collectgarbage("stop")` puts the next cycle off until
+---   the limit is near.
 ---   In Lua 5.1 and LuaJIT the collector works in whole cycles, so its pauses grow with what a state holds.
 --- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, or by LuaJIT's
 ---   `ffi`. Nested calls, coroutines and patterns have limits that fit the C stack; in Lua 5.1 a pattern has at most 100,000
@@ -92,28 +93,30 @@ replace(string, "string", "rep", function(...)
   return result
 end)
 
----- table: pieces that are the same string make one that is larger than all of them ----
+---- table: pieces that are the same string make one that is larger than all of them. LuaJIT keeps its own, which it compiles ----
 
-replace(table, "table", "concat", function(...)
-  local list, separator, from, to = ...
-  if type(list) == "table" and not getmetatable(list) then
-    local first, last = from == nil and 1 or tonumber(from), to == nil and #list or tonumber(to)
-    local between = type(separator) == "string" and #separator or 0
-    -- No string is larger than what the state holds, so short lists need no look.
-    if first and last and (last - first + 1) * 2048 * (collectgarbage("count") or limit_bytes) > limit_bytes then
-      local bytes = 0
-      for i = first, last do
-        local piece = list[i]
-        local kind = type(piece)
-        if kind == "string" then bytes = bytes + #piece + between elseif kind == "number" then bytes = bytes + between else break end
-        if bytes > limit_bytes then error("not enough memory", 0) end
+if not jit then
+  replace(table, "table", "concat", function(...)
+    local list, separator, from, to = ...
+    if type(list) == "table" and not getmetatable(list) then
+      local first, last = from == nil and 1 or tonumber(from), to == nil and #list or tonumber(to)
+      local between = type(separator) == "string" and #separator or 0
+      -- No string is larger than what the state holds, so short lists need no look.
+      if first and last and (last - first + 1) * 2048 * (collectgarbage("count") or limit_bytes) > limit_bytes then
+        local bytes = 0
+        for i = first, last do
+          local piece = list[i]
+          local kind = type(piece)
+          if kind == "string" then bytes = bytes + #piece + between elseif kind == "number" then bytes = bytes + between else break end
+          if bytes > limit_bytes then error("not enough memory", 0) end
+        end
       end
     end
-  end
-  local ok, result = pcall(concat, ...)
-  if not ok then raise(result) end
-  return result
-end)
+    local ok, result = pcall(concat, ...)
+    if not ok then raise(result) end
+    return result
+  end)
+end
 
 ---- string: LuaJIT does not count nested calls of C functions, and each gsub takes 9 KiB of the C stack ----
 
@@ -281,8 +284,7 @@ if jit or not is_51 then
     if type(handler) == "function" and not parts.stock.original[handler] and getinfo(handler, "S").what ~= "C" then
       return xpcall(work, unless_stopped(handler), select(3, ...))
     end
-    local count = select("#", ...)
-    if count >= 2 then return xpcall(...) end
+    if type(handler) == "function" or (jit and select("#", ...) > 1) then return xpcall(...) end
     local _, message = pcall(xpcall, ...)
     raise(message)
   end)
