@@ -4,6 +4,7 @@
  */
 
 import { formatListenAddress, type ListenSetting, parseListenAddress } from '../base/listen-address.js';
+import { nearestName } from '../base/nearest-name.js';
 import { AccessFormat, AccessFormatError, FIELDS } from '../logging/access-format.js';
 import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
@@ -11,7 +12,6 @@ import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
-import { nearestName } from './names.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';

@@ -40,6 +40,10 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     },
   },
   {
+    bound: 'a name of at most 100 characters, or one of a file',
+    calls: { 'base/nearest-name': 1 },
+  },
+  {
     bound: 'a table of the kernel: one line a socket of this machine',
     calls: { 'linux/socket-table': 5 },
   },
