@@ -61,7 +61,11 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
   },
   {
     bound: 'the header block of an answer: 64 KiB',
-    calls: { 'gateway/answer': 1 },
+    calls: { 'cgi/response': 1, 'gateway/answer': 1 },
+  },
+  {
+    bound: 'a header of a request, cut to 1000 characters',
+    calls: { 'cgi/negotiation': 3 },
   },
   {
     bound: 'what a FastCGI server writes to its error stream, in pieces of 64 KiB',
