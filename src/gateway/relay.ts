@@ -93,8 +93,8 @@ class Relay {
 
   /** The headers of an answer that gets something at its end, if it is an HTML page. */
   #withTrailer({ headers }: AnswerHead): AnswerHead['headers'] {
-    const valueOf = (wanted: string) => headers.find(([name]) => name.toLowerCase() === wanted)?.[1];
-    const isHtml = /^text\/html\b/i.test(valueOf('content-type') ?? '') && valueOf('content-encoding') === undefined;
+    const header = (wanted: string) => headers.find(([name]) => name.toLowerCase() === wanted)?.[1];
+    const isHtml = /^text\/html\b/i.test(header('content-type') ?? '') && header('content-encoding') === undefined;
     this.#trailer = isHtml ? htmlTrailer(this.#response) : undefined;
     return this.#trailer === undefined ? headers : headers.filter(([name]) => name.toLowerCase() !== 'content-length');
   }
