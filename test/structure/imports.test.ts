@@ -36,7 +36,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'worker'] },
   process: { mayImport: ['linux'] },
-  gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
+  gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call', 'script-tests'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
   config: { mayImport: ['config/options', 'io', 'logging', 'lua'] },
   'config/options': { mayImport: ['config', 'logging', 'lua'] },
