@@ -101,6 +101,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   scripts: { mayImport: ['lua'] },
   metrics: { mayImport: [] },
+  shared: { mayImport: [] },
   logging: { mayImport: ['channel', 'fcgi'] },
   cgi: { mayImport: ['fcgi'] },
   fcgi: { mayImport: [], doors: ['session'] },
