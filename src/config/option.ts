@@ -5,6 +5,7 @@ import type { ListenSetting } from '../base/listen-address.js';
 import type { SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
+import type { DictionarySettings } from '../shared/settings.js';
 
 /** Directories whose files scripts may read and write. */
 export interface FileDirectories {
@@ -32,6 +33,7 @@ export interface FileDirectories {
  * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `keys`: a table of names and secrets, or lists of secrets
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
+ * - `dictionaries`: a table of names and sizes, see `dictionaries.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -58,6 +60,7 @@ export interface ValueTypes {
   environment: Readonly<Record<string, string | true>>;
   keys: Readonly<Record<string, readonly string[]>>;
   'data-sources': readonly SourceSettings[];
+  dictionaries: readonly DictionarySettings[];
   templates: readonly string[];
 }
 

@@ -9,6 +9,7 @@ import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
+import { readDictionaries } from './dictionaries.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { nearestName } from './names.js';
@@ -307,6 +308,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertKeys(task);
     case 'data-sources':
       return readDataSources(value, task.absolute, report);
+    case 'dictionaries':
+      return readDictionaries(value, report);
     case 'templates':
       return convertTemplates(task);
   }

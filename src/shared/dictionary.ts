@@ -286,7 +286,7 @@ export class Dictionary {
     if (item === undefined) return this.#stored('no memory');
     let target = item;
     if (item === 0) target = items.create(key, hash, value);
-    else items.replace(item, key, value);
+    else items.overwrite(item, key, value);
     items.heap.setExpiry(target, ttlMs === 0 ? 0 : nowMs + ttlMs);
     if (flags !== 0) items.set(target, FLAGS, flags);
     return this.#stored(undefined);

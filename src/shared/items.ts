@@ -151,7 +151,7 @@ export class Items {
   }
 
   /** Gives an item another value. It is no list, nor becomes one. */
-  replace(item: number, key: Uint8Array, value: Value): void {
+  overwrite(item: number, key: Uint8Array, value: Value): void {
     const old = this.#body(item);
     this.#write(item, key, value);
     this.blocks.give(old);

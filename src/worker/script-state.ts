@@ -4,7 +4,16 @@ import { dirname } from 'node:path';
 import { toByteString, toText } from '../base/byte-string.js';
 import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
-import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue, WaitHost } from '../lua/state.js';
+import type {
+  ByteString,
+  InterruptSource,
+  LogLevel,
+  LuaEngine,
+  LuaState,
+  LuaValue,
+  NamedDictionary,
+  WaitHost,
+} from '../lua/state.js';
 import { GrantedFiles } from '../scripts/file-grants.js';
 import { ABSENT } from '../scripts/fingerprint.js';
 import type { FileGrants } from '../scripts/held-directory.js';
@@ -31,6 +40,8 @@ export interface StateSettings {
   readonly files: FileGrants | undefined;
   readonly interrupts: InterruptSource;
   readonly waits: WaitHost;
+  /** Dictionaries in memory that all workers share. */
+  readonly shared: readonly NamedDictionary[];
 }
 
 /** So many names of files that are not there are noted for a state: a script can make up names without end. */
@@ -61,6 +72,7 @@ export class ScriptState {
     this.lua = settings.engine.createState({
       interrupts: settings.interrupts,
       waits: settings.waits,
+      shared: settings.shared,
       host: {
         log: reports.log,
         readSource: (file) => {

@@ -107,6 +107,20 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
         { main: { kind: 'redis', host: '' } },
         { main: { kind: 'mongo' } },
       ];
+    case 'dictionaries':
+      return [
+        'cache',
+        true,
+        [2 ** 20],
+        { cache: 'big' },
+        { cache: 1000 },
+        { cache: 2 ** 31 },
+        { cache: 2 ** 20 + 0.5 },
+        { cache: {} },
+        { cache: { size: 2 ** 20, evict: 'yes' } },
+        { cache: { size: 2 ** 20, evicts: true } },
+        { 'a b': 2 ** 20 },
+      ];
     case 'directories':
     case 'templates':
       return [true, [true], ['a', ['b']], { a: 'b' }, 'a\0b', '\xff'];

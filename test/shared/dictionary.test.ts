@@ -56,7 +56,7 @@ describe('a dictionary', () => {
       fc.assert(
         fc.property(fc.array(ACTION, { maxLength: 120, size: 'max' }), (actions) => {
           // So small that values do not always find room.
-          const { shared, dictionary, clock } = create(32 * 1024 - (evicts ? 0 : 0), { evicts });
+          const { shared, dictionary, clock } = create(32 * 1024, { evicts });
           const model = new Map<string, ModelItem>();
           const live = (key: string): ModelItem | undefined => {
             const item = model.get(key);
@@ -73,7 +73,11 @@ describe('a dictionary', () => {
               const condition = { set: 'always', add: 'absent', replace: 'present' }[action.do] as 'always';
               const { refusal } = dictionary.set(key, action.value, { condition, ttlMs: action.ttl });
               const expected =
-                action.do === 'add' && present ? 'exists' : action.do === 'replace' && !present ? 'not found' : undefined;
+                action.do === 'add' && present
+                  ? 'exists'
+                  : action.do === 'replace' && !present
+                    ? 'not found'
+                    : undefined;
               if (expected !== undefined) assert.equal(refusal, expected);
               else if (refusal === undefined) model.set(name, { value: action.value, expiresMs: expiry(action.ttl) });
               else assert.ok(refusal === 'no memory' && !evicts);
@@ -152,7 +156,10 @@ describe('a dictionary', () => {
     while (dictionary.set(bytes(`k${stored}`), bytes('v'.repeat(100))).refusal === undefined) stored += 1;
     assert.ok(stored > 150, `${stored} found room`);
     for (let at = 0; at < stored; at += 1) assert.equal(value(`k${at}`), 'v'.repeat(100));
-    assert.deepEqual(dictionary.set(bytes('more'), bytes('v'.repeat(100))), { refusal: 'no memory', hasEvicted: false });
+    assert.deepEqual(dictionary.set(bytes('more'), bytes('v'.repeat(100))), {
+      refusal: 'no memory',
+      hasEvicted: false,
+    });
     assert.equal(readStatus(shared).failures, 2);
     assert.equal(readStatus(shared).evictions, 0);
   });
