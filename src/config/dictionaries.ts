@@ -1,9 +1,10 @@
 /** The option `shared`: names and sizes of dictionaries, with every fault. Pure. */
+
+import { nearestName } from '../base/nearest-name.js';
 import type { LuaValue } from '../lua/state.js';
 import { LEAST_BYTES, MOST_BYTES } from '../shared/layout.js';
 import type { DictionarySettings } from '../shared/settings.js';
 import { isList, shortLiteral } from './literal.js';
-import { nearestName } from './names.js';
 
 export const DICTIONARIES_ALLOWED =
   'a table of names and sizes in bytes, from 32 KiB to 1 GiB, or of tables like { size = 64 * 2^20, evict = true }';
