@@ -2,7 +2,7 @@
  * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
  */
 import type { ListenSetting } from '../base/listen-address.js';
-import type { SourceSettings } from '../io/sources.js';
+import type { HttpSettings, SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 
@@ -32,6 +32,7 @@ export interface FileDirectories {
  * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `keys`: a table of names and secrets, or lists of secrets
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
+ * - `http`: a table of servers that scripts may reach, see `http-client.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -58,6 +59,7 @@ export interface ValueTypes {
   environment: Readonly<Record<string, string | true>>;
   keys: Readonly<Record<string, readonly string[]>>;
   'data-sources': readonly SourceSettings[];
+  http: HttpSettings | undefined;
   templates: readonly string[];
 }
 
