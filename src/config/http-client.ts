@@ -1,9 +1,9 @@
 /** The option `http`: which servers scripts may send requests to, from a table to typed settings, with every fault. Pure. */
 import { isIPv4, isIPv6 } from 'node:net';
+import { nearestName } from '../base/nearest-name.js';
 import type { HttpSettings } from '../io/sources.js';
 import type { LuaValue } from '../lua/state.js';
 import { isList, shortLiteral } from './literal.js';
-import { nearestName } from './names.js';
 import { isNetwork } from './network.js';
 
 /** Takes note of a fault. */
