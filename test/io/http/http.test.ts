@@ -312,13 +312,17 @@ describe('a connection', () => {
       resolve = is;
     });
     const { resolve: look } = network;
+    let isAsked = false;
     network.resolve = async (name) => {
+      isAsked = true;
       await known;
       return look.call(network, name);
     };
     const client = startClient(t, [server.port], { networks: ['127.0.0.1/32'], idleMs: 100 }, network);
     const run = client.newRun();
     const request = client.request({ url: `http://a.example:${server.port}/` }, run);
+    request.catch(() => {});
+    await until(() => isAsked, 'the connection is begun');
     run.end();
     await assert.rejects(request);
     resolve();
