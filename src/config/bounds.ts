@@ -2,6 +2,7 @@
 import { FIELDS } from '../logging/access-format.js';
 import { DATA_ALLOWED } from './data-sources.js';
 import { DICTIONARIES_ALLOWED } from './dictionaries.js';
+import { HTTP_ALLOWED } from './http-client.js';
 import { bytesText } from './literal.js';
 import type { OptionRow } from './option.js';
 
@@ -65,6 +66,8 @@ export function allowedValues(row: OptionRow): string {
       return 'a table of text, numbers, booleans and tables of these, of at most 64 KiB';
     case 'data-sources':
       return DATA_ALLOWED;
+    case 'http':
+      return HTTP_ALLOWED;
     case 'dictionaries':
       return DICTIONARIES_ALLOWED;
     case 'templates':

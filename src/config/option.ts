@@ -2,7 +2,7 @@
  * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
  */
 import type { ListenSetting } from '../base/listen-address.js';
-import type { SourceSettings } from '../io/sources.js';
+import type { HttpSettings, SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 import type { DictionarySettings } from '../shared/settings.js';
@@ -34,6 +34,7 @@ export interface FileDirectories {
  * - `keys`: a table of names and secrets, or lists of secrets
  * - `application`: a table of any plain values
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
+ * - `http`: a table of servers that scripts may reach, see `http-client.ts`
  * - `dictionaries`: a table of names and sizes, see `dictionaries.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
@@ -62,6 +63,7 @@ export interface ValueTypes {
   keys: Readonly<Record<string, readonly string[]>>;
   application: LuaValue;
   'data-sources': readonly SourceSettings[];
+  http: HttpSettings | undefined;
   dictionaries: readonly DictionarySettings[];
   templates: readonly string[];
 }

@@ -12,6 +12,7 @@ import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
 import { readDictionaries } from './dictionaries.js';
 import { type ConfigFault, configFault } from './fault.js';
+import { readHttp } from './http-client.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
@@ -332,6 +333,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertApplication(task);
     case 'data-sources':
       return readDataSources(value, task.absolute, report);
+    case 'http':
+      return readHttp(value, task.absolute, report);
     case 'dictionaries':
       return readDictionaries(value, report);
     case 'templates':
