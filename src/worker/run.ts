@@ -45,11 +45,11 @@ export class Run implements WaitOwner {
 
   /** @param buffer keeps its output; nobody else uses it meanwhile */
   constructor(start: RunStart, settings: RequestSettings, buffer: OutputBuffer, startedMs: number) {
-    const { id, params, isHead, inlet, outlet } = start;
+    const { id, params, role, isHead, inlet, outlet } = start;
     this.start = start;
     this.buffer = buffer;
     this.startedMs = startedMs;
-    this.request = new ScriptRequest(id, params, isHead, settings, { inlet, outlet, buffer, startedMs });
+    this.request = new ScriptRequest(id, params, { role, isHead }, settings, { inlet, outlet, buffer, startedMs });
   }
 
   /** Its handler waits for the first time: nothing of it may stay in buffers that others use. */

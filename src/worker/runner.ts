@@ -5,10 +5,11 @@
 
 import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
+import { Role, roleName } from '../base/roles.js';
 import { Abandoned, InterruptRequest, type Interrupts } from '../channel/interrupts.js';
 import { END_STATE_GONE, requestName } from '../channel/messages.js';
 import type { Config } from '../config/load.js';
-import { type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
+import { type ByteString, type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
 import { describeFailure } from './error-detail.js';
 import type { Outbox } from './outbox.js';
@@ -95,7 +96,8 @@ export class Runner {
     const { config } = this.#parts;
     const run = new Run(start, config, this.#buffers.pop() ?? new OutputBuffer(), performance.now());
     this.#runs.set(run.id, run);
-    this.#execute(run, () => this.#enterState(run).lua.serve(handlerFor(start.role, config), run.request));
+    const handler = handlerFor(start.role, config);
+    this.#execute(run, () => this.#enterState(run, handler).lua.serve(handler, run.request, roleName(start.role)));
   }
 
   /** Goes on with the suspended run whose operation was over first. Returns false when there is none. */
@@ -212,15 +214,18 @@ export class Runner {
   }
 
   /** The run's state, made now if it does not exist; interrupts find the run there. */
-  #enterState(run: Run): ScriptState {
+  #enterState(run: Run, handler: ByteString): ScriptState {
     const { stateId, createdFrom } = run.start;
     const state =
       createdFrom === undefined ? this.#states.get(stateId) : new ScriptState(stateId, createdFrom, this.#settings);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
     this.#setTarget(state);
-    if (createdFrom === undefined) return state;
-    state.load();
+    if (createdFrom === undefined) {
+      state.requireHandler(handler);
+      return state;
+    }
+    state.load(handler);
     this.#states.set(stateId, state);
     return state;
   }
@@ -294,7 +299,7 @@ export class Runner {
   }
 }
 
-/** The global function that answers requests of a role. One name serves all roles. */
-function handlerFor(_role: number, config: Config): string {
-  return config.handler;
+/** The global function that answers requests of a role. */
+function handlerFor(role: number, config: Config): ByteString {
+  return role === Role.AUTHORIZER ? config.authorizer : config.handler;
 }

@@ -91,6 +91,7 @@ const request: RequestHost = {
   flush() {},
   reset() {},
   finish() {},
+  grant() {},
   readBody: () => null,
   log() {},
   configure() {},

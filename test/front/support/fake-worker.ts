@@ -51,6 +51,8 @@ export interface Run {
   bodyEnded: boolean;
   /** Why the body is incomplete, 0 when it is not. */
   fault: number;
+  /** Its script has said something. */
+  hasOutput: boolean;
   /** It came on a lent connection, and is not handed over yet, as far as its worker knows. */
   lent: RunStart | undefined;
   /** It came on a lent connection, or on one that the worker has accepted. */
@@ -227,6 +229,7 @@ export class FakeWorker {
       body: Buffer.concat(pieces),
       bodyEnded: true,
       fault: 0,
+      hasOutput: false,
       lent: start,
       isDirect: true,
     };
@@ -337,6 +340,7 @@ export class FakeWorker {
 
   output(text: string | Uint8Array): void {
     if (!this.#handOver()) return;
+    if (this.running !== undefined) this.running.hasOutput = true;
     const bytes = Buffer.from(text as string, 'latin1');
     for (let at = 0; at < bytes.length; at += this.maxPayloadBytes) {
       this.#say(FromWorker.OUTPUT, this.#id, 0, bytes.subarray(at, at + this.maxPayloadBytes));
@@ -377,10 +381,11 @@ export class FakeWorker {
 
   /** A suspended request ends where it waits. */
   #cancel(id: number): void {
-    const at = this.suspended.findIndex((run) => run.id === id);
-    if (at < 0) return;
-    this.suspended.splice(at, 1);
-    this.#say(withTook(FromWorker.END, this.tookMs), id, 0, Buffer.alloc(0));
+    const at = this.suspended.findIndex((suspended) => suspended.id === id);
+    const [run] = at < 0 ? [] : this.suspended.splice(at, 1);
+    if (run === undefined) return;
+    const page = run.hasOutput ? '' : 'Status: 503 Service Unavailable\r\n\r\n';
+    this.#say(withTook(FromWorker.END, this.tookMs), id, 1, Buffer.from(page));
   }
 
   /** Ends the request. @param gone the state is closed as well, as it is when it retires or failed to load */
@@ -544,6 +549,7 @@ export class FakeWorker {
       body: Buffer.alloc(0),
       bodyEnded: (flags & START_NO_BODY) !== 0,
       fault: 0,
+      hasOutput: false,
       lent: undefined,
       isDirect: false,
     };
