@@ -46,28 +46,29 @@ export function headTooLarge(): LuafcgidError {
 
 export class ResponseHead {
   #defaults: ResponseDefaults;
+  readonly #headers: string;
   #status: string | undefined;
   #contentType: string | undefined;
   #location: string | undefined;
   #lines = '';
-  /** The header lines that set variables of an Authorizer (FastCGI 1.0, 6.3). */
-  #variables = '';
   #contentLength: string | undefined;
   /** What an Authorizer has decided; undefined: this is no answer of one. */
   #authorizes: 'yes' | 'no' | undefined;
 
   constructor(defaults: ResponseDefaults) {
     this.#defaults = defaults;
+    this.#headers = defaults.headers;
   }
 
   /** Drops everything that was set. */
   reset(): void {
+    if (this.#defaults.headers !== this.#headers) this.#defaults = { ...this.#defaults, headers: this.#headers };
     this.#status = undefined;
     this.#contentType = undefined;
     this.#location = undefined;
     this.#contentLength = undefined;
+    this.#authorizes = undefined;
     this.#lines = '';
-    this.#variables = '';
   }
 
   /**
@@ -136,18 +137,45 @@ export class ResponseHead {
     } else {
       const line = `${name}: ${value}\r\n`;
       this.#requireRoom(undefined, line);
-      if (key.startsWith('variable-')) this.#variables += line;
-      else this.#lines += line;
+      if (key !== 'set-cookie' && hasLine(this.#defaults.headers, key)) this.#dropDefault(key);
+      this.#lines += line;
     }
     return undefined;
+  }
+
+  /** The values that a header has now, in order; none when it is not set. */
+  get(name: string): string[] {
+    const key = name.toLowerCase();
+    if (key === 'status') return [this.#statusText()];
+    if (key === 'content-type') return [this.contentType];
+    if (key === 'location') return this.#location === undefined ? [] : [this.#location];
+    if (key === 'content-length') return this.#contentLength === undefined ? [] : [this.#contentLength];
+    const lines = linesOf(this.#defaults.headers + this.#lines).filter((line) => nameOf(line) === key);
+    return lines.map((line) => withoutPadding(line.slice(line.indexOf(':') + 1)));
+  }
+
+  /** Removes a header, also one of the configuration. A status or a type becomes that of the configuration again. */
+  remove(name: string): void {
+    const key = name.toLowerCase();
+    if (key === 'status') this.#status = undefined;
+    else if (key === 'content-type') this.#contentType = undefined;
+    else if (key === 'location') this.#location = undefined;
+    else if (key === 'content-length') this.#contentLength = undefined;
+    else {
+      this.#lines = withoutLines(this.#lines, key);
+      if (hasLine(this.#defaults.headers, key)) this.#dropDefault(key);
+    }
+  }
+
+  #dropDefault(key: string): void {
+    this.#defaults = { ...this.#defaults, headers: withoutLines(this.#defaults.headers, key) };
   }
 
   /** Refuses what would make the header block too large. @param before what it replaces */
   #requireRoom(before: string | undefined, text: string): void {
     const { httpStatus, contentType, headers } = this.#defaults;
     const fields = [this.#status, this.#contentType, this.#location, this.#contentLength];
-    let bytes = FRAME_BYTES + httpStatus.length + contentType.length + headers.length;
-    bytes += this.#lines.length + this.#variables.length;
+    let bytes = FRAME_BYTES + httpStatus.length + contentType.length + headers.length + this.#lines.length;
     for (const value of fields) bytes += value?.length ?? 0;
     if (bytes - (before?.length ?? 0) + text.length > HEAD_LIMIT_BYTES) throw headTooLarge();
   }
@@ -175,7 +203,7 @@ export class ResponseHead {
   refuse(): void {
     this.#authorizes = 'no';
     if (this.statusCode < 300) this.#status = FORBIDDEN;
-    this.#variables = '';
+    this.#lines = keepLines(this.#lines, (name) => !name.startsWith('variable-'));
   }
 
   /** Whether an answer of this status may have a body (RFC 9110, section 6.4.1). */
@@ -223,7 +251,7 @@ export class ResponseHead {
     const status = `Status: ${this.#statusText()}\r\n`;
     const first = this.#authorizes === undefined ? location + status : status + location;
     const headers = this.#authorizes === 'yes' ? '' : this.#defaults.headers;
-    return `${first}${typeLine}${length}${headers}${this.#variables}${this.#lines}\r\n`;
+    return `${first}${typeLine}${length}${headers}${this.#lines}\r\n`;
   }
 
   /** A Location alone is a redirect (RFC 3875, section 6.2.3, as every web server does it). */
@@ -231,6 +259,38 @@ export class ResponseHead {
     if (this.#status !== undefined) return this.#status;
     return this.#location === undefined ? this.#defaults.httpStatus : statusLine(302);
   }
+}
+
+/** Header lines without their ends. */
+function linesOf(lines: string): string[] {
+  return lines.split('\r\n').filter((line) => line !== '');
+}
+
+function nameOf(line: string): string {
+  return line.slice(0, line.indexOf(':')).toLowerCase();
+}
+
+function withoutLines(lines: string, key: string): string {
+  return keepLines(lines, (name) => name !== key);
+}
+
+function keepLines(lines: string, isKept: (name: string) => boolean): string {
+  return linesOf(lines)
+    .filter((line) => isKept(nameOf(line)))
+    .map((line) => `${line}\r\n`)
+    .join('');
+}
+
+/** The names in the configuration's header lines, which are the same for each answer. */
+let namedLines = '';
+let namesOfLines: ReadonlySet<string> = new Set();
+
+function hasLine(lines: string, key: string): boolean {
+  if (lines !== namedLines) {
+    namesOfLines = new Set(linesOf(lines).map(nameOf));
+    namedLines = lines;
+  }
+  return namesOfLines.has(key);
 }
 
 /**

@@ -172,6 +172,17 @@ describe('an Authorizer over the wire', () => {
 });
 
 describe('a request for an Authorizer is refused with a status', () => {
+  it('when the function fails and the script answers errors itself, whatever it returns', async (t) => {
+    const server = await start(t, '', {
+      'authorize.lua': `
+        function authorize(env, con) con:variable("A", "b") error("trouble") end
+        function on_error(env, con) con:status(200) con:puts("sorry") return true end`,
+    });
+    const answer = await authorize(server, 'grant');
+    assertRefused(answer, 403, 'on_error');
+    assert.match(answer.raw.toString(), /\r\n\r\nsorry$/);
+  });
+
   it('when the script does not define the function, and its state serves on', async (t) => {
     const server = await start(t, 'authorizer = "mayenter"', {
       'authorize.lua': 'count = 0 function main(env, con) count = count + 1 con:puts(count) end',

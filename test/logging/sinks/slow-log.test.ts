@@ -30,7 +30,13 @@ describe('the slow log', () => {
     assert.deepEqual(rest.slice(0, 2), ['    stack traceback:', '    \t/srv/a.lua:7: in function "\\x1b"']);
     const { time, ...record } = JSON.parse(rest[2] ?? '') as Record<string, unknown>;
     assert.match(String(time), /^\d{4}-.*Z$/);
-    assert.deepEqual(record, { request: '8cd6a0-1', script: '/srv/a.lua', worker: 0, role: 'responder', seconds: 5.012 });
+    assert.deepEqual(record, {
+      request: '8cd6a0-1',
+      script: '/srv/a.lua',
+      worker: 0,
+      role: 'responder',
+      seconds: 5.012,
+    });
   });
 
   it('names the role in which a script runs that is no responder', async (t) => {
