@@ -193,7 +193,7 @@
 
 -- The script that answers all requests for an Authorizer.
 -- The name of a file. Default: the file that is asked for.
---authorizerscript = "/srv/app/authorize.lua"
+--authscript = "/srv/app/authorize.lua"
 
 -- The function of a script that answers a request whose handler has failed.
 -- The name of a global function, like "on_error".

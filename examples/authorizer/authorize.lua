@@ -1,7 +1,7 @@
 -- Lets clients in who know the password of their user. Both configurations beside this file have their web server ask it;
 -- that of luafcgid names it:
 --
---   authorizerscript = "/srv/authorizer/authorize.lua"
+--   authscript = "/srv/authorizer/authorize.lua"
 
 local crypto = require("luafcgid.crypto")
 

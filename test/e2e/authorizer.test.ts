@@ -83,7 +83,7 @@ function start(t: Cleanup, config = '', files: Readonly<Record<string, string>> 
   return startServer(t, {
     files,
     config: ({ scripts }) =>
-      `workers = 1 watchdog = 0.5 memory = 32 * 2^20 socketmode = "0666" authorizerscript = ${JSON.stringify(join(scripts, 'authorize.lua'))} ${config}`,
+      `workers = 1 watchdog = 0.5 memory = 32 * 2^20 socketmode = "0666" authscript = ${JSON.stringify(join(scripts, 'authorize.lua'))} ${config}`,
   });
 }
 
@@ -291,7 +291,7 @@ for (const { name, program, start: startWeb } of WEB_SERVERS) {
         config: ({ scripts, socket }) => `
           listen = { ${JSON.stringify(socket)}, "127.0.0.1:${tcpPort}" } socketmode = "0666" showerrors = false
           workers = 1 watchdog = 0.5 memory = 32 * 2^20 ${config}
-          authorizerscript = ${JSON.stringify(join(scripts, 'authorize.lua'))}`,
+          authscript = ${JSON.stringify(join(scripts, 'authorize.lua'))}`,
       });
       chmodSync(server.dir, 0o755);
       return { server, web: await startWeb(t, server, tcpPort) };
@@ -367,7 +367,7 @@ describe('examples/authorizer/authorize.lua', () => {
         },
         config: ({ scripts, socket }) => `
           listen = { ${JSON.stringify(socket)}, "127.0.0.1:${port}" } socketmode = "0666"
-          authorizerscript = ${JSON.stringify(join(scripts, 'authorize.lua'))}`,
+          authscript = ${JSON.stringify(join(scripts, 'authorize.lua'))}`,
       });
       chmodSync(server.dir, 0o755);
       const hash = (await ask(server, 'hash.lua')).text;

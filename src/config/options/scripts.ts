@@ -51,8 +51,8 @@ The configuration itself always runs in the embedded engine. \`--engine\` on the
     text: `The name of a global function. It is called as \`authorize(env, con)\` for each request of a web server that asks
 for an Authorizer, and lets the client in by \`return true\` alone: see [Authorizers](web-servers.md#authorizers).`,
   },
-  authorizerscript: {
-    key: 'authorizerScript',
+  authscript: {
+    key: 'authScript',
     group: 'Scripts',
     type: 'source-file',
     defaultText: 'the file that is asked for',

@@ -73,7 +73,7 @@ export class Intake implements ConnectionOwner<FrontRequest> {
   /** What the role of a request says of it. */
   #byRole(role: Role): RoleRequest {
     if (role === Role.RESPONDER) return {};
-    return { script: this.#parts.options.authorizerScript, isBodiless: true };
+    return { script: this.#parts.options.authScript, isBodiless: true };
   }
 
   refuseRole(role: number): void {
