@@ -201,6 +201,7 @@ end
 
 -- The handler has returned: gives the output that is left to be handed over, or nil.
 local function finish()
+  exit.at_end = nil
   local output = con.take()
   con.forget()
   env.forget()
@@ -227,6 +228,7 @@ function engine.serve()
   local request_con = con.begin(request_env)
   if waiting.is_enabled then return go_on_after(waiting.begin(find_handler(), request_env, request_con)) end
   find_handler()(request_env, request_con)
+  if exit.at_end then exit.at_end() end
   return finish()
 end
 
