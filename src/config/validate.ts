@@ -4,14 +4,15 @@
  */
 
 import { formatListenAddress, type ListenSetting, parseListenAddress } from '../base/listen-address.js';
+import { nearestName } from '../base/nearest-name.js';
 import { AccessFormat, AccessFormatError, FIELDS } from '../logging/access-format.js';
 import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
 import { type ConfigFault, configFault } from './fault.js';
+import { readHttp } from './http-client.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
-import { nearestName } from './names.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
@@ -334,6 +335,8 @@ function convert(task: Task<OptionRow>): unknown {
       return readSessions(value, report);
     case 'data-sources':
       return readDataSources(value, task.absolute, report);
+    case 'http':
+      return readHttp(value, task.absolute, report);
     case 'templates':
       return convertTemplates(task);
   }
