@@ -242,6 +242,10 @@
 -- domain, samesite and secure.
 --sessions = "memory"
 
+-- Servers that scripts may send HTTP requests to (luafcgid.http).
+-- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
+--http = { ["allow"] = { "api.example.com:443" } }
+
 ---- Operation
 
 -- Where the log goes: a file, or syslog.

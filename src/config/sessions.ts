@@ -1,7 +1,8 @@
 /** Reads the setting `sessions`: where sessions are kept, for how long, and what their cookie is like. */
+
+import { nearestName } from '../base/nearest-name.js';
 import type { LuaValue } from '../lua/state.js';
 import { isList, shortLiteral } from './literal.js';
-import { nearestName } from './names.js';
 import type { SessionSettings } from './option.js';
 
 export const SESSION_DEFAULTS: SessionSettings = {
