@@ -245,6 +245,11 @@
 -- further fields. Default: nothing.
 --data = { ["main"] = "postgres://app@db.internal/app", ["files"] = "sqlite:/var/lib/app/files.db" }
 
+-- Where the sessions of con:session() are kept, and for how long.
+-- "memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, path,
+-- domain, samesite and secure.
+--sessions = "memory"
+
 -- Servers that scripts may send HTTP requests to (luafcgid.http).
 -- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
 --http = { ["allow"] = { "api.example.com:443" } }

@@ -13,6 +13,22 @@ export interface FileDirectories {
   readonly write: readonly string[];
 }
 
+/** What scripts are told of `sessions`; times are seconds. */
+export interface SessionSettings {
+  /** `memory`, or the name of a data source. */
+  readonly store: string;
+  readonly idle: number;
+  readonly absolute: number;
+  /** Of the cookie. */
+  readonly name: string;
+  readonly maxsize: number;
+  readonly path: string;
+  readonly domain?: string;
+  readonly samesite: 'Lax' | 'Strict';
+  /** Left out: as the request came. */
+  readonly secure?: boolean;
+}
+
 /**
  * The types of option, each with the type of its value in `Config`.
  * - `integer`: a whole number, or a string that reads as one
@@ -33,6 +49,7 @@ export interface FileDirectories {
  * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `keys`: a table of names and secrets, or lists of secrets
  * - `application`: a table of any plain values
+ * - `sessions`: where sessions are kept, see `sessions.ts`
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
  * - `http`: a table of servers that scripts may reach, see `http-client.ts`
  * - `dictionaries`: a table of names and sizes, see `dictionaries.ts`
@@ -62,6 +79,7 @@ export interface ValueTypes {
   environment: Readonly<Record<string, string | true>>;
   keys: Readonly<Record<string, readonly string[]>>;
   application: LuaValue;
+  sessions: SessionSettings;
   'data-sources': readonly SourceSettings[];
   http: HttpSettings | undefined;
   dictionaries: readonly DictionarySettings[];

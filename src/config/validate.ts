@@ -17,6 +17,7 @@ import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
+import { readSessions } from './sessions.js';
 
 /** Settings as they were written, by their Lua names. */
 export type RawConfig = { readonly [Name in OptionName]?: LuaValue };
@@ -331,6 +332,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertKeys(task);
     case 'application':
       return convertApplication(task);
+    case 'sessions':
+      return readSessions(value, report);
     case 'data-sources':
       return readDataSources(value, task.absolute, report);
     case 'http':

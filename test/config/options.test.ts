@@ -72,6 +72,20 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
       return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
+    case 'sessions':
+      return [
+        true,
+        1,
+        ['memory'],
+        '',
+        'a b',
+        { idle: 0 },
+        { idel: 5 },
+        { secure: 'yes' },
+        { samesite: 'None' },
+        { maxsize: 300.5 },
+        { path: 'x' },
+      ];
     case 'application':
       return ['a', true, 1, { a: { b: 'x'.repeat(70_000) } }];
     case 'keys':

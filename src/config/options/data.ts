@@ -46,6 +46,31 @@ would read it. The server needs the packages \`pg\`, \`mysql2\`, \`@redis/client
 \`node:sqlite\` \`@photostructure/sqlite\`; npm installs them with luafcgid where it can. \`luafcgid check --connect FILE\`
 tries each source and says what it found.`,
   },
+  sessions: {
+    key: 'sessions',
+    group: 'Data',
+    type: 'sessions',
+    default: 'memory',
+    example: { store: 'main', idle: 1800, absolute: 28800 },
+    script: 'read',
+    summary: 'Where the sessions of con:session() are kept, and for how long.',
+    text: `\`"memory"\` keeps them in this process, for all workers: they end with it. The name of a data source keeps them there, so
+that they outlive a restart and are the same on several machines: Redis, PostgreSQL, MySQL or SQLite. In a database the server
+makes its two tables, \`luafcgid_sessions\` and \`luafcgid_session_values\`, when they are not there and it may. A table says more:
+
+| field | meaning | default |
+|---|---|---|
+| \`store\` | \`"memory"\` or the name of a data source | \`"memory"\` |
+| \`idle\` | seconds after which a session ends that nobody uses | 7200 |
+| \`absolute\` | seconds after which it ends in any case | 86400 |
+| \`name\` | the name of the cookie | \`"session"\` |
+| \`maxsize\` | the most bytes that the values of a session may have, as JSON | 65536 |
+| \`path\`, \`domain\` | which pages get the cookie | all of the host |
+| \`samesite\` | \`"Lax"\` or \`"Strict"\` | \`"Lax"\` |
+| \`secure\` | whether browsers send the cookie over HTTPS only | as the request came: by \`HTTPS\` of the web server |
+
+The cookie is always HttpOnly. Set \`secure = true\` where something in front of the web server ends HTTPS.`,
+  },
   http: {
     key: 'http',
     group: 'Data',

@@ -50,6 +50,10 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 export const deferredParts: readonly LuaPart[] = [
   { name: 'con_fields', file: 'library/con-fields.lua' },
   { name: 'con_response', file: 'library/con-response.lua' },
+  { name: 'con_session', file: 'library/con-session.lua' },
+  { name: 'session_store', file: 'library/session-store.lua' },
+  { name: 'session_sql', file: 'library/session-sql.lua' },
+  { name: 'session_redis', file: 'library/session-redis.lua' },
   { name: 'data', file: 'library/data.lua' },
   { name: 'db', file: 'library/db.lua', module: 'luafcgid.db', namespace: 'luafcgid.db' },
   { name: 'redis', file: 'library/redis.lua', module: 'luafcgid.redis', namespace: 'luafcgid.redis' },
