@@ -21,6 +21,7 @@ import {
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
 import type { ScriptLog } from './script-log.js';
+import { callShared } from './shared-functions.js';
 import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions, WaitHost } from './state.js';
 
@@ -177,6 +178,12 @@ export const hostFunctions = {
     return undefined;
   },
 
+  /** The handler of an Authorizer has returned true. */
+  grant(state) {
+    running(state).grant();
+    return undefined;
+  },
+
   /** Bytes, or nil at the end of the body. */
   readbody(state, args) {
     const wanted = args.number(1);
@@ -235,6 +242,9 @@ export const hostFunctions = {
   /** What `crypto-functions.ts` has. */
   crypto: (state, args) => callCrypto(state, args),
 
+  /** What `shared-functions.ts` has. */
+  shared: (state, args) => callShared(state, args),
+
   /** Whether a string is UTF-8. */
   isutf8(_state, args) {
     const text = args.string(1);
@@ -262,6 +272,16 @@ export const hostFunctions = {
   datasource(state, args) {
     const { id, kind } = waits(state).source(word(args, 1));
     return { id, kind };
+  },
+
+  /** The HTTP client: a table of its `id`, or of the `code` and `message` of why there is none. */
+  httpclient(state) {
+    try {
+      return { id: waits(state).httpClient() };
+    } catch (error) {
+      if (!(error instanceof LuafcgidError)) throw error;
+      return { code: error.code, message: toByteString(error.message), solve: toByteString(error.solve) };
+    }
   },
 
   /** Posts an operation of a data source: source, action, handle, seconds, shape, values …; gives its token. */

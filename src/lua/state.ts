@@ -6,6 +6,8 @@
  */
 
 import type { ByteString } from '../base/byte-string.js';
+import type { RoleName } from '../base/roles.js';
+import type { Dictionary } from '../shared/dictionary.js';
 
 export type { ByteString } from '../base/byte-string.js';
 export { type EngineName, engineNames } from './engine-names.js';
@@ -63,11 +65,19 @@ export interface DataSource {
   readonly kind: string;
 }
 
+/** A dictionary in shared memory, by the name that scripts know. */
+export interface NamedDictionary {
+  readonly name: string;
+  readonly dictionary: Dictionary;
+}
+
 /** The operations that the running request starts and waits for, each known by a token. */
 export interface WaitHost {
   startTimer(delayMs: number): number;
   /** @throws when the name is not configured, or the script may not use it */
   source(name: ByteString): DataSource;
+  /** The number of the HTTP client. @throws when the configuration has none, or the script may not use it */
+  httpClient(): number;
   post(operation: PostedOperation): number;
   /** Whether an operation is over. If not, the request is about to wait. @throws when too many requests wait */
   isOver(token: number): boolean;
@@ -130,6 +140,8 @@ export interface RequestHost {
   reset(): void;
   /** Sends the whole answer and ends it for the client; the script goes on. */
   finish(): void;
+  /** The handler of an Authorizer has returned true: the client may have what it asks for. */
+  grant(): void;
   /** At most `maxBytes` of the body, at least one byte; null at its end. Blocks until then. Valid until the next call. */
   readBody(maxBytes: number): Uint8Array | null;
   log(level: LogLevel, text: ByteString): void;
@@ -212,6 +224,8 @@ export interface StateOptions {
   readonly givesGlobals?: boolean;
   /** What `io.open` and the like reach in a confined state; nothing when left out. Native states reach all files. */
   readonly files?: FileHost;
+  /** Dictionaries in memory that all workers share; none when left out. */
+  readonly shared?: readonly NamedDictionary[];
   /** What scripts wait for; left out where nothing can be waited for. */
   readonly waits?: WaitHost;
 }
@@ -223,8 +237,11 @@ export interface LuaState {
   run(chunk: Uint8Array, chunkName: ByteString): void;
   /** Whether the global `name` can be called. */
   hasFunction(name: ByteString): boolean;
-  /** Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`. */
-  serve(handler: ByteString, request: RequestHost): ServeResult;
+  /**
+   * Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`.
+   * @param role what the web server asks for; a Responder's when left out
+   */
+  serve(handler: ByteString, request: RequestHost, role?: RoleName): ServeResult;
   /** Goes on with a handler that was suspended, since one of its operations is over. Throws `LuaError`. */
   resume(): ServeResult;
   /** Ends a suspended handler where it waits; none of its code runs any more. Gives the Lua stack of that place. */
