@@ -11,10 +11,11 @@ import type { Config } from '../config/load.js';
 import { type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
 import { describeFailure } from './error-detail.js';
+import { Images } from './images.js';
 import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { Run, type RunStart } from './run.js';
-import { ScriptState, type StateReports, type StateSettings } from './script-state.js';
+import type { ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
 import { Waits, type WaitsParts } from './waits.js';
 
@@ -40,7 +41,7 @@ export interface RunnerParts {
 
 export class Runner {
   readonly #parts: RunnerParts;
-  readonly #settings: StateSettings;
+  readonly #images: Images;
   readonly #states = new Map<number, ScriptState>();
   /** Requests that have begun and are not over, by number. */
   readonly #runs = new Map<number, Run>();
@@ -67,12 +68,20 @@ export class Runner {
         if (run.isSuspended && !this.#ready.includes(run)) this.#ready.push(run);
       },
     });
-    this.#settings = {
-      ...parts.states,
-      reports: this.#reports(),
-      interrupts: this.#interruptSource(),
-      waits: this.#waits,
-    };
+    const { config } = parts;
+    this.#images = new Images({
+      limitBytes: Math.floor(config.imagesBytes / config.workers),
+      isolation: config.isolation,
+      handler: config.handler,
+      sweepMs: config.sweepMs,
+      settings: {
+        ...parts.states,
+        reports: this.#reports(),
+        interrupts: this.#interruptSource(),
+        waits: this.#waits,
+      } satisfies StateSettings,
+      log: (level, text) => parts.outbox.log(this.#executing?.id ?? 0, level, text),
+    });
   }
 
   /** The operations that scripts of this worker wait for. */
@@ -165,6 +174,7 @@ export class Runner {
     this.#count(run);
     this.#runs.delete(run.id);
     this.#buffers.push(run.buffer);
+    this.#rewind(run.state);
   }
 
   /** The run that executed before goes on: it blocks until another one has ended or waits. */
@@ -190,9 +200,23 @@ export class Runner {
     return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: (run?.request.watchdogMs ?? 0) / 1000 });
   }
 
+  /** The answer was sent: a state that keeps nothing of its requests becomes what it was before. */
+  #rewind(state: ScriptState | undefined): void {
+    if (state === undefined || this.#states.get(state.id) !== state) return;
+    try {
+      this.#images.rewind(state);
+    } catch (error) {
+      // Its next request finds no state, and gets a new one.
+      this.#parts.outbox.log(0, 'error', `${state.path}: its state is closed: ${(error as Error).message}`);
+      this.close(state.id);
+    }
+  }
+
   /** Does a step of garbage collection in an idle state. An error of a script's finalizer is logged and ends nothing. */
   collect(stateId: number): void {
     const state = this.#states.get(stateId);
+    // All garbage of a state that goes back to what it was is gone with that.
+    if (state !== undefined && this.#images.isRewound(state)) return;
     try {
       state?.lua.collectStep();
     } catch (error) {
@@ -203,8 +227,18 @@ export class Runner {
 
   /** Closes an idle state. */
   close(stateId: number): void {
-    this.#states.get(stateId)?.lua.close();
-    this.#states.delete(stateId);
+    const state = this.#states.get(stateId);
+    if (state !== undefined) this.#close(state);
+  }
+
+  #close(state: ScriptState): void {
+    state.lua.close();
+    this.#states.delete(state.id);
+    this.#images.closed(state);
+  }
+
+  dropStaleImages(): void {
+    this.#images.dropStale();
   }
 
   closeAll(): void {
@@ -215,12 +249,15 @@ export class Runner {
   #enterState(run: Run): ScriptState {
     const { stateId, createdFrom } = run.start;
     const state =
-      createdFrom === undefined ? this.#states.get(stateId) : new ScriptState(stateId, createdFrom, this.#settings);
+      createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
     this.#setTarget(state);
     if (createdFrom === undefined) return state;
-    state.load();
+    if (!state.isLoaded) {
+      state.load();
+      this.#images.loaded(state, run.tokens.size > 0);
+    }
     this.#states.set(stateId, state);
     return state;
   }
@@ -242,8 +279,9 @@ export class Runner {
 
   #finish({ start, state, request }: Run, exitCode: number): void {
     if (state !== undefined) this.#parts.usage?.noteMemory(state.lua.memoryBytes());
-    if (start.retiresState) this.close(start.stateId);
-    request.end(start.retiresState ? END_STATE_GONE : 0, exitCode);
+    const isSpent = start.retiresState || (state !== undefined && this.#images.isSpent(state));
+    if (isSpent) this.close(start.stateId);
+    request.end(isSpent ? END_STATE_GONE : 0, exitCode);
   }
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
@@ -253,12 +291,9 @@ export class Runner {
     request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
     const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
-    const lives = isLoaded && isFit && !start.retiresState;
+    const lives = isLoaded && isFit && !start.retiresState && !this.#images.isSpent(state);
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
-    if (!lives && state !== undefined) {
-      state.lua.close();
-      this.#states.delete(state.id);
-    }
+    if (!lives && state !== undefined) this.#close(state);
     const name = requestName(runName, id);
     request.fail(lives ? 0 : END_STATE_GONE, status, name, config.showErrors ? detail : undefined);
   }
