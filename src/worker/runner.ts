@@ -248,8 +248,7 @@ export class Runner {
   /** The run's state, made now if it does not exist; interrupts find the run there. */
   #enterState(run: Run): ScriptState {
     const { stateId, createdFrom } = run.start;
-    const state =
-      createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
+    const state = createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
     this.#setTarget(state);

@@ -68,7 +68,7 @@ function fingerprintNow(
   rules: SourceRules,
   directory: string,
 ): string | undefined {
-  const read: (typeof sourceFingerprint) = (file, check) => sourceFingerprint(file, check, withDigest);
+  const read: typeof sourceFingerprint = (file, check) => sourceFingerprint(file, check, withDigest);
   try {
     if (role === 'script') return rules.readScript(path, read);
     return role === 'loaded' ? rules.readFor(path, directory, read) : read(path);

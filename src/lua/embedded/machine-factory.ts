@@ -9,6 +9,7 @@ import { LuaError } from '../lua-error.js';
 import { deferredModules, deferredParts, type LuaPart, loadedParts, luaFile, standIns } from '../runtime/manifest.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
+import { clearFreeMemory } from './heap.js';
 import type { LuaCFunction, LuaHook } from './host-trampoline.js';
 import { asWasmFunctions } from './host-trampoline.js';
 import { collectorColour } from './lua-memory.js';
@@ -185,10 +186,13 @@ export class MachineFactory {
     return machine;
   }
 
-  /** Copies the memory of a machine at rest, of which nothing is garbage. Clears its C stack. */
+  /** Copies the memory of a machine at rest, of which nothing is garbage. Clears its C stack and what of its heap is free. */
   copy(machine: Machine): { readonly image: MemoryImage; readonly copiedBytes: number } {
-    clearStack(machine.memory, this.#stack);
-    const { runs, copiedBytes } = copyChanges(machine.memory, this.booted.image);
+    const { memory, words } = machine;
+    const { stackTop, heapEndAt } = this.booted;
+    clearStack(memory, this.#stack);
+    clearFreeMemory(memory, words, stackTop, words.getUint32(heapEndAt, true));
+    const { runs, copiedBytes } = copyChanges(memory, this.booted.image);
     return { image: new MemoryImage({ runs }), copiedBytes };
   }
 

@@ -7,8 +7,8 @@ import { mebibytes } from '../lua-error.js';
 import type { ByteString, StateImage, StateOptions } from '../state.js';
 import { EngineAbort, isFatal } from './faults.js';
 import { OpenFiles } from './libc/open-files.js';
-import { luaGc, luaType, type Machine, type RunningMachine, registryIndex } from './machine.js';
 import { collectorColour, isCollectorStopped } from './lua-memory.js';
+import { luaGc, luaType, type Machine, type RunningMachine, registryIndex } from './machine.js';
 import type { MachineFactory } from './machine-factory.js';
 import type { MemoryImage } from './memory-image.js';
 

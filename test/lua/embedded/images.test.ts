@@ -21,7 +21,8 @@ function memoryOf(state: LuaState): Buffer {
 /** How many bytes of two memories differ; beyond the shorter one only zeros are equal. */
 function differing(one: Uint8Array, other: Uint8Array): number {
   let count = 0;
-  for (let at = 0; at < Math.max(one.length, other.length); at += 1) if ((one[at] ?? 0) !== (other[at] ?? 0)) count += 1;
+  for (let at = 0; at < Math.max(one.length, other.length); at += 1)
+    if ((one[at] ?? 0) !== (other[at] ?? 0)) count += 1;
   return count;
 }
 
@@ -99,7 +100,10 @@ test('a finalizer that fails at the end of loading is told as the reason', () =>
 });
 
 test('a collector that the script has stopped stays stopped, one that runs goes on', () => {
-  for (const [source, grows] of [['collectgarbage("stop")', true], ['', false]] as const) {
+  for (const [source, grows] of [
+    ['collectgarbage("stop")', true],
+    ['', false],
+  ] as const) {
     const { state, run } = newState();
     run(`${source} function main(env, con)
       local before = collectgarbage("count")
@@ -113,7 +117,9 @@ test('a collector that the script has stopped stays stopped, one that runs goes 
 
 test('a clone has the memory limit of its own options, exactly', () => {
   const { state, run } = newState({ memoryBytes: 8 << 20 });
-  run('kept = ("k"):rep(2e6) function main(env, con) local t = {} for i = 1, 1e9 do t[i] = {} end end function small(env, con) con:puts(#kept) end');
+  run(
+    'kept = ("k"):rep(2e6) function main(env, con) local t = {} for i = 1, 1e9 do t[i] = {} end end function small(env, con) con:puts(#kept) end',
+  );
   const image = imageOf(state);
   for (let times = 0; times < 3; times += 1) {
     const clone = newState({ memoryBytes: 8 << 20, image }).state;
