@@ -17,7 +17,8 @@ const MIB = 2 ** 20;
 const MEMORY_BYTES = 128 * MIB;
 
 const page = 'function main(env, con) con:puts("<h1>Hello</h1>") end';
-const tables = (/** @type {number} */ count) => `kept = {} for i = 1, ${count} do kept[i] = { i, "x" .. i } end ${page}`;
+const tables = (/** @type {number} */ count) =>
+  `kept = {} for i = 1, ${count} do kept[i] = { i, "x" .. i } end ${page}`;
 const scripts = [
   { name: 'hello', source: page },
   { name: '6,000 tables', source: tables(6_000) },

@@ -195,6 +195,14 @@
 -- The name of a global function, like "main".
 --handler = "main"
 
+-- The function of a script that answers a request whose handler has failed.
+-- The name of a global function, like "on_error".
+--errorhandler = "on_error"
+
+-- Settings of the application itself, which scripts can read.
+-- A table of text, numbers, booleans and tables of these, of at most 64 KiB. Default: nothing.
+--app = { ["title"] = "Guestbook", ["entries_per_page"] = 20 }
+
 -- Directories that scripts must lie in.
 -- A directory, or a list of directories. Default: anywhere.
 --root = "/var/www"

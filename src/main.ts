@@ -7,7 +7,8 @@ import { version } from './base/version.js';
 import { checkFile } from './cli/check.js';
 import type { Outcome } from './cli/prepare.js';
 import { runScript } from './cli/run.js';
-import { serveConfig, serveDirectory } from './cli/serve.js';
+import { serveConfig } from './cli/serve.js';
+import { serveDirectory } from './cli/serve-directory.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
 import { endProcess } from './lua/engine.js';
 import { complain } from './process/background.js';
@@ -29,6 +30,8 @@ Options of the server in the foreground:
 
 Options of serve:
   --port NUMBER       HTTP port (default: $PORT or 8080)
+  --host ADDRESS      address to listen on (default: 127.0.0.1)
+  --open              show the first page in the browser
   --config FILE       configuration to use
 
 Options of run:
@@ -51,6 +54,8 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
   port: { type: 'string' },
+  host: { type: 'string' },
+  open: { type: 'boolean' },
   config: { type: 'string' },
   engine: { type: 'string' },
   daemonize: { type: 'boolean' },
@@ -65,7 +70,7 @@ const OPTIONS = {
 type OptionName = keyof typeof OPTIONS;
 
 const COMMAND_OPTIONS: Readonly<Record<string, readonly OptionName[]>> = {
-  serve: ['port', 'config', 'engine'],
+  serve: ['port', 'host', 'open', 'config', 'engine'],
   check: ['connect'],
   run: ['method', 'query', 'header', 'body', 'config', 'engine'],
   '': ['engine', 'daemonize', 'pidfile'],
@@ -93,7 +98,14 @@ async function main(argv: readonly string[]): Promise<Outcome> {
   const overrides = values.engine === undefined ? {} : { engine: values.engine };
   switch (command) {
     case 'serve':
-      return serveDirectory(file ?? '.', portOf(values.port ?? process.env.PORT ?? '8080'), values.config, overrides);
+      return serveDirectory({
+        directory: file ?? '.',
+        port: portOf(values.port ?? process.env.PORT ?? '8080'),
+        host: values.host ?? '127.0.0.1',
+        config: values.config,
+        opens: values.open === true,
+        overrides,
+      });
     case 'check':
       if (file === undefined) throw new UsageError('check needs the FILE to check');
       return checkFile(file, values.connect === true);

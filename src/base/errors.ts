@@ -83,6 +83,26 @@ export const catalogue = {
     message: 'malformed multipart/form-data body: {detail}',
     solve: 'Look at the client: it sent a form that no browser sends, or broke off.',
   },
+  LUAFCGID_REQUEST_JSON: {
+    blame: 'peer',
+    status: 400,
+    message: 'the request body is no JSON: {detail}',
+    solve: 'Look at the client: the message tells the first character that is wrong.',
+  },
+  LUAFCGID_REQUEST_TYPE: {
+    blame: 'peer',
+    status: 415,
+    message: 'the request body is no JSON but {type}',
+    solve: 'Send the header "Content-Type: application/json" with the body.',
+  },
+  LUAFCGID_REQUEST_CSRF: {
+    blame: 'peer',
+    status: 403,
+    message: 'the form was not accepted: {detail}',
+    solve:
+      'Load the page again and send its form once more. If that happens to all: put con:csrf_field() into the form, and ' +
+      'serve the page and its target under one host.',
+  },
   LUAFCGID_REQUEST_BODY_TOO_LARGE: {
     blame: 'peer',
     status: 413,

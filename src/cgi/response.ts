@@ -43,6 +43,7 @@ export function headTooLarge(): LuafcgidError {
 
 export class ResponseHead {
   #defaults: ResponseDefaults;
+  readonly #headers: string;
   #status: string | undefined;
   #contentType: string | undefined;
   #location: string | undefined;
@@ -51,10 +52,12 @@ export class ResponseHead {
 
   constructor(defaults: ResponseDefaults) {
     this.#defaults = defaults;
+    this.#headers = defaults.headers;
   }
 
   /** Drops everything that was set. */
   reset(): void {
+    if (this.#defaults.headers !== this.#headers) this.#defaults = { ...this.#defaults, headers: this.#headers };
     this.#status = undefined;
     this.#contentType = undefined;
     this.#location = undefined;
@@ -128,9 +131,38 @@ export class ResponseHead {
     } else {
       const line = `${name}: ${value}\r\n`;
       this.#requireRoom(undefined, line);
+      if (key !== 'set-cookie' && hasLine(this.#defaults.headers, key)) this.#dropDefault(key);
       this.#lines += line;
     }
     return undefined;
+  }
+
+  /** The values that a header has now, in order; none when it is not set. */
+  get(name: string): string[] {
+    const key = name.toLowerCase();
+    if (key === 'status') return [this.#statusText()];
+    if (key === 'content-type') return [this.contentType];
+    if (key === 'location') return this.#location === undefined ? [] : [this.#location];
+    if (key === 'content-length') return this.#contentLength === undefined ? [] : [this.#contentLength];
+    const lines = linesOf(this.#defaults.headers + this.#lines).filter((line) => nameOf(line) === key);
+    return lines.map((line) => withoutPadding(line.slice(line.indexOf(':') + 1)));
+  }
+
+  /** Removes a header, also one of the configuration. A status or a type becomes that of the configuration again. */
+  remove(name: string): void {
+    const key = name.toLowerCase();
+    if (key === 'status') this.#status = undefined;
+    else if (key === 'content-type') this.#contentType = undefined;
+    else if (key === 'location') this.#location = undefined;
+    else if (key === 'content-length') this.#contentLength = undefined;
+    else {
+      this.#lines = withoutLines(this.#lines, key);
+      if (hasLine(this.#defaults.headers, key)) this.#dropDefault(key);
+    }
+  }
+
+  #dropDefault(key: string): void {
+    this.#defaults = { ...this.#defaults, headers: withoutLines(this.#defaults.headers, key) };
   }
 
   /** Refuses what would make the header block too large. @param before what it replaces */
@@ -195,6 +227,34 @@ export class ResponseHead {
     if (this.#status !== undefined) return this.#status;
     return this.#location === undefined ? this.#defaults.httpStatus : statusLine(302);
   }
+}
+
+/** Header lines without their ends. */
+function linesOf(lines: string): string[] {
+  return lines.split('\r\n').filter((line) => line !== '');
+}
+
+function nameOf(line: string): string {
+  return line.slice(0, line.indexOf(':')).toLowerCase();
+}
+
+function withoutLines(lines: string, key: string): string {
+  return linesOf(lines)
+    .filter((line) => nameOf(line) !== key)
+    .map((line) => `${line}\r\n`)
+    .join('');
+}
+
+/** The names in the configuration's header lines, which are the same for each answer. */
+let namedLines = '';
+let namesOfLines: ReadonlySet<string> = new Set();
+
+function hasLine(lines: string, key: string): boolean {
+  if (lines !== namedLines) {
+    namesOfLines = new Set(linesOf(lines).map(nameOf));
+    namedLines = lines;
+  }
+  return namesOfLines.has(key);
 }
 
 /**

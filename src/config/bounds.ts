@@ -60,6 +60,8 @@ export function allowedValues(row: OptionRow): string {
       return 'a list of names like { "HOME" }, or a table of names and values like { MODE = "test" }';
     case 'keys':
       return 'a table of names and secrets of at least 32 characters, or lists of these, like { session = SECRET }';
+    case 'application':
+      return 'a table of text, numbers, booleans and tables of these, of at most 64 KiB';
     case 'data-sources':
       return DATA_ALLOWED;
     case 'templates':

@@ -31,6 +31,7 @@ export interface FileDirectories {
  * - `files`: a table of two lists of directories, `read` and `write`
  * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `keys`: a table of names and secrets, or lists of secrets
+ * - `application`: a table of any plain values
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
@@ -57,6 +58,7 @@ export interface ValueTypes {
   files: FileDirectories | undefined;
   environment: Readonly<Record<string, string | true>>;
   keys: Readonly<Record<string, readonly string[]>>;
+  application: LuaValue;
   'data-sources': readonly SourceSettings[];
   templates: readonly string[];
 }

@@ -111,6 +111,24 @@ function headText(args: HostArguments, at: number): ByteString {
   return text;
 }
 
+/** The error for input that a script has asked for and that cannot be taken. */
+function refusedInput(kind: string, detail: ByteString, state: HostedState): LuafcgidError {
+  switch (kind) {
+    case 'multipart':
+      return new LuafcgidError('LUAFCGID_REQUEST_MULTIPART', { detail });
+    case 'json':
+      return new LuafcgidError('LUAFCGID_REQUEST_JSON', { detail: toText(detail) });
+    case 'type':
+      return new LuafcgidError('LUAFCGID_REQUEST_TYPE', { type: toText(detail) });
+    case 'size':
+      return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit: detail });
+    case 'csrf':
+      return new LuafcgidError('LUAFCGID_REQUEST_CSRF', { detail });
+    default:
+      return new LuafcgidError('LUAFCGID_REQUEST_FIELDS', { what: detail, limit: state.options.config.maxfields });
+  }
+}
+
 function isLogLevel(text: string): text is LogLevel {
   return text === 'debug' || text === 'info' || text === 'warn' || text === 'error';
 }
@@ -142,6 +160,19 @@ export const hostFunctions = {
     return undefined;
   },
 
+  headervalues: (state, args) => running(state).headerValues(headText(args, 1)),
+
+  removeheader(state, args) {
+    running(state).removeHeader(headText(args, 1));
+    return undefined;
+  },
+
+  /** Where the request runs, and why it failed, if it has. */
+  about(state) {
+    const { place, problem } = running(state);
+    return { ...place, ...(problem !== undefined && { problem: { ...problem } }) };
+  },
+
   flush(state) {
     running(state).flush();
     return undefined;
@@ -166,9 +197,7 @@ export const hostFunctions = {
 
   /** Raises the error for input of the client that a script has asked for and that cannot be taken. */
   refuse(state, args): never {
-    const detail = word(args, 2);
-    if (word(args, 1) === 'multipart') throw new LuafcgidError('LUAFCGID_REQUEST_MULTIPART', { detail });
-    throw new LuafcgidError('LUAFCGID_REQUEST_FIELDS', { what: detail, limit: state.options.config.maxfields });
+    throw refusedInput(word(args, 1), word(args, 2), state);
   },
 
   log(state, args) {

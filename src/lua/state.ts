@@ -87,6 +87,21 @@ export type ServeResult = Finished | Suspended;
 /** What a script can set for its request: `buffering` is a boolean, `watchdog` a number of seconds, the rest is text. */
 export type RequestSetting = 'buffering' | 'httpstatus' | 'contenttype' | 'watchdog' | 'onabort';
 
+/** A request that has failed, for the function of its application that makes the page for it. */
+export interface RequestProblem {
+  readonly status: number;
+  readonly code: string;
+  readonly message: ByteString;
+  readonly traceback: ByteString;
+}
+
+/** What the log calls a request, and where it runs. */
+export interface RequestPlace {
+  readonly id: ByteString;
+  readonly state: number;
+  readonly worker: number;
+}
+
 /**
  * What a running request may ask of the world. Every call is synchronous and may block the thread. A call that throws
  * a `LuafcgidError` raises a Lua error with its message in the script.
@@ -100,6 +115,13 @@ export interface RequestHost {
   header(name: ByteString, value: ByteString): void;
   /** `con:status(404)` or `con:status("404 Not Found")`: the text as written by the script. */
   status(status: ByteString): void;
+  /** The values that a header of the answer has now, in order. */
+  headerValues(name: ByteString): readonly ByteString[];
+  /** Removes a header of the answer. */
+  removeHeader(name: ByteString): void;
+  readonly place: RequestPlace;
+  /** Why it failed, while the application answers it all the same. */
+  readonly problem: RequestProblem | undefined;
   /** Adds to the response body. The bytes are only valid during the call. */
   write(body: Uint8Array): void;
   /** Sends headers and everything written so far to the client, now. */

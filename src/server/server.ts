@@ -31,7 +31,7 @@ import {
   retireHooks,
   workerSettings,
 } from './generation.js';
-import { keepHouse } from './housekeeping.js';
+import { keepHouse, lookForChanges } from './housekeeping.js';
 import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
@@ -52,6 +52,8 @@ export interface Server {
    * @param prepare reads and checks it, for a server that runs with another one
    */
   reload(prepare: (now: Config) => Prepared): Promise<void>;
+  /** Resolves when no state serves any more whose files had changed when it was called. */
+  lookForChanges(): Promise<void>;
   /** Finishes what runs, for a limited time, and gives everything back. */
   stop(): Promise<void>;
 }
@@ -129,6 +131,10 @@ class RunningServer implements Server {
       if (!this.#isStopping && this.#hung.restarting === undefined) await reload(this.#parts, prepare);
     });
     return this.#reloading;
+  }
+
+  async lookForChanges(): Promise<void> {
+    if (!this.#isStopping) await lookForChanges(this.#parts);
   }
 
   async stop(): Promise<void> {

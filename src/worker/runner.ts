@@ -6,7 +6,7 @@
 import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { Abandoned, InterruptRequest, type Interrupts } from '../channel/interrupts.js';
-import { END_STATE_GONE, requestName } from '../channel/messages.js';
+import { END_STATE_GONE } from '../channel/messages.js';
 import type { Config } from '../config/load.js';
 import { type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
@@ -15,6 +15,7 @@ import { Images } from './images.js';
 import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { Run, type RunStart } from './run.js';
+import type { RequestOrigin } from './script-request.js';
 import type { ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
 import { Waits, type WaitsParts } from './waits.js';
@@ -24,8 +25,7 @@ const MOST_PLACES = 1000;
 
 export interface RunnerParts {
   readonly config: Config;
-  /** Begins the name of every request. */
-  readonly runName: string;
+  readonly origin: RequestOrigin;
   readonly interrupts: Interrupts;
   readonly outbox: Outbox;
   /** Measures what requests take; undefined: nobody wants to know. */
@@ -101,10 +101,13 @@ export class Runner {
    * @throws Abandoned when nobody listens to this thread any more
    */
   execute(start: RunStart): void {
-    const { config } = this.#parts;
-    const run = new Run(start, config, this.#buffers.pop() ?? new OutputBuffer(), performance.now());
+    const { config, origin } = this.#parts;
+    const run = new Run(start, config, origin, this.#buffers.pop() ?? new OutputBuffer(), performance.now());
     this.#runs.set(run.id, run);
-    this.#execute(run, () => this.#enterState(run).lua.serve(handlerFor(start.role, config), run.request));
+    this.#execute(run, () => {
+      const { lua } = this.#enterState(run);
+      return this.#recovering(run, () => lua.serve(handlerFor(start.role, config), run.request));
+    });
   }
 
   /** Goes on with the suspended run whose operation was over first. Returns false when there is none. */
@@ -120,7 +123,7 @@ export class Runner {
     this.#parts.outbox.resumed(run.id);
     this.#execute(run, () => {
       this.#setTarget(state);
-      return state.lua.resume();
+      return this.#recovering(run, () => state.lua.resume());
     });
     return true;
   }
@@ -157,6 +160,23 @@ export class Runner {
     }
     this.#over(run);
     this.#goBackTo(outer);
+  }
+
+  /** When the script fails, its application's own function answers, if there is one and nothing was sent yet. */
+  #recovering(run: Run, call: () => ServeResult): ServeResult {
+    try {
+      return call();
+    } catch (error) {
+      const { state, request } = run;
+      const { errorHandler } = this.#parts.config;
+      const isOfScript = error instanceof LuaError && error.kind === 'runtime';
+      if (!isOfScript || state === undefined || request.problem !== undefined) throw error;
+      if (!request.canBeginAnew || !state.lua.hasFunction(errorHandler)) throw error;
+      const { status, code, logText } = describeFailure(error, () => false);
+      request.tell(status >= 500 ? 'error' : 'info', logText);
+      request.beginProblem({ status, code, message: error.message, traceback: error.traceback });
+      return state.lua.serve(errorHandler, request);
+    }
   }
 
   #suspend(run: Run): void {
@@ -284,8 +304,8 @@ export class Runner {
   }
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
-  #fail({ id, start, state, request }: Run, error: unknown): void {
-    const { config, runName, usage } = this.#parts;
+  #fail({ start, state, request }: Run, error: unknown): void {
+    const { config, usage } = this.#parts;
     const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
     request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
@@ -293,8 +313,7 @@ export class Runner {
     const lives = isLoaded && isFit && !start.retiresState && !this.#images.isSpent(state);
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) this.#close(state);
-    const name = requestName(runName, id);
-    request.fail(lives ? 0 : END_STATE_GONE, status, name, config.showErrors ? detail : undefined);
+    request.fail(lives ? 0 : END_STATE_GONE, status, config.showErrors ? detail : undefined);
   }
 
   #count({ start, request, startedMs }: Run): void {

@@ -6,9 +6,10 @@
 import { NOTHING } from '../base/bytes.js';
 import { LuafcgidError } from '../base/errors.js';
 import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
+import { wantsJson } from '../cgi/negotiation.js';
 import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
-import { FromWorker } from '../channel/messages.js';
-import type { ByteString, LogLevel, RequestHost, RequestSetting } from '../lua/state.js';
+import { FromWorker, requestName } from '../channel/messages.js';
+import type { ByteString, LogLevel, RequestHost, RequestPlace, RequestProblem, RequestSetting } from '../lua/state.js';
 import type { OutputBuffer } from './output-buffer.js';
 
 export interface RequestSettings extends ResponseDefaults {
@@ -39,8 +40,16 @@ export interface RequestOutlet {
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void;
 }
 
+/** Where requests run: what the names of requests begin with, and the number of the worker. */
+export interface RequestOrigin {
+  readonly runName: string;
+  readonly worker: number;
+}
+
 /** What a request uses of its worker. */
 export interface RequestChannels {
+  readonly origin: RequestOrigin;
+  readonly stateId: number;
   readonly inlet: RequestInlet;
   readonly outlet: RequestOutlet;
   readonly buffer: OutputBuffer;
@@ -56,6 +65,8 @@ export class ScriptRequest implements RequestHost {
   readonly #head: ResponseHead;
   readonly #isHead: boolean;
   readonly #startedMs: number;
+  readonly #origin: RequestOrigin;
+  readonly #stateId: number;
   readonly #limitBytes: number;
   readonly #watchdogMaxMs: number;
   #isBuffering: boolean;
@@ -65,6 +76,7 @@ export class ScriptRequest implements RequestHost {
   sentStatus = 0;
   /** Bytes of the answer so far, header block included. */
   sentBytes = 0;
+  problem: RequestProblem | undefined;
   /** Running time after which it is stopped. */
   watchdogMs: number;
 
@@ -81,6 +93,8 @@ export class ScriptRequest implements RequestHost {
     this.#outlet = channels.outlet;
     this.#buffer = channels.buffer;
     this.#startedMs = channels.startedMs;
+    this.#origin = channels.origin;
+    this.#stateId = channels.stateId;
     this.#buffer.clear();
   }
 
@@ -97,6 +111,33 @@ export class ScriptRequest implements RequestHost {
   status(status: ByteString): void {
     this.#requireHead('con:status');
     this.#head.setStatus(status);
+  }
+
+  headerValues(name: ByteString): readonly ByteString[] {
+    return this.#head.get(name);
+  }
+
+  removeHeader(name: ByteString): void {
+    this.#requireHead('con:remove_header');
+    this.#head.remove(name);
+  }
+
+  get place(): RequestPlace {
+    const { runName, worker } = this.#origin;
+    return { id: requestName(runName, this.#id), state: this.#stateId, worker };
+  }
+
+  /** Whether another answer can take the place of what there is of this one. */
+  get canBeginAnew(): boolean {
+    return !this.#headIsSent && !this.#isFinished;
+  }
+
+  /** The script has failed: what it had said is dropped, and its application answers instead. */
+  beginProblem(problem: RequestProblem): void {
+    this.problem = problem;
+    this.#buffer.clear();
+    this.#head.reset();
+    this.#head.setStatus(String(problem.status));
   }
 
   write(body: Uint8Array): void {
@@ -172,12 +213,17 @@ export class ScriptRequest implements RequestHost {
    * The script failed: its answer becomes an error page if nothing was sent yet. Otherwise the answer ends where it is,
    * and the detail is added where a reader would see it.
    */
-  fail(flags: number, status: number, requestName: string, detail: ErrorDetail | undefined): void {
+  fail(flags: number, status: number, detail: ErrorDetail | undefined): void {
     let output: Uint8Array = NOTHING;
     if (!this.#headIsSent) {
       this.#headIsSent = true;
       this.sentStatus = status;
-      const page = renderErrorPage({ status, requestName, detail });
+      const page = renderErrorPage({
+        status,
+        requestName: this.place.id,
+        detail,
+        isJson: wantsJson(this.params),
+      });
       output = this.#isHead ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page;
     } else if (!this.#isFinished) {
       output = this.#takeOutput();

@@ -134,6 +134,10 @@ export function newRequest({ params = {}, body = '', pieceBytes = 1000, override
     headerLine: (line) => recorded.calls.push(`header line ${line}`),
     header: (name, value) => recorded.calls.push(`header ${name}: ${value}`),
     status: (status) => recorded.calls.push(`status ${status}`),
+    headerValues: () => [],
+    removeHeader: (name) => recorded.calls.push(`remove header ${name}`),
+    place: { id: 'run-1', state: 3, worker: 1 },
+    problem: undefined,
     write(bytes) {
       recorded.body += Buffer.from(bytes).toString('latin1');
     },

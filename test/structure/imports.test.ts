@@ -253,7 +253,7 @@ describe('the rooms of src/', () => {
   });
 
   it('are mirrored by the rooms of test/', () => {
-    const ofTheWhole = ['docs', 'e2e', 'fuzz', 'golden', 'packaging', 'structure', 'support', 'torture'];
+    const ofTheWhole = ['docs', 'e2e', 'fuzz', 'golden', 'hostile', 'packaging', 'structure', 'support', 'torture'];
     const folders = readdirSync(join(ROOT, 'test'), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
       .map(({ parentPath }) => parentPath.slice(join(ROOT, 'test').length + 1));

@@ -26,7 +26,14 @@ interface Setting {
 
 function begin(settings: Partial<RequestSettings> = {}, isHead = false, ends = new Ends()): Setting {
   const buffer = new OutputBuffer();
-  const channels = { inlet: NO_BODY, outlet: ends.outbox, buffer, startedMs: performance.now() };
+  const channels = {
+    inlet: NO_BODY,
+    outlet: ends.outbox,
+    buffer,
+    startedMs: performance.now(),
+    stateId: 3,
+    origin: { runName: 'run', worker: 1 },
+  };
   return {
     request: new ScriptRequest(5, new Uint8Array(0), isHead, { ...SETTINGS, ...settings }, channels),
     ends,
@@ -223,7 +230,7 @@ describe('an answer that fails', () => {
   it('is a page when nothing was sent; what the script wrote is not in it', () => {
     const { request, ends } = begin();
     request.write(bytes('half'));
-    request.fail(0, 500, 'run-5', detail);
+    request.fail(0, 500, detail);
     const [end] = ends.told();
     assert.match(end ?? '', /^end 1 Status: 500 .*\r\n/);
     assert.ok(end?.includes('it &lt;broke&gt;') && end.includes('run-5') && !end.includes('half'));
@@ -231,7 +238,7 @@ describe('an answer that fails', () => {
 
   it('is the head of the page alone for HEAD', () => {
     const { request, ends } = begin({}, true);
-    request.fail(0, 500, 'run-5', detail);
+    request.fail(0, 500, detail);
     assert.match(ends.told()[0] ?? '', /^end 1 Status: 500 [\s\S]*\r\n\r\n$/);
   });
 
@@ -249,7 +256,7 @@ describe('an answer that fails', () => {
       request.flush();
       ends.heard();
       request.write(bytes('more'));
-      request.fail(0, 500, 'run-5', detail);
+      request.fail(0, 500, detail);
       const text = ends.told().join();
       assert.match(text, what === 'no body' ? /^end 1 $/ : /^end 1 more/);
       assert.equal(text.includes('&lt;broke&gt;'), isShown, what);
@@ -260,7 +267,7 @@ describe('an answer that fails', () => {
     const { request, ends } = begin();
     request.flush();
     ends.heard();
-    request.fail(0, 500, 'run-5', undefined);
+    request.fail(0, 500, undefined);
     assert.deepEqual(ends.told(), ['end 1 ']);
   });
 
@@ -268,7 +275,7 @@ describe('an answer that fails', () => {
     const { request, ends } = begin();
     request.finish();
     ends.heard();
-    request.fail(END_STATE_GONE, 500, 'run-5', detail);
+    request.fail(END_STATE_GONE, 500, detail);
     const [end] = ends.heard();
     assert.deepEqual([end?.type, end?.flags, end?.payload.length], [FromWorker.END, END_STATE_GONE, 0]);
   });

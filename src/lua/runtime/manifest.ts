@@ -47,6 +47,8 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 
 /** Parts that a state loads when one of them is first needed. */
 export const deferredParts: readonly LuaPart[] = [
+  { name: 'con_fields', file: 'library/con-fields.lua' },
+  { name: 'con_response', file: 'library/con-response.lua' },
   { name: 'data', file: 'library/data.lua' },
   { name: 'db', file: 'library/db.lua', module: 'luafcgid.db', namespace: 'luafcgid.db' },
   { name: 'redis', file: 'library/redis.lua', module: 'luafcgid.redis', namespace: 'luafcgid.redis' },

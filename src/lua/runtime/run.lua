@@ -1,8 +1,31 @@
 -- The request that this state serves, and the methods of its `con`: what the files con*.lua share.
 
-local error, getmetatable = error, debug.getmetatable
+local parts = ...
+
+local host = parts.host
+local error, getmetatable, rawget, setmetatable = error, debug.getmetatable, rawget, setmetatable
 
 local methods = {}
+-- Methods that few scripts use are loaded when they are first called: by method, the part that has it.
+local deferred = {
+  param = "con_fields", params = "con_fields", file = "con_fields", files = "con_fields", json = "con_fields",
+  get_header = "con_response", remove_header = "con_response", etag = "con_response", last_modified = "con_response",
+}
+local facts = { id = true, state = true, worker = true, problem = true }
+
+setmetatable(methods, {
+  __index = function(_, name)
+    local part = deferred[name]
+    if part then
+      local _ = parts[part]
+      return rawget(methods, name)
+    end
+    if not facts[name] then return nil end
+    local ok, about = host.about()
+    return ok and about[name] or nil
+  end,
+})
+
 local meta = { __index = methods, __metatable = "con" }
 
 -- `con` and `env` are those of the running request, nil between requests; `finished` says whether con:finish() was
