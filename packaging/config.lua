@@ -245,6 +245,10 @@
 -- further fields. Default: nothing.
 --data = { ["main"] = "postgres://app@db.internal/app", ["files"] = "sqlite:/var/lib/app/files.db" }
 
+-- Servers that scripts may send HTTP requests to (luafcgid.http).
+-- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
+--http = { ["allow"] = { "api.example.com:443" } }
+
 ---- Operation
 
 -- Where the log goes: a file, or syslog.

@@ -2,7 +2,7 @@
  * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
  */
 import type { ListenSetting } from '../base/listen-address.js';
-import type { SourceSettings } from '../io/sources.js';
+import type { HttpSettings, SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 
@@ -33,6 +33,7 @@ export interface FileDirectories {
  * - `keys`: a table of names and secrets, or lists of secrets
  * - `application`: a table of any plain values
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
+ * - `http`: a table of servers that scripts may reach, see `http-client.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -60,6 +61,7 @@ export interface ValueTypes {
   keys: Readonly<Record<string, readonly string[]>>;
   application: LuaValue;
   'data-sources': readonly SourceSettings[];
+  http: HttpSettings | undefined;
   templates: readonly string[];
 }
 

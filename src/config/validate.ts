@@ -11,6 +11,7 @@ import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
 import { type ConfigFault, configFault } from './fault.js';
+import { readHttp } from './http-client.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
@@ -331,6 +332,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertApplication(task);
     case 'data-sources':
       return readDataSources(value, task.absolute, report);
+    case 'http':
+      return readHttp(value, task.absolute, report);
     case 'templates':
       return convertTemplates(task);
   }

@@ -284,6 +284,16 @@ export const hostFunctions = {
     return { id, kind };
   },
 
+  /** The HTTP client: a table of its `id`, or of the `code` and `message` of why there is none. */
+  httpclient(state) {
+    try {
+      return { id: waits(state).httpClient() };
+    } catch (error) {
+      if (!(error instanceof LuafcgidError)) throw error;
+      return { code: error.code, message: toByteString(error.message), solve: toByteString(error.solve) };
+    }
+  },
+
   /** Posts an operation of a data source: source, action, handle, seconds, shape, values …; gives its token. */
   post(state, args) {
     const shape = wholeText(args.string(5), shapeLimitBytes);

@@ -68,6 +68,8 @@ export interface WaitHost {
   startTimer(delayMs: number): number;
   /** @throws when the name is not configured, or the script may not use it */
   source(name: ByteString): DataSource;
+  /** The number of the HTTP client. @throws when the configuration has none, or the script may not use it */
+  httpClient(): number;
   post(operation: PostedOperation): number;
   /** Whether an operation is over. If not, the request is about to wait. @throws when too many requests wait */
   isOver(token: number): boolean;

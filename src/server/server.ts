@@ -268,7 +268,7 @@ class RunningServer implements Server {
     const { front, workers } = this.#parts;
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
-    generation.sources = this.#io.addSources(resolveSources(config.data, process.env));
+    generation.sources = this.#io.addSources(resolveSources(config, process.env));
     const sleeper = await front.sleeper();
     const io = generation.sources.length > 0 ? this.#io : undefined;
     const settings = {

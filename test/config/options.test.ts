@@ -109,6 +109,25 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
         { main: { kind: 'redis', host: '' } },
         { main: { kind: 'mongo' } },
       ];
+    case 'http':
+      return [
+        'api.example.com:443',
+        true,
+        ['api.example.com:443'],
+        { allow: 'api.example.com' },
+        { allow: ['https://api.example.com'] },
+        { allow: ['api.example.com:0'] },
+        { allow: ['api.example.com:65536'] },
+        { allow: ['*.10.0.0.1:80'] },
+        { allow: ['a b:80'] },
+        { allow: ['api.example.com:443'], private: true },
+        { allow: ['api.example.com:443'], private: ['10.0.0.0/33'] },
+        { allow: ['api.example.com:443'], timeout: 0 },
+        { allow: ['api.example.com:443'], connections: 1.5 },
+        { allow: ['api.example.com:443'], conections: 4 },
+        { allow: ['api.example.com:443'], scripts: ['relative.lua'] },
+        { allow: ['api.example.com:443'], ca: '' },
+      ];
     case 'directories':
     case 'templates':
       return [true, [true], ['a', ['b']], { a: 'b' }, 'a\0b', '\xff'];

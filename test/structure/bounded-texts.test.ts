@@ -68,6 +68,10 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     calls: { 'cgi/negotiation': 3 },
   },
   {
+    bound: 'an IP address, or the host of a URL, which has 16 KiB at most',
+    calls: { 'io/http/addresses': 6 },
+  },
+  {
     bound: 'what a FastCGI server writes to its error stream, in pieces of 64 KiB',
     calls: { 'gateway/relay': 1 },
   },

@@ -81,7 +81,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   worker: { mayImport: ['cgi', 'channel', 'config', 'io', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
-  io: { mayImport: ['channel', 'io/pool', 'io/redis', 'io/sql', 'linux'] },
+  io: { mayImport: ['channel', 'io/http', 'io/pool', 'io/redis', 'io/sql', 'linux'] },
+  'io/http': { mayImport: ['io', 'io/pool'], doors: ['http-source'] },
   'io/pool': { mayImport: ['io'] },
   'io/redis': { mayImport: ['io', 'io/pool'], doors: ['redis-source'] },
   'io/sql': {
@@ -140,6 +141,8 @@ const PURE = [
   'front/dispatch/',
   'front/lending/',
   'front/model/',
+  'io/http/redirects',
+  'io/http/request',
   'io/pool/',
   'io/protocol',
   'io/redis/commands',
