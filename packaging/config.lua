@@ -195,6 +195,14 @@
 -- The name of a global function, like "main".
 --handler = "main"
 
+-- The function of a script that decides whether a client may have something.
+-- The name of a global function, like "authorize".
+--authorizer = "authorize"
+
+-- The script that answers all requests for an Authorizer.
+-- The name of a file. Default: the file that is asked for.
+--authscript = "/srv/app/authorize.lua"
+
 -- The function of a script that answers a request whose handler has failed.
 -- The name of a global function, like "on_error".
 --errorhandler = "on_error"
@@ -272,8 +280,8 @@
 -- What the lines of the access log hold.
 -- "json", or text with fields: {time}, {remote}, {user}, {host}, {method}, {uri}, {query},
 -- {protocol}, {referer}, {agent}, {status}, {outcome}, {sent_bytes}, {received_bytes},
--- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request} and
--- {param:NAME}. Default: who asked for what, with what result and effort.
+-- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request},
+-- {role} and {param:NAME}. Default: who asked for what, with what result and effort.
 --accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
 
 -- How long a stop waits for requests that run.

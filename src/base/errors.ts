@@ -41,6 +41,12 @@ export const catalogue = {
     message: 'FastCGI parameters of more than {limit} bytes',
     solve: 'Send smaller request headers or fewer fastcgi_param lines.',
   },
+  LUAFCGID_FCGI_ROLE: {
+    blame: 'peer',
+    status: 501,
+    message: 'FastCGI request for the role {role}; there are 1 (Responder), 2 (Authorizer) and 3 (Filter)',
+    solve: 'The request was refused. Look at the client that sent it.',
+  },
   LUAFCGID_REQUEST_METHOD: {
     blame: 'peer',
     status: 405,

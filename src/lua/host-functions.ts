@@ -188,6 +188,12 @@ export const hostFunctions = {
     return undefined;
   },
 
+  /** The handler of an Authorizer has returned true. */
+  grant(state) {
+    running(state).grant();
+    return undefined;
+  },
+
   /** Bytes, or nil at the end of the body. */
   readbody(state, args) {
     const wanted = args.number(1);

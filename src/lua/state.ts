@@ -6,6 +6,7 @@
  */
 
 import type { ByteString } from '../base/byte-string.js';
+import type { RoleName } from '../base/roles.js';
 
 export type { ByteString } from '../base/byte-string.js';
 export { type EngineName, engineNames } from './engine-names.js';
@@ -132,6 +133,8 @@ export interface RequestHost {
   reset(): void;
   /** Sends the whole answer and ends it for the client; the script goes on. */
   finish(): void;
+  /** The handler of an Authorizer has returned true: the client may have what it asks for. */
+  grant(): void;
   /** At most `maxBytes` of the body, at least one byte; null at its end. Blocks until then. Valid until the next call. */
   readBody(maxBytes: number): Uint8Array | null;
   log(level: LogLevel, text: ByteString): void;
@@ -237,8 +240,11 @@ export interface LuaState {
   run(chunk: Uint8Array, chunkName: ByteString): void;
   /** Whether the global `name` can be called. */
   hasFunction(name: ByteString): boolean;
-  /** Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`. */
-  serve(handler: ByteString, request: RequestHost): ServeResult;
+  /**
+   * Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`.
+   * @param role what the web server asks for; a Responder's when left out
+   */
+  serve(handler: ByteString, request: RequestHost, role?: RoleName): ServeResult;
   /** Goes on with a handler that was suspended, since one of its operations is over. Throws `LuaError`. */
   resume(): ServeResult;
   /** Ends a suspended handler where it waits; none of its code runs any more. Gives the Lua stack of that place. */

@@ -14,7 +14,6 @@ export interface ImagesParts {
   readonly limitBytes: number;
   /** What holds for scripts that say nothing. */
   readonly isolation: Isolation;
-  readonly handler: ByteString;
   /** Time between two sweeps. */
   readonly sweepMs: number;
   readonly settings: StateSettings;
@@ -62,12 +61,13 @@ export class Images {
 
   /**
    * The state's script was loaded: takes an image of it.
+   * @param handler the function that is called first
    * @param holdsOperations it has started operations that are not over
    */
-  loaded(state: ScriptState, holdsOperations: boolean): void {
+  loaded(state: ScriptState, handler: ByteString, holdsOperations: boolean): void {
     const { settings } = this.#parts;
     if (!settings.engine.hasImages) return;
-    const image = this.#take(state, holdsOperations);
+    const image = this.#take(state, handler, holdsOperations);
     if (typeof image !== 'string') {
       this.#reasons.delete(state.path);
       return this.#begin(state, image);
@@ -139,8 +139,8 @@ export class Images {
   }
 
   /** Gives why there is no image, if there is none. */
-  #take(state: ScriptState, holdsOperations: boolean): KeptImage | string {
-    const { limitBytes, handler } = this.#parts;
+  #take(state: ScriptState, handler: ByteString, holdsOperations: boolean): KeptImage | string {
+    const { limitBytes } = this.#parts;
     if (limitBytes === 0) return 'images = 0';
     if (holdsOperations) return 'it has started operations that are not over';
     let lua: StateImage | string;

@@ -5,10 +5,11 @@
 
 import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
+import { Role, roleName } from '../base/roles.js';
 import { Abandoned, InterruptRequest, type Interrupts } from '../channel/interrupts.js';
 import { END_STATE_GONE } from '../channel/messages.js';
 import type { Config } from '../config/load.js';
-import { type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
+import { type ByteString, type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
 import { describeFailure } from './error-detail.js';
 import { Images } from './images.js';
@@ -72,7 +73,6 @@ export class Runner {
     this.#images = new Images({
       limitBytes: Math.floor(config.imagesBytes / config.workers),
       isolation: config.isolation,
-      handler: config.handler,
       sweepMs: config.sweepMs,
       settings: {
         ...parts.states,
@@ -104,9 +104,10 @@ export class Runner {
     const { config, origin } = this.#parts;
     const run = new Run(start, config, origin, this.#buffers.pop() ?? new OutputBuffer(), performance.now());
     this.#runs.set(run.id, run);
+    const handler = handlerFor(start.role, config);
     this.#execute(run, () => {
-      const { lua } = this.#enterState(run);
-      return this.#recovering(run, () => lua.serve(handlerFor(start.role, config), run.request));
+      const { lua } = this.#enterState(run, handler);
+      return this.#recovering(run, () => lua.serve(handler, run.request, roleName(start.role)));
     });
   }
 
@@ -175,7 +176,7 @@ export class Runner {
       const { status, code, logText } = describeFailure(error, () => false);
       request.tell(status >= 500 ? 'error' : 'info', logText);
       request.beginProblem({ status, code, message: error.message, traceback: error.traceback });
-      return state.lua.serve(errorHandler, request);
+      return state.lua.serve(errorHandler, request, roleName(run.start.role));
     }
   }
 
@@ -266,18 +267,18 @@ export class Runner {
   }
 
   /** The run's state, made now if it does not exist; interrupts find the run there. */
-  #enterState(run: Run): ScriptState {
+  #enterState(run: Run, handler: ByteString): ScriptState {
     const { stateId, createdFrom } = run.start;
     const state = createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
     this.#setTarget(state);
-    if (createdFrom === undefined) return state;
-    if (!state.isLoaded) {
-      state.load();
-      this.#images.loaded(state, run.tokens.size > 0);
+    if (createdFrom !== undefined && !state.isLoaded) {
+      state.load(handler);
+      this.#images.loaded(state, handler, run.tokens.size > 0);
     }
-    this.#states.set(stateId, state);
+    if (createdFrom !== undefined) this.#states.set(stateId, state);
+    state.requireHandler(handler);
     return state;
   }
 
@@ -347,7 +348,7 @@ export class Runner {
   }
 }
 
-/** The global function that answers requests of a role. One name serves all roles. */
-function handlerFor(_role: number, config: Config): string {
-  return config.handler;
+/** The global function that answers requests of a role. */
+function handlerFor(role: number, config: Config): ByteString {
+  return role === Role.AUTHORIZER ? config.authorizer : config.handler;
 }

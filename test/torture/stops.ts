@@ -95,6 +95,7 @@ const request: RequestHost = {
   flush() {},
   reset() {},
   finish() {},
+  grant() {},
   readBody: () => null,
   log() {},
   configure() {},

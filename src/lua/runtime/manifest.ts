@@ -20,6 +20,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
   return [
     { name: 'stock', file: 'runtime/stock.lua' },
     { name: 'arguments', file: 'runtime/arguments.lua' },
+    { name: 'run', file: 'runtime/run.lua' },
     { name: 'env', file: 'runtime/env.lua' },
     { name: 'exit', file: 'runtime/exit.lua' },
     { name: 'sources', file: 'runtime/sources.lua' },
@@ -32,9 +33,9 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'luafcgid', file: 'library/luafcgid.lua', module: 'luafcgid', namespace: 'luafcgid' },
     { name: 'html', file: 'library/html.lua', namespace: 'luafcgid' },
     { name: 'url', file: 'library/url.lua', namespace: 'luafcgid' },
-    { name: 'run', file: 'runtime/run.lua' },
     { name: 'con', file: 'runtime/con.lua' },
     { name: 'con_input', file: 'runtime/con-input.lua' },
+    { name: 'con_roles', file: 'runtime/con-roles.lua' },
     { name: 'con_settings', file: 'runtime/con-settings.lua' },
     { name: 'hints', file: 'runtime/hints.lua' },
     { name: 'debug', file: 'runtime/debug.lua' },

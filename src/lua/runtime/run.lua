@@ -30,7 +30,10 @@ local meta = { __index = methods, __metatable = "con" }
 
 -- `con` and `env` are those of the running request, nil between requests; `finished` says whether con:finish() was
 -- called. `input` holds what was read of the request, `settings` what con:config() has changed; nil when nothing was.
-local run = { methods = methods, meta = meta, con = nil, env = nil, finished = false, input = nil, settings = nil }
+-- `role` is what the web server asks for: "RESPONDER", "AUTHORIZER" or "FILTER".
+local run = {
+  methods = methods, meta = meta, con = nil, env = nil, finished = false, input = nil, settings = nil, role = nil,
+}
 
 -- Raises the error of a method that cannot be called now, at the line that called the method.
 function run.refuse(self, method)
