@@ -62,6 +62,7 @@ const suspended: Suspended = { outcome: 'suspended' };
 /** What a state is besides its memory, once its script is loaded. */
 export interface Settled {
   readonly handler: ByteString;
+  readonly role: RoleName;
   readonly canWait: boolean;
   readonly isolation: Isolation | undefined;
   readonly clockMs: number;
@@ -175,18 +176,18 @@ export abstract class EngineState implements LuaState, HostedState {
    * The script is loaded: does what its first request would do, and all garbage is collected. Throws `LuaError`.
    * @returns why the state cannot be copied, if it cannot
    */
-  protected settle(handler: ByteString, collect: (work: () => void) => void): Settled | string {
-    this.#call('handler', handler);
-    this.#handler = handler;
+  protected settle(handler: ByteString, role: RoleName, collect: (work: () => void) => void): Settled | string {
+    this.#prepare(handler, role);
     if (!this.#call('settle')) return 'it holds something of a data source';
     collect(() => this.#call('collect'));
     const { isolation, startMs } = this;
-    return { handler, canWait: this.#canWait, isolation, clockMs: performance.now() - startMs };
+    return { handler, role, canWait: this.#canWait, isolation, clockMs: performance.now() - startMs };
   }
 
   /** The state has the memory of one that was settled so. Throws `LuaError`. @param isNew its clock goes on from there */
   protected adopt(settled: Settled, isNew: boolean): void {
     this.#handler = settled.handler;
+    this.#role = settled.role;
     this.#canWait = settled.canWait;
     this.isolation = settled.isolation;
     if (isNew) this.startMs = performance.now() - settled.clockMs;
@@ -199,7 +200,7 @@ export abstract class EngineState implements LuaState, HostedState {
     this.isolation = isolation;
   }
 
-  takeImage?(handler: ByteString): StateImage | string;
+  takeImage?(handler: ByteString, role?: RoleName): StateImage | string;
 
   hasFunction(name: ByteString): boolean {
     return this.#call('has', name);
@@ -210,12 +211,15 @@ export abstract class EngineState implements LuaState, HostedState {
   }
 
   serve(handler: ByteString, request: RequestHost, role: RoleName = 'RESPONDER'): ServeResult {
-    if (handler !== this.#handler || role !== this.#role) {
-      this.#call('handler', { name: handler, role });
-      this.#handler = handler;
-      this.#role = role;
-    }
+    this.#prepare(handler, role);
     return this.#execute('serve', request);
+  }
+
+  #prepare(handler: ByteString, role: RoleName): void {
+    if (handler === this.#handler && role === this.#role) return;
+    this.#call('handler', { name: handler, role });
+    this.#handler = handler;
+    this.#role = role;
   }
 
   resume(): ServeResult {

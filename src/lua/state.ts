@@ -261,11 +261,12 @@ export interface LuaState {
   /** What the script has asked for while it was loaded. */
   readonly isolation: Isolation | undefined;
   /**
-   * Copies the state, whose script is loaded, and whose handler this is. Left out where the engine cannot.
+   * Copies the state, whose script is loaded. Left out where the engine cannot.
+   * @param handler the function that will be called, and in which role
    * @returns why it cannot be copied, if it cannot
    * @throws LuaError
    */
-  takeImage?(handler: ByteString): StateImage | string;
+  takeImage?(handler: ByteString, role?: RoleName): StateImage | string;
   /** Makes the state what it was when its image was taken, or what it began as. No request is suspended in it. */
   restore?(image: StateImage): void;
   /** Bytes of memory that the state holds. */

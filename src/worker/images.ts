@@ -5,6 +5,7 @@
 
 import { toText } from '../base/byte-string.js';
 import { describeError, LuafcgidError } from '../base/errors.js';
+import type { RoleName } from '../base/roles.js';
 import type { ByteString, Isolation, LogLevel, StateImage } from '../lua/state.js';
 import { LuaError } from '../lua/state.js';
 import { type ScriptImage, ScriptState, type StateSettings } from './script-state.js';
@@ -24,6 +25,12 @@ interface KeptImage extends ScriptImage {
   readonly script: ByteString;
   /** States that go back to it after each request. */
   users: number;
+}
+
+/** The function that answers requests of a role. */
+export interface Handler {
+  readonly name: ByteString;
+  readonly role: RoleName;
 }
 
 /** What becomes of a state after each request. */
@@ -64,7 +71,7 @@ export class Images {
    * @param handler the function that is called first
    * @param holdsOperations it has started operations that are not over
    */
-  loaded(state: ScriptState, handler: ByteString, holdsOperations: boolean): void {
+  loaded(state: ScriptState, handler: Handler, holdsOperations: boolean): void {
     const { settings } = this.#parts;
     if (!settings.engine.hasImages) return;
     const image = this.#take(state, handler, holdsOperations);
@@ -139,13 +146,13 @@ export class Images {
   }
 
   /** Gives why there is no image, if there is none. */
-  #take(state: ScriptState, handler: ByteString, holdsOperations: boolean): KeptImage | string {
+  #take(state: ScriptState, { name, role }: Handler, holdsOperations: boolean): KeptImage | string {
     const { limitBytes } = this.#parts;
     if (limitBytes === 0) return 'images = 0';
     if (holdsOperations) return 'it has started operations that are not over';
     let lua: StateImage | string;
     try {
-      lua = state.lua.takeImage?.(handler) ?? 'the engine cannot copy states';
+      lua = state.lua.takeImage?.(name, role) ?? 'the engine cannot copy states';
     } catch (error) {
       if (!(error instanceof LuaError) || error.kind !== 'runtime') throw error;
       return error.message;

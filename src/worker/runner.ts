@@ -275,7 +275,7 @@ export class Runner {
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);
-      this.#images.loaded(state, handler, run.tokens.size > 0);
+      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, run.tokens.size > 0);
     }
     if (createdFrom !== undefined) this.#states.set(stateId, state);
     state.requireHandler(handler);

@@ -1,5 +1,6 @@
 /** One Lua state of the embedded engine, behind the interface of `state.ts`. */
 
+import type { RoleName } from '../../base/roles.js';
 import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
 import { EngineState, type Hook, type Settled } from '../engine-state.js';
 import type { EntryName } from '../entries.js';
@@ -66,8 +67,8 @@ export class EmbeddedState extends EngineState {
     this.begin();
   }
 
-  override takeImage(handler: ByteString): StateImage | string {
-    const settled = this.settle(handler, (collect) => this.#collectAll(collect));
+  override takeImage(handler: ByteString, role: RoleName = 'RESPONDER'): StateImage | string {
+    const settled = this.settle(handler, role, (collect) => this.#collectAll(collect));
     if (typeof settled === 'string') return settled;
     if (this.files?.isEmpty === false) return 'it has files open';
     const { image, copiedBytes } = this.#machines.copy(this.machine);
