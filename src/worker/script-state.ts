@@ -12,6 +12,7 @@ import {
   LuaError,
   type LuaState,
   type LuaValue,
+  type NamedDictionary,
   type StateImage,
   type WaitHost,
 } from '../lua/state.js';
@@ -42,6 +43,8 @@ export interface StateSettings {
   readonly files: FileGrants | undefined;
   readonly interrupts: InterruptSource;
   readonly waits: WaitHost;
+  /** Dictionaries in memory that all workers share. */
+  readonly shared: readonly NamedDictionary[];
 }
 
 function isMissing(error: unknown): boolean {
@@ -81,6 +84,7 @@ export class ScriptState {
     this.lua = settings.engine.createState({
       interrupts: settings.interrupts,
       waits: settings.waits,
+      shared: settings.shared,
       host: {
         log: reports.log,
         readSource: (file) => {
