@@ -19,6 +19,7 @@ import { GrantedFiles } from '../scripts/file-grants.js';
 import { ABSENT } from '../scripts/fingerprint.js';
 import type { FileGrants } from '../scripts/held-directory.js';
 import { readSource, type SourceFile, type SourceRules } from '../scripts/source-files.js';
+import type { Dictionary } from '../shared/dictionary.js';
 
 /** What a state tells while it lives. */
 export interface StateReports {
@@ -43,6 +44,8 @@ export interface StateSettings {
   readonly waits: WaitHost;
   /** Dictionaries in memory that all workers share. */
   readonly shared: readonly NamedDictionary[];
+  /** Undefined where sessions are not kept in memory. */
+  readonly sessions: Dictionary | undefined;
 }
 
 /** So many names of files that are not there are noted for a state: a script can make up names without end. */
@@ -76,6 +79,7 @@ export class ScriptState {
       interrupts: settings.interrupts,
       waits: settings.waits,
       shared: settings.shared,
+      sessions: settings.sessions,
       host: {
         log: reports.log,
         readSource: (file) => {
