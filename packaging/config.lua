@@ -60,6 +60,14 @@
 -- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (no limit).
 --memory = 128 * 1024 * 1024
 
+-- The most memory of all images: copies of loaded scripts, from which further states are made.
+-- A whole number of bytes from 65536 (64 KiB) to 68719476736 (64 GiB), or 0 (no images).
+--images = 64 * 1024 * 1024
+
+-- How long the values of scripts live: as long as their state, or for one request.
+-- "state" or "request".
+--isolation = "state"
+
 -- Time between two rounds of housekeeping.
 -- A whole number of milliseconds from 10 to 86400000.
 --sweep = 1000
@@ -187,6 +195,14 @@
 -- The name of a global function, like "main".
 --handler = "main"
 
+-- The function of a script that decides whether a client may have something.
+-- The name of a global function, like "authorize".
+--authorizer = "authorize"
+
+-- The script that answers all requests for an Authorizer.
+-- The name of a file. Default: the file that is asked for.
+--authscript = "/srv/app/authorize.lua"
+
 -- The function of a script that answers a request whose handler has failed.
 -- The name of a global function, like "on_error".
 --errorhandler = "on_error"
@@ -237,6 +253,20 @@
 -- further fields. Default: nothing.
 --data = { ["main"] = "postgres://app@db.internal/app", ["files"] = "sqlite:/var/lib/app/files.db" }
 
+-- Where the sessions of con:session() are kept, and for how long.
+-- "memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, size,
+-- path, domain, samesite and secure.
+--sessions = "memory"
+
+-- Servers that scripts may send HTTP requests to (luafcgid.http).
+-- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
+--http = { ["allow"] = { "api.example.com:443" } }
+
+-- Dictionaries in memory that all workers share, by name.
+-- A table of names and sizes in bytes, from 32 KiB to 1 GiB, or of tables like { size = 64 * 2^20,
+-- evict = true }. Default: a dictionary cache of 16 MiB that evicts.
+--shared = { ["cache"] = { ["size"] = 67108864, ["evict"] = true }, ["limits"] = 4194304 }
+
 ---- Operation
 
 -- Where the log goes: a file, or syslog.
@@ -260,8 +290,8 @@
 -- What the lines of the access log hold.
 -- "json", or text with fields: {time}, {remote}, {user}, {host}, {method}, {uri}, {query},
 -- {protocol}, {referer}, {agent}, {status}, {outcome}, {sent_bytes}, {received_bytes},
--- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request} and
--- {param:NAME}. Default: who asked for what, with what result and effort.
+-- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request},
+-- {role} and {param:NAME}. Default: who asked for what, with what result and effort.
 --accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
 
 -- How long a stop waits for requests that run.

@@ -5,6 +5,8 @@
  */
 import type { Stats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
+import { toText } from '../base/byte-string.js';
+import { nearestName } from '../base/nearest-name.js';
 import type { ListedFile } from './listing.js';
 import { hasType } from './static.js';
 
@@ -16,23 +18,29 @@ export type Place =
   | { readonly kind: 'redirect'; readonly path: string }
   /** A folder without an index. `path` has no slash at its end. */
   | { readonly kind: 'folder'; readonly path: string; readonly files: readonly ListedFile[] }
-  | { readonly kind: 'refused'; readonly status: 400 | 403 | 404 };
+  /** `detail` says what was looked for. */
+  | { readonly kind: 'refused'; readonly status: 400 | 403 | 404; readonly detail?: string };
 
 const INDEX_NAMES = ['index.lua', 'index.html'];
 
 export class Site {
   /** The root folder's real path, as a byte string without a slash at its end. */
   readonly root: string;
+  readonly #front: string | undefined;
 
-  private constructor(root: string) {
+  private constructor(root: string, front: string | undefined) {
     this.root = root;
+    this.#front = front;
   }
 
-  /** @throws the file system's error when there is no such folder */
-  static async open(root: string): Promise<Site> {
+  /**
+   * @param front the name of a script that answers for all paths in its folder, and in those below it, that are no files
+   * @throws the file system's error when there is no such folder
+   */
+  static async open(root: string, front?: string): Promise<Site> {
     const real = await realpath(root, { encoding: 'buffer' });
     if (!(await stat(real)).isDirectory()) throw new Error('not a folder');
-    return new Site(real.toString('latin1').replace(/\/$/, ''));
+    return new Site(real.toString('latin1').replace(/\/$/, ''), front);
   }
 
   /** Finds what the path of a URL, still percent-encoded, stands for. */
@@ -40,6 +48,12 @@ export class Site {
     const decoded = decodePath(urlPath);
     const segments = decoded === undefined ? undefined : normalise(decoded);
     if (segments === undefined) return { kind: 'refused', status: 400 };
+    const place = await this.#find(segments);
+    const isNothing = place.kind === 'folder' || (place.kind === 'refused' && place.status === 404);
+    return (isNothing && (await this.#frontOf(segments))) || place;
+  }
+
+  async #find(segments: readonly string[]): Promise<Place> {
     if (segments.some((segment) => segment.startsWith('.'))) return { kind: 'refused', status: 404 };
     try {
       return await this.#walk(segments);
@@ -50,13 +64,29 @@ export class Site {
     }
   }
 
+  /** The front controller nearest to a path: in its folder, or in one above it. */
+  async #frontOf(segments: readonly string[]): Promise<Place | undefined> {
+    const front = this.#front;
+    if (front === undefined) return undefined;
+    for (let depth = segments.length - 1; depth >= 0; depth -= 1) {
+      const place = await this.#find([...segments.slice(0, depth), front]);
+      if (place.kind === 'script' && place.pathInfo === '') {
+        return { ...place, pathInfo: `/${segments.slice(depth).join('/')}` };
+      }
+    }
+    return undefined;
+  }
+
   /** `segments` has an empty last one when the path ends with a slash. */
   async #walk(segments: readonly string[]): Promise<Place> {
     let path = '';
     for (const [index, segment] of segments.entries()) {
       if (segment === '') break;
+      const folder = path;
       path += `/${segment}`;
-      const stats = await this.#stat(path);
+      const stats = await this.#stat(path).catch((error: NodeJS.ErrnoException) => error);
+      if (stats instanceof Error && stats.code === 'ENOENT') return this.#missing(folder, segment);
+      if (stats instanceof Error) throw stats;
       if (stats.isDirectory()) continue;
       const rest = segments
         .slice(index + 1)
@@ -73,6 +103,14 @@ export class Site {
     if (real !== this.root && !real.startsWith(`${this.root}/`)) return { kind: 'refused', status: 403 };
     if (this.#isHidden(real)) return { kind: 'refused', status: 404 };
     return { kind: 'folder', path, files: await this.#list(path) };
+  }
+
+  /** A name that is not there, with the one that may have been meant. */
+  async #missing(folder: string, name: string): Promise<Place> {
+    const names = (await this.#list(folder)).map((file) => file.name);
+    const nearest = nearestName(name, names);
+    const meant = nearest === undefined ? '' : ` Did you mean ${toText(`${folder}/${nearest}`)}?`;
+    return { kind: 'refused', status: 404, detail: `There is no ${toText(`${folder}/${name}`)} here.${meant}` };
   }
 
   /** What may be asked for: no hidden files; folders first. */

@@ -6,6 +6,8 @@
  */
 
 import type { ByteString } from '../base/byte-string.js';
+import type { RoleName } from '../base/roles.js';
+import type { Dictionary } from '../shared/dictionary.js';
 
 export type { ByteString } from '../base/byte-string.js';
 export { type EngineName, engineNames } from './engine-names.js';
@@ -63,11 +65,19 @@ export interface DataSource {
   readonly kind: string;
 }
 
+/** A dictionary in shared memory, by the name that scripts know. */
+export interface NamedDictionary {
+  readonly name: string;
+  readonly dictionary: Dictionary;
+}
+
 /** The operations that the running request starts and waits for, each known by a token. */
 export interface WaitHost {
   startTimer(delayMs: number): number;
   /** @throws when the name is not configured, or the script may not use it */
   source(name: ByteString): DataSource;
+  /** The number of the HTTP client. @throws when the configuration has none, or the script may not use it */
+  httpClient(): number;
   post(operation: PostedOperation): number;
   /** Whether an operation is over. If not, the request is about to wait. @throws when too many requests wait */
   isOver(token: number): boolean;
@@ -130,6 +140,8 @@ export interface RequestHost {
   reset(): void;
   /** Sends the whole answer and ends it for the client; the script goes on. */
   finish(): void;
+  /** The handler of an Authorizer has returned true: the client may have what it asks for. */
+  grant(): void;
   /** At most `maxBytes` of the body, at least one byte; null at its end. Blocks until then. Valid until the next call. */
   readBody(maxBytes: number): Uint8Array | null;
   log(level: LogLevel, text: ByteString): void;
@@ -187,6 +199,16 @@ export interface HookTarget {
   readonly hook: number;
 }
 
+/** When the values of a script go back to what its main chunk left: never, as long as the state lives, or after each request. */
+export const isolations = ['state', 'request'] as const;
+export type Isolation = (typeof isolations)[number];
+
+/** What a state was when its script had been loaded: others are made of it. Belongs to the engine of its state. */
+export interface StateImage {
+  /** Memory that it takes. */
+  readonly sizeBytes: number;
+}
+
 export interface StateOptions {
   readonly host: StateHost;
   /** Nothing breaks into the state's code when left out. */
@@ -212,8 +234,14 @@ export interface StateOptions {
   readonly givesGlobals?: boolean;
   /** What `io.open` and the like reach in a confined state; nothing when left out. Native states reach all files. */
   readonly files?: FileHost;
+  /** Dictionaries in memory that all workers share; none when left out. */
+  readonly shared?: readonly NamedDictionary[];
+  /** Where sessions are kept in memory; left out where they are not. */
+  readonly sessions?: Dictionary | undefined;
   /** What scripts wait for; left out where nothing can be waited for. */
   readonly waits?: WaitHost;
+  /** What the state begins as, in the place of an empty one: the same script with the same options was loaded in it. */
+  readonly image?: StateImage;
 }
 
 export interface LuaState {
@@ -223,8 +251,11 @@ export interface LuaState {
   run(chunk: Uint8Array, chunkName: ByteString): void;
   /** Whether the global `name` can be called. */
   hasFunction(name: ByteString): boolean;
-  /** Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`. */
-  serve(handler: ByteString, request: RequestHost): ServeResult;
+  /**
+   * Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`.
+   * @param role what the web server asks for; a Responder's when left out
+   */
+  serve(handler: ByteString, request: RequestHost, role?: RoleName): ServeResult;
   /** Goes on with a handler that was suspended, since one of its operations is over. Throws `LuaError`. */
   resume(): ServeResult;
   /** Ends a suspended handler where it waits; none of its code runs any more. Gives the Lua stack of that place. */
@@ -238,6 +269,17 @@ export interface LuaState {
    * Throws `LuaError` when the state was not made for it (`givesGlobals`), or when they are more than a configuration has.
    */
   globals(): { readonly values: Readonly<Record<string, LuaValue>>; readonly functions: readonly string[] };
+  /** What the script has asked for while it was loaded. */
+  readonly isolation: Isolation | undefined;
+  /**
+   * Copies the state, whose script is loaded. Left out where the engine cannot.
+   * @param handler the function that will be called, and in which role
+   * @returns why it cannot be copied, if it cannot
+   * @throws LuaError
+   */
+  takeImage?(handler: ByteString, role?: RoleName): StateImage | string;
+  /** Makes the state what it was when its image was taken, or what it began as. No request is suspended in it. */
+  restore?(image: StateImage): void;
   /** Bytes of memory that the state holds. */
   memoryBytes(): number;
   /** Does a bounded step of garbage collection (an idle state is waiting). */
@@ -253,6 +295,8 @@ export interface LuaEngine {
   readonly version: string;
   /** Whether scripts reach nothing but what their host grants. Otherwise they may read any file that the process may. */
   readonly isConfined: boolean;
+  /** Whether states can be copied (`takeImage`). */
+  readonly hasImages: boolean;
   createState(options: StateOptions): LuaState;
   /** Gives back what the engine itself holds, when all states are closed. */
   close?(): void;

@@ -31,11 +31,12 @@ import {
   retireHooks,
   workerSettings,
 } from './generation.js';
-import { keepHouse } from './housekeeping.js';
+import { keepHouse, lookForChanges } from './housekeeping.js';
 import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
 import { HungThreads, type Succeed } from './restart.js';
+import { SharedMemory, sessionMemory } from './shared-memory.js';
 import { repeat, Signal, within } from './timing.js';
 
 export { type Prepared, type Printed, printToStandardError } from './generation.js';
@@ -52,6 +53,8 @@ export interface Server {
    * @param prepare reads and checks it, for a server that runs with another one
    */
   reload(prepare: (now: Config) => Prepared): Promise<void>;
+  /** Resolves when no state serves any more whose files had changed when it was called. */
+  lookForChanges(): Promise<void>;
   /** Finishes what runs, for a limited time, and gives everything back. */
   stop(): Promise<void>;
 }
@@ -102,6 +105,8 @@ class RunningServer implements Server {
   #isStopping = false;
   /** One word: how many requests of all workers wait for results. */
   readonly #waiting = new SharedArrayBuffer(4);
+  /** Dictionaries of the configuration in service. */
+  readonly #shared = new SharedMemory();
   #hung!: HungThreads;
   readonly #io = new IoHandle({ log: (level, text) => this.log.write(level, text) });
 
@@ -129,6 +134,10 @@ class RunningServer implements Server {
       if (!this.#isStopping && this.#hung.restarting === undefined) await reload(this.#parts, prepare);
     });
     return this.#reloading;
+  }
+
+  async lookForChanges(): Promise<void> {
+    if (!this.#isStopping) await lookForChanges(this.#parts);
   }
 
   async stop(): Promise<void> {
@@ -262,7 +271,8 @@ class RunningServer implements Server {
     const { front, workers } = this.#parts;
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
-    generation.sources = this.#io.addSources(resolveSources(config.data, process.env));
+    generation.sources = this.#io.addSources(resolveSources(config, process.env));
+    generation.shared = this.#shared.grant([...config.shared, ...sessionMemory(config)]);
     const sleeper = await front.sleeper();
     const io = generation.sources.length > 0 ? this.#io : undefined;
     const settings = {
@@ -280,6 +290,7 @@ class RunningServer implements Server {
       releaseFiles(generation);
       throw error;
     }
+    this.#shared.use(generation.shared);
   }
 
   async #listen(): Promise<void> {

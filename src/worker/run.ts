@@ -57,11 +57,11 @@ export class Run implements WaitOwner {
     buffer: OutputBuffer,
     startedMs: number,
   ) {
-    const { id, stateId, params, isHead, inlet, outlet } = start;
+    const { id, stateId, params, role, isHead, inlet, outlet } = start;
     this.start = start;
     this.buffer = buffer;
     this.startedMs = startedMs;
-    this.request = new ScriptRequest(id, params, isHead, settings, {
+    this.request = new ScriptRequest(id, params, { role, isHead }, settings, {
       inlet,
       outlet,
       buffer,

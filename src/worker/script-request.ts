@@ -5,6 +5,7 @@
 
 import { NOTHING } from '../base/bytes.js';
 import { LuafcgidError } from '../base/errors.js';
+import { Role } from '../base/roles.js';
 import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
 import { wantsJson } from '../cgi/negotiation.js';
 import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
@@ -56,6 +57,14 @@ export interface RequestChannels {
   readonly startedMs: number;
 }
 
+/** What the web server wants of a request. */
+export interface RequestKind {
+  /** A `Role` of FastCGI. */
+  readonly role: number;
+  /** The answer goes without its body. */
+  readonly isHead: boolean;
+}
+
 export class ScriptRequest implements RequestHost {
   params: Uint8Array;
   readonly #id: number;
@@ -64,6 +73,7 @@ export class ScriptRequest implements RequestHost {
   readonly #buffer: OutputBuffer;
   readonly #head: ResponseHead;
   readonly #isHead: boolean;
+  readonly #isAuthorizer: boolean;
   readonly #startedMs: number;
   readonly #origin: RequestOrigin;
   readonly #stateId: number;
@@ -72,6 +82,8 @@ export class ScriptRequest implements RequestHost {
   #isBuffering: boolean;
   #headIsSent = false;
   #isFinished = false;
+  /** An Authorizer lets the client in. */
+  #isGranted = false;
   /** The status that was sent; 0 as long as none was. */
   sentStatus = 0;
   /** Bytes of the answer so far, header block included. */
@@ -80,10 +92,17 @@ export class ScriptRequest implements RequestHost {
   /** Running time after which it is stopped. */
   watchdogMs: number;
 
-  constructor(id: number, params: Uint8Array, isHead: boolean, settings: RequestSettings, channels: RequestChannels) {
+  constructor(
+    id: number,
+    params: Uint8Array,
+    { role, isHead }: RequestKind,
+    settings: RequestSettings,
+    channels: RequestChannels,
+  ) {
     this.#id = id;
     this.params = params;
     this.#isHead = isHead;
+    this.#isAuthorizer = role === Role.AUTHORIZER;
     this.#head = new ResponseHead(settings);
     this.#limitBytes = settings.outputBufferBytes;
     this.#isBuffering = settings.buffering;
@@ -135,6 +154,7 @@ export class ScriptRequest implements RequestHost {
   /** The script has failed: what it had said is dropped, and its application answers instead. */
   beginProblem(problem: RequestProblem): void {
     this.problem = problem;
+    this.#isGranted = false;
     this.#buffer.clear();
     this.#head.reset();
     this.#head.setStatus(String(problem.status));
@@ -142,6 +162,8 @@ export class ScriptRequest implements RequestHost {
 
   write(body: Uint8Array): void {
     this.#requireOpen('con:puts');
+    // It is left out, and `end` says so.
+    if (this.#isGranted) return this.#buffer.add(body);
     if (this.#isBuffering && this.#buffer.length + body.length <= this.#limitBytes) return this.#buffer.add(body);
     this.flush();
     if (this.#mayHaveBody && body.length > 0) this.#send(body);
@@ -165,6 +187,18 @@ export class ScriptRequest implements RequestHost {
     this.flush();
     this.#isFinished = true;
     this.#outlet.finish(this.#id, 0);
+  }
+
+  grant(): void {
+    if (!this.#isAuthorizer) return;
+    // What the function for errors returns decides nothing.
+    if (this.problem !== undefined) return;
+    this.#isGranted = !this.#headIsSent && this.#head.grant();
+    if (this.#isGranted) return;
+    const why = this.#headIsSent
+      ? 'its answer was already sent, as a refusal'
+      : `the status of its answer is ${this.#head.statusCode}`;
+    this.tell('warn', `the Authorizer returned true, and the client is refused all the same: ${why}`);
   }
 
   readBody(maxBytes: number): Uint8Array | null {
@@ -204,6 +238,9 @@ export class ScriptRequest implements RequestHost {
 
   /** The request is over: sends what is left of its answer. @param flags of the END message */
   end(flags: number, appStatus: number): void {
+    if (this.#isGranted && this.#buffer.length > 0) {
+      this.tell('warn', `${this.#buffer.length} bytes of body left out: an Authorizer that lets a client in has none`);
+    }
     if (!this.#headIsSent && !this.#isHead) this.#checkLength();
     const output = this.#isFinished ? NOTHING : this.#takeOutput();
     this.#endWith(flags, appStatus, output);
@@ -213,7 +250,8 @@ export class ScriptRequest implements RequestHost {
    * The script failed: its answer becomes an error page if nothing was sent yet. Otherwise the answer ends where it is,
    * and the detail is added where a reader would see it.
    */
-  fail(flags: number, status: number, detail: ErrorDetail | undefined): void {
+  fail(flags: number, errorStatus: number, detail: ErrorDetail | undefined): void {
+    const status = errorStatus >= 400 ? errorStatus : 500;
     let output: Uint8Array = NOTHING;
     if (!this.#headIsSent) {
       this.#headIsSent = true;
@@ -272,6 +310,8 @@ export class ScriptRequest implements RequestHost {
   /** The header block, unless it was sent, and the body kept so far. Valid until more is written. */
   #takeOutput(): Uint8Array {
     const buffer = this.#buffer;
+    // Before an Authorizer has returned true, all that it says is a refusal.
+    if (this.#isAuthorizer && !this.#isGranted && !this.#headIsSent) this.#head.refuse();
     if (!this.#mayHaveBody) buffer.clear();
     const output = this.#headIsSent ? buffer.bytes : buffer.bytesAfter(this.#head.encode());
     if (!this.#headIsSent) this.sentStatus = this.#head.statusCode;

@@ -72,6 +72,20 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
       return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
+    case 'sessions':
+      return [
+        true,
+        1,
+        ['memory'],
+        '',
+        'a b',
+        { idle: 0 },
+        { idel: 5 },
+        { secure: 'yes' },
+        { samesite: 'None' },
+        { maxsize: 300.5 },
+        { path: 'x' },
+      ];
     case 'application':
       return ['a', true, 1, { a: { b: 'x'.repeat(70_000) } }];
     case 'keys':
@@ -108,6 +122,39 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
         { main: { 1: 'redis://b', scripts: ['relative.lua'] } },
         { main: { kind: 'redis', host: '' } },
         { main: { kind: 'mongo' } },
+      ];
+    case 'http':
+      return [
+        'api.example.com:443',
+        true,
+        ['api.example.com:443'],
+        { allow: 'api.example.com' },
+        { allow: ['https://api.example.com'] },
+        { allow: ['api.example.com:0'] },
+        { allow: ['api.example.com:65536'] },
+        { allow: ['*.10.0.0.1:80'] },
+        { allow: ['a b:80'] },
+        { allow: ['api.example.com:443'], private: true },
+        { allow: ['api.example.com:443'], private: ['10.0.0.0/33'] },
+        { allow: ['api.example.com:443'], timeout: 0 },
+        { allow: ['api.example.com:443'], connections: 1.5 },
+        { allow: ['api.example.com:443'], conections: 4 },
+        { allow: ['api.example.com:443'], scripts: ['relative.lua'] },
+        { allow: ['api.example.com:443'], ca: '' },
+      ];
+    case 'dictionaries':
+      return [
+        'cache',
+        true,
+        [2 ** 20],
+        { cache: 'big' },
+        { cache: 1000 },
+        { cache: 2 ** 31 },
+        { cache: 2 ** 20 + 0.5 },
+        { cache: {} },
+        { cache: { size: 2 ** 20, evict: 'yes' } },
+        { cache: { size: 2 ** 20, evicts: true } },
+        { 'a b': 2 ** 20 },
       ];
     case 'directories':
     case 'templates':

@@ -99,6 +99,7 @@ const request: RequestHost = {
   flush() {},
   reset() {},
   finish() {},
+  grant() {},
   readBody: () => null,
   log() {},
   configure() {},

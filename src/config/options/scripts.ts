@@ -39,6 +39,30 @@ The configuration itself always runs in the embedded engine. \`--engine\` on the
     summary: 'The function of a script that answers a request.',
     text: 'The name of a global function. It is called as `main(env, con)` for each request.',
   },
+  authorizer: {
+    key: 'authorizer',
+    group: 'Scripts',
+    type: 'text',
+    pattern: /^[^\0]+$/,
+    allowed: 'the name of a global function, like "authorize"',
+    default: 'authorize',
+    script: 'read',
+    summary: 'The function of a script that decides whether a client may have something.',
+    text: `The name of a global function. It is called as \`authorize(env, con)\` for each request of a web server that asks
+for an Authorizer, and lets the client in by \`return true\` alone: see [Authorizers](web-servers.md#authorizers).`,
+  },
+  authscript: {
+    key: 'authScript',
+    group: 'Scripts',
+    type: 'source-file',
+    defaultText: 'the file that is asked for',
+    example: '/srv/app/authorize.lua',
+    script: 'hidden',
+    summary: 'The script that answers all requests for an Authorizer.',
+    text: `lighttpd and Apache name the file that the client wants in SCRIPT_FILENAME, and nowhere which script decides about
+it: this option does. \`root\` and \`extensions\` hold for it. Without it only scripts can be protected, each by a function
+of its own.`,
+  },
   errorhandler: {
     key: 'errorHandler',
     group: 'Scripts',

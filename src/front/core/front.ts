@@ -280,6 +280,8 @@ export class Front {
   pollWorkers(nowMs: number): boolean {
     const hasRead = this.#dispatcher.poll(nowMs);
     this.#receiveArrivals(nowMs);
+    // A worker may have given its connections back.
+    this.#answers.drain.look();
     return hasRead;
   }
 

@@ -1,4 +1,5 @@
 /** The actions by which the front changes anything outside of its books, and the settings that it decides by. */
+import type { RoleName } from '../../base/roles.js';
 import type { InterruptRequest } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
@@ -98,6 +99,7 @@ export interface SlowRequest {
   readonly state: number | undefined;
   /** The worker's place. */
   readonly worker: number | undefined;
+  readonly role: RoleName;
   readonly runningMs: number;
   /** The Lua stack; undefined where it could not be taken. */
   readonly traceback: string | undefined;
@@ -133,6 +135,8 @@ export interface FrontOptions {
   /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */
   readonly overload: 'page' | 'protocol';
   readonly showErrors: boolean;
+  /** The script that answers the requests of Authorizers, one character per byte; undefined: the file that is asked for. */
+  readonly authScript?: string | undefined;
   /** Whether there is an access log, which has a line for each request. */
   readonly tracesRequests?: boolean;
   /** Begins the name of every request, so that names of different runs differ in the log. */
