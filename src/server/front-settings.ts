@@ -62,5 +62,6 @@ function frontOptions(config: Config, runName: string): FrontSettings['front'] {
   const limits = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, requestTimeMs };
   const times = { ...limits, watchdogMs, watchdogMaxMs, slowTimeMs };
   const tracesRequests = config.accessLog !== undefined;
-  return { pool, ...sizes, ...times, tracesRequests, onAbort, overload, showErrors, runName };
+  const { statusPath } = config;
+  return { statusPath, pool, ...sizes, ...times, tracesRequests, onAbort, overload, showErrors, runName };
 }

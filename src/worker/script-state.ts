@@ -46,6 +46,8 @@ export class ScriptState {
   /** The script's file, one character per byte. */
   readonly path: ByteString;
   readonly lua: LuaState;
+  /** When its memory is looked at again, as `performance.now()` counts. */
+  memoryDueMs = 0;
   readonly #files = new Set<ByteString>();
   readonly #absentFiles = new Set<ByteString>();
 

@@ -11,6 +11,7 @@ import { Lending } from '../lending/lending.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { Meters } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
+import type { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { type Arrival, LentRequests, type LentRequestsOwner } from './lent-requests.js';
 import { Mailbox } from './mailbox.js';
@@ -46,6 +47,7 @@ export class Dispatcher {
   readonly #pool: Pool<FrontRequest>;
   readonly #answers: Answers;
   readonly #room: SharedRoom;
+  readonly #tally: Tally;
   readonly #workers: WorkerTable;
   readonly #lending: Lending;
   readonly #lentRequests: LentRequests;
@@ -65,20 +67,22 @@ export class Dispatcher {
     requests: ReadonlyMap<number, FrontRequest>,
     room: SharedRoom,
     owner: DispatcherOwner,
+    tally: Tally,
   ) {
+    this.#tally = tally;
     this.#options = options;
     this.#pool = pool;
     this.#answers = answers;
     this.#room = room;
     const { meters } = room;
-    const workers = new WorkerTable(options, actions, pool, meters);
+    const workers = new WorkerTable(options, actions, pool, meters, tally);
     const lending = new Lending(options, actions, pool, {
       recalled: (connection) => answers.settle(connection, false),
       fileOf: (path) => owner.fileOf(path),
     });
     const lentRequests = new LentRequests(workers, lending, pool, answers, owner);
     const mailbox = new Mailbox(
-      { options, actions, pool, answers, workers, lending, lentRequests, requests },
+      { options, actions, pool, answers, workers, lending, lentRequests, requests, tally },
       {
         startWaiting: (nowMs) => this.startWaiting(nowMs),
         beginOffered: (worker, nowMs) => this.#beginOffered(worker, nowMs),
@@ -98,7 +102,7 @@ export class Dispatcher {
     this.#mailbox = mailbox;
   }
 
-  /** All workers; for tests. */
+  /** All workers. */
   get workers(): Iterable<WorkerLink> {
     return this.#workers;
   }
@@ -266,6 +270,7 @@ export class Dispatcher {
       if (next === undefined) break;
       this.#start(next, nowMs);
     }
+    this.#tally.noteWaiting(this.#pool.waitingCount);
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
       this.#hasTurnedAway = true;
       this.#answers.turnAway(extra, new LuafcgidError('LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue }));

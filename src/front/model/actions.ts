@@ -1,4 +1,5 @@
 /** The actions by which the front changes anything outside of its books, and the settings that it decides by. */
+import type { StatusQuestion } from '../../cgi/status-path.js';
 import type { InterruptRequest } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
@@ -6,6 +7,7 @@ import type { LogSubject } from '../../logging/line.js';
 import type { PoolLimits } from '../../pool/pool.js';
 import type { AccessEntry } from './access-record.js';
 
+export type { StatusQuestion } from '../../cgi/status-path.js';
 export type { LogSubject } from '../../logging/line.js';
 
 /** One connection's socket, as its driver hands it to the front when it is opened. After its end all calls do nothing. */
@@ -46,6 +48,8 @@ export interface FrontActions {
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** A request that has an access record is over. */
   requestOver?(entry: AccessEntry): void;
+  /** The status page (`statuspath`) as a CGI answer. It may ask the front for its snapshot. */
+  renderStatus?(question: StatusQuestion): Uint8Array;
   /** Time has passed: collected log lines are to go out. */
   flushLogs?(): void;
   /** After `drain`: the last request is over. */
@@ -133,6 +137,8 @@ export interface FrontOptions {
   /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */
   readonly overload: 'page' | 'protocol';
   readonly showErrors: boolean;
+  /** The SCRIPT_NAME of the status page, one character per byte; undefined: there is none. */
+  readonly statusPath?: string | undefined;
   /** Whether there is an access log, which has a line for each request. */
   readonly tracesRequests?: boolean;
   /** Begins the name of every request, so that names of different runs differ in the log. */
