@@ -193,7 +193,7 @@ export class CountersView {
   }
 
   /** Visits the numbers of each script, and at last those of all scripts without a slot. The numbers are shared memory. */
-  forEach(visit: (script: string, numbers: Float64Array) => void): void {
+  visitScripts(visit: (script: string, numbers: Float64Array) => void): void {
     const used = Atomics.load(this.#words, USED_SLOTS);
     for (let slot = 0; slot < used; slot += 1) {
       const start = this.#namePlaces[slot * 2] as number;

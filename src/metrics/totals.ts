@@ -14,7 +14,7 @@ export class ScriptTotals {
 
   /** Adds what a worker has counted until now. */
   add(counters: CountersView): void {
-    counters.forEach((script, numbers) => this.#addTo(script, numbers));
+    counters.visitScripts((script, numbers) => this.#addTo(script, numbers));
   }
 
   /** Adds other totals. */

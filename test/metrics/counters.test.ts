@@ -145,14 +145,9 @@ describe('the counters of a worker', () => {
         last = total;
         if (total === 0) await new Promise((resolve) => setImmediate(resolve));
       }
-      assert.deepEqual(
-        (() => {
-          const names: string[] = [];
-          view.forEach((script) => names.push(script));
-          return names;
-        })(),
-        [RUN.script, OTHER_SCRIPTS],
-      );
+      const names: string[] = [];
+      view.visitScripts((script) => void names.push(script));
+      assert.deepEqual(names, [RUN.script, OTHER_SCRIPTS]);
     } finally {
       await thread.terminate();
     }

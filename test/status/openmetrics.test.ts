@@ -12,7 +12,7 @@ describe('OpenMetrics', () => {
     const families = render();
     assert.ok(families.size > 30);
     for (const { name, help, type } of families.values()) {
-      assert.ok(help !== undefined && help.endsWith('.'), name);
+      assert.ok(help?.endsWith('.'), name);
       assert.notEqual(type, 'unknown', name);
       assert.match(name, /^luafcgid_[a-z_]+$/);
     }

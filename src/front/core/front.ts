@@ -113,24 +113,16 @@ export class Front {
     });
     const room = {
       meters: this.#meters,
+      tally: this.#tally,
       hasSendRoom: () => this.#shedding.hasSendRoom(),
       hasConnectionRoom: (count: number) => this.#shedding.hasRoomFor(count),
     };
-    this.#dispatcher = new Dispatcher(
-      this.#options,
-      actions,
-      this.#pool,
-      this.#answers,
-      this.#requests,
-      room,
-      {
-        fileOf: (path) => this.lookUps.find(path),
-        connection: (id) => this.#connections.get(id),
-        adopt: (connection, request, bytes, nowMs) => this.#intake.adopt(connection, request, bytes, nowMs),
-        lose: (request) => this.#intake.lose(request),
-      },
-      this.#tally,
-    );
+    this.#dispatcher = new Dispatcher(this.#options, actions, this.#pool, this.#answers, this.#requests, room, {
+      fileOf: (path) => this.lookUps.find(path),
+      connection: (id) => this.#connections.get(id),
+      adopt: (connection, request, bytes, nowMs) => this.#intake.adopt(connection, request, bytes, nowMs),
+      lose: (request) => this.#intake.lose(request),
+    });
   }
 
   // ---- events of connections ---------------------------------------------------------------------------------------
@@ -378,20 +370,10 @@ export class Front {
 
   /** What it is doing at this moment. */
   snapshot(nowMs: number): FrontSnapshot {
-    const { workers } = this.#dispatcher;
-    return takeSnapshot(
-      {
-        options: this.#options,
-        tally: this.#tally,
-        pool: this.#pool,
-        meters: this.#meters,
-        connections: this.#connections,
-        requests: this.#requests,
-        workers,
-        nameOf: (request) => this.#answers.nameOf(request),
-      },
-      nowMs,
-    );
+    const [options, tally, pool, meters] = [this.#options, this.#tally, this.#pool, this.#meters];
+    const [connections, requests, { workers }] = [this.#connections, this.#requests, this.#dispatcher];
+    const nameOf = (request: FrontRequest): string => this.#answers.nameOf(request);
+    return takeSnapshot({ options, tally, pool, meters, connections, requests, workers, nameOf }, nowMs);
   }
 
   /** Faults of the books, in words; for tests. */

@@ -30,6 +30,7 @@ const AWAY_MS = 20;
 /** What all connections have to share. */
 export interface SharedRoom {
   readonly meters: Meters;
+  readonly tally: Tally;
   /** Whether more output may be written. */
   hasSendRoom(): boolean;
   /** Whether so many connections more may be open. */
@@ -47,7 +48,6 @@ export class Dispatcher {
   readonly #pool: Pool<FrontRequest>;
   readonly #answers: Answers;
   readonly #room: SharedRoom;
-  readonly #tally: Tally;
   readonly #workers: WorkerTable;
   readonly #lending: Lending;
   readonly #lentRequests: LentRequests;
@@ -67,9 +67,8 @@ export class Dispatcher {
     requests: ReadonlyMap<number, FrontRequest>,
     room: SharedRoom,
     owner: DispatcherOwner,
-    tally: Tally,
   ) {
-    this.#tally = tally;
+    const { tally } = room;
     this.#options = options;
     this.#pool = pool;
     this.#answers = answers;
@@ -270,7 +269,7 @@ export class Dispatcher {
       if (next === undefined) break;
       this.#start(next, nowMs);
     }
-    this.#tally.noteWaiting(this.#pool.waitingCount);
+    this.#room.tally.noteWaiting(this.#pool.waitingCount);
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
       this.#hasTurnedAway = true;
       this.#answers.turnAway(extra, new LuafcgidError('LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue }));
