@@ -34,7 +34,7 @@ describe('luafcgid', () => {
     assert.ok(help.stdout.split('\n').every((line) => line.length <= 120));
     const run = await runCommand(['run', '--help']);
     assert.deepEqual([run.code, run.stderr], [0, '']);
-    assert.match(run.stdout, /^Usage: luafcgid run SCRIPT\n[^]*--body FILE/);
+    assert.match(run.stdout, /^Usage: luafcgid run SCRIPT\n[\s\S]*--body FILE/);
     assert.doesNotMatch(run.stdout, /maxpost|--port/);
     const version = await runCommand(['--version']);
     assert.deepEqual([version.code, version.stderr], [0, '']);
