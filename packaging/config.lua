@@ -187,6 +187,22 @@
 -- The name of a global function, like "main".
 --handler = "main"
 
+-- The function of a script that decides whether a client may have something.
+-- The name of a global function, like "authorize".
+--authorizer = "authorize"
+
+-- The script that answers all requests for an Authorizer.
+-- The name of a file. Default: the file that is asked for.
+--authscript = "/srv/app/authorize.lua"
+
+-- The function of a script that answers a request whose handler has failed.
+-- The name of a global function, like "on_error".
+--errorhandler = "on_error"
+
+-- Settings of the application itself, which scripts can read.
+-- A table of text, numbers, booleans and tables of these, of at most 64 KiB. Default: nothing.
+--app = { ["title"] = "Guestbook", ["entries_per_page"] = 20 }
+
 -- Directories that scripts must lie in.
 -- A directory, or a list of directories. Default: anywhere.
 --root = "/var/www"
@@ -229,6 +245,15 @@
 -- further fields. Default: nothing.
 --data = { ["main"] = "postgres://app@db.internal/app", ["files"] = "sqlite:/var/lib/app/files.db" }
 
+-- Where the sessions of con:session() are kept, and for how long.
+-- "memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, path,
+-- domain, samesite and secure.
+--sessions = "memory"
+
+-- Servers that scripts may send HTTP requests to (luafcgid.http).
+-- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
+--http = { ["allow"] = { "api.example.com:443" } }
+
 ---- Operation
 
 -- Where the log goes: a file, or syslog.
@@ -252,8 +277,8 @@
 -- What the lines of the access log hold.
 -- "json", or text with fields: {time}, {remote}, {user}, {host}, {method}, {uri}, {query},
 -- {protocol}, {referer}, {agent}, {status}, {outcome}, {sent_bytes}, {received_bytes},
--- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request} and
--- {param:NAME}. Default: who asked for what, with what result and effort.
+-- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request},
+-- {role} and {param:NAME}. Default: who asked for what, with what result and effort.
 --accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
 
 -- Where the server says over HTTP what it is doing.

@@ -1,6 +1,7 @@
 // Runs every compiled test file, or those whose path contains one of the arguments. The end-to-end tests run once for
-// each driver that the front has here (`io`). The tests of the script interface, directly in test/lua, run again with
-// each native engine, together with those of native engines only. All others run once.
+// each driver that the front has here (`io`), those that no driver concerns once. The tests of the script interface,
+// directly in test/lua, run again with each native engine, together with those of native engines only. All others run
+// once.
 //
 // --unit       only what needs no web server, no database and no other engine: under a minute on two processors
 // --coverage   prints the coverage of all but the end-to-end tests, and fails below what .c8rc.json demands
@@ -12,6 +13,9 @@ import { join } from 'node:path';
 const isLinux = process.platform === 'linux';
 /** Drivers of the front, by the name that the configuration has for them. */
 const DRIVERS = isLinux ? ['epoll', 'node'] : ['node'];
+/** End-to-end tests of what the front's driver takes no part in: they run once. */
+const DRIVER_FREE =
+  /e2e\/(check-connect|command|compatibility|data|failing-scripts|housekeeping|native|script-interface|user)\.test/;
 const NATIVE_ENGINES = ['lua5.1', 'lua5.4', 'luajit'];
 /** What calls the kernel of Linux, or what only Linux has. */
 const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|e2e\/service-manager\.)/;
@@ -54,7 +58,11 @@ const passes = isUnit
         isIn: (file) => isForEveryEngine(file) || isForNative(file),
         env: { LUAFCGID_TEST_ENGINE: engine },
       })),
-      ...DRIVERS.map((io) => ({ name: `end to end, io = "${io}"`, isIn: isEndToEnd, env: { LUAFCGID_TEST_IO: io } })),
+      ...DRIVERS.map((io, index) => ({
+        name: `end to end, io = "${io}"`,
+        isIn: (file) => isEndToEnd(file) && (index === 0 || !DRIVER_FREE.test(file)),
+        env: { LUAFCGID_TEST_IO: io },
+      })),
     ];
 
 const folder = mkdtempSync(join(tmpdir(), 'luafcgid-tests-'));

@@ -7,7 +7,8 @@ import { checkFile } from './cli/check.js';
 import { type CommandLine, helpText, readCommandLine, UsageError } from './cli/command-line.js';
 import type { Outcome } from './cli/prepare.js';
 import { runScript } from './cli/run.js';
-import { serveConfig, serveDirectory } from './cli/serve.js';
+import { serveConfig } from './cli/serve.js';
+import { serveDirectory } from './cli/serve-directory.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
 import { endProcess } from './lua/engine.js';
 import { complain } from './process/background.js';
@@ -35,10 +36,15 @@ async function main(argv: readonly string[]): Promise<Outcome> {
   const engine = text('engine');
   const overrides = engine === undefined ? {} : { engine };
   switch (command) {
-    case 'serve': {
-      const port = portOf(text('port') ?? process.env.PORT ?? '8080');
-      return serveDirectory(word ?? '.', port, text('config'), overrides);
-    }
+    case 'serve':
+      return serveDirectory({
+        directory: word ?? '.',
+        port: portOf(text('port') ?? process.env.PORT ?? '8080'),
+        host: text('host') ?? '127.0.0.1',
+        config: text('config'),
+        opens: values.open === true,
+        overrides,
+      });
     case 'check':
       if (word === undefined) throw new UsageError('check needs the FILE to check');
       return checkFile(word, values.connect === true);

@@ -41,6 +41,12 @@ export const catalogue = {
     message: 'FastCGI parameters of more than {limit} bytes',
     solve: 'Send smaller request headers or fewer fastcgi_param lines.',
   },
+  LUAFCGID_FCGI_ROLE: {
+    blame: 'peer',
+    status: 501,
+    message: 'FastCGI request for the role {role}; there are 1 (Responder), 2 (Authorizer) and 3 (Filter)',
+    solve: 'The request was refused. Look at the client that sent it.',
+  },
   LUAFCGID_REQUEST_METHOD: {
     blame: 'peer',
     status: 405,
@@ -82,6 +88,26 @@ export const catalogue = {
     status: 400,
     message: 'malformed multipart/form-data body: {detail}',
     solve: 'Look at the client: it sent a form that no browser sends, or broke off.',
+  },
+  LUAFCGID_REQUEST_JSON: {
+    blame: 'peer',
+    status: 400,
+    message: 'the request body is no JSON: {detail}',
+    solve: 'Look at the client: the message tells the first character that is wrong.',
+  },
+  LUAFCGID_REQUEST_TYPE: {
+    blame: 'peer',
+    status: 415,
+    message: 'the request body is no JSON but {type}',
+    solve: 'Send the header "Content-Type: application/json" with the body.',
+  },
+  LUAFCGID_REQUEST_CSRF: {
+    blame: 'peer',
+    status: 403,
+    message: 'the form was not accepted: {detail}',
+    solve:
+      'Load the page again and send its form once more. If that happens to all: put con:csrf_field() into the form, and ' +
+      'serve the page and its target under one host.',
   },
   LUAFCGID_REQUEST_BODY_TOO_LARGE: {
     blame: 'peer',
@@ -771,6 +797,121 @@ export const catalogue = {
     status: 503,
     message: 'the request of this operation is over',
     solve: 'Nothing has to be done: nobody waits for it.',
+  },
+  LUAFCGID_HTTP_OFF: {
+    blame: 'operator',
+    status: 500,
+    message: 'scripts may send no HTTP requests: the setting http allows no server',
+    solve: 'Name the servers in the configuration: http = { allow = { "api.example.com:443" } }.',
+  },
+  LUAFCGID_HTTP_SCRIPT: {
+    blame: 'operator',
+    status: 500,
+    message: '{script} may send no HTTP requests',
+    solve: 'Add the script, or its directory with a "/" at the end, to the field scripts of the setting http.',
+  },
+  LUAFCGID_HTTP_DRIVER: {
+    blame: 'operator',
+    status: 500,
+    message: 'the setting http needs the package {package}: {reason}',
+    solve: 'Install it beside luafcgid with npm, or remove the setting.',
+  },
+  LUAFCGID_HTTP_ARGUMENT: {
+    blame: 'script',
+    status: 500,
+    message: 'no request that can be sent: {reason}',
+    solve: 'Correct the URL or the options: docs/lua-api.md has them all.',
+  },
+  LUAFCGID_HTTP_DENIED: {
+    blame: 'operator',
+    status: 500,
+    message: 'requests to {server} are not allowed; allowed are {allowed}',
+    solve: 'Add it to the field allow of the setting http, if scripts shall reach it.',
+  },
+  LUAFCGID_HTTP_BLOCKED: {
+    blame: 'operator',
+    status: 500,
+    message: '{server} is at {address}, which is no public address: nothing was sent',
+    solve: 'If scripts shall reach it there, add its network to the field private of the setting http.',
+  },
+  LUAFCGID_HTTP_DNS: {
+    blame: 'operator',
+    status: 503,
+    message: 'the name of {server} cannot be resolved: {reason}',
+    solve: 'Check the name, and that this machine resolves names.',
+  },
+  LUAFCGID_HTTP_CONNECT: {
+    blame: 'operator',
+    status: 503,
+    message: '{server} cannot be reached: {reason}',
+    solve: 'Check that the server runs and that this machine may connect to it.',
+  },
+  LUAFCGID_HTTP_TLS: {
+    blame: 'operator',
+    status: 503,
+    message: 'no secure connection to {server}: {reason}',
+    solve:
+      'Its certificate has to be valid for its name; name one that only you trust by the field ca of the setting http.',
+  },
+  LUAFCGID_HTTP_DOWN: {
+    blame: 'operator',
+    status: 503,
+    message: '{server} is down, and is tried again in {seconds} s: {reason}',
+    solve: 'Check that the server runs. Requests fail at once until it can be reached again.',
+  },
+  LUAFCGID_HTTP_WAIT: {
+    blame: 'operator',
+    status: 503,
+    message: 'no connection to {server} became free within {seconds} s: all {connections} are in use',
+    solve: 'Look why it answers slowly; raise connections or waittimeout of the setting http.',
+  },
+  LUAFCGID_HTTP_QUEUE: {
+    blame: 'operator',
+    status: 503,
+    message: 'too many requests wait for a connection to {server}: {queue}',
+    solve: 'Look why it answers slowly; raise connections or queue of the setting http.',
+  },
+  LUAFCGID_HTTP_SERVERS: {
+    blame: 'operator',
+    status: 503,
+    message: 'no connection to {server}: {servers} others are in use already',
+    solve: 'Raise servers of the setting http.',
+  },
+  LUAFCGID_HTTP_TIMEOUT: {
+    blame: 'script',
+    status: 503,
+    message: 'a request to {server} took more than {seconds} s ({what}) and was broken off',
+    solve: 'Ask for less, or raise timeout or answertimeout of the setting http.',
+  },
+  LUAFCGID_HTTP_CLOSED: {
+    blame: 'operator',
+    status: 503,
+    message: 'the connection to {server} was lost before its answer was complete: {reason}',
+    solve: 'Look at the log of that server. Whether it has carried out the request is not known.',
+  },
+  LUAFCGID_HTTP_ANSWER: {
+    blame: 'operator',
+    status: 503,
+    message: 'what {server} has answered is no HTTP: {reason}',
+    solve: 'Check that a web server is there, and whether the URL begins with the right one of http and https.',
+  },
+  LUAFCGID_HTTP_SIZE: {
+    blame: 'script',
+    status: 500,
+    message: '{what} has more than {limit} bytes (request to {server})',
+    solve: 'Read it with http.stream, ask for less, or raise maxbody of the setting http.',
+  },
+  LUAFCGID_HTTP_REDIRECT: {
+    blame: 'script',
+    status: 500,
+    message: 'the redirect of {server} was not followed: {reason}',
+    solve: 'Allow more redirects, or ask for the address that it leads to.',
+  },
+  LUAFCGID_HTTP_STREAM: {
+    blame: 'script',
+    status: 500,
+    message: 'the answer cannot be read: {reason}',
+    solve: 'Read it in the request that opened it, one piece after the other, until there is no more.',
   },
 } as const satisfies Record<string, CatalogueEntry>;
 

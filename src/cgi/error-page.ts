@@ -1,4 +1,5 @@
 /** Answers that the server makes itself: small pages that say what happened, in one look, with everything escaped. */
+import { toText } from '../base/byte-string.js';
 import { escapeHtml } from '../base/html.js';
 import { statusLine } from './status.js';
 
@@ -21,6 +22,8 @@ export interface ErrorPage {
   /** Finds the request in the log. */
   readonly requestName?: string | undefined;
   readonly detail?: ErrorDetail | undefined;
+  /** For a client that asks for JSON: a problem as RFC 9457 has it in the place of a page. */
+  readonly isJson?: boolean;
 }
 
 /** What the page tells its reader. It names no file: that is for the log, or for `showerrors`. */
@@ -31,6 +34,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   405: 'This method is not served.',
   408: 'The request did not arrive in time.',
   413: 'The request body is larger than this server accepts.',
+  415: 'The request body has a type that is not accepted here.',
   431: 'The request headers are larger than this server accepts.',
   500: 'This page failed.',
   503: 'The server is busy. Please try again in a moment.',
@@ -65,6 +69,31 @@ export function renderDetail(detail: ErrorDetail): string {
 
 /** A whole CGI answer, header block and page, as bytes. */
 export function renderErrorPage(page: ErrorPage): Buffer {
+  return page.isJson === true ? renderProblem(page) : renderPage(page);
+}
+
+function head(status: number, type: string, bodyBytes: number): string {
+  return (
+    `Status: ${statusLine(status)}\r\nContent-Type: ${type}\r\nContent-Length: ${bodyBytes}\r\n` +
+    `Cache-Control: no-store\r\n${HEADERS[status] ?? ''}\r\n`
+  );
+}
+
+function renderProblem({ status, requestName, detail }: ErrorPage): Buffer {
+  const title = statusLine(status).slice(4);
+  const members = {
+    title,
+    status,
+    detail: TEXTS[status] ?? title,
+    request: requestName,
+    message: detail && toText(detail.message),
+    traceback: detail?.traceback ? toText(detail.traceback) : undefined,
+  };
+  const body = Buffer.from(`${JSON.stringify(members)}\n`, 'utf8');
+  return Buffer.concat([Buffer.from(head(status, 'application/problem+json', body.length), 'latin1'), body]);
+}
+
+function renderPage(page: ErrorPage): Buffer {
   const status = statusLine(page.status);
   const request =
     page.requestName === undefined ? '' : `<p><small>Request ${escapeHtml(page.requestName)}</small></p>\n`;
@@ -73,8 +102,5 @@ export function renderErrorPage(page: ErrorPage): Buffer {
     `<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>${escapeHtml(status)}</title>` +
     `<style>${STYLE}</style></head>\n<body>\n<h1>${escapeHtml(status)}</h1>\n<p>${TEXTS[page.status] ?? ''}</p>\n` +
     `${detail}${request}</body>\n</html>\n`;
-  const head =
-    `Status: ${status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: ${html.length}\r\n` +
-    `Cache-Control: no-store\r\n${HEADERS[page.status] ?? ''}\r\n`;
-  return Buffer.from(head + html, 'latin1');
+  return Buffer.from(head(page.status, 'text/html; charset=utf-8', html.length) + html, 'latin1');
 }

@@ -77,11 +77,19 @@ function isAt(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
   return true;
 }
 
+/** What is known of a request by its role. */
+export interface RoleRequest {
+  /** The script that answers it, whatever the web server names; undefined: the one that it names. */
+  readonly script?: string | undefined;
+  /** It has no body, whatever CONTENT_LENGTH says. */
+  readonly isBodiless?: boolean;
+}
+
 /**
  * Reads the parameters of a request.
  * @throws LuafcgidError with the status of the answer (404, 405), or of status 0 when the pairs are malformed
  */
-export function parseRequest(params: Uint8Array): CgiRequest {
+export function parseRequest(params: Uint8Array, { script, isBodiless }: RoleRequest = {}): CgiRequest {
   const bytes = Buffer.from(params.buffer, params.byteOffset, params.length);
   const places = new Places(bytes);
   forEachPair(params, (nameStart, valueStart, valueEnd) => places.note(nameStart, valueStart, valueEnd));
@@ -89,17 +97,17 @@ export function parseRequest(params: Uint8Array): CgiRequest {
   if (method !== 'GET' && (!TOKEN.test(method) || NOT_SERVED.has(method))) {
     throw new LuafcgidError('LUAFCGID_REQUEST_METHOD', { method: asText(method) });
   }
-  const scriptPath = scriptPathOf(places);
+  const scriptPath = script ?? scriptPathOf(places);
   const lengthText = places.value('CONTENT_LENGTH');
   const contentLength = contentLengthOf(lengthText);
   // Caddy says -1 for a body of unknown length.
   const hasSenselessLength = lengthText !== '' && contentLength === undefined;
-  const isProxyUrl = places.startsWith('SCRIPT_FILENAME', PROXY_URL);
+  const isProxyUrl = script === undefined && places.startsWith('SCRIPT_FILENAME', PROXY_URL);
   const isForScripts = !places.has('HTTP_PROXY') && !hasSenselessLength && !isProxyUrl;
   return {
     method,
     scriptPath,
-    contentLength,
+    contentLength: isBodiless ? 0 : contentLength,
     params: isForScripts ? params : changed(bytes, hasSenselessLength, isProxyUrl ? scriptPath : undefined),
   };
 }

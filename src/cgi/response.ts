@@ -20,6 +20,9 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 const STATUS = /^([2-5][0-9][0-9])( .*)?$/;
 
+const OK = statusLine(200);
+const FORBIDDEN = statusLine(403);
+
 /** Headers that belong to one hop: the web server makes its own, a script's would break the connection's framing. */
 const HOP_BY_HOP = new Set([
   'connection',
@@ -43,22 +46,28 @@ export function headTooLarge(): LuafcgidError {
 
 export class ResponseHead {
   #defaults: ResponseDefaults;
+  readonly #headers: string;
   #status: string | undefined;
   #contentType: string | undefined;
   #location: string | undefined;
   #lines = '';
   #contentLength: string | undefined;
+  /** What an Authorizer has decided; undefined: this is no answer of one. */
+  #authorizes: 'yes' | 'no' | undefined;
 
   constructor(defaults: ResponseDefaults) {
     this.#defaults = defaults;
+    this.#headers = defaults.headers;
   }
 
   /** Drops everything that was set. */
   reset(): void {
+    if (this.#defaults.headers !== this.#headers) this.#defaults = { ...this.#defaults, headers: this.#headers };
     this.#status = undefined;
     this.#contentType = undefined;
     this.#location = undefined;
     this.#contentLength = undefined;
+    this.#authorizes = undefined;
     this.#lines = '';
   }
 
@@ -128,9 +137,38 @@ export class ResponseHead {
     } else {
       const line = `${name}: ${value}\r\n`;
       this.#requireRoom(undefined, line);
+      if (key !== 'set-cookie' && hasLine(this.#defaults.headers, key)) this.#dropDefault(key);
       this.#lines += line;
     }
     return undefined;
+  }
+
+  /** The values that a header has now, in order; none when it is not set. */
+  get(name: string): string[] {
+    const key = name.toLowerCase();
+    if (key === 'status') return [this.#statusText()];
+    if (key === 'content-type') return [this.contentType];
+    if (key === 'location') return this.#location === undefined ? [] : [this.#location];
+    if (key === 'content-length') return this.#contentLength === undefined ? [] : [this.#contentLength];
+    const lines = linesOf(this.#defaults.headers + this.#lines).filter((line) => nameOf(line) === key);
+    return lines.map((line) => withoutPadding(line.slice(line.indexOf(':') + 1)));
+  }
+
+  /** Removes a header, also one of the configuration. A status or a type becomes that of the configuration again. */
+  remove(name: string): void {
+    const key = name.toLowerCase();
+    if (key === 'status') this.#status = undefined;
+    else if (key === 'content-type') this.#contentType = undefined;
+    else if (key === 'location') this.#location = undefined;
+    else if (key === 'content-length') this.#contentLength = undefined;
+    else {
+      this.#lines = withoutLines(this.#lines, key);
+      if (hasLine(this.#defaults.headers, key)) this.#dropDefault(key);
+    }
+  }
+
+  #dropDefault(key: string): void {
+    this.#defaults = { ...this.#defaults, headers: withoutLines(this.#defaults.headers, key) };
   }
 
   /** Refuses what would make the header block too large. @param before what it replaces */
@@ -147,10 +185,31 @@ export class ResponseHead {
     return Number.parseInt(this.#statusText(), 10);
   }
 
+  /**
+   * Makes it the answer of an Authorizer that lets the client in: status 200, and no body (FastCGI 1.0, 6.3).
+   * @returns false when the script has set another status, or a redirect
+   */
+  grant(): boolean {
+    const status = this.#status ?? (this.#location === undefined ? OK : statusLine(302));
+    if (Number.parseInt(status, 10) !== 200) return false;
+    this.#status = OK;
+    this.#contentType = undefined;
+    this.#contentLength = undefined;
+    this.#authorizes = 'yes';
+    return true;
+  }
+
+  /** Makes it the answer of an Authorizer that does not: a web server may take any 2xx for a yes. Drops its variables. */
+  refuse(): void {
+    this.#authorizes = 'no';
+    if (this.statusCode < 300) this.#status = FORBIDDEN;
+    this.#lines = keepLines(this.#lines, (name) => !name.startsWith('variable-'));
+  }
+
   /** Whether an answer of this status may have a body (RFC 9110, section 6.4.1). */
   get mayHaveBody(): boolean {
     const code = this.statusCode;
-    return code !== 204 && code !== 304;
+    return code !== 204 && code !== 304 && this.#authorizes !== 'yes';
   }
 
   /** Whether the script has said how long its body is. */
@@ -177,7 +236,9 @@ export class ResponseHead {
 
   /**
    * The header block with its closing empty line, one character per byte. HAProxy takes the last of `Status` and
-   * `Location` for the status, so `Location` comes first. An answer without a body has no default type: a cache would
+   * `Location` for the status, so `Location` comes first; but not in an Authorizer's answer, since lighttpd drops what
+   * comes before its `Status`. Apache adds the headers of an Authorizer that says yes to those of the page, which has the
+   * configured ones already. An answer without a body has no default type: a cache would
    * give a stored page the type of its 304 (RFC 9110, section 15.4.5).
    */
   encode(): string {
@@ -187,7 +248,10 @@ export class ResponseHead {
     const typeLine = type === undefined ? '' : `Content-Type: ${type}\r\n`;
     const length =
       this.#contentLength === undefined || !mayHaveBody ? '' : `Content-Length: ${this.#contentLength}\r\n`;
-    return `${location}Status: ${this.#statusText()}\r\n${typeLine}${length}${this.#defaults.headers}${this.#lines}\r\n`;
+    const status = `Status: ${this.#statusText()}\r\n`;
+    const first = this.#authorizes === undefined ? location + status : status + location;
+    const headers = this.#authorizes === 'yes' ? '' : this.#defaults.headers;
+    return `${first}${typeLine}${length}${headers}${this.#lines}\r\n`;
   }
 
   /** A Location alone is a redirect (RFC 3875, section 6.2.3, as every web server does it). */
@@ -195,6 +259,38 @@ export class ResponseHead {
     if (this.#status !== undefined) return this.#status;
     return this.#location === undefined ? this.#defaults.httpStatus : statusLine(302);
   }
+}
+
+/** Header lines without their ends. */
+function linesOf(lines: string): string[] {
+  return lines.split('\r\n').filter((line) => line !== '');
+}
+
+function nameOf(line: string): string {
+  return line.slice(0, line.indexOf(':')).toLowerCase();
+}
+
+function withoutLines(lines: string, key: string): string {
+  return keepLines(lines, (name) => name !== key);
+}
+
+function keepLines(lines: string, isKept: (name: string) => boolean): string {
+  return linesOf(lines)
+    .filter((line) => isKept(nameOf(line)))
+    .map((line) => `${line}\r\n`)
+    .join('');
+}
+
+/** The names in the configuration's header lines, which are the same for each answer. */
+let namedLines = '';
+let namesOfLines: ReadonlySet<string> = new Set();
+
+function hasLine(lines: string, key: string): boolean {
+  if (lines !== namedLines) {
+    namesOfLines = new Set(linesOf(lines).map(nameOf));
+    namedLines = lines;
+  }
+  return namesOfLines.has(key);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The command line: which commands there are, what each takes, what its `--help` says, and how arguments are read. */
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { nearestName } from '../config/names.js';
+import { nearestName } from '../base/nearest-name.js';
 
 /** A call that cannot be understood: the message is one line. */
 export class UsageError extends Error {}
@@ -62,6 +62,8 @@ export const COMMANDS = {
     words: 1,
     options: {
       port: { type: 'string', value: 'NUMBER', text: 'HTTP port (default: $PORT or 8080)' },
+      host: { type: 'string', value: 'ADDRESS', text: 'address to listen on (default: 127.0.0.1)' },
+      open: { type: 'boolean', text: 'show the first page in the browser' },
       config: CONFIG,
       engine: ENGINE,
     },

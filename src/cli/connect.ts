@@ -20,13 +20,13 @@ function placeOf({ kind, host, port, socket, database, user }: SourceSettings): 
 
 /** Connects to each source once. @returns a line for each, and whether all could be reached */
 export async function connectAll(
-  { data }: Config,
+  { data, http }: Config,
   environment: NodeJS.ProcessEnv,
 ): Promise<{ readonly isWell: boolean; readonly lines: readonly string[] }> {
-  if (data.length === 0) return { isWell: true, lines: ['no data sources'] };
+  if (data.length === 0 && http === undefined) return { isWell: true, lines: ['no data sources'] };
   const log: string[] = [];
   const io = new IoHandle({ log: (_level, text) => log.push(text) });
-  const grants = io.addSources(resolveSources(data, environment));
+  const grants = io.addSources(resolveSources({ data, http }, environment));
   let isWell = true;
   const lines = await Promise.all(
     data.map(async (source, index) => {
@@ -40,6 +40,15 @@ export async function connectAll(
       }
     }),
   );
+  if (http !== undefined) {
+    const client = grants.find(({ kind }) => kind === 'http');
+    try {
+      lines.push(`http: ${await io.probe(client?.id ?? 0)}`);
+    } catch (error) {
+      isWell = false;
+      lines.push(`http: ${(error as Error).message}`);
+    }
+  }
   await io.stop();
   return { isWell, lines };
 }

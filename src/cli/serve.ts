@@ -1,6 +1,5 @@
-/** Serving: FastCGI with a configuration, or a folder over HTTP for development. */
+/** Serving FastCGI with a configuration. */
 
-import { resolve } from 'node:path';
 import { formatListenAddress } from '../base/listen-address.js';
 import { version } from '../base/version.js';
 import type { LoadedConfig, Overrides } from '../config/load.js';
@@ -10,7 +9,7 @@ import { attachToParent, complain, releaseParent, startInBackground } from '../p
 import { bequeath, type ServiceEnvironment, takeServiceEnvironment } from '../process/environment.js';
 import { type Server, startServer } from '../server/server.js';
 import type { StatusReload } from '../status/model.js';
-import { type Outcome, prepare, startPrivately } from './prepare.js';
+import { type Outcome, prepare } from './prepare.js';
 
 /** `luafcgid [config.lua]` */
 export async function serveConfig(file: string | undefined, overrides: Overrides): Promise<Outcome> {
@@ -67,36 +66,4 @@ async function serveInBackground(
     args.push(value === true ? `--${name}` : `--${name}=${value}`);
   }
   return { exitCode: await startInBackground(args, [...passed, ...inherited], service) };
-}
-
-/** `luafcgid serve [directory]`: a server on a socket of its own, and the gateway in front of it. */
-export async function serveDirectory(
-  directory: string,
-  port: number,
-  config: string | undefined,
-  overrides: Overrides,
-): Promise<Outcome> {
-  const root = resolve(directory);
-  // Only what serves HTTP pays for loading it.
-  const { startGateway } = await import('../gateway/gateway.js');
-  const { server, socket, close } = await startPrivately(config ?? null, overrides);
-  try {
-    const gateway = await startGateway({
-      root,
-      port,
-      socket,
-      log: (level, text) => server.log.write(level, text),
-    });
-    process.stdout.write(
-      `luafcgid ${version} serves ${root}\n  http     http://127.0.0.1:${gateway.port}/\n  FastCGI  ${socket}\nCtrl-C stops it.\n`,
-    );
-    const stop = async (): Promise<void> => {
-      await gateway.close();
-      await close();
-    };
-    return { exitCode: 0, server: { stop, reopenLogs: () => server.reopenLogs() } };
-  } catch (error) {
-    await close();
-    throw error;
-  }
 }

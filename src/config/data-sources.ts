@@ -2,10 +2,11 @@
  * The option `data`: what scripts may use, from URLs and tables to typed settings, with every fault. Pure. No password is in
  * it, and none that somebody has written by mistake comes into a message.
  */
+
+import { nearestName } from '../base/nearest-name.js';
 import type { SourceKind, SourceSettings, TlsSettings } from '../io/sources.js';
 import type { LuaValue } from '../lua/state.js';
 import { isList, luaLiteral, shortLiteral } from './literal.js';
-import { nearestName } from './names.js';
 
 /** Takes note of a fault. */
 export type DataReport = (shown: string, allowed: string, remedy: string) => void;

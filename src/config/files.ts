@@ -126,7 +126,8 @@ export function checkFiles(config: Config, already: AlreadyOpen, may: May = mayA
         check(tls.caFile, checkSourceFile);
         if (kind === 'sqlite' && database !== ':memory:') check(database, checkLogFile);
       }
-    } else if (row.type === 'addresses') for (const path of wantedSockets) check(path, checkSocket);
+    } else if (row.type === 'http') check(config[row.key]?.caFile, checkSourceFile);
+    else if (row.type === 'addresses') for (const path of wantedSockets) check(path, checkSocket);
   }
   return faults;
 }

@@ -3,7 +3,7 @@
  */
 import type { ListenSetting } from '../base/listen-address.js';
 import type { StatusAddress } from '../base/status-address.js';
-import type { SourceSettings } from '../io/sources.js';
+import type { HttpSettings, SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 
@@ -11,6 +11,22 @@ import type { LuaValue } from '../lua/state.js';
 export interface FileDirectories {
   readonly read: readonly string[];
   readonly write: readonly string[];
+}
+
+/** What scripts are told of `sessions`; times are seconds. */
+export interface SessionSettings {
+  /** `memory`, or the name of a data source. */
+  readonly store: string;
+  readonly idle: number;
+  readonly absolute: number;
+  /** Of the cookie. */
+  readonly name: string;
+  readonly maxsize: number;
+  readonly path: string;
+  readonly domain?: string;
+  readonly samesite: 'Lax' | 'Strict';
+  /** Left out: as the request came. */
+  readonly secure?: boolean;
 }
 
 /**
@@ -34,7 +50,10 @@ export interface FileDirectories {
  * - `files`: a table of two lists of directories, `read` and `write`
  * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `keys`: a table of names and secrets, or lists of secrets
+ * - `application`: a table of any plain values
+ * - `sessions`: where sessions are kept, see `sessions.ts`
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
+ * - `http`: a table of servers that scripts may reach, see `http-client.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -62,7 +81,10 @@ export interface ValueTypes {
   files: FileDirectories | undefined;
   environment: Readonly<Record<string, string | true>>;
   keys: Readonly<Record<string, readonly string[]>>;
+  application: LuaValue;
+  sessions: SessionSettings;
   'data-sources': readonly SourceSettings[];
+  http: HttpSettings | undefined;
   templates: readonly string[];
 }
 

@@ -2,6 +2,7 @@
  * The option table: everything the server knows about its settings, in one place: one row, one option, in `options/` by
  * group. The validator, `Config`, the sample file, `--help` and docs/configuration.md are made from it.
  */
+import type { LuaValue } from '../lua/state.js';
 import type { OptionRow, ValueTypes } from './option.js';
 import { answers } from './options/answers.js';
 import { clients } from './options/clients.js';
@@ -49,11 +50,12 @@ export type SettableName = {
 }[OptionName];
 
 /** What `con:config(name)` reads: the settings that scripts may know, by their Lua names and in their Lua units. */
-export function scriptValues(config: Config): Readonly<Record<string, string | number | boolean>> {
-  const values: Record<string, string | number | boolean> = {};
+export function scriptValues(config: Config): Readonly<Record<string, LuaValue>> {
+  const values: Record<string, LuaValue> = {};
   for (const name of optionNames) {
     const row = options[name];
-    if (row.script !== 'hidden') values[name] = row.type === 'seconds' ? config[row.key] / 1000 : config[row.key];
+    if (row.script !== 'hidden')
+      values[name] = row.type === 'seconds' ? config[row.key] / 1000 : (config[row.key] as LuaValue);
   }
   return values;
 }

@@ -17,7 +17,7 @@ import {
 } from '../lua/state.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { decodeText, shortLiteral } from './literal.js';
-import { nearestName } from './names.js';
+import { nearestSetting } from './names.js';
 import { type HookName, hookNames, type OptionName, optionNames } from './schema.js';
 import type { RawConfig } from './validate.js';
 
@@ -92,7 +92,7 @@ function scriptFault(error: LuaError): ConfigFault {
 }
 
 function unknownFault(option: string, value: string): ConfigFault {
-  const nearest = nearestName(option);
+  const nearest = nearestSetting(option);
   const remedy = `${nearest === undefined ? '' : `Did you mean "${nearest}"? `}Correct the name, or write "local" before it if it is your own.`;
   return configFault('LUAFCGID_CONFIG_UNKNOWN', { option, value }, remedy);
 }

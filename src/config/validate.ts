@@ -4,17 +4,19 @@
  */
 
 import { formatListenAddress, type ListenSetting, parseListenAddress } from '../base/listen-address.js';
+import { nearestName } from '../base/nearest-name.js';
 import { AccessFormat, AccessFormatError, FIELDS } from '../logging/access-format.js';
 import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
 import { type ConfigFault, configFault } from './fault.js';
+import { readHttp } from './http-client.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
-import { nearestName } from './names.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
+import { readSessions } from './sessions.js';
 import { readStatusAddress, readUrlPath } from './status-address.js';
 
 /** Settings as they were written, by their Lua names. */
@@ -258,6 +260,28 @@ function convertKeys({ value, report }: Task<OptionRow>): ValueTypes['keys'] | u
   return keys;
 }
 
+const MOST_APPLICATION_BYTES = 64 * 1024;
+const DEEPEST_APPLICATION = 16;
+
+/** The bytes of a plain value; undefined for one that is none. */
+function plainBytes(value: LuaValue, depth = 0): number | undefined {
+  if (typeof value === 'string') return value.length;
+  if (typeof value === 'number' || typeof value === 'boolean') return 8;
+  if (typeof value !== 'object' || depth > DEEPEST_APPLICATION) return undefined;
+  let bytes = 0;
+  for (const [key, member] of Object.entries(value)) {
+    const of = plainBytes(member, depth + 1);
+    if (of === undefined) return undefined;
+    bytes += key.length + of;
+  }
+  return bytes;
+}
+
+function convertApplication({ value, report }: Task<OptionRow>): LuaValue | undefined {
+  const bytes = typeof value === 'object' ? plainBytes(value) : undefined;
+  return bytes !== undefined && bytes <= MOST_APPLICATION_BYTES ? value : void report(value);
+}
+
 function convertTemplates(task: Task<OptionRow>): readonly string[] {
   const templates = task.value === '' ? [] : toTexts(task).flatMap((text) => text.split(';'));
   return templates.filter((template) => template !== '').map(task.absolute);
@@ -310,8 +334,14 @@ function convert(task: Task<OptionRow>): unknown {
       return convertEnvironment(task);
     case 'keys':
       return convertKeys(task);
+    case 'application':
+      return convertApplication(task);
+    case 'sessions':
+      return readSessions(value, report);
     case 'data-sources':
       return readDataSources(value, task.absolute, report);
+    case 'http':
+      return readHttp(value, task.absolute, report);
     case 'templates':
       return convertTemplates(task);
   }

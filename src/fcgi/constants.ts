@@ -21,9 +21,7 @@ export const RecordType = {
   UNKNOWN_TYPE: 11,
 } as const;
 
-/** Section 5.1: what the application is asked to be. */
-export const Role = { RESPONDER: 1, AUTHORIZER: 2, FILTER: 3 } as const;
-export type Role = (typeof Role)[keyof typeof Role];
+export { Role } from '../base/roles.js';
 
 /** Section 5.1: flag of BEGIN_REQUEST that leaves the connection open after the answer. */
 export const KEEP_CONN = 1;

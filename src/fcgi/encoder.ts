@@ -89,6 +89,20 @@ export function encodeEndRequest(requestId: number, appStatus: number, protocolS
   return out;
 }
 
+/**
+ * A status without a page on STDOUT, and END_REQUEST. lighttpd takes the END_REQUEST of an Authorizer without output for a
+ * yes, whatever its protocol status: a refusal that may be an Authorizer's never goes without a status.
+ * @param status code and text
+ */
+export function encodeRefusal(requestId: number, status: string, protocolStatus: ProtocolStatus): Buffer {
+  const head = Buffer.from(`Status: ${status}\r\nContent-Type: text/plain\r\n\r\n`, 'latin1');
+  return Buffer.concat([
+    encodeStream(RecordType.STDOUT, requestId, head),
+    encodeStreamEnd(RecordType.STDOUT, requestId),
+    encodeEndRequest(requestId, 0, protocolStatus),
+  ]);
+}
+
 /** UNKNOWN_TYPE, the answer to a management record of a type that does not exist (section 4.2). */
 export function encodeUnknownType(type: number): Buffer {
   return encodeRecord(RecordType.UNKNOWN_TYPE, 0, Uint8Array.of(type, 0, 0, 0, 0, 0, 0, 0));

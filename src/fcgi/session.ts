@@ -13,6 +13,8 @@
  *   ABORT_REQUEST   ignored                END_REQUEST, forgotten    abort event               abort event
  *   DATA            ignored                ignored: only Filters have it, and that role is not served
  *
+ * An Authorizer has no body (6.3), and web servers send it no STDIN: its parameters → ended.
+ *
  * An id is forgotten, and may be used again, once its END_REQUEST is made (`finish`).
  */
 import { NOTHING } from '../base/bytes.js';
@@ -26,7 +28,7 @@ import {
   Role,
 } from './constants.js';
 import { RecordDecoder } from './decoder.js';
-import { encodeEndRequest, encodeRecord, encodeUnknownType } from './encoder.js';
+import { encodeEndRequest, encodeRecord, encodeRefusal, encodeUnknownType } from './encoder.js';
 import { decodeParams, encodeParams } from './params.js';
 import { RequestTable } from './request-table.js';
 
@@ -37,6 +39,7 @@ export {
   encodeBeginRequest,
   encodeEndRequest,
   encodeRecord,
+  encodeRefusal,
   encodeStream,
   encodeStreamEnd,
 } from './encoder.js';
@@ -52,6 +55,8 @@ export interface SessionEvents {
   onBody(requestId: number, bytes: Uint8Array): void;
   /** The body is complete. */
   onBodyEnd(requestId: number): void;
+  /** BEGIN_REQUEST for a role that does not exist: it is refused, and its further records are dropped. */
+  onUnknownRole(requestId: number, role: number): void;
   /** ABORT_REQUEST: the request has to be ended as soon as possible (section 5.4). */
   onAbort(requestId: number): void;
   /** The parameters passed `MAX_PARAMS_BYTES`; the request needs an answer, its further records are dropped. */
@@ -85,6 +90,10 @@ export const REQUEST_BYTES = 2048;
 
 const BEGIN_BODY_BYTES = 8;
 const FIRST_PARAMS_BYTES = 1024;
+/** The status for a role that does not exist. */
+const NO_SUCH_ROLE = '501 Not Implemented';
+/** The status of an Authorizer's request that ends without an answer. */
+const NOT_ANSWERED = '503 Service Unavailable';
 /** Parameters up to this are not worth a copy. */
 const LONG_PARAMS_BYTES = 8192;
 
@@ -271,10 +280,11 @@ export class ServerSession {
     const role = ((content[0] as number) << 8) | (content[1] as number);
     const keeps = ((content[2] as number) & KEEP_CONN) !== 0;
     if (!keeps) this.#keepConnection = false;
-    if (role !== Role.RESPONDER) {
-      this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.UNKNOWN_ROLE));
+    if (role !== Role.RESPONDER && role !== Role.AUTHORIZER) {
+      this.#events.onReply(encodeRefusal(requestId, NO_SUCH_ROLE, ProtocolStatus.UNKNOWN_ROLE));
+      this.#events.onUnknownRole(requestId, role);
     } else if (this.#requests.size >= MAX_REQUESTS_PER_CONNECTION) {
-      this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.OVERLOADED));
+      this.#events.onReply(silentEnd(requestId, role, ProtocolStatus.OVERLOADED));
     } else {
       this.#requests.add(requestId, { role, stage: 'params', params: NOTHING, paramsBytes: 0, comingMs: -1 });
       this.#collecting += 1;
@@ -288,7 +298,7 @@ export class ServerSession {
     if (content.length === 0) {
       const params = withoutWaste(request.params, request.paramsBytes);
       this.#dropParams(request);
-      request.stage = 'body';
+      request.stage = request.role === Role.AUTHORIZER ? 'ended' : 'body';
       return this.#events.onRequest(requestId, request.role, params);
     }
     const needed = request.paramsBytes + content.length;
@@ -325,7 +335,7 @@ export class ServerSession {
   #abort(requestId: number, request: OpenRequest): void {
     if (request.stage !== 'params') return this.#events.onAbort(requestId);
     this.finish(requestId);
-    this.#events.onReply(encodeEndRequest(requestId, 0, ProtocolStatus.REQUEST_COMPLETE));
+    this.#events.onReply(silentEnd(requestId, request.role, ProtocolStatus.REQUEST_COMPLETE));
   }
 
   #takeManagement(type: number, content: Uint8Array): void {
@@ -339,6 +349,12 @@ export class ServerSession {
     const result = encodeParams(asked.map((name) => [name, known[name] as string]));
     this.#events.onReply(encodeRecord(RecordType.GET_VALUES_RESULT, 0, result));
   }
+}
+
+/** The end of a request that has no answer. For an Authorizer's, silence would be a yes. */
+export function silentEnd(requestId: number, role: Role, protocolStatus: ProtocolStatus): Uint8Array {
+  if (role === Role.AUTHORIZER) return encodeRefusal(requestId, NOT_ANSWERED, protocolStatus);
+  return encodeEndRequest(requestId, 0, protocolStatus);
 }
 
 /** Its first bytes, without holding much more: what was kept for a long list is as much as that list again. */

@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { LuafcgidError } from '../base/errors.js';
 import { cgiParams } from './cgi-params.js';
 import { sendListing } from './listing.js';
+import { LiveReload } from './live-reload.js';
 import { hasSeveralHosts, isForThisServer } from './own-names.js';
 import { sendErrorPage, sendPage } from './pages.js';
 import { type GatewayLog, relay } from './relay.js';
@@ -28,6 +29,23 @@ export interface GatewayOptions {
   readonly socket: UpstreamAddress;
   /** Takes what scripts write to STDERR, and failures. */
   readonly log: GatewayLog;
+  /** Pages are loaded anew in the browser when a file below `root` changes. */
+  readonly reloads?: boolean;
+  /** Done before each script is asked: afterwards it is served as its files are now. */
+  beforeScript?(): Promise<void>;
+  /** Told of each answer when its last byte is handed on, or its client has gone. */
+  onAnswered?(answered: Answered): void;
+}
+
+export interface Answered {
+  readonly method: string;
+  /** The target of the request as it came. */
+  readonly url: string;
+  readonly status: number;
+  /** From the request's headers to the end of the answer. */
+  readonly durationMs: number;
+  /** Whether the client went before the end of the answer. */
+  readonly isCut: boolean;
 }
 
 export interface Gateway {
@@ -54,10 +72,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const site = await Site.open(root).catch((error: Error) => {
     throw new LuafcgidError('LUAFCGID_GATEWAY_ROOT', { root, detail: error.message }, error);
   });
+  const live = options.reloads === true ? startReloading(site, options.log) : undefined;
   const server = http.createServer();
   const connections = new Connections(server);
   server.on('request', (request, response) => {
-    serve(site, request, response, { ...options, host }).catch((error: unknown) => {
+    serve(site, request, response, { ...options, host, live }).catch((error: unknown) => {
       // A client that goes in the middle of a file is no fault.
       if (response.destroyed) return;
       options.log('error', `${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
@@ -68,16 +87,39 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await listen(server, options.port, host);
   return {
     port: (server.address() as AddressInfo).port,
-    close: (graceMs = DEFAULT_GRACE_MS) => connections.close(graceMs),
+    close: (graceMs = DEFAULT_GRACE_MS) => {
+      live?.close();
+      return connections.close(graceMs);
+    },
   };
+}
+
+function startReloading(site: Site, log: GatewayLog): LiveReload {
+  const root = Buffer.from(site.root, 'latin1').toString();
+  return new LiveReload(root === '' ? '/' : root, (reason) => {
+    log('warn', `pages are not loaded anew after every change: ${reason}`);
+  });
+}
+
+function tellAnswered(
+  { method = '', url = '' }: IncomingMessage,
+  response: ServerResponse,
+  onAnswered: (answered: Answered) => void,
+): void {
+  const startedMs = performance.now();
+  response.on('close', () => {
+    const { statusCode: status, writableFinished } = response;
+    onAnswered({ method, url, status, durationMs: performance.now() - startedMs, isCut: !writableFinished });
+  });
 }
 
 async function serve(
   site: Site,
   request: IncomingMessage,
   response: ServerResponse,
-  { socket: address, host, log }: GatewayOptions & { readonly host: string },
+  options: GatewayOptions & { readonly host: string; readonly live: LiveReload | undefined },
 ): Promise<void> {
+  const { socket: address, host, log, live } = options;
   if (NOT_SERVED.has(request.method ?? '')) return sendPage(response, 405);
   if (hasSeveralHosts(request)) return sendPage(response, 400, 'The request names several hosts.');
   if (!isForThisServer(request, host)) {
@@ -86,11 +128,13 @@ async function serve(
   }
   const path = pathOf(request.url ?? '');
   if (path === undefined) return sendPage(response, 400);
+  if (live?.answers(request, response, path)) return;
+  if (options.onAnswered !== undefined) tellAnswered(request, response, options.onAnswered);
   const place = await site.find(path);
   if (response.destroyed) return; // the client has gone meanwhile
   switch (place.kind) {
     case 'refused':
-      return sendPage(response, place.status);
+      return sendPage(response, place.status, place.detail);
     case 'redirect': {
       if (request.method === 'PUT' || request.method === 'DELETE') return sendPage(response, 405);
       const query = /\?.*/.exec(request.url ?? '')?.[0] ?? '';
@@ -104,6 +148,8 @@ async function serve(
     case 'file':
       return sendFile(request, response, place.file);
     case 'script': {
+      await options.beforeScript?.();
+      if (response.destroyed) return;
       const params = cgiParams(request, { root: site.root, ...place }, host);
       return relay(request, response, { address, params, log });
     }

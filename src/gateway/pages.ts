@@ -3,6 +3,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { LuafcgidError } from '../base/errors.js';
 import { escapeHtml } from '../base/html.js';
+import { htmlTrailer } from './live-reload.js';
 
 export interface Link {
   readonly href: string;
@@ -29,7 +30,7 @@ export function sendHtml(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const page = Buffer.from(
+  const html = Buffer.from(
     `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -47,6 +48,7 @@ ${links.map(({ href, text }) => `<p><a href="${escapeHtml(href)}">${escapeHtml(t
 </html>
 `,
   );
+  const page = Buffer.concat([html, htmlTrailer(response) ?? Buffer.alloc(0)]);
   response.writeHead(status, {
     'Content-Type': 'text/html; charset=utf-8',
     'Content-Length': page.length,

@@ -9,6 +9,7 @@ import { LuafcgidError } from '../base/errors.js';
 import { ProtocolStatus } from '../fcgi/session.js';
 import { type AnswerHead, AnswerReader } from './answer.js';
 import type { Params } from './cgi-params.js';
+import { htmlTrailer } from './live-reload.js';
 import { sendErrorPage } from './pages.js';
 import { Upstream, type UpstreamAddress } from './upstream.js';
 
@@ -37,6 +38,8 @@ class Relay {
   /** What the script's Content-Length leaves to be sent; without one there is no bound. */
   #bodyBytesLeft = Number.POSITIVE_INFINITY;
   #errorText = '';
+  /** Sent after the answer. */
+  #trailer: Buffer | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, options: RelayOptions) {
     this.#request = request;
@@ -83,9 +86,17 @@ class Relay {
     const { status, reason, bodyBytes } = head;
     const hasBody = this.#request.method !== 'HEAD' && status !== 204 && status !== 304;
     if (bodyBytes !== undefined && hasBody) this.#bodyBytesLeft = bodyBytes;
-    const headers = head.headers.flat();
+    const headers = (hasBody ? this.#withTrailer(head) : head.headers).flat();
     if (reason === '') this.#response.writeHead(status, headers);
     else this.#response.writeHead(status, reason, headers);
+  }
+
+  /** The headers of an answer that gets something at its end, if it is an HTML page. */
+  #withTrailer({ headers }: AnswerHead): AnswerHead['headers'] {
+    const header = (wanted: string) => headers.find(([name]) => name.toLowerCase() === wanted)?.[1];
+    const isHtml = /^text\/html\b/i.test(header('content-type') ?? '') && header('content-encoding') === undefined;
+    this.#trailer = isHtml ? htmlTrailer(this.#response) : undefined;
+    return this.#trailer === undefined ? headers : headers.filter(([name]) => name.toLowerCase() !== 'content-length');
   }
 
   #sendBody(bytes: Uint8Array): void {
@@ -107,7 +118,7 @@ class Relay {
     const left = this.#bodyBytesLeft;
     if (left > 0 && Number.isFinite(left)) return this.#fail(badAnswer(`${left} bytes short of its Content-Length`));
     this.#takeErrorText(undefined);
-    this.#response.end();
+    this.#response.end(this.#trailer);
     this.#dropBody();
   }
 

@@ -5,6 +5,8 @@
  */
 import type { Stats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
+import { toText } from '../base/byte-string.js';
+import { nearestName } from '../base/nearest-name.js';
 import type { ListedFile } from './listing.js';
 import { hasType } from './static.js';
 
@@ -16,7 +18,8 @@ export type Place =
   | { readonly kind: 'redirect'; readonly path: string }
   /** A folder without an index. `path` has no slash at its end. */
   | { readonly kind: 'folder'; readonly path: string; readonly files: readonly ListedFile[] }
-  | { readonly kind: 'refused'; readonly status: 400 | 403 | 404 };
+  /** `detail` says what was looked for. */
+  | { readonly kind: 'refused'; readonly status: 400 | 403 | 404; readonly detail?: string };
 
 const INDEX_NAMES = ['index.lua', 'index.html'];
 
@@ -55,8 +58,11 @@ export class Site {
     let path = '';
     for (const [index, segment] of segments.entries()) {
       if (segment === '') break;
+      const folder = path;
       path += `/${segment}`;
-      const stats = await this.#stat(path);
+      const stats = await this.#stat(path).catch((error: NodeJS.ErrnoException) => error);
+      if (stats instanceof Error && stats.code === 'ENOENT') return this.#missing(folder, segment);
+      if (stats instanceof Error) throw stats;
       if (stats.isDirectory()) continue;
       const rest = segments
         .slice(index + 1)
@@ -73,6 +79,14 @@ export class Site {
     if (real !== this.root && !real.startsWith(`${this.root}/`)) return { kind: 'refused', status: 403 };
     if (this.#isHidden(real)) return { kind: 'refused', status: 404 };
     return { kind: 'folder', path, files: await this.#list(path) };
+  }
+
+  /** A name that is not there, with the one that may have been meant. */
+  async #missing(folder: string, name: string): Promise<Place> {
+    const names = (await this.#list(folder)).map((file) => file.name);
+    const nearest = nearestName(name, names);
+    const meant = nearest === undefined ? '' : ` Did you mean ${toText(`${folder}/${nearest}`)}?`;
+    return { kind: 'refused', status: 404, detail: `There is no ${toText(`${folder}/${name}`)} here.${meant}` };
   }
 
   /** What may be asked for: no hidden files; folders first. */

@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { htmlTrailer } from './live-reload.js';
 import { sendPage } from './pages.js';
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
@@ -52,17 +53,20 @@ export async function sendFile(request: IncomingMessage, response: ServerRespons
       response.writeHead(304).end();
       return;
     }
+    const type = CONTENT_TYPES[extname(file.toString('latin1')).toLowerCase()] ?? 'application/octet-stream';
+    const trailer = type.startsWith('text/html') ? htmlTrailer(response) : undefined;
     response.writeHead(200, {
-      'Content-Type': CONTENT_TYPES[extname(file.toString('latin1')).toLowerCase()] ?? 'application/octet-stream',
-      'Content-Length': size,
+      'Content-Type': type,
+      'Content-Length': size + (trailer?.length ?? 0),
       'X-Content-Type-Options': 'nosniff',
     });
     if (request.method === 'HEAD' || size === 0) {
-      response.end();
+      response.end(trailer);
       return;
     }
     // Not more than was promised, though the file may be growing.
-    await pipeline(handle.createReadStream({ end: size - 1, autoClose: false }), response);
+    await pipeline(handle.createReadStream({ end: size - 1, autoClose: false }), response, { end: false });
+    response.end(trailer);
   } finally {
     await handle.close();
   }

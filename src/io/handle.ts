@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { LuafcgidError } from '../base/errors.js';
 import { createIoChannel, createIoCommon, type IoChannel, type ParkedAt } from './channel.js';
 import type { SourceStatus } from './source.js';
-import type { ResolvedSource } from './sources.js';
+import type { IoSource } from './sources.js';
 import type { FromIoThread, IoThreadData, ToIoThread } from './thread-messages.js';
 import { createWaker } from './waker.js';
 
@@ -20,7 +20,7 @@ export interface SourceGrant {
   /** What operations name it by. */
   readonly id: number;
   readonly name: string;
-  readonly kind: ResolvedSource['kind'];
+  readonly kind: IoSource['kind'];
   /** Paths or directories of the scripts that may use it; none: all may. */
   readonly scripts: readonly string[];
 }
@@ -46,7 +46,7 @@ export class IoHandle {
   readonly #events: IoEvents;
   readonly #common = createIoCommon();
   readonly #epoch = new Int32Array(this.#common.epoch);
-  readonly #sources = new Map<number, ResolvedSource>();
+  readonly #sources = new Map<number, IoSource>();
   readonly #clients = new Map<number, ClientEntry>();
   readonly #answers = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   #thread: Worker | undefined;
@@ -68,7 +68,7 @@ export class IoHandle {
    * Names data sources that workers are going to use. Those that are known already keep their numbers and connections; all
    * others stay, too, until `keepSources`.
    */
-  addSources(sources: readonly ResolvedSource[]): SourceGrant[] {
+  addSources(sources: readonly IoSource[]): SourceGrant[] {
     const grants = sources.map((source): SourceGrant => {
       const known = [...this.#sources].find(([, other]) => isDeepStrictEqual(other, source));
       const id = known?.[0] ?? this.#nextId();

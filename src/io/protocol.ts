@@ -87,6 +87,13 @@ export const Action = {
   PIPELINE: 13,
   /** Redis: the same between MULTI and EXEC. */
   MULTI: 14,
+  /** HTTP: [MAP of a request, see `http/request.ts`] → MAP of `status`, `url`, `headers` and `body`. */
+  HTTP_REQUEST: 15,
+  /** HTTP: the same → MAP of `status`, `url`, `headers` and `handle`, by which the body is read. */
+  HTTP_OPEN: 16,
+  /** HTTP: the next piece of a body as STRING; NIL at its end, and then it is closed. */
+  HTTP_READ: 17,
+  HTTP_CLOSE: 18,
 } as const;
 export type Action = (typeof Action)[keyof typeof Action];
 
@@ -145,6 +152,8 @@ export interface ErrorDetail {
   readonly solve?: string;
   /** The name of the data source. */
   readonly source?: string;
+  /** Name and port of a web server. */
+  readonly server?: string;
   readonly sqlstate?: string;
   /** Whether the same may succeed when it is tried again. */
   readonly retry?: boolean;
@@ -178,7 +187,10 @@ export function encodeError(error: unknown): Buffer {
     ['message', known.message],
     ['solve', known.solve],
   ];
-  if (typeof known.values.source === 'string') fields.push(['source', known.values.source]);
+  for (const name of ['source', 'server'] as const) {
+    const value = known.values[name];
+    if (typeof value === 'string') fields.push([name, value]);
+  }
   if (known instanceof DataError) {
     if (known.sqlstate !== undefined) fields.push(['sqlstate', known.sqlstate]);
     fields.push(['retry', known.retry]);
@@ -203,6 +215,7 @@ export function decodeError(payload: Uint8Array): ErrorDetail {
     message: text(map.get('message')),
     ...optional('solve'),
     ...optional('source'),
+    ...optional('server'),
     ...optional('sqlstate'),
     ...(map.has('retry') && { retry: map.get('retry') === true }),
   };

@@ -98,6 +98,7 @@ export async function loadDriver<Module>(
   kind: string,
   packageName: string,
   load: () => Promise<Module>,
+  errorCode: 'LUAFCGID_DATA_DRIVER' | 'LUAFCGID_HTTP_DRIVER' = 'LUAFCGID_DATA_DRIVER',
 ): Promise<Module> {
   try {
     return await load();
@@ -105,6 +106,6 @@ export async function loadDriver<Module>(
     const { code } = error as NodeJS.ErrnoException;
     const isMissing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
     const reason = isMissing ? 'it is not installed' : error instanceof Error ? error.message : String(error);
-    throw new LuafcgidError('LUAFCGID_DATA_DRIVER', { kind, package: packageName, reason }, error);
+    throw new LuafcgidError(errorCode, { kind, package: packageName, reason }, error);
   }
 }

@@ -1,13 +1,14 @@
 /** The kinds of data source that the I/O thread knows. A new kind is a class that is a `Source`, and a line here. */
+import { HttpSource } from './http/http-source.js';
 import { RedisSource } from './redis/redis-source.js';
 import type { Log, Source } from './source.js';
-import type { ResolvedSource } from './sources.js';
+import type { IoSource } from './sources.js';
 import { MysqlDriver } from './sql/mysql.js';
 import { PostgresDriver } from './sql/postgres.js';
 import { SqlSource } from './sql/sql-source.js';
 import { SqliteSource } from './sql/sqlite-source.js';
 
-export function createSource(settings: ResolvedSource, log: Log): Source {
+export function createSource(settings: IoSource, log: Log): Source {
   switch (settings.kind) {
     case 'postgres':
       return new SqlSource(settings, new PostgresDriver(settings), log);
@@ -17,5 +18,7 @@ export function createSource(settings: ResolvedSource, log: Log): Source {
       return new SqliteSource(settings, log);
     case 'redis':
       return new RedisSource(settings, log);
+    case 'http':
+      return new HttpSource(settings, log);
   }
 }

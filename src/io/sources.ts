@@ -43,15 +43,43 @@ export interface ResolvedSource extends SourceSettings {
   readonly password: string | undefined;
 }
 
-/** Adds the passwords that come from the environment. */
+/** The setting `http`: which servers scripts may send requests to. */
+export interface HttpSettings {
+  readonly name: 'http';
+  readonly kind: 'http';
+  /** `NAME:PORT` in small letters; for `NAME` also `*.NAME`, `*`, or an address, IPv6 in brackets. */
+  readonly allow: readonly string[];
+  /** Networks whose addresses may be connected to although they are not public. */
+  readonly networks: readonly string[];
+  /** File of certificates that are trusted beside those that Node.js trusts. */
+  readonly caFile: string | undefined;
+  /** Servers that there are connections to at the same time. */
+  readonly servers: number;
+  /** Connections to each of them. */
+  readonly connections: number;
+  readonly queue: number;
+  readonly waitMs: number;
+  readonly connectMs: number;
+  readonly answerMs: number;
+  readonly totalMs: number;
+  readonly idleMs: number;
+  readonly maxBodyBytes: number;
+  readonly scripts: readonly string[];
+}
+
+/** All that the I/O thread does for scripts. */
+export type IoSource = ResolvedSource | HttpSettings;
+
+/** What a configuration names, with the passwords that come from the environment. The HTTP client comes last. */
 export function resolveSources(
-  sources: readonly SourceSettings[],
+  { data, http }: { readonly data: readonly SourceSettings[]; readonly http?: HttpSettings | undefined },
   environment: Readonly<Record<string, string | undefined>>,
-): ResolvedSource[] {
-  return sources.map((source) => {
+): IoSource[] {
+  const sources = data.map((source): ResolvedSource => {
     const { passwordVariable } = source;
     return { ...source, password: passwordVariable === undefined ? undefined : environment[passwordVariable] };
   });
+  return http === undefined ? sources : [...sources, http];
 }
 
 /** Whether a script may use a source. @param scripts as the source has them @param path the script's own, absolute */

@@ -1,7 +1,7 @@
 /** What the main thread and the I/O thread say to each other besides the rings. */
 import type { IoChannel, IoCommon, ParkedAt } from './channel.js';
 import type { SourceStatus } from './source.js';
-import type { ResolvedSource } from './sources.js';
+import type { IoSource } from './sources.js';
 
 export interface IoThreadData {
   readonly common: IoCommon;
@@ -9,7 +9,7 @@ export interface IoThreadData {
 
 /** From the main thread. `number` is that of the answer, where there is one. */
 export type ToIoThread =
-  | { readonly kind: 'addSource'; readonly id: number; readonly source: ResolvedSource }
+  | { readonly kind: 'addSource'; readonly id: number; readonly source: IoSource }
   | { readonly kind: 'removeSource'; readonly id: number }
   | { readonly kind: 'addClient'; readonly id: number; readonly channel: IoChannel; readonly parkedAt: ParkedAt }
   | { readonly kind: 'removeClient'; readonly id: number }

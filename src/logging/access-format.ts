@@ -6,6 +6,7 @@
  * `FIELD_BYTES` the rest is left out, and `...(+N)` tells how many bytes that were.
  */
 import { cutEnd } from '../base/bounded-text.js';
+import type { RoleName } from '../base/roles.js';
 import { forEachPair } from '../fcgi/session.js';
 import { hexed, hexedBytes, visibleJson } from './invisible.js';
 
@@ -39,6 +40,7 @@ export interface AccessRecord {
   readonly script: string;
   readonly state: number | undefined;
   readonly worker: number | undefined;
+  readonly role: RoleName;
   readonly method: string;
   /** 0 when no status was sent. */
   readonly status: number;
@@ -91,6 +93,7 @@ export const FIELDS = {
   state: field('number of the Lua state', ({ state }) => state),
   worker: field('place of the worker, from 0', ({ worker }) => worker),
   request: field('id of the request, as in the log', ({ request }) => request),
+  role: field('what the web server asked for: responder, authorizer or filter', ({ role }) => role.toLowerCase()),
 } as const satisfies Record<string, Field>;
 
 export type FieldName = keyof typeof FIELDS;

@@ -5,6 +5,7 @@
 
 import { randomInt } from 'node:crypto';
 import { toByteString } from '../base/byte-string.js';
+import type { RoleName } from '../base/roles.js';
 import type { EntryName } from './entries.js';
 import type { HostedState } from './host-functions.js';
 import { LuaError, type LuaErrorKind } from './lua-error.js';
@@ -64,7 +65,9 @@ export abstract class EngineState implements LuaState, HostedState {
   #condition: 'usable' | 'broken' | 'closed' = 'usable';
   /** Whether Lua runs: a host function must not use the state that called it. */
   #isVisited = false;
+  /** The handler that Lua knows, and its role. */
   #handler: ByteString | undefined;
+  #role: RoleName | undefined;
   #canWait = false;
   /** The request whose handler waits. */
   #suspended: RequestHost | undefined;
@@ -160,10 +163,11 @@ export abstract class EngineState implements LuaState, HostedState {
     this.#call('call', name);
   }
 
-  serve(handler: ByteString, request: RequestHost): ServeResult {
-    if (handler !== this.#handler) {
-      this.#call('handler', handler);
+  serve(handler: ByteString, request: RequestHost, role: RoleName = 'RESPONDER'): ServeResult {
+    if (handler !== this.#handler || role !== this.#role) {
+      this.#call('handler', { name: handler, role });
       this.#handler = handler;
+      this.#role = role;
     }
     return this.#execute('serve', request);
   }

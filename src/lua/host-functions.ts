@@ -100,6 +100,24 @@ function headText(args: HostArguments, at: number): ByteString {
   return text;
 }
 
+/** The error for input that a script has asked for and that cannot be taken. */
+function refusedInput(kind: string, detail: ByteString, state: HostedState): LuafcgidError {
+  switch (kind) {
+    case 'multipart':
+      return new LuafcgidError('LUAFCGID_REQUEST_MULTIPART', { detail });
+    case 'json':
+      return new LuafcgidError('LUAFCGID_REQUEST_JSON', { detail: toText(detail) });
+    case 'type':
+      return new LuafcgidError('LUAFCGID_REQUEST_TYPE', { type: toText(detail) });
+    case 'size':
+      return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit: detail });
+    case 'csrf':
+      return new LuafcgidError('LUAFCGID_REQUEST_CSRF', { detail });
+    default:
+      return new LuafcgidError('LUAFCGID_REQUEST_FIELDS', { what: detail, limit: state.options.config.maxfields });
+  }
+}
+
 function isLogLevel(text: string): text is LogLevel {
   return text === 'debug' || text === 'info' || text === 'warn' || text === 'error';
 }
@@ -131,6 +149,19 @@ export const hostFunctions = {
     return undefined;
   },
 
+  headervalues: (state, args) => running(state).headerValues(headText(args, 1)),
+
+  removeheader(state, args) {
+    running(state).removeHeader(headText(args, 1));
+    return undefined;
+  },
+
+  /** Where the request runs, and why it failed, if it has. */
+  about(state) {
+    const { place, problem } = running(state);
+    return { ...place, ...(problem !== undefined && { problem: { ...problem } }) };
+  },
+
   flush(state) {
     running(state).flush();
     return undefined;
@@ -146,6 +177,12 @@ export const hostFunctions = {
     return undefined;
   },
 
+  /** The handler of an Authorizer has returned true. */
+  grant(state) {
+    running(state).grant();
+    return undefined;
+  },
+
   /** Bytes, or nil at the end of the body. */
   readbody(state, args) {
     const wanted = args.number(1);
@@ -155,9 +192,7 @@ export const hostFunctions = {
 
   /** Raises the error for input of the client that a script has asked for and that cannot be taken. */
   refuse(state, args): never {
-    const detail = word(args, 2);
-    if (word(args, 1) === 'multipart') throw new LuafcgidError('LUAFCGID_REQUEST_MULTIPART', { detail });
-    throw new LuafcgidError('LUAFCGID_REQUEST_FIELDS', { what: detail, limit: state.options.config.maxfields });
+    throw refusedInput(word(args, 1), word(args, 2), state);
   },
 
   log(state, args) {
@@ -233,6 +268,16 @@ export const hostFunctions = {
   datasource(state, args) {
     const { id, kind } = waits(state).source(word(args, 1));
     return { id, kind };
+  },
+
+  /** The HTTP client: a table of its `id`, or of the `code` and `message` of why there is none. */
+  httpclient(state) {
+    try {
+      return { id: waits(state).httpClient() };
+    } catch (error) {
+      if (!(error instanceof LuafcgidError)) throw error;
+      return { code: error.code, message: toByteString(error.message), solve: toByteString(error.solve) };
+    }
   },
 
   /** Posts an operation of a data source: source, action, handle, seconds, shape, values …; gives its token. */

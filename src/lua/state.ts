@@ -6,6 +6,7 @@
  */
 
 import type { ByteString } from '../base/byte-string.js';
+import type { RoleName } from '../base/roles.js';
 
 export type { ByteString } from '../base/byte-string.js';
 export { type EngineName, engineNames } from './engine-names.js';
@@ -68,6 +69,8 @@ export interface WaitHost {
   startTimer(delayMs: number): number;
   /** @throws when the name is not configured, or the script may not use it */
   source(name: ByteString): DataSource;
+  /** The number of the HTTP client. @throws when the configuration has none, or the script may not use it */
+  httpClient(): number;
   post(operation: PostedOperation): number;
   /** Whether an operation is over. If not, the request is about to wait. @throws when too many requests wait */
   isOver(token: number): boolean;
@@ -87,6 +90,21 @@ export type ServeResult = Finished | Suspended;
 /** What a script can set for its request: `buffering` is a boolean, `watchdog` a number of seconds, the rest is text. */
 export type RequestSetting = 'buffering' | 'httpstatus' | 'contenttype' | 'watchdog' | 'onabort';
 
+/** A request that has failed, for the function of its application that makes the page for it. */
+export interface RequestProblem {
+  readonly status: number;
+  readonly code: string;
+  readonly message: ByteString;
+  readonly traceback: ByteString;
+}
+
+/** What the log calls a request, and where it runs. */
+export interface RequestPlace {
+  readonly id: ByteString;
+  readonly state: number;
+  readonly worker: number;
+}
+
 /**
  * What a running request may ask of the world. Every call is synchronous and may block the thread. A call that throws
  * a `LuafcgidError` raises a Lua error with its message in the script.
@@ -100,6 +118,13 @@ export interface RequestHost {
   header(name: ByteString, value: ByteString): void;
   /** `con:status(404)` or `con:status("404 Not Found")`: the text as written by the script. */
   status(status: ByteString): void;
+  /** The values that a header of the answer has now, in order. */
+  headerValues(name: ByteString): readonly ByteString[];
+  /** Removes a header of the answer. */
+  removeHeader(name: ByteString): void;
+  readonly place: RequestPlace;
+  /** Why it failed, while the application answers it all the same. */
+  readonly problem: RequestProblem | undefined;
   /** Adds to the response body. The bytes are only valid during the call. */
   write(body: Uint8Array): void;
   /** Sends headers and everything written so far to the client, now. */
@@ -108,6 +133,8 @@ export interface RequestHost {
   reset(): void;
   /** Sends the whole answer and ends it for the client; the script goes on. */
   finish(): void;
+  /** The handler of an Authorizer has returned true: the client may have what it asks for. */
+  grant(): void;
   /** At most `maxBytes` of the body, at least one byte; null at its end. Blocks until then. Valid until the next call. */
   readBody(maxBytes: number): Uint8Array | null;
   log(level: LogLevel, text: ByteString): void;
@@ -201,8 +228,11 @@ export interface LuaState {
   run(chunk: Uint8Array, chunkName: ByteString): void;
   /** Whether the global `name` can be called. */
   hasFunction(name: ByteString): boolean;
-  /** Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`. */
-  serve(handler: ByteString, request: RequestHost): ServeResult;
+  /**
+   * Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`.
+   * @param role what the web server asks for; a Responder's when left out
+   */
+  serve(handler: ByteString, request: RequestHost, role?: RoleName): ServeResult;
   /** Goes on with a handler that was suspended, since one of its operations is over. Throws `LuaError`. */
   resume(): ServeResult;
   /** Ends a suspended handler where it waits; none of its code runs any more. Gives the Lua stack of that place. */

@@ -1,5 +1,6 @@
 /** What of a configuration the front is told. */
 import { isIP } from 'node:net';
+import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
 import type { createFront } from '../front/host/create-front.js';
@@ -50,6 +51,10 @@ function allowedLists(setting: readonly string[] | undefined, list: string | und
   return [...lists, addresses];
 }
 
+function byteString(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : toByteString(path);
+}
+
 function frontOptions(config: Config, runName: string): FrontSettings['front'] {
   const { states, clones, workers, halfLifeMs, maxCount } = config;
   const { maxPostBytes, bodyMemoryBytes, sendBufferBytes, overload, showErrors, watchdogMs, watchdogMaxMs, onAbort } =
@@ -62,6 +67,6 @@ function frontOptions(config: Config, runName: string): FrontSettings['front'] {
   const limits = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, requestTimeMs };
   const times = { ...limits, watchdogMs, watchdogMaxMs, slowTimeMs };
   const tracesRequests = config.accessLog !== undefined;
-  const { statusPath } = config;
-  return { statusPath, pool, ...sizes, ...times, tracesRequests, onAbort, overload, showErrors, runName };
+  const scripts = { authScript: byteString(config.authScript), statusPath: config.statusPath };
+  return { pool, ...sizes, ...times, ...scripts, tracesRequests, onAbort, overload, showErrors, runName };
 }

@@ -4,14 +4,18 @@ import { runHook } from './generation.js';
 import type { ServerParts } from './parts.js';
 
 export async function keepHouse(parts: ServerParts): Promise<void> {
-  const { front, log } = parts;
-  const { scripts, loaded } = parts.current;
+  const { loaded } = parts.current;
+  await lookForChanges(parts);
+  // A reload may have closed the hooks meanwhile.
+  if (loaded === parts.current.loaded) runHook(loaded, 'housekeeping', parts.log);
+}
+
+/** States whose files have changed are flushed: no request that comes afterwards is answered by one of them. */
+export async function lookForChanges({ front, log, current: { scripts } }: ServerParts): Promise<void> {
   scripts.refresh();
   const flushed = await sweep(
     { inventory: () => front.call('inventory'), refresh: (findings) => front.call('refresh', findings) },
     (path) => scripts.find(path),
   );
   if (flushed > 0) log.write('info', `${flushed} states flushed: their files changed`);
-  // A reload may have closed the hooks meanwhile.
-  if (loaded === parts.current.loaded) runHook(loaded, 'housekeeping', log);
 }

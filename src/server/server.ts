@@ -32,7 +32,7 @@ import {
   retireHooks,
   workerSettings,
 } from './generation.js';
-import { keepHouse } from './housekeeping.js';
+import { keepHouse, lookForChanges } from './housekeeping.js';
 import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
@@ -55,6 +55,8 @@ export interface Server {
    * @returns what came of it; undefined when the server stops
    */
   reload(prepare: (now: Config) => Prepared): Promise<StatusReload | undefined>;
+  /** Resolves when no state serves any more whose files had changed when it was called. */
+  lookForChanges(): Promise<void>;
   /** Finishes what runs, for a limited time, and gives everything back. */
   stop(): Promise<void>;
 }
@@ -144,6 +146,10 @@ class RunningServer implements Server {
     });
     this.#reloading = next.then(() => {});
     return next;
+  }
+
+  async lookForChanges(): Promise<void> {
+    if (!this.#isStopping) await lookForChanges(this.#parts);
   }
 
   async stop(): Promise<void> {
@@ -278,7 +284,7 @@ class RunningServer implements Server {
     const { front, workers } = this.#parts;
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
-    generation.sources = this.#io.addSources(resolveSources(config.data, process.env));
+    generation.sources = this.#io.addSources(resolveSources(config, process.env));
     const sleeper = await front.sleeper();
     const io = generation.sources.length > 0 ? this.#io : undefined;
     const settings = {

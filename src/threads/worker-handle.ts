@@ -28,7 +28,7 @@ export interface WorkerEvents {
 /** What all workers of a server share. */
 export type WorkerSettings = Omit<
   ThreadData,
-  'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'firstRequest' | 'io'
+  'index' | 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'firstRequest' | 'io'
 > & {
   readonly ringBytes: number;
   /** Lets native Lua call a hook, see `createHookSetter`. */
@@ -69,8 +69,11 @@ export class WorkerHandle {
   readonly #interrupter: Interrupter;
   readonly #sleeper: Parker | undefined;
 
-  /** @param id unlike that of any other worker */
-  constructor(id: number, settings: WorkerSettings, events: WorkerEvents) {
+  /**
+   * @param id unlike that of any other worker
+   * @param index its number in the log, which a worker that takes its place has too
+   */
+  constructor(id: number, index: number, settings: WorkerSettings, events: WorkerEvents) {
     const { ringBytes, setHook, sleeper, io, ...shared } = settings;
     this.#interrupter = new Interrupter(this.interrupts, setHook);
     this.#sleeper = sleeper;
@@ -80,6 +83,7 @@ export class WorkerHandle {
     this.toFront = createRing(ringBytes);
     const data: ThreadData = {
       ...shared,
+      index,
       toWorker: this.toWorker,
       toFront: this.toFront,
       interrupts: this.interrupts,

@@ -173,7 +173,7 @@ export class Workers {
   #spawn(place: Place, onReady?: (worker: ReadyWorker) => void, onFailed?: (reason: string) => void): void {
     this.#lastId += 1;
     const id = this.#lastId;
-    const handle: WorkerHandle = new WorkerHandle(id, place.generation.settings, {
+    const handle: WorkerHandle = new WorkerHandle(id, place.index, place.generation.settings, {
       onReady: () => {
         this.#events.log('debug', `worker ${place.index} has started in ${handle.ageMs.toFixed(1)} ms`);
         const { toWorker, toFront, interrupts, loans, counters } = handle;

@@ -14,6 +14,8 @@ const LINE_END = 10;
 /** How a request that could not be answered ends. */
 export interface Failure {
   readonly status: number;
+  /** Of the catalogue. */
+  readonly code: string;
   /** One text for the log, with the code of the catalogue. */
   readonly logText: ByteString;
   readonly detail: ErrorDetail;
@@ -29,12 +31,12 @@ export function describeFailure(error: unknown, maySee: (file: ByteString) => bo
     const source = sourceAround(message, maySee);
     const logText = `${code}: ${message}${traceback === '' ? '' : `\n${traceback}`}`;
     const remedy = known instanceof LuafcgidError ? `\n${toByteString(known.solve)}` : '';
-    return { status, logText, detail: { message: message + remedy, traceback, ...(source && { source }) } };
+    return { status, code, logText, detail: { message: message + remedy, traceback, ...(source && { source }) } };
   }
   if (error instanceof LuafcgidError) {
     const logText = toByteString(`${error.code}: ${error.message}. ${error.solve}`);
     const message = toByteString(`${error.message}\n${error.solve}`);
-    return { status: error.status, logText, detail: { message } };
+    return { status: error.status, code: error.code, logText, detail: { message } };
   }
   const detail = error instanceof Error ? error.stack : String(error);
   return describeFailure(new LuafcgidError('LUAFCGID_BUG', { detail }, error), maySee);

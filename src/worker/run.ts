@@ -2,7 +2,13 @@
 
 import type { ByteString } from '../lua/state.js';
 import type { OutputBuffer } from './output-buffer.js';
-import { type RequestInlet, type RequestOutlet, type RequestSettings, ScriptRequest } from './script-request.js';
+import {
+  type RequestInlet,
+  type RequestOrigin,
+  type RequestOutlet,
+  type RequestSettings,
+  ScriptRequest,
+} from './script-request.js';
 import type { ScriptState } from './script-state.js';
 import type { WaitOwner } from './waits.js';
 
@@ -49,12 +55,25 @@ export class Run implements WaitOwner {
   hasPosted = false;
 
   /** @param buffer keeps its output; nobody else uses it meanwhile */
-  constructor(start: RunStart, settings: RequestSettings, buffer: OutputBuffer, startedMs: number) {
-    const { id, params, isHead, inlet, outlet } = start;
+  constructor(
+    start: RunStart,
+    settings: RequestSettings,
+    origin: RequestOrigin,
+    buffer: OutputBuffer,
+    startedMs: number,
+  ) {
+    const { id, stateId, params, role, isHead, inlet, outlet } = start;
     this.start = start;
     this.buffer = buffer;
     this.startedMs = startedMs;
-    this.request = new ScriptRequest(id, params, isHead, settings, { inlet, outlet, buffer, startedMs });
+    this.request = new ScriptRequest(id, params, { role, isHead }, settings, {
+      inlet,
+      outlet,
+      buffer,
+      startedMs,
+      origin,
+      stateId,
+    });
   }
 
   /** Its handler waits for the first time: nothing of it may stay in buffers that others use. */

@@ -5,15 +5,17 @@
 
 import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
+import { Role, roleName } from '../base/roles.js';
 import { Abandoned, InterruptRequest, type Interrupts } from '../channel/interrupts.js';
-import { END_STATE_GONE, requestName } from '../channel/messages.js';
+import { END_STATE_GONE } from '../channel/messages.js';
 import type { Config } from '../config/load.js';
-import { type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
+import { type ByteString, type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
 import { describeFailure } from './error-detail.js';
 import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { Run, type RunStart } from './run.js';
+import type { RequestOrigin } from './script-request.js';
 import { ScriptState, type StateReports, type StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
 import { Waits, type WaitsParts } from './waits.js';
@@ -28,8 +30,7 @@ const MOST_PLACES = 1000;
 
 export interface RunnerParts {
   readonly config: Config;
-  /** Begins the name of every request. */
-  readonly runName: string;
+  readonly origin: RequestOrigin;
   readonly interrupts: Interrupts;
   readonly outbox: Outbox;
   /** Measures what requests take; undefined: nobody wants to know. */
@@ -97,10 +98,14 @@ export class Runner {
    * @throws Abandoned when nobody listens to this thread any more
    */
   execute(start: RunStart): void {
-    const { config } = this.#parts;
-    const run = new Run(start, config, this.#buffers.pop() ?? new OutputBuffer(), performance.now());
+    const { config, origin } = this.#parts;
+    const run = new Run(start, config, origin, this.#buffers.pop() ?? new OutputBuffer(), performance.now());
     this.#runs.set(run.id, run);
-    this.#execute(run, () => this.#enterState(run).lua.serve(handlerFor(start.role, config), run.request));
+    const handler = handlerFor(start.role, config);
+    this.#execute(run, () => {
+      const { lua } = this.#enterState(run, handler);
+      return this.#recovering(run, () => lua.serve(handler, run.request, roleName(start.role)));
+    });
   }
 
   /** Goes on with the suspended run whose operation was over first. Returns false when there is none. */
@@ -117,7 +122,7 @@ export class Runner {
     this.#parts.outbox.resumed(run.id);
     this.#execute(run, () => {
       this.#setTarget(state);
-      return state.lua.resume();
+      return this.#recovering(run, () => state.lua.resume());
     });
     return true;
   }
@@ -155,6 +160,23 @@ export class Runner {
     }
     this.#over(run);
     this.#goBackTo(outer);
+  }
+
+  /** When the script fails, its application's own function answers, if there is one and nothing was sent yet. */
+  #recovering(run: Run, call: () => ServeResult): ServeResult {
+    try {
+      return call();
+    } catch (error) {
+      const { state, request } = run;
+      const { errorHandler } = this.#parts.config;
+      const isOfScript = error instanceof LuaError && error.kind === 'runtime';
+      if (!isOfScript || state === undefined || request.problem !== undefined) throw error;
+      if (!request.canBeginAnew || !state.lua.hasFunction(errorHandler)) throw error;
+      const { status, code, logText } = describeFailure(error, () => false);
+      request.tell(status >= 500 ? 'error' : 'info', logText);
+      request.beginProblem({ status, code, message: error.message, traceback: error.traceback });
+      return state.lua.serve(errorHandler, request, roleName(run.start.role));
+    }
   }
 
   #suspend(run: Run): void {
@@ -220,15 +242,18 @@ export class Runner {
   }
 
   /** The run's state, made now if it does not exist; interrupts find the run there. */
-  #enterState(run: Run): ScriptState {
+  #enterState(run: Run, handler: ByteString): ScriptState {
     const { stateId, createdFrom } = run.start;
     const state =
       createdFrom === undefined ? this.#states.get(stateId) : new ScriptState(stateId, createdFrom, this.#settings);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
     this.#setTarget(state);
-    if (createdFrom === undefined) return state;
-    state.load();
+    if (createdFrom === undefined) {
+      state.requireHandler(handler);
+      return state;
+    }
+    state.load(handler);
     this.#states.set(stateId, state);
     return state;
   }
@@ -257,8 +282,8 @@ export class Runner {
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
   #fail(run: Run, error: unknown): void {
-    const { id, start, state, request } = run;
-    const { config, runName, usage } = this.#parts;
+    const { start, state, request } = run;
+    const { config, usage } = this.#parts;
     const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
     run.failedStatus = status;
     request.tell(status >= 500 ? 'error' : 'info', logText);
@@ -270,8 +295,7 @@ export class Runner {
       state.lua.close();
       this.#states.delete(state.id);
     }
-    const name = requestName(runName, id);
-    request.fail(lives ? 0 : END_STATE_GONE, status, name, config.showErrors ? detail : undefined);
+    request.fail(lives ? 0 : END_STATE_GONE, status, config.showErrors ? detail : undefined);
   }
 
   #count({ start, script, state, request, startedMs, waitedMs, failedStatus }: Run): void {
@@ -319,7 +343,7 @@ export class Runner {
   }
 }
 
-/** The global function that answers requests of a role. One name serves all roles. */
-function handlerFor(_role: number, config: Config): string {
-  return config.handler;
+/** The global function that answers requests of a role. */
+function handlerFor(role: number, config: Config): ByteString {
+  return role === Role.AUTHORIZER ? config.authorizer : config.handler;
 }

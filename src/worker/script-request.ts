@@ -5,10 +5,12 @@
 
 import { NOTHING } from '../base/bytes.js';
 import { LuafcgidError } from '../base/errors.js';
+import { Role } from '../base/roles.js';
 import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
+import { wantsJson } from '../cgi/negotiation.js';
 import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
-import { FromWorker } from '../channel/messages.js';
-import type { ByteString, LogLevel, RequestHost, RequestSetting } from '../lua/state.js';
+import { FromWorker, requestName } from '../channel/messages.js';
+import type { ByteString, LogLevel, RequestHost, RequestPlace, RequestProblem, RequestSetting } from '../lua/state.js';
 import type { OutputBuffer } from './output-buffer.js';
 
 export interface RequestSettings extends ResponseDefaults {
@@ -39,12 +41,28 @@ export interface RequestOutlet {
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void;
 }
 
+/** Where requests run: what the names of requests begin with, and the number of the worker. */
+export interface RequestOrigin {
+  readonly runName: string;
+  readonly worker: number;
+}
+
 /** What a request uses of its worker. */
 export interface RequestChannels {
+  readonly origin: RequestOrigin;
+  readonly stateId: number;
   readonly inlet: RequestInlet;
   readonly outlet: RequestOutlet;
   readonly buffer: OutputBuffer;
   readonly startedMs: number;
+}
+
+/** What the web server wants of a request. */
+export interface RequestKind {
+  /** A `Role` of FastCGI. */
+  readonly role: number;
+  /** The answer goes without its body. */
+  readonly isHead: boolean;
 }
 
 export class ScriptRequest implements RequestHost {
@@ -55,23 +73,36 @@ export class ScriptRequest implements RequestHost {
   readonly #buffer: OutputBuffer;
   readonly #head: ResponseHead;
   readonly #isHead: boolean;
+  readonly #isAuthorizer: boolean;
   readonly #startedMs: number;
+  readonly #origin: RequestOrigin;
+  readonly #stateId: number;
   readonly #limitBytes: number;
   readonly #watchdogMaxMs: number;
   #isBuffering: boolean;
   #headIsSent = false;
   #isFinished = false;
+  /** An Authorizer lets the client in. */
+  #isGranted = false;
   /** The status that was sent; 0 as long as none was. */
   sentStatus = 0;
   /** Bytes of the answer so far, header block included. */
   sentBytes = 0;
+  problem: RequestProblem | undefined;
   /** Running time after which it is stopped. */
   watchdogMs: number;
 
-  constructor(id: number, params: Uint8Array, isHead: boolean, settings: RequestSettings, channels: RequestChannels) {
+  constructor(
+    id: number,
+    params: Uint8Array,
+    { role, isHead }: RequestKind,
+    settings: RequestSettings,
+    channels: RequestChannels,
+  ) {
     this.#id = id;
     this.params = params;
     this.#isHead = isHead;
+    this.#isAuthorizer = role === Role.AUTHORIZER;
     this.#head = new ResponseHead(settings);
     this.#limitBytes = settings.outputBufferBytes;
     this.#isBuffering = settings.buffering;
@@ -81,6 +112,8 @@ export class ScriptRequest implements RequestHost {
     this.#outlet = channels.outlet;
     this.#buffer = channels.buffer;
     this.#startedMs = channels.startedMs;
+    this.#origin = channels.origin;
+    this.#stateId = channels.stateId;
     this.#buffer.clear();
   }
 
@@ -99,8 +132,38 @@ export class ScriptRequest implements RequestHost {
     this.#head.setStatus(status);
   }
 
+  headerValues(name: ByteString): readonly ByteString[] {
+    return this.#head.get(name);
+  }
+
+  removeHeader(name: ByteString): void {
+    this.#requireHead('con:remove_header');
+    this.#head.remove(name);
+  }
+
+  get place(): RequestPlace {
+    const { runName, worker } = this.#origin;
+    return { id: requestName(runName, this.#id), state: this.#stateId, worker };
+  }
+
+  /** Whether another answer can take the place of what there is of this one. */
+  get canBeginAnew(): boolean {
+    return !this.#headIsSent && !this.#isFinished;
+  }
+
+  /** The script has failed: what it had said is dropped, and its application answers instead. */
+  beginProblem(problem: RequestProblem): void {
+    this.problem = problem;
+    this.#isGranted = false;
+    this.#buffer.clear();
+    this.#head.reset();
+    this.#head.setStatus(String(problem.status));
+  }
+
   write(body: Uint8Array): void {
     this.#requireOpen('con:puts');
+    // It is left out, and `end` says so.
+    if (this.#isGranted) return this.#buffer.add(body);
     if (this.#isBuffering && this.#buffer.length + body.length <= this.#limitBytes) return this.#buffer.add(body);
     this.flush();
     if (this.#mayHaveBody && body.length > 0) this.#send(body);
@@ -124,6 +187,18 @@ export class ScriptRequest implements RequestHost {
     this.flush();
     this.#isFinished = true;
     this.#outlet.finish(this.#id, 0);
+  }
+
+  grant(): void {
+    if (!this.#isAuthorizer) return;
+    // What the function for errors returns decides nothing.
+    if (this.problem !== undefined) return;
+    this.#isGranted = !this.#headIsSent && this.#head.grant();
+    if (this.#isGranted) return;
+    const why = this.#headIsSent
+      ? 'its answer was already sent, as a refusal'
+      : `the status of its answer is ${this.#head.statusCode}`;
+    this.tell('warn', `the Authorizer returned true, and the client is refused all the same: ${why}`);
   }
 
   readBody(maxBytes: number): Uint8Array | null {
@@ -163,6 +238,9 @@ export class ScriptRequest implements RequestHost {
 
   /** The request is over: sends what is left of its answer. @param flags of the END message */
   end(flags: number, appStatus: number): void {
+    if (this.#isGranted && this.#buffer.length > 0) {
+      this.tell('warn', `${this.#buffer.length} bytes of body left out: an Authorizer that lets a client in has none`);
+    }
     if (!this.#headIsSent && !this.#isHead) this.#checkLength();
     const output = this.#isFinished ? NOTHING : this.#takeOutput();
     this.#endWith(flags, appStatus, output);
@@ -172,12 +250,18 @@ export class ScriptRequest implements RequestHost {
    * The script failed: its answer becomes an error page if nothing was sent yet. Otherwise the answer ends where it is,
    * and the detail is added where a reader would see it.
    */
-  fail(flags: number, status: number, requestName: string, detail: ErrorDetail | undefined): void {
+  fail(flags: number, errorStatus: number, detail: ErrorDetail | undefined): void {
+    const status = errorStatus >= 400 ? errorStatus : 500;
     let output: Uint8Array = NOTHING;
     if (!this.#headIsSent) {
       this.#headIsSent = true;
       this.sentStatus = status;
-      const page = renderErrorPage({ status, requestName, detail });
+      const page = renderErrorPage({
+        status,
+        requestName: this.place.id,
+        detail,
+        isJson: wantsJson(this.params),
+      });
       output = this.#isHead ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page;
     } else if (!this.#isFinished) {
       output = this.#takeOutput();
@@ -226,6 +310,8 @@ export class ScriptRequest implements RequestHost {
   /** The header block, unless it was sent, and the body kept so far. Valid until more is written. */
   #takeOutput(): Uint8Array {
     const buffer = this.#buffer;
+    // Before an Authorizer has returned true, all that it says is a refusal.
+    if (this.#isAuthorizer && !this.#isGranted && !this.#headIsSent) this.#head.refuse();
     if (!this.#mayHaveBody) buffer.clear();
     const output = this.#headIsSent ? buffer.bytes : buffer.bytesAfter(this.#head.encode());
     if (!this.#headIsSent) this.sentStatus = this.#head.statusCode;

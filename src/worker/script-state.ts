@@ -4,7 +4,16 @@ import { dirname } from 'node:path';
 import { toByteString, toText } from '../base/byte-string.js';
 import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
-import type { ByteString, InterruptSource, LogLevel, LuaEngine, LuaState, LuaValue, WaitHost } from '../lua/state.js';
+import {
+  type ByteString,
+  type InterruptSource,
+  type LogLevel,
+  type LuaEngine,
+  LuaError,
+  type LuaState,
+  type LuaValue,
+  type WaitHost,
+} from '../lua/state.js';
 import { GrantedFiles } from '../scripts/file-grants.js';
 import { ABSENT } from '../scripts/fingerprint.js';
 import type { FileGrants } from '../scripts/held-directory.js';
@@ -50,6 +59,8 @@ export class ScriptState {
   memoryDueMs = 0;
   readonly #files = new Set<ByteString>();
   readonly #absentFiles = new Set<ByteString>();
+  /** The function that it was last seen to define. */
+  #handler: ByteString | undefined;
 
   readonly #settings: StateSettings;
 
@@ -94,11 +105,12 @@ export class ScriptState {
 
   /**
    * Runs `preload`, then the script. After an error the state has to be closed.
+   * @param handler the function that is about to be called
    * @throws LuafcgidError when a file cannot be read or the handler is missing; LuaError when a chunk fails
    */
-  load(): void {
+  load(handler: ByteString): void {
     const { rules } = this.#settings;
-    const { preload, handler } = this.#settings.config;
+    const { preload } = this.#settings.config;
     if (preload !== undefined) {
       const file = toByteString(preload);
       this.lua.run(this.#readScript(file, readSource), `@${file}`);
@@ -107,10 +119,25 @@ export class ScriptState {
       this.#readScript(this.path, (path) => rules.readScript(path)),
       `@${this.path}`,
     );
+    if (!this.lua.hasFunction(handler)) throw this.#noHandler(handler);
+    this.#handler = handler;
+  }
+
+  /**
+   * To be called before each request of a loaded state.
+   * @throws LuaError when the script defines no such function; the state lives on, since it has those of other roles
+   */
+  requireHandler(handler: ByteString): void {
+    if (handler === this.#handler) return;
     if (!this.lua.hasFunction(handler)) {
-      const path = toText(this.path);
-      throw new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path, handler });
+      const error = this.#noHandler(handler);
+      throw new LuaError('runtime', toByteString(error.message), '', error);
     }
+    this.#handler = handler;
+  }
+
+  #noHandler(handler: ByteString): LuafcgidError {
+    return new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path: toText(this.path), handler: toText(handler) });
   }
 
   /** Whether the state was made from this file: its text may be shown beside an error. */

@@ -19,6 +19,8 @@ export interface ThreadData {
   readonly measuresUsage: boolean;
   /** Begins the name of every request. */
   readonly runName: string;
+  /** The number of this worker, as the log has it. */
+  readonly index: number;
   /** Rings, see `channel/ring.ts`. */
   readonly toWorker: SharedArrayBuffer;
   readonly toFront: SharedArrayBuffer;

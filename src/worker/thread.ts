@@ -105,7 +105,7 @@ class WorkerThread {
     this.#outbox = new Outbox({ ring: outgoing, ringBell, interrupts, stopReason, usage, borrower });
     this.#runner = new Runner({
       config,
-      runName,
+      origin: { runName, worker: data.index },
       interrupts,
       outbox: this.#outbox,
       usage,

@@ -75,7 +75,8 @@ export class Waits implements WaitHost {
   }
 
   source(name: ByteString): DataSource {
-    const { sources, owner } = this.#parts;
+    const { owner } = this.#parts;
+    const sources = this.#parts.sources.filter(({ kind }) => kind !== 'http');
     if (sources.length === 0) throw new LuafcgidError('LUAFCGID_DATA_NONE');
     const text = toShortText(name);
     const found = sources.find((source) => source.name === text);
@@ -90,6 +91,15 @@ export class Waits implements WaitHost {
       throw new LuafcgidError('LUAFCGID_DATA_DENIED', { name: text, script: toText(script) });
     }
     return { id: found.id, kind: found.kind };
+  }
+
+  httpClient(): number {
+    const { sources, owner } = this.#parts;
+    const found = sources.find(({ kind }) => kind === 'http');
+    if (found === undefined) throw new LuafcgidError('LUAFCGID_HTTP_OFF');
+    const script = toText(owner().script);
+    if (!mayUse(found.scripts, script)) throw new LuafcgidError('LUAFCGID_HTTP_SCRIPT', { script });
+    return found.id;
   }
 
   post({ source, action, handle, limitMs, shape, values }: PostedOperation): number {

@@ -75,8 +75,11 @@ describe('a data source', () => {
   it('has its password from the environment or a file, and none in itself', () => {
     const source = only({ 1: 'postgres://a@db/b', passwordfile: 'secret' });
     assert.equal(source.passwordFile, '/etc/luafcgid/secret');
-    const [resolved] = resolveSources([only('postgres://a@db/b')], { LUAFCGID_PASSWORD_MAIN: 'from outside' });
-    assert.equal(resolved?.password, 'from outside');
+    const [resolved] = resolveSources(
+      { data: [only('postgres://a@db/b')] },
+      { LUAFCGID_PASSWORD_MAIN: 'from outside' },
+    );
+    assert.equal(resolved?.kind === 'postgres' && resolved.password, 'from outside');
     for (const value of [
       'postgres://a:top-secret@db/b',
       'postgres://a:top@secret@db/b',

@@ -76,6 +76,22 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
       return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
+    case 'sessions':
+      return [
+        true,
+        1,
+        ['memory'],
+        '',
+        'a b',
+        { idle: 0 },
+        { idel: 5 },
+        { secure: 'yes' },
+        { samesite: 'None' },
+        { maxsize: 300.5 },
+        { path: 'x' },
+      ];
+    case 'application':
+      return ['a', true, 1, { a: { b: 'x'.repeat(70_000) } }];
     case 'keys':
       return [
         'x'.repeat(40),
@@ -110,6 +126,25 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
         { main: { 1: 'redis://b', scripts: ['relative.lua'] } },
         { main: { kind: 'redis', host: '' } },
         { main: { kind: 'mongo' } },
+      ];
+    case 'http':
+      return [
+        'api.example.com:443',
+        true,
+        ['api.example.com:443'],
+        { allow: 'api.example.com' },
+        { allow: ['https://api.example.com'] },
+        { allow: ['api.example.com:0'] },
+        { allow: ['api.example.com:65536'] },
+        { allow: ['*.10.0.0.1:80'] },
+        { allow: ['a b:80'] },
+        { allow: ['api.example.com:443'], private: true },
+        { allow: ['api.example.com:443'], private: ['10.0.0.0/33'] },
+        { allow: ['api.example.com:443'], timeout: 0 },
+        { allow: ['api.example.com:443'], connections: 1.5 },
+        { allow: ['api.example.com:443'], conections: 4 },
+        { allow: ['api.example.com:443'], scripts: ['relative.lua'] },
+        { allow: ['api.example.com:443'], ca: '' },
       ];
     case 'directories':
     case 'templates':

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { RoleName } from '../../src/base/roles.js';
 import { serveSource } from '../lua/support.js';
 import { ROOT } from '../support/server.js';
 
@@ -19,7 +20,10 @@ const functions = page
 
 /** What a script finds: names with the prefix that the page gives them. */
 function namesAtRunTime(): string[] {
+  // Methods that few scripts use are there when they are first asked for.
+  const methods = functions.flatMap(({ name }) => /^con:(\w+)$/.exec(name)?.[1] ?? []);
   const { body } = serveSource(`
+    for name in ("${methods.join(' ')}"):gmatch("%S+") do local _ = con[name] end
     for name in pairs(debug.getmetatable(con).__index) do con:puts("con:", name, "\\n") end
     for name, value in pairs(require("luafcgid")) do
       if type(value) == "function" then con:puts("luafcgid.", name, "\\n") end
@@ -31,7 +35,11 @@ function namesAtRunTime(): string[] {
 const modules = ['json', 'crypto', 'template', 'router', 'validate'];
 /** Gives each module the name that the page does. */
 const requireModules = modules.map((name) => `local ${name} = require("luafcgid.${name}")`).join(' ');
+/** Methods that there are in other roles alone. */
+const roles: Readonly<Record<string, RoleName>> = { 'con:variable': 'AUTHORIZER' };
 const isOfModule = (name: string) => modules.includes(name.split('.')[0] as string);
+
+const SENDS_JSON = { CONTENT_TYPE: 'application/json' };
 
 describe('docs/lua-api.md', () => {
   it('describes every function that scripts have, once', () => {
@@ -51,11 +59,20 @@ describe('docs/lua-api.md', () => {
     it(`has an example of ${name} that runs`, () => {
       assert.ok(example.includes(`${name}(`), `the example is ${example}`);
       const run = () =>
-        serveSource(`local luafcgid = require("luafcgid")\n${requireModules}\n${example}`, {
-          params: { QUERY_STRING: 'page=2', REQUEST_METHOD: 'GET' },
-        });
+        serveSource(
+          `local luafcgid = require("luafcgid")\n${requireModules}\n${example}`,
+          {
+            params: { QUERY_STRING: 'page=2', REQUEST_METHOD: 'GET', ...(example.includes('con:json(') && SENDS_JSON) },
+            body: '{}',
+            role: roles[name] ?? 'RESPONDER',
+          },
+          {
+            config: { sessions: { store: 'memory', name: 'session', path: '/', samesite: 'Lax' } },
+          },
+        );
       // There is no worker here that could wait.
       if (example.includes('luafcgid.sleep(')) assert.throws(run, /nothing can be waited for here/);
+      else if (example.includes('con:session(')) assert.throws(run, /sessions/);
       else run();
     });
   }

@@ -280,6 +280,24 @@ describe('luafcgid serve', () => {
     assert.equal(existsSync(socket!), false);
   });
 
+  it('serves what was edited at the very next request, and prints a line for each', async (t) => {
+    const server = await startServer(t, {
+      files,
+      args: ({ scripts }) => ['serve', scripts, '--host', '127.0.0.1'],
+      env: { PORT: '0' },
+      ready: /Ctrl-C/,
+    });
+    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+    const get = async (path: string) => (await fetchHttp({ port: Number(port), path })).text;
+    for (let edit = 0; edit < 10; edit += 1) {
+      writeFileSync(join(server.scripts, 'hello.lua'), `function main(env, con) con:puts("edit ${edit}") end`);
+      assert.equal(await get('/hello.lua?a=b'), `edit ${edit}`);
+    }
+    assert.match(await get('/helo.lua'), /There is no \/helo\.lua here\. Did you mean \/hello\.lua\?/);
+    await server.logged(/^200 +[\d.]+ ms {2}GET \/hello\.lua\?a=b$/m);
+    await server.logged(/^404 +[\d.]+ ms {2}GET \/helo\.lua$/m);
+  });
+
   it('takes its port from PORT, and --port before that', async (t) => {
     const [port, other] = [await freePort(), await freePort()];
     for (const args of [[], ['--port', String(other)]]) {

@@ -7,7 +7,6 @@ import {
   PROTOCOL_STATUS,
   pairs,
   parseCgiAnswer,
-  ROLE,
   record,
   request,
   requestBytes,
@@ -160,17 +159,20 @@ describe('the server on one FastCGI connection', () => {
     connection.destroy();
   });
 
-  it('refuses roles that it does not serve with UNKNOWN_ROLE, and keeps the connection if asked to', async () => {
+  it('refuses roles that do not exist with a status and UNKNOWN_ROLE, and keeps the connection if asked to (fidelity D-C1)', async () => {
     const connection = await FcgiConnection.connect(server().socket);
-    for (const role of [ROLE.AUTHORIZER, ROLE.FILTER, 0, 4711]) {
+    for (const role of [4, 0, 4711]) {
       connection.begin(1, { role, keepConn: true });
       connection.params(1, echoParams('', ''));
       connection.stdin(1);
-      assert.equal((await connection.response(1)).protocolStatus, PROTOCOL_STATUS.UNKNOWN_ROLE);
+      const { protocolStatus, stdout } = await connection.response(1);
+      assert.equal(protocolStatus, PROTOCOL_STATUS.UNKNOWN_ROLE);
+      assert.match(stdout.toString(), /^Status: 501 /);
+      await server().logged(new RegExp(`LUAFCGID_FCGI_ROLE: FastCGI request for the role ${role};`));
     }
     connection.send(echo(1, 'responder'));
     assert.equal(body(await connection.response(1)), 'POST:responder');
-    connection.begin(1, { role: ROLE.FILTER });
+    connection.begin(1, { role: 5 });
     assert.equal((await connection.response(1)).protocolStatus, PROTOCOL_STATUS.UNKNOWN_ROLE);
     await connection.closed();
   });

@@ -112,6 +112,7 @@ describe('a line of the access log', () => {
     outcome: 'done',
     sentBytes: 0,
     receivedBytes: 0,
+    role: 'RESPONDER' as const,
     params,
   });
   for (const format of ['{uri} "{agent}"', 'json']) {

@@ -43,6 +43,7 @@ class Heard {
           else told(prefix + text);
         },
         onBodyEnd: (id) => told(`end ${id}`),
+        onUnknownRole: (id, role) => told(`role ${id} ${role}`),
         onAbort: (id) => told(`abort ${id}`),
         onParamsTooLarge: (id, limit) => told(`too large ${id} ${limit}`),
         onReply: (bytes) => {
@@ -153,6 +154,17 @@ describe('each record at each stage', () => {
   });
 });
 
+/** What a reply says on STDOUT, and its END_REQUEST in hexadecimal. */
+function refusalIn(event = ''): { readonly text: string; readonly end: string } {
+  const records = new RecordReader().push(Buffer.from(event.replace('reply ', ''), 'hex'));
+  const text = records.filter(({ type }) => type === TYPE.STDOUT).map(({ content }) => content.toString());
+  assert.deepEqual(
+    records.map(({ type }) => type),
+    [TYPE.STDOUT, TYPE.STDOUT, TYPE.END_REQUEST],
+  );
+  return { text: text.join(''), end: event.slice(-32) };
+}
+
 describe('BEGIN_REQUEST', () => {
   it('without KEEP_CONN lets the connection be done when all is answered', () => {
     const heard = new Heard().receive(beginRequest(1, { keepConn: true }), beginRequest(2, { keepConn: false }));
@@ -174,10 +186,14 @@ describe('BEGIN_REQUEST', () => {
     }
   });
 
-  it('of a role that is not served is answered UNKNOWN_ROLE, and the rest of the request passed over', () => {
-    for (const role of [0, 2, 3, 4, 256, 65535]) {
+  it('of a role that does not exist is answered UNKNOWN_ROLE after a status, and the rest passed over (fidelity D-C1)', () => {
+    for (const role of [0, 3, 4, 256, 65535]) {
       const heard = new Heard().receive(requestBytes({ id: 1, role, keepConn: true, params: { A: 'b' }, body: 'x' }));
-      assert.deepEqual(heard.takeEvents(), ['reply 0103000100080000' + '0000000003000000']);
+      const events = heard.takeEvents();
+      assert.deepEqual(events.slice(1), [`role 1 ${role}`]);
+      const refusal = refusalIn(events[0]);
+      assert.match(refusal.text, /^Status: 501 /);
+      assert.equal(refusal.end, '0103000100080000' + '0000000003000000');
       assert.equal(heard.session.openRequests, 0);
       assert.deepEqual(heard.receive(BEGIN, PARAMS).takeEvents(), ['request 1']);
     }
@@ -189,6 +205,26 @@ describe('BEGIN_REQUEST', () => {
         code: 'LUAFCGID_FCGI_RECORD',
       });
     }
+  });
+
+  it('of an Authorizer is never ended in silence: too many of them, and an abort among its parameters (fidelity D-C1)', () => {
+    const heard = new Heard();
+    for (let id = 1; id <= 128; id++) heard.receive(beginRequest(id, { keepConn: true, role: Role.AUTHORIZER }));
+    heard.receive(beginRequest(999, { keepConn: true, role: Role.AUTHORIZER }));
+    const tooMany = refusalIn(heard.takeEvents()[0]);
+    assert.match(tooMany.text, /^Status: 503 /);
+    assert.equal(tooMany.end, '010303e700080000' + '0000000002000000');
+    heard.receive(ABORT);
+    const aborted = refusalIn(heard.takeEvents()[0]);
+    assert.match(aborted.text, /^Status: 503 /);
+    assert.equal(aborted.end, '0103000100080000' + '0000000000000000');
+  });
+
+  it('of an Authorizer has no body: it is complete with its parameters, and STDIN is ignored', () => {
+    const heard = new Heard().receive(beginRequest(1, { keepConn: true, role: Role.AUTHORIZER }), PARAMS);
+    assert.deepEqual(heard.takeEvents(), ['request 1']);
+    assert.equal(heard.session.isReceiving(1), false);
+    assert.deepEqual(heard.receive(stream(TYPE.STDIN, 1, 'x')).takeEvents(), []);
   });
 
   it('of more requests than one connection may have is answered OVERLOADED and hurts no other', () => {

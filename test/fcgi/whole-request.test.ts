@@ -40,6 +40,7 @@ function meant(bytes: Uint8Array): Meaning | undefined {
       },
       onBody: (_, piece) => body.push(Buffer.from(piece)),
       onBodyEnd: () => events.push('end'),
+      onUnknownRole: () => undefined,
       onAbort: () => events.push('abort'),
       onParamsTooLarge: () => events.push('too large'),
       onReply: () => events.push('reply'),

@@ -151,6 +151,7 @@ function hear(pieces: readonly Uint8Array[]): { readonly events: string[]; reado
         events.push(`end ${id}`);
         finish(id);
       },
+      onUnknownRole: () => undefined,
       onAbort: (id) => {
         assert.ok(open.has(id), `abort of request ${id}`);
         events.push(`abort ${id}`);

@@ -34,6 +34,7 @@ function play(pieces: readonly Uint8Array[]): Played {
         const request = requests.find((each) => each.id === id) ?? assert.fail(`end of ${id}`);
         request.isEnded = true;
       },
+      onUnknownRole: () => undefined,
       onAbort: (id) => assert.fail(`abort of ${id}`),
       onParamsTooLarge: (id) => assert.fail(`parameters of ${id} are too large`),
       onReply: (bytes) => replies.push(Buffer.from(bytes).toString('latin1')),
@@ -100,6 +101,7 @@ describe('captured traffic', () => {
             },
             onBody: () => {},
             onBodyEnd: () => {},
+            onUnknownRole: () => undefined,
             onAbort: () => {},
             onParamsTooLarge: () => {},
             onReply: () => {},

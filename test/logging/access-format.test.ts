@@ -28,6 +28,7 @@ function record(over: Partial<AccessRecord> = {}, params: Readonly<Record<string
     outcome: 'done',
     sentBytes: 10,
     receivedBytes: 0,
+    role: 'RESPONDER',
     params: pairs({
       REMOTE_ADDR: '::1',
       REQUEST_URI: '/a?b',
@@ -167,6 +168,7 @@ describe('a line of the access log', () => {
       script: '/srv/a.lua',
       worker: 0,
       request: 'run-1',
+      role: 'responder',
     });
   });
 

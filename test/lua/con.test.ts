@@ -62,7 +62,10 @@ test('header takes a line, or a name and a value, and numbers', () => {
   ]);
   assert.match(failure('con:header("X-A", nil)'), /bad argument #2 to 'header' \(string or number expected, got nil\)/);
   assert.match(failure('con:header("X-A", true)'), /bad argument #2 to 'header'/);
-  assert.match(failure('con:header()'), /con:header takes a line, or a name and a value; it was given 0 arguments/);
+  assert.match(
+    failure('con:header()'),
+    /con:header takes a line, a table, or a name and a value; it was given 0 arguments/,
+  );
   assert.match(failure('con:header("a", "b", "c")'), /it was given 3 arguments/);
 });
 
@@ -107,7 +110,7 @@ test('cookie refuses what would be no cookie', () => {
     ['"", "x"', /is no cookie name/],
     ['"a=b", "x"', /is no cookie name/],
     ['"a\\n", "x"', /is no cookie name/],
-    ['"a"', /bad argument #2 to 'cookie'/],
+    ['"a", nil', /bad argument #2 to 'cookie'/],
     ['"a", "x", {expire=1}', /no option expire; there are path, domain, expires, maxage, secure, httponly, samesite/],
     ['"a", "x", {path="a"}', /the option path must be a path that starts with \/, not a/],
     ['"a", "x", {path="/;x"}', /the option path/],

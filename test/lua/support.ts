@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
+import type { RoleName } from '../../src/base/roles.js';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
 import {
   type ByteString,
@@ -122,6 +123,7 @@ export interface RequestInput {
   /** Most bytes that one `readBody` gives. */
   readonly pieceBytes?: number;
   readonly override?: Partial<RequestHost>;
+  readonly role?: RoleName;
 }
 
 /** A request that records what the script does. */
@@ -134,6 +136,10 @@ export function newRequest({ params = {}, body = '', pieceBytes = 1000, override
     headerLine: (line) => recorded.calls.push(`header line ${line}`),
     header: (name, value) => recorded.calls.push(`header ${name}: ${value}`),
     status: (status) => recorded.calls.push(`status ${status}`),
+    headerValues: () => [],
+    removeHeader: (name) => recorded.calls.push(`remove header ${name}`),
+    place: { id: 'run-1', state: 3, worker: 1 },
+    problem: undefined,
     write(bytes) {
       recorded.body += Buffer.from(bytes).toString('latin1');
     },
@@ -143,6 +149,7 @@ export function newRequest({ params = {}, body = '', pieceBytes = 1000, override
       recorded.calls.push('reset');
     },
     finish: () => recorded.calls.push(`finish after ${recorded.body.length}`),
+    grant: () => recorded.calls.push('grant'),
     readBody(maxBytes) {
       const piece = body.slice(position, position + Math.min(maxBytes, pieceBytes));
       position += piece.length;
@@ -164,7 +171,7 @@ export interface Served {
 /** Serves a request and gives what came of it. Throws `LuaError`. */
 export function serve(state: LuaState, handler: string, input: RequestInput = {}): Served {
   const request = newRequest(input);
-  const result = state.serve(handler, request);
+  const result = state.serve(handler, request, input.role);
   assert.equal(result.outcome, 'finished');
   const { exitCode } = result as Finished;
   return { body: request.body, calls: request.calls, exitCode };

@@ -23,6 +23,10 @@ class ManualWaits implements WaitHost {
     throw new Error('no source');
   }
 
+  httpClient(): never {
+    throw new Error('no HTTP');
+  }
+
   post(): number {
     return this.startTimer();
   }

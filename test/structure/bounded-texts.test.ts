@@ -41,6 +41,10 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     },
   },
   {
+    bound: 'a name of at most 100 characters, or one of a file',
+    calls: { 'base/nearest-name': 1 },
+  },
+  {
     bound: 'a table of the kernel: one line a socket of this machine',
     calls: { 'linux/socket-table': 5 },
   },
@@ -68,7 +72,15 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
   },
   {
     bound: 'the header block of an answer: 64 KiB',
-    calls: { 'gateway/answer': 1 },
+    calls: { 'cgi/response': 1, 'gateway/answer': 1 },
+  },
+  {
+    bound: 'a header of a request, cut to 1000 characters',
+    calls: { 'cgi/negotiation': 3 },
+  },
+  {
+    bound: 'an IP address, or the host of a URL, which has 16 KiB at most',
+    calls: { 'io/http/addresses': 6 },
   },
   {
     bound: 'what a FastCGI server writes to its error stream, in pieces of 64 KiB',

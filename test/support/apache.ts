@@ -6,7 +6,18 @@ import { startWebServer, type WebServer } from './web-server.js';
 
 export const APACHE = 'apache2';
 
-const MODULES = ['mpm_event', 'authn_core', 'authz_core', 'dir', 'mime', 'proxy', 'proxy_fcgi', 'setenvif'];
+const MODULES = [
+  'mpm_event',
+  'authn_core',
+  'authz_core',
+  'auth_basic',
+  'authnz_fcgi',
+  'dir',
+  'mime',
+  'proxy',
+  'proxy_fcgi',
+  'setenvif',
+];
 /** Where Debian's package puts modules. */
 const MODULE_FOLDER = '/usr/lib/apache2/modules';
 

@@ -2,13 +2,17 @@
  * `npm run torture`: bad scripts, bad clients, reloads and full disks together with good requests, none of which may fail.
  *
  *   npm run torture -- [--seconds NUMBER] [--engine NAME] [--io epoll|node] [--seed NUMBER]
- *   npm run torture -- --mode stops [--stops NUMBER] [--seed NUMBER]
+ *   npm run torture -- --mode stops [--stops NUMBER] [--engine NAME] [--seed NUMBER]
+ *   npm run torture -- --mode hostile [--engine NAME] [--io epoll|node] [--seed NUMBER]
  *
- * The second stops scripts of every engine, each engine in a process of its own.
+ * The second stops scripts, each engine in a process of its own; the third runs the hostile scripts of test/hostile. Both do so on every
+ * engine if none is named.
  *
  * Ends with status 0 when every good request was answered, every limit held and nothing was left, and otherwise with 1.
  */
 import { parseArgs } from 'node:util';
+import type { EngineName } from '../../src/lua/engine-names.js';
+import { allHostileScripts } from './hostile.js';
 import { torture } from './run.js';
 import { stopAllEngines } from './stop-engines.js';
 
@@ -21,28 +25,33 @@ const { values } = parseArgs({
     mode: { type: 'string', default: 'server' },
     stops: { type: 'string', default: '10000' },
     seconds: { type: 'string', default: '30' },
-    engine: { type: 'string', default: 'embedded' },
+    engine: { type: 'string' },
     io: { type: 'string', default: 'auto' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
   },
 });
-const { engine, io } = values;
+const { engine = 'embedded', io, mode } = values;
 const seconds = Number(values.seconds);
 const seed = Number(values.seed);
 if (
   !(seconds > 0 && Number.isInteger(seed) && Number(values.stops) > 0) ||
-  !['server', 'stops'].includes(values.mode) ||
+  !['server', 'stops', 'hostile'].includes(mode) ||
   !ENGINES.includes(engine) ||
   !DRIVERS.includes(io)
 ) {
   console.error(
-    `--mode is server or stops; --seconds, --seed and --stops are numbers; --engine is one of ${ENGINES.join(', ')}; --io is one of ${DRIVERS.join(', ')}`,
+    `--mode is server, stops or hostile; --seconds, --seed and --stops are numbers; --engine is one of ${ENGINES.join(', ')}; --io is one of ${DRIVERS.join(', ')}`,
   );
   process.exit(2);
 }
 
+const named = (values.engine === undefined ? ENGINES : [values.engine]) as readonly EngineName[];
 const { failures, summary } =
-  values.mode === 'stops' ? stopAllEngines(Number(values.stops), seed) : await torture({ seconds, seed, engine, io });
+  mode === 'stops'
+    ? stopAllEngines(Number(values.stops), seed, named)
+    : mode === 'hostile'
+      ? await allHostileScripts(named, io, seed)
+      : await torture({ seconds, seed, engine, io });
 console.log(summary);
 for (const failure of failures.slice(0, MOST_TOLD)) console.error(`\nFAILED: ${failure}`);
 console.log(failures.length === 0 ? '\nnothing failed' : `\n${failures.length} failures`);

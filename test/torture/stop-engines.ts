@@ -1,14 +1,18 @@
 /** `npm run torture -- --mode stops`: each engine in a process of its own, which a stop that breaks something would end. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { type EngineName, engineNames } from '../../src/lua/state.js';
+import type { EngineName } from '../../src/lua/state.js';
 import { stopScripts } from './stops.js';
 
 /** Stops scripts of every engine so often each, and lets a tenth as many run out of memory. */
-export function stopAllEngines(stops: number, seed: number): { failures: readonly string[]; summary: string } {
+export function stopAllEngines(
+  stops: number,
+  seed: number,
+  engines: readonly EngineName[],
+): { failures: readonly string[]; summary: string } {
   const failures: string[] = [];
   const lines: string[] = [];
-  for (const engine of engineNames) {
+  for (const engine of engines) {
     const startMs = performance.now();
     const args = [fileURLToPath(import.meta.url), engine, String(stops), String(seed)];
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });

@@ -24,11 +24,18 @@ interface Setting {
   readonly buffer: OutputBuffer;
 }
 
-function begin(settings: Partial<RequestSettings> = {}, isHead = false, ends = new Ends()): Setting {
+function begin(settings: Partial<RequestSettings> = {}, isHead = false, ends = new Ends(), role = 1): Setting {
   const buffer = new OutputBuffer();
-  const channels = { inlet: NO_BODY, outlet: ends.outbox, buffer, startedMs: performance.now() };
+  const channels = {
+    inlet: NO_BODY,
+    outlet: ends.outbox,
+    buffer,
+    startedMs: performance.now(),
+    stateId: 3,
+    origin: { runName: 'run', worker: 1 },
+  };
   return {
-    request: new ScriptRequest(5, new Uint8Array(0), isHead, { ...SETTINGS, ...settings }, channels),
+    request: new ScriptRequest(5, new Uint8Array(0), { role, isHead }, { ...SETTINGS, ...settings }, channels),
     ends,
     buffer,
   };
@@ -223,7 +230,7 @@ describe('an answer that fails', () => {
   it('is a page when nothing was sent; what the script wrote is not in it', () => {
     const { request, ends } = begin();
     request.write(bytes('half'));
-    request.fail(0, 500, 'run-5', detail);
+    request.fail(0, 500, detail);
     const [end] = ends.told();
     assert.match(end ?? '', /^end 1 Status: 500 .*\r\n/);
     assert.ok(end?.includes('it &lt;broke&gt;') && end.includes('run-5') && !end.includes('half'));
@@ -231,7 +238,7 @@ describe('an answer that fails', () => {
 
   it('is the head of the page alone for HEAD', () => {
     const { request, ends } = begin({}, true);
-    request.fail(0, 500, 'run-5', detail);
+    request.fail(0, 500, detail);
     assert.match(ends.told()[0] ?? '', /^end 1 Status: 500 [\s\S]*\r\n\r\n$/);
   });
 
@@ -249,7 +256,7 @@ describe('an answer that fails', () => {
       request.flush();
       ends.heard();
       request.write(bytes('more'));
-      request.fail(0, 500, 'run-5', detail);
+      request.fail(0, 500, detail);
       const text = ends.told().join();
       assert.match(text, what === 'no body' ? /^end 1 $/ : /^end 1 more/);
       assert.equal(text.includes('&lt;broke&gt;'), isShown, what);
@@ -260,7 +267,7 @@ describe('an answer that fails', () => {
     const { request, ends } = begin();
     request.flush();
     ends.heard();
-    request.fail(0, 500, 'run-5', undefined);
+    request.fail(0, 500, undefined);
     assert.deepEqual(ends.told(), ['end 1 ']);
   });
 
@@ -268,7 +275,7 @@ describe('an answer that fails', () => {
     const { request, ends } = begin();
     request.finish();
     ends.heard();
-    request.fail(END_STATE_GONE, 500, 'run-5', detail);
+    request.fail(END_STATE_GONE, 500, detail);
     const [end] = ends.heard();
     assert.deepEqual([end?.type, end?.flags, end?.payload.length], [FromWorker.END, END_STATE_GONE, 0]);
   });
@@ -325,5 +332,134 @@ describe('the output buffer', () => {
     assert.equal(buffer.length, 0);
     buffer.add(bytes('again'));
     assert.equal(Buffer.from(buffer.bytes).toString(), 'again');
+  });
+});
+
+describe("an Authorizer's answer", () => {
+  const authorizer = (settings: Partial<RequestSettings> = {}, isHead = false): Setting =>
+    begin({ headers: 'X-Powered-By: Lua\r\n', ...settings }, isHead, new Ends(), 2);
+  /** What the front is told once the request is over: its answer, and the lines of the log. */
+  const outcome = ({ ends }: Setting): { readonly said: string; readonly logged: readonly string[] } => {
+    const heard = ends.heard();
+    const texts = (isLog: boolean): string[] =>
+      heard.filter(({ type }) => (type === FromWorker.LOG) === isLog).map(({ payload }) => payload.toString('latin1'));
+    return { said: texts(false).join(''), logged: texts(true) };
+  };
+
+  it('that lets the client in is status 200 with what the script has set, and nothing else (fidelity D-C1)', () => {
+    const setting = authorizer({ httpStatus: '404 Not Found' });
+    setting.request.header('Variable-A', 'b');
+    setting.request.header('Set-Cookie', 'c=d');
+    setting.request.grant();
+    setting.request.end(0, 0);
+    assert.equal(outcome(setting).said, 'Status: 200 OK\r\nVariable-A: b\r\nSet-Cookie: c=d\r\n\r\n');
+  });
+
+  it('has no body when it lets the client in, and the log says what was left out', () => {
+    for (const outputBufferBytes of [3, 100]) {
+      const setting = authorizer({ outputBufferBytes });
+      setting.request.header('Content-Type', 'text/plain');
+      setting.request.header('Content-Length', '7');
+      setting.request.grant();
+      setting.request.write(bytes('welcome'));
+      setting.request.end(0, 0);
+      assert.deepEqual(outcome(setting), {
+        said: 'Status: 200 OK\r\n\r\n',
+        logged: ['7 bytes of body left out: an Authorizer that lets a client in has none'],
+      });
+    }
+  });
+
+  it('is 403 when the script has not let the client in, whatever 2xx it has set', () => {
+    for (const status of ['', '200', '200 OK', '204', '206', '299']) {
+      const setting = authorizer();
+      if (status !== '') setting.request.status(status);
+      setting.request.header('Variable-A', 'b');
+      setting.request.write(bytes('no'));
+      setting.request.end(0, 0);
+      const answer = 'Status: 403 Forbidden\r\nContent-Type: text/html\r\nX-Powered-By: Lua\r\n\r\nno';
+      assert.equal(outcome(setting).said, answer, status);
+    }
+  });
+
+  it('has the status that refuses, before all other headers, since lighttpd drops what comes before it', () => {
+    const setting = authorizer();
+    setting.request.status('302');
+    setting.request.header('Location', '/login');
+    setting.request.end(0, 0);
+    assert.match(outcome(setting).said, /^Status: 302 Found\r\nLocation: \/login\r\n/);
+  });
+
+  it('refuses when a status or a redirect contradicts what the function returns', () => {
+    for (const contradict of [
+      (request: ScriptRequest) => request.status('401'),
+      (request: ScriptRequest) => request.status('204'),
+      (request: ScriptRequest) => request.header('Location', '/x'),
+    ]) {
+      const setting = authorizer();
+      contradict(setting.request);
+      setting.request.grant();
+      setting.request.end(0, 0);
+      const { said, logged } = outcome(setting);
+      assert.match(said, /^Status: [34]/);
+      assert.match(logged[0] as string, /returned true, and the client is refused all the same: the status/);
+    }
+  });
+
+  it('that is sent before the function returns is a refusal', () => {
+    for (const send of [
+      (request: ScriptRequest) => request.flush(),
+      (request: ScriptRequest) => request.finish(),
+      (request: ScriptRequest) => request.write(bytes('x'.repeat(200))),
+      (request: ScriptRequest) => {
+        request.configure('buffering', false);
+        request.write(bytes('x'));
+      },
+    ]) {
+      const setting = authorizer();
+      setting.request.header('Variable-A', 'b');
+      send(setting.request);
+      setting.request.grant();
+      setting.request.end(0, 0);
+      const { said, logged } = outcome(setting);
+      assert.match(said, /^Status: 403 Forbidden\r\n/);
+      assert.doesNotMatch(said, /Status: 2|Variable/);
+      assert.match(logged[0] as string, /its answer was already sent, as a refusal/);
+    }
+  });
+
+  it('is an error page when the script fails after it has let the client in', () => {
+    for (const status of [500, 504, 0, 200]) {
+      const setting = authorizer();
+      setting.request.header('Variable-A', 'b');
+      setting.request.grant();
+      setting.request.fail(0, status, undefined);
+      const { said } = outcome(setting);
+      assert.match(said, /^Status: 50[04] /);
+      assert.doesNotMatch(said, /Variable/);
+    }
+  });
+
+  it('is a refusal when the function for errors gives it, whatever that sets and returns', () => {
+    const setting = authorizer();
+    setting.request.header('Variable-A', 'b');
+    setting.request.grant();
+    setting.request.beginProblem({ status: 500, code: 'LUAFCGID_SCRIPT_FAILED', message: 'x', traceback: '' });
+    setting.request.header('Variable-C', 'd');
+    setting.request.status('200');
+    setting.request.grant();
+    setting.request.write(bytes('sorry'));
+    setting.request.end(0, 0);
+    const { said } = outcome(setting);
+    assert.match(said, /^Status: 403 Forbidden\r\n/);
+    assert.doesNotMatch(said, /Variable/);
+  });
+
+  it('is no matter of a Responder', () => {
+    const setting = begin();
+    setting.request.grant();
+    setting.request.write(bytes('x'));
+    setting.request.end(0, 0);
+    assert.equal(outcome(setting).said, `${HEAD}x`);
   });
 });

@@ -46,4 +46,69 @@ would read it. The server needs the packages \`pg\`, \`mysql2\`, \`@redis/client
 \`node:sqlite\` \`@photostructure/sqlite\`; npm installs them with luafcgid where it can. \`luafcgid check --connect FILE\`
 tries each source and says what it found.`,
   },
+  sessions: {
+    key: 'sessions',
+    group: 'Data',
+    type: 'sessions',
+    default: 'memory',
+    example: { store: 'main', idle: 1800, absolute: 28800 },
+    script: 'read',
+    summary: 'Where the sessions of con:session() are kept, and for how long.',
+    text: `\`"memory"\` keeps them in this process, for all workers: they end with it. The name of a data source keeps them there, so
+that they outlive a restart and are the same on several machines: Redis, PostgreSQL, MySQL or SQLite. In a database the server
+makes its two tables, \`luafcgid_sessions\` and \`luafcgid_session_values\`, when they are not there and it may. A table says more:
+
+| field | meaning | default |
+|---|---|---|
+| \`store\` | \`"memory"\` or the name of a data source | \`"memory"\` |
+| \`idle\` | seconds after which a session ends that nobody uses | 7200 |
+| \`absolute\` | seconds after which it ends in any case | 86400 |
+| \`name\` | the name of the cookie | \`"session"\` |
+| \`maxsize\` | the most bytes that the values of a session may have, as JSON | 65536 |
+| \`path\`, \`domain\` | which pages get the cookie | all of the host |
+| \`samesite\` | \`"Lax"\` or \`"Strict"\` | \`"Lax"\` |
+| \`secure\` | whether browsers send the cookie over HTTPS only | as the request came: by \`HTTPS\` of the web server |
+
+The cookie is always HttpOnly. Set \`secure = true\` where something in front of the web server ends HTTPS.`,
+  },
+  http: {
+    key: 'http',
+    group: 'Data',
+    type: 'http',
+    defaultText: 'no server',
+    example: { allow: ['api.example.com:443'] },
+    script: 'hidden',
+    summary: 'Servers that scripts may send HTTP requests to (luafcgid.http).',
+    text: `Without it scripts send no HTTP requests. \`allow\` names the servers, each with its port:
+
+\`\`\`lua
+http = {
+  allow = { "api.example.com:443", "*.example.org:443", "search.internal:9200" },
+  private = { "10.1.0.0/16" },
+}
+\`\`\`
+
+A server is a name, an address (\`"10.1.2.3:80"\`, \`"[::1]:8080"\`), all names below one (\`"*.example.org:443"\`), or all public servers
+with a port (\`"*:443"\`). What counts is the address that is connected to, not only the name: it has to be a public one, or
+in a network of \`private\`, or be allowed as an address; \`"localhost:8080"\` allows loopback. So no name, and no redirect, leads a
+script to a machine that is not meant. Certificates are always verified.
+
+| field | meaning | default |
+|---|---|---|
+| \`allow\` | servers that scripts may reach | none |
+| \`private\` | networks whose addresses may be connected to although they are not public | none |
+| \`ca\` | a file of certificates that are trusted beside those that Node.js trusts | |
+| \`connections\` | the most connections to one server, for the whole of luafcgid | 10 |
+| \`servers\` | the most servers that there are connections to at the same time | 50 |
+| \`queue\` | the most requests that wait for a connection to one server; scripts take turns | 100 |
+| \`waittimeout\` | seconds that a request waits for one | 5 |
+| \`connecttimeout\` | seconds that connecting may take, with looking up the name and TLS | 5 |
+| \`answertimeout\` | seconds without anything of an answer | 30 |
+| \`timeout\` | seconds for all of a request, with redirects and the body | 60 |
+| \`idletimeout\` | seconds after which a connection that is not used is closed | 4 |
+| \`maxbody\` | the most bytes of a body, sent or received (not of \`http.stream\`) | 8 MiB |
+| \`scripts\` | paths of scripts, or of directories that end in "/", that may send requests | all scripts |
+
+Scripts can ask for less than these limits. The server needs the package \`undici\`; npm installs it with luafcgid where it can.`,
+  },
 } as const satisfies Record<string, OptionRow>;

@@ -39,6 +39,56 @@ The configuration itself always runs in the embedded engine. \`--engine\` on the
     summary: 'The function of a script that answers a request.',
     text: 'The name of a global function. It is called as `main(env, con)` for each request.',
   },
+  authorizer: {
+    key: 'authorizer',
+    group: 'Scripts',
+    type: 'text',
+    pattern: /^[^\0]+$/,
+    allowed: 'the name of a global function, like "authorize"',
+    default: 'authorize',
+    script: 'read',
+    summary: 'The function of a script that decides whether a client may have something.',
+    text: `The name of a global function. It is called as \`authorize(env, con)\` for each request of a web server that asks
+for an Authorizer, and lets the client in by \`return true\` alone: see [Authorizers](web-servers.md#authorizers).`,
+  },
+  authscript: {
+    key: 'authScript',
+    group: 'Scripts',
+    type: 'source-file',
+    defaultText: 'the file that is asked for',
+    example: '/srv/app/authorize.lua',
+    script: 'hidden',
+    summary: 'The script that answers all requests for an Authorizer.',
+    text: `lighttpd and Apache name the file that the client wants in SCRIPT_FILENAME, and nowhere which script decides about
+it: this option does. \`root\` and \`extensions\` hold for it. Without it only scripts can be protected, each by a function
+of its own.`,
+  },
+  errorhandler: {
+    key: 'errorHandler',
+    group: 'Scripts',
+    type: 'text',
+    pattern: /^[^\0]+$/,
+    allowed: 'the name of a global function, like "on_error"',
+    default: 'on_error',
+    script: 'read',
+    summary: 'The function of a script that answers a request whose handler has failed.',
+    text: `The name of a global function. It is called as \`on_error(env, con)\` when the handler of the same script has raised an
+error and nothing was sent yet; \`con.problem\` says what has happened, and the status is set already. Scripts without such a
+function, and errors outside of scripts, are answered by the server's own page, or by JSON for a client that asks for JSON.`,
+  },
+  app: {
+    key: 'app',
+    group: 'Scripts',
+    type: 'application',
+    default: {},
+    defaultText: 'nothing',
+    example: { title: 'Guestbook', entries_per_page: 20 },
+    script: 'read',
+    summary: 'Settings of the application itself, which scripts can read.',
+    text: `A table of text, numbers, booleans and tables of these, of at most 64 KiB. Scripts get it by \`luafcgid.app()\` or
+\`con:config("app")\`, as a copy: what one changes in it changes nothing for others. All scripts of the server see it, so put no
+secrets here that only one of them may know.`,
+  },
   root: {
     key: 'root',
     group: 'Scripts',

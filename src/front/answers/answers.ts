@@ -8,8 +8,9 @@ import { toByteString } from '../../base/byte-string.js';
 import { NOTHING } from '../../base/bytes.js';
 import type { LuafcgidError } from '../../base/errors.js';
 import { renderErrorPage } from '../../cgi/error-page.js';
+import { wantsJson } from '../../cgi/negotiation.js';
 import { BodyFault, type LogLevel, requestName } from '../../channel/messages.js';
-import { AnswerEncoder, encodeEndRequest, ProtocolStatus } from '../../fcgi/session.js';
+import { AnswerEncoder, encodeEndRequest, ProtocolStatus, Role, silentEnd } from '../../fcgi/session.js';
 import type { Pool } from '../../pool/pool.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
@@ -72,6 +73,7 @@ export class Answers {
     const page = renderErrorPage({
       status: error.status,
       requestName: this.nameOf(request),
+      isJson: wantsJson(request.cgi.params),
       detail: this.#options.showErrors ? { message: toByteString(`${error.message}\n${error.solve}`) } : undefined,
     });
     this.finish(request, request.cgi.method === 'HEAD' ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page, 0);
@@ -79,7 +81,9 @@ export class Answers {
 
   /** Refuses a request for want of a state. */
   turnAway(request: FrontRequest, error: LuafcgidError): void {
-    if (this.#options.overload === 'page') return this.refuse(request, error);
+    // A web server may take an Authorizer's OVERLOADED for a yes.
+    const isAuthorizer = request.role === Role.AUTHORIZER;
+    if (this.#options.overload === 'page' || isAuthorizer) return this.refuse(request, error);
     this.#tally.noteRefused(error.code, error.status);
     this.log(request, 'error', `${error.code}: ${error.message}. ${error.solve}`);
     request.record?.end('refused', error.status);
@@ -92,7 +96,7 @@ export class Answers {
     this.#tally.aborted += 1;
     request.record?.abort();
     if (request.hasOutput) return this.finish(request, NOTHING, 0);
-    request.connection.write(encodeEndRequest(request.fcgiId, 0, ProtocolStatus.REQUEST_COMPLETE));
+    request.connection.write(silentEnd(request.fcgiId, request.role, ProtocolStatus.REQUEST_COMPLETE));
     this.#answered(request);
   }
 
@@ -143,7 +147,7 @@ export class Answers {
 
   /** Reports a request to the access log, once. */
   #report(request: FrontRequest): void {
-    const { record, times, script, state, cgi, body } = request;
+    const { record, times, script, state, cgi, body, role } = request;
     if (record === undefined) return;
     request.record = undefined;
     this.#actions.requestOver?.({
@@ -152,6 +156,7 @@ export class Answers {
       times,
       script: script || cgi.scriptPath,
       state: state?.id,
+      role,
       method: cgi.method,
       receivedBytes: body.receivedBytes,
       params: cgi.params,

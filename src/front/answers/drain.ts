@@ -20,12 +20,13 @@ export class Drain {
   readonly #newcomers = new Set<FrontConnection>();
   #endsMs = Number.POSITIVE_INFINITY;
   #isUnderWay = false;
+  #isOver = false;
   #areNewcomersLate = false;
 
   /**
    * @param requests all that are not over
    * @param isLending whether workers may have requests that the front does not know
-   * @param drained called when the last one is over
+   * @param drained called once, when the last one is over
    */
   constructor(requests: ReadonlyMap<number, unknown>, isLending: () => boolean, drained: () => void) {
     this.#requests = requests;
@@ -71,10 +72,11 @@ export class Drain {
 
   /** To be called when a request is over or a connection is gone: that may have been the last one. */
   look(): void {
-    if (!this.#isUnderWay) return;
+    if (!this.#isUnderWay || this.#isOver) return;
     for (const connection of this.#newcomers) {
       if (connection.hasAsked || connection.isClosing) this.#newcomers.delete(connection);
     }
-    if (this.#requests.size === 0 && this.#newcomers.size === 0 && !this.#isLending()) this.#drained();
+    this.#isOver = this.#requests.size === 0 && this.#newcomers.size === 0 && !this.#isLending();
+    if (this.#isOver) this.#drained();
   }
 }

@@ -287,6 +287,8 @@ export class Front {
   pollWorkers(nowMs: number): boolean {
     const hasRead = this.#dispatcher.poll(nowMs);
     this.#receiveArrivals(nowMs);
+    // A worker may have given its connections back.
+    this.#answers.drain.look();
     return hasRead;
   }
 
@@ -295,7 +297,6 @@ export class Front {
   /** Time has passed: requests that have waited too long are turned away, and clients and workers are looked at. */
   tick(nowMs: number): void {
     const { queueTimeoutMs } = this.#options;
-    this.#tally.tick(nowMs);
     for (const request of this.#pool.waitingSince(nowMs - queueTimeoutMs)) {
       if (!this.#pool.leave(request)) continue;
       const values = { seconds: queueTimeoutMs / 1000 };

@@ -3,8 +3,8 @@
  * handles the events of all connections.
  */
 import { NOTHING } from '../../base/bytes.js';
-import { LuafcgidError } from '../../base/errors.js';
-import { type CgiRequest, parseRequest } from '../../cgi/request.js';
+import { describeError, LuafcgidError } from '../../base/errors.js';
+import { type CgiRequest, parseRequest, type RoleRequest } from '../../cgi/request.js';
 import { asksForStatus, statusQuestionOf } from '../../cgi/status-path.js';
 import { BodyFault, MAX_FRONT_REQUEST } from '../../channel/messages.js';
 import { decodeParams, findWholeRequest, type Meter, Role } from '../../fcgi/session.js';
@@ -59,7 +59,7 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     }
     let cgi: CgiRequest;
     try {
-      cgi = parseRequest(params);
+      cgi = parseRequest(params, this.#byRole(role));
     } catch (error) {
       // Without a status the pairs themselves are malformed: a protocol error, which costs the connection.
       if (!(error instanceof LuafcgidError) || error.status === 0) throw error;
@@ -82,6 +82,17 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     // Listed only now: the page does not show the request for itself.
     const request = this.#list(connection, fcgiId, role, { ...UNREADABLE, params });
     answers.finish(request, page, 0);
+  }
+
+  /** What the role of a request says of it. */
+  #byRole(role: Role): RoleRequest {
+    if (role === Role.RESPONDER) return {};
+    return { script: this.#parts.options.authScript, isBodiless: true };
+  }
+
+  refuseRole(role: number): void {
+    const error = new LuafcgidError('LUAFCGID_FCGI_ROLE', { role });
+    this.#parts.actions.log('warn', describeError(error));
   }
 
   receiveBody(connection: FrontConnection, fcgiId: number, bytes: Uint8Array): void {

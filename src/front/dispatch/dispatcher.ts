@@ -155,6 +155,7 @@ export class Dispatcher {
 
   /** Looks at the time that requests have run. To be called every so often. */
   watch(nowMs: number): void {
+    this.#room.tally.tick(nowMs);
     this.#failure.watch(nowMs);
   }
 

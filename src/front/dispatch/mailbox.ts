@@ -3,6 +3,7 @@
  * client that it is for does not read; everything behind it waits, too.
  */
 import { toText } from '../../base/byte-string.js';
+import { roleName } from '../../base/roles.js';
 import {
   decodeDependency,
   decodePromoted,
@@ -310,6 +311,7 @@ export class Mailbox {
       script: toText(run.request.script),
       state: run.state.id,
       worker: worker.place,
+      role: roleName(run.request.role),
       runningMs: run.request.times.executedMs,
       traceback,
     });

@@ -2,6 +2,7 @@
  * The front's log lines on their way to the main thread. Floods are counted here, at their source; lines of the access log
  * are handed over in batches.
  */
+import { roleName } from '../../base/roles.js';
 import { LOG_LEVELS, type LogLevel } from '../../channel/messages.js';
 import { AccessFormat } from '../../logging/access-format.js';
 import type { LogSubject } from '../../logging/line.js';
@@ -49,7 +50,7 @@ export class FrontLogs {
   };
 
   /** Notes a request that is over. */
-  requestOver({ name, record, times, script, state, method, receivedBytes, params }: AccessEntry): void {
+  requestOver({ name, record, times, script, state, role, method, receivedBytes, params }: AccessEntry): void {
     if (this.#format === undefined) return;
     const { arrivedMs, startedMs, endedMs = arrivedMs } = times;
     const durationMs = Math.max(0, endedMs - arrivedMs);
@@ -64,6 +65,7 @@ export class FrontLogs {
         script,
         state,
         worker: record.worker,
+        role: roleName(role),
         method,
         status: record.status,
         outcome: record.outcome ?? 'done',

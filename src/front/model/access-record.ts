@@ -1,4 +1,5 @@
 /** What the access log needs of a request that is under way. Requests have one only if there is such a log. */
+import type { Role } from '../../base/roles.js';
 import type { Usage } from '../../channel/messages.js';
 import type { Outcome } from '../../logging/access-format.js';
 import type { RequestTimes } from './times.js';
@@ -22,6 +23,7 @@ export interface AccessEntry {
   /** Its file, or its path as long as no file was found. */
   readonly script: string;
   readonly state: number | undefined;
+  readonly role: Role;
   readonly method: string;
   readonly receivedBytes: number;
   /** Encoded pairs. */

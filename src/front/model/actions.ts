@@ -1,4 +1,5 @@
 /** The actions by which the front changes anything outside of its books, and the settings that it decides by. */
+import type { RoleName } from '../../base/roles.js';
 import type { StatusQuestion } from '../../cgi/status-path.js';
 import type { InterruptRequest } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
@@ -102,6 +103,7 @@ export interface SlowRequest {
   readonly state: number | undefined;
   /** The worker's place. */
   readonly worker: number | undefined;
+  readonly role: RoleName;
   readonly runningMs: number;
   /** The Lua stack; undefined where it could not be taken. */
   readonly traceback: string | undefined;
@@ -139,6 +141,8 @@ export interface FrontOptions {
   readonly showErrors: boolean;
   /** The SCRIPT_NAME of the status page, one character per byte; undefined: there is none. */
   readonly statusPath?: string | undefined;
+  /** The script that answers the requests of Authorizers, one character per byte; undefined: the file that is asked for. */
+  readonly authScript?: string | undefined;
   /** Whether there is an access log, which has a line for each request. */
   readonly tracesRequests?: boolean;
   /** Begins the name of every request, so that names of different runs differ in the log. */

@@ -29,6 +29,8 @@ export interface ConnectionOwner<Request extends ReceivingRequest> {
   endBody(connection: Connection<Request>, fcgiId: number): void;
   abort(connection: Connection<Request>, fcgiId: number): void;
   refuseParams(connection: Connection<Request>, fcgiId: number, limitBytes: number): void;
+  /** A request for a role that does not exist was refused. */
+  refuseRole(role: number): void;
 }
 
 /** The connections that one worker was lent. */
@@ -157,6 +159,11 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
 
   onAbort(fcgiId: number): void {
     this.#owner.abort(this, fcgiId);
+  }
+
+  onUnknownRole(_fcgiId: number, role: number): void {
+    this.hasAsked = true;
+    this.#owner.refuseRole(role);
   }
 
   onParamsTooLarge(fcgiId: number, limitBytes: number): void {

@@ -200,6 +200,15 @@ export class Pool<Connection> {
     this.#serve();
   }
 
+  /** The other side has closed a connection that nobody uses, as it may: this says nothing of others. */
+  retire(connection: Connection): void {
+    const at = this.#idle.findIndex((member) => member.connection === connection);
+    if (at < 0) return;
+    this.#idle.splice(at, 1);
+    this.#close(connection);
+    this.#serve();
+  }
+
   /** Refuses all who wait and all who come; resolves when every connection has been given back and closed. */
   close(): Promise<void> {
     this.#isClosed = true;

@@ -1,5 +1,6 @@
 /** The slow log: what requests that take long were doing at that moment. */
 
+import type { RoleName } from '../../base/roles.js';
 import { visible, visibleJson } from '../invisible.js';
 import type { LogFormat } from '../line.js';
 import type { LineWriter } from './writer.js';
@@ -12,6 +13,8 @@ export interface SlowRecord {
   readonly state: number | undefined;
   /** The worker's place. */
   readonly worker: number | undefined;
+  /** What the web server has asked for. */
+  readonly role: RoleName;
   /** For how long it has run. */
   readonly runningMs: number;
   /** The Lua traceback of what runs now; undefined when it cannot be had. */
@@ -35,7 +38,9 @@ export class SlowLog {
 
 function jsonRecord(time: string | undefined, record: SlowRecord): string {
   const { request, script, state, worker, traceback } = record;
-  return visibleJson(JSON.stringify({ time, request, script, state, worker, seconds: secondsOf(record), traceback }));
+  const role = record.role.toLowerCase();
+  const seconds = secondsOf(record);
+  return visibleJson(JSON.stringify({ time, request, script, state, worker, role, seconds, traceback }));
 }
 
 /** One line, and below it the traceback, indented as further lines of the log are. */
@@ -43,7 +48,8 @@ function textRecord(time: string | undefined, record: SlowRecord): string {
   const { request, script, state, worker, traceback } = record;
   const places = `${state === undefined ? '' : ` state ${state}`}${worker === undefined ? '' : ` worker ${worker}`}`;
   const prefix = time === undefined ? '' : `${time} `;
-  const head = `${prefix}[${visible(`${request}${places} ${script}`)}] has run for ${secondsOf(record)} s`;
+  const role = record.role === 'RESPONDER' ? '' : ` as ${record.role.toLowerCase()}`;
+  const head = `${prefix}[${visible(`${request}${places} ${script}`)}] has run for ${secondsOf(record)} s${role}`;
   return `${head}\n    ${visible((traceback ?? 'the traceback cannot be had').trimEnd())}`;
 }
 

@@ -69,6 +69,18 @@ function M.all(...)
   return unpack(values, 1, count)
 end
 
+--- luafcgid.app()
+---
+--- The settings of the application: the table `app` of the configuration. It is a copy, which may be changed without an effect
+--- elsewhere. It can be called when the script is loaded.
+---
+--- Errors: none.
+--- Example: local title = luafcgid.app().title or "Guestbook"
+function M.app()
+  local _, settings = host.config("app")
+  return settings or {}
+end
+
 -- Scripts that require this module can wait from then on.
 package.preload.luafcgid = function()
   waiting.enable()

@@ -30,9 +30,24 @@ local function field_limit()
 end
 
 -- Ends the work on input that cannot be taken, with an error of the catalogue at the line that asked for it.
-local function refuse_input(kind, what)
+local function refuse_input(kind, what, level)
   local _, message = host.refuse(kind, what)
-  error(message, 3)
+  error(message, level)
+end
+
+-- What con:query, con:cookies and con:form give. `level` is that of the script, for errors.
+local function query_fields(level)
+  local present = input()
+  present.query = present.query or parts.url.parse(run.env.QUERY_STRING or "", field_limit()) or
+    refuse_input("fields", "query string", level)
+  return present.query
+end
+
+local function cookie_fields(level)
+  local present = input()
+  present.cookies = present.cookies or parts.cookie.read(run.env.HTTP_COOKIE, field_limit()) or
+    refuse_input("fields", "Cookie header", level)
+  return present.cookies
 end
 
 -- Reads `wanted` bytes of the body, or less at its end; nil at the end. Returns nil and a message on an error.
@@ -94,10 +109,8 @@ end
 --- Example: local page = con:query().page or "1"
 function Con.query(self)
   if self ~= run.con then refuse(self, "query") end
-  local present = input()
-  present.query = present.query or parts.url.parse(run.env.QUERY_STRING or "", field_limit()) or
-    refuse_input("fields", "query string")
-  return present.query
+  local fields = query_fields(4)
+  return fields
 end
 
 --- con:cookies()
@@ -109,42 +122,52 @@ end
 --- Example: local theme = con:cookies().theme
 function Con.cookies(self)
   if self ~= run.con then refuse(self, "cookies") end
-  local present = input()
-  present.cookies = present.cookies or parts.cookie.read(run.env.HTTP_COOKIE, field_limit()) or
-    refuse_input("fields", "Cookie header")
-  return present.cookies
+  local fields = cookie_fields(4)
+  return fields
 end
 
---- con:form()
----
---- The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any
---- other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the
---- browser says), `type` and `content`. A name that comes more than once has a list of these. The whole body is read
---- into memory.
----
---- Errors: the body was read with `con:gets` before; more fields than the setting `maxfields`, or a multipart body that is
----   malformed or ends before its last boundary (status 400); those of `con:gets`.
---- Example: local name = con:form().name
-function Con.form(self)
-  if self ~= run.con then refuse(self, "form") end
+local function form_fields(level)
   local present = input()
   if present.fields then return present.fields end
   local content_type = run.env.CONTENT_TYPE or ""
   local kind = lower(match(content_type, "^[^;%s]*"))
   if kind == "application/x-www-form-urlencoded" or kind == "multipart/form-data" then
-    if present.body_was_read then error("con:form: the body was already read with con:gets", 2) end
+    if present.body_was_read then error("con:form: the body was already read with con:gets", level - 1) end
     local body, message = read_body(huge)
-    if message then error(message, 2) end
+    if message then error(message, level - 1) end
     local fault
     if kind == "multipart/form-data" then
       present.fields, fault = parts.form.multipart(body or "", content_type, field_limit())
     else
       present.fields = parts.url.parse(body or "", field_limit())
     end
-    if not present.fields then refuse_input(fault and "multipart" or "fields", fault or "form") end
+    if not present.fields then refuse_input(fault and "multipart" or "fields", fault or "form", level) end
   end
   present.fields = present.fields or {}
   return present.fields
 end
 
-return true
+--- con:form([options])
+---
+--- The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any
+--- other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the
+--- browser says), `type` and `content`. A name that comes more than once has a list of these. The whole body is read
+--- into memory. With `{ csrf = true }` it has to come from a page of this site: see `con:check_csrf`.
+---
+--- Errors: the body was read with `con:gets` before; more fields than the setting `maxfields`, or a multipart body that is
+---   malformed or ends before its last boundary (status 400); those of `con:gets`.
+--- Example: local name = con:form().name
+function Con.form(self, options)
+  if self ~= run.con then refuse(self, "form") end
+  if options ~= nil then
+    if type(options) ~= "table" then parts.arguments.bad(1, "form", "table", options) end
+    if options.csrf then parts.con_session.require_token(nil, 4) end
+  end
+  local fields = form_fields(4)
+  return fields
+end
+
+return {
+  query = query_fields, cookies = cookie_fields, form = form_fields,
+  input = input, read_body = read_body, refuse_input = refuse_input,
+}

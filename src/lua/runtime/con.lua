@@ -12,17 +12,25 @@
 --- Every method raises a Lua error when it cannot do what it is asked. An error that nobody catches ends the request
 --- with status 500, or with the status that is named below.
 ---
+--- `con.id` is the name of the request in the log, `con.state` and `con.worker` are the numbers of its state and its worker.
+---
+--- When the handler raises an error and nothing was sent yet, the script's global function `on_error(env, con)` (the setting
+--- `errorhandler`) makes the answer, if there is one. What was put and set before is dropped; the status is set. `con.problem`
+--- is a table of `status`, `code`, `message` and `traceback`: show the last two to nobody but developers. Without such a function,
+--- and for errors outside of the script, the server answers: with a page, or with JSON (`application/problem+json`) when
+--- the client asks for JSON.
+---
 --- The C daemon had `puts`, `header`, `flush`, `reset`, `gets`, `config` and `log`; the other methods are new.
 
 local parts = ...
 
-local host, run = parts.host, parts.run
+local host, run, exit = parts.host, parts.run, parts.exit
 local Con, refuse = run.methods, run.refuse
 local bad_argument, text_argument, type_name = parts.arguments.bad, parts.arguments.text, parts.arguments.type_name
 
 local type, tostring, tonumber, select, error, pcall = type, tostring, tonumber, select, error, pcall
 local setmetatable = setmetatable
-local format, concat, floor = string.format, table.concat, math.floor
+local format, concat, floor, sort, next = string.format, table.concat, math.floor, table.sort, next
 
 -- Output is collected here and handed over in larger pieces: a call to the host costs more than many small puts.
 local piece_bytes, piece_count = 32768, 512
@@ -106,11 +114,45 @@ function Con.puts(self, ...)
   end
 end
 
+-- The names of a table of headers in order, so that an answer does not depend on chance.
+local function sorted_names(headers)
+  local names = {}
+  for name, value in next, headers do
+    if type(name) ~= "string" then error("con:header: the key " .. tostring(name) .. " is no name of a header", 4) end
+    local values = type(value) == "table" and value or { value }
+    for at = 1, #values do
+      local kind = type(values[at])
+      if kind ~= "string" and kind ~= "number" then
+        error("con:header: the value of " .. name .. " is a " .. kind .. "; give a string, a number or a list of these", 4)
+      end
+    end
+    names[#names + 1] = name
+  end
+  sort(names)
+  return names
+end
+
+-- Sets all headers of a table. True, or nil and a message.
+local function set_headers(headers)
+  local names = sorted_names(headers)
+  for at = 1, #names do
+    local value = headers[names[at]]
+    local values = type(value) == "table" and value or { value }
+    for position = 1, #values do
+      local ok, message = host.header(names[at], tostring(values[position]))
+      if not ok then return nil, message end
+    end
+  end
+  return true
+end
+
 --- con:header(name, value)
 --- con:header(line)
+--- con:header(headers)
 ---
---- Adds a response header. `Status`, `Content-Type`, `Content-Length` and `Location` replace what is set; others are
---- added, so two calls with `Set-Cookie` give two cookies. `Location` without a status makes the answer a redirect
+--- Adds a response header, or all of a table of names and values; a value may be a list. `Status`, `Content-Type`, `Content-Length`
+--- and `Location` replace what is set; others are added, so two calls with `Set-Cookie` give two cookies. A header that the
+--- setting `headers` gives every answer is replaced, but for `Set-Cookie`. `Location` without a status makes the answer a redirect
 --- (302). Headers that belong to the web server's own connection (`Connection`, `Transfer-Encoding` and the like) are
 --- left out, and the log says so. So is a `Content-Length` that is not the length of the body, when the whole body is
 --- there before anything is sent. All headers together take at most 64 KiB; most web servers take less.
@@ -125,12 +167,14 @@ function Con.header(self, ...)
   local argument_count = select("#", ...)
   local name, value = ...
   local ok, message
-  if argument_count == 1 then
+  if argument_count == 1 and type(name) == "table" then
+    ok, message = set_headers(name)
+  elseif argument_count == 1 then
     ok, message = host.headerline(text_argument(name, 1, "header", "string or number"))
   elseif argument_count == 2 then
     ok, message = host.header(text_argument(name, 1, "header", "string or number"), text_argument(value, 2, "header", "string or number"))
   else
-    error("con:header takes a line, or a name and a value; it was given " .. argument_count .. " arguments", 2)
+    error("con:header takes a line, a table, or a name and a value; it was given " .. argument_count .. " arguments", 2)
   end
   if not ok then error(message, 2) end
 end
@@ -187,15 +231,23 @@ function Con.redirect(self, url, code)
 end
 
 --- con:cookie(name, value[, options])
+--- con:cookie(name)
 ---
---- Adds a cookie. The value is percent-encoded where cookies need it; `con:cookies()` decodes it. `options` is a table
+--- Adds a cookie. With a name alone, gives the value of the cookie that the browser has sent, always one string, or nil.
+--- The value is percent-encoded where cookies need it; `con:cookies()` decodes it. `options` is a table
 --- with any of `path` (begins with /), `domain`, `expires` (a time of `os.time()` or an HTTP date), `maxage` (seconds;
 --- 0 deletes the cookie), `secure`, `httponly` (true or false) and `samesite` (`"Strict"`, `"Lax"` or `"None"`, which
 --- needs `secure`).
 ---
 --- Errors: a name or an option that cannot be in a cookie; an option that does not exist; after headers were sent.
 --- Example: con:cookie("theme", "dark", { maxage = 86400, httponly = true, samesite = "Lax" })
-function Con.cookie(self, name, value, options)
+function Con.cookie(self, ...)
+  local name, value, options = ...
+  if select("#", ...) == 1 and self == current then
+    local sent = parts.con_input.cookies(4)[name]
+    if type(sent) == "table" then sent = sent[1] end
+    return sent
+  end
   if self ~= current or finished then refuse(self, "cookie") end
   value = text_argument(value, 2, "cookie", "string or number")
   if options ~= nil and type(options) ~= "table" then bad_argument(3, "cookie", "table", options) end
@@ -215,6 +267,7 @@ end
 --- C daemon: left the data in a buffer of its FastCGI library.
 function Con.flush(self)
   if self ~= current or finished then refuse(self, "flush") end
+  if exit.at_end then exit.at_end() end
   local ok, message = hand_over()
   if ok then ok, message = host.flush() end
   if not ok then error(message, 2) end
@@ -244,6 +297,7 @@ end
 --- Example: con:finish()
 function Con.finish(self)
   if self ~= current or finished then refuse(self, "finish") end
+  if exit.at_end then exit.at_end() end
   local ok, message = hand_over()
   if ok then ok, message = host.finish() end
   if not ok then error(message, 2) end

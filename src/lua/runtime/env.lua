@@ -9,7 +9,7 @@
 
 local parts = ...
 
-local host, version = parts.host, parts.version
+local host, version, run = parts.host, parts.version, parts.run
 
 local type, error, rawequal = type, error, rawequal
 local setmetatable, getinfo = setmetatable, debug.getinfo
@@ -24,7 +24,7 @@ local function fill()
   is_eager = true -- a full table costs less than to fill an empty one
   setmetatable(env, nil)
   host.params(env)
-  env.LUAFCGID_VERSION = version
+  env.LUAFCGID_VERSION, env.FCGI_ROLE = version, run.role
   lazy = nil
 end
 
@@ -84,7 +84,7 @@ function env.new(handler)
       new = {}
       host.params(new)
     end
-    new.LUAFCGID_VERSION = version
+    new.LUAFCGID_VERSION, new.FCGI_ROLE = version, run.role
     return new
   end
   lazy = setmetatable({}, lazy_meta)

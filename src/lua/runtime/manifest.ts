@@ -20,6 +20,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
   return [
     { name: 'stock', file: 'runtime/stock.lua' },
     { name: 'arguments', file: 'runtime/arguments.lua' },
+    { name: 'run', file: 'runtime/run.lua' },
     { name: 'env', file: 'runtime/env.lua' },
     { name: 'exit', file: 'runtime/exit.lua' },
     { name: 'sources', file: 'runtime/sources.lua' },
@@ -32,9 +33,9 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
     { name: 'luafcgid', file: 'library/luafcgid.lua', module: 'luafcgid', namespace: 'luafcgid' },
     { name: 'html', file: 'library/html.lua', namespace: 'luafcgid' },
     { name: 'url', file: 'library/url.lua', namespace: 'luafcgid' },
-    { name: 'run', file: 'runtime/run.lua' },
     { name: 'con', file: 'runtime/con.lua' },
     { name: 'con_input', file: 'runtime/con-input.lua' },
+    { name: 'con_roles', file: 'runtime/con-roles.lua' },
     { name: 'con_settings', file: 'runtime/con-settings.lua' },
     { name: 'hints', file: 'runtime/hints.lua' },
     { name: 'debug', file: 'runtime/debug.lua' },
@@ -47,9 +48,16 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 
 /** Parts that a state loads when one of them is first needed. */
 export const deferredParts: readonly LuaPart[] = [
+  { name: 'con_fields', file: 'library/con-fields.lua' },
+  { name: 'con_response', file: 'library/con-response.lua' },
+  { name: 'con_session', file: 'library/con-session.lua' },
+  { name: 'session_store', file: 'library/session-store.lua' },
+  { name: 'session_sql', file: 'library/session-sql.lua' },
+  { name: 'session_redis', file: 'library/session-redis.lua' },
   { name: 'data', file: 'library/data.lua' },
   { name: 'db', file: 'library/db.lua', module: 'luafcgid.db', namespace: 'luafcgid.db' },
   { name: 'redis', file: 'library/redis.lua', module: 'luafcgid.redis', namespace: 'luafcgid.redis' },
+  { name: 'http', file: 'library/http.lua', module: 'luafcgid.http', namespace: 'luafcgid.http' },
   { name: 'utf8', file: 'library/utf8.lua' },
   { name: 'json_encode', file: 'library/json-encode.lua' },
   { name: 'json_decode', file: 'library/json-decode.lua' },

@@ -20,6 +20,9 @@
 --- script that is in demand has several states, each with values of its own (`clones`). The values that `main` returns
 --- are ignored. An error that it raises ends the request, not the state.
 ---
+--- A web server may ask for more than answers. Beside `main`, a script may define `authorize(env, con)`, which decides
+--- whether a client may have something ([Authorizers](web-servers.md#authorizers)).
+---
 --- Strings are bytes. All 256 values pass unchanged through `env`, `con:gets` and `con:puts`. A first line that starts
 --- with `#` and a UTF-8 byte order mark are skipped.
 ---
@@ -29,13 +32,13 @@
 --- `QUERY_STRING`, `SCRIPT_NAME`, `PATH_INFO`, `REMOTE_ADDR`, the request headers as `HTTP_HOST`, `HTTP_COOKIE` and so
 --- on; `CONTENT_TYPE` and `CONTENT_LENGTH` describe the body. Which there are is up to the web server. If it sends a
 --- name twice, the last value counts. A client's `Proxy` header is left out, since libraries take `HTTP_PROXY` for a
---- setting. `LUAFCGID_VERSION` is the version of this server.
+--- setting. `LUAFCGID_VERSION` is the version of this server, `FCGI_ROLE` is `RESPONDER` or `AUTHORIZER`.
 ---
 --- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
 
 local parts = ...
 
-local host, env, exit, con = parts.host, parts.env, parts.exit, parts.con
+local host, env, exit, con, run = parts.host, parts.env, parts.exit, parts.con, parts.run
 local add_hint = parts.hints.add
 local sources, library, waiting = parts.sources, parts.stdlib, parts.waiting
 
@@ -187,10 +190,10 @@ end
 
 local handler_name
 
--- Names the global function that `serve` calls.
+-- Names the global function that `serve` calls, and the role in which it answers.
 function engine.handler()
-  local _, name = host.argument()
-  handler_name = name
+  local _, asked = host.argument()
+  handler_name, run.role = asked.name, asked.role
 end
 
 -- Found by a function of its own, so that in stack traces the handler does not bear the name of a variable here.
@@ -199,9 +202,12 @@ local function find_handler()
   return type(handler) == "function" and handler or named_function(handler_name)
 end
 
--- The handler has returned: gives the output that is left to be handed over, or nil.
-local function finish()
+-- The handler has returned: gives the output that is left to be handed over, or nil. Of an Authorizer the result counts:
+-- what is not true refuses.
+local function finish(result)
+  exit.at_end = nil
   local output = con.take()
+  if result == true and run.role == "AUTHORIZER" then host.grant() end
   con.forget()
   env.forget()
   return output
@@ -210,7 +216,7 @@ end
 -- What has become of a handler that can wait. Gives true when it waits.
 local function go_on_after(outcome, value, thread)
   if outcome == "waits" then return true end
-  if outcome == "done" then return finish() end
+  if outcome == "done" then return finish(value) end
   local _, is_stopping = host.stopping()
   if not is_stopping then
     reported_traceback = traceback(thread, "", 0)
@@ -226,8 +232,9 @@ function engine.serve()
   local request_env = env.new(find_handler())
   local request_con = con.begin(request_env)
   if waiting.is_enabled then return go_on_after(waiting.begin(find_handler(), request_env, request_con)) end
-  find_handler()(request_env, request_con)
-  return finish()
+  local result = find_handler()(request_env, request_con)
+  if exit.at_end then exit.at_end() end
+  return finish(result)
 end
 
 -- Goes on with a handler that waits.

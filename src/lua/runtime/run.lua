@@ -1,13 +1,40 @@
 -- The request that this state serves, and the methods of its `con`: what the files con*.lua share.
 
-local error, getmetatable = error, debug.getmetatable
+local parts = ...
+
+local host = parts.host
+local error, getmetatable, rawget, setmetatable = error, debug.getmetatable, rawget, setmetatable
 
 local methods = {}
+-- Methods that few scripts use are loaded when they are first called: by method, the part that has it.
+local deferred = {
+  param = "con_fields", params = "con_fields", file = "con_fields", files = "con_fields", json = "con_fields",
+  get_header = "con_response", remove_header = "con_response", etag = "con_response", last_modified = "con_response",
+  session = "con_session", csrf = "con_session", csrf_field = "con_session", check_csrf = "con_session",
+}
+local facts = { id = true, state = true, worker = true, problem = true }
+
+setmetatable(methods, {
+  __index = function(_, name)
+    local part = deferred[name]
+    if part then
+      local _ = parts[part]
+      return rawget(methods, name)
+    end
+    if not facts[name] then return nil end
+    local ok, about = host.about()
+    return ok and about[name] or nil
+  end,
+})
+
 local meta = { __index = methods, __metatable = "con" }
 
 -- `con` and `env` are those of the running request, nil between requests; `finished` says whether con:finish() was
 -- called. `input` holds what was read of the request, `settings` what con:config() has changed; nil when nothing was.
-local run = { methods = methods, meta = meta, con = nil, env = nil, finished = false, input = nil, settings = nil }
+-- `role` is what the web server asks for: "RESPONDER", "AUTHORIZER" or "FILTER".
+local run = {
+  methods = methods, meta = meta, con = nil, env = nil, finished = false, input = nil, settings = nil, role = nil,
+}
 
 -- Raises the error of a method that cannot be called now, at the line that called the method.
 function run.refuse(self, method)

@@ -83,16 +83,17 @@ end
 
 local function loop(handler, request_env, con)
   while true do
-    handler(request_env, con)
-    handler, request_env, con = yield(DONE)
+    local result = handler(request_env, con)
+    if exit.at_end then exit.at_end() end
+    handler, request_env, con = yield(DONE, result)
   end
 end
 
--- Gives "waits", "done", or "failed" with the error and the coroutine that it was raised in.
-local function outcome(thread, ok, signal)
+-- Gives "waits", "done" with what the handler has returned, or "failed" with the error and the coroutine that it was raised in.
+local function outcome(thread, ok, signal, result)
   is_active = false
   if ok and signal == WAIT then return "waits" end
-  if ok and signal == DONE then return "done" end
+  if ok and signal == DONE then return "done", result end
   run_thread = nil
   if ok then return "failed", "attempt to yield from outside a coroutine", thread end
   return "failed", signal, thread
@@ -113,6 +114,7 @@ end
 -- The suspended handler never runs again.
 function waiting.drop()
   run_thread, is_active = nil, false
+  exit.at_end = nil
   waiting.leases = {}
 end
 

@@ -29,10 +29,10 @@ describe('the protocol', () => {
     assert.equal(peer.closed, 'no');
   });
 
-  it('refuses roles that are not served; without KEEP_CONN the peer may finish sending', () => {
+  it('refuses roles that do not exist; without KEEP_CONN the peer may finish sending', () => {
     for (const keepConn of [true, false]) {
       const { rig, peer } = setUp();
-      rig.send(peer, beginRequest(1, { role: 2, keepConn }));
+      rig.send(peer, beginRequest(1, { role: 4, keepConn }));
       assert.equal(peer.response().protocolStatus, PROTOCOL_STATUS.UNKNOWN_ROLE);
       // Parameters and body are still on their way: closing hard would reset the connection under the answer.
       assert.equal(peer.closed, keepConn ? 'no' : 'lingering');

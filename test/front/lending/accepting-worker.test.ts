@@ -1,7 +1,7 @@
 /** New connections that workers accept, as the front sees them. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { answerShort, begun, lend } from '../support/lent.js';
+import { answerShort, begun, goUntil, lend } from '../support/lent.js';
 import { answer, request } from '../support/requests.js';
 
 describe('a connection that a worker may accept', () => {
@@ -36,5 +36,22 @@ describe('a connection that a worker may accept', () => {
       peers.map((peer) => peer.isAnswered),
       [true, true],
     );
+  });
+
+  it('does not keep a server that stops longer than its worker takes to see that', () => {
+    const { rig, worker } = begun();
+    const kept = lend(rig, worker);
+    rig.look();
+    rig.close(kept);
+    rig.look();
+    const peer = rig.connect();
+    rig.send(peer, request({ keepConn: false }));
+    goUntil(worker, 'accept', () => {
+      rig.event(() => rig.front.drain(rig.nowMs));
+      assert.equal(rig.drained, 0, 'the worker may have accepted a connection');
+    });
+    answerShort(rig, worker, 'direct');
+    rig.look();
+    assert.deepEqual([peer.stdout(), peer.closed, rig.drained], [answer('direct'), 'now', 1]);
   });
 });

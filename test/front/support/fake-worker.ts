@@ -55,6 +55,8 @@ export interface Run {
   lent: RunStart | undefined;
   /** It came on a lent connection, or on one that the worker has accepted. */
   readonly isDirect: boolean;
+  /** Some of its answer was handed on, or the end of it. */
+  hasAnswered?: boolean;
 }
 
 interface Unsaid {
@@ -338,6 +340,7 @@ export class FakeWorker {
   output(text: string | Uint8Array): void {
     if (!this.#handOver()) return;
     const bytes = Buffer.from(text as string, 'latin1');
+    if (this.running !== undefined && bytes.length > 0) this.running.hasAnswered = true;
     for (let at = 0; at < bytes.length; at += this.maxPayloadBytes) {
       this.#say(FromWorker.OUTPUT, this.#id, 0, bytes.subarray(at, at + this.maxPayloadBytes));
     }
@@ -345,6 +348,7 @@ export class FakeWorker {
 
   finish(appStatus = 0): void {
     if (!this.#handOver()) return;
+    if (this.running !== undefined) this.running.hasAnswered = true;
     this.#say(FromWorker.FINISH, this.#id, appStatus, Buffer.alloc(0));
   }
 
@@ -375,12 +379,13 @@ export class FakeWorker {
     return this.states.has(state) && !this.suspended.some((run) => run.state === state);
   }
 
-  /** A suspended request ends where it waits. */
+  /** A suspended request ends where it waits, with an error page if nothing of its answer was handed on. */
   #cancel(id: number): void {
     const at = this.suspended.findIndex((run) => run.id === id);
-    if (at < 0) return;
-    this.suspended.splice(at, 1);
-    this.#say(withTook(FromWorker.END, this.tookMs), id, 0, Buffer.alloc(0));
+    const [run] = at < 0 ? [] : this.suspended.splice(at, 1);
+    if (run === undefined) return;
+    const page = run.hasAnswered ? '' : 'Status: 500 Internal Server Error\r\n\r\n';
+    this.#say(withTook(FromWorker.END, this.tookMs), id, 0, Buffer.from(page, 'latin1'));
   }
 
   /** Ends the request. @param gone the state is closed as well, as it is when it retires or failed to load */

@@ -13,6 +13,7 @@ const RECORD: SlowRecord = {
   script: '/srv/a.lua',
   state: 3,
   worker: 0,
+  role: 'RESPONDER',
   runningMs: 5012.345,
   traceback: 'stack traceback:\n\t/srv/a.lua:7: in function "\x1b"\n',
 };
@@ -29,6 +30,20 @@ describe('the slow log', () => {
     assert.deepEqual(rest.slice(0, 2), ['    stack traceback:', '    \t/srv/a.lua:7: in function "\\x1b"']);
     const { time, ...record } = JSON.parse(rest[2] ?? '') as Record<string, unknown>;
     assert.match(String(time), /^\d{4}-.*Z$/);
-    assert.deepEqual(record, { request: '8cd6a0-1', script: '/srv/a.lua', worker: 0, seconds: 5.012 });
+    assert.deepEqual(record, {
+      request: '8cd6a0-1',
+      script: '/srv/a.lua',
+      worker: 0,
+      role: 'responder',
+      seconds: 5.012,
+    });
+  });
+
+  it('names the role in which a script runs that is no responder', async (t) => {
+    const path = join(tempDir(t), 'slow.log');
+    const writer = new LineWriter(await openChannel({ kind: 'file', path }), {});
+    new SlowLog(writer, 'text').write({ ...RECORD, role: 'AUTHORIZER' });
+    await writer.close();
+    assert.match(readFileSync(path, 'utf8'), /has run for 5\.012 s as authorizer\n/);
   });
 });

@@ -1,0 +1,51 @@
+/** Which form of an error a client can read: a page, or JSON. */
+import { forEachPair } from '../fcgi/session.js';
+
+/** Longer header values are cut: they say nothing more. */
+const MOST_CHARS = 1000;
+const MOST_RANGES = 50;
+
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json$/;
+
+/** The media ranges of an Accept header with their weights (RFC 9110, section 12.5.1). */
+function rangesOf(accept: string): { readonly type: string; readonly weight: number }[] {
+  return accept
+    .toLowerCase()
+    .split(',', MOST_RANGES)
+    .map((range) => {
+      const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
+      const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? '1';
+      return { type, weight: /^[01](?:\.\d{0,3})?$/.test(weight) ? Number(weight) : 0 };
+    });
+}
+
+/**
+ * Whether the client of a request wants JSON rather than a page: its Accept header names JSON, and HTML not before it; or
+ * it takes anything and has sent JSON itself.
+ *
+ * @param params name-value pairs
+ */
+export function wantsJson(params: Uint8Array): boolean {
+  const bytes = Buffer.from(params.buffer, params.byteOffset, params.length);
+  let accept = '';
+  let sent = '';
+  const look = (nameStart: number, valueStart: number, valueEnd: number): void => {
+    const value = (): string => bytes.toString('latin1', valueStart, Math.min(valueEnd, valueStart + MOST_CHARS));
+    const length = valueStart - nameStart;
+    if (length === 11 && bytes.toString('latin1', nameStart, valueStart) === 'HTTP_ACCEPT') accept = value();
+    if (length === 12 && bytes.toString('latin1', nameStart, valueStart) === 'CONTENT_TYPE') sent = value();
+  };
+  try {
+    forEachPair(params, look);
+  } catch {
+    // Those of a request that is refused because of them say nothing.
+    return false;
+  }
+  const ranges = rangesOf(accept);
+  const best = (isWanted: (type: string) => boolean): number =>
+    Math.max(0, ...ranges.filter(({ type }) => isWanted(type)).map(({ weight }) => weight));
+  const json = best((type) => JSON_TYPE.test(type));
+  const html = best((type) => type === 'text/html' || type === 'application/xhtml+xml');
+  if (json > 0) return json >= html;
+  return html === 0 && JSON_TYPE.test(sent.toLowerCase().replace(/;.*$/, '').trim());
+}

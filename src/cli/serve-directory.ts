@@ -1,0 +1,88 @@
+/** Serving a folder over HTTP, for development. */
+
+import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import { version } from '../base/version.js';
+import type { Overrides } from '../config/load.js';
+import type { Answered } from '../gateway/gateway.js';
+import { complain } from '../process/background.js';
+import { type Outcome, startPrivately } from './prepare.js';
+
+/** What `luafcgid serve` is given. */
+export interface ServeDirectoryOptions {
+  readonly directory: string;
+  readonly port: number;
+  /** Address to listen on. */
+  readonly host: string;
+  readonly config: string | undefined;
+  /** Whether to show the first page in a browser. */
+  readonly opens: boolean;
+  readonly overrides: Overrides;
+}
+
+/** `luafcgid serve [directory]`: a server on a socket of its own, and the gateway in front of it. */
+export async function serveDirectory(options: ServeDirectoryOptions): Promise<Outcome> {
+  const root = resolve(options.directory);
+  // Only what serves HTTP pays for loading it.
+  const { startGateway } = await import('../gateway/gateway.js');
+  const { server, socket, close } = await startPrivately(options.config ?? null, options.overrides);
+  try {
+    const gateway = await startGateway({
+      root,
+      port: options.port,
+      host: options.host,
+      socket,
+      log: (level, text) => server.log.write(level, text),
+      reloads: true,
+      beforeScript: () => server.lookForChanges(),
+      onAnswered: (answered) => process.stdout.write(requestLine(answered)),
+    });
+    const url = `http://${nameOf(options.host)}:${gateway.port}/`;
+    process.stdout.write(
+      `luafcgid ${version} serves ${root}\n  http     ${url}\n  FastCGI  ${socket}\nCtrl-C stops it.\n`,
+    );
+    if (options.opens) openInBrowser(url);
+    const stop = async (): Promise<void> => {
+      await gateway.close();
+      await close();
+    };
+    return { exitCode: 0, server: { stop, reopenLogs: () => server.reopenLogs() } };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The name under which this machine's browser reaches an address that the gateway listens on. */
+function nameOf(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** Codes of terminals for the colour of text. */
+const RED = 31;
+const GREEN = 32;
+const YELLOW = 33;
+const CYAN = 36;
+const isColoured = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+
+/** e.g. `200    1.3 ms  GET /hello.lua?name=you` */
+function requestLine({ method, url, status, durationMs, isCut }: Answered): string {
+  const colour = status >= 500 ? RED : status >= 400 ? YELLOW : status >= 300 ? CYAN : GREEN;
+  const shown = isColoured ? `\x1b[${colour}m${status}\x1b[39m` : String(status);
+  const time = durationMs < 100 ? durationMs.toFixed(1) : durationMs.toFixed(0);
+  return `${shown} ${time.padStart(6)} ms  ${method} ${printable(url)}${isCut ? '  (the client has gone)' : ''}\n`;
+}
+
+/** Node.js lets only bytes above the control characters into a target; those above ASCII may still steer a terminal. */
+function printable(target: string): string {
+  return target.replace(/[^\x20-\x7e]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+function openInBrowser(url: string): void {
+  const command = process.platform === 'darwin' ? 'open' : 'xdg-open';
+  const browser = spawn(command, [url], { stdio: 'ignore', detached: true });
+  browser.on('error', (error) => complain(`luafcgid: no browser was opened: ${error.message}\n`));
+  browser.unref();
+}

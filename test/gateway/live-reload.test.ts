@@ -1,0 +1,96 @@
+/** Pages are loaded anew when a file changes: what they get for it, and what they are told. */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { startGateway } from '../../src/gateway/gateway.js';
+import { tempDir } from '../support/cleanup.js';
+import { startResponder } from '../support/fcgi-responder.js';
+import { fetchHttp, HttpExchange } from '../support/http.js';
+
+const SHOWN = { 'Sec-Fetch-Dest': 'document' };
+const TAG = /\n<script src="\/\.luafcgid\/reload\.js"><\/script>\n$/;
+
+async function setUp(t: TestContext, answer = 'Content-Type: text/html\r\nContent-Length: 9\r\n\r\n<p>script') {
+  const root = tempDir(t);
+  writeFileSync(join(root, 'app.lua'), '');
+  writeFileSync(join(root, 'page.html'), '<p>page');
+  writeFileSync(join(root, 'style.css'), 'p { color: red }');
+  const { socket } = await startResponder(t, (exchange) => exchange.end(answer));
+  const done: string[] = [];
+  const gateway = await startGateway({
+    root,
+    port: 0,
+    socket,
+    log: () => {},
+    reloads: true,
+    beforeScript: async () => void done.push('looked for changes'),
+    onAnswered: ({ method, url, status }) => done.push(`${method} ${url} ${status}`),
+  });
+  t.after(() => gateway.close(0));
+  const fetch = (path: string, headers: Record<string, string> = SHOWN, method = 'GET') =>
+    fetchHttp({ port: gateway.port, path, headers, method });
+  return { root, gateway, fetch, done };
+}
+
+describe('a page that the browser shows', () => {
+  it('gets the script at its end, whoever made it', async (t) => {
+    const { fetch } = await setUp(t);
+    for (const [path, begin] of [
+      ['/app.lua', '<p>script'],
+      ['/page.html', '<p>page'],
+      ['/missing.html', '<!doctype html>'],
+      ['/', '<!doctype html>'],
+    ] as const) {
+      const { text } = await fetch(path);
+      assert.ok(text.startsWith(begin), text);
+      assert.match(text, TAG, path);
+    }
+    const script = await fetch('/.luafcgid/reload.js', {});
+    assert.equal(script.header('content-type'), 'text/javascript; charset=utf-8');
+    assert.doesNotThrow(() => new Function(script.text));
+  });
+
+  it('has none when it is fetched by anybody else, or is no HTML', async (t) => {
+    const { fetch } = await setUp(t);
+    for (const path of ['/app.lua', '/page.html', '/missing.html']) {
+      assert.doesNotMatch((await fetch(path, {})).text, /script src/, path);
+      assert.equal((await fetch(path, SHOWN, 'HEAD')).text, '');
+    }
+    assert.equal((await fetch('/style.css')).text, 'p { color: red }');
+  });
+
+  it('is left as it is when it is compressed', async (t) => {
+    const { fetch } = await setUp(t, 'Content-Type: text/html\r\nContent-Encoding: gzip\r\n\r\nbytes');
+    assert.equal((await fetch('/app.lua')).text, 'bytes');
+  });
+});
+
+describe('an edit', () => {
+  it('is told to each page, also one in a folder that came later', async (t) => {
+    const { root, gateway } = await setUp(t);
+    const pages = [0, 1].map(() => new HttpExchange({ port: gateway.port, path: '/.luafcgid/events' }));
+    for (const page of pages) {
+      page.end();
+      await page.bodyUntil(':\n\n');
+    }
+    const told = (text: string) => Promise.all(pages.map((page) => page.bodyUntil(text)));
+    writeFileSync(join(root, 'style.css'), 'p { color: blue }');
+    await told('event: change\ndata: 1\n\n');
+    mkdirSync(join(root, 'deep'));
+    await told('event: change\ndata: 2\n\n');
+    writeFileSync(join(root, 'deep/new.lua'), '');
+    await told('event: change\ndata: 3\n\n');
+  });
+});
+
+describe('a request', () => {
+  it('for a script is preceded by a look at changed files, and each is told when it is over', async (t) => {
+    const { fetch, done } = await setUp(t);
+    await fetch('/app.lua?x=1');
+    await fetch('/style.css');
+    await fetch('/.luafcgid/reload.js');
+    await fetch('/missing');
+    assert.deepEqual(done, ['looked for changes', 'GET /app.lua?x=1 200', 'GET /style.css 200', 'GET /missing 404']);
+  });
+});
