@@ -1,6 +1,7 @@
 /** What the values of an option may be, in words that continue "must be". Messages and documents share them. */
 import { FIELDS } from '../logging/access-format.js';
 import { DATA_ALLOWED } from './data-sources.js';
+import { DICTIONARIES_ALLOWED } from './dictionaries.js';
 import { HTTP_ALLOWED } from './http-client.js';
 import { bytesText } from './literal.js';
 import type { OptionRow } from './option.js';
@@ -74,6 +75,8 @@ export function allowedValues(row: OptionRow): string {
       return DATA_ALLOWED;
     case 'http':
       return HTTP_ALLOWED;
+    case 'dictionaries':
+      return DICTIONARIES_ALLOWED;
     case 'templates':
       return 'file name templates separated by ";", like "lib/?.lua", or a list of them';
   }

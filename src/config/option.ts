@@ -6,6 +6,7 @@ import type { StatusAddress } from '../base/status-address.js';
 import type { HttpSettings, SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
+import type { DictionarySettings } from '../shared/settings.js';
 
 /** Directories whose files scripts may read and write. */
 export interface FileDirectories {
@@ -54,6 +55,7 @@ export interface SessionSettings {
  * - `sessions`: where sessions are kept, see `sessions.ts`
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
  * - `http`: a table of servers that scripts may reach, see `http-client.ts`
+ * - `dictionaries`: a table of names and sizes, see `dictionaries.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -85,6 +87,7 @@ export interface ValueTypes {
   sessions: SessionSettings;
   'data-sources': readonly SourceSettings[];
   http: HttpSettings | undefined;
+  dictionaries: readonly DictionarySettings[];
   templates: readonly string[];
 }
 

@@ -10,6 +10,7 @@ import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
+import { readDictionaries } from './dictionaries.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { readHttp } from './http-client.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
@@ -342,6 +343,8 @@ function convert(task: Task<OptionRow>): unknown {
       return readDataSources(value, task.absolute, report);
     case 'http':
       return readHttp(value, task.absolute, report);
+    case 'dictionaries':
+      return readDictionaries(value, report);
     case 'templates':
       return convertTemplates(task);
   }

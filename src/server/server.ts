@@ -37,6 +37,7 @@ import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
 import { HungThreads, type Succeed } from './restart.js';
+import { SharedMemory } from './shared-memory.js';
 import { type ServerCommands, StatusDesk } from './status-desk.js';
 import { repeat, Signal, within } from './timing.js';
 
@@ -109,6 +110,8 @@ class RunningServer implements Server {
   #isStopping = false;
   /** One word: how many requests of all workers wait for results. */
   readonly #waiting = new SharedArrayBuffer(4);
+  /** Dictionaries of the configuration in service. */
+  readonly #shared = new SharedMemory();
   #hung!: HungThreads;
   readonly #status: StatusDesk;
   readonly #io = new IoHandle({ log: (level, text) => this.log.write(level, text) });
@@ -285,6 +288,7 @@ class RunningServer implements Server {
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
     generation.sources = this.#io.addSources(resolveSources(config, process.env));
+    generation.shared = this.#shared.grant(config.shared);
     const sleeper = await front.sleeper();
     const io = generation.sources.length > 0 ? this.#io : undefined;
     const settings = {
@@ -302,6 +306,7 @@ class RunningServer implements Server {
       releaseFiles(generation);
       throw error;
     }
+    this.#shared.use(generation.shared);
   }
 
   async #listen(): Promise<void> {

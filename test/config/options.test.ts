@@ -146,6 +146,20 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
         { allow: ['api.example.com:443'], scripts: ['relative.lua'] },
         { allow: ['api.example.com:443'], ca: '' },
       ];
+    case 'dictionaries':
+      return [
+        'cache',
+        true,
+        [2 ** 20],
+        { cache: 'big' },
+        { cache: 1000 },
+        { cache: 2 ** 31 },
+        { cache: 2 ** 20 + 0.5 },
+        { cache: {} },
+        { cache: { size: 2 ** 20, evict: 'yes' } },
+        { cache: { size: 2 ** 20, evicts: true } },
+        { 'a b': 2 ** 20 },
+      ];
     case 'directories':
     case 'templates':
       return [true, [true], ['a', ['b']], { a: 'b' }, 'a\0b', '\xff'];

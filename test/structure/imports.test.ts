@@ -33,6 +33,7 @@ const RULES: Readonly<Record<string, Rule>> = {
       'lua',
       'process',
       'scripts',
+      'shared',
       'status',
       'threads',
     ],
@@ -40,11 +41,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   control: { mayImport: ['front/io', 'status'], doors: ['client', 'http'] },
   status: { mayImport: ['metrics'], doors: ['model', 'render', 'json', 'text'] },
-  threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'worker'] },
+  threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'shared', 'worker'] },
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
-  config: { mayImport: ['config/options', 'io', 'logging', 'lua'] },
+  config: { mayImport: ['config/options', 'io', 'logging', 'lua', 'shared'] },
   'config/options': { mayImport: ['config', 'logging', 'lua'] },
 
   'front/host': {
@@ -88,7 +89,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   'front/model': { mayImport: ['cgi', 'channel', 'fcgi', 'logging', 'metrics', 'pool'] },
   pool: { mayImport: [], doors: ['pool'] },
 
-  worker: { mayImport: ['cgi', 'channel', 'config', 'io', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
+  worker: {
+    mayImport: ['cgi', 'channel', 'config', 'io', 'linux', 'lua', 'metrics', 'scripts', 'shared', 'worker/direct'],
+  },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
   io: { mayImport: ['channel', 'io/http', 'io/pool', 'io/redis', 'io/sql', 'linux'] },
@@ -100,7 +103,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: ['mysql', 'postgres', 'sql-source', 'sqlite-engine', 'sqlite-source'],
   },
 
-  lua: { mayImport: ['cgi', 'lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
+  lua: { mayImport: ['cgi', 'lua/embedded', 'lua/native', 'shared'], doors: ['engine', 'state'] },
   'lua/embedded': {
     mayImport: ['fcgi', 'lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'],
     doors: ['engine'],
@@ -112,6 +115,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   scripts: { mayImport: ['lua'] },
   metrics: { mayImport: [] },
+  shared: { mayImport: [] },
   logging: { mayImport: ['channel', 'fcgi'] },
   cgi: { mayImport: ['fcgi'] },
   fcgi: { mayImport: [], doors: ['session'] },
@@ -148,6 +152,7 @@ const PURE = [
   'logging/repeats',
   'logging/target',
   'config/data-sources',
+  'config/dictionaries',
   'config/options/',
   'config/units',
   'config/schema',
@@ -178,6 +183,7 @@ const PURE = [
   'io/values',
   'process/environment',
   'process/passed-sockets',
+  'shared/',
 ];
 
 /** The first line of a room's README.md. */

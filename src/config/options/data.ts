@@ -111,4 +111,32 @@ script to a machine that is not meant. Certificates are always verified.
 
 Scripts can ask for less than these limits. The server needs the package \`undici\`; npm installs it with luafcgid where it can.`,
   },
+  shared: {
+    key: 'shared',
+    group: 'Data',
+    type: 'dictionaries',
+    default: { cache: { size: 16 * 2 ** 20, evict: true } },
+    defaultText: 'a dictionary `cache` of 16 MiB that evicts',
+    example: { cache: { size: 64 * 2 ** 20, evict: true }, limits: 4 * 2 ** 20 },
+    script: 'hidden',
+    summary: 'Dictionaries in memory that all workers share, by the names that scripts know.',
+    text: `Scripts use them by the module [luafcgid.shared](lua-api.md#the-module-luafcgidshared). Each dictionary is a size in bytes,
+or a table:
+
+\`\`\`lua
+shared = {
+  cache  = { size = 64 * 2^20, evict = true },
+  limits = 4 * 2^20,
+}
+\`\`\`
+
+| field | meaning | default |
+|---|---|---|
+| \`size\` | bytes of memory, from 32 KiB to 1 GiB; the system gives it as it is used | |
+| \`evict\` | when it is full, what was not used for the longest time makes room; otherwise what does not fit is refused with "no memory" | \`false\` |
+
+A key with its value takes 64 bytes, and as many blocks of 64 bytes as the two need. A value has at most 8 MiB. What a
+dictionary holds outlives workers and reloads, unless a reload changes its size. It ends with the server, also when that restarts
+itself because a thread hangs in native code. \`shared = {}\` makes no dictionary.`,
+  },
 } as const satisfies Record<string, OptionRow>;
