@@ -5,10 +5,12 @@ import { LuafcgidError } from './base/errors.js';
 import { version } from './base/version.js';
 import { checkFile } from './cli/check.js';
 import { type CommandLine, helpText, readCommandLine, UsageError } from './cli/command-line.js';
+import { makeApplication } from './cli/new.js';
 import type { Outcome } from './cli/prepare.js';
 import { runScript } from './cli/run.js';
 import { serveConfig } from './cli/serve.js';
 import { serveDirectory } from './cli/serve-directory.js';
+import { testDirectory } from './cli/test.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
 import { endProcess } from './lua/engine.js';
 import { complain } from './process/background.js';
@@ -42,6 +44,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         port: portOf(text('port') ?? process.env.PORT ?? '8080'),
         host: text('host') ?? '127.0.0.1',
         config: text('config'),
+        front: frontOf(text('front')),
         opens: values.open === true,
         overrides,
       });
@@ -58,6 +61,11 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         config: text('config'),
         overrides,
       });
+    case 'new':
+      if (word === undefined) throw new UsageError('new needs the DIRECTORY to make');
+      return makeApplication(word);
+    case 'test':
+      return testDirectory({ directory: word ?? '.', config: text('config'), overrides });
     case 'status':
     case 'ping':
     case 'log':
@@ -74,6 +82,11 @@ async function main(argv: readonly string[]): Promise<Outcome> {
       });
     }
   }
+}
+
+function frontOf(name: string | undefined): string | undefined {
+  if (name === undefined || /^[^./][^/]*\.lua$/.test(name)) return name;
+  throw new UsageError(`--front ${name}: the name of a script is expected, like index.lua`);
 }
 
 /** The commands for a running server. Only they load what asks it. */

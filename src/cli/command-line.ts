@@ -63,6 +63,11 @@ export const COMMANDS = {
     options: {
       port: { type: 'string', value: 'NUMBER', text: 'HTTP port (default: $PORT or 8080)' },
       host: { type: 'string', value: 'ADDRESS', text: 'address to listen on (default: 127.0.0.1)' },
+      front: {
+        type: 'string',
+        value: 'NAME',
+        text: 'script that answers for paths that are no files, in its folder and those below it: --front index.lua',
+      },
       open: { type: 'boolean', text: 'show the first page in the browser' },
       config: CONFIG,
       engine: ENGINE,
@@ -88,6 +93,20 @@ export const COMMANDS = {
     text: 'The exit status is 0 when the server would start with it, else 1.',
     words: 1,
     options: { connect: { type: 'boolean', text: 'try its data sources, too' } },
+  },
+  new: {
+    takes: 'DIRECTORY',
+    summary: 'make a small application to begin with',
+    text: '',
+    words: 1,
+    options: {},
+  },
+  test: {
+    takes: '[directory]',
+    summary: 'run the tests of an application',
+    text: '',
+    words: 1,
+    options: { config: CONFIG, engine: ENGINE },
   },
   status: {
     takes: '[WHERE]',
