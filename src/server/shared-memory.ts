@@ -1,11 +1,16 @@
 /** The memory that all workers share. It outlives workers and reloads. */
 import { randomInt } from 'node:crypto';
 import { createDictionary } from '../shared/dictionary.js';
+import { createLocks } from '../shared/lock-memory.js';
 import type { DictionarySettings, SharedGrant } from '../shared/settings.js';
 
 const WORDS = 2 ** 32;
 
+const secrets = (): [number, number] => [randomInt(WORDS) | 0, randomInt(WORDS) | 0];
+
 export class SharedMemory {
+  /** The locks of all requests. */
+  readonly locks = createLocks(secrets());
   #grants: readonly SharedGrant[] = [];
 
   /** The dictionaries of the configuration in service. */
@@ -21,7 +26,7 @@ export class SharedMemory {
     return wanted.map((settings) => {
       const { name, sizeBytes } = settings;
       const known = this.#grants.find((grant) => grant.name === name && grant.sizeBytes === sizeBytes);
-      const memory = known?.memory ?? createDictionary(sizeBytes, [randomInt(WORDS) | 0, randomInt(WORDS) | 0]);
+      const memory = known?.memory ?? createDictionary(sizeBytes, secrets());
       return { ...settings, memory };
     });
   }

@@ -112,7 +112,7 @@ export class Runner {
     const { state } = run;
     if (state === undefined) throw new Error(`run ${run.id} has no state`);
     run.isSuspended = false;
-    this.#waits.leavePlace(run);
+    this.#waits.goOn(run);
     this.#parts.outbox.resumed(run.id);
     this.#execute(run, () => {
       this.#setTarget(state);
@@ -176,6 +176,7 @@ export class Runner {
     const { outbox } = this.#parts;
     run.outlive(outbox);
     run.isSuspended = true;
+    this.#waits.settle(run);
     outbox.suspended(run.id, this.#waits.waitsForOf(run));
     // Its operation may be over by now.
     if (this.#waits.hasResult(run)) this.#ready.push(run);

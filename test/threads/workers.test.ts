@@ -16,6 +16,7 @@ import {
 import { RingReader, RingWriter } from '../../src/channel/ring.js';
 import { loadConfig, scriptValues } from '../../src/config/load.js';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
+import { createLocks } from '../../src/shared/lock-memory.js';
 import { type ReadyWorker, type WorkerSettings, Workers, type WorkersEvents } from '../../src/threads/workers.js';
 
 const NOTHING = new Uint8Array(0);
@@ -47,6 +48,7 @@ class Team {
       files: undefined,
       sources: [],
       shared: [],
+      locks: createLocks([1, 2]),
       io: undefined,
       runName: 'test',
       measuresUsage: false,
