@@ -96,6 +96,7 @@ const request: RequestHost = {
   reset() {},
   finish() {},
   grant() {},
+  isBodyWhole: true,
   readBody: () => null,
   log() {},
   configure() {},
