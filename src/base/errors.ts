@@ -666,6 +666,24 @@ export const catalogue = {
     message: 'the I/O thread ended during the operation',
     solve: 'Try again: another thread serves now. The log says why it ended; report that.',
   },
+  LUAFCGID_SHARED_NONE: {
+    blame: 'operator',
+    status: 500,
+    message: 'the configuration names no shared dictionary',
+    solve: 'Name one with the option shared: shared = { cache = 16 * 2^20 }.',
+  },
+  LUAFCGID_SHARED_UNKNOWN: {
+    blame: 'script',
+    status: 500,
+    message: 'there is no shared dictionary {name}; the option shared names {names}',
+    solve: 'Correct the name in the script, or add the dictionary to the option shared.',
+  },
+  LUAFCGID_SHARED_BUSY: {
+    blame: 'bug',
+    status: 503,
+    message: 'a shared dictionary did not become free for 5 s',
+    solve: 'Try again. A thread held its lock, or the machine gave that thread no time; report it if it happens again.',
+  },
   LUAFCGID_DATA_DRIVER: {
     blame: 'operator',
     status: 500,

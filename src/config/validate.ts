@@ -10,12 +10,14 @@ import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
+import { readDictionaries } from './dictionaries.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { readHttp } from './http-client.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
+import { readSessions } from './sessions.js';
 
 /** Settings as they were written, by their Lua names. */
 export type RawConfig = { readonly [Name in OptionName]?: LuaValue };
@@ -330,10 +332,14 @@ function convert(task: Task<OptionRow>): unknown {
       return convertKeys(task);
     case 'application':
       return convertApplication(task);
+    case 'sessions':
+      return readSessions(value, report);
     case 'data-sources':
       return readDataSources(value, task.absolute, report);
     case 'http':
       return readHttp(value, task.absolute, report);
+    case 'dictionaries':
+      return readDictionaries(value, report);
     case 'templates':
       return convertTemplates(task);
   }

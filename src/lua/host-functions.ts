@@ -21,6 +21,7 @@ import {
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
 import type { ScriptLog } from './script-log.js';
+import { callShared } from './shared-functions.js';
 import { bytecodeRefusal } from './source-text.js';
 import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions, WaitHost } from './state.js';
 
@@ -246,6 +247,9 @@ export const hostFunctions = {
 
   /** What `crypto-functions.ts` has. */
   crypto: (state, args) => callCrypto(state, args),
+
+  /** What `shared-functions.ts` has. */
+  shared: (state, args) => callShared(state, args),
 
   /** Whether a string is UTF-8. */
   isutf8(_state, args) {

@@ -7,6 +7,7 @@
 
 import type { ByteString } from '../base/byte-string.js';
 import type { RoleName } from '../base/roles.js';
+import type { Dictionary } from '../shared/dictionary.js';
 
 export type { ByteString } from '../base/byte-string.js';
 export { type EngineName, engineNames } from './engine-names.js';
@@ -62,6 +63,12 @@ export interface PostedOperation {
 export interface DataSource {
   readonly id: number;
   readonly kind: string;
+}
+
+/** A dictionary in shared memory, by the name that scripts know. */
+export interface NamedDictionary {
+  readonly name: string;
+  readonly dictionary: Dictionary;
 }
 
 /** The operations that the running request starts and waits for, each known by a token. */
@@ -221,6 +228,8 @@ export interface StateOptions {
   readonly givesGlobals?: boolean;
   /** What `io.open` and the like reach in a confined state; nothing when left out. Native states reach all files. */
   readonly files?: FileHost;
+  /** Dictionaries in memory that all workers share; none when left out. */
+  readonly shared?: readonly NamedDictionary[];
   /** What scripts wait for; left out where nothing can be waited for. */
   readonly waits?: WaitHost;
 }

@@ -12,6 +12,7 @@ import {
   LuaError,
   type LuaState,
   type LuaValue,
+  type NamedDictionary,
   type WaitHost,
 } from '../lua/state.js';
 import { GrantedFiles } from '../scripts/file-grants.js';
@@ -40,6 +41,8 @@ export interface StateSettings {
   readonly files: FileGrants | undefined;
   readonly interrupts: InterruptSource;
   readonly waits: WaitHost;
+  /** Dictionaries in memory that all workers share. */
+  readonly shared: readonly NamedDictionary[];
 }
 
 /** So many names of files that are not there are noted for a state: a script can make up names without end. */
@@ -72,6 +75,7 @@ export class ScriptState {
     this.lua = settings.engine.createState({
       interrupts: settings.interrupts,
       waits: settings.waits,
+      shared: settings.shared,
       host: {
         log: reports.log,
         readSource: (file) => {

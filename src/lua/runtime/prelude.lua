@@ -205,6 +205,7 @@ end
 -- The handler has returned: gives the output that is left to be handed over, or nil. Of an Authorizer the result counts:
 -- what is not true refuses.
 local function finish(result)
+  exit.at_end = nil
   local output = con.take()
   if result == true and run.role == "AUTHORIZER" then host.grant() end
   con.forget()
@@ -232,6 +233,7 @@ function engine.serve()
   local request_con = con.begin(request_env)
   if waiting.is_enabled then return go_on_after(waiting.begin(find_handler(), request_env, request_con)) end
   local result = find_handler()(request_env, request_con)
+  if exit.at_end then exit.at_end() end
   return finish(result)
 end
 
