@@ -103,6 +103,11 @@ export class Runner {
     });
   }
 
+  /** Whether a suspended run can go on. */
+  get hasReady(): boolean {
+    return this.#ready.length > 0;
+  }
+
   /** Goes on with the suspended run whose operation was over first. Returns false when there is none. */
   resumeNext(): boolean {
     const run = this.#ready.shift();

@@ -142,7 +142,7 @@ class WorkerThread {
     const suspended: SuspendedRuns = {
       poll: () => runner.waits.poll(),
       get mayHaveNews() {
-        return runner.waits.mayHaveNews;
+        return runner.hasReady || runner.waits.mayHaveNews;
       },
       get nextMs() {
         return runner.waits.nextMs;
