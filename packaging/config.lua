@@ -60,6 +60,14 @@
 -- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (no limit).
 --memory = 128 * 1024 * 1024
 
+-- The most memory of all images: copies of loaded scripts, from which further states are made.
+-- A whole number of bytes from 65536 (64 KiB) to 68719476736 (64 GiB), or 0 (no images).
+--images = 64 * 1024 * 1024
+
+-- How long the values of scripts live: as long as their state, or for one request.
+-- "state" or "request".
+--isolation = "state"
+
 -- Time between two rounds of housekeeping.
 -- A whole number of milliseconds from 10 to 86400000.
 --sweep = 1000

@@ -219,6 +219,30 @@ export const catalogue = {
     message: '{path} defines no global function {handler}',
     solve: 'Define "function {handler}(env, con) … end" in the script, without local.',
   },
+  LUAFCGID_ISOLATION_LATE: {
+    blame: 'script',
+    status: 500,
+    message: 'luafcgid.isolation was called by a request',
+    solve: 'Call it while the script is loaded: at the top of its file, outside of all functions.',
+  },
+  LUAFCGID_ISOLATION_ENGINE: {
+    blame: 'operator',
+    status: 500,
+    message: 'isolation by request needs the embedded engine, which alone can copy states',
+    solve: 'Set `engine = "embedded"`, or do without `isolation = "request"` and luafcgid.isolation.',
+  },
+  LUAFCGID_ISOLATION_RELOADS: {
+    blame: 'script',
+    status: 0,
+    message: 'each request loads {path} anew (isolation by request), since its memory cannot be copied: {reason}',
+    solve: 'Close files and end operations before the main chunk ends; raise `images` if the image is too large.',
+  },
+  LUAFCGID_IMAGE_NONE: {
+    blame: 'script',
+    status: 0,
+    message: 'each new state loads {path} anew, since its memory cannot be copied: {reason}',
+    solve: 'Nothing has to be done. States are made faster when files are closed before the main chunk ends.',
+  },
   LUAFCGID_SCRIPT_TIMEOUT: {
     blame: 'script',
     status: 504,

@@ -409,6 +409,14 @@ export function validate(
       const remedy = 'Remove it, or set engine = "embedded". A user and a root of the system confine native scripts.';
       faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value, allowed }, remedy));
     }
+    for (const name of ['isolation'] as const) {
+      const source = sources.findLast(({ values }) => values[name] !== undefined);
+      if (source === undefined || source.values[name] === options[name].default) continue;
+      const value = shortLiteral(source.values[name]) + source.label;
+      const allowed = `left out with engine = "${complete.engine}", whose states cannot be copied`;
+      const remedy = 'Remove it, or set engine = "embedded".';
+      faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value, allowed }, remedy));
+    }
   }
   return { config: complete, faults, notices };
 }

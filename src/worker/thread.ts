@@ -195,6 +195,8 @@ class WorkerThread {
         return true;
       case ToWorker.CLOSE:
         this.#close(argument);
+        // A file of the state has changed.
+        this.#runner.dropStaleImages();
         this.#usage?.skip();
         return true;
       case ToWorker.CANCEL:

@@ -196,6 +196,18 @@ function engine.handler()
   handler_name, run.role = asked.name, asked.role
 end
 
+-- The script is loaded: finds out now what its first request would. Gives whether nothing that it has belongs to a request.
+function engine.settle()
+  env.judge(G[handler_name])
+  return next(waiting.leases) == nil
+end
+
+-- A state that is a copy of another one, or goes back to what it was, draws random numbers of its own.
+function engine.reseed()
+  local _, seed = host.argument()
+  randomseed(seed)
+end
+
 -- Found by a function of its own, so that in stack traces the handler does not bear the name of a variable here.
 local function find_handler()
   local handler = G[handler_name]
