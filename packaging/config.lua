@@ -254,15 +254,15 @@
 --data = { ["main"] = "postgres://app@db.internal/app", ["files"] = "sqlite:/var/lib/app/files.db" }
 
 -- Where the sessions of con:session() are kept, and for how long.
--- "memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, path,
--- domain, samesite and secure.
+-- "memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, size,
+-- path, domain, samesite and secure.
 --sessions = "memory"
 
 -- Servers that scripts may send HTTP requests to (luafcgid.http).
 -- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
 --http = { ["allow"] = { "api.example.com:443" } }
 
--- Dictionaries in memory that all workers share, by the names that scripts know.
+-- Dictionaries in memory that all workers share, by name.
 -- A table of names and sizes in bytes, from 32 KiB to 1 GiB, or of tables like { size = 64 * 2^20,
 -- evict = true }. Default: a dictionary cache of 16 MiB that evicts.
 --shared = { ["cache"] = { ["size"] = 67108864, ["evict"] = true }, ["limits"] = 4194304 }

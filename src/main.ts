@@ -5,10 +5,12 @@ import { parseArgs } from 'node:util';
 import { LuafcgidError } from './base/errors.js';
 import { version } from './base/version.js';
 import { checkFile } from './cli/check.js';
+import { makeApplication } from './cli/new.js';
 import type { Outcome } from './cli/prepare.js';
 import { runScript } from './cli/run.js';
 import { serveConfig } from './cli/serve.js';
 import { serveDirectory } from './cli/serve-directory.js';
+import { testDirectory } from './cli/test.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
 import { endProcess } from './lua/engine.js';
 import { complain } from './process/background.js';
@@ -19,6 +21,8 @@ const USAGE = `Usage:
   luafcgid check FILE               check a configuration and tell every fault
                                     (--connect: try its data sources, too)
   luafcgid run SCRIPT [options]     run a script once and print its answer
+  luafcgid new DIRECTORY            make a small application to begin with
+  luafcgid test [directory]         run the tests of an application
   luafcgid --help | --version
 
 Options of all that serves scripts:
@@ -33,6 +37,8 @@ Options of serve:
   --host ADDRESS      address to listen on (default: 127.0.0.1)
   --open              show the first page in the browser
   --config FILE       configuration to use
+  --front NAME        script that answers for paths that are no files, in its
+                      folder and those below it: --front index.lua
 
 Options of run:
   --method METHOD     request method (default: GET, with --body POST)
@@ -56,6 +62,7 @@ const OPTIONS = {
   port: { type: 'string' },
   host: { type: 'string' },
   open: { type: 'boolean' },
+  front: { type: 'string' },
   config: { type: 'string' },
   engine: { type: 'string' },
   daemonize: { type: 'boolean' },
@@ -70,9 +77,11 @@ const OPTIONS = {
 type OptionName = keyof typeof OPTIONS;
 
 const COMMAND_OPTIONS: Readonly<Record<string, readonly OptionName[]>> = {
-  serve: ['port', 'host', 'open', 'config', 'engine'],
+  serve: ['port', 'host', 'open', 'config', 'front', 'engine'],
   check: ['connect'],
   run: ['method', 'query', 'header', 'body', 'config', 'engine'],
+  test: ['config', 'engine'],
+  new: [],
   '': ['engine', 'daemonize', 'pidfile'],
 };
 
@@ -86,7 +95,9 @@ async function main(argv: readonly string[]): Promise<Outcome> {
     process.stdout.write(`luafcgid ${version}\n`);
     return { exitCode: 0 };
   }
-  const command = ['serve', 'check', 'run'].includes(positionals[0] ?? '') ? (positionals.shift() as string) : '';
+  const command = ['serve', 'check', 'run', 'test', 'new'].includes(positionals[0] ?? '')
+    ? (positionals.shift() as string)
+    : '';
   for (const name of Object.keys(values) as OptionName[]) {
     if (!COMMAND_OPTIONS[command]?.includes(name)) {
       throw new UsageError(`--${name} is no option of "luafcgid${command === '' ? '' : ` ${command}`}"`);
@@ -103,6 +114,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         port: portOf(values.port ?? process.env.PORT ?? '8080'),
         host: values.host ?? '127.0.0.1',
         config: values.config,
+        front: frontOf(values.front),
         opens: values.open === true,
         overrides,
       });
@@ -119,6 +131,11 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         config: values.config,
         overrides,
       });
+    case 'new':
+      if (file === undefined) throw new UsageError('new needs the DIRECTORY to make');
+      return makeApplication(file);
+    case 'test':
+      return testDirectory({ directory: file ?? '.', config: values.config, overrides });
     default:
       return serveConfig(file, {
         ...overrides,
@@ -126,6 +143,11 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         ...(values.pidfile !== undefined && { pidfile: resolve(values.pidfile) }),
       });
   }
+}
+
+function frontOf(name: string | undefined): string | undefined {
+  if (name === undefined || /^[^./][^/]*\.lua$/.test(name)) return name;
+  throw new UsageError(`--front ${name}: the name of a script is expected, like index.lua`);
 }
 
 function parse(argv: readonly string[]): { values: ReturnType<typeof parseAll>['values']; positionals: string[] } {
