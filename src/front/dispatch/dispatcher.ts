@@ -4,7 +4,14 @@
  */
 import { NOTHING } from '../../base/bytes.js';
 import { LuafcgidError } from '../../base/errors.js';
-import { START_CREATE, START_HEAD, START_NO_BODY, START_RETIRE, START_WHOLE_BODY, ToWorker } from '../../channel/messages.js';
+import {
+  START_CREATE,
+  START_HEAD,
+  START_NO_BODY,
+  START_RETIRE,
+  START_WHOLE_BODY,
+  ToWorker,
+} from '../../channel/messages.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
 import { Lending } from '../lending/lending.js';
