@@ -39,7 +39,7 @@ export interface RunnerParts {
   readonly counters: WorkerCounters;
   /** What scripts wait for, and how this thread sleeps meanwhile. */
   readonly waits: Omit<WaitsParts, 'owner' | 'isReady' | 'blocks'>;
-  /** A request that was suspended is over: what still comes of its body is dropped. */
+  /** A request is over: what still comes of its body is dropped. */
   readonly forgetBody: (id: number) => void;
   /** What all states have in common, but for what depends on the run that executes. */
   readonly states: Omit<StateSettings, 'reports' | 'interrupts' | 'waits'>;
@@ -116,6 +116,11 @@ export class Runner {
     });
   }
 
+  /** Whether a suspended run can go on. */
+  get hasReady(): boolean {
+    return this.#ready.length > 0;
+  }
+
   /** Goes on with the suspended run whose operation was over first. Returns false when there is none. */
   resumeNext(): boolean {
     const run = this.#ready.shift();
@@ -126,7 +131,7 @@ export class Runner {
     if (state === undefined) throw new Error(`run ${run.id} has no state`);
     run.isSuspended = false;
     run.waitedMs += performance.now() - run.suspendedMs;
-    this.#waits.leavePlace(run);
+    this.#waits.goOn(run);
     this.#parts.outbox.resumed(run.id);
     this.#execute(run, () => {
       this.#setTarget(state);
@@ -190,6 +195,7 @@ export class Runner {
   #suspend(run: Run): void {
     const { outbox } = this.#parts;
     run.outlive(outbox);
+    this.#waits.settle(run);
     run.isSuspended = true;
     run.suspendedMs = performance.now();
     outbox.suspended(run.id, this.#waits.waitsForOf(run));
@@ -199,7 +205,7 @@ export class Runner {
 
   #over(run: Run): void {
     this.#waits.endOwner(run);
-    if (run.isLasting) this.#parts.forgetBody(run.id);
+    this.#parts.forgetBody(run.id);
     this.#count(run);
     this.#runs.delete(run.id);
     this.#buffers.push(run.buffer);
