@@ -10,6 +10,7 @@ import type { IoHandle } from '../io/handle.js';
 import { createCounters } from '../metrics/counters.js';
 import { recover } from '../shared/guarded-memory.js';
 import type { ThreadData } from '../worker/thread-data.js';
+import type { WarmedScript } from '../worker/warm-start.js';
 
 /**
  * Most memory of a worker's own JavaScript objects: many times what one needs. One that takes more ends, and not the process.
@@ -20,6 +21,8 @@ const HEAP_LIMIT_MIB = 512;
 export interface WorkerEvents {
   /** The thread waits for requests. */
   onReady(): void;
+  /** Before it is ready: what has become of the scripts that it was to load. */
+  onWarmed(scripts: readonly WarmedScript[]): void;
   /** There is something in the ring to the front, or room in the other. Only told where there is no other bell. */
   onBell(): void;
   /** The thread is no more. Also told when it never became ready. */
@@ -100,8 +103,9 @@ export class WorkerHandle {
       this.#giveUp = resolve;
     });
     let reason = 'the thread ended';
-    this.#thread.on('message', (message: 'ready' | 'bell') => {
+    this.#thread.on('message', (message: 'ready' | 'bell' | readonly WarmedScript[]) => {
       if (message === 'bell') return events.onBell();
+      if (message !== 'ready') return events.onWarmed(message);
       this.#isReady = true;
       events.onReady();
     });

@@ -20,6 +20,7 @@ import type { RequestOrigin } from './script-request.js';
 import type { ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
 import { Waits, type WaitsParts } from './waits.js';
+import { Loading, type WarmedScript, warmScript } from './warm-start.js';
 
 /** Places in Lua at which waits are counted. */
 const MOST_PLACES = 1000;
@@ -51,6 +52,8 @@ export class Runner {
   /** Suspended runs that can go on, in the order in which their operations were over. */
   readonly #ready: Run[] = [];
   readonly #waits: Waits;
+  /** The script that is loaded before the first request. */
+  #loading: Loading | undefined;
   readonly #blocked = new Map<string, number>();
   /** Buffers that no run uses. */
   readonly #buffers: OutputBuffer[] = [];
@@ -59,11 +62,15 @@ export class Runner {
     this.#parts = parts;
     this.#waits = new Waits({
       ...parts.waits,
-      blocks: (owner, place) => this.#noteBlocked(owner.id, place),
-      owner: () => {
-        if (this.#executing === undefined) throw new Error('no request is running');
-        return this.#executing;
+      blocks: (owner, place) => {
+        if (owner !== this.#loading) this.#noteBlocked(owner.id, place);
       },
+      owner: () => {
+        const owner = this.#executing ?? this.#loading;
+        if (owner === undefined) throw new Error('no request is running');
+        return owner;
+      },
+      sleep: (isDone, untilMs) => this.#sleep(isDone, untilMs),
       isReady: (owner) => {
         const run = owner as Run;
         if (run.isSuspended && !this.#ready.includes(run)) this.#ready.push(run);
@@ -82,6 +89,28 @@ export class Runner {
       } satisfies StateSettings,
       log: (level, text) => parts.outbox.log(this.#executing?.id ?? 0, level, text),
     });
+  }
+
+  /** Loads scripts before the first request, one after the other. */
+  warm(scripts: readonly ByteString[]): WarmedScript[] {
+    const { handler, watchdogMs } = this.#parts.config;
+    return scripts.map((script) => {
+      const loading = new Loading(script, watchdogMs);
+      this.#loading = loading;
+      try {
+        return warmScript(this.#images, loading, { name: handler, role: 'RESPONDER' });
+      } finally {
+        this.#waits.endOwner(loading);
+        this.#loading = undefined;
+      }
+    });
+  }
+
+  #sleep(isDone: () => boolean, untilMs = Number.POSITIVE_INFINITY): void {
+    const loading = this.#loading;
+    const endMs = Math.min(untilMs, loading?.endMs ?? Number.POSITIVE_INFINITY);
+    this.#parts.waits.sleep(isDone, endMs === Number.POSITIVE_INFINITY ? undefined : endMs);
+    if (loading?.isOverdue) throw loading.stopReason();
   }
 
   /** The operations that scripts of this worker wait for. */

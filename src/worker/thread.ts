@@ -26,6 +26,7 @@ import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
 import { Dictionary } from '../shared/dictionary.js';
+import { SESSIONS } from '../shared/settings.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
@@ -34,6 +35,7 @@ import { type EventList, ReadyEvents } from './ready-events.js';
 import { Runner, type RunnerParts } from './runner.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
+import type { WarmedScript } from './warm-start.js';
 
 /** What scripts see of the environment: names alone stand for the server's own values. */
 function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessEnv): Record<string, string> {
@@ -58,6 +60,10 @@ const EVENTS_AT_ONCE = 64;
 
 /** What all states of this worker have in common. */
 function stateSettings({ config, engine, files, luaConfig, roots, shared, worker }: ThreadData): RunnerParts['states'] {
+  const dictionaries = shared.map(({ name, memory, evicts }) => ({
+    name,
+    dictionary: new Dictionary({ shared: memory, owner: worker, evicts, nowMs: sharedNowMs }),
+  }));
   return {
     engine: createEngine(engine),
     config,
@@ -70,10 +76,8 @@ function stateSettings({ config, engine, files, luaConfig, roots, shared, worker
     files,
     environment: grantedEnvironment(config.environment, process.env),
     luaConfig,
-    shared: shared.map(({ name, memory, evicts }) => ({
-      name,
-      dictionary: new Dictionary({ shared: memory, owner: worker, evicts, nowMs: sharedNowMs }),
-    })),
+    shared: dictionaries.filter(({ name }) => name !== SESSIONS),
+    sessions: dictionaries.find(({ name }) => name === SESSIONS)?.dictionary,
   };
 }
 
@@ -159,6 +163,7 @@ class WorkerThread {
       ringBell,
       firstRequest: data.firstRequest,
       maxPostBytes: config.maxPostBytes,
+      statusPath: config.statusPath,
       isIdle: (state) => this.#runner.isIdle(state),
       run: (start) => this.#runner.execute(start),
     });
@@ -172,6 +177,11 @@ class WorkerThread {
       nowMs,
       sockets,
     });
+  }
+
+  /** Loads scripts before the first request. */
+  warm(scripts: ThreadData['warmScripts']): WarmedScript[] {
+    return this.#runner.warm(scripts);
   }
 
   /** Serves until told to stop, or until nobody listens any more. All states are closed then. */
@@ -277,6 +287,7 @@ async function run(data: ThreadData): Promise<void> {
   }
   const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
   const thread = new WorkerThread(data, system, ringBell, usage);
+  if (data.warmScripts.length > 0) parentPort?.postMessage(thread.warm(data.warmScripts));
   parentPort?.postMessage('ready');
   thread.serve();
 }
