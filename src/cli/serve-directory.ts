@@ -15,6 +15,8 @@ export interface ServeDirectoryOptions {
   /** Address to listen on. */
   readonly host: string;
   readonly config: string | undefined;
+  /** The script that answers for paths that are no files, by its name. */
+  readonly front: string | undefined;
   /** Whether to show the first page in a browser. */
   readonly opens: boolean;
   readonly overrides: Overrides;
@@ -25,12 +27,16 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
   const root = resolve(options.directory);
   // Only what serves HTTP pays for loading it.
   const { startGateway } = await import('../gateway/gateway.js');
-  const { server, socket, close } = await startPrivately(options.config ?? null, options.overrides);
+  const { server, socket, close } = await startPrivately(options.config ?? null, {
+    ...options.overrides,
+    showerrors: true,
+  });
   try {
     const gateway = await startGateway({
       root,
       port: options.port,
       host: options.host,
+      front: options.front,
       socket,
       log: (level, text) => server.log.write(level, text),
       reloads: true,

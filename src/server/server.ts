@@ -19,6 +19,7 @@ import { noService, type ServiceEnvironment } from '../process/environment.js';
 import { serviceManager } from '../process/notify.js';
 import { PidFile, systemLock } from '../process/pid-file.js';
 import { planUserChange, runsAsRoot } from '../process/user-change.js';
+import type { StatusReload } from '../status/model.js';
 import { Workers } from '../threads/workers.js';
 import { frontSettings } from './front-settings.js';
 import {
@@ -36,7 +37,8 @@ import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
 import { HungThreads, type Succeed } from './restart.js';
-import { SharedMemory } from './shared-memory.js';
+import { SharedMemory, sessionMemory } from './shared-memory.js';
+import { type ServerCommands, StatusDesk } from './status-desk.js';
 import { repeat, Signal, within } from './timing.js';
 import { describeNotFound, findWarmScripts } from './warm-start.js';
 
@@ -54,8 +56,9 @@ export interface Server {
    * Takes another configuration into service; requests that run are finished with the old one. If that cannot be done,
    * the log says why, and all goes on unchanged.
    * @param prepare reads and checks it, for a server that runs with another one
+   * @returns what came of it; undefined when the server stops
    */
-  reload(prepare: (now: Config) => Prepared): Promise<void>;
+  reload(prepare: (now: Config) => Prepared): Promise<StatusReload | undefined>;
   /** Resolves when no state serves any more whose files had changed when it was called. */
   lookForChanges(): Promise<void>;
   /** Finishes what runs, for a limited time, and gives everything back. */
@@ -67,6 +70,8 @@ export interface StartOptions {
   readonly isQuiet?: boolean;
   /** What a service manager has handed this process. */
   readonly service?: ServiceEnvironment;
+  /** What the status socket may have done. */
+  readonly commands?: ServerCommands;
   /** Left out where the program cannot replace itself. */
   readonly succeed?: Succeed | undefined;
 }
@@ -111,13 +116,19 @@ class RunningServer implements Server {
   /** Dictionaries of the configuration in service. */
   readonly #shared = new SharedMemory();
   #hung!: HungThreads;
+  readonly #status: StatusDesk;
   readonly #io = new IoHandle({ log: (level, text) => this.log.write(level, text) });
 
-  constructor({ isQuiet = false, service = noService, succeed }: StartOptions) {
+  constructor({ isQuiet = false, service = noService, succeed, commands }: StartOptions) {
     this.#service = service;
     this.#succeed = succeed;
     this.#lifeLevel = isQuiet ? 'debug' : 'info';
     this.#warnLevel = isQuiet ? 'debug' : 'warn';
+    this.#status = new StatusDesk({
+      hung: () => this.#hung.count,
+      sources: () => this.#io.status(),
+      commands: commands ?? {},
+    });
   }
 
   get addresses(): readonly ListenAddress[] {
@@ -132,11 +143,15 @@ class RunningServer implements Server {
     this.#parts.logs.reopen();
   }
 
-  reload(prepare: (now: Config) => Prepared): Promise<void> {
-    this.#reloading = this.#reloading.then(async () => {
-      if (!this.#isStopping && this.#hung.restarting === undefined) await reload(this.#parts, prepare);
+  reload(prepare: (now: Config) => Prepared): Promise<StatusReload | undefined> {
+    const next = this.#reloading.then(async () => {
+      if (this.#isStopping || this.#hung.restarting !== undefined) return undefined;
+      const outcome = await reload(this.#parts, prepare);
+      this.#status.noteReload(outcome);
+      return outcome;
     });
-    return this.#reloading;
+    this.#reloading = next.then(() => {});
+    return next;
   }
 
   async lookForChanges(): Promise<void> {
@@ -171,6 +186,7 @@ class RunningServer implements Server {
     await this.#startFirstWorkers();
     await this.#listen();
     pidFile?.write();
+    await this.#status.open(this.#parts, this.#undo);
     this.#giveUpRights(becomeUser);
     this.#isSetUp.set();
     this.#undo.push(() => this.#stopServing());
@@ -275,7 +291,7 @@ class RunningServer implements Server {
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
     generation.sources = this.#io.addSources(resolveSources(config, process.env));
-    generation.shared = this.#shared.grant(config.shared);
+    generation.shared = this.#shared.grant([...config.shared, ...sessionMemory(config)]);
     const warmScripts = await findWarmScripts(generation, (...fault) => log.write('error', describeNotFound(...fault)));
     const sleeper = await front.sleeper();
     const io = generation.sources.length > 0 ? this.#io : undefined;
@@ -334,7 +350,7 @@ class RunningServer implements Server {
 
   #announce(): void {
     const { log, listeners, manager } = this.#parts;
-    log.write(this.#lifeLevel, `ready: listening on ${listeners.text}`);
+    log.write(this.#lifeLevel, `ready: listening on ${listeners.text}; ${this.#status.describe()}`);
     manager.status(`listening on ${listeners.text}`);
     manager.ready();
   }

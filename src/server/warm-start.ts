@@ -5,7 +5,7 @@ import type { Config } from '../config/load.js';
 import type { EngineData } from '../lua/engine.js';
 import { WorkerHandle } from '../threads/worker-handle.js';
 import { type Generation, generationOf, holdFiles, releaseFiles, workerSettings } from './generation.js';
-import { SharedMemory } from './shared-memory.js';
+import { SharedMemory, sessionMemory } from './shared-memory.js';
 
 const KIB = 1024;
 
@@ -54,7 +54,7 @@ export async function tryScripts(
   };
   const warmScripts = await findWarmScripts(generation, fail);
   generation.files = holdFiles(config);
-  generation.shared = new SharedMemory().grant(config.shared);
+  generation.shared = new SharedMemory().grant([...config.shared, ...sessionMemory(config)]);
   const settings = {
     ...workerSettings(generation, 'check'),
     warmScripts,

@@ -65,6 +65,7 @@ makes its two tables, \`luafcgid_sessions\` and \`luafcgid_session_values\`, whe
 | \`absolute\` | seconds after which it ends in any case | 86400 |
 | \`name\` | the name of the cookie | \`"session"\` |
 | \`maxsize\` | the most bytes that the values of a session may have, as JSON | 65536 |
+| \`size\` | bytes of memory for all sessions, with \`"memory"\`. When they are full, new sessions are refused (503); none is removed for them | 16 MiB |
 | \`path\`, \`domain\` | which pages get the cookie | all of the host |
 | \`samesite\` | \`"Lax"\` or \`"Strict"\` | \`"Lax"\` |
 | \`secure\` | whether browsers send the cookie over HTTPS only | as the request came: by \`HTTPS\` of the web server |
@@ -119,7 +120,7 @@ Scripts can ask for less than these limits. The server needs the package \`undic
     defaultText: 'a dictionary `cache` of 16 MiB that evicts',
     example: { cache: { size: 64 * 2 ** 20, evict: true }, limits: 4 * 2 ** 20 },
     script: 'hidden',
-    summary: 'Dictionaries in memory that all workers share, by the names that scripts know.',
+    summary: 'Dictionaries in memory that all workers share, by name.',
     text: `Scripts use them by the module [luafcgid.shared](lua-api.md#the-module-luafcgidshared). Each dictionary is a size in bytes,
 or a table:
 
