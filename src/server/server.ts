@@ -42,9 +42,8 @@ import { type ServerCommands, StatusDesk } from './status-desk.js';
 import { repeat, Signal, within } from './timing.js';
 import { describeNotFound, findWarmScripts } from './warm-start.js';
 
-export { tryScripts } from './warm-start.js';
-
 export { type Prepared, type Printed, printToStandardError } from './generation.js';
+export { tryScripts } from './warm-start.js';
 
 export interface Server {
   /** Where it listens, with the ports that were found for those given as 0. */
