@@ -77,7 +77,7 @@ end
 --- [states.md](states.md#isolation) tells more. At the top of a script: `require("luafcgid").isolation("request")`.
 ---
 --- Errors: another word; called by a request; another engine.
---- Example: local is_late = not pcall(luafcgid.isolation, "request") -- in a request
+--- Example: local is_late = not pcall(function() luafcgid.isolation("request") end) -- in a request it is too late
 function M.isolation(mode)
   if mode ~= "request" and mode ~= "state" then
     error("bad argument #1 to 'isolation' (\"request\" or \"state\" expected)", 2)
