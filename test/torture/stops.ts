@@ -100,6 +100,7 @@ const request: RequestHost = {
   reset() {},
   finish() {},
   grant() {},
+  isBodyWhole: true,
   readBody: () => null,
   log() {},
   configure() {},
