@@ -29,6 +29,8 @@ export class Loading implements WaitOwner {
   readonly script: ByteString;
   readonly #limitMs: number;
   readonly #startedMs = performance.now();
+  /** There is none. */
+  readonly body = { isReady: true, awaitMore() {} };
   holdsPlace = false;
   hasPosted = false;
 
