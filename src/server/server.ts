@@ -298,6 +298,7 @@ class RunningServer implements Server {
       ...workerSettings(generation, this.#runName),
       warmScripts,
       waiting: this.#waiting,
+      locks: this.#shared.locks,
       bell: front.bell,
       sleeper,
       io,

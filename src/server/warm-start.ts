@@ -54,12 +54,14 @@ export async function tryScripts(
   };
   const warmScripts = await findWarmScripts(generation, fail);
   generation.files = holdFiles(config);
-  generation.shared = new SharedMemory().grant([...config.shared, ...sessionMemory(config)]);
+  const memory = new SharedMemory();
+  generation.shared = memory.grant([...config.shared, ...sessionMemory(config)]);
   const settings = {
     ...workerSettings(generation, 'check'),
     warmScripts,
     waiting: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
     bell: { asleep: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT), fd: undefined },
+    locks: memory.locks,
     sleeper: undefined,
     io: undefined,
   };
@@ -81,6 +83,7 @@ export async function tryScripts(
         },
         onReady: resolve,
         onBell() {},
+        onWake() {},
         onGone: (reason) => reject(new Error(reason)),
       });
     });

@@ -192,6 +192,7 @@ export class Workers {
       },
       onWarmed: (scripts) => this.#logWarmed(place, scripts),
       onBell: () => this.#events.bell(),
+      onWake: (worker) => this.#handles.get(worker)?.handle.wake(),
       onGone: (reason) => {
         if (!this.#handles.delete(id)) return this.#events.ended(id);
         this.#events.gone(id, reason);

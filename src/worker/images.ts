@@ -173,7 +173,7 @@ export class Images {
   #take(state: ScriptState, { name, role }: Handler, holdsOperations: boolean): KeptImage | string {
     const { limitBytes } = this.#parts;
     if (limitBytes === 0) return 'images = 0';
-    if (holdsOperations) return 'it has started operations that are not over';
+    if (holdsOperations) return 'it holds a lock, or has started operations that are not over';
     let lua: StateImage | string;
     try {
       lua = state.lua.takeImage?.(name, role) ?? 'the engine cannot copy states';

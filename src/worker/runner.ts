@@ -19,8 +19,8 @@ import { Run, type RunStart } from './run.js';
 import type { RequestOrigin } from './script-request.js';
 import type { ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
-import { Waits, type WaitsParts } from './waits.js';
-import { Loading, type WarmedScript, warmScript } from './warm-start.js';
+import { holdsOperations, Waits, type WaitsParts } from './waits.js';
+import { type WarmedScript, WarmStart } from './warm-start.js';
 
 /** A state's memory is looked at so often, when a request has run in it. */
 const MEMORY_EVERY_MS = 1_000;
@@ -57,8 +57,7 @@ export class Runner {
   /** Suspended runs that can go on, in the order in which their operations were over. */
   readonly #ready: Run[] = [];
   readonly #waits: Waits;
-  /** The script that is loaded before the first request. */
-  #loading: Loading | undefined;
+  readonly #warmStart = new WarmStart();
   readonly #blocked = new Map<string, number>();
   /** Buffers that no run uses. */
   readonly #buffers: OutputBuffer[] = [];
@@ -68,14 +67,14 @@ export class Runner {
     this.#waits = new Waits({
       ...parts.waits,
       blocks: (owner, place) => {
-        if (owner !== this.#loading) this.#noteBlocked(owner.id, place);
+        if (owner !== this.#warmStart.loading) this.#noteBlocked(owner.id, place);
       },
       owner: () => {
-        const owner = this.#executing ?? this.#loading;
+        const owner = this.#executing ?? this.#warmStart.loading;
         if (owner === undefined) throw new Error('no request is running');
         return owner;
       },
-      sleep: (isDone, untilMs) => this.#sleep(isDone, untilMs),
+      sleep: (isDone, untilMs) => this.#warmStart.sleep(parts.waits.sleep, isDone, untilMs),
       isReady: (owner) => {
         const run = owner as Run;
         if (run.isSuspended && !this.#ready.includes(run)) this.#ready.push(run);
@@ -98,24 +97,7 @@ export class Runner {
 
   /** Loads scripts before the first request, one after the other. */
   warm(scripts: readonly ByteString[]): WarmedScript[] {
-    const { handler, watchdogMs } = this.#parts.config;
-    return scripts.map((script) => {
-      const loading = new Loading(script, watchdogMs);
-      this.#loading = loading;
-      try {
-        return warmScript(this.#images, loading, { name: handler, role: 'RESPONDER' });
-      } finally {
-        this.#waits.endOwner(loading);
-        this.#loading = undefined;
-      }
-    });
-  }
-
-  #sleep(isDone: () => boolean, untilMs = Number.POSITIVE_INFINITY): void {
-    const loading = this.#loading;
-    const endMs = Math.min(untilMs, loading?.endMs ?? Number.POSITIVE_INFINITY);
-    this.#parts.waits.sleep(isDone, endMs === Number.POSITIVE_INFINITY ? undefined : endMs);
-    if (loading?.isOverdue) throw loading.stopReason();
+    return this.#warmStart.load(scripts, this.#images, this.#parts.config, this.#waits);
   }
 
   /** The operations that scripts of this worker wait for. */
@@ -160,7 +142,7 @@ export class Runner {
     if (state === undefined) throw new Error(`run ${run.id} has no state`);
     run.isSuspended = false;
     run.waitedMs += performance.now() - run.suspendedMs;
-    this.#waits.leavePlace(run);
+    this.#waits.goOn(run);
     this.#parts.outbox.resumed(run.id);
     this.#execute(run, () => {
       this.#setTarget(state);
@@ -224,6 +206,7 @@ export class Runner {
   #suspend(run: Run): void {
     const { outbox } = this.#parts;
     run.outlive(outbox);
+    this.#waits.settle(run);
     run.isSuspended = true;
     run.suspendedMs = performance.now();
     outbox.suspended(run.id, this.#waits.waitsForOf(run));
@@ -317,7 +300,7 @@ export class Runner {
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);
-      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, run.tokens.size > 0);
+      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, holdsOperations(run));
     }
     if (createdFrom !== undefined) this.#states.set(stateId, state);
     state.requireHandler(handler);

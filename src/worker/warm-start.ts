@@ -1,10 +1,11 @@
 /** Loads scripts before their first request, so that states are made from their images from the beginning. */
 
 import { LuafcgidError } from '../base/errors.js';
+import type { Config } from '../config/load.js';
 import type { ByteString, InterruptSource, LogLevel } from '../lua/state.js';
 import { describeFailure } from './error-detail.js';
 import type { Handler, Images } from './images.js';
-import type { WaitOwner } from './waits.js';
+import { holdsOperations, type WaitOwner, type Waits, type WaitsParts } from './waits.js';
 
 /** What has become of a script that was to be loaded. */
 export interface WarmedScript {
@@ -22,10 +23,11 @@ export interface WarmedScript {
 }
 
 /** A script that is being loaded without a request. It has as much time as a request. */
-export class Loading implements WaitOwner {
+class Loading implements WaitOwner {
   /** No request has this number. */
   readonly id = 0;
   readonly tokens = new Set<number>();
+  readonly locks = new Map<string, number>();
   readonly script: ByteString;
   readonly #limitMs: number;
   readonly #startedMs = performance.now();
@@ -71,17 +73,48 @@ export class Loading implements WaitOwner {
   }
 }
 
+export class WarmStart {
+  #loading: Loading | undefined;
+
+  /** What is loaded now. */
+  get loading(): WaitOwner | undefined {
+    return this.#loading;
+  }
+
+  load(
+    scripts: readonly ByteString[],
+    images: Images,
+    { handler, watchdogMs }: Pick<Config, 'handler' | 'watchdogMs'>,
+    waits: Pick<Waits, 'endOwner'>,
+  ): WarmedScript[] {
+    return scripts.map((script) => {
+      const loading = new Loading(script, watchdogMs);
+      this.#loading = loading;
+      try {
+        return warmScript(images, loading, { name: handler, role: 'RESPONDER' });
+      } finally {
+        waits.endOwner(loading);
+        this.#loading = undefined;
+      }
+    });
+  }
+
+  /** Sleeps as a script wants to, but no longer than it may be loaded. @throws when its time is over */
+  sleep(sleep: WaitsParts['sleep'], isDone: () => boolean, untilMs = Number.POSITIVE_INFINITY): void {
+    const endMs = Math.min(untilMs, this.#loading?.endMs ?? Number.POSITIVE_INFINITY);
+    sleep(isDone, endMs === Number.POSITIVE_INFINITY ? undefined : endMs);
+    if (this.#loading?.isOverdue) throw this.#loading.stopReason();
+  }
+}
+
 /** Loads a script and keeps its image. Throws nothing that lies with the script. */
-export function warmScript(images: Images, loading: Loading, handler: Handler): WarmedScript {
+function warmScript(images: Images, loading: Loading, handler: Handler): WarmedScript {
   const { script } = loading;
   const lines: { level: LogLevel; text: ByteString }[] = [];
   const reports = { depends() {}, log: (level: LogLevel, text: ByteString) => void lines.push({ level, text }) };
   try {
-    const kept = images.keep(
-      script,
-      handler,
-      { reports, interrupts: loading.interrupts },
-      () => loading.tokens.size > 0,
+    const kept = images.keep(script, handler, { reports, interrupts: loading.interrupts }, () =>
+      holdsOperations(loading),
     );
     return { script, tookMs: loading.tookMs, ...kept, isLoaded: true, lines };
   } catch (error) {
