@@ -262,7 +262,7 @@
 -- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
 --http = { ["allow"] = { "api.example.com:443" } }
 
--- Dictionaries in memory that all workers share, by the names that scripts know.
+-- Dictionaries in memory that all workers share, by name.
 -- A table of names and sizes in bytes, from 32 KiB to 1 GiB, or of tables like { size = 64 * 2^20,
 -- evict = true }. Default: a dictionary cache of 16 MiB that evicts.
 --shared = { ["cache"] = { ["size"] = 67108864, ["evict"] = true }, ["limits"] = 4194304 }
@@ -293,6 +293,14 @@
 -- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request},
 -- {role} and {param:NAME}. Default: who asked for what, with what result and effort.
 --accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
+
+-- Where the server says over HTTP what it is doing.
+-- The path of a Unix socket, or a loopback address like "127.0.0.1:9001". Default: none.
+--status = "/run/luafcgid/status.sock"
+
+-- The URL path under which the web server can ask for the same.
+-- A path like "/luafcgid-status", of at most 200 characters and without spaces. Default: none.
+--statuspath = "/luafcgid-status"
 
 -- How long a stop waits for requests that run.
 -- A number of seconds from 0.001 to 86400, or 0 (no time at all).

@@ -382,6 +382,24 @@ export const catalogue = {
     solve:
       'They wait and are accepted as soon as others end. Raise the limit of open files (`ulimit -n`, LimitNOFILE), or the setting connections.',
   },
+  LUAFCGID_CONTROL_NOT_FOUND: {
+    blame: 'operator',
+    status: 0,
+    message: 'no running server is found by {where}: {reason}',
+    solve: 'Name its configuration, its pid file, or the address of its status socket.',
+  },
+  LUAFCGID_CONTROL_UNREACHABLE: {
+    blame: 'operator',
+    status: 0,
+    message: 'no server answers at {address}: {reason}',
+    solve: 'Check that the server runs, that its configuration has the setting status, and that this user may connect.',
+  },
+  LUAFCGID_CONTROL_NO_STATUS: {
+    blame: 'operator',
+    status: 0,
+    message: 'the server of {where} has no status socket',
+    solve: 'Set status in its configuration, for instance status = "/run/luafcgid/status.sock", and restart it.',
+  },
   LUAFCGID_LISTEN_STRANGER: {
     blame: 'peer',
     status: 0,
@@ -654,6 +672,24 @@ export const catalogue = {
     status: 0,
     message: 'cannot read {file}: {reason}',
     solve: 'Name a file that exists and that this user may read.',
+  },
+  LUAFCGID_NEW_NAME: {
+    blame: 'operator',
+    status: 0,
+    message: 'no application can be named {name}',
+    solve: 'Name it with letters, digits, - and _, at most 64 of them.',
+  },
+  LUAFCGID_NEW_FOLDER: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot make an application in {folder}: {reason}',
+    solve: 'Name a folder that does not exist yet, in one where you may write.',
+  },
+  LUAFCGID_TEST_FILES: {
+    blame: 'operator',
+    status: 0,
+    message: 'no test file below {folder}: {reason}',
+    solve: 'Write tests into files whose names end with _test.lua; docs/lua-api.md shows how.',
   },
   LUAFCGID_GATEWAY_ROOT: {
     blame: 'operator',

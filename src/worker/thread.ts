@@ -15,6 +15,7 @@ import {
   START_NO_BODY,
   START_OFFER,
   START_RETIRE,
+  START_WHOLE_BODY,
   ToWorker,
 } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
@@ -144,7 +145,7 @@ class WorkerThread {
     const suspended: SuspendedRuns = {
       poll: () => runner.waits.poll(),
       get mayHaveNews() {
-        return runner.waits.mayHaveNews;
+        return runner.hasReady || runner.waits.mayHaveNews;
       },
       get nextMs() {
         return runner.waits.nextMs;
@@ -162,6 +163,7 @@ class WorkerThread {
       ringBell,
       firstRequest: data.firstRequest,
       maxPostBytes: config.maxPostBytes,
+      statusPath: config.statusPath,
       isIdle: (state) => this.#runner.isIdle(state),
       run: (start) => this.#runner.execute(start),
     });
@@ -222,7 +224,7 @@ class WorkerThread {
   #start({ flags, id, argument: stateId, payload }: Message): void {
     const { subject, slot, path, params } = decodeStart(payload);
     if ((flags & START_OFFER) !== 0) {
-      if (!this.#slots.claim(slot, subject)) return;
+      if (!this.#slots.claim(slot, subject)) return this.#inbox.forgetBody(id);
       if ((flags & START_CREATE) === 0 && !this.#runner.isIdle(stateId)) return this.#outbox.offerRejected(id, subject);
     } else if (subject !== 0) this.#close(subject);
     this.#runner.execute({
@@ -234,7 +236,7 @@ class WorkerThread {
       role: roleOf(flags),
       isDirect: false,
       isHead: (flags & START_HEAD) !== 0,
-      inlet: (flags & START_NO_BODY) === 0 ? this.#inbox.bodyOf(id) : NO_BODY,
+      inlet: (flags & START_NO_BODY) === 0 ? this.#inbox.bodyOf(id, (flags & START_WHOLE_BODY) !== 0) : NO_BODY,
       outlet: this.#outbox,
     });
   }

@@ -150,6 +150,7 @@ export function newRequest({ params = {}, body = '', pieceBytes = 1000, override
     },
     finish: () => recorded.calls.push(`finish after ${recorded.body.length}`),
     grant: () => recorded.calls.push('grant'),
+    isBodyWhole: true,
     readBody(maxBytes) {
       const piece = body.slice(position, position + Math.min(maxBytes, pieceBytes));
       position += piece.length;

@@ -92,6 +92,41 @@ describe('the inbox of a worker', () => {
     );
   });
 
+  it('loses nothing of a body whose request is suspended in the middle of a piece, nor gives any of it twice', () => {
+    const ends = new Ends();
+    const [first, second] = [ends.inbox.bodyOf(1), ends.inbox.bodyOf(2)];
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
+    ends.toWorker.tryWrite(ToWorker.BODY, 2, 0, Buffer.from('123456'));
+    assert.equal(read(first, 2), 'ab');
+    first.outlive();
+    // Another request goes on, which reads its own.
+    assert.equal(read(second, 2), '12');
+    second.outlive();
+    assert.equal(read(first, 2), 'cd');
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('gh'));
+    ends.toWorker.tryWrite(ToWorker.CLOSE, 0, 4, NOTHING);
+    assert.equal(ends.inbox.next().type, ToWorker.CLOSE);
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 2, 0, NOTHING);
+    assert.equal(readAll(first), 'efgh');
+    assert.equal(readAll(second), '3456');
+  });
+
+  it('keeps a request with its body that comes while another one reads, in any number of pieces', () => {
+    const ends = new Ends();
+    const first = ends.inbox.bodyOf(1);
+    ends.toWorker.tryWrite(ToWorker.START | MORE, 2, 6, Buffer.from('par'));
+    ends.toWorker.tryWrite(ToWorker.START, 2, 6, Buffer.from('ams'));
+    ends.toWorker.tryWrite(ToWorker.BODY, 2, 0, Buffer.from('second'));
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 2, 0, NOTHING);
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('first'));
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+    assert.equal(readAll(first), 'first');
+    const start = ends.inbox.next();
+    assert.deepEqual([start.id, Buffer.from(start.payload).toString()], [2, 'params']);
+    assert.equal(readAll(ends.inbox.bodyOf(2)), 'second');
+  });
+
   it('raises what is wrong with a body, after what came of it, each time it is read', () => {
     for (const [fault, code] of [
       [BodyFault.SHORT, 'LUAFCGID_REQUEST_BODY_SHORT'],

@@ -4,13 +4,21 @@
  */
 import { NOTHING } from '../../base/bytes.js';
 import { LuafcgidError } from '../../base/errors.js';
-import { START_CREATE, START_HEAD, START_NO_BODY, START_RETIRE, ToWorker } from '../../channel/messages.js';
+import {
+  START_CREATE,
+  START_HEAD,
+  START_NO_BODY,
+  START_RETIRE,
+  START_WHOLE_BODY,
+  ToWorker,
+} from '../../channel/messages.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
 import { Lending } from '../lending/lending.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { Meters } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
+import type { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { type Arrival, LentRequests, type LentRequestsOwner } from './lent-requests.js';
 import { Mailbox } from './mailbox.js';
@@ -29,6 +37,7 @@ const AWAY_MS = 20;
 /** What all connections have to share. */
 export interface SharedRoom {
   readonly meters: Meters;
+  readonly tally: Tally;
   /** Whether more output may be written. */
   hasSendRoom(): boolean;
   /** Whether so many connections more may be open. */
@@ -66,19 +75,20 @@ export class Dispatcher {
     room: SharedRoom,
     owner: DispatcherOwner,
   ) {
+    const { tally } = room;
     this.#options = options;
     this.#pool = pool;
     this.#answers = answers;
     this.#room = room;
     const { meters } = room;
-    const workers = new WorkerTable(options, actions, pool, meters);
+    const workers = new WorkerTable(options, actions, pool, meters, tally);
     const lending = new Lending(options, actions, pool, {
       recalled: (connection) => answers.settle(connection, false),
       fileOf: (path) => owner.fileOf(path),
     });
     const lentRequests = new LentRequests(workers, lending, pool, answers, owner);
     const mailbox = new Mailbox(
-      { options, actions, pool, answers, workers, lending, lentRequests, requests },
+      { options, actions, pool, answers, workers, lending, lentRequests, requests, tally },
       {
         startWaiting: (nowMs) => this.startWaiting(nowMs),
         beginOffered: (worker, nowMs) => this.#beginOffered(worker, nowMs),
@@ -98,7 +108,7 @@ export class Dispatcher {
     this.#mailbox = mailbox;
   }
 
-  /** All workers; for tests. */
+  /** All workers. */
   get workers(): Iterable<WorkerLink> {
     return this.#workers;
   }
@@ -152,6 +162,7 @@ export class Dispatcher {
 
   /** Looks at the time that requests have run. To be called every so often. */
   watch(nowMs: number): void {
+    this.#room.tally.tick(nowMs);
     this.#failure.watch(nowMs);
   }
 
@@ -266,6 +277,7 @@ export class Dispatcher {
       if (next === undefined) break;
       this.#start(next, nowMs);
     }
+    this.#room.tally.noteWaiting(this.#pool.waitingCount);
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
       this.#hasTurnedAway = true;
       this.#answers.turnAway(extra, new LuafcgidError('LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue }));
@@ -283,6 +295,7 @@ export class Dispatcher {
       (create ? START_CREATE : 0) |
       (retire ? START_RETIRE : 0) |
       (hasBody ? 0 : START_NO_BODY) |
+      (request.body.isComplete ? START_WHOLE_BODY : 0) |
       (request.cgi.method === 'HEAD' ? START_HEAD : 0);
     const path = create ? Buffer.from(request.script, 'latin1') : NOTHING;
     if (evicted !== undefined && worker.canStartRevocably) {
