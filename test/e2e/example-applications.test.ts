@@ -98,7 +98,10 @@ async function checkGuestbook(port: number): Promise<void> {
 
   // What is no photo is no photo, and what is no form of this site is none.
   const html = await ann.upload('/entries', 'evil', Buffer.from('<script>alert(1)</script>'));
-  assert.deepEqual([html.status, /A photo is a PNG/.test(html.text), /evil<\/textarea>/.test(html.text)], [422, true, true]);
+  assert.deepEqual(
+    [html.status, /A photo is a PNG/.test(html.text), /evil<\/textarea>/.test(html.text)],
+    [422, true, true],
+  );
   assert.equal((await ann.upload('/entries', 'foreign', PNG, '')).status, 403);
   assert.equal((await ann.send('/logout', {}, 'x'.repeat(64))).status, 403);
   assert.equal((await ann.send('/entries', { text: '' })).status, 422);
@@ -107,7 +110,10 @@ async function checkGuestbook(port: number): Promise<void> {
   const eve = new Browser(port, base);
   await eve.ask('/login');
   assert.match((await eve.send('/register', { name: 'ann', password })).text, /This name is taken/);
-  assert.match((await eve.send('/login', { name: 'ann', password: 'wrong horse!' })).text, /name or the password is wrong/);
+  assert.match(
+    (await eve.send('/login', { name: 'ann', password: 'wrong horse!' })).text,
+    /name or the password is wrong/,
+  );
   assert.match((await eve.send('/login', { name: 'nobody', password })).text, /name or the password is wrong/);
   await eve.follow(await eve.send('/register', { name: 'eve', password }));
   assert.doesNotMatch((await eve.ask('/')).text, /Delete/);
@@ -121,7 +127,9 @@ async function checkGuestbook(port: number): Promise<void> {
   const refused = await post(eve, '{"text":"forged"}', 'x'.repeat(64));
   assert.deepEqual([refused.status, typeof JSON.parse(refused.text).error], [403, 'string']);
   assert.equal((await post(eve, '{"text":', eve.token)).status, 400);
-  assert.deepEqual(JSON.parse((await post(eve, '{"txt":7}', eve.token)).text), { error: 'Write a text of at most 1000 characters.' });
+  assert.deepEqual(JSON.parse((await post(eve, '{"txt":7}', eve.token)).text), {
+    error: 'Write a text of at most 1000 characters.',
+  });
   const listed = JSON.parse((await new Browser(port, base).ask('/api/entries')).text);
   assert.deepEqual(
     listed.entries.map((entry: { author: string; text: string }) => `${entry.author}: ${entry.text}`).sort(),
@@ -185,7 +193,15 @@ describe('the link shortener', () => {
   it('refuses addresses that lead nowhere or run something, and forms of other sites', async () => {
     const ann = new Browser(port(), '/links');
     await ann.ask('/');
-    for (const url of ['', 'javascript:alert(1)', 'ftp://x', 'https://', 'https://a b', 'https://a\nb', `https://a/${'x'.repeat(2000)}`]) {
+    for (const url of [
+      '',
+      'javascript:alert(1)',
+      'ftp://x',
+      'https://',
+      'https://a b',
+      'https://a\nb',
+      `https://a/${'x'.repeat(2000)}`,
+    ]) {
       assert.equal((await ann.send('/', { url })).status, 422, url);
     }
     assert.equal((await ann.send('/', { url: 'https://example.com/' }, '')).status, 403);
