@@ -7,6 +7,7 @@ import { LuafcgidError } from '../base/errors.js';
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
 import { BodyFault, MORE, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
+import { type InputStream, isInput, RingInput } from './request-input.js';
 import type { RequestInlet } from './script-request.js';
 
 const FIRST_MESSAGE_BYTES = 16 * 1024;
@@ -22,70 +23,21 @@ export interface Message {
   readonly payload: Uint8Array;
 }
 
-/** The body of one request, as far as its script has read it. */
-class RingBody implements RequestInlet {
-  readonly requestId: number;
-  isOver = false;
-  /** Why the rest never comes: a `BodyFault`, or 0. */
-  fault = 0;
-  /** Pieces that came while the request was suspended. */
-  readonly #pieces: Uint8Array[] = [];
-  readonly #inbox: BodyReader;
-
-  constructor(requestId: number, inbox: BodyReader) {
-    this.requestId = requestId;
-    this.#inbox = inbox;
-  }
-
-  readBody(maxBytes: number): Uint8Array | null {
-    const kept = this.#pieces[0];
-    if (kept === undefined) return this.#inbox.readBody(this, maxBytes);
-    if (kept.length <= maxBytes) this.#pieces.shift();
-    else this.#pieces[0] = kept.subarray(maxBytes);
-    return kept.subarray(0, maxBytes);
-  }
-
-  outlive(): RequestInlet {
-    this.#inbox.keepBody(this);
-    return this;
-  }
-
-  /** A frame of it came while others were read. */
-  keepFrame({ type, argument, payload }: Frame): void {
-    if (typeOf(type) === ToWorker.BODY) this.#pieces.push(Uint8Array.from(payload));
-    else this.end(argument);
-  }
-
-  end(fault: number): void {
-    this.isOver = true;
-    this.fault = fault;
-  }
-}
-
-/** What a body asks of the inbox. */
-interface BodyReader {
-  readBody(body: RingBody, maxBytes: number): Uint8Array | null;
-  /** From now on its frames are kept whenever they come. */
-  keepBody(body: RingBody): void;
-}
-
-/** The body of a request that has none. */
-export const NO_BODY: RequestInlet = { readBody: () => null, outlive: () => NO_BODY };
-
 export class Inbox {
   readonly #ring: RingReader;
   readonly #tellRoom: () => void;
   readonly #interrupts: Interrupts;
   readonly #stopReason: () => Error;
-  /** Bodies of requests that were suspended, by request. */
-  readonly #kept = new Map<number, RingBody>();
+  /** The input of requests that were suspended, by request. */
+  readonly #kept = new Map<number, RingInput>();
   /** Messages for later that came while a request was reading its body. */
   readonly #deferred: Message[] = [];
   /** The message being taken: one buffer for all, so that requests allocate none. */
   #collected = Buffer.allocUnsafeSlow(FIRST_MESSAGE_BYTES);
   /** Bytes of the first frame's payload that the body's reader has taken. */
   #taken = 0;
-  #isHolding = false;
+  /** The input whose reader still looks at the first frame. */
+  #holder: RingInput | undefined;
 
   /**
    * @param tellRoom wakes the front, which waits for room in this ring
@@ -119,7 +71,7 @@ export class Inbox {
       const frame = this.#waitForFrame(bytes === 0 ? hasOther : nothingElse, longestMs);
       if (frame === undefined) return undefined;
       const type = typeOf(frame.type);
-      if (type === ToWorker.BODY || type === ToWorker.BODY_END) {
+      if (isInput(type)) {
         this.#kept.get(frame.id)?.keepFrame(frame);
         this.#release();
         continue;
@@ -133,29 +85,33 @@ export class Inbox {
   }
 
   /**
-   * The body of a request that begins. Its `readBody` throws a `LuafcgidError` when the body is too large, shorter than
-   * announced, or does not come, or when the script has to stop. Pieces of other requests' bodies are dropped meanwhile.
+   * The input of a request that begins. Reading it throws a `LuafcgidError` when a stream is too large, shorter than
+   * announced, or does not come, or when the script has to stop. Pieces of other requests' input are dropped meanwhile.
    */
-  bodyOf(requestId: number): RequestInlet {
-    return new RingBody(requestId, { readBody: this.#readBody, keepBody: (body) => this.#kept.set(requestId, body) });
+  inputOf(requestId: number, has = { body: true, data: false }): RequestInlet {
+    return new RingInput(requestId, has, { read: this.#read, keepAll: (input) => this.#kept.set(requestId, input) });
   }
 
-  readonly #readBody = (body: RingBody, maxBytes: number): Uint8Array | null => {
-    while (!body.isOver) {
-      const frame = this.#isHolding ? (this.#ring.peek() as Frame) : this.#waitForBody();
+  readonly #read = (input: RingInput, stream: InputStream, maxBytes: number): Uint8Array | null => {
+    while (!stream.isOver) {
+      const frame = this.#holder === undefined ? this.#waitForInput() : (this.#ring.peek() as Frame);
       const type = typeOf(frame.type);
-      if (type === ToWorker.BODY && frame.id === body.requestId) {
-        if (this.#taken === frame.payload.length) {
-          this.#letGo();
-          continue;
-        }
-        this.#isHolding = true;
+      const isOwn = frame.id === input.requestId;
+      const isHeld = this.#holder !== undefined;
+      if (isHeld && (!isOwn || type !== stream.pieceType || this.#taken === frame.payload.length)) {
+        this.#letGo();
+        const kept = stream.takeKept(maxBytes);
+        if (kept !== undefined) return kept;
+        continue;
+      }
+      if (isOwn && type === stream.pieceType) {
+        this.#holder = input;
         const piece = frame.payload.subarray(this.#taken, this.#taken + maxBytes);
         this.#taken += piece.length;
         return piece;
       }
-      if (type === ToWorker.BODY_END && frame.id === body.requestId) body.end(frame.argument);
-      else if (type === ToWorker.BODY || type === ToWorker.BODY_END) this.#kept.get(frame.id)?.keepFrame(frame);
+      if (isOwn && isInput(type)) input.keepFrame(frame);
+      else if (isInput(type)) this.#kept.get(frame.id)?.keepFrame(frame);
       else {
         // While a request executes the front sends only short messages, and what it sent before the request was resumed.
         const payload = frame.payload.slice();
@@ -163,7 +119,7 @@ export class Inbox {
       }
       this.#release();
     }
-    if (body.fault !== 0) throw faultOf(body.fault);
+    if (stream.fault !== 0) throw faultOf(stream);
     return null;
   };
 
@@ -194,7 +150,7 @@ export class Inbox {
     }
   }
 
-  #waitForBody(): Frame {
+  #waitForInput(): Frame {
     for (;;) {
       const frame = this.#ring.peek();
       if (frame !== undefined) return frame;
@@ -203,12 +159,13 @@ export class Inbox {
     }
   }
 
-  /** Gives back the frame that the body's reader still looked at. */
+  /** Gives back the frame that an input's reader still looked at; what it has not read is kept for it. */
   #letGo(): void {
-    if (!this.#isHolding) return;
-    this.#isHolding = false;
+    const holder = this.#holder;
+    if (holder === undefined) return;
+    holder.keepFrame(this.#ring.peek() as Frame, this.#taken);
+    this.#holder = undefined;
     this.#taken = 0;
-    this.#ring.peek();
     this.#release();
   }
 
@@ -217,8 +174,10 @@ export class Inbox {
   }
 }
 
-function faultOf(fault: number): LuafcgidError {
-  if (fault === BodyFault.TOO_LARGE) return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit: 'maxpost' });
-  if (fault === BodyFault.LATE) return new LuafcgidError('LUAFCGID_REQUEST_BODY_LATE', { seconds: 'readtimeout' });
-  return new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT');
+function faultOf({ fault, pieceType }: InputStream): LuafcgidError {
+  const what = pieceType === ToWorker.DATA ? 'DATA' : 'BODY';
+  if (fault === BodyFault.TOO_LARGE)
+    return new LuafcgidError(`LUAFCGID_REQUEST_${what}_TOO_LARGE`, { limit: 'maxpost' });
+  if (fault === BodyFault.LATE) return new LuafcgidError(`LUAFCGID_REQUEST_${what}_LATE`, { seconds: 'readtimeout' });
+  return new LuafcgidError(`LUAFCGID_REQUEST_${what}_SHORT`);
 }

@@ -5,6 +5,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { toByteString, toText } from '../base/byte-string.js';
+import { Role } from '../base/roles.js';
 import { Abandoned, Interrupts } from '../channel/interrupts.js';
 import { Borrower } from '../channel/lending.js';
 import {
@@ -26,10 +27,11 @@ import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
-import { Inbox, type Message, NO_BODY } from './inbox.js';
+import { Inbox, type Message } from './inbox.js';
 import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
+import { NO_INPUT } from './request-input.js';
 import { Runner, type RunnerParts } from './runner.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
@@ -209,6 +211,7 @@ class WorkerThread {
       if (!this.#slots.claim(slot, subject)) return;
       if ((flags & START_CREATE) === 0 && !this.#runner.isIdle(stateId)) return this.#outbox.offerRejected(id, subject);
     } else if (subject !== 0) this.#close(subject);
+    const has = { body: (flags & START_NO_BODY) === 0, data: roleOf(flags) === Role.FILTER };
     this.#runner.execute({
       id,
       stateId,
@@ -218,7 +221,7 @@ class WorkerThread {
       role: roleOf(flags),
       isDirect: false,
       isHead: (flags & START_HEAD) !== 0,
-      inlet: (flags & START_NO_BODY) === 0 ? this.#inbox.bodyOf(id) : NO_BODY,
+      inlet: has.body || has.data ? this.#inbox.inputOf(id, has) : NO_INPUT,
       outlet: this.#outbox,
     });
   }

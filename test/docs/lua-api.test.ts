@@ -36,7 +36,7 @@ const modules = ['json', 'crypto', 'template', 'router', 'validate'];
 /** Gives each module the name that the page does. */
 const requireModules = modules.map((name) => `local ${name} = require("luafcgid.${name}")`).join(' ');
 /** Methods that there are in other roles alone. */
-const roles: Readonly<Record<string, RoleName>> = { 'con:variable': 'AUTHORIZER' };
+const roles: Readonly<Record<string, RoleName>> = { 'con:variable': 'AUTHORIZER', 'con:data': 'FILTER' };
 const isOfModule = (name: string) => modules.includes(name.split('.')[0] as string);
 
 const SENDS_JSON = { CONTENT_TYPE: 'application/json' };

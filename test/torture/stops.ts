@@ -97,6 +97,7 @@ const request: RequestHost = {
   finish() {},
   grant() {},
   readBody: () => null,
+  readData: () => null,
   log() {},
   configure() {},
 };

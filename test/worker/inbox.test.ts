@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BodyFault, MORE, START_CREATE, ToWorker } from '../../src/channel/messages.js';
-import { NO_BODY } from '../../src/worker/inbox.js';
+import { NO_INPUT } from '../../src/worker/request-input.js';
 import type { RequestInlet } from '../../src/worker/script-request.js';
 import { Ends } from './support/ends.js';
 
@@ -43,7 +43,7 @@ describe('the inbox of a worker', () => {
 
   it('gives the body of the running request in pieces of the size asked for', () => {
     const ends = new Ends();
-    const body = ends.inbox.bodyOf(1);
+    const body = ends.inbox.inputOf(1);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('gh'));
     ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
@@ -51,20 +51,67 @@ describe('the inbox of a worker', () => {
     assert.equal(read(body), null);
   });
 
+  it('gives the body and the file of a Filter apart from each other, whichever is read first', () => {
+    const ends = new Ends();
+    const { toWorker } = ends;
+    for (const order of ['body first', 'file first', 'in turn']) {
+      const input = ends.inbox.inputOf(1, { body: true, data: true });
+      const data = { ...input, readBody: (most: number) => input.readData(most) };
+      toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
+      toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+      toWorker.tryWrite(ToWorker.DATA, 1, 0, Buffer.from('uvw'));
+      toWorker.tryWrite(ToWorker.DATA, 1, 0, Buffer.from('xyz'));
+      toWorker.tryWrite(ToWorker.DATA_END, 1, 0, NOTHING);
+      if (order === 'body first') assert.deepEqual([readAll(input, 4), readAll(data, 4)], ['abcdef', 'uvwxyz']);
+      if (order === 'file first') assert.deepEqual([readAll(data, 2), readAll(input, 2)], ['uvwxyz', 'abcdef']);
+      if (order !== 'in turn') continue;
+      assert.deepEqual([read(input, 2), read(data, 2), read(input, 2), read(data, 2)], ['ab', 'uv', 'cd', 'w']);
+      assert.deepEqual([readAll(input), readAll(data), read(input), read(data)], ['ef', 'xyz', null, null]);
+    }
+  });
+
+  it('tells of a file what is wrong with it', () => {
+    for (const [fault, code] of [
+      [BodyFault.SHORT, 'LUAFCGID_REQUEST_DATA_SHORT'],
+      [BodyFault.TOO_LARGE, 'LUAFCGID_REQUEST_DATA_TOO_LARGE'],
+      [BodyFault.LATE, 'LUAFCGID_REQUEST_DATA_LATE'],
+    ] as const) {
+      const ends = new Ends();
+      const input = ends.inbox.inputOf(1, { body: false, data: true });
+      ends.toWorker.tryWrite(ToWorker.DATA, 1, 0, Buffer.from('x'));
+      ends.toWorker.tryWrite(ToWorker.DATA_END, 1, fault, NOTHING);
+      assert.equal(read(input), null);
+      assert.equal(Buffer.from(input.readData(9) as Uint8Array).toString(), 'x');
+      assert.throws(() => input.readData(9), { code });
+    }
+  });
+
+  it('keeps what a request has left of a piece when it is suspended', () => {
+    const ends = new Ends();
+    const input = ends.inbox.inputOf(1);
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
+    assert.equal(read(input, 2), 'ab');
+    input.outlive();
+    ends.toWorker.tryWrite(ToWorker.CLOSE, 0, 9, NOTHING);
+    assert.equal(ends.inbox.next().type, ToWorker.CLOSE);
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+    assert.equal(readAll(input), 'cdef');
+  });
+
   it('gives no body where there is none, without waiting for one', () => {
-    assert.equal(read(NO_BODY), null);
+    assert.equal(read(NO_INPUT), null);
   });
 
   it('passes over what is left of earlier bodies', () => {
     const ends = new Ends();
-    const body = ends.inbox.bodyOf(1);
+    const body = ends.inbox.inputOf(1);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
     assert.equal(read(body, 2), 'ab');
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('more'));
     ends.toWorker.tryWrite(ToWorker.START, 2, 5, NOTHING);
     // Late news of the first request, when the second is under way.
     assert.equal(ends.inbox.next().id, 2);
-    const second = ends.inbox.bodyOf(2);
+    const second = ends.inbox.inputOf(2);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('late'));
     ends.toWorker.tryWrite(ToWorker.BODY_END, 1, BodyFault.CLIENT_GONE, NOTHING);
     ends.toWorker.tryWrite(ToWorker.BODY, 2, 0, Buffer.from('second'));
@@ -74,7 +121,7 @@ describe('the inbox of a worker', () => {
 
   it('keeps messages that come among a body for afterwards', () => {
     const ends = new Ends();
-    const body = ends.inbox.bodyOf(1);
+    const body = ends.inbox.inputOf(1);
     ends.toWorker.tryWrite(ToWorker.CLOSE, 0, 4, NOTHING);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('x'));
     ends.toWorker.tryWrite(ToWorker.COLLECT, 0, 5, NOTHING);
@@ -99,7 +146,7 @@ describe('the inbox of a worker', () => {
       [BodyFault.CLIENT_GONE, 'LUAFCGID_REQUEST_BODY_SHORT'],
     ] as const) {
       const ends = new Ends();
-      const body = ends.inbox.bodyOf(1);
+      const body = ends.inbox.inputOf(1);
       ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('some'));
       ends.toWorker.tryWrite(ToWorker.BODY_END, 1, fault, NOTHING);
       assert.equal(read(body), 'some');
@@ -110,7 +157,7 @@ describe('the inbox of a worker', () => {
 
   it('tells the front of room that it waits for', () => {
     const ends = new Ends(128);
-    const body = ends.inbox.bodyOf(1);
+    const body = ends.inbox.inputOf(1);
     while (ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('12345678')));
     assert.equal(ends.toWorker.askForRoom(), true);
     assert.equal(read(body), '12345678');

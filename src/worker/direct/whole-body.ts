@@ -23,6 +23,10 @@ export class WholeBody implements RequestInlet {
     return body;
   }
 
+  readData(): null {
+    return null;
+  }
+
   readBody(maxBytes: number): Uint8Array | null {
     const piece = this.#pieces[this.#piece];
     if (piece === undefined) return null;
