@@ -53,6 +53,9 @@ async function run(options) {
       case 'hog':
         results.hog = await (await import('./hog.mjs')).measureHog(options, folder);
         break;
+      case 'images':
+        results.images = await (await import('./images.mjs')).measureImages(options);
+        break;
       case 'clients':
         results.clients = await (await import('./clients.mjs')).measureClients(options, folder);
         break;

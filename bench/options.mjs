@@ -7,6 +7,7 @@ import { ownServers } from './peers/luafcgid.mjs';
 export const parts = /** @type {const} */ ([
   'pages',
   'hog',
+  'images',
   'clients',
   'overload',
   'policy',

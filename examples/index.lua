@@ -8,6 +8,7 @@ local examples = {
   { "form.lua", "Forms", "A query, a posted form and a file upload, parsed." },
   { "counter.lua", "Counter", "A global variable that is still there at the next request." },
   { "stream.lua", "Stream", "Lines that arrive one by one while the script is still running." },
+  { "together.lua", "Two at once", "Two things that wait at the same time, while the worker serves others." },
   { "remember.lua", "Cookies", "Your name and your visits, remembered in cookies." },
 }
 

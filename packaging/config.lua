@@ -60,6 +60,14 @@
 -- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (no limit).
 --memory = 128 * 1024 * 1024
 
+-- The most memory of all images: copies of loaded scripts, from which further states are made.
+-- A whole number of bytes from 65536 (64 KiB) to 68719476736 (64 GiB), or 0 (no images).
+--images = 64 * 1024 * 1024
+
+-- How long the values of scripts live: as long as their state, or for one request.
+-- "state" or "request".
+--isolation = "state"
+
 -- Time between two rounds of housekeeping.
 -- A whole number of milliseconds from 10 to 86400000.
 --sweep = 1000
@@ -253,9 +261,19 @@
 -- further fields. Default: nothing.
 --data = { ["main"] = "postgres://app@db.internal/app", ["files"] = "sqlite:/var/lib/app/files.db" }
 
+-- Where the sessions of con:session() are kept, and for how long.
+-- "memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, path,
+-- domain, samesite and secure.
+--sessions = "memory"
+
 -- Servers that scripts may send HTTP requests to (luafcgid.http).
 -- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
 --http = { ["allow"] = { "api.example.com:443" } }
+
+-- Dictionaries in memory that all workers share, by the names that scripts know.
+-- A table of names and sizes in bytes, from 32 KiB to 1 GiB, or of tables like { size = 64 * 2^20,
+-- evict = true }. Default: a dictionary cache of 16 MiB that evicts.
+--shared = { ["cache"] = { ["size"] = 67108864, ["evict"] = true }, ["limits"] = 4194304 }
 
 ---- Operation
 

@@ -237,6 +237,30 @@ export const catalogue = {
     message: '{path} defines no global function {handler}',
     solve: 'Define "function {handler}(env, con) … end" in the script, without local.',
   },
+  LUAFCGID_ISOLATION_LATE: {
+    blame: 'script',
+    status: 500,
+    message: 'luafcgid.isolation was called by a request',
+    solve: 'Call it while the script is loaded: at the top of its file, outside of all functions.',
+  },
+  LUAFCGID_ISOLATION_ENGINE: {
+    blame: 'operator',
+    status: 500,
+    message: 'isolation by request needs the embedded engine, which alone can copy states',
+    solve: 'Set `engine = "embedded"`, or do without `isolation = "request"` and luafcgid.isolation.',
+  },
+  LUAFCGID_ISOLATION_RELOADS: {
+    blame: 'script',
+    status: 0,
+    message: 'each request loads {path} anew (isolation by request), since its memory cannot be copied: {reason}',
+    solve: 'Close files and end operations before the main chunk ends; raise `images` if the image is too large.',
+  },
+  LUAFCGID_IMAGE_NONE: {
+    blame: 'script',
+    status: 0,
+    message: 'each new state loads {path} anew, since its memory cannot be copied: {reason}',
+    solve: 'Nothing has to be done. States are made faster when files are closed before the main chunk ends.',
+  },
   LUAFCGID_SCRIPT_TIMEOUT: {
     blame: 'script',
     status: 504,
@@ -683,6 +707,24 @@ export const catalogue = {
     status: 503,
     message: 'the I/O thread ended during the operation',
     solve: 'Try again: another thread serves now. The log says why it ended; report that.',
+  },
+  LUAFCGID_SHARED_NONE: {
+    blame: 'operator',
+    status: 500,
+    message: 'the configuration names no shared dictionary',
+    solve: 'Name one with the option shared: shared = { cache = 16 * 2^20 }.',
+  },
+  LUAFCGID_SHARED_UNKNOWN: {
+    blame: 'script',
+    status: 500,
+    message: 'there is no shared dictionary {name}; the option shared names {names}',
+    solve: 'Correct the name in the script, or add the dictionary to the option shared.',
+  },
+  LUAFCGID_SHARED_BUSY: {
+    blame: 'bug',
+    status: 503,
+    message: 'a shared dictionary did not become free for 5 s',
+    solve: 'Try again. A thread held its lock, or the machine gave that thread no time; report it if it happens again.',
   },
   LUAFCGID_DATA_DRIVER: {
     blame: 'operator',

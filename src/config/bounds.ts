@@ -1,9 +1,11 @@
 /** What the values of an option may be, in words that continue "must be". Messages and documents share them. */
 import { FIELDS } from '../logging/access-format.js';
 import { DATA_ALLOWED } from './data-sources.js';
+import { DICTIONARIES_ALLOWED } from './dictionaries.js';
 import { HTTP_ALLOWED } from './http-client.js';
 import { bytesText } from './literal.js';
 import type { OptionRow } from './option.js';
+import { SESSIONS_ALLOWED } from './sessions.js';
 
 function numberText(value: number, unit: string | undefined): string {
   const human = unit === 'bytes' ? bytesText(value) : undefined;
@@ -63,10 +65,14 @@ export function allowedValues(row: OptionRow): string {
       return 'a table of names and secrets of at least 32 characters, or lists of these, like { session = SECRET }';
     case 'application':
       return 'a table of text, numbers, booleans and tables of these, of at most 64 KiB';
+    case 'sessions':
+      return SESSIONS_ALLOWED;
     case 'data-sources':
       return DATA_ALLOWED;
     case 'http':
       return HTTP_ALLOWED;
+    case 'dictionaries':
+      return DICTIONARIES_ALLOWED;
     case 'templates':
       return 'file name templates separated by ";", like "lib/?.lua", or a list of them';
   }

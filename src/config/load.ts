@@ -92,7 +92,7 @@ function deepFreeze(value: unknown): void {
 
 /** What is right by itself, and not together. */
 function checkTogether(config: Config): readonly ConfigFault[] {
-  return [...checkBackground(config), ...checkListeners(config)];
+  return [...checkBackground(config), ...checkListeners(config), ...checkSessions(config)];
 }
 
 /** A socket of all IPv6 addresses takes IPv4 connections too, so another one of the same port cannot be had beside it. */
@@ -109,6 +109,14 @@ function checkListeners({ listen }: Config): readonly ConfigFault[] {
       configFault('LUAFCGID_CONFIG_PLACE', { option: 'listen', value, reason }, 'Remove one of the two addresses.'),
     ];
   });
+}
+
+/** Sessions are kept where a data source says. */
+function checkSessions({ sessions: { store }, data }: Config): readonly ConfigFault[] {
+  if (store === 'memory' || data.some(({ name }) => name === store)) return [];
+  const reason = `there is no data source of this name${data.length === 0 ? '' : `; there are ${data.map(({ name }) => name).join(', ')}`}`;
+  const values = { option: 'sessions', value: `"${store}"`, reason };
+  return [configFault('LUAFCGID_CONFIG_PLACE', values, 'Write "memory", or the name of a data source in data.')];
 }
 
 function checkBackground({ daemonize, logFile }: Config): readonly ConfigFault[] {

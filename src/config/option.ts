@@ -5,11 +5,28 @@ import type { ListenSetting } from '../base/listen-address.js';
 import type { HttpSettings, SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
+import type { DictionarySettings } from '../shared/settings.js';
 
 /** Directories whose files scripts may read and write. */
 export interface FileDirectories {
   readonly read: readonly string[];
   readonly write: readonly string[];
+}
+
+/** What scripts are told of `sessions`; times are seconds. */
+export interface SessionSettings {
+  /** `memory`, or the name of a data source. */
+  readonly store: string;
+  readonly idle: number;
+  readonly absolute: number;
+  /** Of the cookie. */
+  readonly name: string;
+  readonly maxsize: number;
+  readonly path: string;
+  readonly domain?: string;
+  readonly samesite: 'Lax' | 'Strict';
+  /** Left out: as the request came. */
+  readonly secure?: boolean;
 }
 
 /**
@@ -32,8 +49,10 @@ export interface FileDirectories {
  * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `keys`: a table of names and secrets, or lists of secrets
  * - `application`: a table of any plain values
+ * - `sessions`: where sessions are kept, see `sessions.ts`
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
  * - `http`: a table of servers that scripts may reach, see `http-client.ts`
+ * - `dictionaries`: a table of names and sizes, see `dictionaries.ts`
  * - `templates`: file name templates with `?`, a list or one string separated by `;`
  *
  * File names are absolute in `Config`, and text as Node.js takes it (decoded from UTF-8).
@@ -60,8 +79,10 @@ export interface ValueTypes {
   environment: Readonly<Record<string, string | true>>;
   keys: Readonly<Record<string, readonly string[]>>;
   application: LuaValue;
+  sessions: SessionSettings;
   'data-sources': readonly SourceSettings[];
   http: HttpSettings | undefined;
+  dictionaries: readonly DictionarySettings[];
   templates: readonly string[];
 }
 

@@ -54,7 +54,8 @@ export function scriptValues(config: Config): Readonly<Record<string, LuaValue>>
   const values: Record<string, LuaValue> = {};
   for (const name of optionNames) {
     const row = options[name];
-    if (row.script !== 'hidden') values[name] = row.type === 'seconds' ? config[row.key] / 1000 : config[row.key];
+    if (row.script !== 'hidden')
+      values[name] = row.type === 'seconds' ? config[row.key] / 1000 : (config[row.key] as LuaValue);
   }
   return values;
 }

@@ -10,12 +10,14 @@ import { type LogTarget, parseLogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
+import { readDictionaries } from './dictionaries.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { readHttp } from './http-client.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
+import { readSessions } from './sessions.js';
 
 /** Settings as they were written, by their Lua names. */
 export type RawConfig = { readonly [Name in OptionName]?: LuaValue };
@@ -330,10 +332,14 @@ function convert(task: Task<OptionRow>): unknown {
       return convertKeys(task);
     case 'application':
       return convertApplication(task);
+    case 'sessions':
+      return readSessions(value, report);
     case 'data-sources':
       return readDataSources(value, task.absolute, report);
     case 'http':
       return readHttp(value, task.absolute, report);
+    case 'dictionaries':
+      return readDictionaries(value, report);
     case 'templates':
       return convertTemplates(task);
   }
@@ -401,6 +407,14 @@ export function validate(
       const value = shortLiteral(source.values[name]) + source.label;
       const allowed = `left out with engine = "${complete.engine}", whose scripts reach all that the server's user may`;
       const remedy = 'Remove it, or set engine = "embedded". A user and a root of the system confine native scripts.';
+      faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value, allowed }, remedy));
+    }
+    for (const name of ['isolation'] as const) {
+      const source = sources.findLast(({ values }) => values[name] !== undefined);
+      if (source === undefined || source.values[name] === options[name].default) continue;
+      const value = shortLiteral(source.values[name]) + source.label;
+      const allowed = `left out with engine = "${complete.engine}", whose states cannot be copied`;
+      const remedy = 'Remove it, or set engine = "embedded".';
       faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value, allowed }, remedy));
     }
   }

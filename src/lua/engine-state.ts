@@ -5,6 +5,7 @@
 
 import { randomInt } from 'node:crypto';
 import { toByteString } from '../base/byte-string.js';
+import { LuafcgidError } from '../base/errors.js';
 import type { RoleName } from '../base/roles.js';
 import type { EntryName } from './entries.js';
 import type { HostedState } from './host-functions.js';
@@ -15,10 +16,12 @@ import type {
   ByteString,
   Finished,
   HookTarget,
+  Isolation,
   LuaState,
   LuaValue,
   RequestHost,
   ServeResult,
+  StateImage,
   StateOptions,
   Suspended,
 } from './state.js';
@@ -48,8 +51,22 @@ const errorKinds: Readonly<Record<number, LuaErrorKind>> = {
   [luaStatus.handler]: 'runtime',
 };
 
+/** States are made alike: without a seed of its own every state would draw the same random numbers. */
+function newSeed(): number {
+  return randomInt(0x7fffffff);
+}
+
 const finished: Finished = { outcome: 'finished', exitCode: 0 };
 const suspended: Suspended = { outcome: 'suspended' };
+
+/** What a state is besides its memory, once its script is loaded. */
+export interface Settled {
+  readonly handler: ByteString;
+  readonly role: RoleName;
+  readonly canWait: boolean;
+  readonly isolation: Isolation | undefined;
+  readonly clockMs: number;
+}
 
 /** Why Lua code is being ended from outside. */
 type Stop = Finished | { readonly reason: Error; readonly traceback: ByteString } | 'memory';
@@ -57,7 +74,8 @@ type Stop = Finished | { readonly reason: Error; readonly traceback: ByteString 
 export abstract class EngineState implements LuaState, HostedState {
   readonly options: StateOptions;
   readonly log: ScriptLog;
-  readonly startMs = performance.now();
+  startMs = performance.now();
+  isolation: Isolation | undefined;
   request: RequestHost | undefined;
   callArgument: LuaValue = undefined;
   /** The Lua thread that calls a host function. */
@@ -93,8 +111,7 @@ export abstract class EngineState implements LuaState, HostedState {
     this.#call('init', {
       directory,
       path,
-      // States are made alike: without a seed of its own every state would draw the same random numbers.
-      seed: randomInt(0x7fffffff),
+      seed: newSeed(),
       memory_bytes: this.options.memoryBytes,
       has_files: this.options.files !== undefined,
       allows_bytecode: this.options.allowsBytecode === true,
@@ -155,6 +172,36 @@ export abstract class EngineState implements LuaState, HostedState {
     });
   }
 
+  /**
+   * The script is loaded: does what its first request would do, and all garbage is collected. Throws `LuaError`.
+   * @returns why the state cannot be copied, if it cannot
+   */
+  protected settle(handler: ByteString, role: RoleName, collect: (work: () => void) => void): Settled | string {
+    this.#prepare(handler, role);
+    if (!this.#call('settle')) return 'it holds something of a data source';
+    collect(() => this.#call('collect'));
+    const { isolation, startMs } = this;
+    return { handler, role, canWait: this.#canWait, isolation, clockMs: performance.now() - startMs };
+  }
+
+  /** The state has the memory of one that was settled so. Throws `LuaError`. @param isNew its clock goes on from there */
+  protected adopt(settled: Settled, isNew: boolean): void {
+    this.#handler = settled.handler;
+    this.#role = settled.role;
+    this.#canWait = settled.canWait;
+    this.isolation = settled.isolation;
+    if (isNew) this.startMs = performance.now() - settled.clockMs;
+    this.#call('reseed', newSeed());
+  }
+
+  isolate(isolation: Isolation): void {
+    if (this.request !== undefined) throw new LuafcgidError('LUAFCGID_ISOLATION_LATE');
+    if (this.takeImage === undefined) throw new LuafcgidError('LUAFCGID_ISOLATION_ENGINE');
+    this.isolation = isolation;
+  }
+
+  takeImage?(handler: ByteString, role?: RoleName): StateImage | string;
+
   hasFunction(name: ByteString): boolean {
     return this.#call('has', name);
   }
@@ -164,12 +211,15 @@ export abstract class EngineState implements LuaState, HostedState {
   }
 
   serve(handler: ByteString, request: RequestHost, role: RoleName = 'RESPONDER'): ServeResult {
-    if (handler !== this.#handler || role !== this.#role) {
-      this.#call('handler', { name: handler, role });
-      this.#handler = handler;
-      this.#role = role;
-    }
+    this.#prepare(handler, role);
     return this.#execute('serve', request);
+  }
+
+  #prepare(handler: ByteString, role: RoleName): void {
+    if (handler === this.#handler && role === this.#role) return;
+    this.#call('handler', { name: handler, role });
+    this.#handler = handler;
+    this.#role = role;
   }
 
   resume(): ServeResult {

@@ -5,6 +5,8 @@ export const entryNames = [
   'traceback',
   'init',
   'handler',
+  'settle',
+  'reseed',
   'serve',
   'resume',
   'cancel',

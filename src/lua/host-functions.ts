@@ -21,14 +21,26 @@ import {
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
 import type { ScriptLog } from './script-log.js';
+import { callShared } from './shared-functions.js';
 import { bytecodeRefusal } from './source-text.js';
-import type { ByteString, LogLevel, LuaValue, RequestHost, StateOptions, WaitHost } from './state.js';
+import {
+  type ByteString,
+  type Isolation,
+  isolations,
+  type LogLevel,
+  type LuaValue,
+  type RequestHost,
+  type StateOptions,
+  type WaitHost,
+} from './state.js';
 
 /** The state that calls, as these functions know it. */
 export interface HostedState {
   readonly options: StateOptions;
   readonly log: ScriptLog;
   readonly startMs: number;
+  /** The script that is being loaded wants its values to live so long. @throws LuafcgidError where that cannot be */
+  isolate(isolation: Isolation): void;
   /** The request that is being answered. */
   readonly request: RequestHost | undefined;
   /** Whether a stop is under way: errors are only raised to leave what runs. */
@@ -228,6 +240,15 @@ export const hostFunctions = {
     return Object.hasOwn(config, name) ? config[name] : undefined;
   },
 
+  /** How long the script's values live. */
+  isolation(state, args) {
+    const name = word(args, 1);
+    const isolation = isolations.find((known) => known === name);
+    if (isolation === undefined) throw new Error(`there is no isolation ${name}`);
+    state.isolate(isolation);
+    return undefined;
+  },
+
   /** Adds to standard output (1) or error (2). */
   print(state, args) {
     const stream = args.number(1);
@@ -247,6 +268,9 @@ export const hostFunctions = {
 
   /** What `crypto-functions.ts` has. */
   crypto: (state, args) => callCrypto(state, args),
+
+  /** What `shared-functions.ts` has. */
+  shared: (state, args) => callShared(state, args),
 
   /** Whether a string is UTF-8. */
   isutf8(_state, args) {

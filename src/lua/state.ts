@@ -7,6 +7,7 @@
 
 import type { ByteString } from '../base/byte-string.js';
 import type { RoleName } from '../base/roles.js';
+import type { Dictionary } from '../shared/dictionary.js';
 
 export type { ByteString } from '../base/byte-string.js';
 export { type EngineName, engineNames } from './engine-names.js';
@@ -62,6 +63,12 @@ export interface PostedOperation {
 export interface DataSource {
   readonly id: number;
   readonly kind: string;
+}
+
+/** A dictionary in shared memory, by the name that scripts know. */
+export interface NamedDictionary {
+  readonly name: string;
+  readonly dictionary: Dictionary;
 }
 
 /** The operations that the running request starts and waits for, each known by a token. */
@@ -194,6 +201,16 @@ export interface HookTarget {
   readonly hook: number;
 }
 
+/** When the values of a script go back to what its main chunk left: never, as long as the state lives, or after each request. */
+export const isolations = ['state', 'request'] as const;
+export type Isolation = (typeof isolations)[number];
+
+/** What a state was when its script had been loaded: others are made of it. Belongs to the engine of its state. */
+export interface StateImage {
+  /** Memory that it takes. */
+  readonly sizeBytes: number;
+}
+
 export interface StateOptions {
   readonly host: StateHost;
   /** Nothing breaks into the state's code when left out. */
@@ -219,8 +236,12 @@ export interface StateOptions {
   readonly givesGlobals?: boolean;
   /** What `io.open` and the like reach in a confined state; nothing when left out. Native states reach all files. */
   readonly files?: FileHost;
+  /** Dictionaries in memory that all workers share; none when left out. */
+  readonly shared?: readonly NamedDictionary[];
   /** What scripts wait for; left out where nothing can be waited for. */
   readonly waits?: WaitHost;
+  /** What the state begins as, in the place of an empty one: the same script with the same options was loaded in it. */
+  readonly image?: StateImage;
 }
 
 export interface LuaState {
@@ -248,6 +269,17 @@ export interface LuaState {
    * Throws `LuaError` when the state was not made for it (`givesGlobals`), or when they are more than a configuration has.
    */
   globals(): { readonly values: Readonly<Record<string, LuaValue>>; readonly functions: readonly string[] };
+  /** What the script has asked for while it was loaded. */
+  readonly isolation: Isolation | undefined;
+  /**
+   * Copies the state, whose script is loaded. Left out where the engine cannot.
+   * @param handler the function that will be called, and in which role
+   * @returns why it cannot be copied, if it cannot
+   * @throws LuaError
+   */
+  takeImage?(handler: ByteString, role?: RoleName): StateImage | string;
+  /** Makes the state what it was when its image was taken, or what it began as. No request is suspended in it. */
+  restore?(image: StateImage): void;
   /** Bytes of memory that the state holds. */
   memoryBytes(): number;
   /** Does a bounded step of garbage collection (an idle state is waiting). */
@@ -263,6 +295,8 @@ export interface LuaEngine {
   readonly version: string;
   /** Whether scripts reach nothing but what their host grants. Otherwise they may read any file that the process may. */
   readonly isConfined: boolean;
+  /** Whether states can be copied (`takeImage`). */
+  readonly hasImages: boolean;
   createState(options: StateOptions): LuaState;
   /** Gives back what the engine itself holds, when all states are closed. */
   close?(): void;

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { toShortText } from '../base/bounded-text.js';
 import { LuafcgidError } from '../base/errors.js';
@@ -22,13 +22,42 @@ export interface SourceFile {
   readonly fingerprint: string;
 }
 
+/** Throws when the file that was opened, of which it gets the place, is not to be read. */
+export type PlaceCheck = (place: string) => void;
+
+/** Opens a file as a source and reads what is wanted of it. */
+type Reader<Result> = (path: string, check?: PlaceCheck) => Result;
+
 /**
  * Reads a regular file. The fingerprint is taken before the content: a change in between makes it differ from the
  * file's next one, so it is seen. Paths have one character per byte.
  * @param check throws when the file that was opened, of which it gets the place, is not to be read
  * @throws the system's error; EISDIR for anything but a regular file; LuafcgidError `LUAFCGID_SCRIPT_TOO_LARGE`
  */
-export function readSource(path: string, check?: (place: string) => void): SourceFile {
+export function readSource(path: string, check?: PlaceCheck): SourceFile {
+  return withSource(path, check, (fd, stats) => {
+    const isSettled = !isRecent(stats, Date.now());
+    const bytes = readBounded(fd, stats.size, path);
+    return { bytes, fingerprint: fingerprintOf(stats, isSettled ? undefined : digestOf(bytes)) };
+  });
+}
+
+/** The fingerprint that a file has now, under the same conditions. */
+export function sourceFingerprint(path: string, check?: PlaceCheck, withDigest = false): string {
+  return withSource(path, check, (fd, stats) => {
+    return fingerprintOf(stats, withDigest ? digestOf(readBounded(fd, stats.size, path)) : undefined);
+  });
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha1').update(bytes).digest('hex');
+}
+
+function withSource<Result>(
+  path: string,
+  check: PlaceCheck | undefined,
+  read: (fd: number, stats: BigIntStats) => Result,
+): Result {
   const name = Buffer.from(path, 'latin1');
   // Without O_NONBLOCK, opening a named pipe would wait for a writer.
   const fd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -36,10 +65,7 @@ export function readSource(path: string, check?: (place: string) => void): Sourc
     const stats = fstatSync(fd, { bigint: true });
     check?.(placeOf(fd, name));
     if (!stats.isFile()) throw Object.assign(new Error(`${path} is no regular file`), { code: 'EISDIR' });
-    const isSettled = !isRecent(stats, Date.now());
-    const bytes = readBounded(fd, stats.size, path);
-    const digest = isSettled ? undefined : createHash('sha1').update(bytes).digest('hex');
-    return { bytes, fingerprint: fingerprintOf(stats, digest) };
+    return read(fd, stats);
   } finally {
     closeSync(fd);
   }
@@ -96,12 +122,12 @@ export class SourceRules {
 
   /**
    * Reads a script that was looked up a moment ago: what it was then, another file may be by now.
-   * @throws LuafcgidError of status 403 for a file that is none; what `readSource` throws
+   * @throws LuafcgidError of status 403 for a file that is none; what `read` throws
    */
-  readScript(path: string): SourceFile {
+  readScript<Result>(path: string, read: Reader<Result>): Result {
     const { roots, extensions } = this.#places;
-    if (roots.length === 0 && extensions.length === 0) return readSource(path);
-    return readSource(path, (place) => {
+    if (roots.length === 0 && extensions.length === 0) return read(path);
+    return read(path, (place) => {
       const values = { path: Buffer.from(path, 'latin1').toString(), extensions: extensions.join(', ') };
       if (roots.length > 0 && !liesInOneOf(place, roots)) {
         throw new LuafcgidError('LUAFCGID_SCRIPT_OUTSIDE_ROOT', values);
@@ -115,17 +141,17 @@ export class SourceRules {
    * another directory that was granted. Where there are roots, no link leads out of all these; none leads out of what
    * was granted.
    * @returns undefined when it may not be loaded
-   * @throws what `readSource` throws
+   * @throws what `read` throws
    */
-  readFor(path: string, scriptDirectory: string): SourceFile | undefined {
+  readFor<Result>(path: string, scriptDirectory: string, read: Reader<Result>): Result | undefined {
     // The name that is looked at must be the name that is opened: ".." means another thing after a link.
     const file = resolve(path);
     const directories = [scriptDirectory, ...this.directories];
     const isBeside = directories.some((directory) => liesIn(file, directory));
     if (!isBeside && !this.#granted.some((grant) => liesIn(file, grant.path))) return undefined;
-    if (isBeside && this.#places.roots.length === 0) return readSource(file);
+    if (isBeside && this.#places.roots.length === 0) return read(file);
     let isAllowed = true;
-    const source = readSource(file, (place) => {
+    const source = read(file, (place) => {
       isAllowed =
         liesInOneOf(place, directories) || this.#granted.some((grant) => liesIn(place, placeOfHeld(grant) ?? NOWHERE));
     });

@@ -8,6 +8,7 @@ import type { Log, LogLevel } from '../logging/sinks/logs.js';
 import { createHookSetter, type EngineData } from '../lua/engine.js';
 import { type FileGrants, holdGrants, releaseGrants } from '../scripts/held-directory.js';
 import { ScriptLookup } from '../scripts/lookup.js';
+import type { SharedGrant } from '../shared/settings.js';
 import { accessFormatOf } from './front-settings.js';
 
 /** Where that goes which a configuration script prints: standard error until there is a log. */
@@ -32,16 +33,18 @@ export interface Generation extends Prepared {
   files: FileGrants | undefined;
   /** Its data sources, as long as its workers run. */
   sources: readonly SourceGrant[];
+  /** Its dictionaries. */
+  shared: readonly SharedGrant[];
 }
 
 export function generationOf(prepared: Prepared): Generation {
   const { root, extensions } = prepared.loaded.config;
   const scripts = new ScriptLookup(root.map(toByteString), extensions.map(toByteString));
-  return { ...prepared, scripts, files: undefined, sources: [] };
+  return { ...prepared, scripts, files: undefined, sources: [], shared: [] };
 }
 
 /** What workers get of a configuration. */
-export function workerSettings({ loaded: { config }, engine, files, sources }: Generation, runName: string) {
+export function workerSettings({ loaded: { config }, engine, files, sources, shared }: Generation, runName: string) {
   const accessFormat = accessFormatOf(config);
   return {
     config,
@@ -49,6 +52,7 @@ export function workerSettings({ loaded: { config }, engine, files, sources }: G
     engine,
     files,
     sources,
+    shared,
     roots: config.root.map(toByteString),
     runName,
     measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,

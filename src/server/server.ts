@@ -36,6 +36,7 @@ import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
 import { HungThreads, type Succeed } from './restart.js';
+import { SharedMemory } from './shared-memory.js';
 import { repeat, Signal, within } from './timing.js';
 
 export { type Prepared, type Printed, printToStandardError } from './generation.js';
@@ -104,6 +105,8 @@ class RunningServer implements Server {
   #isStopping = false;
   /** One word: how many requests of all workers wait for results. */
   readonly #waiting = new SharedArrayBuffer(4);
+  /** Dictionaries of the configuration in service. */
+  readonly #shared = new SharedMemory();
   #hung!: HungThreads;
   readonly #io = new IoHandle({ log: (level, text) => this.log.write(level, text) });
 
@@ -269,6 +272,7 @@ class RunningServer implements Server {
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
     generation.sources = this.#io.addSources(resolveSources(config, process.env));
+    generation.shared = this.#shared.grant(config.shared);
     const sleeper = await front.sleeper();
     const io = generation.sources.length > 0 ? this.#io : undefined;
     const settings = {
@@ -286,6 +290,7 @@ class RunningServer implements Server {
       releaseFiles(generation);
       throw error;
     }
+    this.#shared.use(generation.shared);
   }
 
   async #listen(): Promise<void> {

@@ -8,6 +8,7 @@ import type { Parker } from '../channel/park.js';
 import { createRing, disturb } from '../channel/ring.js';
 import type { IoHandle } from '../io/handle.js';
 import { createCounters } from '../metrics/counters.js';
+import { recover } from '../shared/guarded-memory.js';
 import type { ThreadData } from '../worker/thread-data.js';
 
 /**
@@ -28,7 +29,7 @@ export interface WorkerEvents {
 /** What all workers of a server share. */
 export type WorkerSettings = Omit<
   ThreadData,
-  'index' | 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'firstRequest' | 'io'
+  'index' | 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'firstRequest' | 'io' | 'worker'
 > & {
   readonly ringBytes: number;
   /** Lets native Lua call a hook, see `createHookSetter`. */
@@ -89,6 +90,7 @@ export class WorkerHandle {
       interrupts: this.interrupts,
       loans: this.loans,
       counters: this.counters,
+      worker: id,
       firstRequest: firstLentRequest(id),
       io: io?.openChannel(id, { ring: this.toWorker, loans: this.loans, usesFutex: sleeper !== undefined }),
     };
@@ -109,6 +111,8 @@ export class WorkerHandle {
     this.ended = new Promise((resolve) => {
       this.#thread.on('exit', () => {
         resolve();
+        // It may have been ended while it changed a dictionary.
+        for (const { memory } of settings.shared) recover(memory, id);
         this.#closeChannel();
         events.onGone(reason);
       });

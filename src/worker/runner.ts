@@ -12,11 +12,12 @@ import type { Config } from '../config/load.js';
 import { type ByteString, type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
 import { describeFailure } from './error-detail.js';
+import { Images } from './images.js';
 import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { Run, type RunStart } from './run.js';
 import type { RequestOrigin } from './script-request.js';
-import { ScriptState, type StateReports, type StateSettings } from './script-state.js';
+import type { ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
 import { Waits, type WaitsParts } from './waits.js';
 
@@ -41,7 +42,7 @@ export interface RunnerParts {
 
 export class Runner {
   readonly #parts: RunnerParts;
-  readonly #settings: StateSettings;
+  readonly #images: Images;
   readonly #states = new Map<number, ScriptState>();
   /** Requests that have begun and are not over, by number. */
   readonly #runs = new Map<number, Run>();
@@ -68,12 +69,19 @@ export class Runner {
         if (run.isSuspended && !this.#ready.includes(run)) this.#ready.push(run);
       },
     });
-    this.#settings = {
-      ...parts.states,
-      reports: this.#reports(),
-      interrupts: this.#interruptSource(),
-      waits: this.#waits,
-    };
+    const { config } = parts;
+    this.#images = new Images({
+      limitBytes: Math.floor(config.imagesBytes / config.workers),
+      isolation: config.isolation,
+      sweepMs: config.sweepMs,
+      settings: {
+        ...parts.states,
+        reports: this.#reports(),
+        interrupts: this.#interruptSource(),
+        waits: this.#waits,
+      } satisfies StateSettings,
+      log: (level, text) => parts.outbox.log(this.#executing?.id ?? 0, level, text),
+    });
   }
 
   /** The operations that scripts of this worker wait for. */
@@ -187,6 +195,7 @@ export class Runner {
     this.#count(run);
     this.#runs.delete(run.id);
     this.#buffers.push(run.buffer);
+    this.#rewind(run.state);
   }
 
   /** The run that executed before goes on: it blocks until another one has ended or waits. */
@@ -212,9 +221,23 @@ export class Runner {
     return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: (run?.request.watchdogMs ?? 0) / 1000 });
   }
 
+  /** The answer was sent: a state that keeps nothing of its requests becomes what it was before. */
+  #rewind(state: ScriptState | undefined): void {
+    if (state === undefined || this.#states.get(state.id) !== state) return;
+    try {
+      this.#images.rewind(state);
+    } catch (error) {
+      // Its next request finds no state, and gets a new one.
+      this.#parts.outbox.log(0, 'error', `${state.path}: its state is closed: ${(error as Error).message}`);
+      this.close(state.id);
+    }
+  }
+
   /** Does a step of garbage collection in an idle state. An error of a script's finalizer is logged and ends nothing. */
   collect(stateId: number): void {
     const state = this.#states.get(stateId);
+    // All garbage of a state that goes back to what it was is gone with that.
+    if (state !== undefined && this.#images.isRewound(state)) return;
     try {
       state?.lua.collectStep();
     } catch (error) {
@@ -225,8 +248,18 @@ export class Runner {
 
   /** Closes an idle state. */
   close(stateId: number): void {
-    this.#states.get(stateId)?.lua.close();
-    this.#states.delete(stateId);
+    const state = this.#states.get(stateId);
+    if (state !== undefined) this.#close(state);
+  }
+
+  #close(state: ScriptState): void {
+    state.lua.close();
+    this.#states.delete(state.id);
+    this.#images.closed(state);
+  }
+
+  dropStaleImages(): void {
+    this.#images.dropStale();
   }
 
   closeAll(): void {
@@ -236,17 +269,16 @@ export class Runner {
   /** The run's state, made now if it does not exist; interrupts find the run there. */
   #enterState(run: Run, handler: ByteString): ScriptState {
     const { stateId, createdFrom } = run.start;
-    const state =
-      createdFrom === undefined ? this.#states.get(stateId) : new ScriptState(stateId, createdFrom, this.#settings);
+    const state = createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
     this.#setTarget(state);
-    if (createdFrom === undefined) {
-      state.requireHandler(handler);
-      return state;
+    if (createdFrom !== undefined && !state.isLoaded) {
+      state.load(handler);
+      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, run.tokens.size > 0);
     }
-    state.load(handler);
-    this.#states.set(stateId, state);
+    if (createdFrom !== undefined) this.#states.set(stateId, state);
+    state.requireHandler(handler);
     return state;
   }
 
@@ -267,8 +299,9 @@ export class Runner {
 
   #finish({ start, state, request }: Run, exitCode: number): void {
     if (state !== undefined) this.#parts.usage?.noteMemory(state.lua.memoryBytes());
-    if (start.retiresState) this.close(start.stateId);
-    request.end(start.retiresState ? END_STATE_GONE : 0, exitCode);
+    const isSpent = start.retiresState || (state !== undefined && this.#images.isSpent(state));
+    if (isSpent) this.close(start.stateId);
+    request.end(isSpent ? END_STATE_GONE : 0, exitCode);
   }
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
@@ -278,12 +311,9 @@ export class Runner {
     request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
     const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
-    const lives = isLoaded && isFit && !start.retiresState;
+    const lives = isLoaded && isFit && !start.retiresState && !this.#images.isSpent(state);
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
-    if (!lives && state !== undefined) {
-      state.lua.close();
-      this.#states.delete(state.id);
-    }
+    if (!lives && state !== undefined) this.#close(state);
     request.fail(lives ? 0 : END_STATE_GONE, status, config.showErrors ? detail : undefined);
   }
 

@@ -1,4 +1,4 @@
-/** A Lua state with its script loaded: how one comes to be, and the files it is made of. */
+/** A Lua state with its script loaded: how one comes to be, from the files of the script or from its image. */
 
 import { dirname } from 'node:path';
 import { toByteString, toText } from '../base/byte-string.js';
@@ -12,12 +12,15 @@ import {
   LuaError,
   type LuaState,
   type LuaValue,
+  type NamedDictionary,
+  type StateImage,
   type WaitHost,
 } from '../lua/state.js';
 import { GrantedFiles } from '../scripts/file-grants.js';
 import { ABSENT } from '../scripts/fingerprint.js';
 import type { FileGrants } from '../scripts/held-directory.js';
 import { readSource, type SourceFile, type SourceRules } from '../scripts/source-files.js';
+import { type FileRole, UsedFiles } from './used-files.js';
 
 /** What a state tells while it lives. */
 export interface StateReports {
@@ -40,14 +43,19 @@ export interface StateSettings {
   readonly files: FileGrants | undefined;
   readonly interrupts: InterruptSource;
   readonly waits: WaitHost;
+  /** Dictionaries in memory that all workers share. */
+  readonly shared: readonly NamedDictionary[];
 }
-
-/** So many names of files that are not there are noted for a state: a script can make up names without end. */
-const MOST_ABSENT_FILES = 500;
 
 function isMissing(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/** A script's image, and the files that it was made of. */
+export interface ScriptImage {
+  readonly lua: StateImage;
+  readonly files: UsedFiles;
 }
 
 export class ScriptState {
@@ -55,36 +63,42 @@ export class ScriptState {
   /** The script's file, one character per byte. */
   readonly path: ByteString;
   readonly lua: LuaState;
-  readonly #files = new Set<ByteString>();
-  readonly #absentFiles = new Set<ByteString>();
+  isLoaded: boolean;
+  /** What it was made of, and all that it has loaded since. */
+  readonly files: UsedFiles;
   /** The function that it was last seen to define. */
   #handler: ByteString | undefined;
-
   readonly #settings: StateSettings;
 
-  /** An empty state; `load` makes it the script's. */
-  constructor(id: number, path: ByteString, settings: StateSettings) {
+  /**
+   * An empty state, which `load` makes the script's.
+   * @param image what it begins as instead; the files that it was made of are unchanged
+   */
+  constructor(id: number, path: ByteString, settings: StateSettings, image?: ScriptImage) {
     const { config, reports, rules } = settings;
     const directory = dirname(path);
     this.id = id;
     this.path = path;
     this.#settings = settings;
+    this.files = image === undefined ? new UsedFiles() : image.files.copy();
     this.lua = settings.engine.createState({
       interrupts: settings.interrupts,
       waits: settings.waits,
+      shared: settings.shared,
       host: {
         log: reports.log,
         readSource: (file) => {
           try {
             // A native script can read any file by itself.
-            const source = settings.engine.isConfined ? rules.readFor(file, directory) : readSource(file);
-            if (source !== undefined) return this.#note(file, source);
+            const { isConfined } = settings.engine;
+            const source = isConfined ? rules.readFor(file, directory, readSource) : readSource(file);
+            if (source !== undefined) return this.#note(file, source, 'loaded');
             reports.log('warn', `${file} was not loaded: it lies neither beside ${path} nor on the configured path`);
             return undefined;
           } catch (error) {
             if (error instanceof LuafcgidError) throw error;
             // The script is told that there is none, as of any file that cannot be read.
-            if (isMissing(error)) this.#noteAbsent(file);
+            if (isMissing(error)) this.#noteFile(file, ABSENT, 'loaded');
             if (isForWantOfRoom(error)) reports.log('error', `${file} was not loaded: ${(error as Error).message}`);
             return undefined;
           }
@@ -98,7 +112,10 @@ export class ScriptState {
       keys: config.keys,
       environment: settings.environment,
       ...(settings.files !== undefined && { files: new GrantedFiles(settings.files, directory, rules.directories) }),
+      ...(image !== undefined && { image: image.lua }),
     });
+    this.isLoaded = image !== undefined;
+    for (const [file, fingerprint] of this.files.fingerprints()) reports.depends(id, file, fingerprint);
   }
 
   /**
@@ -111,14 +128,13 @@ export class ScriptState {
     const { preload } = this.#settings.config;
     if (preload !== undefined) {
       const file = toByteString(preload);
-      this.lua.run(this.#readScript(file, readSource), `@${file}`);
+      this.lua.run(this.#readScript(file, 'preload', readSource), `@${file}`);
     }
-    this.lua.run(
-      this.#readScript(this.path, (path) => rules.readScript(path)),
-      `@${this.path}`,
-    );
+    const script = this.#readScript(this.path, 'script', (path) => rules.readScript(path, readSource));
+    this.lua.run(script, `@${this.path}`);
     if (!this.lua.hasFunction(handler)) throw this.#noHandler(handler);
     this.#handler = handler;
+    this.isLoaded = true;
   }
 
   /**
@@ -140,12 +156,12 @@ export class ScriptState {
 
   /** Whether the state was made from this file: its text may be shown beside an error. */
   isMadeFrom(file: ByteString): boolean {
-    return this.#files.has(file);
+    return this.files.has(file);
   }
 
-  #readScript(path: ByteString, read: (path: ByteString) => SourceFile): Uint8Array {
+  #readScript(path: ByteString, role: FileRole, read: (path: ByteString) => SourceFile): Uint8Array {
     try {
-      return this.#note(path, read(path));
+      return this.#note(path, read(path), role);
     } catch (error) {
       if (error instanceof LuafcgidError) throw error;
       const reason = (error as NodeJS.ErrnoException).code ?? String(error);
@@ -157,17 +173,14 @@ export class ScriptState {
     }
   }
 
-  /** The state depends on there being no such file. */
-  #noteAbsent(path: ByteString): void {
-    if (this.#files.has(path) || this.#absentFiles.has(path) || this.#absentFiles.size >= MOST_ABSENT_FILES) return;
-    this.#absentFiles.add(path);
-    this.#settings.reports.depends(this.id, path, ABSENT);
+  /** The state depends on this file from now on. */
+  #note(path: ByteString, { bytes, fingerprint }: SourceFile, role: FileRole): Uint8Array {
+    this.#noteFile(path, fingerprint, role);
+    return bytes;
   }
 
-  /** The state depends on this file from now on. */
-  #note(path: ByteString, { bytes, fingerprint }: SourceFile): Uint8Array {
-    this.#files.add(path);
-    this.#settings.reports.depends(this.id, path, fingerprint);
-    return bytes;
+  /** @param fingerprint `ABSENT`: the state depends on there being no such file */
+  #noteFile(path: ByteString, fingerprint: string, role: FileRole): void {
+    if (this.files.note(path, fingerprint, role)) this.#settings.reports.depends(this.id, path, fingerprint);
   }
 }

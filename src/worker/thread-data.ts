@@ -5,6 +5,7 @@ import type { SourceGrant } from '../io/handle.js';
 import type { EngineData } from '../lua/engine.js';
 import type { LuaValue } from '../lua/state.js';
 import type { FileGrants } from '../scripts/held-directory.js';
+import type { SharedGrant } from '../shared/settings.js';
 
 export interface ThreadData {
   readonly config: Config;
@@ -36,6 +37,10 @@ export interface ThreadData {
   readonly io: IoChannel | undefined;
   /** The data sources of the configuration. */
   readonly sources: readonly SourceGrant[];
+  /** The number of this worker, unlike that of any other. */
+  readonly worker: number;
+  /** Dictionaries in memory that all workers share. */
+  readonly shared: readonly SharedGrant[];
   /** How a running request is broken into, see `channel/interrupts.ts`. */
   readonly interrupts: SharedArrayBuffer;
   /** How to wake the front. */

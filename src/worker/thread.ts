@@ -26,6 +26,7 @@ import { IoClient } from '../io/client.js';
 import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
+import { Dictionary } from '../shared/dictionary.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message } from './inbox.js';
 import { Outbox } from './outbox.js';
@@ -48,11 +49,17 @@ function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessE
 
 const nowMs = (): number => performance.now();
 
+/** One clock for all threads, which never goes back. */
+const sharedNowMs = (): number => {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1000 + nanoseconds / 1e6;
+};
+
 /** Events of sockets taken from the kernel at once. */
 const EVENTS_AT_ONCE = 64;
 
 /** What all states of this worker have in common. */
-function stateSettings({ config, engine, files, luaConfig, roots }: ThreadData): RunnerParts['states'] {
+function stateSettings({ config, engine, files, luaConfig, roots, shared, worker }: ThreadData): RunnerParts['states'] {
   return {
     engine: createEngine(engine),
     config,
@@ -65,6 +72,10 @@ function stateSettings({ config, engine, files, luaConfig, roots }: ThreadData):
     files,
     environment: grantedEnvironment(config.environment, process.env),
     luaConfig,
+    shared: shared.map(({ name, memory, evicts }) => ({
+      name,
+      dictionary: new Dictionary({ shared: memory, owner: worker, evicts, nowMs: sharedNowMs }),
+    })),
   };
 }
 
@@ -185,6 +196,8 @@ class WorkerThread {
         return true;
       case ToWorker.CLOSE:
         this.#close(argument);
+        // A file of the state has changed.
+        this.#runner.dropStaleImages();
         this.#usage?.skip();
         return true;
       case ToWorker.CANCEL:

@@ -72,6 +72,20 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
       return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
+    case 'sessions':
+      return [
+        true,
+        1,
+        ['memory'],
+        '',
+        'a b',
+        { idle: 0 },
+        { idel: 5 },
+        { secure: 'yes' },
+        { samesite: 'None' },
+        { maxsize: 300.5 },
+        { path: 'x' },
+      ];
     case 'application':
       return ['a', true, 1, { a: { b: 'x'.repeat(70_000) } }];
     case 'keys':
@@ -127,6 +141,20 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
         { allow: ['api.example.com:443'], conections: 4 },
         { allow: ['api.example.com:443'], scripts: ['relative.lua'] },
         { allow: ['api.example.com:443'], ca: '' },
+      ];
+    case 'dictionaries':
+      return [
+        'cache',
+        true,
+        [2 ** 20],
+        { cache: 'big' },
+        { cache: 1000 },
+        { cache: 2 ** 31 },
+        { cache: 2 ** 20 + 0.5 },
+        { cache: {} },
+        { cache: { size: 2 ** 20, evict: 'yes' } },
+        { cache: { size: 2 ** 20, evicts: true } },
+        { 'a b': 2 ** 20 },
       ];
     case 'directories':
     case 'templates':

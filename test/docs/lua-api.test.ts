@@ -59,13 +59,20 @@ describe('docs/lua-api.md', () => {
     it(`has an example of ${name} that runs`, () => {
       assert.ok(example.includes(`${name}(`), `the example is ${example}`);
       const run = () =>
-        serveSource(`local luafcgid = require("luafcgid")\n${requireModules}\n${example}`, {
-          params: { QUERY_STRING: 'page=2', REQUEST_METHOD: 'GET', ...(example.includes('con:json(') && SENDS_JSON) },
-          body: '{}',
-          role: roles[name] ?? 'RESPONDER',
-        });
+        serveSource(
+          `local luafcgid = require("luafcgid")\n${requireModules}\n${example}`,
+          {
+            params: { QUERY_STRING: 'page=2', REQUEST_METHOD: 'GET', ...(example.includes('con:json(') && SENDS_JSON) },
+            body: '{}',
+            role: roles[name] ?? 'RESPONDER',
+          },
+          {
+            config: { sessions: { store: 'memory', name: 'session', path: '/', samesite: 'Lax' } },
+          },
+        );
       // There is no worker here that could wait.
       if (example.includes('luafcgid.sleep(')) assert.throws(run, /nothing can be waited for here/);
+      else if (example.includes('con:session(')) assert.throws(run, /sessions/);
       else run();
     });
   }

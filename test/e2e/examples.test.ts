@@ -131,6 +131,15 @@ for (const [name, start] of [
       assert.ok((await exchange.body()).includes('That was all.'));
     });
 
+    it('wait for two things at once', async (t) => {
+      const { text } = await (await start(t)).fetch('/together.lua');
+      const steps = [...text.matchAll(/<li>(\w+): step \d/g)].map(([, what]) => what);
+      // The later one of the two is through its first step before the other is.
+      assert.equal(steps[0], 'Toast', text);
+      assert.deepEqual(steps.sort().join(), 'Tea,Tea,Tea,Toast,Toast,Toast,Toast');
+      assert.match(text, /Tea is ready, and Toast is ready\./);
+    });
+
     it('remember a name in a cookie', async (t) => {
       const { fetch } = await start(t);
       const post = (body: string) =>

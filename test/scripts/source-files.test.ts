@@ -113,15 +113,15 @@ describe('a script may load', () => {
       ['app/../other/m.lua', false],
       ['app', false],
     ] as const) {
-      assert.equal(rules.readFor(`${dir}/${path}`, `${dir}/app`) !== undefined, allowed, path);
+      assert.equal(rules.readFor(`${dir}/${path}`, `${dir}/app`, readSource) !== undefined, allowed, path);
     }
-    assert.equal(rules.readFor('/etc/passwd', `${dir}/app`), undefined);
-    assert.throws(() => rules.readFor(`${dir}/app/missing.lua`, `${dir}/app`), { code: 'ENOENT' });
+    assert.equal(rules.readFor('/etc/passwd', `${dir}/app`, readSource), undefined);
+    assert.throws(() => rules.readFor(`${dir}/app/missing.lua`, `${dir}/app`, readSource), { code: 'ENOENT' });
   });
 
   it('nothing that a link leads to outside of the roots', (t) => {
     const { dir, rules } = rooted(t);
-    const may = (name: string): boolean => rules.readFor(join(dir, name), join(dir, 'root')) !== undefined;
+    const may = (name: string): boolean => rules.readFor(join(dir, name), join(dir, 'root'), readSource) !== undefined;
     assert.deepEqual(['root/own.lua', 'root/good.lua', 'root/link.lua', 'outside/secret.lua'].map(may), [
       true,
       true,
@@ -137,9 +137,9 @@ describe('a script may load', () => {
     // The kernel takes this for outside/secret.lua; a look at the name alone, for root/secret.lua.
     const way = `${dir}/root/down/../secret.lua`;
     assert.equal(readFileSync(way, 'utf8'), 'secret');
-    assert.throws(() => rules.readFor(way, join(dir, 'root')), { code: 'ENOENT' });
+    assert.throws(() => rules.readFor(way, join(dir, 'root'), readSource), { code: 'ENOENT' });
     writeFileSync(join(dir, 'root/secret.lua'), 'own');
-    assert.equal(Buffer.from(rules.readFor(way, join(dir, 'root'))?.bytes ?? []).toString(), 'own');
+    assert.equal(Buffer.from(rules.readFor(way, join(dir, 'root'), readSource)?.bytes ?? []).toString(), 'own');
   });
 });
 
@@ -159,10 +159,10 @@ function rooted(t: TestContext, extensions: readonly string[] = []) {
 describe('a script that was looked up', () => {
   it('is refused when another file has its name by the time it is loaded', (t) => {
     const { dir, rules } = rooted(t, ['.lua']);
-    assert.equal(Buffer.from(rules.readScript(join(dir, 'root/own.lua')).bytes).toString(), 'own');
+    assert.equal(Buffer.from(rules.readScript(join(dir, 'root/own.lua'), readSource).bytes).toString(), 'own');
     const outside = { code: 'LUAFCGID_SCRIPT_OUTSIDE_ROOT', status: 403 };
-    assert.throws(() => rules.readScript(join(dir, 'root/link.lua')), outside);
-    assert.throws(() => rules.readScript(join(dir, 'root/photo.lua')), {
+    assert.throws(() => rules.readScript(join(dir, 'root/link.lua'), readSource), outside);
+    assert.throws(() => rules.readScript(join(dir, 'root/photo.lua'), readSource), {
       code: 'LUAFCGID_SCRIPT_EXTENSION',
       status: 403,
     });
@@ -170,7 +170,7 @@ describe('a script that was looked up', () => {
     renameSync(join(dir, 'root'), join(dir, 'former'));
     mkdirSync(join(dir, 'root'));
     symlinkSync(join(dir, 'outside'), join(dir, 'root/app'));
-    assert.throws(() => rules.readScript(join(dir, 'root/app/secret.lua')), outside);
+    assert.throws(() => rules.readScript(join(dir, 'root/app/secret.lua'), readSource), outside);
   });
 
   it('is never read from outside while its folder is switched as fast as can be', async (t) => {
@@ -185,7 +185,7 @@ describe('a script that was looked up', () => {
       for (let n = 0; n < 20_000; n += 1) {
         let outcome: string;
         try {
-          outcome = Buffer.from(rules.readScript(join(dir, 'root/app/secret.lua')).bytes).toString();
+          outcome = Buffer.from(rules.readScript(join(dir, 'root/app/secret.lua'), readSource).bytes).toString();
         } catch (error) {
           outcome = (error as LuafcgidError).code;
         }

@@ -30,15 +30,16 @@ const RULES: Readonly<Record<string, Rule>> = {
       'lua',
       'process',
       'scripts',
+      'shared',
       'threads',
     ],
     doors: ['server'],
   },
-  threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'worker'] },
+  threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'shared', 'worker'] },
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
-  config: { mayImport: ['config/options', 'io', 'logging', 'lua'] },
+  config: { mayImport: ['config/options', 'io', 'logging', 'lua', 'shared'] },
   'config/options': { mayImport: ['config', 'logging', 'lua'] },
 
   'front/host': {
@@ -78,7 +79,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   'front/model': { mayImport: ['cgi', 'channel', 'fcgi', 'logging', 'pool'] },
   pool: { mayImport: [], doors: ['pool'] },
 
-  worker: { mayImport: ['cgi', 'channel', 'config', 'io', 'linux', 'lua', 'metrics', 'scripts', 'worker/direct'] },
+  worker: {
+    mayImport: ['cgi', 'channel', 'config', 'io', 'linux', 'lua', 'metrics', 'scripts', 'shared', 'worker/direct'],
+  },
   'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
 
   io: { mayImport: ['channel', 'io/http', 'io/pool', 'io/redis', 'io/sql', 'linux'] },
@@ -90,7 +93,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: ['mysql', 'postgres', 'sql-source', 'sqlite-engine', 'sqlite-source'],
   },
 
-  lua: { mayImport: ['cgi', 'lua/embedded', 'lua/native'], doors: ['engine', 'state'] },
+  lua: { mayImport: ['cgi', 'lua/embedded', 'lua/native', 'shared'], doors: ['engine', 'state'] },
   'lua/embedded': {
     mayImport: ['fcgi', 'lua', 'lua/embedded/libc', 'lua/embedded/wasm', 'lua/runtime'],
     doors: ['engine'],
@@ -102,6 +105,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   scripts: { mayImport: ['lua'] },
   metrics: { mayImport: [] },
+  shared: { mayImport: [] },
   logging: { mayImport: ['channel', 'fcgi'] },
   cgi: { mayImport: ['fcgi'] },
   fcgi: { mayImport: [], doors: ['session'] },
@@ -132,6 +136,7 @@ const PURE = [
   'logging/repeats',
   'logging/target',
   'config/data-sources',
+  'config/dictionaries',
   'config/options/',
   'config/units',
   'config/schema',
@@ -162,6 +167,7 @@ const PURE = [
   'io/values',
   'process/environment',
   'process/passed-sockets',
+  'shared/',
 ];
 
 /** The first line of a room's README.md. */

@@ -46,6 +46,7 @@ class Team {
       roots: [],
       files: undefined,
       sources: [],
+      shared: [],
       io: undefined,
       runName: 'test',
       measuresUsage: false,

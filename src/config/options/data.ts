@@ -46,6 +46,31 @@ would read it. The server needs the packages \`pg\`, \`mysql2\`, \`@redis/client
 \`node:sqlite\` \`@photostructure/sqlite\`; npm installs them with luafcgid where it can. \`luafcgid check --connect FILE\`
 tries each source and says what it found.`,
   },
+  sessions: {
+    key: 'sessions',
+    group: 'Data',
+    type: 'sessions',
+    default: 'memory',
+    example: { store: 'main', idle: 1800, absolute: 28800 },
+    script: 'read',
+    summary: 'Where the sessions of con:session() are kept, and for how long.',
+    text: `\`"memory"\` keeps them in this process, for all workers: they end with it. The name of a data source keeps them there, so
+that they outlive a restart and are the same on several machines: Redis, PostgreSQL, MySQL or SQLite. In a database the server
+makes its two tables, \`luafcgid_sessions\` and \`luafcgid_session_values\`, when they are not there and it may. A table says more:
+
+| field | meaning | default |
+|---|---|---|
+| \`store\` | \`"memory"\` or the name of a data source | \`"memory"\` |
+| \`idle\` | seconds after which a session ends that nobody uses | 7200 |
+| \`absolute\` | seconds after which it ends in any case | 86400 |
+| \`name\` | the name of the cookie | \`"session"\` |
+| \`maxsize\` | the most bytes that the values of a session may have, as JSON | 65536 |
+| \`path\`, \`domain\` | which pages get the cookie | all of the host |
+| \`samesite\` | \`"Lax"\` or \`"Strict"\` | \`"Lax"\` |
+| \`secure\` | whether browsers send the cookie over HTTPS only | as the request came: by \`HTTPS\` of the web server |
+
+The cookie is always HttpOnly. Set \`secure = true\` where something in front of the web server ends HTTPS.`,
+  },
   http: {
     key: 'http',
     group: 'Data',
@@ -85,5 +110,33 @@ script to a machine that is not meant. Certificates are always verified.
 | \`scripts\` | paths of scripts, or of directories that end in "/", that may send requests | all scripts |
 
 Scripts can ask for less than these limits. The server needs the package \`undici\`; npm installs it with luafcgid where it can.`,
+  },
+  shared: {
+    key: 'shared',
+    group: 'Data',
+    type: 'dictionaries',
+    default: { cache: { size: 16 * 2 ** 20, evict: true } },
+    defaultText: 'a dictionary `cache` of 16 MiB that evicts',
+    example: { cache: { size: 64 * 2 ** 20, evict: true }, limits: 4 * 2 ** 20 },
+    script: 'hidden',
+    summary: 'Dictionaries in memory that all workers share, by the names that scripts know.',
+    text: `Scripts use them by the module [luafcgid.shared](lua-api.md#the-module-luafcgidshared). Each dictionary is a size in bytes,
+or a table:
+
+\`\`\`lua
+shared = {
+  cache  = { size = 64 * 2^20, evict = true },
+  limits = 4 * 2^20,
+}
+\`\`\`
+
+| field | meaning | default |
+|---|---|---|
+| \`size\` | bytes of memory, from 32 KiB to 1 GiB; the system gives it as it is used | |
+| \`evict\` | when it is full, what was not used for the longest time makes room; otherwise what does not fit is refused with "no memory" | \`false\` |
+
+A key with its value takes 64 bytes, and as many blocks of 64 bytes as the two need. A value has at most 8 MiB. What a
+dictionary holds outlives workers and reloads, unless a reload changes its size. It ends with the server, also when that restarts
+itself because a thread hangs in native code. \`shared = {}\` makes no dictionary.`,
   },
 } as const satisfies Record<string, OptionRow>;

@@ -1,4 +1,5 @@
 /** Options: how many workers and states there are, and how long they live. */
+import { isolations } from '../../lua/state.js';
 import type { OptionRow } from '../option.js';
 import { DAY_SECONDS, GIB, KIB, MIB } from '../units.js';
 
@@ -89,6 +90,34 @@ long one what was used most.`,
     text: `A script that asks for more gets the Lua error "not enough memory", and its state is replaced. The native engines
 look at it each time that the garbage collector has finished a cycle, in \`string.rep\`, and after each request: a state may
 hold more for a moment.`,
+  },
+  images: {
+    key: 'imagesBytes',
+    group: 'Pool',
+    type: 'integer',
+    unit: 'bytes',
+    min: 64 * KIB,
+    max: 64 * GIB,
+    special: { value: 0, means: 'no images' },
+    default: 64 * MIB,
+    script: 'read',
+    summary: 'The most memory of all images: copies of loaded scripts, from which further states are made.',
+    text: `Each worker has an equal share. When a script has been loaded, its worker keeps a copy of its memory; further
+states of the script are made from that and need not run its files again. [states.md](states.md) tells how. For a new image the
+one goes that was not used for the longest. What does not fit is loaded again for each state. Embedded engine only.`,
+  },
+  isolation: {
+    key: 'isolation',
+    group: 'Pool',
+    type: 'choice',
+    choices: isolations,
+    default: 'state',
+    script: 'read',
+    summary: 'How long the values of scripts live: as long as their state, or for one request.',
+    text: `\`"state"\`: globals and local variables of a script's file keep their values between the requests that a state serves.
+\`"request"\`: each request begins with what the main chunk of the script has left, whatever earlier requests changed, as in
+PHP. [states.md](states.md#isolation) tells what it costs. A script chooses for itself with \`luafcgid.isolation\`. Embedded
+engine only.`,
   },
   sweep: {
     key: 'sweepMs',

@@ -63,6 +63,7 @@ export function createEmbeddedEngine(
     name: 'embedded',
     version: 'Lua 5.1',
     isConfined: true,
+    hasImages: true,
     booted: machines.booted,
     createState: (stateOptions) => new EmbeddedState(machines, running, stateOptions),
   };

@@ -27,6 +27,24 @@ const arraySizeWord = 7;
 /** The head of a userdata object, whose address as a pointer is that of what follows. */
 const userdataHeadBytes = 24;
 
+/** Where `lua_State` has the address of `global_State`, and that has what concerns the collector. */
+const globalStateAt = 16;
+const currentWhiteAt = 20;
+const whiteBits = 3;
+const thresholdAt = 64;
+/** The threshold of a collector that a script has stopped (lgc.h, `MAX_LUMEM`). */
+const stoppedThreshold = 0xffff_fffd;
+
+/** The colour that objects have between two cycles of the collector, which changes with each cycle. */
+export function collectorColour(words: DataView, L: number): number {
+  return words.getUint8(words.getUint32(L + globalStateAt, true) + currentWhiteAt) & whiteBits;
+}
+
+/** Whether the script has stopped the collector (`collectgarbage("stop")`). */
+export function isCollectorStopped({ words, L }: Machine): boolean {
+  return words.getUint32(words.getUint32(L + globalStateAt, true) + thresholdAt, true) === stoppedThreshold;
+}
+
 /** Types as values have them. */
 export const tag = { nil: 0, boolean: 1, number: 3, string: 4, table: 5, userdata: 7 } as const;
 

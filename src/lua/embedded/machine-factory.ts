@@ -9,10 +9,12 @@ import { LuaError } from '../lua-error.js';
 import { deferredModules, deferredParts, type LuaPart, loadedParts, luaFile, standIns } from '../runtime/manifest.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';
+import { clearFreeMemory } from './heap.js';
 import type { LuaCFunction, LuaHook } from './host-trampoline.js';
 import { asWasmFunctions } from './host-trampoline.js';
+import { collectorColour } from './lua-memory.js';
 import { type LuaExports, luaGc, Machine, registryIndex } from './machine.js';
-import { copyMemory, type ImageParts, MemoryImage } from './memory-image.js';
+import { clearStack, copyChanges, copyMemory, type ImageParts, MemoryImage, type StackPlace } from './memory-image.js';
 import { pushValue } from './values.js';
 import { type HostedFunction, hostedFunctionNames } from './wasm/wide-numbers.js';
 
@@ -22,9 +24,13 @@ import { type HostedFunction, hostedFunctionNames } from './wasm/wide-numbers.js
  */
 export const stackBytes = 512 * 1024;
 
-/** Closed machines up to this size are used again, up to this number: cheaper than new instances, and no garbage. */
-const largestSpareBytes = 2 << 20;
+/**
+ * Closed machines up to this size are used again, up to this number and as long as all together take no more than this:
+ * cheaper than new instances, whose pages the system has to provide one by one, and no garbage.
+ */
+const largestSpareBytes = 16 << 20;
 const mostSpares = 16;
+const allSparesBytes = 32 << 20;
 
 /** Enough for booting; each state then has its own limit. */
 const bootMemoryBytes = 64 << 20;
@@ -55,6 +61,10 @@ export interface BootedLua {
   readonly L: number;
   readonly scratch: number;
   readonly stackTop: number;
+  /** Where the C library keeps the end of its heap, beyond which nothing of the memory was ever used. */
+  readonly heapEndAt: number;
+  /** That of its collector between two cycles. */
+  readonly colour: number;
   /** Where the hosted functions begin in every function table; the host functions follow, and then the hooks. */
   readonly firstFunction: number;
   /** References to the functions of the part `prelude`. */
@@ -75,6 +85,7 @@ export class MachineFactory {
   readonly booted: BootedLua;
   readonly #image: MemoryImage;
   readonly #spares: Machine[] = [];
+  #spareBytes = 0;
   /** The hooks' entries in every function table. */
   readonly exitHook: number;
   readonly interruptHook: number;
@@ -95,29 +106,35 @@ export class MachineFactory {
     return this.booted.entries;
   }
 
+  /** The colour of the booted Lua's objects. */
+  get colour(): number {
+    return this.booted.colour;
+  }
+
   /** A machine with nothing but Lua and its library. */
-  #start(): { machine: Machine; firstFunction: number; stackTop: number } {
+  #start(): { machine: Machine; firstFunction: number; stackTop: number; heapEndAt: number } {
     const { machine, firstFunction } = this.#instantiate();
     this.#parts.use(machine);
-    const stackTop = moveStack(machine);
+    const { stackTop, heapEndAt } = moveStack(machine);
     machine.x.__wasm_call_ctors();
     machine.allocateScratch();
     machine.L = machine.x.luaL_newstate();
     if (machine.L === 0) throw unusable('luaL_newstate failed');
     machine.x.luaL_openlibs(machine.L);
-    return { machine, firstFunction, stackTop };
+    return { machine, firstFunction, stackTop, heapEndAt };
   }
 
   #boot(): BootedLua {
     // In a machine of their own, so that they leave nothing in the image. The parts do not let string.dump at their code.
     const { machine: compiler } = this.#start();
     const chunks = Object.fromEntries(deferredParts.map((part) => [part.name, this.#precompile(compiler, part)]));
-    const { machine, firstFunction, stackTop } = this.#start();
+    const { machine, firstFunction, stackTop, heapEndAt } = this.#start();
     const entries = this.#runPrelude(machine, firstFunction);
     for (let cycle = 0; cycle < 2; cycle += 1) machine.x.lua_gc(machine.L, luaGc.collect, 0);
     const { L, scratch, memory } = machine;
     const image = copyMemory(memory);
-    return { image, L, scratch, stackTop, firstFunction, entries, chunks };
+    const colour = collectorColour(machine.words, L);
+    return { image, L, scratch, stackTop, heapEndAt, colour, firstFunction, entries, chunks };
   }
 
   /** The precompiled chunk of a deferred part. */
@@ -127,46 +144,77 @@ export class MachineFactory {
   }
 
   /**
-   * A machine as booted. The limit counts its whole linear memory, which starts with 768 KiB: 512 KiB of C stack, most of
+   * A machine as booted, or as it was when `image` was copied. The limit counts its whole linear memory, which starts with 768 KiB: 512 KiB of C stack, most of
    * it never touched, and a heap with the booted Lua. Throws `LuaError` when the system has no memory left.
    */
-  take(memoryLimitBytes: number): Machine {
-    const machine = this.#takeSpare(memoryLimitBytes) ?? this.#takeNew();
+  take(memoryLimitBytes: number, image = this.#image): Machine {
+    const machine = this.#takeSpare(memoryLimitBytes, image) ?? this.#takeNew(memoryLimitBytes, image);
     machine.memoryLimitBytes = memoryLimitBytes;
     machine.x.stackRestore(this.booted.stackTop);
     return machine;
   }
 
-  #takeSpare(memoryLimitBytes: number): Machine | undefined {
-    const fits = ({ memoryBytes }: Machine) => memoryBytes <= memoryLimitBytes;
-    const at = this.#spares.findLastIndex(fits);
-    if (at < 0) return undefined;
-    const [machine] = this.#spares.splice(at, 1);
+  #takeSpare(memoryLimitBytes: number, image: MemoryImage): Machine | undefined {
+    const fits = ({ memoryBytes }: Machine) => memoryBytes <= memoryLimitBytes && memoryBytes >= image.length;
+    let machine: Machine | undefined;
+    for (const spare of this.#spares) {
+      if (fits(spare) && (machine === undefined || spare.memoryBytes <= machine.memoryBytes)) machine = spare;
+    }
     if (machine === undefined) return undefined;
-    this.#image.restore(machine.memory);
+    this.#spares.splice(this.#spares.indexOf(machine), 1);
+    this.#spareBytes -= machine.memoryBytes;
+    image.restore(machine.memory);
     machine.refusedAt = '';
     return machine;
   }
 
-  #takeNew(): Machine {
+  #takeNew(memoryLimitBytes: number, image: MemoryImage): Machine {
     let machine: Machine;
     try {
       machine = this.#instantiate().machine;
     } catch (error) {
       throw new LuafcgidError('LUAFCGID_LUA_ADDRESS_SPACE', { reason: (error as Error).message }, error);
     }
-    if (machine.memoryBytes < this.#image.length && !machine.grow(this.#image.length)) {
+    // A state has at least what the booted Lua takes, whatever its limit is.
+    machine.memoryLimitBytes = Math.max(memoryLimitBytes, bootMemoryBytes);
+    if (machine.memoryBytes < image.length && !machine.grow(image.length)) {
       throw new LuaError('memory', 'the system has no memory for another Lua state');
     }
-    this.#image.writeTo(machine.memory);
+    image.writeTo(machine.memory);
     machine.L = this.booted.L;
     machine.scratch = this.booted.scratch;
     return machine;
   }
 
+  /** Copies the memory of a machine at rest, of which nothing is garbage. Clears its C stack and what of its heap is free. */
+  copy(machine: Machine): { readonly image: MemoryImage; readonly copiedBytes: number } {
+    const { memory, words } = machine;
+    const { stackTop, heapEndAt } = this.booted;
+    clearStack(memory, this.#stack);
+    clearFreeMemory(memory, words, stackTop, words.getUint32(heapEndAt, true));
+    const { runs, copiedBytes } = copyChanges(memory, this.booted.image);
+    return { image: new MemoryImage({ runs }), copiedBytes };
+  }
+
+  /** Lets a machine at rest go back to an image that it has gone on from. */
+  rewind(machine: Machine, image: MemoryImage): void {
+    image.rewind(machine.memory, this.#stack, machine.words.getUint32(this.booted.heapEndAt, true));
+    machine.refusedAt = '';
+    machine.x.stackRestore(this.booted.stackTop);
+  }
+
+  get #stack(): StackPlace {
+    const { stackTop } = this.booted;
+    return { bottom: stackTop - stackBytes, top: stackTop };
+  }
+
   /** Takes a machine back that nobody uses any more. */
   release(machine: Machine): void {
-    if (machine.memoryBytes <= largestSpareBytes && this.#spares.length < mostSpares) this.#spares.push(machine);
+    const { memoryBytes } = machine;
+    if (memoryBytes > largestSpareBytes || this.#spares.length >= mostSpares) return;
+    if (this.#spareBytes + memoryBytes > allSparesBytes) return;
+    this.#spares.push(machine);
+    this.#spareBytes += memoryBytes;
   }
 
   #instantiate(): { machine: Machine; firstFunction: number } {
@@ -241,9 +289,10 @@ export class MachineFactory {
 
 /**
  * Moves the C stack of a new machine down to right after the static data and lets the heap begin where it ends. The C
- * library keeps the heap's start in one word of its data. Gives the stack's top.
+ * library keeps the heap's end, which is its start at first, in one word of its data. Gives the stack's top, and the place of
+ * that word.
  */
-function moveStack({ x, words }: Machine): number {
+function moveStack({ x, words }: Machine): { stackTop: number; heapEndAt: number } {
   x.emscripten_stack_init();
   const base = x.emscripten_stack_get_base();
   const dataEnd = x.emscripten_stack_get_end();
@@ -256,5 +305,5 @@ function moveStack({ x, words }: Machine): number {
   const top = (Math.ceil(dataEnd / 16) + stackBytes / 16) * 16;
   words.setUint32(heapStart, top, true);
   x.stackRestore(top);
-  return top;
+  return { stackTop: top, heapEndAt: heapStart };
 }

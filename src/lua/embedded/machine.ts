@@ -74,7 +74,7 @@ const memoryStatus = 4;
 /** Results of `lua_type`. */
 export const luaType = { none: -1, nil: 0, boolean: 1, number: 3, string: 4, table: 5, function: 6 } as const;
 /** What `lua_gc` is asked to do. */
-export const luaGc = { restart: 1, collect: 2, setPause: 6, setStepMultiplier: 7 } as const;
+export const luaGc = { stop: 0, restart: 1, collect: 2, setPause: 6, setStepMultiplier: 7 } as const;
 export const registryIndex = -10_000;
 
 const pageBytes = 65_536;

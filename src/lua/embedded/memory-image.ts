@@ -1,4 +1,4 @@
-/** A copy of a machine's memory, from which machines are made. */
+/** A copy of a machine's memory, from which machines are made, or to which a used machine goes back. */
 
 /** Granularity in which untouched memory is told apart: a page of the operating system. */
 const pageBytes = 4096;
@@ -9,6 +9,18 @@ export interface ImageParts {
   /** The parts that are not all zero, in order. Leaving the others alone keeps their pages unused. */
   readonly runs: readonly { readonly start: number; readonly bytes: Uint8Array }[];
 }
+
+/** The place of a machine's C stack, which grows downwards from `top`. */
+export interface StackPlace {
+  readonly bottom: number;
+  readonly top: number;
+}
+
+/**
+ * A frame of the C stack is smaller than this and leaves more than zeros: where so many bytes in a row are zero, nothing
+ * further down was ever used.
+ */
+const unusedStackBytes = 16 * 1024;
 
 /** Copies what a machine's memory holds, which is whole pages. */
 export function copyMemory(memory: Uint8Array): ImageParts {
@@ -24,6 +36,45 @@ export function copyMemory(memory: Uint8Array): ImageParts {
     }
   }
   return { runs };
+}
+
+/**
+ * The same for a machine that has gone on from another image. Pages that are still as they were there are not copied: the
+ * parts refer to those of `origin`.
+ */
+export function copyChanges(memory: Uint8Array, origin: ImageParts): ImageParts & { readonly copiedBytes: number } {
+  const runs: { start: number; bytes: Uint8Array }[] = [];
+  const originRuns = origin.runs[Symbol.iterator]();
+  let run = originRuns.next().value;
+  let copiedBytes = 0;
+  let from = 0;
+  /** The array that holds the pages from `from` on, and where in the memory it begins; undefined: they are zero. */
+  let source: { readonly start: number; readonly bytes: Uint8Array } | undefined;
+  const endRun = (at: number): void => {
+    if (source === undefined || at === from) return;
+    const isOrigin = source.bytes.buffer !== memory.buffer;
+    const piece = source.bytes.subarray(from - source.start, at - source.start);
+    if (!isOrigin) copiedBytes += piece.length;
+    runs.push({ start: from, bytes: isOrigin ? piece : new Uint8Array(piece) });
+  };
+  const own = { start: 0, bytes: memory };
+  for (let at = 0; at < memory.length; at += pageBytes) {
+    const page = memory.subarray(at, at + pageBytes);
+    while (run !== undefined && at >= run.start + run.bytes.length) run = originRuns.next().value;
+    const offset = run === undefined || at < run.start ? -1 : at - run.start;
+    const isAsBefore = run !== undefined && offset >= 0 && equals(run.bytes.subarray(offset, offset + pageBytes), page);
+    const next = isAsBefore ? run : emptyPage.equals(page) ? undefined : own;
+    if (next === source) continue;
+    endRun(at);
+    source = next;
+    from = at;
+  }
+  endRun(memory.length);
+  return { runs, copiedBytes };
+}
+
+function equals(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0;
 }
 
 export class MemoryImage {
@@ -51,6 +102,43 @@ export class MemoryImage {
       from = start + bytes.length;
     }
     clear(memory, from, memory.length);
+  }
+
+  /**
+   * Makes the memory of a machine that has gone on from this image what it was. Copying all pages takes less time than
+   * comparing them to find those that have changed.
+   * @param end where the used part of the memory ends
+   */
+  rewind(memory: Uint8Array, stack: StackPlace, end: number): void {
+    clearStack(memory, stack);
+    let from = 0;
+    for (const { start, bytes } of this.#parts.runs) {
+      if (from < start) clearAround(memory, from, start, stack);
+      memory.set(bytes, start);
+      from = start + bytes.length;
+    }
+    clear(memory, from, Math.min(memory.length, Math.ceil(end / pageBytes) * pageBytes));
+  }
+}
+
+/** Clears what of a part of the memory is not the C stack. */
+function clearAround(memory: Uint8Array, from: number, to: number, { bottom, top }: StackPlace): void {
+  clear(memory, from, Math.min(to, Math.ceil(bottom / pageBytes) * pageBytes));
+  clear(memory, Math.max(from, Math.floor(top / pageBytes) * pageBytes), to);
+}
+
+/** Sets what was used of a C stack to zero, when nothing on it is in use any more. */
+export function clearStack(memory: Uint8Array, { bottom, top }: StackPlace): void {
+  let unused = 0;
+  for (let end = top; end > bottom && unused < unusedStackBytes; ) {
+    const start = Math.max(bottom, (Math.ceil(end / pageBytes) - 1) * pageBytes);
+    const page = memory.subarray(start, end);
+    if (equals(page, emptyPage.subarray(0, page.length))) unused += page.length;
+    else {
+      page.fill(0);
+      unused = 0;
+    }
+    end = start;
   }
 }
 

@@ -1,18 +1,40 @@
 /** One Lua state of the embedded engine, behind the interface of `state.ts`. */
 
+import type { RoleName } from '../../base/roles.js';
 import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
-import { EngineState, type Hook } from '../engine-state.js';
+import { EngineState, type Hook, type Settled } from '../engine-state.js';
 import type { EntryName } from '../entries.js';
 import { mebibytes } from '../lua-error.js';
-import type { ByteString, StateOptions } from '../state.js';
+import type { ByteString, StateImage, StateOptions } from '../state.js';
 import { EngineAbort, isFatal } from './faults.js';
 import { OpenFiles } from './libc/open-files.js';
-import { luaType, type Machine, type RunningMachine, registryIndex } from './machine.js';
+import { collectorColour, isCollectorStopped } from './lua-memory.js';
+import { luaGc, luaType, type Machine, type RunningMachine, registryIndex } from './machine.js';
 import type { MachineFactory } from './machine-factory.js';
+import type { MemoryImage } from './memory-image.js';
 
 /** Which machine and state run now on this thread. */
 export interface Running extends RunningMachine {
   state: EmbeddedState | undefined;
+}
+
+/** A state as its script's main chunk left it. */
+class EmbeddedImage implements StateImage {
+  readonly memory: MemoryImage;
+  readonly settled: Settled;
+  readonly sizeBytes: number;
+
+  constructor(memory: MemoryImage, copiedBytes: number, settled: Settled) {
+    this.memory = memory;
+    this.settled = settled;
+    this.sizeBytes = copiedBytes;
+  }
+}
+
+/** @throws when the image is another engine's */
+function ownImage(image: StateImage): EmbeddedImage {
+  if (!(image instanceof EmbeddedImage)) throw new Error('the image belongs to another engine');
+  return image;
 }
 
 const hookEveryInstruction = { mask: 8, count: 1 } as const;
@@ -34,9 +56,44 @@ export class EmbeddedState extends EngineState {
     this.#machines = machines;
     this.#running = running;
     this.files = options.files === undefined ? undefined : new OpenFiles(options.files);
+    if (options.image !== undefined) {
+      const { memory, settled } = ownImage(options.image);
+      this.machine = machines.take(options.memoryBytes, memory);
+      this.adopt(settled, true);
+      return;
+    }
     this.machine = machines.take(options.memoryBytes);
     if (options.interrupts !== undefined) this.rearm(this.machine.L);
     this.begin();
+  }
+
+  override takeImage(handler: ByteString, role: RoleName = 'RESPONDER'): StateImage | string {
+    const settled = this.settle(handler, role, (collect) => this.#collectAll(collect));
+    if (typeof settled === 'string') return settled;
+    if (this.files?.isEmpty === false) return 'it has files open';
+    const { image, copiedBytes } = this.#machines.copy(this.machine);
+    return new EmbeddedImage(image, copiedBytes, settled);
+  }
+
+  /**
+   * Collects all garbage, and leaves the collector as the script has set it. The colour of all objects becomes that of the
+   * booted Lua's, so that what the script has not changed is byte for byte as it was booted, and no part of the image.
+   */
+  #collectAll(collect: () => void): void {
+    const { machine } = this;
+    const wasStopped = isCollectorStopped(machine);
+    for (let cycle = 0; cycle < 2; cycle += 1) {
+      collect();
+      if (collectorColour(machine.words, machine.L) === this.#machines.colour) break;
+    }
+    if (wasStopped) machine.x.lua_gc(machine.L, luaGc.stop, 0);
+  }
+
+  restore(image: StateImage): void {
+    const { memory, settled } = ownImage(image);
+    this.files?.closeAll();
+    this.#machines.rewind(this.machine, memory);
+    this.adopt(settled, false);
   }
 
   protected callEntry(entry: EntryName): number {

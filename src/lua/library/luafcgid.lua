@@ -69,6 +69,22 @@ function M.all(...)
   return unpack(values, 1, count)
 end
 
+--- luafcgid.isolation(mode)
+---
+--- Says how long the values of this script live, in the place of the setting [`isolation`](configuration.md#isolation). Called
+--- while the script is loaded, outside of all functions. With `"request"` each request begins with what the main chunk has
+--- left; with `"state"` globals and local variables of the file keep their values between requests. Embedded engine only.
+---
+--- Errors: another word; called by a request; another engine.
+--- Example: luafcgid.isolation("state")
+function M.isolation(mode)
+  if mode ~= "request" and mode ~= "state" then
+    error("bad argument #1 to 'isolation' (\"request\" or \"state\" expected)", 2)
+  end
+  local ok, message = host.isolation(mode)
+  if not ok then error(message, 2) end
+end
+
 --- luafcgid.app()
 ---
 --- The settings of the application: the table `app` of the configuration. It is a copy, which may be changed without an effect

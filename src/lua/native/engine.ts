@@ -81,6 +81,7 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     name,
     version: boot.version,
     isConfined: false,
+    hasImages: false,
     file: library.file,
     createState: (stateOptions) => new NativeState(parts, stateOptions),
     close,

@@ -147,18 +147,22 @@ local function form_fields(level)
   return present.fields
 end
 
---- con:form()
+--- con:form([options])
 ---
 --- The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any
 --- other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the
 --- browser says), `type` and `content`. A name that comes more than once has a list of these. The whole body is read
---- into memory.
+--- into memory. With `{ csrf = true }` it has to come from a page of this site: see `con:check_csrf`.
 ---
 --- Errors: the body was read with `con:gets` before; more fields than the setting `maxfields`, or a multipart body that is
 ---   malformed or ends before its last boundary (status 400); those of `con:gets`.
 --- Example: local name = con:form().name
-function Con.form(self)
+function Con.form(self, options)
   if self ~= run.con then refuse(self, "form") end
+  if options ~= nil then
+    if type(options) ~= "table" then parts.arguments.bad(1, "form", "table", options) end
+    if options.csrf then parts.con_session.require_token(nil, 4) end
+  end
   local fields = form_fields(4)
   return fields
 end

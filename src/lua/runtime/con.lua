@@ -24,7 +24,7 @@
 
 local parts = ...
 
-local host, run = parts.host, parts.run
+local host, run, exit = parts.host, parts.run, parts.exit
 local Con, refuse = run.methods, run.refuse
 local bad_argument, text_argument, type_name = parts.arguments.bad, parts.arguments.text, parts.arguments.type_name
 
@@ -267,6 +267,7 @@ end
 --- C daemon: left the data in a buffer of its FastCGI library.
 function Con.flush(self)
   if self ~= current or finished then refuse(self, "flush") end
+  if exit.at_end then exit.at_end() end
   local ok, message = hand_over()
   if ok then ok, message = host.flush() end
   if not ok then error(message, 2) end
@@ -296,6 +297,7 @@ end
 --- Example: con:finish()
 function Con.finish(self)
   if self ~= current or finished then refuse(self, "finish") end
+  if exit.at_end then exit.at_end() end
   local ok, message = hand_over()
   if ok then ok, message = host.finish() end
   if not ok then error(message, 2) end

@@ -71,12 +71,18 @@ end
 
 local env = {}
 
+-- Decides how the env of this handler's requests is made.
+local function judge(handler)
+  if handler == judged then return end
+  is_eager = is_eager or not ignores_env(handler)
+  judged = handler
+end
+
+env.judge = judge
+
 -- The env of a new request.
 function env.new(handler)
-  if handler ~= judged then
-    is_eager = is_eager or not ignores_env(handler)
-    judged = handler
-  end
+  if handler ~= judged then judge(handler) end
   if is_eager then
     local ok, new = host.params()
     if not ok then

@@ -15,11 +15,23 @@ local replace, raise = stock.replace, stock.raise
 local exiting = false
 local exit_signal = setmetatable({}, { __tostring = function() return "os.exit" end })
 
+local exit = {
+  -- What a coroutine yields that waits for an operation: the one that has resumed it waits as well (waiting.lua).
+  WAIT = {},
+  -- What has to be done before the answer of the running request goes out, such as to save its session.
+  at_end = nil,
+}
+
 replace(os, "os", "exit", function(...)
   local code = ...
   if code == nil or code == true then code = 0 elseif code == false then code = 1 end
   local number = tonumber(code)
   if not number then stock.bad_argument(1, stock.expected("number", select("#", ...), 1, code)) end
+  local at_end = exit.at_end
+  if at_end then
+    exit.at_end = nil
+    at_end()
+  end
   exiting = true
   host.exit(number)
   error(exit_signal, 0) -- in case that hooks are off, as they are inside a debug hook
@@ -70,12 +82,7 @@ local function may_resume()
   return room ~= false
 end
 
-local exit = {
-  -- What a coroutine yields that waits for an operation: the one that has resumed it waits as well (waiting.lua).
-  WAIT = {},
-  create = create,
-  plain_resume = resume,
-}
+exit.create, exit.plain_resume = create, resume
 local WAIT = exit.WAIT
 
 function exit.is_exiting() return exiting end

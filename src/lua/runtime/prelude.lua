@@ -198,6 +198,18 @@ function engine.handler()
   handler_name, run.role = asked.name, asked.role
 end
 
+-- The script is loaded: finds out now what its first request would. Gives whether nothing that it has belongs to a request.
+function engine.settle()
+  env.judge(G[handler_name])
+  return next(waiting.leases) == nil
+end
+
+-- A state that is a copy of another one, or goes back to what it was, draws random numbers of its own.
+function engine.reseed()
+  local _, seed = host.argument()
+  randomseed(seed)
+end
+
 -- Found by a function of its own, so that in stack traces the handler does not bear the name of a variable here.
 local function find_handler()
   local handler = G[handler_name]
@@ -207,6 +219,7 @@ end
 -- The handler has returned: gives the output that is left to be handed over, or nil. Of an Authorizer the result counts:
 -- what is not true refuses.
 local function finish(result)
+  exit.at_end = nil
   local output = con.take()
   if result == true and run.role == "AUTHORIZER" then host.grant() end
   con.forget()
@@ -234,6 +247,7 @@ function engine.serve()
   local request_con = con.begin(request_env)
   if waiting.is_enabled then return go_on_after(waiting.begin(find_handler(), request_env, request_con)) end
   local result = find_handler()(request_env, request_con)
+  if exit.at_end then exit.at_end() end
   return finish(result)
 end
 

@@ -84,6 +84,7 @@ end
 local function loop(handler, request_env, con)
   while true do
     local result = handler(request_env, con)
+    if exit.at_end then exit.at_end() end
     handler, request_env, con = yield(DONE, result)
   end
 end
@@ -113,6 +114,7 @@ end
 -- The suspended handler never runs again.
 function waiting.drop()
   run_thread, is_active = nil, false
+  exit.at_end = nil
   waiting.leases = {}
 end
 

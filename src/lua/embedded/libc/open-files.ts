@@ -31,6 +31,10 @@ export class OpenFiles {
     this.host = host;
   }
 
+  get isEmpty(): boolean {
+    return this.#files.every((file) => file === undefined);
+  }
+
   /** Whether some output may wait in the C library. */
   get hasWriters(): boolean {
     return this.#files.some((file) => file?.how.writes);

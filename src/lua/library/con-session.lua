@@ -1,0 +1,401 @@
+-- con:session and the tokens that tie a form to it.
+
+local parts = ...
+
+local host, run, exit, input = parts.host, parts.run, parts.exit, parts.con_input
+local Con, refuse = run.methods, run.refuse
+local crypto, json = parts.crypto, parts.json.new()
+local open_store, write_cookie = parts.session_store, parts.cookie.write
+local bad_argument = parts.arguments.bad
+local type, error, next, pcall, tostring, setmetatable, rawequal = type, error, next, pcall, tostring, setmetatable, rawequal
+local find, match, sub, format = string.find, string.match, string.sub, string.format
+local min, floor, time, sort = math.min, math.floor, os.time, table.sort
+
+local id_bytes = 32
+local id_pattern = "^" .. ("[%w_%-]"):rep(43) .. "$"
+-- Of several cookies with the name of the session's, so many are tried.
+local most_cookies = 4
+local longest_name = 64
+-- A session that is read only is marked as used when this part of `idle` has passed, at most a minute.
+local touch_part, most_touch = 10, 60
+
+-- Of names in the store: values of the script, and flash messages.
+local of_value, of_flash = "v", "f"
+
+local settings -- the setting sessions
+
+local function configuration()
+  if not settings then
+    local _, value = host.config("sessions")
+    settings = value
+  end
+  return settings
+end
+
+local function digest(id) return crypto.hex(crypto.hash("sha256", id)) end
+local function new_id() return crypto.base64url(crypto.random(id_bytes)) end
+
+-- In these functions `level` is that of the script, for errors.
+
+-- The ids that the browser has sent: what has not the form of one was not made here.
+local function sent_ids(level)
+  local sent = input.cookies(level + 2)[configuration().name]
+  local ids = {}
+  local values = type(sent) == "table" and sent or { sent }
+  for at = 1, min(#values, most_cookies) do
+    if find(values[at], id_pattern) then ids[#ids + 1] = values[at] end
+  end
+  return ids
+end
+
+local function is_https()
+  local https = run.env.HTTPS
+  return https ~= nil and https ~= "" and https ~= "off" or run.env.REQUEST_SCHEME == "https"
+end
+
+-- Sets the cookie; an empty id removes it. A cookie of the same name that was set before in this answer is taken back.
+local function set_cookie(id, level)
+  local with = configuration()
+  local secure = with.secure
+  if secure == nil then secure = is_https() end
+  local options = { path = with.path, domain = with.domain, httponly = true, samesite = with.samesite, secure = secure }
+  if id == "" then options.maxage = 0 end
+  local line = write_cookie(with.name, id, options)
+  local ok, values = host.headervalues("Set-Cookie")
+  local message
+  if ok and #values > 0 then
+    local kept, start = {}, with.name .. "="
+    for at = 1, #values do
+      if sub(values[at], 1, #start) ~= start then kept[#kept + 1] = values[at] end
+    end
+    if #kept < #values then
+      ok, message = host.removeheader("Set-Cookie")
+      for at = 1, #kept do
+        if ok then ok, message = host.header("Set-Cookie", kept[at]) end
+      end
+    end
+  end
+  if ok then ok, message = host.header("Set-Cookie", line) end
+  if not ok then error(message, level) end
+end
+
+-- What is known of a session, by the object that the script has.
+local private = setmetatable({}, { __mode = "k" })
+local methods = {}
+
+local function state_of(self, method, level)
+  local state = private[self]
+  if not state then
+    error("session." .. method .. " was called without its session; write session:" .. method .. "(...) with a colon", level)
+  end
+  if state.con ~= run.con then
+    error("session:" .. method .. ": the request of this session is over; ask con:session() for it again", level)
+  end
+  if state.is_over then error("session:" .. method .. ": the session was destroyed in this request", level) end
+  return state
+end
+
+local function check_name(name, method, level)
+  if type(name) ~= "string" or name == "" or #name > longest_name or find(name, "%c") then
+    error("session:" .. method .. ": the name of a value has 1 to " .. longest_name .. " bytes and no control characters", level)
+  end
+end
+
+local function size_of(values)
+  local size = 0
+  for name, text in next, values do size = size + #name + #text end
+  return size
+end
+
+-- Notes a change. A session comes to be with the first value that it gets.
+local function change(state, key, text, level)
+  if not text and not state.values[key] then return end
+  if text then
+    local size = size_of(state.values) - #(state.values[key] or "") + #text + (state.values[key] and 0 or #key)
+    if size > configuration().maxsize then
+      error("the session would have " .. size .. " bytes, more than " .. configuration().maxsize ..
+        " (maxsize of the setting sessions); keep large data in a database", level)
+    end
+  end
+  if not state.id then
+    local id = new_id()
+    set_cookie(id, level + 1)
+    state.id, state.is_new = id, true
+    run.input.csrf_id = id
+  end
+  state.values[key] = text or nil
+  state.changes[key] = text or false
+  state.has_changes = true
+end
+
+-- Writes what has changed to the store.
+local function save(state)
+  if state.is_over or not state.id then return end
+  local with, now = configuration(), time()
+  local store = state.store
+  if state.is_new then
+    if not state.has_changes then return end
+    local created = now
+    store.create(digest(state.id), created, now + floor(min(with.idle, with.absolute)), state.values)
+    state.created, state.is_new = created, false
+  else
+    local expires = floor(min(now + with.idle, state.created + with.absolute))
+    local is_used = expires - state.expires >= min(with.idle / touch_part, most_touch)
+    if not state.has_changes and not is_used then return end
+    if not store.patch(digest(state.id), state.changes, expires) and state.has_changes then
+      host.log("warn", "the session was ended or renewed by another request meanwhile: what this one has changed in it is not kept")
+    end
+  end
+  state.expires = floor(min(now + with.idle, state.created + with.absolute))
+  state.changes, state.has_changes = {}, false
+end
+
+local function get_value(self, name, level)
+  local state = state_of(self, "get", level + 1)
+  check_name(name, "get", level + 1)
+  local text = state.values[of_value .. name]
+  if text == nil then return nil end
+  local value = json.decode("[" .. text .. "]")[1]
+  if rawequal(value, json.null) then return nil end
+  return value
+end
+
+local function set_value(self, name, value, level)
+  local state = state_of(self, "set", level + 1)
+  check_name(name, "set", level + 1)
+  local text
+  if value ~= nil then
+    local ok, encoded = pcall(json.encode, value)
+    if not ok then error("session:set: " .. (match(tostring(encoded), "^%[luafcgid%]:%d+: (.*)$") or tostring(encoded)), level) end
+    text = encoded
+  end
+  change(state, of_value .. name, text, level + 1)
+end
+
+local meta = {
+  __index = function(self, name)
+    local method = methods[name]
+    if method then return method end
+    local value = get_value(self, name, 3)
+    return value
+  end,
+  __newindex = function(self, name, value)
+    if methods[name] then error("session." .. name .. " is a method; write session:set(\"" .. name .. "\", value)", 2) end
+    set_value(self, name, value, 3)
+  end,
+  __metatable = "session",
+}
+
+--- con:session()
+---
+--- The session of this browser: values that stay from request to request, kept by the server where the setting `sessions` says.
+--- The browser has only a random number, in a cookie that is HttpOnly, `SameSite=Lax`, and Secure over HTTPS; the store has only
+--- a digest of it. A session comes to be when it gets its first value; a number that the server did not give away is never taken.
+---
+--- - `session:set(name, value)` and `session.name = value` keep a value that JSON can have; nil removes it. `session:get(name)`
+---   and `session.name` give it, a table as a copy: set it again after a change. Only what a request has changed is
+---   written, so two requests at the same time do not undo each other's changes of other names. It is written when the handler ends,
+---   and before `con:flush` and `con:finish`; not when the handler raises an error.
+--- - `session:renew()` gives it a new number, at once. Call it when somebody logs in or gets more rights: whoever knew the old
+---   number knows nothing then.
+--- - `session:destroy()` removes it, at once: to log out.
+--- - `session:flash(text[, kind])` keeps a message for the next page; `session:flashes()` gives all that there are, as a list of
+---   tables with `text` and `kind`, and removes them.
+--- - `session:exists()` tells whether there is one.
+---
+--- Errors: the store is not there (a table, as those of `luafcgid.db`); a value that JSON cannot have; more than `maxsize` bytes; a
+---   session that would have to come to be after headers were sent.
+--- Example: local name = con:session().name or "nobody"
+function Con.session(self)
+  if self ~= run.con then refuse(self, "session") end
+  local present = input.input()
+  if present.session then return present.session end
+  local with = configuration()
+  local store = open_store(with.store, crypto.random)
+  local ids = sent_ids(3)
+  local id, found
+  for at = 1, #ids do
+    found = store.load(digest(ids[at]))
+    if found and found.created + with.absolute > time() then
+      id = ids[at]
+      break
+    end
+    found = nil
+  end
+  local session = setmetatable({}, meta)
+  local state = {
+    con = self, store = store, id = id, values = found and found.values or {}, changes = {}, has_changes = false,
+    created = found and found.created, expires = found and found.expires, is_new = false, is_over = false,
+  }
+  private[session], present.session = state, session
+  if id then present.csrf_id = id end
+  present.sent_id = id
+  local before = exit.at_end
+  exit.at_end = function()
+    if before then before() end
+    save(state)
+  end
+  return session
+end
+
+function methods.get(self, name)
+  local value = get_value(self, name, 3)
+  return value
+end
+
+function methods.set(self, name, value) set_value(self, name, value, 3) end
+
+function methods.unset(self, name) set_value(self, name, nil, 3) end
+
+function methods.exists(self)
+  local state = private[self]
+  return state ~= nil and state.id ~= nil and not state.is_over
+end
+
+function methods.renew(self)
+  local state = state_of(self, "renew", 3)
+  local id = new_id()
+  if not state.id or state.is_new then
+    if state.id then
+      set_cookie(id, 3)
+      state.id = id
+      run.input.csrf_id = id
+    end
+    return
+  end
+  -- The cookie first: where it cannot be sent any more, the old number stays.
+  set_cookie(id, 3)
+  if not state.store.rename(digest(state.id), digest(id)) then
+    error("session:renew: the session was ended or renewed by another request meanwhile", 2)
+  end
+  state.id = id
+  run.input.csrf_id = id
+end
+
+function methods.destroy(self)
+  local state = state_of(self, "destroy", 3)
+  if state.id then
+    if not state.is_new then state.store.remove(digest(state.id)) end
+    set_cookie("", 3)
+  end
+  state.is_over, state.values, run.input.csrf_id = true, {}, nil
+  run.input.session_is_over = true
+end
+
+function methods.flash(self, text, kind)
+  local state = state_of(self, "flash", 3)
+  if type(text) ~= "string" then bad_argument(1, "flash", "string", text) end
+  if kind ~= nil and type(kind) ~= "string" then bad_argument(2, "flash", "string", kind) end
+  state.flash_count = (state.flash_count or 0) + 1
+  -- A name of its own, so that messages of two requests are both kept.
+  local key = of_flash .. format("%.0f.%04d.", time(), state.flash_count) .. crypto.hex(crypto.random(4))
+  change(state, key, json.encode({ text = text, kind = kind }), 3)
+end
+
+function methods.flashes(self)
+  local state = state_of(self, "flashes", 3)
+  local keys, list = {}, {}
+  for key in next, state.values do
+    if sub(key, 1, 1) == of_flash then keys[#keys + 1] = key end
+  end
+  sort(keys)
+  for at = 1, #keys do
+    list[at] = json.decode(state.values[keys[at]])
+    change(state, keys[at], nil, 3)
+  end
+  return list
+end
+
+-- ---- tokens --------------------------------------------------------------------------------------------------------
+
+local salt_bytes, token_bytes = 16, 48
+
+-- The number that the browser has sent: that of its session if it has one. Where it has sent several, the store knows which.
+local function sent_id(level)
+  local present = input.input()
+  local ids = sent_ids(level + 1)
+  if #ids > 1 and not present.session then Con.session(run.con) end
+  return present.sent_id or ids[1]
+end
+
+-- The number that new tokens are tied to. A browser that has none is given one.
+local function token_id(level)
+  local present = input.input()
+  if not present.csrf_id and not present.session_is_over then present.csrf_id = sent_id(level + 1) end
+  if not present.csrf_id then
+    local id = new_id()
+    set_cookie(id, level + 1)
+    present.csrf_id = id
+  end
+  return present.csrf_id
+end
+
+local function signature(id, salt) return crypto.hmac("sha256", id, "luafcgid.csrf" .. salt) end
+
+--- con:csrf()
+---
+--- A token for the forms of a page, tied to the browser's session; a different text each time. A form that comes back with it comes
+--- from a page of this site: see `con:check_csrf`. Visitors without a session get a cookie for it and no session. Ask for it
+--- after `session:renew()`, which makes older tokens useless.
+---
+--- Errors: a visitor without a cookie, after headers were sent.
+--- Example: con:puts('<meta name="csrf" content="', con:csrf(), '">')
+function Con.csrf(self)
+  if self ~= run.con then refuse(self, "csrf") end
+  local id = token_id(3)
+  local salt = crypto.random(salt_bytes)
+  return crypto.base64url(salt .. signature(id, salt))
+end
+
+--- con:csrf_field()
+---
+--- The token as a hidden field, to be put into a form as it is: `<input type="hidden" name="csrf" value="…">`.
+---
+--- Errors: those of `con:csrf`.
+--- Example: con:puts('<form method="post">', con:csrf_field(), "<button>Delete</button></form>")
+function Con.csrf_field(self)
+  if self ~= run.con then refuse(self, "csrf_field") end
+  local id = token_id(3)
+  local salt = crypto.random(salt_bytes)
+  return '<input type="hidden" name="csrf" value="' .. crypto.base64url(salt .. signature(id, salt)) .. '">'
+end
+
+local function is_of_session(token, level)
+  if type(token) ~= "string" or #token ~= 64 then return false end
+  local bytes = crypto.unbase64(token)
+  if not bytes or #bytes ~= token_bytes then return false end
+  local salt, sent = sub(bytes, 1, salt_bytes), sub(bytes, salt_bytes + 1)
+  local id = sent_id(level + 1)
+  return id ~= nil and crypto.equal(sent, signature(id, salt))
+end
+
+local session_part = {}
+
+function session_part.require_token(token, level)
+  if token == nil then token = run.env.HTTP_X_CSRF_TOKEN end
+  if token == nil or token == "" then
+    local sent = input.form(level + 1).csrf
+    if type(sent) == "table" and not sent.filename then sent = sent[1] end
+    token = sent
+  end
+  local fault
+  if token == nil or token == "" then fault = "it has no CSRF token" end
+  if not fault and not is_of_session(token, level + 1) then fault = "its CSRF token is not one of this session" end
+  if fault then input.refuse_input("csrf", fault, level) end
+end
+
+--- con:check_csrf([token])
+---
+--- Ends the request with status 403 unless it comes from a page of this site: its token is one that `con:csrf` gave to the same
+--- session. The token is the argument, or else the request header `X-CSRF-Token`, or the field `csrf` of the form.
+--- `con:form({ csrf = true })` does the same.
+---
+--- Errors: no token, or one of another session (status 403); those of `con:form`.
+--- Example: if env.REQUEST_METHOD == "POST" then con:check_csrf() end
+function Con.check_csrf(self, token)
+  if self ~= run.con then refuse(self, "check_csrf") end
+  if token ~= nil and type(token) ~= "string" then bad_argument(1, "check_csrf", "string", token) end
+  session_part.require_token(token, 4)
+end
+
+return session_part

@@ -1,0 +1,33 @@
+/** The memory that all workers share. It outlives workers and reloads. */
+import { randomInt } from 'node:crypto';
+import { createDictionary } from '../shared/dictionary.js';
+import type { DictionarySettings, SharedGrant } from '../shared/settings.js';
+
+const WORDS = 2 ** 32;
+
+export class SharedMemory {
+  #grants: readonly SharedGrant[] = [];
+
+  /** The dictionaries of the configuration in service. */
+  get grants(): readonly SharedGrant[] {
+    return this.#grants;
+  }
+
+  /**
+   * The dictionaries of a configuration. One that is there already, with the same size, keeps what it holds; one of another
+   * size begins empty.
+   */
+  grant(wanted: readonly DictionarySettings[]): readonly SharedGrant[] {
+    return wanted.map((settings) => {
+      const { name, sizeBytes } = settings;
+      const known = this.#grants.find((grant) => grant.name === name && grant.sizeBytes === sizeBytes);
+      const memory = known?.memory ?? createDictionary(sizeBytes, [randomInt(WORDS) | 0, randomInt(WORDS) | 0]);
+      return { ...settings, memory };
+    });
+  }
+
+  /** These are in service from now on; all others are forgotten. */
+  use(grants: readonly SharedGrant[]): void {
+    this.#grants = grants;
+  }
+}

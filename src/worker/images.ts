@@ -1,0 +1,196 @@
+/**
+ * Images of scripts: copies of the memory that scripts have after they were loaded. Further states of a script are made
+ * from its image without running its files again. An image is used only as long as each of those files is what it was.
+ */
+
+import { toText } from '../base/byte-string.js';
+import { describeError, LuafcgidError } from '../base/errors.js';
+import type { RoleName } from '../base/roles.js';
+import type { ByteString, Isolation, LogLevel, StateImage } from '../lua/state.js';
+import { LuaError } from '../lua/state.js';
+import { type ScriptImage, ScriptState, type StateSettings } from './script-state.js';
+
+export interface ImagesParts {
+  /** Most bytes of all images of this worker. */
+  readonly limitBytes: number;
+  /** What holds for scripts that say nothing. */
+  readonly isolation: Isolation;
+  /** Time between two sweeps. */
+  readonly sweepMs: number;
+  readonly settings: StateSettings;
+  readonly log: (level: LogLevel, text: string) => void;
+}
+
+interface KeptImage extends ScriptImage {
+  readonly script: ByteString;
+  /** States that go back to it after each request. */
+  users: number;
+}
+
+/** The function that answers requests of a role. */
+export interface Handler {
+  readonly name: ByteString;
+  readonly role: RoleName;
+}
+
+/** What becomes of a state after each request. */
+type Rewinding = { readonly to: KeptImage } | 'impossible';
+
+export class Images {
+  readonly #parts: ImagesParts;
+  /** By script; the one that was used last is last. */
+  readonly #images = new Map<ByteString, KeptImage>();
+  /** Images of files that have changed, which states still go back to. */
+  readonly #stale = new Set<KeptImage>();
+  readonly #rewinding = new Map<ScriptState, Rewinding>();
+  /** Why scripts have no image, by script: each reason is logged once. */
+  readonly #reasons = new Map<ByteString, string>();
+  #bytes = 0;
+  /** When it looked at the files of all images. */
+  #lookedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: ImagesParts) {
+    this.#parts = parts;
+  }
+
+  /** Memory that the images of this worker take. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A new state: loaded if there is an image of its script, else empty. */
+  open(id: number, script: ByteString): ScriptState {
+    const image = this.#find(script);
+    const state = new ScriptState(id, script, this.#parts.settings, image);
+    if (image !== undefined) this.#begin(state, image);
+    return state;
+  }
+
+  /**
+   * The state's script was loaded: takes an image of it.
+   * @param handler the function that is called first
+   * @param holdsOperations it has started operations that are not over
+   */
+  loaded(state: ScriptState, handler: Handler, holdsOperations: boolean): void {
+    const { settings } = this.#parts;
+    if (!settings.engine.hasImages) return;
+    const image = this.#take(state, handler, holdsOperations);
+    if (typeof image !== 'string') {
+      this.#reasons.delete(state.path);
+      return this.#begin(state, image);
+    }
+    const isRewound = this.#isolationOf(state) === 'request';
+    if (isRewound) this.#rewinding.set(state, 'impossible');
+    this.#report(state.path, image, isRewound);
+  }
+
+  /** Whether the state cannot go back: it has to be closed after its request. */
+  isSpent(state: ScriptState): boolean {
+    return this.#rewinding.get(state) === 'impossible';
+  }
+
+  /** Whether the state goes back to what it was after each request. */
+  isRewound(state: ScriptState): boolean {
+    return this.#rewinding.has(state);
+  }
+
+  /** The state's request is over: nothing of it may be left. @throws LuaError when the state has to be closed */
+  rewind(state: ScriptState): void {
+    const rewinding = this.#rewinding.get(state);
+    if (rewinding !== undefined && rewinding !== 'impossible') state.lua.restore?.(rewinding.to.lua);
+  }
+
+  /** The state is no more. */
+  closed(state: ScriptState): void {
+    const rewinding = this.#rewinding.get(state);
+    this.#rewinding.delete(state);
+    if (rewinding === undefined || rewinding === 'impossible') return;
+    const image = rewinding.to;
+    image.users -= 1;
+    if (image.users === 0 && this.#stale.delete(image)) this.#bytes -= image.lua.sizeBytes;
+  }
+
+  /** Drops the images of files that have changed; looks at them once for each sweep. */
+  dropStale(): void {
+    const now = performance.now();
+    if (now - this.#lookedMs < this.#parts.sweepMs / 2) return;
+    this.#lookedMs = now;
+    for (const image of [...this.#images.values()]) if (!this.#isFresh(image)) this.#drop(image);
+  }
+
+  #find(script: ByteString): KeptImage | undefined {
+    const image = this.#images.get(script);
+    if (image === undefined) return undefined;
+    if (!this.#isFresh(image)) {
+      this.#drop(image);
+      return undefined;
+    }
+    this.#images.delete(script);
+    this.#images.set(script, image);
+    return image;
+  }
+
+  #isFresh({ script, files }: KeptImage): boolean {
+    return files.areUnchanged(script, this.#parts.settings.rules);
+  }
+
+  /** A state begins as this image. */
+  #begin(state: ScriptState, image: KeptImage): void {
+    if (this.#isolationOf(state) !== 'request') return;
+    image.users += 1;
+    this.#rewinding.set(state, { to: image });
+  }
+
+  #isolationOf({ lua }: ScriptState): Isolation {
+    return lua.isolation ?? this.#parts.isolation;
+  }
+
+  /** Gives why there is no image, if there is none. */
+  #take(state: ScriptState, { name, role }: Handler, holdsOperations: boolean): KeptImage | string {
+    const { limitBytes } = this.#parts;
+    if (limitBytes === 0) return 'images = 0';
+    if (holdsOperations) return 'it has started operations that are not over';
+    let lua: StateImage | string;
+    try {
+      lua = state.lua.takeImage?.(name, role) ?? 'the engine cannot copy states';
+    } catch (error) {
+      if (!(error instanceof LuaError) || error.kind !== 'runtime') throw error;
+      return error.message;
+    }
+    if (typeof lua === 'string') return lua;
+    const former = this.#images.get(state.path);
+    if (former !== undefined) this.#drop(former);
+    if (!this.#makeRoom(lua.sizeBytes)) {
+      return `it takes ${lua.sizeBytes} bytes, and the images of this worker may take ${limitBytes}`;
+    }
+    const image = { lua, files: state.files.copy(), script: state.path, users: 0 };
+    this.#images.set(state.path, image);
+    this.#bytes += lua.sizeBytes;
+    return image;
+  }
+
+  #makeRoom(sizeBytes: number): boolean {
+    const { limitBytes } = this.#parts;
+    if (sizeBytes > limitBytes) return false;
+    for (const image of [...this.#images.values()]) {
+      if (this.#bytes + sizeBytes <= limitBytes) break;
+      if (image.users === 0) this.#drop(image);
+    }
+    return this.#bytes + sizeBytes <= limitBytes;
+  }
+
+  /** No further state begins as this image. */
+  #drop(image: KeptImage): void {
+    this.#images.delete(image.script);
+    if (image.users > 0) this.#stale.add(image);
+    else this.#bytes -= image.lua.sizeBytes;
+  }
+
+  #report(script: ByteString, reason: string, isRewound: boolean): void {
+    if (this.#reasons.get(script) === reason) return;
+    this.#reasons.set(script, reason);
+    const values = { path: toText(script), reason: toText(reason) };
+    const code = isRewound ? 'LUAFCGID_ISOLATION_RELOADS' : 'LUAFCGID_IMAGE_NONE';
+    this.#parts.log(isRewound ? 'warn' : 'debug', describeError(new LuafcgidError(code, values)));
+  }
+}

@@ -1,0 +1,236 @@
+/** States that are made from images of loaded scripts, and isolation by request, in the real process (issue 16). */
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { FcgiConnection, parseCgiAnswer, requestBytes, scriptParams } from '../support/fcgi-client.js';
+import { runCommand, type Server, startServer } from '../support/server.js';
+import { ask, eventually } from '../support/shared.js';
+
+/** Asserts how often a line was logged: that the main chunk of a script has run, if none is named. */
+async function assertLogged(server: Server, count: number, what = 'loaded again'): Promise<void> {
+  const found = (): number => server.log().split(what).length - 1;
+  await eventually(`${what}, ${count} times`, () => found() >= count);
+  assert.equal(found(), count, server.log());
+}
+
+const COUNT = `
+print("loaded again", math.random(1e9))
+served = 0
+function main(env, con)
+  served = served + 1
+  if env.QUERY_STRING == "memory" then local s = "x" while true do s = s .. s end end
+  con:puts(served, " of ", VERSION or 1)
+end`;
+
+async function text(server: Server, script: string, query = ''): Promise<string> {
+  const answer = await ask(server, script, { params: { QUERY_STRING: query } });
+  assert.equal(answer.status, 200, answer.text);
+  return answer.text;
+}
+
+/** Asks several times over one connection, which may come to be served by a worker itself. */
+async function askKept(server: Server, script: string, queries: readonly string[]): Promise<string[]> {
+  const connection = await FcgiConnection.connect(server.socket);
+  const texts: string[] = [];
+  for (const [at, query] of queries.entries()) {
+    const params = scriptParams(server.path(script), { QUERY_STRING: query });
+    void connection.send(requestBytes({ id: at + 1, keepConn: true, params }));
+    texts.push(parseCgiAnswer((await connection.response(at + 1)).stdout).body.toString());
+  }
+  connection.destroy();
+  return texts;
+}
+
+describe('an image of a script', () => {
+  it('is what further states are made from, and no file is run again', async (t) => {
+    const server = await startServer(t, {
+      files: { 'a.lua': COUNT },
+      config: 'workers = 1 maxcount = 1 memory = 4 * 2^20',
+    });
+    for (let times = 0; times < 5; times += 1) assert.equal(await text(server, 'a.lua'), '1 of 1');
+    assert.equal((await ask(server, 'a.lua', { params: { QUERY_STRING: 'memory' } })).status, 500);
+    assert.equal(await text(server, 'a.lua'), '1 of 1');
+    await assertLogged(server, 1);
+  });
+
+  it('serves after an eviction, too', async (t) => {
+    const server = await startServer(t, {
+      files: { 'a.lua': COUNT, 'b.lua': COUNT },
+      config: 'workers = 1 states = 1',
+    });
+    for (let times = 0; times < 3; times += 1) {
+      for (const script of ['a.lua', 'b.lua']) assert.equal(await text(server, script), '1 of 1');
+    }
+    await assertLogged(server, 2);
+  });
+
+  it('is not used when a file of the script has changed, or one has appeared', async (t) => {
+    const server = await startServer(t, {
+      files: {
+        'a.lua': `require("part") pcall(require, "late") ${COUNT}`,
+        'part.lua': 'VERSION = 1 return 1',
+      },
+      // No sweep helps: each new state looks by itself.
+      config: 'workers = 1 maxcount = 1 sweep = 3600000',
+    });
+    assert.equal(await text(server, 'a.lua'), '1 of 1');
+    assert.equal(await text(server, 'a.lua'), '1 of 1');
+    await assertLogged(server, 1);
+    server.write('part.lua', 'VERSION = 2 return 1');
+    assert.equal(await text(server, 'a.lua'), '1 of 2');
+    assert.equal(await text(server, 'a.lua'), '1 of 2');
+    await assertLogged(server, 2);
+    server.write('late.lua', 'VERSION = 3 return 1');
+    assert.equal(await text(server, 'a.lua'), '1 of 3');
+    await assertLogged(server, 3);
+  });
+
+  it('is found stale by the sweep while its state is in use', async (t) => {
+    const server = await startServer(t, { files: { 'a.lua': COUNT }, config: 'workers = 1 sweep = 20' });
+    assert.equal(await text(server, 'a.lua'), '1 of 1');
+    server.write('a.lua', `VERSION = 2 ${COUNT}`);
+    await eventually('the new version', async () => (await text(server, 'a.lua')).endsWith('of 2'));
+  });
+
+  it('is not used for a script that lies outside of the roots by now', async (t) => {
+    const server = await startServer(t, {
+      files: { 'site/a.lua': COUNT },
+      config: ({ scripts }) =>
+        `workers = 1 maxcount = 1 sweep = 3600000 root = ${JSON.stringify(join(scripts, 'site'))}`,
+    });
+    assert.equal(await text(server, 'site/a.lua'), '1 of 1');
+    assert.equal(await text(server, 'site/a.lua'), '1 of 1');
+    mkdirSync(join(server.dir, 'elsewhere'));
+    renameSync(server.path('site/a.lua'), join(server.dir, 'elsewhere/a.lua'));
+    symlinkSync(join(server.dir, 'elsewhere/a.lua'), server.path('site/a.lua'));
+    assert.equal((await ask(server, 'site/a.lua')).status, 403);
+  });
+
+  it('is not kept when it is larger than images allows, and with images = 0', async (t) => {
+    for (const images of ['0', '2^16']) {
+      const server = await startServer(t, {
+        files: { 'a.lua': COUNT },
+        config: `workers = 1 maxcount = 1 loglevel = "debug" images = ${images}`,
+      });
+      for (let times = 0; times < 3; times += 1) assert.equal(await text(server, 'a.lua'), '1 of 1');
+      await assertLogged(server, 3);
+      await assertLogged(server, 1, 'LUAFCGID_IMAGE_NONE');
+      assert.match(server.log(), /cannot be copied: (images = 0|it takes \d+ bytes, and the images of this worker)/);
+    }
+  });
+});
+
+/** Changes all that Lua offers, and tells what of it was there before. */
+const LEAK = `
+local luafcgid = require("luafcgid")
+local upvalue, list, meta = 0, {}, {}
+shared = setmetatable({}, meta)
+function main(env, con)
+  local found = {}
+  local function see(name, value) if value then found[#found + 1] = name end end
+  see("global", leaked) see("upvalue", upvalue > 0) see("list", list[1]) see("meta", meta.__index)
+  see("string", string.leak) see("stringmeta", getmetatable("").__add) see("package", package.loaded.leak)
+  see("env", getmetatable(_G)) see("patched", ("x"):upper() ~= "X") see("luafcgid", luafcgid.leak)
+  see("hook", debug.gethook() ~= nil) see("registry", debug.getregistry().leak) see("main", again)
+  local what = env.QUERY_STRING
+  if what ~= "look" then
+    leaked, upvalue, list[1], meta.__index = true, 1, true, function() end
+    string.leak, getmetatable("").__add, package.loaded.leak = true, function() end, true
+    setmetatable(_G, { __index = function(_, name) return name == "leaked2" end })
+    string.upper = function() return "patched" end
+    luafcgid.leak, debug.getregistry().leak = true, true
+    again, main = true, function(_, con) con:puts("another main") end
+    debug.sethook(function() end, "", 1000)
+    if what == "error" then error("as asked") end
+    if what == "sleep" then luafcgid.sleep(0.02) end
+    if what == "exit" then os.exit(0) end
+    if what == "spin" then con:config("watchdog", 0.2) while true do end end
+    if what == "finish" then con:puts("early") con:finish() end
+    if what == "log" then con:log("said") end
+  end
+  if what ~= "finish" then con:puts("found:", table.concat(found, " ")) end
+end`;
+
+describe('isolation by request', () => {
+  const ways = ['look', 'leak', 'error', 'sleep', 'exit', 'spin', 'finish', 'log', 'look'];
+
+  for (const [name, config, head] of [
+    ['by the setting', 'isolation = "request"', ''],
+    ['by the script', '', 'require("luafcgid").isolation("request") '],
+    ['without an image', 'isolation = "request" images = 0', ''],
+  ] as const) {
+    it(`lets no request see what another one has changed, ${name}`, async (t) => {
+      const server = await startServer(t, {
+        files: { 'leak.lua': head + LEAK },
+        config: `workers = 1 clones = 1 ${config}`,
+      });
+      for (const way of ways) {
+        await ask(server, 'leak.lua', { params: { QUERY_STRING: way } });
+        assert.equal(await text(server, 'leak.lua', 'look'), 'found:', `after ${way}`);
+      }
+      const kept = await askKept(server, 'leak.lua', [...ways.flatMap((way) => [way, 'look'])]);
+      const seen = kept.filter((each) => each.startsWith('found:') && each !== 'found:');
+      assert.deepEqual(seen, [], kept.join('\n'));
+      assert.equal(kept.filter((each) => each === 'found:').length >= ways.length, true, kept.join('\n'));
+    });
+  }
+
+  it('is not what scripts have by default, and a script may do without it', async (t) => {
+    const plain = await startServer(t, { files: { 'a.lua': COUNT }, config: 'workers = 1' });
+    assert.deepEqual(await askKept(plain, 'a.lua', ['', '', '']), ['1 of 1', '2 of 1', '3 of 1']);
+    const chosen = await startServer(t, {
+      files: { 'a.lua': `require("luafcgid").isolation("state") ${COUNT}`, 'b.lua': COUNT },
+      config: 'workers = 1 isolation = "request"',
+    });
+    assert.deepEqual(await askKept(chosen, 'a.lua', ['', '', '']), ['1 of 1', '2 of 1', '3 of 1']);
+    assert.deepEqual(await askKept(chosen, 'b.lua', ['', '', '']), ['1 of 1', '1 of 1', '1 of 1']);
+    await assertLogged(chosen, 2);
+  });
+
+  it('gives each request random numbers of its own', async (t) => {
+    const server = await startServer(t, {
+      files: { 'a.lua': 'function main(env, con) con:puts(math.random(1e9)) end' },
+      config: 'workers = 1 isolation = "request"',
+    });
+    const drawn = await askKept(
+      server,
+      'a.lua',
+      Array.from({ length: 8 }, () => ''),
+    );
+    assert.ok(new Set(drawn).size >= 7, drawn.join(' '));
+  });
+
+  it('loads a script that has files open anew for each request, and says so once', async (t) => {
+    const server = await startServer(t, {
+      files: { 'a.lua': `file = io.open("data/a.txt") ${COUNT}`, 'data/a.txt': 'text' },
+      config: ({ scripts }) =>
+        `workers = 1 isolation = "request" files = { read = { ${JSON.stringify(join(scripts, 'data'))} } }`,
+    });
+    assert.deepEqual(await askKept(server, 'a.lua', ['', '', '']), ['1 of 1', '1 of 1', '1 of 1']);
+    await assertLogged(server, 3);
+    await assertLogged(server, 1, 'LUAFCGID_ISOLATION_RELOADS');
+    assert.match(server.log(), /each request loads .*a\.lua anew .*: it has files open/);
+  });
+
+  it('holds while requests of one script wait beside each other', async (t) => {
+    const server = await startServer(t, {
+      files: { 'leak.lua': LEAK },
+      config: 'workers = 1 clones = 6 isolation = "request"',
+    });
+    for (let round = 0; round < 3; round += 1) {
+      const answers = await Promise.all(
+        Array.from({ length: 12 }, (_, at) => text(server, 'leak.lua', at % 3 === 0 ? 'leak' : 'sleep')),
+      );
+      assert.deepEqual(answers, Array(12).fill('found:'));
+    }
+  });
+
+  it('is refused with a native engine, in the configuration and by the module', async (t) => {
+    const file = join((await startServer(t)).dir, 'native.lua');
+    writeFileSync(file, 'engine = "lua5.1" isolation = "request"');
+    const { code, stderr } = await runCommand(['check', file]);
+    assert.equal(code, 1);
+    assert.match(stderr, /isolation = "request".*left out with engine = "lua5\.1", whose states cannot be copied/);
+  });
+});
