@@ -262,8 +262,8 @@
 --data = { ["main"] = "postgres://app@db.internal/app", ["files"] = "sqlite:/var/lib/app/files.db" }
 
 -- Where the sessions of con:session() are kept, and for how long.
--- "memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, path,
--- domain, samesite and secure.
+-- "memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, size,
+-- path, domain, samesite and secure.
 --sessions = "memory"
 
 -- Servers that scripts may send HTTP requests to (luafcgid.http).

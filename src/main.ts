@@ -33,6 +33,8 @@ Options of serve:
   --host ADDRESS      address to listen on (default: 127.0.0.1)
   --open              show the first page in the browser
   --config FILE       configuration to use
+  --front NAME        script that answers for paths that are no files, in its
+                      folder and those below it: --front index.lua
 
 Options of run:
   --method METHOD     request method (default: GET, with --body POST)
@@ -56,6 +58,7 @@ const OPTIONS = {
   port: { type: 'string' },
   host: { type: 'string' },
   open: { type: 'boolean' },
+  front: { type: 'string' },
   config: { type: 'string' },
   engine: { type: 'string' },
   daemonize: { type: 'boolean' },
@@ -70,7 +73,7 @@ const OPTIONS = {
 type OptionName = keyof typeof OPTIONS;
 
 const COMMAND_OPTIONS: Readonly<Record<string, readonly OptionName[]>> = {
-  serve: ['port', 'host', 'open', 'config', 'engine'],
+  serve: ['port', 'host', 'open', 'config', 'front', 'engine'],
   check: ['connect'],
   run: ['method', 'query', 'header', 'body', 'config', 'engine'],
   '': ['engine', 'daemonize', 'pidfile'],
@@ -103,6 +106,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         port: portOf(values.port ?? process.env.PORT ?? '8080'),
         host: values.host ?? '127.0.0.1',
         config: values.config,
+        front: frontOf(values.front),
         opens: values.open === true,
         overrides,
       });
@@ -126,6 +130,11 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         ...(values.pidfile !== undefined && { pidfile: resolve(values.pidfile) }),
       });
   }
+}
+
+function frontOf(name: string | undefined): string | undefined {
+  if (name === undefined || /^[^./][^/]*\.lua$/.test(name)) return name;
+  throw new UsageError(`--front ${name}: the name of a script is expected, like index.lua`);
 }
 
 function parse(argv: readonly string[]): { values: ReturnType<typeof parseAll>['values']; positionals: string[] } {

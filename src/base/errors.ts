@@ -109,6 +109,14 @@ export const catalogue = {
       'Load the page again and send its form once more. If that happens to all: put con:csrf_field() into the form, and ' +
       'serve the page and its target under one host.',
   },
+  LUAFCGID_SESSION_FULL: {
+    blame: 'operator',
+    status: 503,
+    message: 'there is no room for another session in memory',
+    solve:
+      'Raise size of the setting sessions, shorten idle, or keep sessions in a data source. No session was removed for ' +
+      'this one.',
+  },
   LUAFCGID_REQUEST_BODY_TOO_LARGE: {
     blame: 'peer',
     status: 413,

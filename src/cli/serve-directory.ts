@@ -15,6 +15,8 @@ export interface ServeDirectoryOptions {
   /** Address to listen on. */
   readonly host: string;
   readonly config: string | undefined;
+  /** The script that answers for paths that are no files, by its name. */
+  readonly front: string | undefined;
   /** Whether to show the first page in a browser. */
   readonly opens: boolean;
   readonly overrides: Overrides;
@@ -31,6 +33,7 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
       root,
       port: options.port,
       host: options.host,
+      front: options.front,
       socket,
       log: (level, text) => server.log.write(level, text),
       reloads: true,

@@ -22,6 +22,8 @@ export interface SessionSettings {
   /** Of the cookie. */
   readonly name: string;
   readonly maxsize: number;
+  /** Bytes of memory for all sessions. */
+  readonly size: number;
   readonly path: string;
   readonly domain?: string;
   readonly samesite: 'Lax' | 'Strict';

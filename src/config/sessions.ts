@@ -2,6 +2,7 @@
 
 import { nearestName } from '../base/nearest-name.js';
 import type { LuaValue } from '../lua/state.js';
+import { LEAST_BYTES, MOST_BYTES } from '../shared/layout.js';
 import { isList, shortLiteral } from './literal.js';
 import type { SessionSettings } from './option.js';
 
@@ -11,12 +12,13 @@ export const SESSION_DEFAULTS: SessionSettings = {
   absolute: 86_400,
   name: 'session',
   maxsize: 64 * 1024,
+  size: 16 * 1024 * 1024,
   path: '/',
   samesite: 'Lax',
 };
 
 export const SESSIONS_ALLOWED =
-  '"memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, path, domain, samesite and secure';
+  '"memory", the name of a data source, or a table of store, idle, absolute, name, maxsize, size, path, domain, samesite and secure';
 
 type Check = (value: LuaValue) => boolean;
 
@@ -40,6 +42,10 @@ const FIELDS: Readonly<Record<keyof SessionSettings, readonly [check: Check, all
   maxsize: [
     (value) => within(256, 2 ** 20)(value) && Number.isInteger(value),
     'a whole number of bytes from 256 to 1048576',
+  ],
+  size: [
+    (value) => within(LEAST_BYTES, MOST_BYTES)(value) && Number.isInteger(value),
+    `a whole number of bytes from ${LEAST_BYTES} to ${MOST_BYTES}`,
   ],
   path: [matches(/^\/[\x21-\x3a\x3c-\x7e]*$/), 'a path that begins with "/"'],
   domain: [matches(/^[\w.-]+$/), 'the name of a host'],

@@ -29,6 +29,8 @@ export interface GatewayOptions {
   readonly socket: UpstreamAddress;
   /** Takes what scripts write to STDERR, and failures. */
   readonly log: GatewayLog;
+  /** The name of a script that answers for paths that are no files, see `Site.open`. */
+  readonly front?: string | undefined;
   /** Pages are loaded anew in the browser when a file below `root` changes. */
   readonly reloads?: boolean;
   /** Done before each script is asked: afterwards it is served as its files are now. */
@@ -69,7 +71,7 @@ const DEFAULT_GRACE_MS = 5000;
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { root, host = LOOPBACK } = options;
-  const site = await Site.open(root).catch((error: Error) => {
+  const site = await Site.open(root, options.front).catch((error: Error) => {
     throw new LuafcgidError('LUAFCGID_GATEWAY_ROOT', { root, detail: error.message }, error);
   });
   const live = options.reloads === true ? startReloading(site, options.log) : undefined;

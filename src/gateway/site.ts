@@ -26,16 +26,21 @@ const INDEX_NAMES = ['index.lua', 'index.html'];
 export class Site {
   /** The root folder's real path, as a byte string without a slash at its end. */
   readonly root: string;
+  readonly #front: string | undefined;
 
-  private constructor(root: string) {
+  private constructor(root: string, front: string | undefined) {
     this.root = root;
+    this.#front = front;
   }
 
-  /** @throws the file system's error when there is no such folder */
-  static async open(root: string): Promise<Site> {
+  /**
+   * @param front the name of a script that answers for all paths in its folder, and in those below it, that are no files
+   * @throws the file system's error when there is no such folder
+   */
+  static async open(root: string, front?: string): Promise<Site> {
     const real = await realpath(root, { encoding: 'buffer' });
     if (!(await stat(real)).isDirectory()) throw new Error('not a folder');
-    return new Site(real.toString('latin1').replace(/\/$/, ''));
+    return new Site(real.toString('latin1').replace(/\/$/, ''), front);
   }
 
   /** Finds what the path of a URL, still percent-encoded, stands for. */
@@ -43,6 +48,12 @@ export class Site {
     const decoded = decodePath(urlPath);
     const segments = decoded === undefined ? undefined : normalise(decoded);
     if (segments === undefined) return { kind: 'refused', status: 400 };
+    const place = await this.#find(segments);
+    const isNothing = place.kind === 'folder' || (place.kind === 'refused' && place.status === 404);
+    return (isNothing && (await this.#frontOf(segments))) || place;
+  }
+
+  async #find(segments: readonly string[]): Promise<Place> {
     if (segments.some((segment) => segment.startsWith('.'))) return { kind: 'refused', status: 404 };
     try {
       return await this.#walk(segments);
@@ -51,6 +62,19 @@ export class Site {
       if (code === 'EACCES' || code === 'EPERM') return { kind: 'refused', status: 403 };
       return { kind: 'refused', status: 404 };
     }
+  }
+
+  /** The front controller nearest to a path: in its folder, or in one above it. */
+  async #frontOf(segments: readonly string[]): Promise<Place | undefined> {
+    const front = this.#front;
+    if (front === undefined) return undefined;
+    for (let depth = segments.length - 1; depth >= 0; depth -= 1) {
+      const place = await this.#find([...segments.slice(0, depth), front]);
+      if (place.kind === 'script' && place.pathInfo === '') {
+        return { ...place, pathInfo: `/${segments.slice(depth).join('/')}` };
+      }
+    }
+    return undefined;
   }
 
   /** `segments` has an empty last one when the path ends with a slash. */

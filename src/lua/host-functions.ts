@@ -21,6 +21,7 @@ import {
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
 import type { ScriptLog } from './script-log.js';
+import { callSessions } from './session-functions.js';
 import { callShared } from './shared-functions.js';
 import { bytecodeRefusal } from './source-text.js';
 import {
@@ -268,6 +269,9 @@ export const hostFunctions = {
 
   /** What `crypto-functions.ts` has. */
   crypto: (state, args) => callCrypto(state, args),
+
+  /** What `session-functions.ts` has. */
+  sessions: (state, args) => callSessions(state, args),
 
   /** What `shared-functions.ts` has. */
   shared: (state, args) => callShared(state, args),

@@ -238,6 +238,8 @@ export interface StateOptions {
   readonly files?: FileHost;
   /** Dictionaries in memory that all workers share; none when left out. */
   readonly shared?: readonly NamedDictionary[];
+  /** Where sessions are kept in memory; left out where they are not. */
+  readonly sessions?: Dictionary | undefined;
   /** What scripts wait for; left out where nothing can be waited for. */
   readonly waits?: WaitHost;
   /** What the state begins as, in the place of an empty one: the same script with the same options was loaded in it. */

@@ -36,7 +36,7 @@ import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
 import { HungThreads, type Succeed } from './restart.js';
-import { SharedMemory } from './shared-memory.js';
+import { SharedMemory, sessionMemory } from './shared-memory.js';
 import { repeat, Signal, within } from './timing.js';
 
 export { type Prepared, type Printed, printToStandardError } from './generation.js';
@@ -272,7 +272,7 @@ class RunningServer implements Server {
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
     generation.sources = this.#io.addSources(resolveSources(config, process.env));
-    generation.shared = this.#shared.grant(config.shared);
+    generation.shared = this.#shared.grant([...config.shared, ...sessionMemory(config)]);
     const sleeper = await front.sleeper();
     const io = generation.sources.length > 0 ? this.#io : undefined;
     const settings = {

@@ -1,7 +1,13 @@
 /** The memory that all workers share. It outlives workers and reloads. */
 import { randomInt } from 'node:crypto';
+import type { Config } from '../config/load.js';
 import { createDictionary } from '../shared/dictionary.js';
-import type { DictionarySettings, SharedGrant } from '../shared/settings.js';
+import { type DictionarySettings, SESSIONS, type SharedGrant } from '../shared/settings.js';
+
+/** The dictionary for sessions, where they are kept in memory. */
+export function sessionMemory({ sessions: { store, size } }: Config): readonly DictionarySettings[] {
+  return store === 'memory' ? [{ name: SESSIONS, sizeBytes: size, evicts: false }] : [];
+}
 
 const WORDS = 2 ** 32;
 

@@ -1,5 +1,8 @@
 /** A dictionary as the configuration names it, and as workers get it. */
 
+/** The name of the dictionary that the server keeps sessions in. No configuration can have it. */
+export const SESSIONS = 'luafcgid.sessions';
+
 export interface DictionarySettings {
   readonly name: string;
   readonly sizeBytes: number;

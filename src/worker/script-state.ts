@@ -20,6 +20,7 @@ import { GrantedFiles } from '../scripts/file-grants.js';
 import { ABSENT } from '../scripts/fingerprint.js';
 import type { FileGrants } from '../scripts/held-directory.js';
 import { readSource, type SourceFile, type SourceRules } from '../scripts/source-files.js';
+import type { Dictionary } from '../shared/dictionary.js';
 import { type FileRole, UsedFiles } from './used-files.js';
 
 /** What a state tells while it lives. */
@@ -45,6 +46,8 @@ export interface StateSettings {
   readonly waits: WaitHost;
   /** Dictionaries in memory that all workers share. */
   readonly shared: readonly NamedDictionary[];
+  /** Undefined where sessions are not kept in memory. */
+  readonly sessions: Dictionary | undefined;
 }
 
 function isMissing(error: unknown): boolean {
@@ -85,6 +88,7 @@ export class ScriptState {
       interrupts: settings.interrupts,
       waits: settings.waits,
       shared: settings.shared,
+      sessions: settings.sessions,
       host: {
         log: reports.log,
         readSource: (file) => {

@@ -27,6 +27,7 @@ import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
 import { Dictionary } from '../shared/dictionary.js';
+import { SESSIONS } from '../shared/settings.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message } from './inbox.js';
 import { Outbox } from './outbox.js';
@@ -60,6 +61,10 @@ const EVENTS_AT_ONCE = 64;
 
 /** What all states of this worker have in common. */
 function stateSettings({ config, engine, files, luaConfig, roots, shared, worker }: ThreadData): RunnerParts['states'] {
+  const dictionaries = shared.map(({ name, memory, evicts }) => ({
+    name,
+    dictionary: new Dictionary({ shared: memory, owner: worker, evicts, nowMs: sharedNowMs }),
+  }));
   return {
     engine: createEngine(engine),
     config,
@@ -72,10 +77,8 @@ function stateSettings({ config, engine, files, luaConfig, roots, shared, worker
     files,
     environment: grantedEnvironment(config.environment, process.env),
     luaConfig,
-    shared: shared.map(({ name, memory, evicts }) => ({
-      name,
-      dictionary: new Dictionary({ shared: memory, owner: worker, evicts, nowMs: sharedNowMs }),
-    })),
+    shared: dictionaries.filter(({ name }) => name !== SESSIONS),
+    sessions: dictionaries.find(({ name }) => name === SESSIONS)?.dictionary,
   };
 }
 

@@ -72,7 +72,6 @@ describe('docs/lua-api.md', () => {
         );
       // There is no worker here that could wait.
       if (example.includes('luafcgid.sleep(')) assert.throws(run, /nothing can be waited for here/);
-      else if (example.includes('con:session(')) assert.throws(run, /sessions/);
       else run();
     });
   }

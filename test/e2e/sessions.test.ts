@@ -136,10 +136,14 @@ async function checkStore({ browser, server }: Site): Promise<void> {
 
 describe('con:session', () => {
   for (const engine of ENGINES) {
-    it(`keeps values in SQLite, with ${engine}`, async (t: TestContext) => {
-      await checkStore(await site(t, engine, 'main = "sqlite:main.db"', '"main"'));
+    it(`keeps values in memory, for all workers, with ${engine}`, async (t: TestContext) => {
+      await checkStore(await site(t, engine, '', '"memory"'));
     });
   }
+
+  it('keeps values in SQLite', async (t) => {
+    await checkStore(await site(t, 'lua5.4', 'main = "sqlite:main.db"', '"main"'));
+  });
 
   it('keeps values in Redis', async (t) => {
     const { port } = await startRedis(t);
@@ -285,6 +289,32 @@ describe('a session', () => {
       bob.set[0] ?? '',
       /^sid=[\w-]{43}; Path=\/app\/; Domain=example\.com; Secure; HttpOnly; SameSite=Strict$/,
     );
+  });
+
+  it('is refused when the memory for sessions is full, and those that are there stay', async (t) => {
+    const { browser } = await site(t, 'embedded', '', '{ size = 65536 }');
+    const ann = browser();
+    await ann.run('s.name = "Ann"');
+    let full: TextAnswer | undefined;
+    for (let round = 0; round < 60 && full === undefined; round += 1) {
+      const answer = await browser().send('s.x = ("x"):rep(4000)');
+      if (answer.status !== 200) full = answer;
+    }
+    assert.equal(full?.status, 503);
+    assert.match(full.text, /no room for another session/);
+    assert.equal(await ann.run('con:puts(s.name)'), 'Ann');
+  });
+
+  it('in memory survives that its worker is replaced, and a reload', async (t) => {
+    const { browser, server } = await site(t, 'embedded', '', '"memory"', 'watchdog = 0.2');
+    const ann = browser();
+    await ann.run('s.name = "Ann"');
+    assert.equal((await ann.send('s.x = 1 string.rep("a", 40):find(("a?"):rep(40) .. ("a"):rep(40))')).status, 504);
+    await server.logged(/worker \d+ is replaced/);
+    assert.equal(await ann.run('con:puts(s.name, tostring(s.x))'), 'Annnil');
+    server.signal('SIGHUP');
+    await server.logged(/reload/);
+    assert.equal(await ann.run('con:puts(s.name)'), 'Ann');
   });
 
   it('tells that its store is not there', async (t) => {

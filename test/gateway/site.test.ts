@@ -130,3 +130,49 @@ describe('a path in the document root', () => {
     await assert.rejects(Site.open(join(dir, 'nothing')), /ENOENT/);
   });
 });
+
+describe('a path of a site with front controllers', () => {
+  const dir = tempDir({ after });
+  let site: Site;
+  before(async () => {
+    mkdirSync(join(dir, 'shop/photos'), { recursive: true });
+    mkdirSync(join(dir, 'plain'));
+    mkdirSync(join(dir, '.hidden'));
+    for (const name of [
+      'index.lua',
+      'style.css',
+      'shop/index.lua',
+      'shop/app.lua',
+      'shop/photos/a.png',
+      '.hidden/x.css',
+    ]) {
+      writeFileSync(join(dir, name), '');
+    }
+    site = await Site.open(dir, 'index.lua');
+  });
+  const script = (scriptName: string, pathInfo = '') => ({ kind: 'script', scriptName, pathInfo });
+  for (const [path, place] of [
+    ['/', script('/index.lua')],
+    ['/users/7', script('/index.lua', '/users/7')],
+    ['/users/', script('/index.lua', '/users/')],
+    ['/%C3%A4', script('/index.lua', '/\xc3\xa4')],
+    ['/plain/', script('/index.lua', '/plain/')],
+    ['/style.css/x', script('/index.lua', '/style.css/x')],
+    ['/.hidden/x.css', script('/index.lua', '/.hidden/x.css')],
+    ['/shop/', script('/shop/index.lua')],
+    ['/shop/cart', script('/shop/index.lua', '/cart')],
+    ['/shop/photos/b.png', script('/shop/index.lua', '/photos/b.png')],
+    ['/shop/app.lua', script('/shop/app.lua')],
+    ['/shop/app.lua/x', script('/shop/app.lua', '/x')],
+    ['/index.lua/users', script('/index.lua', '/users')],
+    ['/shop', { kind: 'redirect', path: '/shop/' }],
+    ['/..', { kind: 'refused', status: 400 }],
+  ] as const) {
+    it(`${path} is ${JSON.stringify(place)}`, async () => assert.deepEqual(await site.find(path), place));
+  }
+
+  it('that is a file is that file', async () => {
+    assert.equal((await site.find('/shop/photos/a.png')).kind, 'file');
+    assert.equal((await site.find('/style.css')).kind, 'file');
+  });
+});

@@ -1,7 +1,7 @@
 /** luafcgid.router in every engine: which route a request gets, and what is answered where there is none. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { failure, newState, serve } from './support.js';
+import { failure, newState, serve, serveSource } from './support.js';
 
 const source = `local router = require("luafcgid.router")
   local app = router.new()
@@ -37,6 +37,8 @@ test('literal parts come before parameters, and these before the rest; all are d
   };
   for (const [path, body] of Object.entries(bodies)) assert.equal(get(path).body, body, path);
   assert.equal(get('', { SCRIPT_NAME: '/users/7' }).body, 'user id=7');
+  const own = { SCRIPT_NAME: '/app/index.lua', SCRIPT_FILENAME: '/srv/app/index.lua' };
+  assert.equal(get('', own).body, get('/').body, 'the address of the script itself is that of the application');
   assert.equal(get('/users', { REQUEST_METHOD: 'POST' }).body, 'create');
   assert.equal(get('/users', { REQUEST_METHOD: 'HEAD' }).body, 'list');
   assert.equal(get('/files/x', { REQUEST_METHOD: 'PROPFIND' }).body, 'dav');
@@ -77,4 +79,16 @@ test('routes that cannot be are refused where they are added', () => {
   assert.match(add('app:get("/:a/:a", print)'), /has two parameters a/);
   assert.match(add('app:get("/a", print) app:get("/a", print)'), /there are two routes GET \/a/);
   assert.match(add('app:group("x/", print)'), /bad argument #1 to 'group'/);
+});
+
+test('the addresses of an application begin with its folder where a front controller is set up, else with its script', () => {
+  const base = (SCRIPT_NAME: string, REQUEST_URI: string) =>
+    serveSource('con:puts("[", require("luafcgid.router").base(env), "]")', { params: { SCRIPT_NAME, REQUEST_URI } })
+      .body;
+  assert.equal(base('/index.lua', '/users/7?a=b'), '[]');
+  assert.equal(base('/index.lua', '/index.lua/users/7'), '[/index.lua]');
+  assert.equal(base('/index.lua', '/index.lua'), '[/index.lua]');
+  assert.equal(base('/index.lua', '/index.luax'), '[]');
+  assert.equal(base('/shop/index.lua', '/shop/?page=2'), '[/shop]');
+  assert.equal(base('/shop/index.lua', '/shop/index.lua?page=2'), '[/shop/index.lua]');
 });

@@ -16,6 +16,7 @@ const MODULES = [
   'mime',
   'proxy',
   'proxy_fcgi',
+  'rewrite',
   'setenvif',
 ];
 /** Where Debian's package puts modules. */

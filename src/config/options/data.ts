@@ -65,6 +65,7 @@ makes its two tables, \`luafcgid_sessions\` and \`luafcgid_session_values\`, whe
 | \`absolute\` | seconds after which it ends in any case | 86400 |
 | \`name\` | the name of the cookie | \`"session"\` |
 | \`maxsize\` | the most bytes that the values of a session may have, as JSON | 65536 |
+| \`size\` | bytes of memory for all sessions, with \`"memory"\`. When they are full, new sessions are refused (503); none is removed for them | 16 MiB |
 | \`path\`, \`domain\` | which pages get the cookie | all of the host |
 | \`samesite\` | \`"Lax"\` or \`"Strict"\` | \`"Lax"\` |
 | \`secure\` | whether browsers send the cookie over HTTPS only | as the request came: by \`HTTPS\` of the web server |

@@ -13,7 +13,8 @@
 ---
 --- A path is made of literal parts and of `:name`, which stands for one part and is decoded from its percent-escapes; a last
 --- part `*name` stands for the rest, as it came. Literal parts come before parameters, whichever was added first. The path is
---- `env.PATH_INFO`, or, where the web server gives none, `env.SCRIPT_NAME`; a slash at its end counts. HEAD is answered by
+--- `env.PATH_INFO`; where the web server gives none, `/` when `env.SCRIPT_NAME` is the name of the script's own file, else
+--- `env.SCRIPT_NAME`. A slash at its end counts. HEAD is answered by
 --- the route of GET. `OPTIONS`, and a method that a path does not have, are answered with the methods that it has (204, 405).
 
 local parts = ...
@@ -161,10 +162,16 @@ local function answer(con, status, text)
   con:puts(text, "\n")
 end
 
+-- Whether the address names the script's file.
+local function is_own_name(env)
+  local name, file = env.SCRIPT_NAME or "", env.SCRIPT_FILENAME or ""
+  return name ~= "" and name ~= "/" and sub(file, -#name) == name
+end
+
 function Router.run(self, env, con)
   if con ~= run.con then error("app:run takes env and con of the request that is running", 2) end
   local path = env.PATH_INFO
-  if path == nil or path == "" then path = env.SCRIPT_NAME or "/" end
+  if path == nil or path == "" then path = is_own_name(env) and "/" or env.SCRIPT_NAME or "/" end
   local method = env.REQUEST_METHOD or "GET"
   local found, count = split(path)
   local values = {}
@@ -206,6 +213,22 @@ local M = {}
 --- Example: local app = router.new():get("/", function(env, con) con:puts("home") end)
 function M.new()
   return setmetatable({ root = new_node(), prefix = "", before = {}, shared = {} }, router_meta)
+end
+
+--- router.base(env)
+---
+--- What the addresses of the application's pages begin with: `router.base(env) .. "/users/7"`. Where the web server sends paths
+--- that are no files to the script, it is the folder of the script (`""` for that of the site); elsewhere the script's own
+--- address (`/app/index.lua`).
+---
+--- Errors: no table.
+--- Example: con:redirect(router.base(env) .. "/users", 303)
+function M.base(env)
+  if type(env) ~= "table" then bad_argument(1, "base", "env of the request", env) end
+  local name, uri = env.SCRIPT_NAME or "", env.REQUEST_URI or ""
+  local after = sub(uri, #name + 1, #name + 1)
+  if sub(uri, 1, #name) == name and (after == "" or after == "/" or after == "?") then return name end
+  return match(name, "^(.*)/[^/]*$") or ""
 end
 
 return M

@@ -12,7 +12,7 @@ return function(name, random)
   local store = stores[name]
   if store then return store end
   if name == "memory" then
-    error("the setting sessions names no data source: sessions in memory are not there yet", 0)
+    store = parts.session_memory
   else
     local ok, source = host.datasource(name)
     if not ok then error(source, 0) end

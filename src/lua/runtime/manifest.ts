@@ -52,6 +52,7 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'con_response', file: 'library/con-response.lua' },
   { name: 'con_session', file: 'library/con-session.lua' },
   { name: 'session_store', file: 'library/session-store.lua' },
+  { name: 'session_memory', file: 'library/session-memory.lua' },
   { name: 'session_sql', file: 'library/session-sql.lua' },
   { name: 'session_redis', file: 'library/session-redis.lua' },
   { name: 'data', file: 'library/data.lua' },
