@@ -15,7 +15,8 @@ const isLinux = process.platform === 'linux';
 const DRIVERS = isLinux ? ['epoll', 'node'] : ['node'];
 /** End-to-end tests of what the front's driver takes no part in: they run once. */
 const DRIVER_FREE =
-  /e2e\/(check-connect|command|compatibility|data|failing-scripts|housekeeping|native|script-interface|user)\.test/;
+  /e2e\/(applications|check-connect|command|compatibility|data|failing-scripts|housekeeping|native|script-interface|user)\.test/;
+
 const NATIVE_ENGINES = ['lua5.1', 'lua5.4', 'luajit'];
 /** What calls the kernel of Linux, or what only Linux has. */
 const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|e2e\/service-manager\.)/;

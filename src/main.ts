@@ -5,10 +5,12 @@ import { parseArgs } from 'node:util';
 import { LuafcgidError } from './base/errors.js';
 import { version } from './base/version.js';
 import { checkFile } from './cli/check.js';
+import { makeApplication } from './cli/new.js';
 import type { Outcome } from './cli/prepare.js';
 import { runScript } from './cli/run.js';
 import { serveConfig } from './cli/serve.js';
 import { serveDirectory } from './cli/serve-directory.js';
+import { testDirectory } from './cli/test.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
 import { endProcess } from './lua/engine.js';
 import { complain } from './process/background.js';
@@ -19,6 +21,8 @@ const USAGE = `Usage:
   luafcgid check FILE               check a configuration and tell every fault
                                     (--connect: try its data sources, too)
   luafcgid run SCRIPT [options]     run a script once and print its answer
+  luafcgid new DIRECTORY            make a small application to begin with
+  luafcgid test [directory]         run the tests of an application
   luafcgid --help | --version
 
 Options of all that serves scripts:
@@ -76,6 +80,8 @@ const COMMAND_OPTIONS: Readonly<Record<string, readonly OptionName[]>> = {
   serve: ['port', 'host', 'open', 'config', 'front', 'engine'],
   check: ['connect'],
   run: ['method', 'query', 'header', 'body', 'config', 'engine'],
+  test: ['config', 'engine'],
+  new: [],
   '': ['engine', 'daemonize', 'pidfile'],
 };
 
@@ -89,7 +95,9 @@ async function main(argv: readonly string[]): Promise<Outcome> {
     process.stdout.write(`luafcgid ${version}\n`);
     return { exitCode: 0 };
   }
-  const command = ['serve', 'check', 'run'].includes(positionals[0] ?? '') ? (positionals.shift() as string) : '';
+  const command = ['serve', 'check', 'run', 'test', 'new'].includes(positionals[0] ?? '')
+    ? (positionals.shift() as string)
+    : '';
   for (const name of Object.keys(values) as OptionName[]) {
     if (!COMMAND_OPTIONS[command]?.includes(name)) {
       throw new UsageError(`--${name} is no option of "luafcgid${command === '' ? '' : ` ${command}`}"`);
@@ -123,6 +131,11 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         config: values.config,
         overrides,
       });
+    case 'new':
+      if (file === undefined) throw new UsageError('new needs the DIRECTORY to make');
+      return makeApplication(file);
+    case 'test':
+      return testDirectory({ directory: file ?? '.', config: values.config, overrides });
     default:
       return serveConfig(file, {
         ...overrides,

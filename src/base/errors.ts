@@ -673,6 +673,24 @@ export const catalogue = {
     message: 'cannot read {file}: {reason}',
     solve: 'Name a file that exists and that this user may read.',
   },
+  LUAFCGID_NEW_NAME: {
+    blame: 'operator',
+    status: 0,
+    message: 'no application can be named {name}',
+    solve: 'Name it with letters, digits, - and _, at most 64 of them.',
+  },
+  LUAFCGID_NEW_FOLDER: {
+    blame: 'operator',
+    status: 0,
+    message: 'cannot make an application in {folder}: {reason}',
+    solve: 'Name a folder that does not exist yet, in one where you may write.',
+  },
+  LUAFCGID_TEST_FILES: {
+    blame: 'operator',
+    status: 0,
+    message: 'no test file below {folder}: {reason}',
+    solve: 'Write tests into files whose names end with _test.lua; docs/lua-api.md shows how.',
+  },
   LUAFCGID_GATEWAY_ROOT: {
     blame: 'operator',
     status: 0,

@@ -27,7 +27,10 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
   const root = resolve(options.directory);
   // Only what serves HTTP pays for loading it.
   const { startGateway } = await import('../gateway/gateway.js');
-  const { server, socket, close } = await startPrivately(options.config ?? null, options.overrides);
+  const { server, socket, close } = await startPrivately(options.config ?? null, {
+    ...options.overrides,
+    showerrors: true,
+  });
   try {
     const gateway = await startGateway({
       root,

@@ -40,6 +40,10 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     },
   },
   {
+    bound: 'what the operator’s own tests send and are shown: in a process that runs nothing else',
+    calls: { 'gateway/script-tests': 8 },
+  },
+  {
     bound: 'a name of at most 100 characters, or one of a file',
     calls: { 'base/nearest-name': 1 },
   },

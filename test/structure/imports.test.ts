@@ -37,7 +37,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'shared', 'worker'] },
   process: { mayImport: ['linux'] },
-  gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call'] },
+  gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call', 'script-tests'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
   config: { mayImport: ['config/options', 'io', 'logging', 'lua', 'shared'] },
   'config/options': { mayImport: ['config', 'logging', 'lua'] },

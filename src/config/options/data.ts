@@ -120,7 +120,7 @@ Scripts can ask for less than these limits. The server needs the package \`undic
     defaultText: 'a dictionary `cache` of 16 MiB that evicts',
     example: { cache: { size: 64 * 2 ** 20, evict: true }, limits: 4 * 2 ** 20 },
     script: 'hidden',
-    summary: 'Dictionaries in memory that all workers share, by the names that scripts know.',
+    summary: 'Dictionaries in memory that all workers share, by name.',
     text: `Scripts use them by the module [luafcgid.shared](lua-api.md#the-module-luafcgidshared). Each dictionary is a size in bytes,
 or a table:
 

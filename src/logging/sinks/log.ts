@@ -11,6 +11,8 @@ export type { LogLevel } from '../../channel/messages.js';
 export type { LogSubject } from '../line.js';
 
 export class Log {
+  /** Told of each line that is written. */
+  onWrite: ((level: LogLevel, text: string) => void) | undefined;
   readonly #lowest: number;
   readonly #format: LogFormat;
   readonly #writer: LineWriter;
@@ -40,7 +42,9 @@ export class Log {
 
   /** Writes a line of one who counts floods himself. */
   pass(level: LogLevel, text: string, about: LogSubject = {}): void {
-    if (LOG_LEVELS.indexOf(level) >= this.#lowest) this.#writer.write(level, this.#line(level, text, about));
+    if (LOG_LEVELS.indexOf(level) < this.#lowest) return;
+    this.onWrite?.(level, text);
+    this.#writer.write(level, this.#line(level, text, about));
   }
 
   /** Opens it anew, for whoever has moved the file away. What cannot be opened is told in the old file. */

@@ -25,6 +25,9 @@ local globals = {
   utf8 = utf8 and { len = utf8.len },
 }
 
+-- The globals of the script itself.
+parts.globals = _G
+
 setmetatable(parts, {
   __index = function(_, name)
     local chunk, message = host.part(name, globals)
