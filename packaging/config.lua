@@ -302,6 +302,14 @@
 -- {role} and {param:NAME}. Default: who asked for what, with what result and effort.
 --accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
 
+-- Where the server says over HTTP what it is doing.
+-- The path of a Unix socket, or a loopback address like "127.0.0.1:9001". Default: none.
+--status = "/run/luafcgid/status.sock"
+
+-- The URL path under which the web server can ask for the same.
+-- A path like "/luafcgid-status", of at most 200 characters and without spaces. Default: none.
+--statuspath = "/luafcgid-status"
+
 -- How long a stop waits for requests that run.
 -- A number of seconds from 0.001 to 86400, or 0 (no time at all).
 --draintimeout = 10

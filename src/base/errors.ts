@@ -400,6 +400,24 @@ export const catalogue = {
     solve:
       'They wait and are accepted as soon as others end. Raise the limit of open files (`ulimit -n`, LimitNOFILE), or the setting connections.',
   },
+  LUAFCGID_CONTROL_NOT_FOUND: {
+    blame: 'operator',
+    status: 0,
+    message: 'no running server is found by {where}: {reason}',
+    solve: 'Name its configuration, its pid file, or the address of its status socket.',
+  },
+  LUAFCGID_CONTROL_UNREACHABLE: {
+    blame: 'operator',
+    status: 0,
+    message: 'no server answers at {address}: {reason}',
+    solve: 'Check that the server runs, that its configuration has the setting status, and that this user may connect.',
+  },
+  LUAFCGID_CONTROL_NO_STATUS: {
+    blame: 'operator',
+    status: 0,
+    message: 'the server of {where} has no status socket',
+    solve: 'Set status in its configuration, for instance status = "/run/luafcgid/status.sock", and restart it.',
+  },
   LUAFCGID_LISTEN_STRANGER: {
     blame: 'peer',
     status: 0,

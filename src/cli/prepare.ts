@@ -15,7 +15,7 @@ export interface Outcome {
   readonly exitCode: number;
   readonly server?: Pick<Server, 'stop' | 'reopenLogs'> & {
     /** Left out where there is nothing to reload. */
-    reload?(): Promise<void>;
+    reload?(): Promise<unknown>;
   };
 }
 

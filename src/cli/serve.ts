@@ -7,7 +7,8 @@ import { addressOfSocket } from '../linux/socket-table.js';
 import { formatLogTarget } from '../logging/target.js';
 import { attachToParent, complain, releaseParent, startInBackground } from '../process/background.js';
 import { bequeath, type ServiceEnvironment, takeServiceEnvironment } from '../process/environment.js';
-import { startServer } from '../server/server.js';
+import { type Server, startServer } from '../server/server.js';
+import type { StatusReload } from '../status/model.js';
 import { type Outcome, prepare } from './prepare.js';
 
 /** `luafcgid [config.lua]` */
@@ -20,13 +21,17 @@ export async function serveConfig(file: string | undefined, overrides: Overrides
     if (service.notifySocket === undefined) return serveInBackground(loaded, overrides, service);
     complain('luafcgid: daemonize = true has no effect: the service manager wants the server in the foreground\n');
   }
-  const server = await startServer(prepared, { service, succeed: succession() });
+  let running: Server | undefined;
+  const reload = async (): Promise<StatusReload | undefined> =>
+    running?.reload((now) => prepare(file, overrides, service, now));
+  const stop = (): void => void process.kill(process.pid, 'SIGTERM');
+  const server = await startServer(prepared, { service, succeed: succession(), commands: { reload, stop } });
+  running = server;
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
     complain(`luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`);
   }
   releaseParent();
-  const reload = (): Promise<void> => server.reload((now) => prepare(file, overrides, service, now));
   return { exitCode: 0, server: { stop: () => server.stop(), reopenLogs: () => server.reopenLogs(), reload } };
 }
 

@@ -37,6 +37,10 @@ export function allowedValues(row: OptionRow): string {
       return 'text of "Name: value" lines';
     case 'addresses':
       return 'an address, or a list of them: "/path.sock", "127.0.0.1:9000", ":9000", "[::1]:9000", "fd:0" or "systemd"';
+    case 'status-address':
+      return 'the path of a Unix socket, or a loopback address like "127.0.0.1:9001"';
+    case 'url-path':
+      return 'a path like "/luafcgid-status", of at most 200 characters and without spaces';
     case 'networks':
       return 'an IP address or network, or a list of them: "127.0.0.1", "::1", "10.0.0.0/8" or "fd00::/8"';
     case 'mode':

@@ -111,7 +111,10 @@ export function checkFiles(config: Config, already: AlreadyOpen, may: May = mayA
     };
     if (row.type === 'source-file') check(config[row.key], checkSourceFile);
     else if (row.type === 'log-target') check(already.isReload ? undefined : fileOf(config[row.key]), checkLogFile);
-    else if (row.type === 'pid-file') check(already.isReload ? undefined : config[row.key], checkParent);
+    else if (row.type === 'status-address') {
+      const address = already.isReload ? undefined : config[row.key];
+      check(address?.kind === 'unix' ? address.path : undefined, checkSocket);
+    } else if (row.type === 'pid-file') check(already.isReload ? undefined : config[row.key], checkParent);
     else if (row.type === 'directories') for (const path of config[row.key]) check(path, checkDirectory);
     else if (row.type === 'files') {
       const { read = [], write = [] } = config[row.key] ?? {};

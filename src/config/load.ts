@@ -35,6 +35,8 @@ export interface Surroundings extends ScriptSurroundings, AlreadyOpen {
   readonly cpus: number;
   /** Whether a service manager has passed listening sockets: then they are what is listened on by default. */
   readonly hasPassedSockets: boolean;
+  /** It is that of a server that runs already: files and accounts that it names are not looked at. */
+  readonly isOfOther: boolean;
 }
 
 /** Settings of the command line, by their Lua names and in their Lua units; text as Node.js has it. */
@@ -57,6 +59,7 @@ function processSurroundings(): Surroundings {
     directory: process.cwd(),
     cpus: availableParallelism(),
     hasPassedSockets: false,
+    isOfOther: false,
     open: [],
     isReload: false,
     environment: process.env,
@@ -160,8 +163,7 @@ export function loadConfig(
   const faults = [
     ...(script?.faults ?? []),
     ...invalid,
-    ...checkFiles(config, around),
-    ...checkAccounts(config),
+    ...(around.isOfOther ? [] : [...checkFiles(config, around), ...checkAccounts(config)]),
     ...checkTogether(config),
   ];
   const hooks = script?.hooks ?? noHooks;

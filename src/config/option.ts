@@ -2,6 +2,7 @@
  * What one row of the option table (`schema.ts`) may say. Pure types: the table is checked against them by the compiler.
  */
 import type { ListenSetting } from '../base/listen-address.js';
+import type { StatusAddress } from '../base/status-address.js';
 import type { HttpSettings, SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
 import type { LuaValue } from '../lua/state.js';
@@ -39,6 +40,8 @@ export interface SessionSettings {
  * - `header-lines`: `Name: value` lines; `Config` holds them with a CRLF after each
  * - `choice`: one of the strings in `choices`
  * - `addresses`: one listen address or a list of them
+ * - `status-address`: a Unix socket or a loopback address
+ * - `url-path`: a path of URLs
  * - `networks`: one IP address or network (`10.0.0.0/8`), or a list
  * - `mode`: file permissions, written as octal digits
  * - `source-file`: a file that must exist; `pid-file`: one that can be made
@@ -67,6 +70,8 @@ export interface ValueTypes {
   'header-lines': string;
   choice: string;
   addresses: readonly ListenSetting[];
+  'status-address': StatusAddress | undefined;
+  'url-path': string | undefined;
   networks: readonly string[] | undefined;
   mode: number | undefined;
   'source-file': string | undefined;

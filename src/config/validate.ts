@@ -18,6 +18,7 @@ import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
 import { readSessions } from './sessions.js';
+import { readStatusAddress, readUrlPath } from './status-address.js';
 
 /** Settings as they were written, by their Lua names. */
 export type RawConfig = { readonly [Name in OptionName]?: LuaValue };
@@ -306,6 +307,10 @@ function convert(task: Task<OptionRow>): unknown {
       return convertHeaders(task);
     case 'addresses':
       return convertAddresses(task);
+    case 'status-address':
+      return readStatusAddress(value, toText(value), task.absolute, report);
+    case 'url-path':
+      return readUrlPath(value, toText(value), report);
     case 'networks':
       return convertNetworks(task);
     case 'mode':

@@ -74,6 +74,9 @@ export interface SourceStatus {
   readonly open: number;
   readonly busy: number;
   readonly waiting: number;
+  /** Most connections, and most operations that may wait for one. */
+  readonly connections: number;
+  readonly queue: number;
   /** Why it is not reachable; undefined when it is, or was not tried. */
   readonly down: string | undefined;
 }

@@ -1,66 +1,161 @@
 /**
- * What a worker has done so far, in memory that it shares with the main thread. Only the worker writes there; others read
- * at any time, without a message, also while it hangs.
+ * What a worker has done so far, script by script, in memory that it shares with the front. Only the worker writes there;
+ * others read at any time, without a message, also while it hangs.
  *
  * All counts are 64-bit numbers, which processors write whole: a reader finds each count as it was before or after a
  * request. Two counts may be read in the middle of one request, one of them with it and the other without.
+ *
+ * The memory is bounded, whatever names scripts have: the last slot counts all scripts that found no slot of their own.
  */
+import { placeOf, TIME_PLACES } from './histogram.js';
+
+/** Slots for scripts in the memory of one worker. */
+export const MOST_SCRIPTS = 1_024;
+/** Bytes for the names of all of them. */
+const NAME_BYTES = 128 * 1024;
+/** Places for the memory of states; two states may share one, and the later counts. */
+const STATE_PLACES = 1_024;
+/** The name of those scripts that found no slot. No file has it. */
+export const OTHER_SCRIPTS = '';
 
 /** Requests by the hundreds of their status: 100 to 500; at 0 those that were answered without a status. */
-const STATUS_CLASSES = 6;
-/** Run times up to 1/16, 1/8, … 2^17 ms; the last place has all that are longer. */
-const TIME_PLACES = 23;
-const SHORTEST_MS = 1 / 16;
+export const STATUS_CLASSES = 6;
 
-const STATUS_AT = 0;
-const DIRECT_AT = STATUS_CLASSES;
-const BYTES_AT = DIRECT_AT + 1;
-const RUN_MS_AT = BYTES_AT + 1;
-const TIMES_AT = RUN_MS_AT + 1;
-const NUMBERS = TIMES_AT + TIME_PLACES;
+/** Where the numbers of a script lie in its slot. */
+export const At = {
+  /** `STATUS_CLASSES` numbers. */
+  STATUS: 0,
+  /** Requests that the worker has read from a connection by itself. */
+  DIRECT: STATUS_CLASSES,
+  SENT_BYTES: STATUS_CLASSES + 1,
+  /** Requests whose script raised an error that nothing caught, and those that a time limit ended. */
+  FAILED: STATUS_CLASSES + 2,
+  TIMED_OUT: STATUS_CLASSES + 3,
+  /** States that were made for requests, and how long their first requests ran. */
+  LOADS: STATUS_CLASSES + 4,
+  LOAD_MS: STATUS_CLASSES + 5,
+  /** Waits for results that blocked the worker. */
+  BLOCKED: STATUS_CLASSES + 6,
+  /** Time in which scripts ran, without that in which they waited for results. */
+  RUN_MS: STATUS_CLASSES + 7,
+  WAIT_MS: STATUS_CLASSES + 8,
+  /** `TIME_PLACES` numbers each. */
+  RUN_TIMES: STATUS_CLASSES + 9,
+  /** Only of requests that have waited. */
+  WAIT_TIMES: STATUS_CLASSES + 9 + TIME_PLACES,
+} as const;
 
+/** Numbers of a script. */
+export const NUMBERS = At.WAIT_TIMES + TIME_PLACES;
+
+/** The parts of the shared memory: 32-bit words first, so that the numbers behind them are aligned. */
+const USED_SLOTS = 0;
+const USED_NAME_BYTES = 1;
+const HEAD_WORDS = 2;
+/** Of each slot: where its name begins and how long it is. */
+const NAME_PLACES_AT = HEAD_WORDS * 4;
+const NAMES_AT = NAME_PLACES_AT + MOST_SCRIPTS * 8;
+/** One number: requests of all scripts. */
+const TOTAL_AT = NAMES_AT + NAME_BYTES;
+const STATES_AT = TOTAL_AT + 8;
+const SLOTS_AT = STATES_AT + STATE_PLACES * 16;
+const TOTAL_BYTES = SLOTS_AT + MOST_SCRIPTS * NUMBERS * 8;
+
+/** The memory of one worker. The system gives its pages only when they are written. */
 export function createCounters(): SharedArrayBuffer {
-  return new SharedArrayBuffer(NUMBERS * 8);
+  return new SharedArrayBuffer(TOTAL_BYTES);
 }
 
 /** A request that is over, as far as its worker knows. */
 export interface CountedRun {
+  /** Its file, one character per byte. */
+  readonly script: string;
   /** 0: none was sent. */
   readonly status: number;
   /** Bytes of its answer, header block included. */
   readonly sentBytes: number;
+  /** From its begin to its end, waits included. */
   readonly tookMs: number;
+  /** How long it waited for results; 0 when it never did. */
+  readonly waitedMs: number;
   /** The worker had read it from a connection by itself. */
   readonly isDirect: boolean;
-}
-
-export interface Counts {
-  /** Requests by the hundreds of their status; at 0 those without one. */
-  readonly byStatus: readonly number[];
-  /** Those of them that workers have read from connections by themselves. */
-  readonly direct: number;
-  readonly sentBytes: number;
-  /** How long all of them ran, together. */
-  readonly runMs: number;
-  /** Requests by how long they ran: `upToMs` of the last is infinite. */
-  readonly times: readonly { readonly upToMs: number; readonly count: number }[];
+  /** Its state was made for it. */
+  readonly isLoad: boolean;
+  readonly isFailed: boolean;
+  readonly isTimedOut: boolean;
 }
 
 /** The end of the worker. */
 export class WorkerCounters {
+  readonly #words: Int32Array;
+  readonly #namePlaces: Int32Array;
+  readonly #names: Buffer;
+  readonly #total: Float64Array;
+  readonly #states: Float64Array;
   readonly #numbers: Float64Array;
+  /** Where the numbers of a script begin. */
+  readonly #slots = new Map<string, number>();
 
   constructor(shared: SharedArrayBuffer) {
-    this.#numbers = new Float64Array(shared);
+    this.#words = new Int32Array(shared, 0, HEAD_WORDS);
+    this.#namePlaces = new Int32Array(shared, NAME_PLACES_AT, MOST_SCRIPTS * 2);
+    this.#names = Buffer.from(shared, NAMES_AT, NAME_BYTES);
+    this.#total = new Float64Array(shared, TOTAL_AT, 1);
+    this.#states = new Float64Array(shared, STATES_AT, STATE_PLACES * 2);
+    this.#numbers = new Float64Array(shared, SLOTS_AT, MOST_SCRIPTS * NUMBERS);
   }
 
-  note({ status, sentBytes, tookMs, isDirect }: CountedRun): void {
+  note(run: CountedRun): void {
+    const { script, status, tookMs, waitedMs } = run;
+    const slot = this.#slots.get(script) ?? this.#newSlot(script);
     const hundreds = Math.trunc(status / 100);
-    this.#add(STATUS_AT + (hundreds < STATUS_CLASSES ? hundreds : 0), 1);
-    if (isDirect) this.#add(DIRECT_AT, 1);
-    this.#add(BYTES_AT, sentBytes);
-    this.#add(RUN_MS_AT, tookMs);
-    this.#add(TIMES_AT + placeOf(tookMs), 1);
+    this.#add(slot + At.STATUS + (hundreds < STATUS_CLASSES ? hundreds : 0), 1);
+    if (run.isDirect) this.#add(slot + At.DIRECT, 1);
+    this.#add(slot + At.SENT_BYTES, run.sentBytes);
+    const ranMs = Math.max(0, tookMs - waitedMs);
+    this.#add(slot + At.RUN_MS, ranMs);
+    this.#add(slot + At.RUN_TIMES + placeOf(ranMs), 1);
+    if (waitedMs > 0) {
+      this.#add(slot + At.WAIT_MS, waitedMs);
+      this.#add(slot + At.WAIT_TIMES + placeOf(waitedMs), 1);
+    }
+    if (run.isLoad) {
+      this.#add(slot + At.LOADS, 1);
+      this.#add(slot + At.LOAD_MS, ranMs);
+    }
+    if (run.isFailed) this.#add(slot + At.FAILED, 1);
+    if (run.isTimedOut) this.#add(slot + At.TIMED_OUT, 1);
+    this.#total[0] = (this.#total[0] as number) + 1;
+  }
+
+  /** A wait for a result has blocked the worker. */
+  noteBlocked(script: string): void {
+    this.#add((this.#slots.get(script) ?? this.#newSlot(script)) + At.BLOCKED, 1);
+  }
+
+  /** So much memory a state has now. */
+  noteMemory(state: number, bytes: number): void {
+    const place = (state % STATE_PLACES) * 2;
+    this.#states[place] = state;
+    this.#states[place + 1] = bytes;
+  }
+
+  #newSlot(script: string): number {
+    const used = this.#words[USED_SLOTS] as number;
+    const nameStart = this.#words[USED_NAME_BYTES] as number;
+    // The last slot is that of all others.
+    const hasRoom = used < MOST_SCRIPTS - 1 && nameStart + script.length <= NAME_BYTES;
+    if (!hasRoom || script === OTHER_SCRIPTS) return (MOST_SCRIPTS - 1) * NUMBERS;
+    this.#names.write(script, nameStart, 'latin1');
+    this.#namePlaces[used * 2] = nameStart;
+    this.#namePlaces[used * 2 + 1] = script.length;
+    this.#words[USED_NAME_BYTES] = nameStart + script.length;
+    // Readers look at no slot before this says that it is there.
+    Atomics.store(this.#words, USED_SLOTS, used + 1);
+    const slot = used * NUMBERS;
+    this.#slots.set(script, slot);
+    return slot;
   }
 
   #add(at: number, count: number): void {
@@ -68,34 +163,44 @@ export class WorkerCounters {
   }
 }
 
-/** Where a run time is counted. */
-function placeOf(tookMs: number): number {
-  if (tookMs <= SHORTEST_MS) return 0;
-  return Math.min(TIME_PLACES - 1, Math.ceil(Math.log2(tookMs / SHORTEST_MS)));
-}
+/** The end of those who read. */
+export class CountersView {
+  readonly #words: Int32Array;
+  readonly #namePlaces: Int32Array;
+  readonly #names: Buffer;
+  readonly #total: Float64Array;
+  readonly #states: Float64Array;
+  readonly #numbers: Float64Array;
 
-/** The counts of several workers, added up. */
-export function readCounters(all: Iterable<SharedArrayBuffer>): Counts {
-  const sums = new Float64Array(NUMBERS);
-  for (const shared of all) addCounters(sums, shared);
-  return {
-    byStatus: [...sums.subarray(STATUS_AT, STATUS_AT + STATUS_CLASSES)],
-    direct: sums[DIRECT_AT] as number,
-    sentBytes: sums[BYTES_AT] as number,
-    runMs: sums[RUN_MS_AT] as number,
-    times: [...sums.subarray(TIMES_AT)].map((count, place) => ({ upToMs: limitOf(place), count })),
-  };
-}
+  constructor(shared: SharedArrayBuffer) {
+    this.#words = new Int32Array(shared, 0, HEAD_WORDS);
+    this.#namePlaces = new Int32Array(shared, NAME_PLACES_AT, MOST_SCRIPTS * 2);
+    this.#names = Buffer.from(shared, NAMES_AT, NAME_BYTES);
+    this.#total = new Float64Array(shared, TOTAL_AT, 1);
+    this.#states = new Float64Array(shared, STATES_AT, STATE_PLACES * 2);
+    this.#numbers = new Float64Array(shared, SLOTS_AT, MOST_SCRIPTS * NUMBERS);
+  }
 
-/** Adds the counts of a worker that ends to those of all that have ended before. */
-export function keepCounters(kept: SharedArrayBuffer, ended: SharedArrayBuffer): void {
-  addCounters(new Float64Array(kept), ended);
-}
+  /** Requests of all scripts. */
+  get total(): number {
+    return this.#total[0] as number;
+  }
 
-function addCounters(sums: Float64Array, shared: SharedArrayBuffer): void {
-  for (const [at, number] of new Float64Array(shared).entries()) sums[at] = (sums[at] as number) + number;
-}
+  /** The memory of a state; undefined where it is not known. */
+  memoryOf(state: number): number | undefined {
+    const place = (state % STATE_PLACES) * 2;
+    return this.#states[place] === state ? this.#states[place + 1] : undefined;
+  }
 
-function limitOf(place: number): number {
-  return place === TIME_PLACES - 1 ? Number.POSITIVE_INFINITY : SHORTEST_MS * 2 ** place;
+  /** Visits the numbers of each script, and at last those of all scripts without a slot. The numbers are shared memory. */
+  visitScripts(visit: (script: string, numbers: Float64Array) => void): void {
+    const used = Atomics.load(this.#words, USED_SLOTS);
+    for (let slot = 0; slot < used; slot += 1) {
+      const start = this.#namePlaces[slot * 2] as number;
+      const name = this.#names.toString('latin1', start, start + (this.#namePlaces[slot * 2 + 1] as number));
+      visit(name, this.#numbers.subarray(slot * NUMBERS, (slot + 1) * NUMBERS));
+    }
+    const last = (MOST_SCRIPTS - 1) * NUMBERS;
+    visit(OTHER_SCRIPTS, this.#numbers.subarray(last, last + NUMBERS));
+  }
 }

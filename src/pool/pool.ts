@@ -120,6 +120,11 @@ export class Pool<W extends Waiter> {
     return this.#line.size > 0;
   }
 
+  /** Requests that wait for a state. */
+  get waitingCount(): number {
+    return this.#line.size;
+  }
+
   /** A worker without a request serves a lent connection, or does so no longer. */
   setOccupied(id: number, isServingDirect: boolean): void {
     const worker = this.#workers.get(id);

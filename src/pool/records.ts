@@ -26,6 +26,8 @@ export interface PoolState extends Candidate {
   readonly status: 'busy' | 'idle' | 'closing';
   /** Requests it has been given. */
   readonly uses: number;
+  /** When it was assigned to its first request. */
+  readonly createdMs: number;
   /** How long its next request will take, as far as the former ones tell. */
   readonly expectedMs: number;
   /** How long its requests usually take. */
@@ -44,6 +46,7 @@ export class State implements PoolState {
   score: Score;
   lastUse = 0;
   uses = 0;
+  createdMs = 0;
   /** `uses` when it last collected garbage. */
   collectedUses = 0;
   heapIndex = -1;

@@ -82,6 +82,7 @@ export class StateTable {
 
   /** A state was used `count` times more. */
   noteUses(state: State, count: number, nowMs: number): void {
+    if (state.uses === 0) state.createdMs = nowMs;
     state.uses += count;
     this.#uses += count;
     state.lastUse = this.#uses;

@@ -145,9 +145,26 @@ export class PidFile {
   }
 }
 
+/** The process that a pid file names; undefined where there is none, or it does not run. */
+export function processOf(path: string): number | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'latin1').trim();
+  } catch {
+    return undefined;
+  }
+  const pid = /^[0-9]{1,10}$/.test(text) ? Number(text) : 0;
+  return isRunning(pid) ? pid : undefined;
+}
+
 /** Whether another process of this number runs. */
 function isOther(pid: number): boolean {
-  if (pid <= 0 || pid === process.pid) return false;
+  return pid !== process.pid && isRunning(pid);
+}
+
+/** Whether there is a process of this number. */
+export function isRunning(pid: number): boolean {
+  if (pid <= 0) return false;
   try {
     process.kill(pid, 0);
     return true;

@@ -18,6 +18,7 @@ const AT_START = {
   accesslog: 'accessLog',
   accessformat: 'accessFormat',
   slowlog: 'slowLog',
+  status: 'status',
 } as const satisfies Readonly<Record<string, keyof Config>>;
 
 /** @returns `next` as far as it can take the place of `now`, and the names of what is kept as it is */

@@ -18,6 +18,11 @@ export class HungThreads {
     this.#succeed = succeed;
   }
 
+  /** Threads that hang and cannot be ended. */
+  get count(): number {
+    return this.#count;
+  }
+
   get restarting(): Promise<void> | undefined {
     return this.#restarting;
   }

@@ -19,6 +19,7 @@ import { noService, type ServiceEnvironment } from '../process/environment.js';
 import { serviceManager } from '../process/notify.js';
 import { PidFile, systemLock } from '../process/pid-file.js';
 import { planUserChange, runsAsRoot } from '../process/user-change.js';
+import type { StatusReload } from '../status/model.js';
 import { Workers } from '../threads/workers.js';
 import { frontSettings } from './front-settings.js';
 import {
@@ -37,6 +38,7 @@ import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
 import { HungThreads, type Succeed } from './restart.js';
 import { SharedMemory, sessionMemory } from './shared-memory.js';
+import { type ServerCommands, StatusDesk } from './status-desk.js';
 import { repeat, Signal, within } from './timing.js';
 
 export { type Prepared, type Printed, printToStandardError } from './generation.js';
@@ -51,8 +53,9 @@ export interface Server {
    * Takes another configuration into service; requests that run are finished with the old one. If that cannot be done,
    * the log says why, and all goes on unchanged.
    * @param prepare reads and checks it, for a server that runs with another one
+   * @returns what came of it; undefined when the server stops
    */
-  reload(prepare: (now: Config) => Prepared): Promise<void>;
+  reload(prepare: (now: Config) => Prepared): Promise<StatusReload | undefined>;
   /** Resolves when no state serves any more whose files had changed when it was called. */
   lookForChanges(): Promise<void>;
   /** Finishes what runs, for a limited time, and gives everything back. */
@@ -64,6 +67,8 @@ export interface StartOptions {
   readonly isQuiet?: boolean;
   /** What a service manager has handed this process. */
   readonly service?: ServiceEnvironment;
+  /** What the status socket may have done. */
+  readonly commands?: ServerCommands;
   /** Left out where the program cannot replace itself. */
   readonly succeed?: Succeed | undefined;
 }
@@ -108,13 +113,19 @@ class RunningServer implements Server {
   /** Dictionaries of the configuration in service. */
   readonly #shared = new SharedMemory();
   #hung!: HungThreads;
+  readonly #status: StatusDesk;
   readonly #io = new IoHandle({ log: (level, text) => this.log.write(level, text) });
 
-  constructor({ isQuiet = false, service = noService, succeed }: StartOptions) {
+  constructor({ isQuiet = false, service = noService, succeed, commands }: StartOptions) {
     this.#service = service;
     this.#succeed = succeed;
     this.#lifeLevel = isQuiet ? 'debug' : 'info';
     this.#warnLevel = isQuiet ? 'debug' : 'warn';
+    this.#status = new StatusDesk({
+      hung: () => this.#hung.count,
+      sources: () => this.#io.status(),
+      commands: commands ?? {},
+    });
   }
 
   get addresses(): readonly ListenAddress[] {
@@ -129,11 +140,15 @@ class RunningServer implements Server {
     this.#parts.logs.reopen();
   }
 
-  reload(prepare: (now: Config) => Prepared): Promise<void> {
-    this.#reloading = this.#reloading.then(async () => {
-      if (!this.#isStopping && this.#hung.restarting === undefined) await reload(this.#parts, prepare);
+  reload(prepare: (now: Config) => Prepared): Promise<StatusReload | undefined> {
+    const next = this.#reloading.then(async () => {
+      if (this.#isStopping || this.#hung.restarting !== undefined) return undefined;
+      const outcome = await reload(this.#parts, prepare);
+      this.#status.noteReload(outcome);
+      return outcome;
     });
-    return this.#reloading;
+    this.#reloading = next.then(() => {});
+    return next;
   }
 
   async lookForChanges(): Promise<void> {
@@ -168,6 +183,7 @@ class RunningServer implements Server {
     await this.#startFirstWorkers();
     await this.#listen();
     pidFile?.write();
+    await this.#status.open(this.#parts, this.#undo);
     this.#giveUpRights(becomeUser);
     this.#isSetUp.set();
     this.#undo.push(() => this.#stopServing());
@@ -329,7 +345,7 @@ class RunningServer implements Server {
 
   #announce(): void {
     const { log, listeners, manager } = this.#parts;
-    log.write(this.#lifeLevel, `ready: listening on ${listeners.text}`);
+    log.write(this.#lifeLevel, `ready: listening on ${listeners.text}; ${this.#status.describe()}`);
     manager.status(`listening on ${listeners.text}`);
     manager.ready();
   }

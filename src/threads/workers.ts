@@ -5,7 +5,6 @@
 import { describeError, LuafcgidError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import type { InterruptRequest } from '../channel/interrupts.js';
-import { type Counts, createCounters, keepCounters, readCounters } from '../metrics/counters.js';
 import { WorkerHandle, type WorkerSettings, workerProgram } from './worker-handle.js';
 
 export type { WorkerSettings } from './worker-handle.js';
@@ -16,7 +15,7 @@ export interface ReadyWorker {
   /** Its place, which a replacement takes over. */
   readonly index: number;
   /** What it shares with the front. */
-  readonly channels: Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts' | 'loans'>;
+  readonly channels: Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters'>;
 }
 
 export interface WorkersEvents {
@@ -63,9 +62,9 @@ export class Workers {
   readonly #handles = new Map<number, { readonly handle: WorkerHandle; readonly place: Place }>();
   /** The one in service. */
   #generation: Generation | undefined;
-  /** Counters of workers that are no more. */
-  readonly #ended = createCounters();
   #lastId = 0;
+  /** Workers that ended by themselves or were given up. */
+  #lost = 0;
   #isStopping = false;
 
   readonly #programNow: () => string | undefined;
@@ -131,10 +130,9 @@ export class Workers {
     await Promise.all(retired.map(({ handle }) => handle.over));
   }
 
-  /** What all workers have done since the start, those that are no more included. */
-  counts(): Counts {
-    const living = [...this.#handles.values()].map(({ handle }) => handle.counters);
-    return readCounters([this.#ended, ...living]);
+  /** Workers that ended by themselves or were given up since the start, and so were replaced. */
+  get lostCount(): number {
+    return this.#lost;
   }
 
   /** Breaks into a request that a worker runs. */
@@ -147,7 +145,6 @@ export class Workers {
     const member = this.#handles.get(id);
     if (member === undefined) return;
     this.#handles.delete(id);
-    keepCounters(this.#ended, member.handle.counters);
     const { generation, index } = member.place;
     // A worker of former settings is not replaced: without this line it would be lost in silence.
     if (generation.isRetired)
@@ -179,8 +176,9 @@ export class Workers {
     const handle: WorkerHandle = new WorkerHandle(id, place.index, place.generation.settings, {
       onReady: () => {
         this.#events.log('debug', `worker ${place.index} has started in ${handle.ageMs.toFixed(1)} ms`);
-        const { toWorker, toFront, interrupts, loans } = handle;
-        const worker: ReadyWorker = { id, index: place.index, channels: { toWorker, toFront, interrupts, loans } };
+        const { toWorker, toFront, interrupts, loans, counters } = handle;
+        const channels = { toWorker, toFront, interrupts, loans, counters };
+        const worker: ReadyWorker = { id, index: place.index, channels };
         if (onReady !== undefined) onReady(worker);
         else if (place.generation.isRetired) void handle.abandon();
         else this.#events.ready(worker).catch((error) => this.#events.bug(error));
@@ -188,7 +186,6 @@ export class Workers {
       onBell: () => this.#events.bell(),
       onGone: (reason) => {
         if (!this.#handles.delete(id)) return this.#events.ended(id);
-        keepCounters(this.#ended, handle.counters);
         this.#events.gone(id, reason);
         if (onFailed !== undefined && !handle.isReady) onFailed(reason);
         else this.#replace(place, reason, handle.ageMs);
@@ -199,6 +196,7 @@ export class Workers {
 
   #replace(place: Place, reason: string, ageMs: number): void {
     if (this.#isStopping || place.generation.isRetired) return;
+    this.#lost += 1;
     if (this.#isProgramReplaced() && this.#handles.size > 0) {
       const error = new LuafcgidError('LUAFCGID_SERVER_REPLACED', { version });
       this.#events.log('error', `worker ${place.index} is lost: ${reason}`);

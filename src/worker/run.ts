@@ -43,6 +43,11 @@ export class Run implements WaitOwner {
   state: ScriptState | undefined;
   /** Its handler waits. */
   isSuspended = false;
+  /** When it was last suspended, and for how long it was suspended in all. */
+  suspendedMs = 0;
+  waitedMs = 0;
+  /** The status of the error that ended it; 0: none did. */
+  failedStatus = 0;
   /** It has been suspended before. */
   isLasting = false;
   readonly tokens = new Set<number>();

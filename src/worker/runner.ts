@@ -21,6 +21,11 @@ import type { ScriptState, StateReports, StateSettings } from './script-state.js
 import type { UsageMeter } from './usage-meter.js';
 import { Waits, type WaitsParts } from './waits.js';
 
+/** A state's memory is looked at so often, when a request has run in it. */
+const MEMORY_EVERY_MS = 1_000;
+/** The status of a request that a time limit has ended. */
+const TIMED_OUT = 504;
+
 /** Places in Lua at which waits are counted. */
 const MOST_PLACES = 1000;
 
@@ -120,6 +125,7 @@ export class Runner {
     const { state } = run;
     if (state === undefined) throw new Error(`run ${run.id} has no state`);
     run.isSuspended = false;
+    run.waitedMs += performance.now() - run.suspendedMs;
     this.#waits.leavePlace(run);
     this.#parts.outbox.resumed(run.id);
     this.#execute(run, () => {
@@ -134,6 +140,7 @@ export class Runner {
     const run = this.#runs.get(id);
     if (run?.state === undefined || !run.isSuspended) return;
     run.isSuspended = false;
+    run.waitedMs += performance.now() - run.suspendedMs;
     const error = this.#reasonOf(run, reason, 'waits');
     const traceback = run.state.lua.cancel();
     this.#fail(run, new LuaError('stopped', toByteString(error.message), traceback, error));
@@ -184,6 +191,7 @@ export class Runner {
     const { outbox } = this.#parts;
     run.outlive(outbox);
     run.isSuspended = true;
+    run.suspendedMs = performance.now();
     outbox.suspended(run.id, this.#waits.waitsForOf(run));
     // Its operation may be over by now.
     if (this.#waits.hasResult(run)) this.#ready.push(run);
@@ -284,6 +292,7 @@ export class Runner {
 
   /** Counts the waits that blocked this worker, by place in Lua; the first at a place is logged. */
   #noteBlocked(id: number, place: string): void {
+    this.#parts.counters.noteBlocked(this.#runs.get(id)?.script ?? '');
     const count = this.#blocked.get(place) ?? 0;
     if (count === 0 && this.#blocked.size >= MOST_PLACES) return;
     this.#blocked.set(place, count + 1);
@@ -305,9 +314,11 @@ export class Runner {
   }
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
-  #fail({ start, state, request }: Run, error: unknown): void {
+  #fail(run: Run, error: unknown): void {
+    const { start, state, request } = run;
     const { config, usage } = this.#parts;
     const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
+    run.failedStatus = status;
     request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
     const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
@@ -317,9 +328,23 @@ export class Runner {
     request.fail(lives ? 0 : END_STATE_GONE, status, config.showErrors ? detail : undefined);
   }
 
-  #count({ start, request, startedMs }: Run): void {
-    const { sentBytes, sentStatus: status } = request;
-    this.#parts.counters.note({ status, sentBytes, tookMs: performance.now() - startedMs, isDirect: start.isDirect });
+  #count({ start, script, state, request, startedMs, waitedMs, failedStatus }: Run): void {
+    const { counters } = this.#parts;
+    const nowMs = performance.now();
+    counters.note({
+      script,
+      status: request.sentStatus,
+      sentBytes: request.sentBytes,
+      tookMs: nowMs - startedMs,
+      waitedMs,
+      isDirect: start.isDirect,
+      isLoad: start.createdFrom !== undefined,
+      isFailed: failedStatus >= 500,
+      isTimedOut: failedStatus === TIMED_OUT,
+    });
+    if (state === undefined || this.#states.get(state.id) !== state || nowMs < state.memoryDueMs) return;
+    state.memoryDueMs = nowMs + MEMORY_EVERY_MS;
+    counters.noteMemory(state.id, state.lua.memoryBytes());
   }
 
   /** What states report belongs to the run that executes; between two runs, to none. */

@@ -66,6 +66,8 @@ export class ScriptState {
   /** The script's file, one character per byte. */
   readonly path: ByteString;
   readonly lua: LuaState;
+  /** When its memory is looked at again, as `performance.now()` counts. */
+  memoryDueMs = 0;
   isLoaded: boolean;
   /** What it was made of, and all that it has loaded since. */
   readonly files: UsedFiles;

@@ -164,6 +164,7 @@ class WorkerThread {
       ringBell,
       firstRequest: data.firstRequest,
       maxPostBytes: config.maxPostBytes,
+      statusPath: config.statusPath,
       isIdle: (state) => this.#runner.isIdle(state),
       run: (start) => this.#runner.execute(start),
     });

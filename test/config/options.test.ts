@@ -40,6 +40,10 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['no colon', ': value', 'A b: c', 'A: b\0', 'A: b\rC: d', 'A: b\r\n continued', 'Status: 404', true, []];
     case 'addresses':
       return ['', ':', ':http', ':65536', '9000', 9000, '::1:9000', '[::1]', '1.2.3:80', '1.2.3.256:80', 'a b:80', []];
+    case 'status-address':
+      return [true, [], 9000, 'fd:0', 'systemd', ':9000', '192.0.2.1:9000', '[::]:9000', 'a\0b', '\xff', 'localhost:x'];
+    case 'url-path':
+      return [true, [], 'status', '/', '/a b', '/a\n', `/${'x'.repeat(200)}`, '/\xff', 1];
     case 'networks':
       return [
         '',

@@ -20,10 +20,22 @@ describe('luafcgid', () => {
   it('tells usage and settings on --help, its version on --version', async () => {
     const help = await runCommand(['--help']);
     assert.deepEqual([help.code, help.stderr], [0, '']);
-    for (const part of ['luafcgid serve', 'luafcgid check', 'luafcgid run', '--body', 'maxpost', 'queuetimeout']) {
+    for (const part of [
+      'luafcgid serve',
+      'luafcgid check',
+      'luafcgid run',
+      'luafcgid status',
+      '--pidfile',
+      'maxpost',
+      'queuetimeout',
+    ]) {
       assert.ok(help.stdout.includes(part), part);
     }
     assert.ok(help.stdout.split('\n').every((line) => line.length <= 120));
+    const run = await runCommand(['run', '--help']);
+    assert.deepEqual([run.code, run.stderr], [0, '']);
+    assert.match(run.stdout, /^Usage: luafcgid run SCRIPT\n[\s\S]*--body FILE/);
+    assert.doesNotMatch(run.stdout, /maxpost|--port/);
     const version = await runCommand(['--version']);
     assert.deepEqual([version.code, version.stderr], [0, '']);
     assert.match(version.stdout, /^luafcgid \d+\.\d+\.\d+\S*\n$/);
@@ -40,6 +52,9 @@ describe('luafcgid', () => {
     ['serve', '.', '--port', 'http'],
     ['serve', '.', '--port', '65536'],
     ['check', 'a.lua', '--port', '1'],
+    ['srve'],
+    ['status', 'a', 'b'],
+    ['ping', '--json'],
     ['--query', 'x'],
   ]) {
     it(`says in one line what is wrong with "${args.join(' ')}", and ends with 2`, async () => {
@@ -49,6 +64,24 @@ describe('luafcgid', () => {
       assert.match(stderr, /--help/);
     });
   }
+});
+
+describe('a word that is no command', () => {
+  it('is told as one, with the nearest that there is: users.md section 1', async () => {
+    for (const [word, meant] of [
+      ['srve', 'serve'],
+      ['stauts', 'status'],
+      ['relod', 'reload'],
+    ] as const) {
+      const { stderr } = await runCommand([word]);
+      assert.equal(stderr, `luafcgid: unknown command "${word}"; did you mean ${meant}? (see luafcgid --help)\n`);
+    }
+    assert.match((await runCommand(['frobnicate'])).stderr, /unknown command "frobnicate"; there are serve, /);
+    assert.match(
+      (await runCommand(['run', 'a.lua', '--metod=GET'])).stderr,
+      /--metod is no option of "luafcgid run"; did you mean --method\?/,
+    );
+  });
 });
 
 describe('a broken configuration', () => {

@@ -111,7 +111,7 @@ describe('listening', () => {
 
   it('on port 0 takes a free port and tells which', async (t) => {
     const server = await startServer(t, { files: HELLO, config: 'listen = "127.0.0.1:0"' });
-    const [, port] = await server.logged(/ready: listening on 127\.0\.0\.1:([1-9][0-9]*)\n/);
+    const [, port] = await server.logged(/ready: listening on 127\.0\.0\.1:([1-9][0-9]*);/);
     assert.equal((await ask(server, 'hello.lua', { socket: Number(port) })).text, 'hello');
   });
 
@@ -122,7 +122,7 @@ describe('listening', () => {
     ] as const) {
       const env = { FCGI_WEB_SERVER_ADDRS: addresses };
       const server = await startServer(t, { files: HELLO, config: 'listen = ":0"', env });
-      const [, port] = await server.logged(/ready: listening on \S*:([1-9][0-9]*)\n/);
+      const [, port] = await server.logged(/ready: listening on \S*:([1-9][0-9]*);/);
       if (isLetIn) {
         assert.equal((await ask(server, 'hello.lua', { socket: Number(port) })).text, 'hello');
         continue;
@@ -140,7 +140,7 @@ describe('listening', () => {
       const env = { FCGI_WEB_SERVER_ADDRS: environment };
       // On all interfaces, where an address of IPv4 comes as one of IPv6.
       const server = await startServer(t, { files: HELLO, config: `listen = ":0" allowed = ${allowed}`, env });
-      const [, port] = await server.logged(/ready: listening on \S*:([1-9][0-9]*)\n/);
+      const [, port] = await server.logged(/ready: listening on \S*:([1-9][0-9]*);/);
       const asked = ask(server, 'hello.lua', { socket: Number(port) });
       if (isLetIn) assert.equal((await asked).text, 'hello');
       else {

@@ -32,6 +32,7 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     bound: 'a text that the server itself has made, of some hundred characters',
     calls: {
       'scripts/fingerprint': 1,
+      'status/json': 1,
       'base/errors': 1,
       'gateway/pages': 1,
       'io/sql/credentials': 1,
@@ -52,6 +53,10 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     calls: { 'linux/socket-table': 5 },
   },
   {
+    bound: 'names of scripts and texts of errors, which are cut before',
+    calls: { 'metrics/error-groups': 1, 'status/openmetrics': 1 },
+  },
+  {
     bound: 'pieces of 16 KiB',
     calls: { 'base/bounded-text': 2 },
   },
@@ -61,7 +66,13 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
   },
   {
     bound: 'HTTP headers, which Node.js reads up to 16 KiB, or the path in them',
-    calls: { 'gateway/cgi-params': 1, 'gateway/script-call': 1, 'gateway/site': 4, 'gateway/static': 1 },
+    calls: {
+      'control/http': 1,
+      'gateway/cgi-params': 1,
+      'gateway/script-call': 1,
+      'gateway/site': 4,
+      'gateway/static': 1,
+    },
   },
   {
     bound: 'the header block of an answer: 64 KiB',
@@ -81,7 +92,7 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
   },
   {
     bound: 'the parameters of a request, 1 MiB, cut at one character',
-    calls: { 'cgi/request': 3 },
+    calls: { 'cgi/request': 3, 'status/render': 1 },
   },
   {
     bound: 'a message, a stack or a path that left Lua by `lua/crossing.ts`, or a Lua source, which has 16 MiB at most',

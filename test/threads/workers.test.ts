@@ -16,6 +16,8 @@ import {
 import { RingReader, RingWriter } from '../../src/channel/ring.js';
 import { loadConfig, scriptValues } from '../../src/config/load.js';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
+import { At, CountersView, OTHER_SCRIPTS } from '../../src/metrics/counters.js';
+import { ScriptTotals } from '../../src/metrics/totals.js';
 import { type ReadyWorker, type WorkerSettings, Workers, type WorkersEvents } from '../../src/threads/workers.js';
 
 const NOTHING = new Uint8Array(0);
@@ -33,6 +35,7 @@ class Team {
   #heard: () => void = () => {};
   readonly #writers = new Map<number, RingWriter>();
   readonly #readers = new Map<number, RingReader>();
+  readonly counters = new Map<number, SharedArrayBuffer>();
   readonly #settings: WorkerSettings;
 
   constructor(t: TestContext) {
@@ -93,7 +96,8 @@ class Team {
     return started.map(({ id }) => id);
   }
 
-  #addRings(id: number, { toWorker, toFront }: ReadyWorker['channels']): void {
+  #addRings(id: number, { toWorker, toFront, counters }: ReadyWorker['channels']): void {
+    this.counters.set(id, counters);
     this.#writers.set(id, new RingWriter(toWorker));
     this.#readers.set(id, new RingReader(toFront));
   }
@@ -192,24 +196,21 @@ describe('a program that was replaced by another version', () => {
 });
 
 describe('the requests of workers', () => {
-  it('are counted where the main thread reads them, and stay counted when their worker ends', async (t) => {
+  it('are counted where others read them, script by script', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'luafcgid-'));
     t.after(() => rmSync(folder, { recursive: true }));
     const script = join(folder, 'page.lua');
     writeFileSync(script, 'function main(env, con) con:status(404) con:puts("none") end');
     const team = new Team(t);
     const [worker = 0] = await team.start(1, async () => {});
-    assert.deepEqual(team.workers.counts().byStatus, [0, 0, 0, 0, 0, 0]);
     await team.run(worker, script);
     // The END is written before the request is counted: the worker is told to stop, and has counted by then.
     team.tellToStop(worker);
     await team.until(() => team.gone.length === 1);
-    const { byStatus, direct, sentBytes, times } = team.workers.counts();
-    assert.deepEqual([byStatus, direct], [[0, 0, 0, 0, 1, 0], 0]);
-    assert.ok(sentBytes > 'Status: 404 Not Found'.length, `${sentBytes} bytes`);
-    assert.equal(
-      times.reduce((sum, { count }) => sum + count, 0),
-      1,
-    );
+    const totals = new ScriptTotals();
+    totals.add(new CountersView(team.counters.get(worker) as SharedArrayBuffer));
+    assert.deepEqual([totals.sum(At.STATUS + 4), totals.sum(At.DIRECT), totals.sum(At.LOADS)], [1, 0, 1]);
+    assert.ok(totals.sum(At.SENT_BYTES) > 'Status: 404 Not Found'.length);
+    assert.deepEqual([...totals.scripts.keys()], [script, OTHER_SCRIPTS]);
   });
 });

@@ -81,6 +81,31 @@ The default is
 ${DEFAULT_ACCESS_FORMAT}
 \`\`\``,
   },
+  status: {
+    key: 'status',
+    group: 'Operation',
+    type: 'status-address',
+    defaultText: 'none',
+    example: '/run/luafcgid/status.sock',
+    script: 'hidden',
+    summary: 'Where the server says over HTTP what it is doing.',
+    text: `A Unix socket, which root and the server's user may use, or a loopback address. \`luafcgid status\`, \`top\`, \`ping\`,
+\`reload\`, \`stop\`, \`reopen\`, \`stack\` and \`log\` use it, Prometheus reads \`/metrics\` there, and a browser gets a page.
+On a loopback address it shows everything and does nothing: commands that change the server need a Unix socket. The
+query of URLs is never shown, since it may carry secrets. See [Operating](operating.md#monitoring).`,
+  },
+  statuspath: {
+    key: 'statusPath',
+    group: 'Operation',
+    type: 'url-path',
+    defaultText: 'none',
+    example: '/luafcgid-status',
+    script: 'hidden',
+    summary: 'The URL path under which the web server can ask for the same.',
+    text: `Requests whose \`SCRIPT_NAME\` is this path are answered by the server itself, before any script is looked for and
+also when all workers are busy: as text, and with \`?json\`, \`?openmetrics\` or \`?html\` in other forms. The path followed by
+\`/metrics\` is OpenMetrics. Everybody may ask whom the web server lets through, so restrict it there.`,
+  },
   draintimeout: {
     key: 'drainTimeoutMs',
     group: 'Operation',

@@ -14,6 +14,7 @@ import { AnswerEncoder, encodeEndRequest, ProtocolStatus, Role, silentEnd } from
 import type { Pool } from '../../pool/pool.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
+import type { Tally } from '../model/tally.js';
 import { Drain } from './drain.js';
 
 export class Answers {
@@ -22,6 +23,7 @@ export class Answers {
   readonly #pool: Pool<FrontRequest>;
   /** All requests that are not over, by number. */
   readonly #requests: Map<number, FrontRequest>;
+  readonly #tally: Tally;
   readonly #encoder = new AnswerEncoder();
   /** From its begin on, connections are closed when their requests are answered. */
   readonly drain: Drain;
@@ -32,7 +34,9 @@ export class Answers {
     pool: Pool<FrontRequest>,
     requests: Map<number, FrontRequest>,
     isLending: () => boolean,
+    tally: Tally,
   ) {
+    this.#tally = tally;
     this.#options = options;
     this.#actions = actions;
     this.#pool = pool;
@@ -62,6 +66,7 @@ export class Answers {
   refuse(request: FrontRequest, error: LuafcgidError): void {
     if (request.isAnswered) return;
     const text = `${error.code}: ${error.message}. ${error.solve}`;
+    this.#tally.noteRefused(error.code, error.status);
     this.log(request, error.blame === 'peer' ? 'info' : 'error', text);
     request.record?.end(request.hasOutput ? 'cut' : 'refused');
     if (request.hasOutput) return this.finish(request, NOTHING, 1);
@@ -79,6 +84,7 @@ export class Answers {
     // A web server may take an Authorizer's OVERLOADED for a yes.
     const isAuthorizer = request.role === Role.AUTHORIZER;
     if (this.#options.overload === 'page' || isAuthorizer) return this.refuse(request, error);
+    this.#tally.noteRefused(error.code, error.status);
     this.log(request, 'error', `${error.code}: ${error.message}. ${error.solve}`);
     request.record?.end('refused', error.status);
     request.connection.write(encodeEndRequest(request.fcgiId, 0, ProtocolStatus.OVERLOADED));
@@ -87,10 +93,17 @@ export class Answers {
 
   /** The web server does not want the answer any more (FastCGI 1.0, 5.4). */
   abort(request: FrontRequest): void {
+    this.#tally.aborted += 1;
     request.record?.abort();
     if (request.hasOutput) return this.finish(request, NOTHING, 0);
     request.connection.write(silentEnd(request.fcgiId, request.role, ProtocolStatus.REQUEST_COMPLETE));
     this.#answered(request);
+  }
+
+  /** The connection of a request is gone before it was answered. */
+  lose(request: FrontRequest): void {
+    if (!request.isAnswered) this.#tally.aborted += 1;
+    this.detach(request);
   }
 
   /** Parts a request from its connection, which has nothing more to do with it. A script that runs goes on by itself. */

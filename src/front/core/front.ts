@@ -10,8 +10,8 @@
 import { LuafcgidError } from '../../base/errors.js';
 import type { ServerValues } from '../../fcgi/session.js';
 import { Pool, type PoolCounts } from '../../pool/pool.js';
-import { hasDigest, isUnchanged } from '../../scripts/fingerprint.js';
 import { LookUps } from '../../scripts/path-cache.js';
+import type { FrontSnapshot } from '../../status/model.js';
 import { Answers } from '../answers/answers.js';
 import { readAheadForAbort } from '../clients/abort-read-ahead.js';
 import { LoadShedding } from '../clients/load-shedding.js';
@@ -20,9 +20,12 @@ import { Dispatcher } from '../dispatch/dispatcher.js';
 import type { ConnectionPort, FrontActions, FrontOptions } from '../model/actions.js';
 import { Connection, type Meters } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
+import { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { auditFront } from './audit.js';
 import { Intake } from './intake.js';
+import { takeSnapshot } from './snapshot.js';
+import { dependenciesOf, retireStale } from './stale-states.js';
 
 export type { FrontActions, FrontOptions, LogSubject } from '../model/actions.js';
 
@@ -48,6 +51,7 @@ export class Front {
   readonly #intake: Intake;
   /** All requests that are not over, by number. */
   readonly #requests = new Map<number, FrontRequest>();
+  readonly #tally = new Tally();
   /** The files that script paths were found to lead to; the sweep keeps them true. */
   readonly lookUps = new LookUps((path) => this.#dispatcher.forgetPath(path));
   readonly #serverValues: ServerValues;
@@ -70,6 +74,7 @@ export class Front {
       this.#pool,
       this.#requests,
       () => this.#dispatcher.hasUnknownRequests,
+      this.#tally,
     );
     this.#intake = new Intake({
       options: this.#options,
@@ -108,6 +113,7 @@ export class Front {
     });
     const room = {
       meters: this.#meters,
+      tally: this.#tally,
       hasSendRoom: () => this.#shedding.hasSendRoom(),
       hasConnectionRoom: (count: number) => this.#shedding.hasRoomFor(count),
     };
@@ -138,6 +144,7 @@ export class Front {
   connectionOpened(id: number, port: ConnectionPort): void {
     const connection = new Connection<FrontRequest>(id, port, this.#serverValues, this.#intake, this.#meters);
     this.#connections.set(id, connection);
+    this.#tally.opened += 1;
     if (this.#answers.drain.isUnderWay) this.#answers.drain.add(connection);
   }
 
@@ -319,13 +326,7 @@ export class Front {
 
   /** Every file that a state was made from, and whether its content is needed to tell its versions apart. */
   dependencies(): Map<string, boolean> {
-    const paths = new Map<string, boolean>();
-    for (const state of this.#pool.states()) {
-      for (const [path, fingerprint] of state.dependencies) {
-        paths.set(path, hasDigest(fingerprint) || (paths.get(path) ?? false));
-      }
-    }
-    return paths;
+    return dependenciesOf(this.#pool);
   }
 
   /**
@@ -334,16 +335,7 @@ export class Front {
    * @returns how many states that were
    */
   flushStale(fingerprints: ReadonlyMap<string, string | undefined>): number {
-    let flushed = 0;
-    const idle = this.#pool.retireStale((state) => {
-      for (const [path, fingerprint] of state.dependencies) {
-        if (fingerprints.has(path) && !isUnchanged(fingerprint, fingerprints.get(path))) {
-          flushed += 1;
-          return true;
-        }
-      }
-      return false;
-    });
+    const { idle, flushed } = retireStale(this.#pool, fingerprints);
     this.#dispatcher.close(idle);
     return flushed;
   }
@@ -375,6 +367,14 @@ export class Front {
       runningBytes: running.bytes,
       unsentBytes: unsent.bytes,
     };
+  }
+
+  /** What it is doing at this moment. */
+  snapshot(nowMs: number): FrontSnapshot {
+    const [options, tally, pool, meters] = [this.#options, this.#tally, this.#pool, this.#meters];
+    const [connections, requests, { workers }] = [this.#connections, this.#requests, this.#dispatcher];
+    const nameOf = (request: FrontRequest): string => this.#answers.nameOf(request);
+    return takeSnapshot({ options, tally, pool, meters, connections, requests, workers, nameOf }, nowMs);
   }
 
   /** Faults of the books, in words; for tests. */

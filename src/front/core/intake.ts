@@ -5,6 +5,7 @@
 import { NOTHING } from '../../base/bytes.js';
 import { describeError, LuafcgidError } from '../../base/errors.js';
 import { type CgiRequest, parseRequest, type RoleRequest } from '../../cgi/request.js';
+import { asksForStatus, statusQuestionOf } from '../../cgi/status-path.js';
 import { BodyFault, MAX_FRONT_REQUEST } from '../../channel/messages.js';
 import { decodeParams, findWholeRequest, type Meter, Role } from '../../fcgi/session.js';
 import type { Pool } from '../../pool/pool.js';
@@ -59,6 +60,10 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     if (connection.isClosing) return;
     const { answers, actions, lookUps } = this.#parts;
     const { maxPostBytes } = this.#parts.options;
+    const { statusPath } = this.#parts.options;
+    if (statusPath !== undefined && asksForStatus(params, statusPath)) {
+      return this.#answerStatus(connection, fcgiId, role, params);
+    }
     let cgi: CgiRequest;
     try {
       cgi = parseRequest(params, this.#byRole(role));
@@ -78,6 +83,15 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     request.script = known;
     request.stage = 'reading';
     connection.changed.push(request);
+  }
+
+  /** The server's own page: made here, before anything is looked up, and however busy all workers are. */
+  #answerStatus(connection: FrontConnection, fcgiId: number, role: Role, params: Uint8Array): void {
+    const { actions, answers } = this.#parts;
+    const page = actions.renderStatus?.(statusQuestionOf(decodeParams(params))) ?? NOTHING;
+    // Listed only now: the page does not show the request for itself.
+    const request = this.#list(connection, fcgiId, role, { ...UNREADABLE, params });
+    answers.finish(request, page, 0);
   }
 
   /** What the role of a request says of it. */
@@ -215,7 +229,7 @@ export class Intake implements ConnectionOwner<FrontRequest> {
 
   /** The connection of a request is gone. */
   lose(request: FrontRequest): void {
-    this.#parts.answers.detach(request);
+    this.#parts.answers.lose(request);
     this.#parts.worker.clientGone(request);
   }
 

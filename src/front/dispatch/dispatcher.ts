@@ -11,6 +11,7 @@ import { Lending } from '../lending/lending.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { Meters } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
+import type { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { type Arrival, LentRequests, type LentRequestsOwner } from './lent-requests.js';
 import { Mailbox } from './mailbox.js';
@@ -29,6 +30,7 @@ const AWAY_MS = 20;
 /** What all connections have to share. */
 export interface SharedRoom {
   readonly meters: Meters;
+  readonly tally: Tally;
   /** Whether more output may be written. */
   hasSendRoom(): boolean;
   /** Whether so many connections more may be open. */
@@ -66,19 +68,20 @@ export class Dispatcher {
     room: SharedRoom,
     owner: DispatcherOwner,
   ) {
+    const { tally } = room;
     this.#options = options;
     this.#pool = pool;
     this.#answers = answers;
     this.#room = room;
     const { meters } = room;
-    const workers = new WorkerTable(options, actions, pool, meters);
+    const workers = new WorkerTable(options, actions, pool, meters, tally);
     const lending = new Lending(options, actions, pool, {
       recalled: (connection) => answers.settle(connection, false),
       fileOf: (path) => owner.fileOf(path),
     });
     const lentRequests = new LentRequests(workers, lending, pool, answers, owner);
     const mailbox = new Mailbox(
-      { options, actions, pool, answers, workers, lending, lentRequests, requests },
+      { options, actions, pool, answers, workers, lending, lentRequests, requests, tally },
       {
         startWaiting: (nowMs) => this.startWaiting(nowMs),
         beginOffered: (worker, nowMs) => this.#beginOffered(worker, nowMs),
@@ -98,7 +101,7 @@ export class Dispatcher {
     this.#mailbox = mailbox;
   }
 
-  /** All workers; for tests. */
+  /** All workers. */
   get workers(): Iterable<WorkerLink> {
     return this.#workers;
   }
@@ -152,6 +155,7 @@ export class Dispatcher {
 
   /** Looks at the time that requests have run. To be called every so often. */
   watch(nowMs: number): void {
+    this.#room.tally.tick(nowMs);
     this.#failure.watch(nowMs);
   }
 
@@ -266,6 +270,7 @@ export class Dispatcher {
       if (next === undefined) break;
       this.#start(next, nowMs);
     }
+    this.#room.tally.noteWaiting(this.#pool.waitingCount);
     for (let extra = this.#pool.excess(); extra !== undefined; extra = this.#pool.excess()) {
       this.#hasTurnedAway = true;
       this.#answers.turnAway(extra, new LuafcgidError('LUAFCGID_POOL_FULL', { queue: this.#options.pool.queue }));

@@ -24,6 +24,7 @@ import type { Lending } from '../lending/lending.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { Run } from '../model/run.js';
+import type { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import type { LentRequests } from './lent-requests.js';
 import type { WorkerTable } from './worker-table.js';
@@ -37,6 +38,9 @@ const FRAME_COST_BYTES = 1024;
 
 /** Ticks for which a slow reader may hold the output of a worker that others need: it may just be about to read. */
 const PATIENCE_TICKS = 2;
+
+/** Characters of a traceback in which its innermost line is looked for. */
+const TRACEBACK_CHARS = 4_096;
 
 /** What ends with a message, or begins. */
 export interface MailboxOwner {
@@ -58,6 +62,7 @@ export class Mailbox {
   readonly #lentRequests: LentRequests;
   /** All requests that are not over, by number. */
   readonly #requests: ReadonlyMap<number, FrontRequest>;
+  readonly #tally: Tally;
   readonly #owner: MailboxOwner;
 
   constructor(
@@ -70,6 +75,7 @@ export class Mailbox {
       readonly lending: Lending;
       readonly lentRequests: LentRequests;
       readonly requests: ReadonlyMap<number, FrontRequest>;
+      readonly tally: Tally;
     },
     owner: MailboxOwner,
   ) {
@@ -81,6 +87,7 @@ export class Mailbox {
     this.#lending = parts.lending;
     this.#lentRequests = parts.lentRequests;
     this.#requests = parts.requests;
+    this.#tally = parts.tally;
     this.#owner = owner;
   }
 
@@ -297,6 +304,8 @@ export class Mailbox {
   reportSlow(worker: WorkerLink, run: Run, traceback: string | undefined): void {
     if (!run.clock.isTraceWanted) return;
     run.clock.noteTraceReported();
+    run.slowLine = traceback === undefined ? '' : firstPlaceIn(traceback);
+    this.#tally.slow += 1;
     this.#actions.slow({
       request: this.#answers.nameOf(run.request),
       script: toText(run.request.script),
@@ -316,4 +325,9 @@ export class Mailbox {
     if (request === undefined) this.#actions.log(level, text, { worker: worker.place, isOfScript });
     else this.#answers.log(request, level, text, isOfScript);
   }
+}
+
+/** The innermost line of a Lua file that a traceback names, `file:line`. */
+function firstPlaceIn(traceback: string): string {
+  return /\s(\/[^\s:]{1,400}:\d{1,9}):/.exec(traceback.slice(0, TRACEBACK_CHARS))?.[1] ?? '';
 }

@@ -7,6 +7,7 @@ import type { Meters } from '../model/connection.js';
 import type { Duty } from '../model/duties.js';
 import type { FrontRequest } from '../model/request.js';
 import { Run } from '../model/run.js';
+import type { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
 
 export class WorkerTable implements Iterable<WorkerLink> {
@@ -14,10 +15,12 @@ export class WorkerTable implements Iterable<WorkerLink> {
   readonly #actions: FrontActions;
   readonly #pool: Pool<FrontRequest>;
   readonly #meters: Meters;
+  readonly #tally: Tally;
   readonly #workers = new Map<number, WorkerLink>();
 
-  constructor(options: FrontOptions, actions: FrontActions, pool: Pool<FrontRequest>, meters: Meters) {
+  constructor(options: FrontOptions, actions: FrontActions, pool: Pool<FrontRequest>, meters: Meters, tally: Tally) {
     this.#pool = pool;
+    this.#tally = tally;
     this.#options = options;
     this.#actions = actions;
     this.#meters = meters;
@@ -36,15 +39,20 @@ export class WorkerTable implements Iterable<WorkerLink> {
   }
 
   add(worker: WorkerLink): void {
+    if (worker.counters !== undefined) this.#tally.workerReady(worker.counters);
     this.#workers.set(worker.id, worker);
   }
 
   delete(worker: WorkerLink): void {
+    if (worker.counters !== undefined) this.#tally.workerGone(worker.counters);
     this.#workers.delete(worker.id);
   }
 
   /** A worker runs this request from now on, in this state. @param evicted the state that it closes before */
   beginRun(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number, evicted?: PoolState): void {
+    // One that a worker has read by itself has waited for nothing.
+    if (request.times.queuedMs !== undefined) this.#tally.noteQueued(request.script, nowMs - request.times.queuedMs);
+    if (evicted !== undefined) this.#tally.evicted += 1;
     request.times.startedMs = nowMs;
     request.times.executedMs = 0;
     if (request.record !== undefined) request.record.worker = worker.place;

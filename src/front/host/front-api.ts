@@ -9,10 +9,14 @@ import { Lender } from '../../channel/lending.js';
 import { OfferSlots } from '../../channel/offer-slots.js';
 import { atomicsParker, type Parker } from '../../channel/park.js';
 import { RingReader, RingWriter } from '../../channel/ring.js';
+import { CountersView } from '../../metrics/counters.js';
+import { ErrorGroups, type NotedError } from '../../metrics/error-groups.js';
+import { composeStatus, type FrontReport, type ServerFacts } from '../../status/model.js';
+import { formOf, renderStatus } from '../../status/render.js';
 import { Front, type FrontCounts, type FrontOptions } from '../core/front.js';
 import type { Driver, DriverReports, DriverSettings } from '../io/driver.js';
 import type { FrontLogs, LogEvents, LogSettings } from '../logging/front-logs.js';
-import type { SlowRequest } from '../model/actions.js';
+import type { LogSubject, SlowRequest, StatusQuestion } from '../model/actions.js';
 import { WorkerLink } from '../model/worker-link.js';
 
 /** What the front tells the main thread. */
@@ -37,6 +41,8 @@ export interface WorkerChannels {
   readonly interrupts: SharedArrayBuffer;
   /** Connections that are lent to it. */
   readonly loans: SharedArrayBuffer;
+  /** What it counts. */
+  readonly counters: SharedArrayBuffer;
 }
 
 /** A worker that is ready; `index` is its place. */
@@ -84,11 +90,19 @@ export function reportsTo(events: Pick<FrontEvents, 'allClosed'>, logs: FrontLog
   };
 }
 
+function noted(text: string, about: LogSubject = {}): NotedError {
+  const { script = '', request = '', isOfScript = false } = about;
+  return { script, request, text, isOfScript };
+}
+
 export class FrontApi {
   readonly #front: Front;
   readonly #driver: Driver;
   readonly #logs: FrontLogs;
   readonly #sleeper: Parker;
+  readonly #errors = new ErrorGroups();
+  /** What the main thread has last said of the server. */
+  #facts: ServerFacts | undefined;
 
   /**
    * @param logs where the front logs to
@@ -107,11 +121,15 @@ export class FrontApi {
     this.#driver = driver;
     this.#front = new Front(settings.front, {
       lookUp: (path, request) => events.lookUp(path, request),
-      log: logs.log,
+      log: (level, text, about) => {
+        logs.log(level, text, about);
+        if (level === 'error') this.#errors.note(noted(text, about), Date.now());
+      },
       requestOver: (entry) => {
         entry.times.endedMs = performance.now();
         logs.requestOver(entry);
       },
+      renderStatus: (question) => this.#renderStatus(question),
       flushLogs: () => logs.flush(),
       slow: (record) => events.slow(record),
       interrupt: (worker, request, reason) => events.interrupt(worker, request, reason),
@@ -124,7 +142,7 @@ export class FrontApi {
 
   /** A worker is ready. `index` is its place. */
   workerReady(id: number, index: number, channels: WorkerChannels): void {
-    const { toWorker, toFront, interrupts, loans } = channels;
+    const { toWorker, toFront, interrupts, loans, counters } = channels;
     const out = new RingWriter(toWorker, this.#sleeper);
     const link = new WorkerLink(
       id,
@@ -134,6 +152,7 @@ export class FrontApi {
       new Interrupter(interrupts),
       new Lender(loans),
     );
+    link.counters = new CountersView(counters);
     this.#front.workerReady(link, index, performance.now());
     this.#front.wakeWorkers();
   }
@@ -189,6 +208,25 @@ export class FrontApi {
     const flushed = this.#front.flushStale(fingerprints);
     this.#front.collectIdle();
     return flushed;
+  }
+
+  /** What the server is, for the status page that the front answers by itself. */
+  noteFacts(facts: ServerFacts): void {
+    this.#facts = facts;
+  }
+
+  /** What the front is doing at this moment. */
+  report(): FrontReport {
+    return { ...this.#front.snapshot(performance.now()), errors: this.#errors.list() };
+  }
+
+  #renderStatus({ query, accept, isHead }: StatusQuestion): Uint8Array {
+    const facts = this.#facts;
+    if (facts === undefined) return Buffer.from('Status: 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n');
+    const form = formOf(query, accept);
+    const { contentType, body } = renderStatus(form, () => composeStatus(this.report(), facts, Date.now()));
+    const head = `Status: 200 OK\r\nContent-Type: ${contentType}\r\nCache-Control: no-store\r\n\r\n`;
+    return Buffer.from(isHead ? head : head + body);
   }
 
   counts(): FrontCounts {

@@ -14,6 +14,8 @@ export interface Bell {
 }
 
 export interface FrontHandle {
+  /** How its sockets are driven. */
+  readonly io: 'epoll' | 'node';
   readonly bell: Bell;
   /** How threads that share rings with the front sleep; undefined: the language's own way. */
   sleeper(): Promise<Parker | undefined>;

@@ -7,6 +7,7 @@ import { FrontApi, type FrontEvents, type FrontSettings, reportsTo } from './fro
 import type { Bell, FrontHandle } from './handle.js';
 
 export class InProcessFront implements FrontHandle {
+  readonly io = 'node';
   readonly bell: Bell = { asleep: new SharedArrayBuffer(4), fd: undefined };
   readonly #driver: NodeDriver;
   readonly #service: FrontApi;

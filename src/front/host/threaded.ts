@@ -20,6 +20,7 @@ import type { Call, FromFront, FrontThreadData } from './thread-messages.js';
 type Unnumbered<Message> = Message extends unknown ? Omit<Message, 'number'> : never;
 
 export class ThreadedFront implements FrontHandle {
+  readonly io = 'epoll';
   readonly bell: Bell & { readonly fd: number } = { asleep: new SharedArrayBuffer(4), fd: createEventfd() };
   readonly #thread: Worker;
   readonly #ended: Promise<void>;

@@ -1,5 +1,6 @@
 /** The actions by which the front changes anything outside of its books, and the settings that it decides by. */
 import type { RoleName } from '../../base/roles.js';
+import type { StatusQuestion } from '../../cgi/status-path.js';
 import type { InterruptRequest } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
@@ -7,6 +8,7 @@ import type { LogSubject } from '../../logging/line.js';
 import type { PoolLimits } from '../../pool/pool.js';
 import type { AccessEntry } from './access-record.js';
 
+export type { StatusQuestion } from '../../cgi/status-path.js';
 export type { LogSubject } from '../../logging/line.js';
 
 /** One connection's socket, as its driver hands it to the front when it is opened. After its end all calls do nothing. */
@@ -47,6 +49,8 @@ export interface FrontActions {
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** A request that has an access record is over. */
   requestOver?(entry: AccessEntry): void;
+  /** The status page (`statuspath`) as a CGI answer. It may ask the front for its snapshot. */
+  renderStatus?(question: StatusQuestion): Uint8Array;
   /** Time has passed: collected log lines are to go out. */
   flushLogs?(): void;
   /** After `drain`: the last request is over. */
@@ -135,6 +139,8 @@ export interface FrontOptions {
   /** How a request is turned away: with a page of status 503, or with the protocol's OVERLOADED (section 5.5). */
   readonly overload: 'page' | 'protocol';
   readonly showErrors: boolean;
+  /** The SCRIPT_NAME of the status page, one character per byte; undefined: there is none. */
+  readonly statusPath?: string | undefined;
   /** The script that answers the requests of Authorizers, one character per byte; undefined: the file that is asked for. */
   readonly authScript?: string | undefined;
   /** The same of Filters. */

@@ -17,6 +17,7 @@ import {
 } from '../../channel/messages.js';
 import type { OfferSlots } from '../../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../../channel/ring.js';
+import type { CountersView } from '../../metrics/counters.js';
 import { Duties } from './duties.js';
 import { LoanBook } from './loan-book.js';
 import type { FrontRequest, RequestWorker } from './request.js';
@@ -43,6 +44,8 @@ export class WorkerLink implements RequestWorker {
   isStopped = false;
   /** Its duties between two requests. */
   readonly duties = new Duties();
+  /** What it counts; undefined where nobody counts. */
+  counters: CountersView | undefined;
   /** The connections that it is lent. */
   readonly lending: LoanBook;
   /** The runs that are not suspended, in the order in which the worker comes to them. */

@@ -70,7 +70,17 @@ export class HttpSource implements Source {
 
   status(): SourceStatus {
     const { open, busy, waiting, down } = this.#origins.counts();
-    return { name: this.name, kind: 'http', open, busy, waiting, down: down[0] };
+    const { connections, servers, queue } = this.#settings;
+    return {
+      name: this.name,
+      kind: 'http',
+      open,
+      busy,
+      waiting,
+      connections: connections * servers,
+      queue,
+      down: down[0],
+    };
   }
 
   /** Asks no server for anything: nobody has said for what. */

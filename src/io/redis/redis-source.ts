@@ -61,7 +61,9 @@ export class RedisSource implements Source {
 
   status(): SourceStatus {
     const { busy, waiting, down } = this.#pool;
-    return { name: this.name, kind: 'redis', open: this.#shared.size, busy, waiting, down: down?.message };
+    const { connections, queue } = this.#settings;
+    const open = this.#shared.size;
+    return { name: this.name, kind: 'redis', open, busy, waiting, connections, queue, down: down?.message };
   }
 
   async probe(): Promise<string> {

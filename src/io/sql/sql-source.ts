@@ -59,7 +59,8 @@ export class SqlSource implements Source {
 
   status(): SourceStatus {
     const { open, busy, waiting, down } = this.#pool;
-    return { name: this.name, kind: this.#settings.kind, open, busy, waiting, down: down?.message };
+    const { kind, connections, queue } = this.#settings;
+    return { name: this.name, kind, open, busy, waiting, connections, queue, down: down?.message };
   }
 
   async probe(): Promise<string> {

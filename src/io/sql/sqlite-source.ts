@@ -53,6 +53,7 @@ export class SqliteSource implements Source {
       open: writer.open + readers.open,
       busy: writer.busy + readers.busy,
       waiting: writer.waiting + readers.waiting,
+      connections: writer.connections + readers.connections,
       down: writer.down ?? readers.down,
     };
   }

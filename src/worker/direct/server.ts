@@ -7,6 +7,7 @@
 import { NOTHING } from '../../base/bytes.js';
 import { LuafcgidError } from '../../base/errors.js';
 import { type CgiRequest, parseRequest } from '../../cgi/request.js';
+import { asksForStatus } from '../../cgi/status-path.js';
 import { type Borrower, LentMark } from '../../channel/lending.js';
 import type { RingReader } from '../../channel/ring.js';
 import { findWholeRequest, Role, type WholeRequest } from '../../fcgi/session.js';
@@ -44,6 +45,8 @@ export interface DirectServerParts {
   /** Requests are numbered from here on. */
   readonly firstRequest: number;
   readonly maxPostBytes: number;
+  /** SCRIPT_NAME of requests that the front answers by itself; undefined: there are none. */
+  readonly statusPath: string | undefined;
   /** Whether a state is there, and no request executes or waits in it. */
   readonly isIdle: (state: number) => boolean;
   readonly run: (start: RunStart) => void;
@@ -181,10 +184,12 @@ export class DirectServer implements SocketService {
   }
 
   #understand(request: WholeRequest): CgiRequest | undefined {
+    const { statusPath, maxPostBytes } = this.#parts;
     try {
+      if (statusPath !== undefined && asksForStatus(request.params, statusPath)) return undefined;
       const cgi = parseRequest(request.params);
       const isWhole = cgi.contentLength === undefined || cgi.contentLength === request.bodyBytes;
-      return isWhole && request.bodyBytes <= this.#parts.maxPostBytes ? cgi : undefined;
+      return isWhole && request.bodyBytes <= maxPostBytes ? cgi : undefined;
     } catch (error) {
       // The front knows what to answer.
       if (error instanceof LuafcgidError) return undefined;

@@ -96,6 +96,7 @@ export class DirectWorker {
       ringBell: () => host.ringBell(),
       firstRequest: host.firstRequest,
       maxPostBytes: 10_000,
+      statusPath: undefined,
       isIdle: (state) => this.#hasState(state),
       run: (start) => {
         this.counts.begun += 1;
