@@ -4,6 +4,7 @@
  */
 
 import { LuafcgidError } from '../base/errors.js';
+import { INPUT_ERRORS } from '../channel/input-faults.js';
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
 import { BodyFault, MORE, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
@@ -175,9 +176,8 @@ export class Inbox {
 }
 
 function faultOf({ fault, pieceType }: InputStream): LuafcgidError {
-  const what = pieceType === ToWorker.DATA ? 'DATA' : 'BODY';
-  if (fault === BodyFault.TOO_LARGE)
-    return new LuafcgidError(`LUAFCGID_REQUEST_${what}_TOO_LARGE`, { limit: 'maxpost' });
-  if (fault === BodyFault.LATE) return new LuafcgidError(`LUAFCGID_REQUEST_${what}_LATE`, { seconds: 'readtimeout' });
-  return new LuafcgidError(`LUAFCGID_REQUEST_${what}_SHORT`);
+  const codes = INPUT_ERRORS[pieceType === ToWorker.DATA ? 'DATA' : 'BODY'];
+  if (fault === BodyFault.TOO_LARGE) return new LuafcgidError(codes.tooLarge, { limit: 'maxpost' });
+  if (fault === BodyFault.LATE) return new LuafcgidError(codes.late, { seconds: 'readtimeout' });
+  return new LuafcgidError(codes.short);
 }

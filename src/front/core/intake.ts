@@ -6,6 +6,7 @@ import { NOTHING } from '../../base/bytes.js';
 import { describeError, LuafcgidError } from '../../base/errors.js';
 import { type CgiRequest, parseRequest, type RoleRequest } from '../../cgi/request.js';
 import { asksForStatus, statusQuestionOf } from '../../cgi/status-path.js';
+import { INPUT_ERRORS } from '../../channel/input-faults.js';
 import { BodyFault, MAX_FRONT_REQUEST } from '../../channel/messages.js';
 import { decodeParams, findWholeRequest, type Meter, Role } from '../../fcgi/session.js';
 import type { Pool } from '../../pool/pool.js';
@@ -61,7 +62,8 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     const { answers, actions, lookUps } = this.#parts;
     const { maxPostBytes } = this.#parts.options;
     const { statusPath } = this.#parts.options;
-    if (statusPath !== undefined && asksForStatus(params, statusPath)) {
+    // Of an Authorizer an answer of status 200 would be a yes.
+    if (statusPath !== undefined && role === Role.RESPONDER && asksForStatus(params, statusPath)) {
       return this.#answerStatus(connection, fcgiId, role, params);
     }
     let cgi: CgiRequest;
@@ -238,11 +240,12 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     if (request.worker !== undefined) return request.worker.failBody(request, fault);
     const { maxPostBytes, readTimeoutMs } = this.#parts.options;
     const what = request.body.isComplete ? 'DATA' : 'BODY';
+    const codes = INPUT_ERRORS[what];
     const { answers } = this.#parts;
     if (fault === BodyFault.TOO_LARGE) return answers.refuse(request, tooLarge(what, maxPostBytes));
-    if (fault === BodyFault.SHORT) return answers.refuse(request, new LuafcgidError(`LUAFCGID_REQUEST_${what}_SHORT`));
+    if (fault === BodyFault.SHORT) return answers.refuse(request, new LuafcgidError(codes.short));
     const seconds = readTimeoutMs / 1000;
-    answers.refuse(request, new LuafcgidError(`LUAFCGID_REQUEST_${what}_LATE`, { seconds }));
+    answers.refuse(request, new LuafcgidError(codes.late, { seconds }));
   }
 
   #nextId(): number {
@@ -271,5 +274,5 @@ export class Intake implements ConnectionOwner<FrontRequest> {
 }
 
 function tooLarge(what: 'BODY' | 'DATA', limit: number): LuafcgidError {
-  return new LuafcgidError(`LUAFCGID_REQUEST_${what}_TOO_LARGE`, { limit });
+  return new LuafcgidError(INPUT_ERRORS[what].tooLarge, { limit });
 }
