@@ -22,6 +22,8 @@ export const START_HEAD = 0x1000;
  * claim it passes over it.
  */
 export const START_OFFER = 0x2000;
+/** Set in `START`: all of the body is with the front already, and follows at once. */
+export const START_WHOLE_BODY = 0x10000;
 /** Where a `START` has the FastCGI role of its request: two bits of its type word, 1 to 3. */
 const START_ROLE_SHIFT = 14;
 /** Set in `LOG`: the text is a script's own. */
@@ -110,7 +112,7 @@ export const FromWorker = {
 } as const;
 
 /** What a suspended request waits for. */
-export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3 } as const;
+export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3, BODY: 4 } as const;
 export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**

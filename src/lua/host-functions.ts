@@ -196,6 +196,12 @@ export const hostFunctions = {
     return undefined;
   },
 
+  /** Whether nobody has to wait for the client: all of the body has come. */
+  bodyiswhole: (state) => running(state).isBodyWhole,
+
+  /** Starts to wait for more of the body: its token, or nothing when that is not needed. */
+  awaitbody: (state) => state.options.waits?.awaitBody(),
+
   /** Bytes, or nil at the end of the body. */
   readbody(state, args) {
     const wanted = args.number(1);

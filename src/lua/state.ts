@@ -78,6 +78,8 @@ export interface WaitHost {
   source(name: ByteString): DataSource;
   /** The number of the HTTP client. @throws when the configuration has none, or the script may not use it */
   httpClient(): number;
+  /** Starts to wait for more of the request's body; undefined when reading need not wait, or has to be done at once. */
+  awaitBody(): number | undefined;
   post(operation: PostedOperation): number;
   /** Whether an operation is over. If not, the request is about to wait. @throws when too many requests wait */
   isOver(token: number): boolean;
@@ -142,6 +144,8 @@ export interface RequestHost {
   finish(): void;
   /** The handler of an Authorizer has returned true: the client may have what it asks for. */
   grant(): void;
+  /** Whether nobody has to wait for the client: all of the body has come. */
+  readonly isBodyWhole: boolean;
   /** At most `maxBytes` of the body, at least one byte; null at its end. Blocks until then. Valid until the next call. */
   readBody(maxBytes: number): Uint8Array | null;
   /** The same of the file that a Filter is given. */

@@ -88,6 +88,10 @@ export class Run implements WaitOwner {
     return this.state?.path ?? this.start.createdFrom ?? '';
   }
 
+  get body(): RequestInlet {
+    return this.request.inlet;
+  }
+
   get id(): number {
     return this.start.id;
   }

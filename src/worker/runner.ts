@@ -39,7 +39,7 @@ export interface RunnerParts {
   readonly counters: WorkerCounters;
   /** What scripts wait for, and how this thread sleeps meanwhile. */
   readonly waits: Omit<WaitsParts, 'owner' | 'isReady' | 'blocks'>;
-  /** A request that was suspended is over: what still comes of its body is dropped. */
+  /** A request is over: what still comes of its body is dropped. */
   readonly forgetBody: (id: number) => void;
   /** What all states have in common, but for what depends on the run that executes. */
   readonly states: Omit<StateSettings, 'reports' | 'interrupts' | 'waits'>;
@@ -114,6 +114,11 @@ export class Runner {
       const { lua } = this.#enterState(run, handler);
       return this.#recovering(run, () => lua.serve(handler, run.request, roleName(start.role)));
     });
+  }
+
+  /** Whether a suspended run can go on. */
+  get hasReady(): boolean {
+    return this.#ready.length > 0;
   }
 
   /** Goes on with the suspended run whose operation was over first. Returns false when there is none. */
@@ -199,7 +204,7 @@ export class Runner {
 
   #over(run: Run): void {
     this.#waits.endOwner(run);
-    if (run.isLasting) this.#parts.forgetBody(run.id);
+    this.#parts.forgetBody(run.id);
     this.#count(run);
     this.#runs.delete(run.id);
     this.#buffers.push(run.buffer);

@@ -23,6 +23,12 @@ export interface RequestSettings extends ResponseDefaults {
 
 /** Where its body comes from. */
 export interface RequestInlet {
+  /** Whether nobody has to wait for the client: all of it has come. */
+  readonly isWhole: boolean;
+  /** Whether `readBody` gives something, or the end, without waiting. */
+  readonly isReady: boolean;
+  /** Calls once when it does; the request is suspended meanwhile. */
+  awaitMore(call: () => void): void;
   /** The next piece, at most `maxBytes` long and valid until the next call; null at the end. */
   readBody(maxBytes: number): Uint8Array | null;
   /** The same of the file that a Filter is given. */
@@ -201,6 +207,15 @@ export class ScriptRequest implements RequestHost {
       ? 'its answer was already sent, as a refusal'
       : `the status of its answer is ${this.#head.statusCode}`;
     this.tell('warn', `the Authorizer returned true, and the client is refused all the same: ${why}`);
+  }
+
+  get isBodyWhole(): boolean {
+    return this.#inlet.isWhole;
+  }
+
+  /** Where its body comes from. */
+  get inlet(): RequestInlet {
+    return this.#inlet;
   }
 
   readBody(maxBytes: number): Uint8Array | null {

@@ -16,6 +16,7 @@ import {
   START_NO_BODY,
   START_OFFER,
   START_RETIRE,
+  START_WHOLE_BODY,
   ToWorker,
 } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
@@ -29,12 +30,12 @@ import { SourceRules } from '../scripts/source-files.js';
 import { Dictionary } from '../shared/dictionary.js';
 import { SESSIONS } from '../shared/settings.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
-import { Inbox, type Message } from './inbox.js';
+import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
-import { NO_INPUT } from './request-input.js';
 import { Runner, type RunnerParts } from './runner.js';
+import type { RequestInlet } from './script-request.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 
@@ -146,7 +147,7 @@ class WorkerThread {
     const suspended: SuspendedRuns = {
       poll: () => runner.waits.poll(),
       get mayHaveNews() {
-        return runner.waits.mayHaveNews;
+        return runner.hasReady || runner.waits.mayHaveNews;
       },
       get nextMs() {
         return runner.waits.nextMs;
@@ -225,10 +226,9 @@ class WorkerThread {
   #start({ flags, id, argument: stateId, payload }: Message): void {
     const { subject, slot, path, params } = decodeStart(payload);
     if ((flags & START_OFFER) !== 0) {
-      if (!this.#slots.claim(slot, subject)) return;
+      if (!this.#slots.claim(slot, subject)) return this.#inbox.forgetBody(id);
       if ((flags & START_CREATE) === 0 && !this.#runner.isIdle(stateId)) return this.#outbox.offerRejected(id, subject);
     } else if (subject !== 0) this.#close(subject);
-    const has = { body: (flags & START_NO_BODY) === 0, data: roleOf(flags) === Role.FILTER };
     this.#runner.execute({
       id,
       stateId,
@@ -238,9 +238,17 @@ class WorkerThread {
       role: roleOf(flags),
       isDirect: false,
       isHead: (flags & START_HEAD) !== 0,
-      inlet: has.body || has.data ? this.#inbox.inputOf(id, has) : NO_INPUT,
+      inlet: this.#inletOf(id, flags),
       outlet: this.#outbox,
     });
+  }
+
+  /** What comes to a request that begins. */
+  #inletOf(id: number, flags: number): RequestInlet {
+    const hasBody = (flags & START_NO_BODY) === 0;
+    const isWhole = (flags & START_WHOLE_BODY) !== 0;
+    if (roleOf(flags) === Role.FILTER) return this.#inbox.filterInputOf(id, hasBody, isWhole);
+    return hasBody ? this.#inbox.bodyOf(id, isWhole) : NO_BODY;
   }
 
   #close(stateId: number): void {

@@ -23,6 +23,8 @@ export interface WaitOwner {
   readonly tokens: Set<number>;
   /** The script's file. */
   readonly script: ByteString;
+  /** Its body, as far as it was not read. */
+  readonly body: { readonly isReady: boolean; awaitMore(call: () => void): void };
   /** It counts among the requests that wait. */
   holdsPlace: boolean;
   /** The I/O thread knows of it. */
@@ -116,6 +118,15 @@ export class Waits implements WaitHost {
     return token;
   }
 
+  awaitBody(): number | undefined {
+    const owner = this.#parts.owner();
+    // Where no more may wait, the worker waits itself.
+    if (owner.body.isReady || !this.#tryTakePlace(owner)) return undefined;
+    const token = this.#add(WaitsFor.BODY);
+    owner.body.awaitMore(() => this.#end(token, { isError: false, value: undefined }));
+    return token;
+  }
+
   #add(waitsFor: WaitsFor): number {
     const owner = this.#parts.owner();
     this.#lastToken = (this.#lastToken % 0x7fffffff) + 1;
@@ -146,10 +157,19 @@ export class Waits implements WaitHost {
     this.#parts.blocks(owner, place);
     const isDone = (): boolean => {
       this.poll();
+      this.#lookAtBody(owner);
       return this.hasResult(owner);
     };
     while (!isDone()) this.#parts.sleep(isDone, this.#timers.nextMs);
     this.leavePlace(owner);
+  }
+
+  /** While this worker blocks, nobody else looks whether more of the body has come. */
+  #lookAtBody({ tokens, body }: WaitOwner): void {
+    for (const token of tokens) {
+      if (this.#operations.get(token)?.waitsFor !== WaitsFor.BODY || !body.isReady) continue;
+      this.#end(token, { isError: false, value: undefined });
+    }
   }
 
   /** What a suspended run waits for. */
@@ -216,13 +236,18 @@ export class Waits implements WaitHost {
   }
 
   #takePlace(owner: WaitOwner): void {
-    if (owner.holdsPlace) return;
-    const { waitingLimit } = this.#parts;
-    if (Atomics.add(this.#waiting, 0, 1) >= waitingLimit) {
+    if (this.#tryTakePlace(owner)) return;
+    throw new LuafcgidError('LUAFCGID_WAITING_FULL', { waiting: this.#parts.waitingLimit });
+  }
+
+  #tryTakePlace(owner: WaitOwner): boolean {
+    if (owner.holdsPlace) return true;
+    if (Atomics.add(this.#waiting, 0, 1) >= this.#parts.waitingLimit) {
       Atomics.sub(this.#waiting, 0, 1);
-      throw new LuafcgidError('LUAFCGID_WAITING_FULL', { waiting: waitingLimit });
+      return false;
     }
     owner.holdsPlace = true;
+    return true;
   }
 
   /** It waits no longer. */

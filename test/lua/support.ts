@@ -164,6 +164,7 @@ export function newRequest({
       dataPosition += piece.length;
       return piece === '' ? null : Buffer.from(piece, 'latin1');
     },
+    isBodyWhole: true,
     readBody(maxBytes) {
       const piece = body.slice(position, position + Math.min(maxBytes, pieceBytes));
       position += piece.length;

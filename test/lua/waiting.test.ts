@@ -23,6 +23,10 @@ class ManualWaits implements WaitHost {
     throw new Error('no source');
   }
 
+  awaitBody(): undefined {
+    return undefined;
+  }
+
   httpClient(): never {
     throw new Error('no HTTP');
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BodyFault, MORE, START_CREATE, ToWorker } from '../../src/channel/messages.js';
-import { NO_INPUT } from '../../src/worker/request-input.js';
+import { NO_BODY } from '../../src/worker/inbox.js';
 import type { RequestInlet } from '../../src/worker/script-request.js';
 import { Ends } from './support/ends.js';
 
@@ -43,7 +43,7 @@ describe('the inbox of a worker', () => {
 
   it('gives the body of the running request in pieces of the size asked for', () => {
     const ends = new Ends();
-    const body = ends.inbox.inputOf(1);
+    const body = ends.inbox.bodyOf(1);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('gh'));
     ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
@@ -55,7 +55,8 @@ describe('the inbox of a worker', () => {
     const ends = new Ends();
     const { toWorker } = ends;
     for (const order of ['body first', 'file first', 'in turn']) {
-      const input = ends.inbox.inputOf(1, { body: true, data: true });
+      ends.inbox.forgetBody(1);
+      const input = ends.inbox.filterInputOf(1, true, false);
       const data = { ...input, readBody: (most: number) => input.readData(most) };
       toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
       toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
@@ -77,7 +78,7 @@ describe('the inbox of a worker', () => {
       [BodyFault.LATE, 'LUAFCGID_REQUEST_DATA_LATE'],
     ] as const) {
       const ends = new Ends();
-      const input = ends.inbox.inputOf(1, { body: false, data: true });
+      const input = ends.inbox.filterInputOf(1, false, true);
       ends.toWorker.tryWrite(ToWorker.DATA, 1, 0, Buffer.from('x'));
       ends.toWorker.tryWrite(ToWorker.DATA_END, 1, fault, NOTHING);
       assert.equal(read(input), null);
@@ -88,7 +89,7 @@ describe('the inbox of a worker', () => {
 
   it('keeps what a request has left of a piece when it is suspended', () => {
     const ends = new Ends();
-    const input = ends.inbox.inputOf(1);
+    const input = ends.inbox.bodyOf(1);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
     assert.equal(read(input, 2), 'ab');
     input.outlive();
@@ -99,19 +100,19 @@ describe('the inbox of a worker', () => {
   });
 
   it('gives no body where there is none, without waiting for one', () => {
-    assert.equal(read(NO_INPUT), null);
+    assert.equal(read(NO_BODY), null);
   });
 
   it('passes over what is left of earlier bodies', () => {
     const ends = new Ends();
-    const body = ends.inbox.inputOf(1);
+    const body = ends.inbox.bodyOf(1);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
     assert.equal(read(body, 2), 'ab');
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('more'));
     ends.toWorker.tryWrite(ToWorker.START, 2, 5, NOTHING);
     // Late news of the first request, when the second is under way.
     assert.equal(ends.inbox.next().id, 2);
-    const second = ends.inbox.inputOf(2);
+    const second = ends.inbox.bodyOf(2);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('late'));
     ends.toWorker.tryWrite(ToWorker.BODY_END, 1, BodyFault.CLIENT_GONE, NOTHING);
     ends.toWorker.tryWrite(ToWorker.BODY, 2, 0, Buffer.from('second'));
@@ -121,7 +122,7 @@ describe('the inbox of a worker', () => {
 
   it('keeps messages that come among a body for afterwards', () => {
     const ends = new Ends();
-    const body = ends.inbox.inputOf(1);
+    const body = ends.inbox.bodyOf(1);
     ends.toWorker.tryWrite(ToWorker.CLOSE, 0, 4, NOTHING);
     ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('x'));
     ends.toWorker.tryWrite(ToWorker.COLLECT, 0, 5, NOTHING);
@@ -139,6 +140,41 @@ describe('the inbox of a worker', () => {
     );
   });
 
+  it('loses nothing of a body whose request is suspended in the middle of a piece, nor gives any of it twice', () => {
+    const ends = new Ends();
+    const [first, second] = [ends.inbox.bodyOf(1), ends.inbox.bodyOf(2)];
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
+    ends.toWorker.tryWrite(ToWorker.BODY, 2, 0, Buffer.from('123456'));
+    assert.equal(read(first, 2), 'ab');
+    first.outlive();
+    // Another request goes on, which reads its own.
+    assert.equal(read(second, 2), '12');
+    second.outlive();
+    assert.equal(read(first, 2), 'cd');
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('gh'));
+    ends.toWorker.tryWrite(ToWorker.CLOSE, 0, 4, NOTHING);
+    assert.equal(ends.inbox.next().type, ToWorker.CLOSE);
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 2, 0, NOTHING);
+    assert.equal(readAll(first), 'efgh');
+    assert.equal(readAll(second), '3456');
+  });
+
+  it('keeps a request with its body that comes while another one reads, in any number of pieces', () => {
+    const ends = new Ends();
+    const first = ends.inbox.bodyOf(1);
+    ends.toWorker.tryWrite(ToWorker.START | MORE, 2, 6, Buffer.from('par'));
+    ends.toWorker.tryWrite(ToWorker.START, 2, 6, Buffer.from('ams'));
+    ends.toWorker.tryWrite(ToWorker.BODY, 2, 0, Buffer.from('second'));
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 2, 0, NOTHING);
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('first'));
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+    assert.equal(readAll(first), 'first');
+    const start = ends.inbox.next();
+    assert.deepEqual([start.id, Buffer.from(start.payload).toString()], [2, 'params']);
+    assert.equal(readAll(ends.inbox.bodyOf(2)), 'second');
+  });
+
   it('raises what is wrong with a body, after what came of it, each time it is read', () => {
     for (const [fault, code] of [
       [BodyFault.SHORT, 'LUAFCGID_REQUEST_BODY_SHORT'],
@@ -146,7 +182,7 @@ describe('the inbox of a worker', () => {
       [BodyFault.CLIENT_GONE, 'LUAFCGID_REQUEST_BODY_SHORT'],
     ] as const) {
       const ends = new Ends();
-      const body = ends.inbox.inputOf(1);
+      const body = ends.inbox.bodyOf(1);
       ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('some'));
       ends.toWorker.tryWrite(ToWorker.BODY_END, 1, fault, NOTHING);
       assert.equal(read(body), 'some');
@@ -157,7 +193,7 @@ describe('the inbox of a worker', () => {
 
   it('tells the front of room that it waits for', () => {
     const ends = new Ends(128);
-    const body = ends.inbox.inputOf(1);
+    const body = ends.inbox.bodyOf(1);
     while (ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('12345678')));
     assert.equal(ends.toWorker.askForRoom(), true);
     assert.equal(read(body), '12345678');

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { END_STATE_GONE, FromWorker } from '../../src/channel/messages.js';
+import { NO_BODY } from '../../src/worker/inbox.js';
 import { OutputBuffer } from '../../src/worker/output-buffer.js';
-import { NO_INPUT } from '../../src/worker/request-input.js';
 import { type RequestSettings, ScriptRequest } from '../../src/worker/script-request.js';
 import { Ends } from './support/ends.js';
 
@@ -27,7 +27,7 @@ interface Setting {
 function begin(settings: Partial<RequestSettings> = {}, isHead = false, ends = new Ends(), role = 1): Setting {
   const buffer = new OutputBuffer();
   const channels = {
-    inlet: NO_INPUT,
+    inlet: NO_BODY,
     outlet: ends.outbox,
     buffer,
     startedMs: performance.now(),

@@ -4,7 +4,14 @@
  */
 import { NOTHING } from '../../base/bytes.js';
 import { LuafcgidError } from '../../base/errors.js';
-import { START_CREATE, START_HEAD, START_NO_BODY, START_RETIRE, ToWorker } from '../../channel/messages.js';
+import {
+  START_CREATE,
+  START_HEAD,
+  START_NO_BODY,
+  START_RETIRE,
+  START_WHOLE_BODY,
+  ToWorker,
+} from '../../channel/messages.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
 import { Lending } from '../lending/lending.js';
@@ -288,6 +295,7 @@ export class Dispatcher {
       (create ? START_CREATE : 0) |
       (retire ? START_RETIRE : 0) |
       (hasBody ? 0 : START_NO_BODY) |
+      (request.body.isComplete ? START_WHOLE_BODY : 0) |
       (request.cgi.method === 'HEAD' ? START_HEAD : 0);
     const path = create ? Buffer.from(request.script, 'latin1') : NOTHING;
     if (evicted !== undefined && worker.canStartRevocably) {

@@ -76,15 +76,17 @@ local function outline(value)
   return count == 0 and "{}" or "{ " .. concat(fields, ", ") .. " }"
 end
 
--- What an error value says. Whatever was thrown, the result is a string.
-local function describe(value)
+-- What an error value says. Whatever was thrown, the result is a string. What its __tostring throws is described as well, but not
+-- what the __tostring of that throws: there may be no end of it.
+local function describe(value, is_within)
   local kind = type(value)
   if kind == "string" or kind == "number" then return tostring(value) end
   local meta = getmetatable(value)
   if type(meta) == "table" and meta.__tostring then
+    if is_within then return "error object is a " .. kind .. " value with a __tostring" end
     local ok, text = pcall(tostring, value)
     if ok and type(text) == "string" then return text end
-    return "error object is a " .. kind .. " value whose __tostring fails: " .. (ok and "it returns no string" or describe(text))
+    return "error object is a " .. kind .. " value whose __tostring fails: " .. (ok and "it returns no string" or describe(text, true))
   end
   if kind ~= "table" then return "error object is a " .. kind .. " value" end
   return "error object is a table value: " .. outline(value)

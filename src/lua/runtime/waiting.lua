@@ -64,6 +64,9 @@ end
 
 exit.pause = waiting.pause
 
+-- Whether `pause` would suspend the request, and not block the worker.
+function waiting.can_suspend() return is_active and may_yield() end
+
 -- Waits for an operation. Gives true and its result, or nil and what is known of its error: a message, or a table of the
 -- fields that an error of a data source has.
 function waiting.wait(token)

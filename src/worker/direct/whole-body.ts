@@ -23,6 +23,11 @@ export class WholeBody implements RequestInlet {
     return body;
   }
 
+  readonly isWhole = true;
+  readonly isReady = true;
+
+  awaitMore(): void {}
+
   readData(): null {
     return null;
   }

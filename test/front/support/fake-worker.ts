@@ -31,7 +31,6 @@ import type { Parker } from '../../../src/channel/park.js';
 import { createRing, RingReader, RingWriter } from '../../../src/channel/ring.js';
 import type { DirectOutbox } from '../../../src/worker/direct/server.js';
 import { Outbox } from '../../../src/worker/outbox.js';
-import { isInput } from '../../../src/worker/request-input.js';
 import type { RunStart } from '../../../src/worker/run.js';
 import { parsePairs, ROLE } from '../../support/fcgi-wire.js';
 import { type DirectSystem, DirectWorker } from './direct-worker.js';
@@ -293,7 +292,8 @@ export class FakeWorker {
       const payload = Buffer.from(frame.payload);
       const frameType = frame.type;
       this.#release();
-      if (isInput(type)) {
+      const isInput = [ToWorker.BODY, ToWorker.BODY_END, ToWorker.DATA, ToWorker.DATA_END].some((one) => one === type);
+      if (isInput) {
         if (this.#parts.length > 0) this.violations.push('body in the middle of a message');
         continue;
       }
