@@ -59,6 +59,7 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'db', file: 'library/db.lua', module: 'luafcgid.db', namespace: 'luafcgid.db' },
   { name: 'redis', file: 'library/redis.lua', module: 'luafcgid.redis', namespace: 'luafcgid.redis' },
   { name: 'http', file: 'library/http.lua', module: 'luafcgid.http', namespace: 'luafcgid.http' },
+  { name: 'lock', file: 'library/lock.lua', module: 'luafcgid.lock', namespace: 'luafcgid.lock' },
   { name: 'shared', file: 'library/shared.lua', module: 'luafcgid.shared', namespace: 'luafcgid.shared' },
   { name: 'utf8', file: 'library/utf8.lua' },
   { name: 'json_encode', file: 'library/json-encode.lua' },
