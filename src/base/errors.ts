@@ -746,6 +746,19 @@ export const catalogue = {
     message: 'there is no shared dictionary {name}; the option shared names {names}',
     solve: 'Correct the name in the script, or add the dictionary to the option shared.',
   },
+  LUAFCGID_LOCK_FULL: {
+    blame: 'script',
+    status: 503,
+    message: 'too many locks are held, or too many requests wait for one',
+    solve:
+      'Lock fewer names in one request: a script that makes up names of locks without end holds them until it ends.',
+  },
+  LUAFCGID_LOCK_BLOCKED: {
+    blame: 'script',
+    status: 500,
+    message: 'cannot wait for a lock at {place}: Lua cannot be suspended inside of this construct',
+    solve: 'Take the lock outside of the iterator, metamethod, sort or gsub callback, or do not wait (lock.try).',
+  },
   LUAFCGID_SHARED_BUSY: {
     blame: 'bug',
     status: 503,

@@ -7,6 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import { toByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { HEAD_LIMIT_BYTES, headTooLarge } from '../cgi/response.js';
+import { MOST_NAME_BYTES } from '../shared/lock-table.js';
 import {
   bodyPieceBytes,
   excerpt,
@@ -99,6 +100,12 @@ function wholeBytes(string: LuaString): Uint8Array {
 
 function word(args: HostArguments, at: number): ByteString {
   return wholeText(args.string(at), wordLimitBytes) ?? '';
+}
+
+function lockName(args: HostArguments): ByteString {
+  const name = wholeText(args.string(1), MOST_NAME_BYTES);
+  if (name === undefined) throw new Error(`the name of a lock has more than ${MOST_NAME_BYTES} bytes`);
+  return name;
 }
 
 /** The path of a file; one that is longer than paths are names none. */
@@ -334,6 +341,17 @@ export const hostFunctions = {
       values,
     });
   },
+
+  /** Takes a lock, or begins to wait for it at most so many seconds: a table of `token` or `wait`, or a word. */
+  lock(state, args) {
+    const waitMs = args.number(2) * 1000;
+    return waits(state).lock(lockName(args), waitMs > 0 ? waitMs : 0);
+  },
+
+  /** Releases a lock. */
+  unlock: (state, args) => waits(state).unlock(lockName(args), args.number(2)),
+
+  holdslock: (state, args) => waits(state).holdsLock(lockName(args), args.number(2)),
 
   /** Whether an operation is over. */
   isover(state, args) {

@@ -71,6 +71,9 @@ export interface NamedDictionary {
   readonly dictionary: Dictionary;
 }
 
+/** A lock that was taken, the token of the operation that waits for it, or the word for why there is neither. */
+export type LockStart = { readonly token: number } | { readonly wait: number } | string;
+
 /** The operations that the running request starts and waits for, each known by a token. */
 export interface WaitHost {
   startTimer(delayMs: number): number;
@@ -81,6 +84,11 @@ export interface WaitHost {
   /** Starts to wait for more of the request's body; undefined when reading need not wait, or has to be done at once. */
   awaitBody(): number | undefined;
   post(operation: PostedOperation): number;
+  /** Takes a lock, or begins to wait for it. @param name at most 255 bytes @param waitMs 0: does not wait */
+  lock(name: ByteString, waitMs: number): LockStart;
+  /** Returns false when the request does not hold it (any more). */
+  unlock(name: ByteString, token: number): boolean;
+  holdsLock(name: ByteString, token: number): boolean;
   /** Whether an operation is over. If not, the request is about to wait. @throws when too many requests wait */
   isOver(token: number): boolean;
   /** The result of an operation that is over; asked once. */

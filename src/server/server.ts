@@ -294,6 +294,7 @@ class RunningServer implements Server {
     const settings = {
       ...workerSettings(generation, this.#runName),
       waiting: this.#waiting,
+      locks: this.#shared.locks,
       bell: front.bell,
       sleeper,
       io,

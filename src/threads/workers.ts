@@ -184,6 +184,7 @@ export class Workers {
         else this.#events.ready(worker).catch((error) => this.#events.bug(error));
       },
       onBell: () => this.#events.bell(),
+      onWake: (worker) => this.#handles.get(worker)?.handle.wake(),
       onGone: (reason) => {
         if (!this.#handles.delete(id)) return this.#events.ended(id);
         this.#events.gone(id, reason);

@@ -51,6 +51,7 @@ export class Run implements WaitOwner {
   /** It has been suspended before. */
   isLasting = false;
   readonly tokens = new Set<number>();
+  readonly locks = new Map<string, number>();
   holdsPlace = false;
   hasPosted = false;
 

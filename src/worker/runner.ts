@@ -131,7 +131,7 @@ export class Runner {
     if (state === undefined) throw new Error(`run ${run.id} has no state`);
     run.isSuspended = false;
     run.waitedMs += performance.now() - run.suspendedMs;
-    this.#waits.leavePlace(run);
+    this.#waits.goOn(run);
     this.#parts.outbox.resumed(run.id);
     this.#execute(run, () => {
       this.#setTarget(state);
@@ -195,6 +195,7 @@ export class Runner {
   #suspend(run: Run): void {
     const { outbox } = this.#parts;
     run.outlive(outbox);
+    this.#waits.settle(run);
     run.isSuspended = true;
     run.suspendedMs = performance.now();
     outbox.suspended(run.id, this.#waits.waitsForOf(run));

@@ -39,6 +39,8 @@ export interface ThreadData {
   readonly sources: readonly SourceGrant[];
   /** The number of this worker, unlike that of any other. */
   readonly worker: number;
+  /** Locks of all workers, see `shared/lock-table.ts`. */
+  readonly locks: SharedArrayBuffer;
   /** Dictionaries in memory that all workers share. */
   readonly shared: readonly SharedGrant[];
   /** How a running request is broken into, see `channel/interrupts.ts`. */

@@ -27,6 +27,7 @@ import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
 import { Dictionary } from '../shared/dictionary.js';
+import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
@@ -130,6 +131,11 @@ class WorkerThread {
       waits: {
         io: data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted),
         sources: data.sources,
+        locks: {
+          table: new LockTable(data.locks, data.worker),
+          worker: data.worker,
+          wake: (worker) => parentPort?.postMessage({ wake: worker }),
+        },
         waiting: data.waiting,
         waitingLimit: config.waitingLimit,
         nowMs,

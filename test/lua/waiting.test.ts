@@ -35,6 +35,18 @@ class ManualWaits implements WaitHost {
     return this.startTimer();
   }
 
+  lock(): string {
+    return 'timeout';
+  }
+
+  unlock(): boolean {
+    return false;
+  }
+
+  holdsLock(): boolean {
+    return false;
+  }
+
   isOver(token: number): boolean {
     if (this.isFull) throw new Error('too many wait');
     return this.over.has(token);

@@ -18,6 +18,7 @@ import { loadConfig, scriptValues } from '../../src/config/load.js';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
 import { At, CountersView, OTHER_SCRIPTS } from '../../src/metrics/counters.js';
 import { ScriptTotals } from '../../src/metrics/totals.js';
+import { createLocks } from '../../src/shared/lock-memory.js';
 import { type ReadyWorker, type WorkerSettings, Workers, type WorkersEvents } from '../../src/threads/workers.js';
 
 const NOTHING = new Uint8Array(0);
@@ -50,6 +51,7 @@ class Team {
       files: undefined,
       sources: [],
       shared: [],
+      locks: createLocks([1, 2]),
       io: undefined,
       runName: 'test',
       measuresUsage: false,

@@ -65,6 +65,7 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'luasql_sqlite3', file: 'library/luasql-sqlite3.lua', standsInFor: 'luasql.sqlite3' },
   { name: 'lsqlite3', file: 'library/lsqlite3.lua', standsInFor: 'lsqlite3' },
   { name: 'http', file: 'library/http.lua', module: 'luafcgid.http', namespace: 'luafcgid.http' },
+  { name: 'lock', file: 'library/lock.lua', module: 'luafcgid.lock', namespace: 'luafcgid.lock' },
   { name: 'shared', file: 'library/shared.lua', module: 'luafcgid.shared', namespace: 'luafcgid.shared' },
   { name: 'utf8', file: 'library/utf8.lua' },
   { name: 'json_encode', file: 'library/json-encode.lua' },
