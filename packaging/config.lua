@@ -203,6 +203,14 @@
 -- The name of a file. Default: the file that is asked for.
 --authscript = "/srv/app/authorize.lua"
 
+-- The function of a script that answers with what it makes of a file.
+-- The name of a global function, like "filter".
+--filter = "filter"
+
+-- The script that answers all requests for a Filter.
+-- The name of a file. Default: the file that is asked for.
+--filterscript = "/srv/app/filter.lua"
+
 -- The function of a script that answers a request whose handler has failed.
 -- The name of a global function, like "on_error".
 --errorhandler = "on_error"

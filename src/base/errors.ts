@@ -129,6 +129,24 @@ export const catalogue = {
     message: 'the request body ended before its announced length',
     solve: 'The client broke off, or CONTENT_LENGTH is wrong; the web server log tells which.',
   },
+  LUAFCGID_REQUEST_DATA_TOO_LARGE: {
+    blame: 'peer',
+    status: 413,
+    message: 'the file for a Filter has more than {limit} bytes',
+    solve: 'Raise maxpost in the configuration if files of that size are to be filtered.',
+  },
+  LUAFCGID_REQUEST_DATA_SHORT: {
+    blame: 'peer',
+    status: 400,
+    message: 'the file for a Filter ended before its announced length',
+    solve: 'The web server broke off, the file became shorter meanwhile, or FCGI_DATA_LENGTH is wrong.',
+  },
+  LUAFCGID_REQUEST_DATA_LATE: {
+    blame: 'peer',
+    status: 408,
+    message: 'the file for a Filter stopped arriving: it was late by more than {seconds} seconds',
+    solve: 'Look at what the web server waits for, or raise readtimeout.',
+  },
   LUAFCGID_REQUEST_PARAMS_LATE: {
     blame: 'peer',
     status: 408,

@@ -54,6 +54,10 @@ export const ToWorker = {
   ROUTE: 7,
   /** A suspended request ends where it waits. argument: why, an `InterruptRequest`. */
   CANCEL: 8,
+  /** A piece of the file that the web server gives to a Filter. It follows the whole body. */
+  DATA: 9,
+  /** That file is complete (argument 0) or will never be (argument: a `BodyFault`). Every Filter's request has one. */
+  DATA_END: 10,
 } as const;
 
 /** Worker to front. */

@@ -216,6 +216,13 @@ export const hostFunctions = {
     return body ?? undefined;
   },
 
+  /** Bytes, or nil at the end of the file that a Filter is given. */
+  readdata(state, args) {
+    const wanted = args.number(1);
+    const data = running(state).readData(wanted >= 1 ? Math.min(Math.floor(wanted), largestReadBytes) : 1);
+    return data ?? undefined;
+  },
+
   /** Raises the error for input of the client that a script has asked for and that cannot be taken. */
   refuse(state, args): never {
     throw refusedInput(word(args, 1), word(args, 2), state);

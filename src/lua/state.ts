@@ -156,6 +156,8 @@ export interface RequestHost {
   readonly isBodyWhole: boolean;
   /** At most `maxBytes` of the body, at least one byte; null at its end. Blocks until then. Valid until the next call. */
   readBody(maxBytes: number): Uint8Array | null;
+  /** The same of the file that a Filter is given. */
+  readData(maxBytes: number): Uint8Array | null;
   log(level: LogLevel, text: ByteString): void;
   /** `con:config(name, value)` for the settings that may change for one request. */
   configure(name: RequestSetting, value: boolean | number | ByteString): void;

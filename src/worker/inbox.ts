@@ -4,9 +4,12 @@
  */
 
 import { LuafcgidError } from '../base/errors.js';
+import { Role } from '../base/roles.js';
+import { INPUT_ERRORS } from '../channel/input-faults.js';
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
-import { BodyFault, MORE, START_NO_BODY, ToWorker, typeOf } from '../channel/messages.js';
+import { BodyFault, MORE, roleOf, START_NO_BODY, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
+import { FilterInput } from './filter-input.js';
 import type { RequestInlet } from './script-request.js';
 
 const FIRST_MESSAGE_BYTES = 16 * 1024;
@@ -22,9 +25,10 @@ export interface Message {
   readonly payload: Uint8Array;
 }
 
-/** The body of one request, as far as its script has read it. */
+/** The body of one request, or the file that a Filter is given, as far as its script has read it. */
 class RingBody implements RequestInlet {
-  readonly requestId: number;
+  /** See `keyOf`. */
+  readonly key: number;
   isWhole = false;
   isOver = false;
   /** Why the rest never comes: a `BodyFault`, or 0. */
@@ -35,8 +39,8 @@ class RingBody implements RequestInlet {
   /** Waits until more has come, while the request is suspended. */
   #awaited: (() => void) | undefined;
 
-  constructor(requestId: number, inbox: BodyReader) {
-    this.requestId = requestId;
+  constructor(key: number, inbox: BodyReader) {
+    this.key = key;
     this.#inbox = inbox;
   }
 
@@ -56,6 +60,10 @@ class RingBody implements RequestInlet {
     return kept.subarray(0, maxBytes);
   }
 
+  readData(): null {
+    return null;
+  }
+
   outlive(): RequestInlet {
     this.#inbox.keepBody(this);
     return this;
@@ -63,7 +71,7 @@ class RingBody implements RequestInlet {
 
   /** A frame of it came while others were read. */
   keepFrame({ type, argument, payload }: Frame): void {
-    if (typeOf(type) === ToWorker.BODY) this.#pieces.push(Uint8Array.from(payload));
+    if (isPiece(type)) this.#pieces.push(Uint8Array.from(payload));
     else this.end(argument);
     const awaited = this.#awaited;
     this.#awaited = undefined;
@@ -95,6 +103,7 @@ export const NO_BODY: RequestInlet = {
   isWhole: true,
   isReady: true,
   readBody: () => null,
+  readData: () => null,
   awaitMore() {},
   outlive: () => NO_BODY,
 };
@@ -104,7 +113,7 @@ export class Inbox {
   readonly #tellRoom: () => void;
   readonly #interrupts: Interrupts;
   readonly #stopReason: () => Error;
-  /** Bodies of requests that were suspended, or have not begun yet, by request. */
+  /** What comes to requests that were suspended, or have not begun yet, and to Filters, by `keyOf`. */
   readonly #kept = new Map<number, RingBody>();
   /** Messages for later that came while a request was reading its body. */
   readonly #deferred: Message[] = [];
@@ -155,8 +164,9 @@ export class Inbox {
       const frame = this.#waitForFrame(bytes === 0 ? hasOther : nothingElse, longestMs);
       if (frame === undefined) return undefined;
       const type = typeOf(frame.type);
-      if (type === ToWorker.BODY || type === ToWorker.BODY_END) {
-        this.#kept.get(frame.id)?.keepFrame(frame);
+      const key = keyOf(frame);
+      if (key !== 0) {
+        this.#kept.get(key)?.keepFrame(frame);
         this.#release();
         continue;
       }
@@ -179,11 +189,22 @@ export class Inbox {
     return body;
   }
 
-  #newBody(requestId: number): RingBody {
-    return new RingBody(requestId, {
+  /**
+   * Body and file of a Filter's request that begins. Each is kept while the other is read.
+   * @param isWhole the front has all of the body
+   */
+  filterInputOf(requestId: number, hasBody: boolean, isWhole: boolean): RequestInlet {
+    const body = hasBody ? this.bodyOf(requestId, isWhole) : NO_BODY;
+    const data = this.#kept.get(-requestId) ?? this.#newBody(-requestId);
+    const input = new FilterInput(body, data);
+    return input.outlive();
+  }
+
+  #newBody(key: number): RingBody {
+    return new RingBody(key, {
       readBody: this.#readBody,
       hasBody: this.#hasBody,
-      keepBody: (body) => this.#kept.set(requestId, body),
+      keepBody: (body) => this.#kept.set(key, body),
     });
   }
 
@@ -191,7 +212,7 @@ export class Inbox {
     if (this.#holder === body && this.#taken < (this.#ring.peek() as Frame).payload.length) return true;
     this.#letGo();
     for (let frame = this.#ring.peek(); frame !== undefined; frame = this.#ring.peek()) {
-      if (isOfBody(frame) && frame.id === body.requestId) return true;
+      if (keyOf(frame) === body.key) return true;
       this.#putAside(frame);
     }
     return false;
@@ -201,8 +222,8 @@ export class Inbox {
     if (this.#holder !== body) this.#letGo();
     while (!body.isOver) {
       const frame = this.#holder === undefined ? this.#waitForBody() : (this.#ring.peek() as Frame);
-      const type = typeOf(frame.type);
-      if (type === ToWorker.BODY && frame.id === body.requestId) {
+      const isOwn = keyOf(frame) === body.key;
+      if (isOwn && isPiece(frame.type)) {
         if (this.#taken === frame.payload.length) {
           this.#letGo();
           continue;
@@ -212,18 +233,19 @@ export class Inbox {
         this.#taken += piece.length;
         return piece;
       }
-      if (type === ToWorker.BODY_END && frame.id === body.requestId) {
+      if (isOwn) {
         body.end(frame.argument);
         this.#release();
       } else this.#putAside(frame);
     }
-    if (body.fault !== 0) throw faultOf(body.fault);
+    if (body.fault !== 0) throw faultOf(body);
     return null;
   };
 
   /** Takes a frame that is not for the request that reads: another's body, or a message for later. */
   #putAside(frame: Frame): void {
-    if (isOfBody(frame)) this.#kept.get(frame.id)?.keepFrame(frame);
+    const key = keyOf(frame);
+    if (key !== 0) this.#kept.get(key)?.keepFrame(frame);
     else {
       this.#deferredPieces.push(frame.payload.slice());
       if ((frame.type & MORE) === 0) this.#defer(frame, Buffer.concat(this.#deferredPieces.splice(0)));
@@ -240,11 +262,13 @@ export class Inbox {
     this.#deferred.push({ type, flags, id, argument, payload });
     const hasBody = type === ToWorker.START && (flags & START_NO_BODY) === 0;
     if (hasBody) this.#kept.set(id, this.#newBody(id));
+    if (type === ToWorker.START && roleOf(flags) === Role.FILTER) this.#kept.set(-id, this.#newBody(-id));
   }
 
   /** A request is over: what still comes of its body is dropped. */
   forgetBody(requestId: number): void {
     this.#kept.delete(requestId);
+    this.#kept.delete(-requestId);
   }
 
   /** Puts a piece of a message behind what has come of it; returns how much that is now. */
@@ -283,7 +307,7 @@ export class Inbox {
     const holder = this.#holder;
     if (holder === undefined) return;
     const { payload } = this.#ring.peek() as Frame;
-    if (this.#kept.get(holder.requestId) === holder) holder.keepRest(payload.subarray(this.#taken));
+    if (this.#kept.get(holder.key) === holder) holder.keepRest(payload.subarray(this.#taken));
     this.#holder = undefined;
     this.#taken = 0;
     this.#release();
@@ -294,12 +318,28 @@ export class Inbox {
   }
 }
 
-function isOfBody({ type }: Frame): boolean {
-  return typeOf(type) === ToWorker.BODY || typeOf(type) === ToWorker.BODY_END;
+/** Which stream a frame belongs to: the number of a request for its body, the same below 0 for a file; 0: none. */
+function keyOf({ type, id }: Frame): number {
+  switch (typeOf(type)) {
+    case ToWorker.BODY:
+    case ToWorker.BODY_END:
+      return id;
+    case ToWorker.DATA:
+    case ToWorker.DATA_END:
+      return -id;
+    default:
+      return 0;
+  }
 }
 
-function faultOf(fault: number): LuafcgidError {
-  if (fault === BodyFault.TOO_LARGE) return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit: 'maxpost' });
-  if (fault === BodyFault.LATE) return new LuafcgidError('LUAFCGID_REQUEST_BODY_LATE', { seconds: 'readtimeout' });
-  return new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT');
+/** Whether a frame of a stream is a piece, and not the end. */
+function isPiece(type: number): boolean {
+  return typeOf(type) === ToWorker.BODY || typeOf(type) === ToWorker.DATA;
+}
+
+function faultOf({ fault, key }: RingBody): LuafcgidError {
+  const codes = INPUT_ERRORS[key < 0 ? 'DATA' : 'BODY'];
+  if (fault === BodyFault.TOO_LARGE) return new LuafcgidError(codes.tooLarge, { limit: 'maxpost' });
+  if (fault === BodyFault.LATE) return new LuafcgidError(codes.late, { seconds: 'readtimeout' });
+  return new LuafcgidError(codes.short);
 }

@@ -381,5 +381,6 @@ export class Runner {
 
 /** The global function that answers requests of a role. */
 function handlerFor(role: number, config: Config): ByteString {
-  return role === Role.AUTHORIZER ? config.authorizer : config.handler;
+  if (role === Role.AUTHORIZER) return config.authorizer;
+  return role === Role.FILTER ? config.filter : config.handler;
 }

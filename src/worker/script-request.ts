@@ -31,6 +31,8 @@ export interface RequestInlet {
   awaitMore(call: () => void): void;
   /** The next piece, at most `maxBytes` long and valid until the next call; null at the end. */
   readBody(maxBytes: number): Uint8Array | null;
+  /** The same of the file that a Filter is given. */
+  readData(maxBytes: number): Uint8Array | null;
   /** The request is suspended: gives what is left of its body, kept from now on whatever else the worker reads. */
   outlive(): RequestInlet;
 }
@@ -218,6 +220,10 @@ export class ScriptRequest implements RequestHost {
 
   readBody(maxBytes: number): Uint8Array | null {
     return this.#inlet.readBody(maxBytes);
+  }
+
+  readData(maxBytes: number): Uint8Array | null {
+    return this.#inlet.readData(maxBytes);
   }
 
   log(level: LogLevel, text: ByteString): void {

@@ -5,6 +5,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { toByteString, toText } from '../base/byte-string.js';
+import { Role } from '../base/roles.js';
 import { Abandoned, Interrupts } from '../channel/interrupts.js';
 import { Borrower } from '../channel/lending.js';
 import {
@@ -35,6 +36,7 @@ import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
 import { Runner, type RunnerParts } from './runner.js';
+import type { RequestInlet } from './script-request.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 
@@ -242,9 +244,17 @@ class WorkerThread {
       role: roleOf(flags),
       isDirect: false,
       isHead: (flags & START_HEAD) !== 0,
-      inlet: (flags & START_NO_BODY) === 0 ? this.#inbox.bodyOf(id, (flags & START_WHOLE_BODY) !== 0) : NO_BODY,
+      inlet: this.#inletOf(id, flags),
       outlet: this.#outbox,
     });
+  }
+
+  /** What comes to a request that begins. */
+  #inletOf(id: number, flags: number): RequestInlet {
+    const hasBody = (flags & START_NO_BODY) === 0;
+    const isWhole = (flags & START_WHOLE_BODY) !== 0;
+    if (roleOf(flags) === Role.FILTER) return this.#inbox.filterInputOf(id, hasBody, isWhole);
+    return hasBody ? this.#inbox.bodyOf(id, isWhole) : NO_BODY;
   }
 
   #close(stateId: number): void {

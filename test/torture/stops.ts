@@ -102,6 +102,7 @@ const request: RequestHost = {
   grant() {},
   isBodyWhole: true,
   readBody: () => null,
+  readData: () => null,
   log() {},
   configure() {},
 };

@@ -51,6 +51,54 @@ describe('the inbox of a worker', () => {
     assert.equal(read(body), null);
   });
 
+  it('gives the body and the file of a Filter apart from each other, whichever is read first', () => {
+    const ends = new Ends();
+    const { toWorker } = ends;
+    for (const order of ['body first', 'file first', 'in turn']) {
+      ends.inbox.forgetBody(1);
+      const input = ends.inbox.filterInputOf(1, true, false);
+      const data = { ...input, readBody: (most: number) => input.readData(most) };
+      toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
+      toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+      toWorker.tryWrite(ToWorker.DATA, 1, 0, Buffer.from('uvw'));
+      toWorker.tryWrite(ToWorker.DATA, 1, 0, Buffer.from('xyz'));
+      toWorker.tryWrite(ToWorker.DATA_END, 1, 0, NOTHING);
+      if (order === 'body first') assert.deepEqual([readAll(input, 4), readAll(data, 4)], ['abcdef', 'uvwxyz']);
+      if (order === 'file first') assert.deepEqual([readAll(data, 2), readAll(input, 2)], ['uvwxyz', 'abcdef']);
+      if (order !== 'in turn') continue;
+      assert.deepEqual([read(input, 2), read(data, 2), read(input, 2), read(data, 2)], ['ab', 'uv', 'cd', 'w']);
+      assert.deepEqual([readAll(input), readAll(data), read(input), read(data)], ['ef', 'xyz', null, null]);
+    }
+  });
+
+  it('tells of a file what is wrong with it', () => {
+    for (const [fault, code] of [
+      [BodyFault.SHORT, 'LUAFCGID_REQUEST_DATA_SHORT'],
+      [BodyFault.TOO_LARGE, 'LUAFCGID_REQUEST_DATA_TOO_LARGE'],
+      [BodyFault.LATE, 'LUAFCGID_REQUEST_DATA_LATE'],
+    ] as const) {
+      const ends = new Ends();
+      const input = ends.inbox.filterInputOf(1, false, true);
+      ends.toWorker.tryWrite(ToWorker.DATA, 1, 0, Buffer.from('x'));
+      ends.toWorker.tryWrite(ToWorker.DATA_END, 1, fault, NOTHING);
+      assert.equal(read(input), null);
+      assert.equal(Buffer.from(input.readData(9) as Uint8Array).toString(), 'x');
+      assert.throws(() => input.readData(9), { code });
+    }
+  });
+
+  it('keeps what a request has left of a piece when it is suspended', () => {
+    const ends = new Ends();
+    const input = ends.inbox.bodyOf(1);
+    ends.toWorker.tryWrite(ToWorker.BODY, 1, 0, Buffer.from('abcdef'));
+    assert.equal(read(input, 2), 'ab');
+    input.outlive();
+    ends.toWorker.tryWrite(ToWorker.CLOSE, 0, 9, NOTHING);
+    assert.equal(ends.inbox.next().type, ToWorker.CLOSE);
+    ends.toWorker.tryWrite(ToWorker.BODY_END, 1, 0, NOTHING);
+    assert.equal(readAll(input), 'cdef');
+  });
+
   it('gives no body where there is none, without waiting for one', () => {
     assert.equal(read(NO_BODY), null);
   });

@@ -63,6 +63,28 @@ for an Authorizer, and lets the client in by \`return true\` alone: see [Authori
 it: this option does. \`root\` and \`extensions\` hold for it. Without it only scripts can be protected, each by a function
 of its own.`,
   },
+  filter: {
+    key: 'filter',
+    group: 'Scripts',
+    type: 'text',
+    pattern: /^[^\0]+$/,
+    allowed: 'the name of a global function, like "filter"',
+    default: 'filter',
+    script: 'read',
+    summary: 'The function of a script that answers with what it makes of a file.',
+    text: `The name of a global function. It is called as \`filter(env, con)\` for each request of a web server that asks for a
+Filter, and reads the file by \`con:data\`: see [Filters](web-servers.md#filters).`,
+  },
+  filterscript: {
+    key: 'filterScript',
+    group: 'Scripts',
+    type: 'source-file',
+    defaultText: 'the file that is asked for',
+    example: '/srv/app/filter.lua',
+    script: 'hidden',
+    summary: 'The script that answers all requests for a Filter.',
+    text: `For web servers whose SCRIPT_FILENAME is the file that is to be filtered. \`root\` and \`extensions\` hold for it.`,
+  },
   errorhandler: {
     key: 'errorHandler',
     group: 'Scripts',

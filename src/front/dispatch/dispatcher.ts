@@ -305,7 +305,7 @@ export class Dispatcher {
     } else worker.start(flags, request, state.id, evicted?.id ?? 0, path);
     if (state.expectedMs <= AT_ONCE_MS) this.#toWake.add(worker);
     else worker.wake();
-    if (hasBody) this.passBody(request);
+    if (request.isInputToBeSent) this.passBody(request);
   }
 
   /**
@@ -319,7 +319,7 @@ export class Dispatcher {
 
   /** Hands on what there is room for of a running request's body. */
   passBody(request: FrontRequest): void {
-    if (request.worker === undefined || request.body.isEndSent) return;
+    if (request.worker === undefined || request.isInputSent) return;
     request.worker.passBody(request);
     request.connection.regulateReading(this.#options);
   }

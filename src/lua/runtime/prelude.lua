@@ -21,7 +21,8 @@
 --- are ignored. An error that it raises ends the request, not the state.
 ---
 --- A web server may ask for more than answers. Beside `main`, a script may define `authorize(env, con)`, which decides
---- whether a client may have something ([Authorizers](web-servers.md#authorizers)).
+--- whether a client may have something ([Authorizers](web-servers.md#authorizers)), and `filter(env, con)`, which answers with
+--- what it makes of a file ([Filters](web-servers.md#filters)).
 ---
 --- Strings are bytes. All 256 values pass unchanged through `env`, `con:gets` and `con:puts`. A first line that starts
 --- with `#` and a UTF-8 byte order mark are skipped.
@@ -32,7 +33,8 @@
 --- `QUERY_STRING`, `SCRIPT_NAME`, `PATH_INFO`, `REMOTE_ADDR`, the request headers as `HTTP_HOST`, `HTTP_COOKIE` and so
 --- on; `CONTENT_TYPE` and `CONTENT_LENGTH` describe the body. Which there are is up to the web server. If it sends a
 --- name twice, the last value counts. A client's `Proxy` header is left out, since libraries take `HTTP_PROXY` for a
---- setting. `LUAFCGID_VERSION` is the version of this server, `FCGI_ROLE` is `RESPONDER` or `AUTHORIZER`.
+--- setting. `LUAFCGID_VERSION` is the version of this server, `FCGI_ROLE` is `RESPONDER`,
+--- `AUTHORIZER` or `FILTER`.
 ---
 --- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
 

@@ -28,6 +28,10 @@ export class WholeBody implements RequestInlet {
 
   awaitMore(): void {}
 
+  readData(): null {
+    return null;
+  }
+
   readBody(maxBytes: number): Uint8Array | null {
     const piece = this.#pieces[this.#piece];
     if (piece === undefined) return null;
