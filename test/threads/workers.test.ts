@@ -55,6 +55,7 @@ class Team {
       io: undefined,
       runName: 'test',
       measuresUsage: false,
+      warmScripts: [],
       ringBytes: 16 * 1024,
       waiting: new SharedArrayBuffer(4),
       setHook: undefined,
