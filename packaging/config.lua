@@ -189,6 +189,11 @@
 -- Show script errors in the browser.
 --showerrors = true
 
+-- Who sends the files that con:sendfile names.
+-- "stream", "x-sendfile", or a table of directories and locations of nginx like { ["/srv/files"] =
+-- "/files/" }.
+--sendfile = "stream"
+
 ---- Scripts
 
 -- The Lua that runs the scripts.
