@@ -249,6 +249,10 @@
 -- Load precompiled Lua.
 --bytecode = false
 
+-- Scripts that each worker loads before its first request.
+-- The name of a file, or a list of names. Default: none.
+--preloadscripts = { "/var/www/index.lua" }
+
 -- A Lua file that runs in each new state before the script.
 -- The name of a file. Default: none.
 --preload = "preload.lua"

@@ -263,6 +263,12 @@ export const catalogue = {
     message: 'each request loads {path} anew (isolation by request), since its memory cannot be copied: {reason}',
     solve: 'Close files and end operations before the main chunk ends; raise `images` if the image is too large.',
   },
+  LUAFCGID_PRELOAD_FAILED: {
+    blame: 'script',
+    status: 0,
+    message: 'preloadscripts: {path} could not be loaded before the first request: {reason}',
+    solve: 'Correct the script, or remove it from `preloadscripts`; until then its requests load it, or fail.',
+  },
   LUAFCGID_IMAGE_NONE: {
     blame: 'script',
     status: 0,

@@ -11,6 +11,7 @@ import { createWaker } from '../io/waker.js';
 import { createCounters } from '../metrics/counters.js';
 import { recover } from '../shared/guarded-memory.js';
 import type { ThreadData } from '../worker/thread-data.js';
+import type { WarmedScript } from '../worker/warm-start.js';
 import { releaseLocksOf } from './lock-release.js';
 
 /**
@@ -20,11 +21,13 @@ import { releaseLocksOf } from './lock-release.js';
 const HEAP_LIMIT_MIB = 512;
 
 /** What the thread says besides its ring. */
-type FromThread = 'ready' | 'bell' | { readonly wake: number };
+type FromThread = 'ready' | 'bell' | { readonly wake: number } | { readonly warmed: readonly WarmedScript[] };
 
 export interface WorkerEvents {
   /** The thread waits for requests. */
   onReady(): void;
+  /** Before it is ready: what has become of the scripts that it was to load. */
+  onWarmed(scripts: readonly WarmedScript[]): void;
   /** There is something in the ring to the front, or room in the other. Only told where there is no other bell. */
   onBell(): void;
   /** A request of this worker has got a lock, which one of another has released. */
@@ -113,7 +116,7 @@ export class WorkerHandle {
     let reason = 'the thread ended';
     this.#thread.on('message', (message: FromThread) => {
       if (message === 'bell') return events.onBell();
-      if (message !== 'ready') return events.onWake(message.wake);
+      if (message !== 'ready') return 'wake' in message ? events.onWake(message.wake) : events.onWarmed(message.warmed);
       this.#isReady = true;
       events.onReady();
     });

@@ -19,7 +19,8 @@ import { Run, type RunStart } from './run.js';
 import type { RequestOrigin } from './script-request.js';
 import type { ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
-import { Waits, type WaitsParts } from './waits.js';
+import { holdsOperations, Waits, type WaitsParts } from './waits.js';
+import { type WarmedScript, WarmStart } from './warm-start.js';
 
 /** A state's memory is looked at so often, when a request has run in it. */
 const MEMORY_EVERY_MS = 1_000;
@@ -56,6 +57,7 @@ export class Runner {
   /** Suspended runs that can go on, in the order in which their operations were over. */
   readonly #ready: Run[] = [];
   readonly #waits: Waits;
+  readonly #warmStart = new WarmStart();
   readonly #blocked = new Map<string, number>();
   /** Buffers that no run uses. */
   readonly #buffers: OutputBuffer[] = [];
@@ -64,11 +66,15 @@ export class Runner {
     this.#parts = parts;
     this.#waits = new Waits({
       ...parts.waits,
-      blocks: (owner, place) => this.#noteBlocked(owner.id, place),
-      owner: () => {
-        if (this.#executing === undefined) throw new Error('no request is running');
-        return this.#executing;
+      blocks: (owner, place) => {
+        if (owner !== this.#warmStart.loading) this.#noteBlocked(owner.id, place);
       },
+      owner: () => {
+        const owner = this.#executing ?? this.#warmStart.loading;
+        if (owner === undefined) throw new Error('no request is running');
+        return owner;
+      },
+      sleep: (isDone, untilMs) => this.#warmStart.sleep(parts.waits.sleep, isDone, untilMs),
       isReady: (owner) => {
         const run = owner as Run;
         if (run.isSuspended && !this.#ready.includes(run)) this.#ready.push(run);
@@ -87,6 +93,11 @@ export class Runner {
       } satisfies StateSettings,
       log: (level, text) => parts.outbox.log(this.#executing?.id ?? 0, level, text),
     });
+  }
+
+  /** Loads scripts before the first request, one after the other. */
+  warm(scripts: readonly ByteString[]): WarmedScript[] {
+    return this.#warmStart.load(scripts, this.#images, this.#parts.config, this.#waits);
   }
 
   /** The operations that scripts of this worker wait for. */
@@ -289,7 +300,7 @@ export class Runner {
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);
-      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, run.tokens.size > 0);
+      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, holdsOperations(run));
     }
     if (createdFrom !== undefined) this.#states.set(stateId, state);
     state.requireHandler(handler);

@@ -39,6 +39,7 @@ import { Runner, type RunnerParts } from './runner.js';
 import type { RequestInlet } from './script-request.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
+import type { WarmedScript } from './warm-start.js';
 
 /** What scripts see of the environment: names alone stand for the server's own values. */
 function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessEnv): Record<string, string> {
@@ -187,6 +188,11 @@ class WorkerThread {
     });
   }
 
+  /** Loads scripts before the first request. */
+  warm(scripts: ThreadData['warmScripts']): WarmedScript[] {
+    return this.#runner.warm(scripts);
+  }
+
   /** Serves until told to stop, or until nobody listens any more. All states are closed then. */
   serve(): void {
     try {
@@ -298,6 +304,7 @@ async function run(data: ThreadData): Promise<void> {
   }
   const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
   const thread = new WorkerThread(data, system, ringBell, usage);
+  if (data.warmScripts.length > 0) parentPort?.postMessage({ warmed: thread.warm(data.warmScripts) });
   parentPort?.postMessage('ready');
   thread.serve();
 }

@@ -32,6 +32,11 @@ export interface WaitOwner extends LockOwner {
   hasPosted: boolean;
 }
 
+/** Whether it has what no copy of its script's memory may have: operations that are not over, or locks. */
+export function holdsOperations({ tokens, locks }: Pick<WaitOwner, 'tokens' | 'locks'>): boolean {
+  return tokens.size > 0 || locks.size > 0;
+}
+
 interface Operation {
   readonly owner: WaitOwner;
   readonly waitsFor: WaitsFor;

@@ -198,6 +198,20 @@ out of the configuration's file with \`os.getenv\` or \`dofile\`. Scripts name a
 them: a forged one breaks its state in the embedded engine, and can do anything in a native one. Allow it only where no
 script loads what visitors send.`,
   },
+  preloadscripts: {
+    key: 'preloadScripts',
+    group: 'Scripts',
+    type: 'script-files',
+    default: [],
+    defaultText: 'none',
+    example: ['/var/www/index.lua'],
+    script: 'hidden',
+    summary: 'Scripts that each worker loads before its first request.',
+    text: `A file, or a list. Each worker loads them when it starts, all workers at the same time, and keeps their images
+([states.md](states.md#warm-start)), so that no request waits for them to be loaded. A reload does the same before its new workers take
+over. A script has \`watchdog\` seconds to load. The log tells which could not be loaded; the server starts all the same.
+\`luafcgid check\` loads each once, and shows how long it took and what it takes. Embedded engine only.`,
+  },
   preload: {
     key: 'preload',
     group: 'Scripts',
