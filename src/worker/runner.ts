@@ -215,6 +215,7 @@ export class Runner {
   }
 
   #over(run: Run): void {
+    run.request.release();
     this.#waits.endOwner(run);
     this.#parts.forgetBody(run.id);
     this.#count(run);
