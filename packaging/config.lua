@@ -57,7 +57,8 @@
 --maxcount = 0
 
 -- The most memory of one Lua state.
--- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (no limit).
+-- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (4 GiB, which no state
+-- can pass).
 --memory = 128 * 1024 * 1024
 
 -- The most memory of all images: copies of loaded scripts, from which further states are made.
@@ -188,6 +189,11 @@
 
 -- Show script errors in the browser.
 --showerrors = true
+
+-- Who sends the files that con:sendfile names.
+-- "stream", "x-sendfile", or a table of directories and locations of nginx like { ["/srv/files"] =
+-- "/files/" }.
+--sendfile = "stream"
 
 ---- Scripts
 
