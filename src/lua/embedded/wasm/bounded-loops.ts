@@ -7,9 +7,12 @@
 import { type Code, functionBody, op, valueType } from './code.js';
 import { unusable } from './sections.js';
 
-/** What the functions call: the Lua API, the library functions that they stand for, and `countWork`. */
-interface Callees {
+interface LuaApi {
   readonly lua: (name: string) => Code;
+}
+
+/** What the functions call: the Lua API, and the library functions that they stand for. */
+interface Callees extends LuaApi {
   readonly original: (library: 'string' | 'table', name: string) => Code;
 }
 
@@ -37,12 +40,12 @@ export function countWork(): Uint8Array {
 }
 
 /** Counts the length of the text that is argument 1. */
-export const countText = ({ lua }: Pick<Callees, 'lua'>, count: number): Code => [
+export const countText = ({ lua }: LuaApi, count: number): Code => [
   [op.get(L), op.get(L), op.i32(1), lua('lua_objlen'), op.i32(TEXT_SHIFT), op.i32ShiftRightUnsigned, op.call(count)],
 ];
 
-/** The same for functions that search from the position that is argument 3: with one they most often end soon. */
-export const countSearch = (callees: Pick<Callees, 'lua'>, count: number): Code => [
+/** The same for functions that search, unless argument 3 says where to begin: then they most often end soon. */
+export const countSearch = (callees: LuaApi, count: number): Code => [
   [op.get(L), op.i32(3), callees.lua('lua_type'), op.i32(0), op.i32LessEqualSigned, op.if(countText(callees, count))],
 ];
 
