@@ -90,6 +90,14 @@
 -- A whole number from 1 to 1000000.
 --maxfields = 1000
 
+-- The largest field of a multipart form that is no file.
+-- A whole number of bytes from 1 to 2147483648 (2 GiB).
+--maxfield = 1024 * 1024
+
+-- The largest uploaded file that is kept in memory.
+-- A whole number of bytes from 0 to 2147483648 (2 GiB).
+--uploadmemory = 256 * 1024
+
 -- The most requests that wait for a state.
 -- A whole number from 0 to 1000000.
 --queue = 1024

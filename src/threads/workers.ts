@@ -45,6 +45,8 @@ const LASTING_MS = 10_000;
 /** Delay before a worker that ended is replaced: none at first, then doubled with each that ends before long. */
 const REPLACE_MS = 100;
 const MAX_REPLACE_MS = 10_000;
+/** How long a thread may take until it waits for requests; a hundredth of that is usual. */
+const START_LIMIT_MS = 30_000;
 /** How long a thread may take to end when it is told to. */
 const END_MS = 1_000;
 
@@ -78,9 +80,15 @@ export class Workers {
   /** That of the main thread's own version. */
   readonly #program: string | undefined;
 
-  /** @param programNow tells the file that workers run from another that takes its place */
-  constructor(events: WorkersEvents, programNow = workerProgram) {
+  readonly #startLimitMs: () => number;
+
+  /**
+   * @param programNow tells the file that workers run from another that takes its place
+   * @param startLimitMs the time after which a worker that is not ready is given up
+   */
+  constructor(events: WorkersEvents, programNow = workerProgram, startLimitMs = (): number => START_LIMIT_MS) {
     this.#events = events;
+    this.#startLimitMs = startLimitMs;
     this.#programNow = programNow;
     this.#program = programNow();
   }
@@ -182,6 +190,8 @@ export class Workers {
     const id = this.#lastId;
     const handle: WorkerHandle = new WorkerHandle(id, place.index, place.generation.settings, {
       onReady: () => {
+        clearTimeout(startTimer);
+        if (!this.#handles.has(id)) return; // it was given up
         this.#events.log('debug', `worker ${place.index} has started in ${handle.ageMs.toFixed(1)} ms`);
         const { toWorker, toFront, interrupts, loans, counters } = handle;
         const channels = { toWorker, toFront, interrupts, loans, counters };
@@ -194,6 +204,7 @@ export class Workers {
       onBell: () => this.#events.bell(),
       onWake: (worker) => this.#handles.get(worker)?.handle.wake(),
       onGone: (reason) => {
+        clearTimeout(startTimer);
         if (!this.#handles.delete(id)) return this.#events.ended(id);
         this.#events.gone(id, reason);
         if (onFailed !== undefined && !handle.isReady) onFailed(reason);
@@ -201,6 +212,14 @@ export class Workers {
       },
     });
     this.#handles.set(id, { handle, place });
+    const limitMs = this.#startLimitMs();
+    const startTimer = setTimeout(() => {
+      if (!this.#handles.delete(id)) return;
+      const reason = `it was not ready within ${limitMs / 1000} s of its start`;
+      if (onFailed !== undefined) onFailed(reason);
+      else this.#replace(place, reason, handle.ageMs);
+      void this.#endAbandoned(handle);
+    }, limitMs);
   }
 
   /** Each line is logged once for all workers of a start or reload. */
