@@ -57,7 +57,8 @@
 --maxcount = 0
 
 -- The most memory of one Lua state.
--- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (no limit).
+-- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (4 GiB, which no state
+-- can pass).
 --memory = 128 * 1024 * 1024
 
 -- The most memory of all images: copies of loaded scripts, from which further states are made.
