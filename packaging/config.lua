@@ -190,6 +190,11 @@
 -- Show script errors in the browser.
 --showerrors = true
 
+-- Who sends the files that con:sendfile names.
+-- "stream", "x-sendfile", or a table of directories and locations of nginx like { ["/srv/files"] =
+-- "/files/" }.
+--sendfile = "stream"
+
 ---- Scripts
 
 -- The Lua that runs the scripts.
@@ -285,7 +290,8 @@
 
 -- Dictionaries in memory that all workers share, by name.
 -- A table of names and sizes in bytes, from 32 KiB to 1 GiB, or of tables like { size = 64 * 2^20,
--- evict = true }. Default: a dictionary cache of 16 MiB that evicts.
+-- evict = true } and { store = "NAME OF A DATA SOURCE" }. Default: a dictionary cache of 16 MiB
+-- that evicts.
 --shared = { ["cache"] = { ["size"] = 67108864, ["evict"] = true }, ["limits"] = 4194304 }
 
 ---- Operation
