@@ -52,6 +52,8 @@ export const ToWorker = {
   ROUTE: 7,
   /** A suspended request ends where it waits. argument: why, an `InterruptRequest`. */
   CANCEL: 8,
+  /** The Lua stack of a suspended request is wanted. Answered with `TRACE`, unless the request is over. */
+  STACK: 9,
 } as const;
 
 /** Worker to front. */

@@ -5,15 +5,16 @@ import { type Config, checkConfig } from '../config/load.js';
 import { createEngine, prepareEngine } from '../lua/engine.js';
 import { engineOf, type Outcome } from './prepare.js';
 
-/** `luafcgid check FILE`. @param connects tries the data sources, too */
-export async function checkFile(file: string, connects: boolean): Promise<Outcome> {
+/** `luafcgid check FILE`. @param connects tries the data sources, too @param dumps prints every setting */
+export async function checkFile(file: string, connects: boolean, dumps: boolean): Promise<Outcome> {
   const embedded = prepareEngine(version);
   let loaded: Config | undefined;
-  const { valid, text } = checkConfig(file, createEngine(embedded), {}, (config) => {
+  const { valid, text, dump } = checkConfig(file, createEngine(embedded), {}, (config) => {
     engineOf(config, embedded);
     loaded = config;
   });
   (valid ? process.stdout : process.stderr).write(`${text}\n`);
+  if (dumps && dump !== undefined) process.stdout.write(`${dump}\n`);
   if (!connects || !valid || loaded === undefined) return { exitCode: valid ? 0 : 1 };
   const { connectAll } = await import('./connect.js');
   const { isWell, lines } = await connectAll(loaded, process.env);

@@ -7,6 +7,7 @@ import { addressOfSocket } from '../linux/socket-table.js';
 import { formatLogTarget } from '../logging/target.js';
 import { attachToParent, complain, releaseParent, startInBackground } from '../process/background.js';
 import { bequeath, type ServiceEnvironment, takeServiceEnvironment } from '../process/environment.js';
+import { nameProcess } from '../process/title.js';
 import { type Server, startServer } from '../server/server.js';
 import type { StatusReload } from '../status/model.js';
 import { type Outcome, prepare } from './prepare.js';
@@ -21,6 +22,7 @@ export async function serveConfig(file: string | undefined, overrides: Overrides
     if (service.notifySocket === undefined) return serveInBackground(loaded, overrides, service);
     complain('luafcgid: daemonize = true has no effect: the service manager wants the server in the foreground\n');
   }
+  nameProcess(loaded.file);
   let running: Server | undefined;
   const reload = async (): Promise<StatusReload | undefined> =>
     running?.reload((now) => prepare(file, overrides, service, now));

@@ -10,6 +10,7 @@ import { LuafcgidError } from '../base/errors.js';
 import { formatListenAddress } from '../base/listen-address.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
 import { checkAccounts } from './accounts.js';
+import { type EffectiveSetting, formatSettings } from './effective.js';
 import { ConfigError, type ConfigFault, configFault } from './fault.js';
 import { type AlreadyOpen, checkFiles } from './files.js';
 import { formatConfigError, formatValid } from './report.js';
@@ -52,6 +53,8 @@ export interface LoadedConfig {
   readonly notices: readonly string[];
   /** To be called at start, in each sweep and at the end; to be closed after that. */
   readonly hooks: ConfigHooks;
+  /** Every setting, and where it comes from. */
+  readonly settings: readonly EffectiveSetting[];
 }
 
 function processSurroundings(): Surroundings {
@@ -159,7 +162,7 @@ export function loadConfig(
     absolute: (name) => resolve(around.directory, name),
   });
 
-  const { config, faults: invalid, notices } = validate(sources, around);
+  const { config, faults: invalid, notices, settings } = validate(sources, around);
   const faults = [
     ...(script?.faults ?? []),
     ...invalid,
@@ -172,9 +175,9 @@ export function loadConfig(
     throw new ConfigError(chosen, faults);
   }
   deepFreeze(config);
-  if (hooks.names.length > 0) return { config, file: chosen, notices, hooks };
+  if (hooks.names.length > 0) return { config, file: chosen, notices, hooks, settings };
   hooks.close();
-  return { config, file: chosen, notices, hooks: noHooks };
+  return { config, file: chosen, notices, hooks: noHooks, settings };
 }
 
 /**
@@ -187,12 +190,13 @@ export function checkConfig(
   engine: LuaEngine,
   surroundings: Partial<Surroundings> = {},
   checkFurther: (config: Config) => void = () => {},
-): { readonly valid: boolean; readonly text: string } {
+): { readonly valid: boolean; readonly text: string; readonly dump?: string } {
   try {
     const loaded = loadConfig(file, {}, engine, surroundings);
     loaded.hooks.close();
     checkFurther(loaded.config);
-    return { valid: true, text: formatValid(file ?? loaded.file, loaded.notices) };
+    const dump = formatSettings(loaded.settings, file ?? loaded.file);
+    return { valid: true, text: formatValid(file ?? loaded.file, loaded.notices), dump };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { valid: false, text: formatConfigError(error) };
