@@ -1,7 +1,7 @@
 /** Checking a configuration. */
 
 import { version } from '../base/version.js';
-import { type Config, checkConfig } from '../config/load.js';
+import { type Config, checkConfig, formatSettings } from '../config/load.js';
 import { createEngine, prepareEngine } from '../lua/engine.js';
 import { engineOf, type Outcome } from './prepare.js';
 
@@ -9,12 +9,14 @@ import { engineOf, type Outcome } from './prepare.js';
 export async function checkFile(file: string, connects: boolean, dumps: boolean): Promise<Outcome> {
   const embedded = prepareEngine(version);
   let loaded: Config | undefined;
-  const { valid, text, dump } = checkConfig(file, createEngine(embedded), {}, (config) => {
+  let dump = '';
+  const { valid, text } = checkConfig(file, createEngine(embedded), {}, (config, settings) => {
+    dump = formatSettings(settings, file);
     engineOf(config, embedded);
     loaded = config;
   });
   (valid ? process.stdout : process.stderr).write(`${text}\n`);
-  if (dumps && dump !== undefined) process.stdout.write(`${dump}\n`);
+  if (dumps && valid) process.stdout.write(`${dump}\n`);
   if (!connects || !valid || loaded === undefined) return { exitCode: valid ? 0 : 1 };
   const { connectAll } = await import('./connect.js');
   const { isWell, lines } = await connectAll(loaded, process.env);

@@ -22,13 +22,13 @@ export async function serveConfig(file: string | undefined, overrides: Overrides
     if (service.notifySocket === undefined) return serveInBackground(loaded, overrides, service);
     complain('luafcgid: daemonize = true has no effect: the service manager wants the server in the foreground\n');
   }
-  nameProcess(loaded.file);
   let running: Server | undefined;
   const reload = async (): Promise<StatusReload | undefined> =>
     running?.reload((now) => prepare(file, overrides, service, now));
   const stop = (): void => void process.kill(process.pid, 'SIGTERM');
   const server = await startServer(prepared, { service, succeed: succession(), commands: { reload, stop } });
   running = server;
+  nameProcess(loaded.file);
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
     complain(`luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`);

@@ -10,7 +10,7 @@ import { LuafcgidError } from '../base/errors.js';
 import { formatListenAddress } from '../base/listen-address.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
 import { checkAccounts } from './accounts.js';
-import { type EffectiveSetting, formatSettings } from './effective.js';
+import type { EffectiveSetting } from './effective.js';
 import { ConfigError, type ConfigFault, configFault } from './fault.js';
 import { type AlreadyOpen, checkFiles } from './files.js';
 import { formatConfigError, formatValid } from './report.js';
@@ -20,6 +20,7 @@ import { type RawConfig, type Source, validate } from './validate.js';
 
 export { identityOf, socketOwnerOf } from './accounts.js';
 export { optionHelp } from './config-docs.js';
+export { formatSettings } from './effective.js';
 export { ConfigError, type ConfigFault } from './fault.js';
 export { formatConfigError } from './report.js';
 export { type Config, type HookName, type OptionName, scriptValues } from './schema.js';
@@ -189,14 +190,13 @@ export function checkConfig(
   file: string | undefined,
   engine: LuaEngine,
   surroundings: Partial<Surroundings> = {},
-  checkFurther: (config: Config) => void = () => {},
-): { readonly valid: boolean; readonly text: string; readonly dump?: string } {
+  checkFurther: (config: Config, settings: readonly EffectiveSetting[]) => void = () => {},
+): { readonly valid: boolean; readonly text: string } {
   try {
     const loaded = loadConfig(file, {}, engine, surroundings);
     loaded.hooks.close();
-    checkFurther(loaded.config);
-    const dump = formatSettings(loaded.settings, file ?? loaded.file);
-    return { valid: true, text: formatValid(file ?? loaded.file, loaded.notices), dump };
+    checkFurther(loaded.config, loaded.settings);
+    return { valid: true, text: formatValid(file ?? loaded.file, loaded.notices) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { valid: false, text: formatConfigError(error) };

@@ -40,7 +40,11 @@ describe('the slow log', () => {
       script: '/srv/a.lua',
       worker: 0,
       role: 'responder',
+      method: 'GET',
+      path: '/a.lua',
+      client: '192.0.2.7',
       seconds: 5.012,
+      queued: 0,
     });
   });
 
