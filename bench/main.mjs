@@ -56,6 +56,9 @@ async function run(options) {
       case 'images':
         results.images = await (await import('./images.mjs')).measureImages(options);
         break;
+      case 'data':
+        results.data = await (await import('./data.mjs')).measureData(options, folder);
+        break;
       case 'clients':
         results.clients = await (await import('./clients.mjs')).measureClients(options, folder);
         break;

@@ -9,6 +9,7 @@ export const parts = /** @type {const} */ ([
   'hog',
   'images',
   'clients',
+  'data',
   'overload',
   'policy',
   'state-cost',

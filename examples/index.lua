@@ -12,13 +12,29 @@ local examples = {
   { "remember.lua", "Cookies", "Your name and your visits, remembered in cookies." },
 }
 
-function main(env, con)
-  layout.open(con, "Lua pages with luafcgid", true)
-  con:puts('<p class="lead">Each of these pages is one Lua file in this folder. Change one and reload: the server notices.</p>\n<dl>\n')
-  for _, example in ipairs(examples) do
-    local file, name, text = unpack(example)
+-- Whole applications, each with a folder of its own.
+local applications = {
+  { "guestbook/", "Guestbook", "Users, forms, uploads, sessions, templates, a database and a JSON API in one script." },
+  { "links/", "Link shortener", "Short addresses with statistics and a rate limit, all in memory that workers share." },
+}
+
+local function list(con, entries)
+  con:puts("<dl>\n")
+  for _, entry in ipairs(entries) do
+    local file, name, text = entry[1], entry[2], entry[3]
     con:puts('<dt><a href="', file, '">', escape(name), "</a> <code>", file, "</code></dt>\n<dd>", escape(text), "</dd>\n")
   end
-  con:puts("</dl>\n<footer><p>luafcgid ", escape(env.LUAFCGID_VERSION), ", ", escape(_VERSION), "</p></footer>\n")
+  con:puts("</dl>\n")
+end
+
+function main(env, con)
+  -- Where this script answers for all addresses that are no files.
+  if (env.PATH_INFO or "") ~= "" then con:status(404) end
+  layout.open(con, "Lua pages with luafcgid", true)
+  con:puts('<p class="lead">Each of these pages is one Lua file in this folder. Change one and reload: the server notices.</p>\n')
+  list(con, examples)
+  con:puts('<h2>Applications</h2>\n<p class="lead">These need the settings of <code>config/config.lua</code>, with which npm start serves them.</p>\n')
+  list(con, applications)
+  con:puts("<footer><p>luafcgid ", escape(env.LUAFCGID_VERSION), ", ", escape(_VERSION), "</p></footer>\n")
   layout.close(con)
 end

@@ -203,6 +203,14 @@
 -- The name of a file. Default: the file that is asked for.
 --authscript = "/srv/app/authorize.lua"
 
+-- The function of a script that answers with what it makes of a file.
+-- The name of a global function, like "filter".
+--filter = "filter"
+
+-- The script that answers all requests for a Filter.
+-- The name of a file. Default: the file that is asked for.
+--filterscript = "/srv/app/filter.lua"
+
 -- The function of a script that answers a request whose handler has failed.
 -- The name of a global function, like "on_error".
 --errorhandler = "on_error"
@@ -240,6 +248,10 @@
 
 -- Load precompiled Lua.
 --bytecode = false
+
+-- Scripts that each worker loads before its first request.
+-- The name of a file, or a list of names. Default: none.
+--preloadscripts = { "/var/www/index.lua" }
 
 -- A Lua file that runs in each new state before the script.
 -- The name of a file. Default: none.

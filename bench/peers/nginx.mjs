@@ -33,8 +33,8 @@ const PARAMS = [
 /**
  * @param {string} program
  * @param {string} folder
- * @param {{address: string, script: string, keep: boolean, keepalive: number}} upstream `keepalive`: idle connections
- *   to the server that may stay open
+ * @param {{address: string, script: string, keep: boolean, keepalive: number, params?: readonly string[]}} upstream
+ *   `keepalive`: idle connections to the server that may stay open; `params`: further FastCGI parameters
  */
 export async function startNginx(program, folder, upstream) {
   const port = await freePort();
@@ -68,7 +68,7 @@ http {
       fastcgi_pass fastcgi;
       fastcgi_keep_conn ${upstream.keep ? 'on' : 'off'};
       fastcgi_param SCRIPT_FILENAME ${upstream.script};
-      ${PARAMS.map((param) => `fastcgi_param ${param};`).join('\n      ')}
+      ${[...PARAMS, ...(upstream.params ?? [])].map((param) => `fastcgi_param ${param};`).join('\n      ')}
     }
   }
 }
@@ -84,7 +84,7 @@ http {
 }
 
 /** @returns {Promise<number>} */
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = net.createServer();
     server.once('error', reject);

@@ -129,6 +129,24 @@ export const catalogue = {
     message: 'the request body ended before its announced length',
     solve: 'The client broke off, or CONTENT_LENGTH is wrong; the web server log tells which.',
   },
+  LUAFCGID_REQUEST_DATA_TOO_LARGE: {
+    blame: 'peer',
+    status: 413,
+    message: 'the file for a Filter has more than {limit} bytes',
+    solve: 'Raise maxpost in the configuration if files of that size are to be filtered.',
+  },
+  LUAFCGID_REQUEST_DATA_SHORT: {
+    blame: 'peer',
+    status: 400,
+    message: 'the file for a Filter ended before its announced length',
+    solve: 'The web server broke off, the file became shorter meanwhile, or FCGI_DATA_LENGTH is wrong.',
+  },
+  LUAFCGID_REQUEST_DATA_LATE: {
+    blame: 'peer',
+    status: 408,
+    message: 'the file for a Filter stopped arriving: it was late by more than {seconds} seconds',
+    solve: 'Look at what the web server waits for, or raise readtimeout.',
+  },
   LUAFCGID_REQUEST_PARAMS_LATE: {
     blame: 'peer',
     status: 408,
@@ -244,6 +262,12 @@ export const catalogue = {
     status: 0,
     message: 'each request loads {path} anew (isolation by request), since its memory cannot be copied: {reason}',
     solve: 'Close files and end operations before the main chunk ends; raise `images` if the image is too large.',
+  },
+  LUAFCGID_PRELOAD_FAILED: {
+    blame: 'script',
+    status: 0,
+    message: 'preloadscripts: {path} could not be loaded before the first request: {reason}',
+    solve: 'Correct the script, or remove it from `preloadscripts`; until then its requests load it, or fail.',
   },
   LUAFCGID_IMAGE_NONE: {
     blame: 'script',
@@ -757,6 +781,19 @@ export const catalogue = {
     status: 500,
     message: 'there is no shared dictionary {name}; the option shared names {names}',
     solve: 'Correct the name in the script, or add the dictionary to the option shared.',
+  },
+  LUAFCGID_LOCK_FULL: {
+    blame: 'script',
+    status: 503,
+    message: 'too many locks are held, or too many requests wait for one',
+    solve:
+      'Lock fewer names in one request: a script that makes up names of locks without end holds them until it ends.',
+  },
+  LUAFCGID_LOCK_BLOCKED: {
+    blame: 'script',
+    status: 500,
+    message: 'cannot wait for a lock at {place}: Lua cannot be suspended inside of this construct',
+    solve: 'Take the lock outside of the iterator, metamethod, sort or gsub callback, or do not wait (lock.try).',
   },
   LUAFCGID_SHARED_BUSY: {
     blame: 'bug',

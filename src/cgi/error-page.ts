@@ -8,7 +8,14 @@ export interface ErrorDetail {
   readonly message: string;
   readonly traceback?: string;
   /** Source lines around the fault. */
-  readonly source?: { readonly file: string; readonly lines: readonly SourceLine[] };
+  readonly source?: SourceExcerpt;
+  /** Source lines around the places that led to it, the innermost first. */
+  readonly callers?: readonly SourceExcerpt[];
+}
+
+export interface SourceExcerpt {
+  readonly file: string;
+  readonly lines: readonly SourceLine[];
 }
 
 export interface SourceLine {
@@ -49,22 +56,30 @@ const HEADERS: Readonly<Record<number, string>> = {
 
 const STYLE =
   'body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:52rem;padding:0 1rem;color:#222;background:#fff}' +
-  'h1{font-size:1.5rem}pre{background:#f4f4f4;padding:.8rem;overflow:auto;font-size:.85rem}' +
-  'mark{background:#ffd6d6;color:inherit}small{color:#666}' +
+  'h1{font-size:1.5rem}p,summary{overflow-wrap:anywhere}summary{margin:.5rem 0;cursor:pointer}' +
+  'pre{background:#f4f4f4;padding:.8rem;overflow:auto;font-size:.85rem}' +
+  '.text{white-space:pre-wrap;overflow-wrap:anywhere}mark{background:#ffd6d6;color:inherit}small{color:#666}' +
+  '@media(max-width:40rem){body{margin:1.5rem auto}pre{font-size:.75rem;padding:.5rem}}' +
   '@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#262626}mark{background:#6b2020}small{color:#999}}';
 
 /** The detail of a script's error as HTML. */
-export function renderDetail(detail: ErrorDetail): string {
-  let html = `<pre>${escapeHtml(detail.message)}</pre>\n`;
-  if (detail.source !== undefined) {
-    const lines = detail.source.lines.map((line) => {
-      const text = escapeHtml(`${String(line.number).padStart(5)}  ${line.text}`);
-      return line.isFault ? `<mark>${text}</mark>` : text;
-    });
-    html += `<p>${escapeHtml(detail.source.file)}</p>\n<pre>${lines.join('\n')}</pre>\n`;
+export function renderDetail({ message, source, callers = [], traceback }: ErrorDetail): string {
+  let html = `<pre class="text">${escapeHtml(message)}</pre>\n`;
+  if (source !== undefined) html += `<p>${escapeHtml(source.file)}</p>\n${renderLines(source)}`;
+  for (const caller of callers) {
+    const line = caller.lines.find(({ isFault }) => isFault)?.number ?? 0;
+    html += `<details><summary>called at ${escapeHtml(`${caller.file}:${line}`)}</summary>\n${renderLines(caller)}</details>\n`;
   }
-  if (detail.traceback) html += `<pre>${escapeHtml(detail.traceback)}</pre>\n`;
+  if (traceback) html += `<pre class="text">${escapeHtml(traceback)}</pre>\n`;
   return html;
+}
+
+function renderLines({ lines }: SourceExcerpt): string {
+  const shown = lines.map((line) => {
+    const text = escapeHtml(`${String(line.number).padStart(5)}  ${line.text}`);
+    return line.isFault ? `<mark>${text}</mark>` : text;
+  });
+  return `<pre>${shown.join('\n')}</pre>\n`;
 }
 
 /** A whole CGI answer, header block and page, as bytes. */
@@ -99,7 +114,7 @@ function renderPage(page: ErrorPage): Buffer {
     page.requestName === undefined ? '' : `<p><small>Request ${escapeHtml(page.requestName)}</small></p>\n`;
   const detail = page.detail === undefined ? '' : renderDetail(page.detail);
   const html =
-    `<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>${escapeHtml(status)}</title>` +
+    `<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(status)}</title>` +
     `<style>${STYLE}</style></head>\n<body>\n<h1>${escapeHtml(status)}</h1>\n<p>${TEXTS[page.status] ?? ''}</p>\n` +
     `${detail}${request}</body>\n</html>\n`;
   return Buffer.from(head(page.status, 'text/html; charset=utf-8', html.length) + html, 'latin1');

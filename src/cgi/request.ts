@@ -9,6 +9,8 @@ export interface CgiRequest {
   readonly scriptPath: string;
   /** Undefined when the web server does not know: the body then ends with its stream. */
   readonly contentLength: number | undefined;
+  /** The same of the file that a Filter is given. */
+  readonly dataLength: number | undefined;
   /** The parameters as the script may see them, encoded. */
   readonly params: Uint8Array;
 }
@@ -21,6 +23,7 @@ const NOT_SERVED = new Set(['CONNECT', 'TRACE']);
 const WANTED = [
   'CONTENT_LENGTH',
   'DOCUMENT_ROOT',
+  'FCGI_DATA_LENGTH',
   'HTTP_PROXY',
   'QUERY_STRING',
   'REQUEST_METHOD',
@@ -35,7 +38,7 @@ interface WantedName {
 }
 
 /** By length: most parameters are told apart from these without a look at their names. */
-const WANTED_BY_LENGTH: readonly (readonly WantedName[])[] = Array.from({ length: 16 }, (_, length) =>
+const WANTED_BY_LENGTH: readonly (readonly WantedName[])[] = Array.from({ length: 17 }, (_, length) =>
   WANTED.filter((name) => name.length === length).map((name) => ({ name, bytes: Buffer.from(name) })),
 );
 
@@ -108,6 +111,7 @@ export function parseRequest(params: Uint8Array, { script, isBodiless }: RoleReq
     method,
     scriptPath,
     contentLength: isBodiless ? 0 : contentLength,
+    dataLength: contentLengthOf(places.value('FCGI_DATA_LENGTH')),
     params: isForScripts ? params : changed(bytes, hasSenselessLength, isProxyUrl ? scriptPath : undefined),
   };
 }

@@ -22,6 +22,8 @@ export const START_HEAD = 0x1000;
  * claim it passes over it.
  */
 export const START_OFFER = 0x2000;
+/** Set in `START`: all of the body is with the front already, and follows at once. */
+export const START_WHOLE_BODY = 0x10000;
 /** Where a `START` has the FastCGI role of its request: two bits of its type word, 1 to 3. */
 const START_ROLE_SHIFT = 14;
 /** Set in `LOG`: the text is a script's own. */
@@ -52,8 +54,12 @@ export const ToWorker = {
   ROUTE: 7,
   /** A suspended request ends where it waits. argument: why, an `InterruptRequest`. */
   CANCEL: 8,
+  /** A piece of the file that the web server gives to a Filter. It follows the whole body. */
+  DATA: 9,
+  /** That file is complete (argument 0) or will never be (argument: a `BodyFault`). Every Filter's request has one. */
+  DATA_END: 10,
   /** The Lua stack of a suspended request is wanted. Answered with `TRACE`, unless the request is over. */
-  STACK: 9,
+  STACK: 11,
 } as const;
 
 /** Worker to front. */
@@ -108,7 +114,7 @@ export const FromWorker = {
 } as const;
 
 /** What a suspended request waits for. */
-export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3 } as const;
+export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3, BODY: 4, LOCK: 5 } as const;
 export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**

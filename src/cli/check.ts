@@ -17,7 +17,14 @@ export async function checkFile(file: string, connects: boolean, dumps: boolean)
   });
   (valid ? process.stdout : process.stderr).write(`${text}\n`);
   if (dumps && valid) process.stdout.write(`${dump}\n`);
-  if (!connects || !valid || loaded === undefined) return { exitCode: valid ? 0 : 1 };
+  if (!valid || loaded === undefined) return { exitCode: valid ? 0 : 1 };
+  if (loaded.preloadScripts.length > 0) {
+    const { tryScripts } = await import('../server/server.js');
+    const { isWell, lines } = await tryScripts(loaded, embedded);
+    (isWell ? process.stdout : process.stderr).write(`${lines.join('\n')}\n`);
+    if (!isWell) return { exitCode: 1 };
+  }
+  if (!connects) return { exitCode: 0 };
   const { connectAll } = await import('./connect.js');
   const { isWell, lines } = await connectAll(loaded, process.env);
   (isWell ? process.stdout : process.stderr).write(`${lines.join('\n')}\n`);

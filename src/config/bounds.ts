@@ -45,6 +45,8 @@ export function allowedValues(row: OptionRow): string {
       return 'an IP address or network, or a list of them: "127.0.0.1", "::1", "10.0.0.0/8" or "fd00::/8"';
     case 'mode':
       return 'three or four octal digits, like "0660"';
+    case 'script-files':
+      return 'the name of a file, or a list of names';
     case 'source-file':
     case 'pid-file':
       return 'the name of a file';

@@ -36,7 +36,7 @@ function capitalise(text: string): string {
 export function optionHelp(): string {
   const lines = rows.map(({ name, row }) => {
     const fallback = readableDefault(row).replaceAll('`', '');
-    return `  ${name.padEnd(14)}${row.summary.replace(/\.$/, '')} [${fallback}]`;
+    return `  ${name.padEnd(16)}${row.summary.replace(/\.$/, '')} [${fallback}]`;
   });
   return ['Settings of the configuration file [default]:', ...lines].join('\n');
 }

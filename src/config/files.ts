@@ -110,6 +110,7 @@ export function checkFiles(config: Config, already: AlreadyOpen, may: May = mayA
       faults.push(configFault('LUAFCGID_CONFIG_PLACE', { option, value, reason: problem.reason }, problem.remedy));
     };
     if (row.type === 'source-file') check(config[row.key], checkSourceFile);
+    else if (row.type === 'script-files') for (const path of config[row.key]) check(path, checkSourceFile);
     else if (row.type === 'log-target') check(already.isReload ? undefined : fileOf(config[row.key]), checkLogFile);
     else if (row.type === 'status-address') {
       const address = already.isReload ? undefined : config[row.key];

@@ -45,6 +45,7 @@ export interface SessionSettings {
  * - `networks`: one IP address or network (`10.0.0.0/8`), or a list
  * - `mode`: file permissions, written as octal digits
  * - `source-file`: a file that must exist; `pid-file`: one that can be made
+ * - `script-files`: one file that must exist, or a list
  * - `log-target`: where lines go: a file that must be writable, standard output or syslog
  * - `access-format`: what `log/access-format.ts` reads
  * - `directories`: one directory that must exist, or a list
@@ -75,6 +76,7 @@ export interface ValueTypes {
   networks: readonly string[] | undefined;
   mode: number | undefined;
   'source-file': string | undefined;
+  'script-files': readonly string[];
   'pid-file': string | undefined;
   'log-target': LogTarget | undefined;
   'access-format': string;

@@ -324,6 +324,7 @@ function convert(task: Task<OptionRow>): unknown {
     case 'access-format':
       return convertAccessFormat(task);
     case 'directories':
+    case 'script-files':
       return toTexts(task).map(task.absolute);
     case 'user':
     case 'group':
@@ -419,7 +420,7 @@ export function validate(
       const remedy = 'Remove it, or set engine = "embedded". A user and a root of the system confine native scripts.';
       faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value, allowed }, remedy));
     }
-    for (const name of ['isolation'] as const) {
+    for (const name of ['isolation', 'preloadscripts'] as const) {
       const source = sources.findLast(({ values }) => values[name] !== undefined);
       if (source === undefined || source.values[name] === options[name].default) continue;
       const value = shortLiteral(source.values[name]) + source.label;

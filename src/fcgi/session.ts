@@ -11,9 +11,11 @@
  *   PARAMS          ignored (3.3)          collected; empty → body   protocol error            protocol error
  *   STDIN           ignored                protocol error            body; empty → ended       ignored
  *   ABORT_REQUEST   ignored                END_REQUEST, forgotten    abort event               abort event
- *   DATA            ignored                ignored: only Filters have it, and that role is not served
+ *   DATA            ignored                ignored                   ignored                   ignored
  *
  * An Authorizer has no body (6.3), and web servers send it no STDIN: its parameters → ended.
+ * A Filter is given a file behind its body (6.4): the end of its STDIN → `data`. There DATA is the file, and its end → ended;
+ * DATA before that is a protocol error, STDIN is ignored, and the rest is as in `body`.
  *
  * An id is forgotten, and may be used again, once its END_REQUEST is made (`finish`).
  */
@@ -55,6 +57,10 @@ export interface SessionEvents {
   onBody(requestId: number, bytes: Uint8Array): void;
   /** The body is complete. */
   onBodyEnd(requestId: number): void;
+  /** A piece of the file that a Filter is given. */
+  onData(requestId: number, bytes: Uint8Array): void;
+  /** That file is complete. */
+  onDataEnd(requestId: number): void;
   /** BEGIN_REQUEST for a role that does not exist: it is refused, and its further records are dropped. */
   onUnknownRole(requestId: number, role: number): void;
   /** ABORT_REQUEST: the request has to be ended as soon as possible (section 5.4). */
@@ -78,7 +84,7 @@ export interface Meter {
 
 interface OpenRequest {
   readonly role: Role;
-  stage: 'params' | 'refused' | 'body' | 'ended';
+  stage: 'params' | 'refused' | 'body' | 'data' | 'ended';
   params: Uint8Array;
   paramsBytes: number;
   /** How long its parameters have been coming, as far as somebody has counted; -1: not yet. */
@@ -225,7 +231,7 @@ export class ServerSession {
   /** Whether the body of this request is still to come, wholly or partly. */
   isReceiving(requestId: number): boolean {
     const stage = this.#requests.get(requestId)?.stage;
-    return stage === 'body' || stage === 'refused' || stage === 'params';
+    return stage !== undefined && stage !== 'ended';
   }
 
   /**
@@ -268,7 +274,7 @@ export class ServerSession {
       case RecordType.ABORT_REQUEST:
         return this.#abort(requestId, request);
       case RecordType.DATA:
-        return;
+        return this.#takeData(requestId, request, content);
       default:
         throw violation(`record of type ${type} for request ${requestId}`);
     }
@@ -280,7 +286,7 @@ export class ServerSession {
     const role = ((content[0] as number) << 8) | (content[1] as number);
     const keeps = ((content[2] as number) & KEEP_CONN) !== 0;
     if (!keeps) this.#keepConnection = false;
-    if (role !== Role.RESPONDER && role !== Role.AUTHORIZER) {
+    if (role !== Role.RESPONDER && role !== Role.AUTHORIZER && role !== Role.FILTER) {
       this.#events.onReply(encodeRefusal(requestId, NO_SUCH_ROLE, ProtocolStatus.UNKNOWN_ROLE));
       this.#events.onUnknownRole(requestId, role);
     } else if (this.#requests.size >= MAX_REQUESTS_PER_CONNECTION) {
@@ -324,12 +330,21 @@ export class ServerSession {
         throw violation(`STDIN for request ${requestId} before the end of its parameters`);
       case 'body':
         if (content.length > 0) return this.#events.onBody(requestId, content);
-        request.stage = 'ended';
+        request.stage = request.role === Role.FILTER ? 'data' : 'ended';
         return this.#events.onBodyEnd(requestId);
+      case 'data':
       case 'refused':
       case 'ended':
         return;
     }
+  }
+
+  #takeData(requestId: number, request: OpenRequest, content: Uint8Array): void {
+    if (request.role !== Role.FILTER || request.stage === 'refused' || request.stage === 'ended') return;
+    if (request.stage !== 'data') throw violation(`DATA for request ${requestId} before the end of its STDIN`);
+    if (content.length > 0) return this.#events.onData(requestId, content);
+    request.stage = 'ended';
+    this.#events.onDataEnd(requestId);
   }
 
   #abort(requestId: number, request: OpenRequest): void {

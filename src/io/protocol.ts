@@ -94,6 +94,8 @@ export const Action = {
   /** HTTP: the next piece of a body as STRING; NIL at its end, and then it is closed. */
   HTTP_READ: 17,
   HTTP_CLOSE: 18,
+  /** SQL: [text, arguments] → MAP of `rows` (a TABLE), `affected` and `insert_id`, whichever kind of statement it is. */
+  RUN: 19,
 } as const;
 export type Action = (typeof Action)[keyof typeof Action];
 

@@ -14,6 +14,7 @@
  * | BYTES | u32 length, bytes | string; as an argument it is never taken for text |
  * | ARRAY | u32 count, that many values | table with indices from 1 |
  * | MAP | u32 count, that many pairs of values | table |
+ * | TABLE | the same as ROWS | array of arrays, in the order of the columns |
  * | ROWS | u32 columns, that many STRINGs; u32 rows, rows × columns values | array of tables; a NIL is an absent key |
  */
 
@@ -29,6 +30,7 @@ export const Tag = {
   ARRAY: 8,
   MAP: 9,
   ROWS: 10,
+  TABLE: 11,
 } as const;
 export type Tag = (typeof Tag)[keyof typeof Tag];
 
@@ -142,6 +144,12 @@ export class ValueWriter {
     this.#bytes.writeUInt32LE(count, place);
   }
 
+  /** Encoded ROWS, as TABLE. */
+  table(rows: Uint8Array): void {
+    this.#tag(Tag.TABLE);
+    this.raw(rows.subarray(1));
+  }
+
   /** Values that are encoded already. */
   raw(encoded: Uint8Array): void {
     this.#reserve(encoded.length);
@@ -218,10 +226,13 @@ export type ValueMap = Map<string | number | boolean, Value>;
 export class Rows {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Value[])[];
+  /** In Lua each row is an array. */
+  readonly isPositional: boolean;
 
-  constructor(columns: readonly string[], rows: readonly (readonly Value[])[]) {
+  constructor(columns: readonly string[], rows: readonly (readonly Value[])[], isPositional = false) {
     this.columns = columns;
     this.rows = rows;
+    this.isPositional = isPositional;
   }
 }
 
@@ -276,7 +287,8 @@ export class ValueReader {
         return map;
       }
       case Tag.ROWS:
-        return this.#rows(depth);
+      case Tag.TABLE:
+        return this.#rows(depth, tag === Tag.TABLE);
       default:
         throw new RangeError(`no value begins with the byte ${tag}`);
     }
@@ -289,7 +301,7 @@ export class ValueReader {
     throw new RangeError('a key of a map is a string, a number or a boolean');
   }
 
-  #rows(depth: number): Rows {
+  #rows(depth: number, isPositional: boolean): Rows {
     const width = this.#count(5);
     const columns: string[] = [];
     for (let index = 0; index < width; index += 1) columns.push(String(this.read(depth + 1)));
@@ -300,7 +312,7 @@ export class ValueReader {
       for (let index = 0; index < width; index += 1) values.push(this.read(depth + 1));
       rows.push(values);
     }
-    return new Rows(columns, rows);
+    return new Rows(columns, rows, isPositional);
   }
 
   #blob(): Buffer {

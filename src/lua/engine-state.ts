@@ -33,6 +33,8 @@ export const luaStatus = { ok: 0, runtime: 2, syntax: 3, memory: 4, handler: 5 }
 /** A hook as `lua_sethook` takes it. */
 export type Hook = readonly [hook: number, mask: number, count: number];
 
+const noHook: Hook = [0, 0, 0];
+
 /**
  * A script whose source has one of these words runs its handler so that it can wait from the first request on. Others can
  * once they have required such a module.
@@ -96,7 +98,9 @@ export abstract class EngineState implements LuaState, HostedState {
   #stop: Stop | undefined;
   /** Whether the code that runs is what a stop from outside is meant for, and not the tidying up after it. */
   #mayBeStopped = false;
-  #scriptHook: Hook = [0, 0, 0];
+  #scriptHook: Hook = noHook;
+  /** The hook of the main thread while a request that was left through an error is tidied up after. */
+  #hookOfEnded: Hook | undefined;
   #globals: { values: LuaValue; functions: LuaValue } = { values: {}, functions: [] };
 
   constructor(options: StateOptions) {
@@ -264,6 +268,8 @@ export abstract class EngineState implements LuaState, HostedState {
     } catch (error) {
       throw this.#leaveAfter(error);
     } finally {
+      if (this.#hookOfEnded !== undefined) this.restoreHook(this.#hookOfEnded);
+      this.#hookOfEnded = undefined;
       this.request = undefined;
       this.#isVisited = false;
       this.leaveRunning();
@@ -281,6 +287,9 @@ export abstract class EngineState implements LuaState, HostedState {
   #endBadly(status: number): Finished {
     const stop = this.#stop;
     this.#endStop();
+    // The script's own hook would run in what follows, and could end it.
+    this.#hookOfEnded = this.readHook();
+    this.restoreHook(noHook);
     const exit = typeof stop === 'object' && 'exitCode' in stop ? stop : undefined;
     const error = exit !== undefined ? undefined : stop === undefined ? this.#error(status) : this.#stopped(stop, '');
     if (error?.kind !== 'memory') {

@@ -7,6 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import { toByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { HEAD_LIMIT_BYTES, headTooLarge } from '../cgi/response.js';
+import { MOST_NAME_BYTES } from '../shared/lock-table.js';
 import {
   bodyPieceBytes,
   excerpt,
@@ -99,6 +100,12 @@ function wholeBytes(string: LuaString): Uint8Array {
 
 function word(args: HostArguments, at: number): ByteString {
   return wholeText(args.string(at), wordLimitBytes) ?? '';
+}
+
+function lockName(args: HostArguments): ByteString {
+  const name = wholeText(args.string(1), MOST_NAME_BYTES);
+  if (name === undefined) throw new Error(`the name of a lock has more than ${MOST_NAME_BYTES} bytes`);
+  return name;
 }
 
 /** The path of a file; one that is longer than paths are names none. */
@@ -196,11 +203,24 @@ export const hostFunctions = {
     return undefined;
   },
 
+  /** Whether nobody has to wait for the client: all of the body has come. */
+  bodyiswhole: (state) => running(state).isBodyWhole,
+
+  /** Starts to wait for more of the body: its token, or nothing when that is not needed. */
+  awaitbody: (state) => state.options.waits?.awaitBody(),
+
   /** Bytes, or nil at the end of the body. */
   readbody(state, args) {
     const wanted = args.number(1);
     const body = running(state).readBody(wanted >= 1 ? Math.min(Math.floor(wanted), largestReadBytes) : 1);
     return body ?? undefined;
+  },
+
+  /** Bytes, or nil at the end of the file that a Filter is given. */
+  readdata(state, args) {
+    const wanted = args.number(1);
+    const data = running(state).readData(wanted >= 1 ? Math.min(Math.floor(wanted), largestReadBytes) : 1);
+    return data ?? undefined;
   },
 
   /** Raises the error for input of the client that a script has asked for and that cannot be taken. */
@@ -328,6 +348,17 @@ export const hostFunctions = {
       values,
     });
   },
+
+  /** Takes a lock, or begins to wait for it at most so many seconds: a table of `token` or `wait`, or a word. */
+  lock(state, args) {
+    const waitMs = args.number(2) * 1000;
+    return waits(state).lock(lockName(args), waitMs > 0 ? waitMs : 0);
+  },
+
+  /** Releases a lock. */
+  unlock: (state, args) => waits(state).unlock(lockName(args), args.number(2)),
+
+  holdslock: (state, args) => waits(state).holdsLock(lockName(args), args.number(2)),
 
   /** Whether an operation is over. */
   isover(state, args) {

@@ -71,6 +71,9 @@ export interface NamedDictionary {
   readonly dictionary: Dictionary;
 }
 
+/** A lock that was taken, the token of the operation that waits for it, or the word for why there is neither. */
+export type LockStart = { readonly token: number } | { readonly wait: number } | string;
+
 /** The operations that the running request starts and waits for, each known by a token. */
 export interface WaitHost {
   startTimer(delayMs: number): number;
@@ -78,7 +81,14 @@ export interface WaitHost {
   source(name: ByteString): DataSource;
   /** The number of the HTTP client. @throws when the configuration has none, or the script may not use it */
   httpClient(): number;
+  /** Starts to wait for more of the request's body; undefined when reading need not wait, or has to be done at once. */
+  awaitBody(): number | undefined;
   post(operation: PostedOperation): number;
+  /** Takes a lock, or begins to wait for it. @param name at most 255 bytes @param waitMs 0: does not wait */
+  lock(name: ByteString, waitMs: number): LockStart;
+  /** Returns false when the request does not hold it (any more). */
+  unlock(name: ByteString, token: number): boolean;
+  holdsLock(name: ByteString, token: number): boolean;
   /** Whether an operation is over. If not, the request is about to wait. @throws when too many requests wait */
   isOver(token: number): boolean;
   /** The result of an operation that is over; asked once. */
@@ -142,8 +152,12 @@ export interface RequestHost {
   finish(): void;
   /** The handler of an Authorizer has returned true: the client may have what it asks for. */
   grant(): void;
+  /** Whether nobody has to wait for the client: all of the body has come. */
+  readonly isBodyWhole: boolean;
   /** At most `maxBytes` of the body, at least one byte; null at its end. Blocks until then. Valid until the next call. */
   readBody(maxBytes: number): Uint8Array | null;
+  /** The same of the file that a Filter is given. */
+  readData(maxBytes: number): Uint8Array | null;
   log(level: LogLevel, text: ByteString): void;
   /** `con:config(name, value)` for the settings that may change for one request. */
   configure(name: RequestSetting, value: boolean | number | ByteString): void;

@@ -67,6 +67,10 @@ function frontOptions(config: Config, runName: string): FrontSettings['front'] {
   const limits = { queueTimeoutMs, idleTimeoutMs, readTimeoutMs, sendTimeoutMs, requestTimeMs };
   const times = { ...limits, watchdogMs, watchdogMaxMs, slowTimeMs };
   const tracesRequests = config.accessLog !== undefined;
-  const scripts = { authScript: byteString(config.authScript), statusPath: config.statusPath };
+  const scripts = {
+    authScript: byteString(config.authScript),
+    filterScript: byteString(config.filterScript),
+    statusPath: config.statusPath,
+  };
   return { pool, ...sizes, ...times, ...scripts, tracesRequests, onAbort, overload, showErrors, runName };
 }

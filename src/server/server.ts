@@ -41,8 +41,10 @@ import { HungThreads, type Succeed } from './restart.js';
 import { SharedMemory, sessionMemory } from './shared-memory.js';
 import { type ServerCommands, StatusDesk } from './status-desk.js';
 import { repeat, Signal, within } from './timing.js';
+import { describeNotFound, findWarmScripts } from './warm-start.js';
 
 export { type Prepared, type Printed, printToStandardError } from './generation.js';
+export { tryScripts } from './warm-start.js';
 
 export interface Server {
   /** Where it listens, with the ports that were found for those given as 0. */
@@ -289,16 +291,19 @@ class RunningServer implements Server {
   }
 
   async #startWorkers(generation: Generation): Promise<void> {
-    const { front, workers } = this.#parts;
+    const { front, log, workers } = this.#parts;
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
     generation.sources = this.#io.addSources(resolveSources(config, process.env));
     generation.shared = this.#shared.grant([...config.shared, ...sessionMemory(config)]);
+    const warmScripts = await findWarmScripts(generation, (...fault) => log.write('error', describeNotFound(...fault)));
     const sleeper = await front.sleeper();
     const io = generation.sources.length > 0 ? this.#io : undefined;
     const settings = {
       ...workerSettings(generation, this.#runName),
+      warmScripts,
       waiting: this.#waiting,
+      locks: this.#shared.locks,
       bell: front.bell,
       sleeper,
       io,

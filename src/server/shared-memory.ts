@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import type { Config } from '../config/load.js';
 import { createDictionary } from '../shared/dictionary.js';
+import { createLocks } from '../shared/lock-memory.js';
 import { type DictionarySettings, SESSIONS, type SharedGrant } from '../shared/settings.js';
 
 /** The dictionary for sessions, where they are kept in memory. */
@@ -11,7 +12,11 @@ export function sessionMemory({ sessions: { store, size } }: Config): readonly D
 
 const WORDS = 2 ** 32;
 
+const secrets = (): [number, number] => [randomInt(WORDS) | 0, randomInt(WORDS) | 0];
+
 export class SharedMemory {
+  /** The locks of all requests. */
+  readonly locks = createLocks(secrets());
   #grants: readonly SharedGrant[] = [];
 
   /** The dictionaries of the configuration in service. */
@@ -27,7 +32,7 @@ export class SharedMemory {
     return wanted.map((settings) => {
       const { name, sizeBytes } = settings;
       const known = this.#grants.find((grant) => grant.name === name && grant.sizeBytes === sizeBytes);
-      const memory = known?.memory ?? createDictionary(sizeBytes, [randomInt(WORDS) | 0, randomInt(WORDS) | 0]);
+      const memory = known?.memory ?? createDictionary(sizeBytes, secrets());
       return { ...settings, memory };
     });
   }

@@ -28,19 +28,24 @@ const OWNER = CONTENDED - 1;
 const SPINS = 100;
 /** A waiting thread looks again after so long even if nobody wakes it. */
 const SLEEP_MS = 10;
-/** It gives up after so many sleeps: 5 s. No change takes nearly as long. */
-const MOST_SLEEPS = 500;
+/** It gives up after so long. No change takes nearly as much time. */
+const PATIENCE_MS = 5000;
 
 export class GuardedMemory {
   readonly words: Int32Array;
   readonly floats: Float64Array;
   readonly #owner: number;
+  readonly #mostSleeps: number;
 
-  /** @param owner the number of this thread, unlike that of any other thread; at least 1 */
-  constructor(shared: SharedArrayBuffer, owner: number) {
+  /**
+   * @param owner the number of this thread, unlike that of any other thread; at least 1
+   * @param patienceMs how long it waits for the lock
+   */
+  constructor(shared: SharedArrayBuffer, owner: number, patienceMs = PATIENCE_MS) {
     this.words = new Int32Array(shared);
     this.floats = new Float64Array(shared);
     this.#owner = owner & OWNER;
+    this.#mostSleeps = Math.ceil(patienceMs / SLEEP_MS);
   }
 
   /**
@@ -100,7 +105,7 @@ export class GuardedMemory {
     for (let spin = 0; spin < SPINS; spin += 1) {
       if (Atomics.load(words, LOCK) === 0 && Atomics.compareExchange(words, LOCK, 0, this.#owner) === 0) return;
     }
-    for (let sleeps = 0; sleeps < MOST_SLEEPS; ) {
+    for (let sleeps = 0; sleeps < this.#mostSleeps; ) {
       const current = Atomics.load(words, LOCK);
       if (current === 0) {
         // Others may sleep, too: whoever has slept takes it with the mark.

@@ -7,9 +7,12 @@ import { firstLentRequest } from '../channel/messages.js';
 import type { Parker } from '../channel/park.js';
 import { createRing, disturb } from '../channel/ring.js';
 import type { IoHandle } from '../io/handle.js';
+import { createWaker } from '../io/waker.js';
 import { createCounters } from '../metrics/counters.js';
 import { recover } from '../shared/guarded-memory.js';
 import type { ThreadData } from '../worker/thread-data.js';
+import type { WarmedScript } from '../worker/warm-start.js';
+import { releaseLocksOf } from './lock-release.js';
 
 /**
  * Most memory of a worker's own JavaScript objects: many times what one needs. One that takes more ends, and not the process.
@@ -17,11 +20,18 @@ import type { ThreadData } from '../worker/thread-data.js';
  */
 const HEAP_LIMIT_MIB = 512;
 
+/** What the thread says besides its ring. */
+type FromThread = 'ready' | 'bell' | { readonly wake: number } | { readonly warmed: readonly WarmedScript[] };
+
 export interface WorkerEvents {
   /** The thread waits for requests. */
   onReady(): void;
+  /** Before it is ready: what has become of the scripts that it was to load. */
+  onWarmed(scripts: readonly WarmedScript[]): void;
   /** There is something in the ring to the front, or room in the other. Only told where there is no other bell. */
   onBell(): void;
+  /** A request of this worker has got a lock, which one of another has released. */
+  onWake(worker: number): void;
   /** The thread is no more. Also told when it never became ready. */
   onGone(reason: string): void;
 }
@@ -69,6 +79,9 @@ export class WorkerHandle {
   readonly #closeChannel: () => void;
   readonly #interrupter: Interrupter;
   readonly #sleeper: Parker | undefined;
+  #waker: Promise<() => void> | undefined;
+  /** What its requests have locked is free. */
+  readonly #releaseLocks: () => void;
 
   /**
    * @param id unlike that of any other worker
@@ -78,6 +91,7 @@ export class WorkerHandle {
     const { ringBytes, setHook, sleeper, io, ...shared } = settings;
     this.#interrupter = new Interrupter(this.interrupts, setHook);
     this.#sleeper = sleeper;
+    this.#releaseLocks = () => void releaseLocksOf(settings.locks, id, (worker) => events.onWake(worker));
     this.#closeChannel = () => io?.closeChannel(id);
     this.#isNative = settings.engine.name !== 'embedded';
     this.toWorker = createRing(ringBytes);
@@ -100,8 +114,9 @@ export class WorkerHandle {
       this.#giveUp = resolve;
     });
     let reason = 'the thread ended';
-    this.#thread.on('message', (message: 'ready' | 'bell') => {
+    this.#thread.on('message', (message: FromThread) => {
       if (message === 'bell') return events.onBell();
+      if (message !== 'ready') return 'wake' in message ? events.onWake(message.wake) : events.onWarmed(message.warmed);
       this.#isReady = true;
       events.onReady();
     });
@@ -112,12 +127,20 @@ export class WorkerHandle {
       this.#thread.on('exit', () => {
         resolve();
         // It may have been ended while it changed a dictionary.
-        for (const { memory } of settings.shared) recover(memory, id);
+        for (const memory of [settings.locks, ...settings.shared.map((grant) => grant.memory)]) recover(memory, id);
+        this.#releaseLocks();
         this.#closeChannel();
         events.onGone(reason);
       });
     });
     this.over = Promise.race([this.ended, givenUp]);
+  }
+
+  /** Wakes the thread, which sleeps or is about to. */
+  wake(): void {
+    const parkedAt = { ring: this.toWorker, loans: this.loans, usesFutex: this.#sleeper !== undefined };
+    this.#waker ??= createWaker(parkedAt);
+    void this.#waker.then((wake) => wake());
   }
 
   /** Whether it has ever waited for requests. */
@@ -153,6 +176,7 @@ export class WorkerHandle {
   async abandon(): Promise<void> {
     this.#interrupter.abandon();
     this.#closeChannel();
+    this.#releaseLocks();
     this.#giveUp();
     disturb(this.toWorker, this.#sleeper);
     disturb(this.toFront, this.#sleeper);

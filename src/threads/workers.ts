@@ -2,9 +2,12 @@
  * The worker threads of a server: as many as configured, each replaced when it ends by itself or has to be given up.
  */
 
+import { toText } from '../base/byte-string.js';
 import { describeError, LuafcgidError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import type { InterruptRequest } from '../channel/interrupts.js';
+import type { LogLevel } from '../channel/messages.js';
+import type { WarmedScript } from '../worker/warm-start.js';
 import { WorkerHandle, type WorkerSettings, workerProgram } from './worker-handle.js';
 
 export type { WorkerSettings } from './worker-handle.js';
@@ -29,17 +32,21 @@ export interface WorkersEvents {
   bell(): void;
   /** Every thread has been told to end when it has done what it was given. */
   stop(): Promise<void>;
-  log(level: 'debug' | 'warn' | 'error', text: string): void;
+  log(level: LogLevel, text: string): void;
   bug(error: unknown): void;
   /** A thread that was given up does not end, and cannot be ended without the process. `isIdle`: it disturbs nobody. */
   hangs(isIdle: boolean): void;
 }
+
+const KIB = 1024;
 
 /** Who served for so long was no failure. */
 const LASTING_MS = 10_000;
 /** Delay before a worker that ended is replaced: none at first, then doubled with each that ends before long. */
 const REPLACE_MS = 100;
 const MAX_REPLACE_MS = 10_000;
+/** How long a thread may take until it waits for requests; a hundredth of that is usual. */
+const START_LIMIT_MS = 30_000;
 /** How long a thread may take to end when it is told to. */
 const END_MS = 1_000;
 
@@ -47,6 +54,8 @@ const END_MS = 1_000;
 interface Generation {
   readonly settings: WorkerSettings;
   isRetired: boolean;
+  /** Lines about scripts that were loaded before the first request. */
+  readonly told: Set<string>;
 }
 
 /** One place among the workers, in a generation. */
@@ -71,9 +80,15 @@ export class Workers {
   /** That of the main thread's own version. */
   readonly #program: string | undefined;
 
-  /** @param programNow tells the file that workers run from another that takes its place */
-  constructor(events: WorkersEvents, programNow = workerProgram) {
+  readonly #startLimitMs: () => number;
+
+  /**
+   * @param programNow tells the file that workers run from another that takes its place
+   * @param startLimitMs the time after which a worker that is not ready is given up
+   */
+  constructor(events: WorkersEvents, programNow = workerProgram, startLimitMs = (): number => START_LIMIT_MS) {
     this.#events = events;
+    this.#startLimitMs = startLimitMs;
     this.#programNow = programNow;
     this.#program = programNow();
   }
@@ -88,7 +103,7 @@ export class Workers {
     count: number,
     takeOver: (ready: readonly ReadyWorker[], retired: readonly number[]) => Promise<void>,
   ): Promise<void> {
-    const generation: Generation = { settings, isRetired: false };
+    const generation: Generation = { settings, isRetired: false, told: new Set() };
     const old = this.#generation;
     if (this.#isProgramReplaced()) throw new LuafcgidError('LUAFCGID_SERVER_REPLACED', { version });
     try {
@@ -175,6 +190,8 @@ export class Workers {
     const id = this.#lastId;
     const handle: WorkerHandle = new WorkerHandle(id, place.index, place.generation.settings, {
       onReady: () => {
+        clearTimeout(startTimer);
+        if (!this.#handles.has(id)) return; // it was given up
         this.#events.log('debug', `worker ${place.index} has started in ${handle.ageMs.toFixed(1)} ms`);
         const { toWorker, toFront, interrupts, loans, counters } = handle;
         const channels = { toWorker, toFront, interrupts, loans, counters };
@@ -183,8 +200,11 @@ export class Workers {
         else if (place.generation.isRetired) void handle.abandon();
         else this.#events.ready(worker).catch((error) => this.#events.bug(error));
       },
+      onWarmed: (scripts) => this.#logWarmed(place, scripts),
       onBell: () => this.#events.bell(),
+      onWake: (worker) => this.#handles.get(worker)?.handle.wake(),
       onGone: (reason) => {
+        clearTimeout(startTimer);
         if (!this.#handles.delete(id)) return this.#events.ended(id);
         this.#events.gone(id, reason);
         if (onFailed !== undefined && !handle.isReady) onFailed(reason);
@@ -192,6 +212,33 @@ export class Workers {
       },
     });
     this.#handles.set(id, { handle, place });
+    const limitMs = this.#startLimitMs();
+    const startTimer = setTimeout(() => {
+      if (!this.#handles.delete(id)) return;
+      const reason = `it was not ready within ${limitMs / 1000} s of its start`;
+      if (onFailed !== undefined) onFailed(reason);
+      else this.#replace(place, reason, handle.ageMs);
+      void this.#endAbandoned(handle);
+    }, limitMs);
+  }
+
+  /** Each line is logged once for all workers of a start or reload. */
+  #logWarmed({ generation: { told } }: Place, scripts: readonly WarmedScript[]): void {
+    for (const { script, tookMs, memoryBytes, imageBytes, reason, isLoaded, lines } of scripts) {
+      const path = toText(script);
+      for (const { level, text } of lines) this.#logOnce(told, level, `${path}: ${toText(text)}`);
+      const sizes = `${Math.ceil(memoryBytes / KIB)} KiB, its image ${Math.ceil(imageBytes / KIB)} KiB`;
+      this.#events.log('debug', `${path} was loaded in ${tookMs.toFixed(1)} ms: it takes ${sizes}`);
+      if (isLoaded && reason === '') continue;
+      const code = isLoaded ? 'LUAFCGID_IMAGE_NONE' : 'LUAFCGID_PRELOAD_FAILED';
+      this.#logOnce(told, isLoaded ? 'warn' : 'error', describeError(new LuafcgidError(code, { path, reason })));
+    }
+  }
+
+  #logOnce(told: Set<string>, level: LogLevel, line: string): void {
+    if (told.has(line)) return;
+    told.add(line);
+    this.#events.log(level, line);
   }
 
   #replace(place: Place, reason: string, ageMs: number): void {

@@ -1,7 +1,7 @@
 /** What a failed script's answer and log line say: message, traceback, and the source around the fault. */
 import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
-import type { ErrorDetail, SourceLine } from '../cgi/error-page.js';
+import type { ErrorDetail, SourceExcerpt, SourceLine } from '../cgi/error-page.js';
 import { type ByteString, LuaError } from '../lua/state.js';
 import { readSource } from '../scripts/source-files.js';
 
@@ -28,10 +28,16 @@ export function describeFailure(error: unknown, maySee: (file: ByteString) => bo
     const { message, traceback } = error;
     const status = known instanceof LuafcgidError ? known.status : 500;
     const code = known instanceof LuafcgidError ? known.code : 'LUAFCGID_SCRIPT_FAILED';
-    const source = sourceAround(message, maySee);
+    const source = sourceAround(PLACE_OF_MESSAGE.exec(message), maySee);
+    const callers = callersIn(traceback, source, maySee);
     const logText = `${code}: ${message}${traceback === '' ? '' : `\n${traceback}`}`;
     const remedy = known instanceof LuafcgidError ? `\n${toByteString(known.solve)}` : '';
-    return { status, code, logText, detail: { message: message + remedy, traceback, ...(source && { source }) } };
+    return {
+      status,
+      code,
+      logText,
+      detail: { message: message + remedy, traceback, callers, ...(source && { source }) },
+    };
   }
   if (error instanceof LuafcgidError) {
     const logText = toByteString(`${error.code}: ${error.message}. ${error.solve}`);
@@ -42,9 +48,38 @@ export function describeFailure(error: unknown, maySee: (file: ByteString) => bo
   return describeFailure(new LuafcgidError('LUAFCGID_BUG', { detail }, error), maySee);
 }
 
-/** The lines around `file:line:` at the start of a Lua message. */
-function sourceAround(message: ByteString, maySee: (file: ByteString) => boolean): ErrorDetail['source'] {
-  const match = /^(\/[^\n]*?):(\d+): /.exec(message);
+/** `file:line:` at the start of a Lua message. */
+const PLACE_OF_MESSAGE = /^(\/[^\n]*?):(\d+): /;
+/** `file:line:` of a level of the stack. */
+const PLACE_OF_LEVEL = /^\t(\/[^\n]*?):(\d+): in /;
+/** Levels of the stack that are looked at, and places that are shown. */
+const MOST_LEVELS = 30;
+const MOST_CALLERS = 4;
+
+/** The places that led to a fault, without the fault itself; none twice. */
+function callersIn(
+  traceback: string,
+  fault: SourceExcerpt | undefined,
+  maySee: (file: ByteString) => boolean,
+): SourceExcerpt[] {
+  const places = new Set([placeOf(fault)]);
+  const callers: SourceExcerpt[] = [];
+  for (const level of traceback.split('\n', MOST_LEVELS)) {
+    const excerpt = callers.length < MOST_CALLERS ? sourceAround(PLACE_OF_LEVEL.exec(level), maySee) : undefined;
+    const place = placeOf(excerpt);
+    if (excerpt === undefined || places.has(place)) continue;
+    places.add(place);
+    callers.push(excerpt);
+  }
+  return callers;
+}
+
+function placeOf(excerpt: SourceExcerpt | undefined): string {
+  return excerpt === undefined ? '' : `${excerpt.file}:${excerpt.lines.find(({ isFault }) => isFault)?.number}`;
+}
+
+/** The lines around a place that an expression has found. */
+function sourceAround(match: RegExpExecArray | null, maySee: (file: ByteString) => boolean): SourceExcerpt | undefined {
   if (match === null) return undefined;
   const file = match[1] as string;
   const faulty = Number(match[2]);

@@ -84,6 +84,30 @@ export class Images {
     this.#report(state.path, image, isRewound);
   }
 
+  /**
+   * Loads a script for its image only.
+   * @param holdsOperations whether it has started operations that are not over
+   * @returns its sizes, and why there is no image, if there is none
+   * @throws what loading throws
+   */
+  keep(
+    script: ByteString,
+    handler: Handler,
+    surroundings: Pick<StateSettings, 'reports' | 'interrupts'>,
+    holdsOperations: () => boolean,
+  ): { readonly memoryBytes: number; readonly imageBytes: number; readonly reason: string } {
+    const state = new ScriptState(0, script, { ...this.#parts.settings, ...surroundings });
+    try {
+      state.load(handler.name);
+      const image = this.#take(state, handler, holdsOperations());
+      const memoryBytes = state.lua.memoryBytes();
+      if (typeof image === 'string') return { memoryBytes, imageBytes: 0, reason: image };
+      return { memoryBytes, imageBytes: image.lua.sizeBytes, reason: '' };
+    } finally {
+      state.lua.close();
+    }
+  }
+
   /** Whether the state cannot go back: it has to be closed after its request. */
   isSpent(state: ScriptState): boolean {
     return this.#rewinding.get(state) === 'impossible';
@@ -149,7 +173,7 @@ export class Images {
   #take(state: ScriptState, { name, role }: Handler, holdsOperations: boolean): KeptImage | string {
     const { limitBytes } = this.#parts;
     if (limitBytes === 0) return 'images = 0';
-    if (holdsOperations) return 'it has started operations that are not over';
+    if (holdsOperations) return 'it holds a lock, or has started operations that are not over';
     let lua: StateImage | string;
     try {
       lua = state.lua.takeImage?.(name, role) ?? 'the engine cannot copy states';

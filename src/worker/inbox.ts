@@ -4,9 +4,12 @@
  */
 
 import { LuafcgidError } from '../base/errors.js';
+import { Role } from '../base/roles.js';
+import { INPUT_ERRORS } from '../channel/input-faults.js';
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
-import { BodyFault, MORE, ToWorker, typeOf } from '../channel/messages.js';
+import { BodyFault, MORE, roleOf, START_NO_BODY, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
+import { FilterInput } from './filter-input.js';
 import type { RequestInlet } from './script-request.js';
 
 const FIRST_MESSAGE_BYTES = 16 * 1024;
@@ -22,19 +25,31 @@ export interface Message {
   readonly payload: Uint8Array;
 }
 
-/** The body of one request, as far as its script has read it. */
+/** The body of one request, or the file that a Filter is given, as far as its script has read it. */
 class RingBody implements RequestInlet {
-  readonly requestId: number;
+  /** See `keyOf`. */
+  readonly key: number;
+  isWhole = false;
   isOver = false;
   /** Why the rest never comes: a `BodyFault`, or 0. */
   fault = 0;
-  /** Pieces that came while the request was suspended. */
+  /** Pieces that came while others were read, or that are left of one. */
   readonly #pieces: Uint8Array[] = [];
   readonly #inbox: BodyReader;
+  /** Waits until more has come, while the request is suspended. */
+  #awaited: (() => void) | undefined;
 
-  constructor(requestId: number, inbox: BodyReader) {
-    this.requestId = requestId;
+  constructor(key: number, inbox: BodyReader) {
+    this.key = key;
     this.#inbox = inbox;
+  }
+
+  get isReady(): boolean {
+    return this.#pieces.length > 0 || this.isOver || this.#inbox.hasBody(this);
+  }
+
+  awaitMore(call: () => void): void {
+    this.#awaited = call;
   }
 
   readBody(maxBytes: number): Uint8Array | null {
@@ -45,6 +60,10 @@ class RingBody implements RequestInlet {
     return kept.subarray(0, maxBytes);
   }
 
+  readData(): null {
+    return null;
+  }
+
   outlive(): RequestInlet {
     this.#inbox.keepBody(this);
     return this;
@@ -52,8 +71,16 @@ class RingBody implements RequestInlet {
 
   /** A frame of it came while others were read. */
   keepFrame({ type, argument, payload }: Frame): void {
-    if (typeOf(type) === ToWorker.BODY) this.#pieces.push(Uint8Array.from(payload));
+    if (isPiece(type)) this.#pieces.push(Uint8Array.from(payload));
     else this.end(argument);
+    const awaited = this.#awaited;
+    this.#awaited = undefined;
+    awaited?.();
+  }
+
+  /** The rest of a piece that the ring has to give back. */
+  keepRest(rest: Uint8Array): void {
+    if (rest.length > 0) this.#pieces.unshift(Uint8Array.from(rest));
   }
 
   end(fault: number): void {
@@ -65,27 +92,39 @@ class RingBody implements RequestInlet {
 /** What a body asks of the inbox. */
 interface BodyReader {
   readBody(body: RingBody, maxBytes: number): Uint8Array | null;
+  /** Whether something of it, or its end, is in the ring. Takes what lies before that. */
+  hasBody(body: RingBody): boolean;
   /** From now on its frames are kept whenever they come. */
   keepBody(body: RingBody): void;
 }
 
 /** The body of a request that has none. */
-export const NO_BODY: RequestInlet = { readBody: () => null, outlive: () => NO_BODY };
+export const NO_BODY: RequestInlet = {
+  isWhole: true,
+  isReady: true,
+  readBody: () => null,
+  readData: () => null,
+  awaitMore() {},
+  outlive: () => NO_BODY,
+};
 
 export class Inbox {
   readonly #ring: RingReader;
   readonly #tellRoom: () => void;
   readonly #interrupts: Interrupts;
   readonly #stopReason: () => Error;
-  /** Bodies of requests that were suspended, by request. */
+  /** What comes to requests that were suspended, or have not begun yet, and to Filters, by `keyOf`. */
   readonly #kept = new Map<number, RingBody>();
   /** Messages for later that came while a request was reading its body. */
   readonly #deferred: Message[] = [];
+  /** Pieces of the last of these, of which more is to come. */
+  #deferredPieces: Uint8Array[] = [];
   /** The message being taken: one buffer for all, so that requests allocate none. */
   #collected = Buffer.allocUnsafeSlow(FIRST_MESSAGE_BYTES);
   /** Bytes of the first frame's payload that the body's reader has taken. */
   #taken = 0;
-  #isHolding = false;
+  /** The body that the first frame is of, as long as its reader looks at that. */
+  #holder: RingBody | undefined;
 
   /**
    * @param tellRoom wakes the front, which waits for room in this ring
@@ -116,11 +155,18 @@ export class Inbox {
     this.#letGo();
     let bytes = 0;
     for (;;) {
+      if (this.#deferredPieces.length > 0) {
+        this.#putAside(this.#waitForFrame(nothingElse) as Frame);
+        const message = this.#deferred.shift();
+        if (message !== undefined) return message;
+        continue;
+      }
       const frame = this.#waitForFrame(bytes === 0 ? hasOther : nothingElse, longestMs);
       if (frame === undefined) return undefined;
       const type = typeOf(frame.type);
-      if (type === ToWorker.BODY || type === ToWorker.BODY_END) {
-        this.#kept.get(frame.id)?.keepFrame(frame);
+      const key = keyOf(frame);
+      if (key !== 0) {
+        this.#kept.get(key)?.keepFrame(frame);
         this.#release();
         continue;
       }
@@ -134,42 +180,95 @@ export class Inbox {
 
   /**
    * The body of a request that begins. Its `readBody` throws a `LuafcgidError` when the body is too large, shorter than
-   * announced, or does not come, or when the script has to stop. Pieces of other requests' bodies are dropped meanwhile.
+   * announced, or does not come, or when the script has to stop.
+   * @param isWhole the front has all of it
    */
-  bodyOf(requestId: number): RequestInlet {
-    return new RingBody(requestId, { readBody: this.#readBody, keepBody: (body) => this.#kept.set(requestId, body) });
+  bodyOf(requestId: number, isWhole = false): RequestInlet {
+    const body = this.#kept.get(requestId) ?? this.#newBody(requestId);
+    body.isWhole = isWhole;
+    return body;
   }
 
+  /**
+   * Body and file of a Filter's request that begins. Each is kept while the other is read.
+   * @param isWhole the front has all of the body
+   */
+  filterInputOf(requestId: number, hasBody: boolean, isWhole: boolean): RequestInlet {
+    const body = hasBody ? this.bodyOf(requestId, isWhole) : NO_BODY;
+    const data = this.#kept.get(-requestId) ?? this.#newBody(-requestId);
+    const input = new FilterInput(body, data);
+    return input.outlive();
+  }
+
+  #newBody(key: number): RingBody {
+    return new RingBody(key, {
+      readBody: this.#readBody,
+      hasBody: this.#hasBody,
+      keepBody: (body) => this.#kept.set(key, body),
+    });
+  }
+
+  readonly #hasBody = (body: RingBody): boolean => {
+    if (this.#holder === body && this.#taken < (this.#ring.peek() as Frame).payload.length) return true;
+    this.#letGo();
+    for (let frame = this.#ring.peek(); frame !== undefined; frame = this.#ring.peek()) {
+      if (keyOf(frame) === body.key) return true;
+      this.#putAside(frame);
+    }
+    return false;
+  };
+
   readonly #readBody = (body: RingBody, maxBytes: number): Uint8Array | null => {
+    if (this.#holder !== body) this.#letGo();
     while (!body.isOver) {
-      const frame = this.#isHolding ? (this.#ring.peek() as Frame) : this.#waitForBody();
-      const type = typeOf(frame.type);
-      if (type === ToWorker.BODY && frame.id === body.requestId) {
+      const frame = this.#holder === undefined ? this.#waitForBody() : (this.#ring.peek() as Frame);
+      const isOwn = keyOf(frame) === body.key;
+      if (isOwn && isPiece(frame.type)) {
         if (this.#taken === frame.payload.length) {
           this.#letGo();
           continue;
         }
-        this.#isHolding = true;
+        this.#holder = body;
         const piece = frame.payload.subarray(this.#taken, this.#taken + maxBytes);
         this.#taken += piece.length;
         return piece;
       }
-      if (type === ToWorker.BODY_END && frame.id === body.requestId) body.end(frame.argument);
-      else if (type === ToWorker.BODY || type === ToWorker.BODY_END) this.#kept.get(frame.id)?.keepFrame(frame);
-      else {
-        // While a request executes the front sends only short messages, and what it sent before the request was resumed.
-        const payload = frame.payload.slice();
-        this.#deferred.push({ type, flags: frame.type, id: frame.id, argument: frame.argument, payload });
-      }
-      this.#release();
+      if (isOwn) {
+        body.end(frame.argument);
+        this.#release();
+      } else this.#putAside(frame);
     }
-    if (body.fault !== 0) throw faultOf(body.fault);
+    if (body.fault !== 0) throw faultOf(body);
     return null;
   };
+
+  /** Takes a frame that is not for the request that reads: another's body, or a message for later. */
+  #putAside(frame: Frame): void {
+    const key = keyOf(frame);
+    if (key !== 0) this.#kept.get(key)?.keepFrame(frame);
+    else {
+      this.#deferredPieces.push(frame.payload.slice());
+      if ((frame.type & MORE) === 0) this.#defer(frame, Buffer.concat(this.#deferredPieces.splice(0)));
+    }
+    this.#release();
+  }
+
+  /**
+   * While a request executes the front sends short messages, and what it sent before the request was resumed: that may be the
+   * start of another one, whose body follows.
+   */
+  #defer({ type: flags, id, argument }: Frame, payload: Uint8Array): void {
+    const type = typeOf(flags);
+    this.#deferred.push({ type, flags, id, argument, payload });
+    const hasBody = type === ToWorker.START && (flags & START_NO_BODY) === 0;
+    if (hasBody) this.#kept.set(id, this.#newBody(id));
+    if (type === ToWorker.START && roleOf(flags) === Role.FILTER) this.#kept.set(-id, this.#newBody(-id));
+  }
 
   /** A request is over: what still comes of its body is dropped. */
   forgetBody(requestId: number): void {
     this.#kept.delete(requestId);
+    this.#kept.delete(-requestId);
   }
 
   /** Puts a piece of a message behind what has come of it; returns how much that is now. */
@@ -203,12 +302,14 @@ export class Inbox {
     }
   }
 
-  /** Gives back the frame that the body's reader still looked at. */
+  /** Gives back the frame that a body's reader still looked at; what is left of it is kept if the request goes on. */
   #letGo(): void {
-    if (!this.#isHolding) return;
-    this.#isHolding = false;
+    const holder = this.#holder;
+    if (holder === undefined) return;
+    const { payload } = this.#ring.peek() as Frame;
+    if (this.#kept.get(holder.key) === holder) holder.keepRest(payload.subarray(this.#taken));
+    this.#holder = undefined;
     this.#taken = 0;
-    this.#ring.peek();
     this.#release();
   }
 
@@ -217,8 +318,28 @@ export class Inbox {
   }
 }
 
-function faultOf(fault: number): LuafcgidError {
-  if (fault === BodyFault.TOO_LARGE) return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit: 'maxpost' });
-  if (fault === BodyFault.LATE) return new LuafcgidError('LUAFCGID_REQUEST_BODY_LATE', { seconds: 'readtimeout' });
-  return new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT');
+/** Which stream a frame belongs to: the number of a request for its body, the same below 0 for a file; 0: none. */
+function keyOf({ type, id }: Frame): number {
+  switch (typeOf(type)) {
+    case ToWorker.BODY:
+    case ToWorker.BODY_END:
+      return id;
+    case ToWorker.DATA:
+    case ToWorker.DATA_END:
+      return -id;
+    default:
+      return 0;
+  }
+}
+
+/** Whether a frame of a stream is a piece, and not the end. */
+function isPiece(type: number): boolean {
+  return typeOf(type) === ToWorker.BODY || typeOf(type) === ToWorker.DATA;
+}
+
+function faultOf({ fault, key }: RingBody): LuafcgidError {
+  const codes = INPUT_ERRORS[key < 0 ? 'DATA' : 'BODY'];
+  if (fault === BodyFault.TOO_LARGE) return new LuafcgidError(codes.tooLarge, { limit: 'maxpost' });
+  if (fault === BodyFault.LATE) return new LuafcgidError(codes.late, { seconds: 'readtimeout' });
+  return new LuafcgidError(codes.short);
 }

@@ -82,8 +82,9 @@ function toLua(value: Value): LuaValue {
   return value as undefined | boolean | number;
 }
 
-function toRows({ columns, rows }: Rows): LuaValue {
+function toRows({ columns, rows, isPositional }: Rows): LuaValue {
   const names = columns.map(latin1);
+  if (isPositional) return { columns: names, rows: rows.map((row) => row.map(toLua)) };
   return {
     columns: names,
     rows: rows.map((row) => {

@@ -30,7 +30,7 @@ export interface SocketService {
 export interface SuspendedRuns {
   /** Notes which of their operations are over. */
   poll(): void;
-  /** Whether `poll` may find something. */
+  /** Whether one can go on, or `poll` may find that. */
   readonly mayHaveNews: boolean;
   /** When it surely does; undefined: nobody knows. */
   readonly nextMs: number | undefined;

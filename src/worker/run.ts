@@ -51,6 +51,7 @@ export class Run implements WaitOwner {
   /** It has been suspended before. */
   isLasting = false;
   readonly tokens = new Set<number>();
+  readonly locks = new Map<string, number>();
   holdsPlace = false;
   hasPosted = false;
 
@@ -86,6 +87,10 @@ export class Run implements WaitOwner {
 
   get script(): ByteString {
     return this.state?.path ?? this.start.createdFrom ?? '';
+  }
+
+  get body(): RequestInlet {
+    return this.request.inlet;
   }
 
   get id(): number {

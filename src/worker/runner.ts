@@ -19,7 +19,8 @@ import { Run, type RunStart } from './run.js';
 import type { RequestOrigin } from './script-request.js';
 import type { ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
-import { Waits, type WaitsParts } from './waits.js';
+import { holdsOperations, Waits, type WaitsParts } from './waits.js';
+import { type WarmedScript, WarmStart } from './warm-start.js';
 
 /** A state's memory is looked at so often, when a request has run in it. */
 const MEMORY_EVERY_MS = 1_000;
@@ -39,7 +40,7 @@ export interface RunnerParts {
   readonly counters: WorkerCounters;
   /** What scripts wait for, and how this thread sleeps meanwhile. */
   readonly waits: Omit<WaitsParts, 'owner' | 'isReady' | 'blocks'>;
-  /** A request that was suspended is over: what still comes of its body is dropped. */
+  /** A request is over: what still comes of its body is dropped. */
   readonly forgetBody: (id: number) => void;
   /** What all states have in common, but for what depends on the run that executes. */
   readonly states: Omit<StateSettings, 'reports' | 'interrupts' | 'waits'>;
@@ -56,6 +57,7 @@ export class Runner {
   /** Suspended runs that can go on, in the order in which their operations were over. */
   readonly #ready: Run[] = [];
   readonly #waits: Waits;
+  readonly #warmStart = new WarmStart();
   readonly #blocked = new Map<string, number>();
   /** Buffers that no run uses. */
   readonly #buffers: OutputBuffer[] = [];
@@ -64,11 +66,15 @@ export class Runner {
     this.#parts = parts;
     this.#waits = new Waits({
       ...parts.waits,
-      blocks: (owner, place) => this.#noteBlocked(owner.id, place),
-      owner: () => {
-        if (this.#executing === undefined) throw new Error('no request is running');
-        return this.#executing;
+      blocks: (owner, place) => {
+        if (owner !== this.#warmStart.loading) this.#noteBlocked(owner.id, place);
       },
+      owner: () => {
+        const owner = this.#executing ?? this.#warmStart.loading;
+        if (owner === undefined) throw new Error('no request is running');
+        return owner;
+      },
+      sleep: (isDone, untilMs) => this.#warmStart.sleep(parts.waits.sleep, isDone, untilMs),
       isReady: (owner) => {
         const run = owner as Run;
         if (run.isSuspended && !this.#ready.includes(run)) this.#ready.push(run);
@@ -87,6 +93,11 @@ export class Runner {
       } satisfies StateSettings,
       log: (level, text) => parts.outbox.log(this.#executing?.id ?? 0, level, text),
     });
+  }
+
+  /** Loads scripts before the first request, one after the other. */
+  warm(scripts: readonly ByteString[]): WarmedScript[] {
+    return this.#warmStart.load(scripts, this.#images, this.#parts.config, this.#waits);
   }
 
   /** The operations that scripts of this worker wait for. */
@@ -116,6 +127,11 @@ export class Runner {
     });
   }
 
+  /** Whether a suspended run can go on. */
+  get hasReady(): boolean {
+    return this.#ready.length > 0;
+  }
+
   /** Goes on with the suspended run whose operation was over first. Returns false when there is none. */
   resumeNext(): boolean {
     const run = this.#ready.shift();
@@ -126,7 +142,7 @@ export class Runner {
     if (state === undefined) throw new Error(`run ${run.id} has no state`);
     run.isSuspended = false;
     run.waitedMs += performance.now() - run.suspendedMs;
-    this.#waits.leavePlace(run);
+    this.#waits.goOn(run);
     this.#parts.outbox.resumed(run.id);
     this.#execute(run, () => {
       this.#setTarget(state);
@@ -197,6 +213,7 @@ export class Runner {
   #suspend(run: Run): void {
     const { outbox } = this.#parts;
     run.outlive(outbox);
+    this.#waits.settle(run);
     run.isSuspended = true;
     run.suspendedMs = performance.now();
     outbox.suspended(run.id, this.#waits.waitsForOf(run));
@@ -206,7 +223,7 @@ export class Runner {
 
   #over(run: Run): void {
     this.#waits.endOwner(run);
-    if (run.isLasting) this.#parts.forgetBody(run.id);
+    this.#parts.forgetBody(run.id);
     this.#count(run);
     this.#runs.delete(run.id);
     this.#buffers.push(run.buffer);
@@ -290,7 +307,7 @@ export class Runner {
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);
-      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, run.tokens.size > 0);
+      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, holdsOperations(run));
     }
     if (createdFrom !== undefined) this.#states.set(stateId, state);
     state.requireHandler(handler);
@@ -382,5 +399,6 @@ export class Runner {
 
 /** The global function that answers requests of a role. */
 function handlerFor(role: number, config: Config): ByteString {
-  return role === Role.AUTHORIZER ? config.authorizer : config.handler;
+  if (role === Role.AUTHORIZER) return config.authorizer;
+  return role === Role.FILTER ? config.filter : config.handler;
 }

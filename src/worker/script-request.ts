@@ -23,8 +23,16 @@ export interface RequestSettings extends ResponseDefaults {
 
 /** Where its body comes from. */
 export interface RequestInlet {
+  /** Whether nobody has to wait for the client: all of it has come. */
+  readonly isWhole: boolean;
+  /** Whether `readBody` gives something, or the end, without waiting. */
+  readonly isReady: boolean;
+  /** Calls once when it does; the request is suspended meanwhile. */
+  awaitMore(call: () => void): void;
   /** The next piece, at most `maxBytes` long and valid until the next call; null at the end. */
   readBody(maxBytes: number): Uint8Array | null;
+  /** The same of the file that a Filter is given. */
+  readData(maxBytes: number): Uint8Array | null;
   /** The request is suspended: gives what is left of its body, kept from now on whatever else the worker reads. */
   outlive(): RequestInlet;
 }
@@ -201,8 +209,21 @@ export class ScriptRequest implements RequestHost {
     this.tell('warn', `the Authorizer returned true, and the client is refused all the same: ${why}`);
   }
 
+  get isBodyWhole(): boolean {
+    return this.#inlet.isWhole;
+  }
+
+  /** Where its body comes from. */
+  get inlet(): RequestInlet {
+    return this.#inlet;
+  }
+
   readBody(maxBytes: number): Uint8Array | null {
     return this.#inlet.readBody(maxBytes);
+  }
+
+  readData(maxBytes: number): Uint8Array | null {
+    return this.#inlet.readData(maxBytes);
   }
 
   log(level: LogLevel, text: ByteString): void {

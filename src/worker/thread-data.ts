@@ -16,6 +16,8 @@ export interface ThreadData {
   readonly roots: readonly string[];
   /** Directories of `files`, held open by the main thread; undefined: scripts have no files. */
   readonly files: FileGrants | undefined;
+  /** Scripts that are loaded before the first request: files, links resolved, one character per byte. */
+  readonly warmScripts: readonly string[];
   /** Whether the access log wants to know what requests take. */
   readonly measuresUsage: boolean;
   /** Begins the name of every request. */
@@ -39,6 +41,8 @@ export interface ThreadData {
   readonly sources: readonly SourceGrant[];
   /** The number of this worker, unlike that of any other. */
   readonly worker: number;
+  /** Locks of all workers, see `shared/lock-table.ts`. */
+  readonly locks: SharedArrayBuffer;
   /** Dictionaries in memory that all workers share. */
   readonly shared: readonly SharedGrant[];
   /** How a running request is broken into, see `channel/interrupts.ts`. */

@@ -5,6 +5,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { toByteString, toText } from '../base/byte-string.js';
+import { Role } from '../base/roles.js';
 import { Abandoned, Interrupts } from '../channel/interrupts.js';
 import { Borrower } from '../channel/lending.js';
 import {
@@ -15,6 +16,7 @@ import {
   START_NO_BODY,
   START_OFFER,
   START_RETIRE,
+  START_WHOLE_BODY,
   ToWorker,
 } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
@@ -26,6 +28,7 @@ import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
 import { Dictionary } from '../shared/dictionary.js';
+import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
@@ -33,8 +36,10 @@ import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
 import { Runner, type RunnerParts } from './runner.js';
+import type { RequestInlet } from './script-request.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
+import type { WarmedScript } from './warm-start.js';
 
 /** What scripts see of the environment: names alone stand for the server's own values. */
 function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessEnv): Record<string, string> {
@@ -129,6 +134,11 @@ class WorkerThread {
       waits: {
         io: data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted),
         sources: data.sources,
+        locks: {
+          table: new LockTable(data.locks, data.worker),
+          worker: data.worker,
+          wake: (worker) => parentPort?.postMessage({ wake: worker }),
+        },
         waiting: data.waiting,
         waitingLimit: config.waitingLimit,
         nowMs,
@@ -144,7 +154,7 @@ class WorkerThread {
     const suspended: SuspendedRuns = {
       poll: () => runner.waits.poll(),
       get mayHaveNews() {
-        return runner.waits.mayHaveNews;
+        return runner.hasReady || runner.waits.mayHaveNews;
       },
       get nextMs() {
         return runner.waits.nextMs;
@@ -176,6 +186,11 @@ class WorkerThread {
       nowMs,
       sockets,
     });
+  }
+
+  /** Loads scripts before the first request. */
+  warm(scripts: ThreadData['warmScripts']): WarmedScript[] {
+    return this.#runner.warm(scripts);
   }
 
   /** Serves until told to stop, or until nobody listens any more. All states are closed then. */
@@ -226,7 +241,7 @@ class WorkerThread {
   #start({ flags, id, argument: stateId, payload }: Message): void {
     const { subject, slot, path, params } = decodeStart(payload);
     if ((flags & START_OFFER) !== 0) {
-      if (!this.#slots.claim(slot, subject)) return;
+      if (!this.#slots.claim(slot, subject)) return this.#inbox.forgetBody(id);
       if ((flags & START_CREATE) === 0 && !this.#runner.isIdle(stateId)) return this.#outbox.offerRejected(id, subject);
     } else if (subject !== 0) this.#close(subject);
     this.#runner.execute({
@@ -238,9 +253,17 @@ class WorkerThread {
       role: roleOf(flags),
       isDirect: false,
       isHead: (flags & START_HEAD) !== 0,
-      inlet: (flags & START_NO_BODY) === 0 ? this.#inbox.bodyOf(id) : NO_BODY,
+      inlet: this.#inletOf(id, flags),
       outlet: this.#outbox,
     });
+  }
+
+  /** What comes to a request that begins. */
+  #inletOf(id: number, flags: number): RequestInlet {
+    const hasBody = (flags & START_NO_BODY) === 0;
+    const isWhole = (flags & START_WHOLE_BODY) !== 0;
+    if (roleOf(flags) === Role.FILTER) return this.#inbox.filterInputOf(id, hasBody, isWhole);
+    return hasBody ? this.#inbox.bodyOf(id, isWhole) : NO_BODY;
   }
 
   #close(stateId: number): void {
@@ -286,6 +309,7 @@ async function run(data: ThreadData): Promise<void> {
   }
   const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
   const thread = new WorkerThread(data, system, ringBell, usage);
+  if (data.warmScripts.length > 0) parentPort?.postMessage({ warmed: thread.warm(data.warmScripts) });
   parentPort?.postMessage('ready');
   thread.serve();
 }

@@ -11,22 +11,30 @@ import type { Completion, IoClient } from '../io/client.js';
 import type { SourceGrant } from '../io/handle.js';
 import type { Action } from '../io/protocol.js';
 import { mayUse } from '../io/sources.js';
-import type { DataSource, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
+import type { DataSource, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
+import { type LockOwner, type LockParts, LockWaits } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
 import { Timers } from './timers.js';
 
 /** The run that started an operation. */
-export interface WaitOwner {
+export interface WaitOwner extends LockOwner {
   /** The number of the request. */
   readonly id: number;
   /** Operations that it has started and not taken the results of. */
   readonly tokens: Set<number>;
   /** The script's file. */
   readonly script: ByteString;
+  /** Its body, as far as it was not read. */
+  readonly body: { readonly isReady: boolean; awaitMore(call: () => void): void };
   /** It counts among the requests that wait. */
   holdsPlace: boolean;
   /** The I/O thread knows of it. */
   hasPosted: boolean;
+}
+
+/** Whether it has what no copy of its script's memory may have: operations that are not over, or locks. */
+export function holdsOperations({ tokens, locks }: Pick<WaitOwner, 'tokens' | 'locks'>): boolean {
+  return tokens.size > 0 || locks.size > 0;
 }
 
 interface Operation {
@@ -40,6 +48,8 @@ export interface WaitsParts {
   readonly io: IoClient | undefined;
   /** The data sources, and which scripts may use them. */
   readonly sources: readonly SourceGrant[];
+  /** Locks of all workers. */
+  readonly locks: LockParts;
   /** One word: how many requests of all workers wait. */
   readonly waiting: SharedArrayBuffer;
   readonly waitingLimit: number;
@@ -61,11 +71,13 @@ export class Waits implements WaitHost {
   readonly #operations = new Map<number, Operation>();
   /** Tokens of posted operations, by the numbers that the I/O thread knows them by. */
   readonly #posted = new Map<number, number>();
+  readonly #locks: LockWaits;
   #lastToken = 0;
 
   constructor(parts: WaitsParts) {
     this.#parts = parts;
     this.#waiting = new Int32Array(parts.waiting);
+    this.#locks = new LockWaits(parts.locks, (token, result) => this.#end(token, result));
   }
 
   startTimer(delayMs: number): number {
@@ -116,6 +128,48 @@ export class Waits implements WaitHost {
     return token;
   }
 
+  awaitBody(): number | undefined {
+    const owner = this.#parts.owner();
+    // Where no more may wait, the worker waits itself.
+    if (owner.body.isReady || !this.#tryTakePlace(owner)) return undefined;
+    const token = this.#add(WaitsFor.BODY);
+    owner.body.awaitMore(() => this.#end(token, { isError: false, value: undefined }));
+    return token;
+  }
+
+  lock(name: ByteString, waitMs: number): LockStart {
+    const owner = this.#parts.owner();
+    const taken = this.#locks.acquire(owner, name, waitMs > 0);
+    if (typeof taken === 'string' || 'token' in taken) return taken;
+    const wait = this.#add(WaitsFor.LOCK);
+    this.#locks.add(wait, { owner, waiter: taken.waiter, name });
+    this.#timers.add(wait, this.#parts.nowMs() + waitMs);
+    return { wait };
+  }
+
+  unlock(name: ByteString, token: number): boolean {
+    return this.#locks.release(this.#parts.owner(), name, token);
+  }
+
+  holdsLock(name: ByteString, token: number): boolean {
+    return this.#locks.holds(this.#parts.owner(), name, token);
+  }
+
+  /** A request is about to be suspended: if it waits for locks only, somebody who is not suspended has to hold them. */
+  settle(owner: WaitOwner): void {
+    for (const token of owner.tokens) {
+      const operation = this.#operations.get(token);
+      if (operation?.waitsFor !== WaitsFor.LOCK || operation.result !== undefined) return;
+    }
+    this.#locks.settle(owner);
+  }
+
+  /** A suspended request goes on. */
+  goOn(owner: WaitOwner): void {
+    this.leavePlace(owner);
+    this.#locks.goOn(owner);
+  }
+
   #add(waitsFor: WaitsFor): number {
     const owner = this.#parts.owner();
     this.#lastToken = (this.#lastToken % 0x7fffffff) + 1;
@@ -144,12 +198,22 @@ export class Waits implements WaitHost {
   block(place: string): void {
     const owner = this.#parts.owner();
     this.#parts.blocks(owner, place);
+    this.#locks.refuse(owner, place);
     const isDone = (): boolean => {
       this.poll();
+      this.#lookAtBody(owner);
       return this.hasResult(owner);
     };
     while (!isDone()) this.#parts.sleep(isDone, this.#timers.nextMs);
     this.leavePlace(owner);
+  }
+
+  /** While this worker blocks, nobody else looks whether more of the body has come. */
+  #lookAtBody({ tokens, body }: WaitOwner): void {
+    for (const token of tokens) {
+      if (this.#operations.get(token)?.waitsFor !== WaitsFor.BODY || !body.isReady) continue;
+      this.#end(token, { isError: false, value: undefined });
+    }
   }
 
   /** What a suspended run waits for. */
@@ -178,7 +242,11 @@ export class Waits implements WaitHost {
   /** Whether `poll` may find something. */
   get mayHaveNews(): boolean {
     const { io, nowMs } = this.#parts;
-    return io?.hasCompletion === true || (this.#timers.nextMs ?? Number.POSITIVE_INFINITY) <= nowMs();
+    return (
+      this.#locks.mayHaveNews ||
+      io?.hasCompletion === true ||
+      (this.#timers.nextMs ?? Number.POSITIVE_INFINITY) <= nowMs()
+    );
   }
 
   /** Notes which operations are over. */
@@ -187,9 +255,11 @@ export class Waits implements WaitHost {
     if (this.#timers.nextMs !== undefined) {
       const now = nowMs();
       for (let token = this.#timers.takeDue(now); token !== undefined; token = this.#timers.takeDue(now)) {
-        this.#end(token, { isError: false, value: undefined });
+        if (this.#locks.isPending(token)) this.#locks.expire(token);
+        else this.#end(token, { isError: false, value: undefined });
       }
     }
+    this.#locks.poll();
     if (io === undefined || !io.hasCompletion) return;
     for (let next = io.next(); next !== undefined; next = io.next()) this.#complete(next);
   }
@@ -202,7 +272,7 @@ export class Waits implements WaitHost {
 
   #end(token: number, result: OperationResult): void {
     const operation = this.#operations.get(token);
-    if (operation === undefined) return;
+    if (operation === undefined || operation.result !== undefined) return;
     operation.result = result;
     this.#parts.isReady(operation.owner);
   }
@@ -212,17 +282,23 @@ export class Waits implements WaitHost {
     this.leavePlace(owner);
     for (const token of owner.tokens) this.#operations.delete(token);
     owner.tokens.clear();
+    this.#locks.endOwner(owner);
     if (owner.hasPosted) this.#parts.io?.endRun(owner.id);
   }
 
   #takePlace(owner: WaitOwner): void {
-    if (owner.holdsPlace) return;
-    const { waitingLimit } = this.#parts;
-    if (Atomics.add(this.#waiting, 0, 1) >= waitingLimit) {
+    if (this.#tryTakePlace(owner)) return;
+    throw new LuafcgidError('LUAFCGID_WAITING_FULL', { waiting: this.#parts.waitingLimit });
+  }
+
+  #tryTakePlace(owner: WaitOwner): boolean {
+    if (owner.holdsPlace) return true;
+    if (Atomics.add(this.#waiting, 0, 1) >= this.#parts.waitingLimit) {
       Atomics.sub(this.#waiting, 0, 1);
-      throw new LuafcgidError('LUAFCGID_WAITING_FULL', { waiting: waitingLimit });
+      return false;
     }
     owner.holdsPlace = true;
+    return true;
   }
 
   /** It waits no longer. */

@@ -54,9 +54,17 @@ describe('an error page', () => {
     assert.ok(!body.includes('<script'));
   });
 
+  it('shows the places that led to an error, folded and escaped', () => {
+    const lines = [{ number: 3, text: EVIL, isFault: true }];
+    const { body } = render({ status: 500, detail: { message: 'm', callers: [{ file: `/srv/${EVIL}.lua`, lines }] } });
+    assert.ok(body.includes(`<details><summary>called at /srv/${SAFE}.lua:3</summary>`), body);
+    assert.ok(body.includes(`<mark>    3  ${SAFE}</mark>`));
+    assert.ok(!body.includes('<script'));
+  });
+
   it('shows a detail that has a message only', () => {
     const { body } = render({ status: 500, detail: { message: 'just this' } });
-    assert.ok(body.includes('<pre>just this</pre>'));
+    assert.ok(body.includes('<pre class="text">just this</pre>'));
     assert.ok(!body.includes('<mark>') && !body.includes('undefined'));
   });
 

@@ -64,6 +64,8 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return [true, ['a'], {}, 'a\0b', '\xff', 'syslog:', 'syslog:loud', 'syslog:daemon:log'];
     case 'access-format':
       return [true, {}, '', 'no field', '{state', 'state}', '{}', '{states}', '{param:}', '{time}\n', '\xff{time}'];
+    case 'script-files':
+      return [true, { a: 'b' }, [true], 'a\0b', '\xff'];
     case 'source-file':
     case 'pid-file':
       return [true, ['a'], {}, 'a\0b', '\xff'];

@@ -36,7 +36,7 @@ const modules = ['json', 'crypto', 'template', 'router', 'validate'];
 /** Gives each module the name that the page does. */
 const requireModules = modules.map((name) => `local ${name} = require("luafcgid.${name}")`).join(' ');
 /** Methods that there are in other roles alone. */
-const roles: Readonly<Record<string, RoleName>> = { 'con:variable': 'AUTHORIZER' };
+const roles: Readonly<Record<string, RoleName>> = { 'con:variable': 'AUTHORIZER', 'con:data': 'FILTER' };
 const isOfModule = (name: string) => modules.includes(name.split('.')[0] as string);
 
 const SENDS_JSON = { CONTENT_TYPE: 'application/json' };
@@ -72,6 +72,8 @@ describe('docs/lua-api.md', () => {
         );
       // There is no worker here that could wait.
       if (example.includes('luafcgid.sleep(')) assert.throws(run, /nothing can be waited for here/);
+      // It is for the script itself, outside of requests.
+      else if (example.includes('luafcgid.isolation(')) assert.throws(run, /was called by a request/);
       else run();
     });
   }

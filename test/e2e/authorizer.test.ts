@@ -45,7 +45,6 @@ local does = {
   slept = function(env, con) con:variable("REMOTE_USER", "bob") luafcgid.sleep(0.01) return true end,
   endless = function() while true do end end,
   hang = function() string.find(("a"):rep(3000), ".-.-.-.-.-b") return true end,
-  memory = function() return #("x"):rep(2^26) > 0 end,
 }
 function authorize(env, con)
   local what = (env.QUERY_STRING or ""):match("do=(%a+)")
@@ -75,7 +74,6 @@ const REFUSALS: Readonly<Record<string, number>> = {
   exit: 403,
   endless: 504,
   hang: 504,
-  memory: 500,
   unheard: 500,
 };
 
@@ -83,7 +81,7 @@ function start(t: Cleanup, config = '', files: Readonly<Record<string, string>> 
   return startServer(t, {
     files,
     config: ({ scripts }) =>
-      `workers = 1 watchdog = 0.5 memory = 32 * 2^20 socketmode = "0666" authscript = ${JSON.stringify(join(scripts, 'authorize.lua'))} ${config}`,
+      `workers = 1 watchdog = 1 memory = 32 * 2^20 socketmode = "0666" authscript = ${JSON.stringify(join(scripts, 'authorize.lua'))} ${config}`,
   });
 }
 
@@ -112,7 +110,7 @@ function assertRefused({ raw, protocolStatus }: Answer, status: number, what: st
 }
 
 describe('an Authorizer over the wire', () => {
-  const server = shared((t) => start(t));
+  const server = shared((t) => start(t, 'statuspath = "/status"'));
 
   it('that returns true answers with status 200, its variables and no body, byte for byte', async () => {
     for (const what of ['grant', 'slept']) {
@@ -155,6 +153,14 @@ describe('an Authorizer over the wire', () => {
       assert.equal(answer.body.length > 0, !isAuthorizer);
     }
     connection.destroy();
+  });
+
+  it('decides about the page of the status, too, which does not answer in its place', async () => {
+    const params = { ...scriptParams(server().path('a.txt')), SCRIPT_NAME: '/status', REQUEST_URI: '/status' };
+    const asked = { ...params, QUERY_STRING: 'do=no' };
+    const answer = await request({ socket: server().socket, role: ROLE.AUTHORIZER, params: asked });
+    assert.equal(answer.status, 403);
+    assert.equal((await request({ socket: server().socket, params })).status, 200);
   });
 
   it('that is aborted is not ended in silence', async () => {
@@ -290,7 +296,7 @@ for (const { name, program, start: startWeb } of WEB_SERVERS) {
         files: { ...FILES, 'open.txt': 'open\n', 'hold.lua': 'function main(env, con) con:gets() end' },
         config: ({ scripts, socket }) => `
           listen = { ${JSON.stringify(socket)}, "127.0.0.1:${tcpPort}" } socketmode = "0666" showerrors = false
-          workers = 1 watchdog = 0.5 memory = 32 * 2^20 ${config}
+          workers = 1 watchdog = 1 memory = 32 * 2^20 ${config}
           authscript = ${JSON.stringify(join(scripts, 'authorize.lua'))}`,
       });
       chmodSync(server.dir, 0o755);

@@ -17,6 +17,17 @@ function main(env, con)
   con:puts("slept ", con:gets() or "", " ", count)
 end`,
   'plain.lua': 'function main(env, con) con:puts("plain") end',
+  // Reads in the pieces that its query asks for, and waits between the first two.
+  'reads.lua': `local luafcgid = require("luafcgid")
+function main(env, con)
+  local size = tonumber(env.QUERY_STRING)
+  con:log("reads")
+  local text = con:gets(size) or ""
+  if size then luafcgid.sleep(0.01) end
+  local more = con:gets(size)
+  while more do text = text .. more more = con:gets(size) end
+  con:puts(#text, " ", select(2, text:gsub(text:sub(1, 1), "")))
+end`,
   'try.lua': `local luafcgid = require("luafcgid")
 function main(env, con)
   local ok, message = pcall(luafcgid.sleep, 0.001)
@@ -56,6 +67,47 @@ describe('a request that waits', () => {
       for (const connection of sleepers) connection.destroy();
     });
   }
+
+  for (const engine of ENGINES) {
+    it(`for its client to send more of its body leaves its worker to others, with ${engine}`, async (t) => {
+      const server = await start(t, `engine = "${engine}" bodymemory = 1024 requesttime = 20`);
+      const bodyBytes = 40_000;
+      const readers = await Promise.all(
+        ['', '', '100', '100', '3000', '3000'].map(async (size, index) => {
+          const connection = await FcgiConnection.connect(server.socket);
+          t.after(() => connection.destroy());
+          connection.begin(1);
+          const params = { REQUEST_METHOD: 'POST', CONTENT_LENGTH: String(bodyBytes), QUERY_STRING: size };
+          connection.params(1, scriptParams(server.path('reads.lua'), params));
+          await connection.stdin(1, String(index).repeat(5000), { end: false });
+          return connection;
+        }),
+      );
+      await eventually('all scripts', () => server.log().split('reads').length > readers.length);
+      assert.equal((await ask(server, 'plain.lua')).text, 'plain', 'the only worker serves others');
+      for (let sent = 5000; sent < bodyBytes; sent += 5000) {
+        for (const [index, connection] of readers.entries()) {
+          await connection.stdin(1, String(index).repeat(5000), { end: sent + 5000 === bodyBytes });
+        }
+      }
+      for (const connection of readers) {
+        const { stdout } = await connection.response(1);
+        assert.match(stdout.toString(), new RegExp(`${bodyBytes} ${bodyBytes}$`));
+      }
+    });
+  }
+
+  it('for a body that never comes gets an error that says so', async (t) => {
+    const server = await start(t, 'bodymemory = 1024 readtimeout = 1 showerrors = true');
+    const connection = await FcgiConnection.connect(server.socket);
+    t.after(() => connection.destroy());
+    connection.begin(1);
+    const params = { REQUEST_METHOD: 'POST', CONTENT_LENGTH: '5000', QUERY_STRING: '' };
+    connection.params(1, scriptParams(server.path('reads.lua'), params));
+    await connection.stdin(1, 'x'.repeat(2000), { end: false });
+    assert.match((await connection.response(1)).stdout.toString(), /LUAFCGID_REQUEST_BODY_LATE|408/);
+    assert.equal((await ask(server, 'plain.lua')).text, 'plain');
+  });
 
   it('is stopped after requesttime, with the Lua stack of the place where it waits', async (t) => {
     const server = await start(t, 'requesttime = 0.2 showerrors = true');

@@ -43,6 +43,8 @@ class Heard {
           else told(prefix + text);
         },
         onBodyEnd: (id) => told(`end ${id}`),
+        onData: (id, bytes) => told(`data ${id} ${Buffer.from(bytes).toString('latin1')}`),
+        onDataEnd: (id) => told(`data end ${id}`),
         onUnknownRole: (id, role) => told(`role ${id} ${role}`),
         onAbort: (id) => told(`abort ${id}`),
         onParamsTooLarge: (id, limit) => told(`too large ${id} ${limit}`),
@@ -187,7 +189,7 @@ describe('BEGIN_REQUEST', () => {
   });
 
   it('of a role that does not exist is answered UNKNOWN_ROLE after a status, and the rest passed over (fidelity D-C1)', () => {
-    for (const role of [0, 3, 4, 256, 65535]) {
+    for (const role of [0, 4, 256, 65535]) {
       const heard = new Heard().receive(requestBytes({ id: 1, role, keepConn: true, params: { A: 'b' }, body: 'x' }));
       const events = heard.takeEvents();
       assert.deepEqual(events.slice(1), [`role 1 ${role}`]);
@@ -218,6 +220,21 @@ describe('BEGIN_REQUEST', () => {
     const aborted = refusalIn(heard.takeEvents()[0]);
     assert.match(aborted.text, /^Status: 503 /);
     assert.equal(aborted.end, '0103000100080000' + '0000000000000000');
+  });
+
+  it('of a Filter is given a file behind its body, and nothing before it', () => {
+    const filter = beginRequest(1, { keepConn: true, role: Role.FILTER });
+    const heard = new Heard().receive(filter, PARAMS, stream(TYPE.STDIN, 1, 'ab'));
+    assert.deepEqual(heard.takeEvents(), ['request 1', 'body 1 ab', 'end 1']);
+    assert.equal(heard.session.isReceiving(1), true);
+    assert.deepEqual(heard.receive(stream(TYPE.STDIN, 1, 'late')).takeEvents(), []);
+    assert.deepEqual(heard.receive(stream(TYPE.DATA, 1, 'cd')).takeEvents(), ['data 1 cd', 'data end 1']);
+    assert.equal(heard.session.isReceiving(1), false);
+    assert.deepEqual(heard.receive(stream(TYPE.DATA, 1, 'late'), ABORT).takeEvents(), ['abort 1']);
+    for (const before of [[], [PARAMS], [PARAMS, record(TYPE.STDIN, 1, 'x')]]) {
+      const early = new Heard().receive(filter, ...before);
+      assert.throws(() => early.receive(record(TYPE.DATA, 1, 'x')), { code: 'LUAFCGID_FCGI_RECORD' });
+    }
   });
 
   it('of an Authorizer has no body: it is complete with its parameters, and STDIN is ignored', () => {

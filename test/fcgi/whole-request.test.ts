@@ -40,6 +40,8 @@ function meant(bytes: Uint8Array): Meaning | undefined {
       },
       onBody: (_, piece) => body.push(Buffer.from(piece)),
       onBodyEnd: () => events.push('end'),
+      onData: () => undefined,
+      onDataEnd: () => undefined,
       onUnknownRole: () => undefined,
       onAbort: () => events.push('abort'),
       onParamsTooLarge: () => events.push('too large'),

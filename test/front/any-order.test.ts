@@ -9,7 +9,7 @@ import { type ConnectionSpec, type RequestSpec, type Step, World } from './suppo
 const REQUEST: fc.Arbitrary<RequestSpec> = fc.record({
   reusesId: fc.nat(19).map((n) => n === 19),
   keepConn: fc.nat(3).map((n) => n < 3),
-  role: fc.nat(15).map((n) => (n === 15 ? 4 : n > 11 ? 2 : 1)),
+  role: fc.nat(15).map((n) => (n === 15 ? 4 : n > 12 ? 3 : n > 10 ? 2 : 1)),
   script: fc.constantFrom('/a', '/b', '/c'),
   method: fc.constantFrom('GET', 'POST', 'POST', 'HEAD'),
   bodyBytes: fc.oneof(fc.constant(0), fc.nat(40), fc.nat(400)),
@@ -90,7 +90,7 @@ const GOOD_CONNECTION: fc.Arbitrary<ConnectionSpec> = fc.record({
     fc.record({
       reusesId: fc.constant(false),
       keepConn: fc.nat(19).map((n) => n > 0),
-      role: fc.nat(9).map((n) => (n === 9 ? 2 : 1)),
+      role: fc.nat(9).map((n) => (n === 9 ? 2 : n === 8 ? 3 : 1)),
       script: fc.nat(9).map((n) => (n > 0 ? '/a' : '/b')),
       method: fc.constantFrom('GET', 'GET', 'POST', 'HEAD'),
       bodyBytes: fc.oneof(fc.constant(0), fc.nat(40)),

@@ -151,6 +151,8 @@ function hear(pieces: readonly Uint8Array[]): { readonly events: string[]; reado
         events.push(`end ${id}`);
         finish(id);
       },
+      onData: () => undefined,
+      onDataEnd: () => undefined,
       onUnknownRole: () => undefined,
       onAbort: (id) => {
         assert.ok(open.has(id), `abort of request ${id}`);

@@ -34,6 +34,8 @@ function play(pieces: readonly Uint8Array[]): Played {
         const request = requests.find((each) => each.id === id) ?? assert.fail(`end of ${id}`);
         request.isEnded = true;
       },
+      onData: () => undefined,
+      onDataEnd: () => undefined,
       onUnknownRole: () => undefined,
       onAbort: (id) => assert.fail(`abort of ${id}`),
       onParamsTooLarge: (id) => assert.fail(`parameters of ${id} are too large`),
@@ -101,6 +103,8 @@ describe('captured traffic', () => {
             },
             onBody: () => {},
             onBodyEnd: () => {},
+            onData: () => undefined,
+            onDataEnd: () => undefined,
             onUnknownRole: () => undefined,
             onAbort: () => {},
             onParamsTooLarge: () => {},

@@ -44,6 +44,10 @@ test('an error of any shape has a message and a traceback', async (t) => {
       'error(setmetatable({}, {__tostring = function() error({}) end}))',
       'error object is a table value whose __tostring fails: error object is a table value: {}',
     ],
+    [
+      'local t t = setmetatable({}, {__tostring = function() error(t) end}) error(t)',
+      'error object is a table value whose __tostring fails: error object is a table value with a __tostring',
+    ],
     ['error(setmetatable({}, {__tostring = 5}))', /__tostring fails: attempt to call a number value/],
     ['error(setmetatable({}, {__metatable = {}, __tostring = function() return "hidden" end}))', 'hidden'],
     [

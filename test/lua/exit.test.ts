@@ -109,3 +109,13 @@ test('os.exit while a script loads is an error of the load', () => {
   assert.equal(serve(state, 'main').body, '1');
   state.close();
 });
+
+test('os.exit in a debug hook ends the request with its code, though the hook stays (attacks F13.2)', () => {
+  const { state, run } = newState();
+  run(
+    'function main(env, con) con:puts("said") debug.sethook(function() os.exit(7) end, "cr") tostring(1) error("went on") end',
+  );
+  const { body, exitCode } = serve(state, 'main');
+  assert.deepEqual({ body, exitCode }, { body: 'said', exitCode: 7 });
+  state.close();
+});

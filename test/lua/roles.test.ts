@@ -91,3 +91,33 @@ test('con:variable refuses what can be no variable', () => {
   for (const role of ['RESPONDER', 'FILTER'] as const)
     assert.match(fault('con:variable("A", "x")', role), /variables are set by authorize\(env, con\) alone/);
 });
+
+test('con:data gives the file that a Filter is given, in pieces or whole, apart from the body', () => {
+  const data = Array.from({ length: 5000 }, (_, at) => String.fromCharCode(at & 255)).join('');
+  for (const [source, wanted] of [
+    [
+      'con:puts(con:data(3), "|", con:data(2), "|", #con:data(), "|", tostring(con:data()))',
+      `${data.slice(0, 3)}|${data.slice(3, 5)}|4995|nil`,
+    ],
+    ['con:puts(con:data())', data],
+    [
+      'con:puts(con:data(10), con:gets(2), con:data(1), con:gets(), tostring(con:gets()))',
+      `${data.slice(0, 10)}bo${data[10]}dynil`,
+    ],
+    ['while true do local piece = con:data(7) if not piece then break end con:puts(piece) end', data],
+  ] as const) {
+    const { state, run } = newState();
+    run(`function filter(env, con) ${source} end`);
+    const request = newRequest({ data, body: 'body', pieceBytes: 1000 });
+    state.serve('filter', request, 'FILTER');
+    assert.equal(request.body, wanted, source);
+    state.close();
+  }
+});
+
+test('con:data refuses what is no number of bytes, and other roles', () => {
+  for (const wanted of ['0', '-1', '1.5', '"2"', '{}', 'true'])
+    assert.match(fault(`con:data(${wanted})`, 'FILTER'), /^con:data takes a number of bytes, at least 1, or nothing/);
+  for (const role of ['RESPONDER', 'AUTHORIZER'] as const)
+    assert.match(fault('con:data()', role), /^con:data: only filter\(env, con\) is given a file/);
+});

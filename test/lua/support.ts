@@ -120,6 +120,8 @@ export function encodeParams(params: readonly (readonly [ByteString, ByteString]
 export interface RequestInput {
   readonly params?: Readonly<Record<string, ByteString>>;
   readonly body?: ByteString;
+  /** The file for a Filter. */
+  readonly data?: ByteString;
   /** Most bytes that one `readBody` gives. */
   readonly pieceBytes?: number;
   readonly override?: Partial<RequestHost>;
@@ -127,8 +129,15 @@ export interface RequestInput {
 }
 
 /** A request that records what the script does. */
-export function newRequest({ params = {}, body = '', pieceBytes = 1000, override = {} }: RequestInput = {}): Recorded {
+export function newRequest({
+  params = {},
+  body = '',
+  data = '',
+  pieceBytes = 1000,
+  override = {},
+}: RequestInput = {}): Recorded {
   let position = 0;
+  let dataPosition = 0;
   const recorded: Recorded = {
     params: encodeParams(Object.entries(params)),
     body: '',
@@ -150,6 +159,12 @@ export function newRequest({ params = {}, body = '', pieceBytes = 1000, override
     },
     finish: () => recorded.calls.push(`finish after ${recorded.body.length}`),
     grant: () => recorded.calls.push('grant'),
+    readData(maxBytes) {
+      const piece = data.slice(dataPosition, dataPosition + Math.min(maxBytes, pieceBytes));
+      dataPosition += piece.length;
+      return piece === '' ? null : Buffer.from(piece, 'latin1');
+    },
+    isBodyWhole: true,
     readBody(maxBytes) {
       const piece = body.slice(position, position + Math.min(maxBytes, pieceBytes));
       position += piece.length;

@@ -23,12 +23,28 @@ class ManualWaits implements WaitHost {
     throw new Error('no source');
   }
 
+  awaitBody(): undefined {
+    return undefined;
+  }
+
   httpClient(): never {
     throw new Error('no HTTP');
   }
 
   post(): number {
     return this.startTimer();
+  }
+
+  lock(): string {
+    return 'timeout';
+  }
+
+  unlock(): boolean {
+    return false;
+  }
+
+  holdsLock(): boolean {
+    return false;
   }
 
   isOver(token: number): boolean {

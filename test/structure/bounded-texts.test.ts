@@ -96,7 +96,7 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
   },
   {
     bound: 'a message, a stack or a path that left Lua by `lua/crossing.ts`, or a Lua source, which has 16 MiB at most',
-    calls: { 'lua/engine-state': 2, 'lua/traceback': 1, 'scripts/opened-file': 2 },
+    calls: { 'lua/engine-state': 2, 'lua/traceback': 1, 'scripts/opened-file': 2, 'worker/error-detail': 1 },
   },
   {
     bound: 'one format of `strftime`: Lua hands it over conversion by conversion',

@@ -18,6 +18,7 @@ import { loadConfig, scriptValues } from '../../src/config/load.js';
 import { createEngine, prepareEngine } from '../../src/lua/engine.js';
 import { At, CountersView, OTHER_SCRIPTS } from '../../src/metrics/counters.js';
 import { ScriptTotals } from '../../src/metrics/totals.js';
+import { createLocks } from '../../src/shared/lock-memory.js';
 import { type ReadyWorker, type WorkerSettings, Workers, type WorkersEvents } from '../../src/threads/workers.js';
 
 const NOTHING = new Uint8Array(0);
@@ -32,6 +33,8 @@ class Team {
   readonly log: string[] = [];
   /** The file that workers run. */
   program = 'that of the start';
+  /** The time after which a worker that is not ready is given up. */
+  startLimitMs = 60_000;
   #heard: () => void = () => {};
   readonly #writers = new Map<number, RingWriter>();
   readonly #readers = new Map<number, RingReader>();
@@ -50,9 +53,11 @@ class Team {
       files: undefined,
       sources: [],
       shared: [],
+      locks: createLocks([1, 2]),
       io: undefined,
       runName: 'test',
       measuresUsage: false,
+      warmScripts: [],
       ringBytes: 16 * 1024,
       waiting: new SharedArrayBuffer(4),
       setHook: undefined,
@@ -77,11 +82,19 @@ class Team {
       stop: async () => {
         for (const id of this.#writers.keys()) this.tellToStop(id);
       },
-      log: (level, text) => level !== 'debug' && this.log.push(text),
+      log: (level, text) => {
+        if (level === 'debug') return;
+        this.log.push(text);
+        this.#heard();
+      },
       bug: (error) => assert.fail(String(error)),
       hangs: () => {},
     };
-    this.workers = new Workers(events, () => this.program);
+    this.workers = new Workers(
+      events,
+      () => this.program,
+      () => this.startLimitMs,
+    );
     t.after(() => this.workers.stop());
   }
 
@@ -212,5 +225,33 @@ describe('the requests of workers', () => {
     assert.deepEqual([totals.sum(At.STATUS + 4), totals.sum(At.DIRECT), totals.sum(At.LOADS)], [1, 0, 1]);
     assert.ok(totals.sum(At.SENT_BYTES) > 'Status: 404 Not Found'.length);
     assert.deepEqual([...totals.scripts.keys()], [script, OTHER_SCRIPTS]);
+  });
+});
+
+describe('a worker that does not get ready', () => {
+  it('is given up and named: a start or reload is refused, and all is as before (issue 11.2)', async (t) => {
+    const team = new Team(t);
+    team.startLimitMs = 1;
+    await assert.rejects(
+      team.start(2, async () => assert.fail('it was taken into service')),
+      {
+        code: 'LUAFCGID_WORKER_START',
+        message: /a worker did not start: it was not ready within 0\.001 s of its start/,
+      },
+    );
+    team.startLimitMs = 60_000;
+    await team.start(1, async (retired) => assert.deepEqual(retired, []));
+    assert.deepEqual(team.log, []);
+  });
+
+  it('is given up and named when it should replace another, and the next one is tried (issue 11.2)', async (t) => {
+    const team = new Team(t);
+    const [lost = 0] = await team.start(1, async () => {});
+    team.startLimitMs = 1;
+    team.tellToStop(lost);
+    await team.until(() => team.log.length > 1);
+    team.startLimitMs = 60_000;
+    await team.until(() => team.added.length === 1);
+    assert.match(team.log[1] as string, /^worker 0 is replaced: it was not ready within 0\.001 s of its start$/);
   });
 });

@@ -4,15 +4,16 @@
  *   npm run torture -- [--seconds NUMBER] [--engine NAME] [--io epoll|node] [--seed NUMBER]
  *   npm run torture -- --mode stops [--stops NUMBER] [--engine NAME] [--seed NUMBER]
  *   npm run torture -- --mode hostile [--engine NAME] [--io epoll|node] [--seed NUMBER]
+ *   npm run torture -- --mode wire [--attacks NUMBER] [--io epoll|node] [--seed NUMBER]
  *
  * The second stops scripts, each engine in a process of its own; the third runs the hostile scripts of test/hostile. Both do so on every
- * engine if none is named.
+ * engine if none is named. The fourth attacks the wire, with each driver if none is named.
  *
  * Ends with status 0 when every good request was answered, every limit held and nothing was left, and otherwise with 1.
  */
 import { parseArgs } from 'node:util';
 import type { EngineName } from '../../src/lua/engine-names.js';
-import { allHostileScripts } from './hostile.js';
+import { allHostileScripts, attackWires } from './hostile.js';
 import { torture } from './run.js';
 import { stopAllEngines } from './stop-engines.js';
 
@@ -24,6 +25,7 @@ const { values } = parseArgs({
   options: {
     mode: { type: 'string', default: 'server' },
     stops: { type: 'string', default: '10000' },
+    attacks: { type: 'string', default: '10000' },
     seconds: { type: 'string', default: '30' },
     engine: { type: 'string' },
     io: { type: 'string', default: 'auto' },
@@ -34,13 +36,13 @@ const { engine = 'embedded', io, mode } = values;
 const seconds = Number(values.seconds);
 const seed = Number(values.seed);
 if (
-  !(seconds > 0 && Number.isInteger(seed) && Number(values.stops) > 0) ||
-  !['server', 'stops', 'hostile'].includes(mode) ||
+  !(seconds > 0 && Number.isInteger(seed) && Number(values.stops) > 0 && Number(values.attacks) > 0) ||
+  !['server', 'stops', 'hostile', 'wire'].includes(mode) ||
   !ENGINES.includes(engine) ||
   !DRIVERS.includes(io)
 ) {
   console.error(
-    `--mode is server, stops or hostile; --seconds, --seed and --stops are numbers; --engine is one of ${ENGINES.join(', ')}; --io is one of ${DRIVERS.join(', ')}`,
+    `--mode is server, stops, hostile or wire; --seconds, --seed, --stops and --attacks are numbers; --engine is one of ${ENGINES.join(', ')}; --io is one of ${DRIVERS.join(', ')}`,
   );
   process.exit(2);
 }
@@ -51,7 +53,9 @@ const { failures, summary } =
     ? stopAllEngines(Number(values.stops), seed, named)
     : mode === 'hostile'
       ? await allHostileScripts(named, io, seed)
-      : await torture({ seconds, seed, engine, io });
+      : mode === 'wire'
+        ? await attackWires(io === 'auto' ? ['epoll', 'node'] : [io], seed, Number(values.attacks))
+        : await torture({ seconds, seed, engine, io });
 console.log(summary);
 for (const failure of failures.slice(0, MOST_TOLD)) console.error(`\nFAILED: ${failure}`);
 console.log(failures.length === 0 ? '\nnothing failed' : `\n${failures.length} failures`);

@@ -1,10 +1,13 @@
 /** Stops whatever runs, some time after it has begun: what the watchdog is for a server. */
+import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { Interrupter, InterruptRequest } from '../../src/channel/interrupts.js';
 import { createHookSetter, type EngineData } from '../../src/lua/engine.js';
 
 const { shared, engine, seed } = workerData as { shared: SharedArrayBuffer; engine: EngineData; seed: number };
 const interrupter = new Interrupter(shared, createHookSetter(engine));
+/** Who is not stopped after so long was not reached: a stop was lost. */
+const LOST_MS = 20_000;
 /** Longest run of a script. */
 const LONGEST_MS = 3;
 
@@ -24,4 +27,14 @@ for (;;) {
   const until = performance.now() + LONGEST_MS * random() ** 3;
   while (performance.now() < until && interrupter.running === running);
   interrupter.request(running, InterruptRequest.TIMEOUT);
+  const lostMs = performance.now() + LOST_MS;
+  while (interrupter.running === running)
+    if (performance.now() > lostMs) {
+      writeSync(2, `stop ${running} was lost\n`);
+      interrupter.request(running, InterruptRequest.TIMEOUT);
+      const endMs = performance.now() + LOST_MS;
+      while (interrupter.running === running && performance.now() < endMs);
+      writeSync(2, interrupter.running === running ? 'a second one was, too\n' : 'a second one was not\n');
+      process.kill(process.pid, 'SIGKILL');
+    }
 }

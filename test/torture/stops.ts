@@ -39,6 +39,10 @@ const ENDLESS: readonly string[] = [
   'local t = setmetatable({}, { __mode = "k" }) while true do t[{}] = { {} } if tick() % 100 == 0 then collectgarbage() end end',
   'while true do pcall(string.rep) pcall(string.find, "a", "%") pcall(setmetatable, 1) pcall(next, {}, 1) end',
   'while true do local ok = pcall(coroutine.wrap(function() error({ "x" .. tick() }) end)) end',
+  'xpcall(function() local x = nil + 1 end, function() while true do tick() end end)',
+  'while true do xpcall(function() while true do tick() end end, function() while true do tick() end end) end',
+  'local function h(m) return xpcall(error, h, m) end while true do xpcall(error, h) end',
+  'error(setmetatable({}, { __tostring = function() while true do tick() end end }))',
   'while true do con:header("X-A", "b" .. tick() % 9) con:puts("p") con:reset() end',
 ];
 
@@ -96,7 +100,9 @@ const request: RequestHost = {
   reset() {},
   finish() {},
   grant() {},
+  isBodyWhole: true,
   readBody: () => null,
+  readData: () => null,
   log() {},
   configure() {},
 };

@@ -63,6 +63,28 @@ for an Authorizer, and lets the client in by \`return true\` alone: see [Authori
 it: this option does. \`root\` and \`extensions\` hold for it. Without it only scripts can be protected, each by a function
 of its own.`,
   },
+  filter: {
+    key: 'filter',
+    group: 'Scripts',
+    type: 'text',
+    pattern: /^[^\0]+$/,
+    allowed: 'the name of a global function, like "filter"',
+    default: 'filter',
+    script: 'read',
+    summary: 'The function of a script that answers with what it makes of a file.',
+    text: `The name of a global function. It is called as \`filter(env, con)\` for each request of a web server that asks for a
+Filter, and reads the file by \`con:data\`: see [Filters](web-servers.md#filters).`,
+  },
+  filterscript: {
+    key: 'filterScript',
+    group: 'Scripts',
+    type: 'source-file',
+    defaultText: 'the file that is asked for',
+    example: '/srv/app/filter.lua',
+    script: 'hidden',
+    summary: 'The script that answers all requests for a Filter.',
+    text: `For web servers whose SCRIPT_FILENAME is the file that is to be filtered. \`root\` and \`extensions\` hold for it.`,
+  },
   errorhandler: {
     key: 'errorHandler',
     group: 'Scripts',
@@ -175,6 +197,20 @@ out of the configuration's file with \`os.getenv\` or \`dofile\`. Scripts name a
 \`preload\` be files of \`luac\` (of the same Lua version, and for the embedded engine of a 32-bit machine). Lua does not check
 them: a forged one breaks its state in the embedded engine, and can do anything in a native one. Allow it only where no
 script loads what visitors send.`,
+  },
+  preloadscripts: {
+    key: 'preloadScripts',
+    group: 'Scripts',
+    type: 'script-files',
+    default: [],
+    defaultText: 'none',
+    example: ['/var/www/index.lua'],
+    script: 'hidden',
+    summary: 'Scripts that each worker loads before its first request.',
+    text: `A file, or a list. Each worker loads them when it starts, all workers at the same time, and keeps their images
+([states.md](states.md#warm-start)), so that no request waits for them to be loaded. A reload does the same before its new workers take
+over. A script has \`watchdog\` seconds to load. The log tells which could not be loaded; the server starts all the same.
+\`luafcgid check\` loads each once, and shows how long it took and what it takes. Embedded engine only.`,
   },
   preload: {
     key: 'preload',

@@ -115,7 +115,7 @@ export class Answers {
     // A request that cannot leave the queue has just been begun by the worker that it was offered to.
     const isWithWorker = request.stage === 'running' || (request.stage === 'waiting' && !this.#pool.leave(request));
     if (!isWithWorker) this.over(request);
-    else if (!request.body.isComplete) request.worker?.failBody(request, BodyFault.CLIENT_GONE);
+    else if (request.arriving !== undefined) request.worker?.failBody(request, BodyFault.CLIENT_GONE);
   }
 
   /** Nothing more will happen with the request. */

@@ -21,9 +21,10 @@ export function readAheadForAbort(
 ): void {
   if (requests.size === 0) return;
   for (const request of requests.values()) {
-    if (request.stage !== 'waiting' || request.body.isComplete || request.body.extraBytes >= MOST_BYTES) continue;
+    const { arriving } = request;
+    if (request.stage !== 'waiting' || arriving === undefined || arriving.extraBytes >= MOST_BYTES) continue;
     // It may have to move to a larger buffer, of up to twice its size.
     if (meters.requests.bytes + 2 * request.heldBytes + STEP_BYTES > bodyTotalBytes * PLENTY_PART) continue;
-    request.body.extraBytes += STEP_BYTES;
+    arriving.extraBytes += STEP_BYTES;
   }
 }

@@ -140,8 +140,9 @@ export class Timeouts {
   }
 
   #judgeBody(request: FrontRequest, elapsedMs: number): void {
-    if (request.body.isComplete || request.isAnswered) return;
-    if (!request.body.isLate(elapsedMs, this.#options.readTimeoutMs, BYTES_PER_MS)) return;
+    const { arriving } = request;
+    if (arriving === undefined || request.isAnswered) return;
+    if (!arriving.isLate(elapsedMs, this.#options.readTimeoutMs, BYTES_PER_MS)) return;
     request.connection.isOverdue = true;
     this.#owner.lateBody(request, this.#lastTickMs);
   }

@@ -6,6 +6,7 @@ import { NOTHING } from '../../base/bytes.js';
 import { describeError, LuafcgidError } from '../../base/errors.js';
 import { type CgiRequest, parseRequest, type RoleRequest } from '../../cgi/request.js';
 import { asksForStatus, statusQuestionOf } from '../../cgi/status-path.js';
+import { INPUT_ERRORS } from '../../channel/input-faults.js';
 import { BodyFault, MAX_FRONT_REQUEST } from '../../channel/messages.js';
 import { decodeParams, findWholeRequest, type Meter, Role } from '../../fcgi/session.js';
 import type { Pool } from '../../pool/pool.js';
@@ -13,11 +14,18 @@ import type { LookUps } from '../../scripts/path-cache.js';
 import type { Answers } from '../answers/answers.js';
 import { AccessRecord } from '../model/access-record.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
+import type { Body } from '../model/body.js';
 import type { ConnectionOwner } from '../model/connection.js';
 import { type FrontConnection, FrontRequest } from '../model/request.js';
 
 /** Stands for the request of a client whose parameters cannot be used. */
-const UNREADABLE: CgiRequest = { method: 'GET', scriptPath: '', contentLength: undefined, params: NOTHING };
+const UNREADABLE: CgiRequest = {
+  method: 'GET',
+  scriptPath: '',
+  contentLength: undefined,
+  dataLength: undefined,
+  params: NOTHING,
+};
 
 export interface IntakeParts {
   readonly options: FrontOptions;
@@ -54,7 +62,8 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     const { answers, actions, lookUps } = this.#parts;
     const { maxPostBytes } = this.#parts.options;
     const { statusPath } = this.#parts.options;
-    if (statusPath !== undefined && asksForStatus(params, statusPath)) {
+    // Of an Authorizer an answer of status 200 would be a yes.
+    if (statusPath !== undefined && role === Role.RESPONDER && asksForStatus(params, statusPath)) {
       return this.#answerStatus(connection, fcgiId, role, params);
     }
     let cgi: CgiRequest;
@@ -67,7 +76,10 @@ export class Intake implements ConnectionOwner<FrontRequest> {
       return answers.refuse(this.#list(connection, fcgiId, role, { ...UNREADABLE, method, params }), error);
     }
     const request = this.#list(connection, fcgiId, role, cgi);
-    if ((cgi.contentLength ?? 0) > maxPostBytes) return answers.refuse(request, tooLarge(maxPostBytes));
+    if ((cgi.contentLength ?? 0) > maxPostBytes) return answers.refuse(request, tooLarge('BODY', maxPostBytes));
+    if ((request.data?.announcedBytes ?? 0) > maxPostBytes) {
+      return answers.refuse(request, tooLarge('DATA', maxPostBytes));
+    }
     const known = lookUps.find(cgi.scriptPath);
     if (known === undefined) return actions.lookUp(cgi.scriptPath, request.id);
     request.script = known;
@@ -86,8 +98,9 @@ export class Intake implements ConnectionOwner<FrontRequest> {
 
   /** What the role of a request says of it. */
   #byRole(role: Role): RoleRequest {
-    if (role === Role.RESPONDER) return {};
-    return { script: this.#parts.options.authScript, isBodiless: true };
+    const { authScript, filterScript } = this.#parts.options;
+    if (role === Role.AUTHORIZER) return { script: authScript, isBodiless: true };
+    return role === Role.FILTER ? { script: filterScript } : {};
   }
 
   refuseRole(role: number): void {
@@ -97,23 +110,40 @@ export class Intake implements ConnectionOwner<FrontRequest> {
 
   receiveBody(connection: FrontConnection, fcgiId: number, bytes: Uint8Array): void {
     const request = connection.requests.get(fcgiId);
-    if (request === undefined) return;
-    const { body } = request;
-    if (body.isFirstSurplus(bytes.length)) {
-      const text = `the body is longer than its CONTENT_LENGTH of ${body.announcedBytes} bytes; the rest is dropped`;
-      this.#parts.answers.log(request, 'warn', text);
-    }
-    const result = body.receive(bytes, this.#parts.options.maxPostBytes);
-    if (result === 'too large') return this.#failBody(request, BodyFault.TOO_LARGE);
-    if (result === 'kept') connection.changed.push(request);
+    if (request !== undefined) this.#receive(request, request.body, bytes);
   }
 
   endBody(connection: FrontConnection, fcgiId: number): void {
     const request = connection.requests.get(fcgiId);
-    if (request === undefined || request.body.isComplete) return;
-    if (request.body.announcedBytes !== undefined) return this.#failBody(request, BodyFault.SHORT);
-    request.body.complete();
-    connection.changed.push(request);
+    if (request !== undefined) this.#end(request, request.body);
+  }
+
+  receiveData(connection: FrontConnection, fcgiId: number, bytes: Uint8Array): void {
+    const request = connection.requests.get(fcgiId);
+    if (request?.data !== undefined) this.#receive(request, request.data, bytes);
+  }
+
+  endData(connection: FrontConnection, fcgiId: number): void {
+    const request = connection.requests.get(fcgiId);
+    if (request?.data !== undefined) this.#end(request, request.data);
+  }
+
+  #receive(request: FrontRequest, stream: Body, bytes: Uint8Array): void {
+    if (stream.isFirstSurplus(bytes.length)) {
+      const [what, length] = stream === request.body ? ['body', 'CONTENT_LENGTH'] : ['file', 'FCGI_DATA_LENGTH'];
+      const text = `the ${what} is longer than its ${length} of ${stream.announcedBytes} bytes; the rest is dropped`;
+      this.#parts.answers.log(request, 'warn', text);
+    }
+    const result = stream.receive(bytes, this.#parts.options.maxPostBytes);
+    if (result === 'too large') return this.#failInput(request, BodyFault.TOO_LARGE);
+    if (result === 'kept') request.connection.changed.push(request);
+  }
+
+  #end(request: FrontRequest, stream: Body): void {
+    if (stream.isComplete) return;
+    if (stream.announcedBytes !== undefined) return this.#failInput(request, BodyFault.SHORT);
+    stream.complete();
+    request.connection.changed.push(request);
   }
 
   abort(connection: FrontConnection, fcgiId: number): void {
@@ -174,7 +204,7 @@ export class Intake implements ConnectionOwner<FrontRequest> {
   inputEnded(request: FrontRequest, nowMs: number): void {
     // With onabort = "stop" a half-close counts as the client's end, even if the client still reads.
     if (request.stopsOnAbort) this.#parts.worker.clientGone(request);
-    if (!request.body.isComplete) this.#endInput(request, BodyFault.SHORT, nowMs);
+    if (request.arriving !== undefined) this.#endInput(request, BodyFault.SHORT, nowMs);
   }
 
   /** The body has stopped coming. */
@@ -184,8 +214,10 @@ export class Intake implements ConnectionOwner<FrontRequest> {
 
   /** No more body comes: where none had to come, that was all of it. */
   #endInput(request: FrontRequest, fault: typeof BodyFault.SHORT | typeof BodyFault.LATE, nowMs: number): void {
-    if (!request.needsNoBody || request.body.receivedBytes > 0) return this.#failBody(request, fault);
-    request.body.complete();
+    const { body, data } = request;
+    // A Filter is always given a file, behind its body.
+    if (!request.needsNoBody || body.receivedBytes > 0 || data !== undefined) return this.#failInput(request, fault);
+    body.complete();
     this.advance(request, nowMs);
   }
 
@@ -203,17 +235,17 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     this.#parts.worker.clientGone(request);
   }
 
-  /** The body will never be complete: a running script is told when it reads, other requests are refused. */
-  #failBody(request: FrontRequest, fault: Exclude<BodyFault, typeof BodyFault.CLIENT_GONE>): void {
+  /** What still comes will never be complete: a running script is told when it reads, other requests are refused. */
+  #failInput(request: FrontRequest, fault: Exclude<BodyFault, typeof BodyFault.CLIENT_GONE>): void {
     if (request.worker !== undefined) return request.worker.failBody(request, fault);
-    this.#parts.answers.refuse(request, this.#bodyError(fault));
-  }
-
-  #bodyError(fault: BodyFault): LuafcgidError {
     const { maxPostBytes, readTimeoutMs } = this.#parts.options;
-    if (fault === BodyFault.TOO_LARGE) return tooLarge(maxPostBytes);
-    if (fault === BodyFault.SHORT) return new LuafcgidError('LUAFCGID_REQUEST_BODY_SHORT');
-    return new LuafcgidError('LUAFCGID_REQUEST_BODY_LATE', { seconds: readTimeoutMs / 1000 });
+    const what = request.body.isComplete ? 'DATA' : 'BODY';
+    const codes = INPUT_ERRORS[what];
+    const { answers } = this.#parts;
+    if (fault === BodyFault.TOO_LARGE) return answers.refuse(request, tooLarge(what, maxPostBytes));
+    if (fault === BodyFault.SHORT) return answers.refuse(request, new LuafcgidError(codes.short));
+    const seconds = readTimeoutMs / 1000;
+    answers.refuse(request, new LuafcgidError(codes.late, { seconds }));
   }
 
   #nextId(): number {
@@ -241,6 +273,6 @@ export class Intake implements ConnectionOwner<FrontRequest> {
   }
 }
 
-function tooLarge(limit: number): LuafcgidError {
-  return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit });
+function tooLarge(what: 'BODY' | 'DATA', limit: number): LuafcgidError {
+  return new LuafcgidError(INPUT_ERRORS[what].tooLarge, { limit });
 }

@@ -4,7 +4,14 @@
  */
 import { NOTHING } from '../../base/bytes.js';
 import { LuafcgidError } from '../../base/errors.js';
-import { START_CREATE, START_HEAD, START_NO_BODY, START_RETIRE, ToWorker } from '../../channel/messages.js';
+import {
+  START_CREATE,
+  START_HEAD,
+  START_NO_BODY,
+  START_RETIRE,
+  START_WHOLE_BODY,
+  ToWorker,
+} from '../../channel/messages.js';
 import { type Assignment, LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
 import { Lending } from '../lending/lending.js';
@@ -293,6 +300,7 @@ export class Dispatcher {
       (create ? START_CREATE : 0) |
       (retire ? START_RETIRE : 0) |
       (hasBody ? 0 : START_NO_BODY) |
+      (request.body.isComplete ? START_WHOLE_BODY : 0) |
       (request.cgi.method === 'HEAD' ? START_HEAD : 0);
     const path = create ? Buffer.from(request.script, 'latin1') : NOTHING;
     if (evicted !== undefined && worker.canStartRevocably) {
@@ -302,7 +310,7 @@ export class Dispatcher {
     } else worker.start(flags, request, state.id, evicted?.id ?? 0, path);
     if (state.expectedMs <= AT_ONCE_MS) this.#toWake.add(worker);
     else worker.wake();
-    if (hasBody) this.passBody(request);
+    if (request.isInputToBeSent) this.passBody(request);
   }
 
   /**
@@ -316,7 +324,7 @@ export class Dispatcher {
 
   /** Hands on what there is room for of a running request's body. */
   passBody(request: FrontRequest): void {
-    if (request.worker === undefined || request.body.isEndSent) return;
+    if (request.worker === undefined || request.isInputSent) return;
     request.worker.passBody(request);
     request.connection.regulateReading(this.#options);
   }

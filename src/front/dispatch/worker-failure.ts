@@ -132,7 +132,7 @@ export class WorkerFailure {
     const { request, state } = run;
     const { pool, workers, answers } = this.#parts;
     if (nowMs - run.startedMs < TAKE_BACK_MS) return false;
-    if (request.body.hasHandedOn || !worker.revokeStart(request)) return false;
+    if (request.hasHandedOnInput || !worker.revokeStart(request)) return false;
     worker.end(run, nowMs);
     workers.reviewOccupied(worker);
     pool.release(state.id, true, 0);
@@ -211,7 +211,7 @@ export class WorkerFailure {
     const reason = describeDuty(duty);
     this.#giveUp(worker, reason, duty.script, nowMs);
     // A script that has done its work must not do it twice.
-    const isWhole = !request.body.hasHandedOn && !request.isAnswered && !worker.isOver(request);
+    const isWhole = !request.hasHandedOnInput && !request.isAnswered && !worker.isOver(request);
     if (isWhole) {
       worker.end(run, nowMs);
       this.#waitAgain(request);

@@ -62,6 +62,7 @@ export class WorkerTable implements Iterable<WorkerLink> {
     request.stage = 'running';
     request.chargeTo(this.#meters.running);
     request.body.begin();
+    request.data?.begin(true);
     request.state = state;
     request.worker = worker;
     worker.begin(new Run(request, state, nowMs, evicted));

@@ -148,6 +148,8 @@ export interface FrontOptions {
   readonly statusPath?: string | undefined;
   /** The script that answers the requests of Authorizers, one character per byte; undefined: the file that is asked for. */
   readonly authScript?: string | undefined;
+  /** The same of Filters. */
+  readonly filterScript?: string | undefined;
   /** Whether there is an access log, which has a line for each request. */
   readonly tracesRequests?: boolean;
   /** Begins the name of every request, so that names of different runs differ in the log. */

@@ -1,6 +1,6 @@
 /**
- * The body of one request: bytes received, bytes that wait for the worker, and whether more will come. One of a request's
- * byte streams; it knows neither its request nor a worker.
+ * The body of one request, or the file that a Filter is given: bytes received, bytes that wait for the worker, and whether
+ * more will come. It knows neither its request nor a worker.
  */
 import type { BodyFault } from '../../channel/messages.js';
 import type { Meter } from '../../fcgi/session.js';
@@ -108,10 +108,13 @@ export class Body {
     this.#hasHandedOn = true;
   }
 
-  /** A worker begins with the request; its START says whether any body follows. */
-  begin(): void {
+  /**
+   * A worker begins with the request; its START says whether any body follows.
+   * @param hasEnd its end is sent in any case
+   */
+  begin(hasEnd = false): void {
     this.extraBytes = 0;
-    this.#isEndSent = !this.isToBeSent;
+    this.#isEndSent = !hasEnd && !this.isToBeSent;
   }
 
   /**

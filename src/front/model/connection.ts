@@ -19,7 +19,9 @@ const UNREAD_BYTES = 1024 * 1024;
 
 /** A request, as far as its connection looks at it. */
 export interface ReceivingRequest {
-  readonly body: { readonly isComplete: boolean; readonly bufferedBytes: number; readonly extraBytes: number };
+  readonly body: { readonly bufferedBytes: number };
+  /** What still comes to it. */
+  readonly arriving: { readonly bufferedBytes: number; readonly extraBytes: number } | undefined;
 }
 
 /** Handles what the bytes of connections mean. One for all, since many connections live for one request only. */
@@ -27,6 +29,8 @@ export interface ConnectionOwner<Request extends ReceivingRequest> {
   begin(connection: Connection<Request>, fcgiId: number, role: Role, params: Uint8Array): void;
   receiveBody(connection: Connection<Request>, fcgiId: number, bytes: Uint8Array): void;
   endBody(connection: Connection<Request>, fcgiId: number): void;
+  receiveData(connection: Connection<Request>, fcgiId: number, bytes: Uint8Array): void;
+  endData(connection: Connection<Request>, fcgiId: number): void;
   abort(connection: Connection<Request>, fcgiId: number): void;
   refuseParams(connection: Connection<Request>, fcgiId: number, limitBytes: number): void;
   /** A request for a role that does not exist was refused. */
@@ -157,6 +161,14 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
     this.#owner.endBody(this, fcgiId);
   }
 
+  onData(fcgiId: number, bytes: Uint8Array): void {
+    this.#owner.receiveData(this, fcgiId, bytes);
+  }
+
+  onDataEnd(fcgiId: number): void {
+    this.#owner.endData(this, fcgiId);
+  }
+
   onAbort(fcgiId: number): void {
     this.#owner.abort(this, fcgiId);
   }
@@ -254,9 +266,9 @@ export class Connection<Request extends ReceivingRequest> implements SessionEven
     let isFull = unsentBytes > limits.sendBufferBytes + UNREAD_BYTES;
     if (unsentBytes > 0 && this.#meters.unsent.bytes > limits.sendTotalBytes) isFull = true;
     if (!this.isEnding && this.requests.size > 0) {
-      for (const { body } of this.requests.values()) {
-        const isLong = body.bufferedBytes > 0 && body.bufferedBytes >= limits.bodyMemoryBytes + body.extraBytes;
-        if (isLong && !body.isComplete) isFull = true;
+      for (const { arriving } of this.requests.values()) {
+        if (arriving === undefined || arriving.bufferedBytes === 0) continue;
+        if (arriving.bufferedBytes >= limits.bodyMemoryBytes + arriving.extraBytes) isFull = true;
       }
     }
     if (isFull === this.#isPaused) return;

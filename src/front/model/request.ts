@@ -1,7 +1,7 @@
 /** One request, from its parameters to the last byte of its answer, as the front knows it. */
 import type { CgiRequest } from '../../cgi/request.js';
 import type { BodyFault } from '../../channel/messages.js';
-import { type Meter, REQUEST_BYTES, type Role } from '../../fcgi/session.js';
+import { type Meter, REQUEST_BYTES, Role } from '../../fcgi/session.js';
 import type { Place, PoolState, Waiter } from '../../pool/pool.js';
 import type { AccessRecord } from './access-record.js';
 import { Body } from './body.js';
@@ -54,6 +54,8 @@ export class FrontRequest implements Waiter {
   readonly cgi: CgiRequest;
   readonly times: RequestTimes;
   readonly body: Body;
+  /** The file that a Filter is given, which follows its body; undefined for other roles. */
+  readonly data: Body | undefined;
   stage: Stage = 'looking';
   /** The script's file, links resolved, by which the pool knows it. Set when the look-up is done. */
   script = '';
@@ -86,6 +88,7 @@ export class FrontRequest implements Waiter {
     this.cgi = cgi;
     this.times = timesOf(arrivedMs);
     this.body = new Body(cgi.contentLength, meter);
+    this.data = role === Role.FILTER ? new Body(cgi.dataLength, meter) : undefined;
   }
 
   /** Since when it waits for a state. */
@@ -100,16 +103,41 @@ export class FrontRequest implements Waiter {
     meter.bytes += bytes;
     this.#meter = meter;
     this.body.meter = meter;
+    if (this.data !== undefined) this.data.meter = meter;
   }
 
   /** Memory that it holds. */
   get heldBytes(): number {
-    return REQUEST_BYTES + this.cgi.params.length + this.body.heldBytes;
+    return REQUEST_BYTES + this.cgi.params.length + this.body.heldBytes + (this.data?.heldBytes ?? 0);
   }
 
   /** Whether a worker can start it: nothing more will come, or the front holds as much as it may. */
   isReady(bodyMemoryBytes: number): boolean {
-    return this.body.isComplete || this.needsNoBody || this.body.bufferedBytes >= bodyMemoryBytes;
+    const { body, data } = this;
+    const isBodyReady = body.isComplete || this.needsNoBody || body.bufferedBytes >= bodyMemoryBytes;
+    if (!isBodyReady || data === undefined) return isBodyReady;
+    return data.isComplete || body.bufferedBytes + data.bufferedBytes >= bodyMemoryBytes;
+  }
+
+  /** What still comes to it, body before file; undefined when all is here, as far as it ever will be. */
+  get arriving(): Body | undefined {
+    if (!this.body.isComplete) return this.body;
+    return this.data?.isComplete === false ? this.data : undefined;
+  }
+
+  /** The worker was told that nothing more will come. */
+  get isInputSent(): boolean {
+    return this.body.isEndSent && this.data?.isEndSent !== false;
+  }
+
+  /** Whether the worker is to be sent any input, or the end of some. */
+  get isInputToBeSent(): boolean {
+    return this.data !== undefined || this.body.isToBeSent;
+  }
+
+  /** Some of its input is with the worker: another worker could not have all of it. */
+  get hasHandedOnInput(): boolean {
+    return this.body.hasHandedOn || this.data?.hasHandedOn === true;
   }
 
   /** Whether nothing says that there is a body. */
@@ -122,6 +150,7 @@ export class FrontRequest implements Waiter {
     if (this.stage === 'over') return;
     this.stage = 'over';
     this.body.end();
+    this.data?.end();
     this.#meter.bytes -= this.heldBytes;
   }
 }

@@ -135,8 +135,8 @@ export class WorkerLink implements RequestWorker {
    * and there is room for it.
    */
   mayOffer(request: FrontRequest): boolean {
-    if (this.executing?.request.body.isEndSent !== true) return false;
-    if (request.body.isToBeSent || this.#unsent.length > 0 || !this.duties.isEmpty) return false;
+    if (this.executing?.request.isInputSent !== true) return false;
+    if (request.isInputToBeSent || this.#unsent.length > 0 || !this.duties.isEmpty) return false;
     const bytes = startBytes(request.cgi.params);
     return bytes <= this.#out.maxPayloadBytes && this.#out.hasRoom(bytes) && this.#slots.findFree() >= 0;
   }
@@ -161,7 +161,7 @@ export class WorkerLink implements RequestWorker {
 
   /** Whether the script of a run waits for more of its body, or until its output is read. */
   isWaitingForClient({ isOutputHeld, request }: Run): boolean {
-    return (isOutputHeld && this.#in.isWriterWaiting) || (!request.body.isEndSent && this.#out.isReaderAsleep);
+    return (isOutputHeld && this.#in.isWriterWaiting) || (!request.isInputSent && this.#out.isReaderAsleep);
   }
 
   /** Wakes the worker if it sleeps: it has something to find. */
@@ -252,18 +252,25 @@ export class WorkerLink implements RequestWorker {
     if (wrote) this.wake();
   }
 
-  /** Hands on what there is room for of a running request's body, and its end. */
-  passBody({ id, body }: FrontRequest): void {
-    if (body.isEndSent) return;
-    body.handOn(
-      (bytes) => this.#sendStream(ToWorker.BODY, id, bytes),
-      (fault) => this.send(ToWorker.BODY_END, id, fault),
+  /** Hands on what there is room for of a running request's body, and its end; then the same of a Filter's file. */
+  passBody({ id, body, data }: FrontRequest): void {
+    if (!body.isEndSent) {
+      body.handOn(
+        (bytes) => this.#sendStream(ToWorker.BODY, id, bytes),
+        (fault) => this.send(ToWorker.BODY_END, id, fault),
+      );
+    }
+    if (data === undefined || !body.isEndSent || data.isEndSent) return;
+    data.handOn(
+      (bytes) => this.#sendStream(ToWorker.DATA, id, bytes),
+      (fault) => this.send(ToWorker.DATA_END, id, fault),
     );
   }
 
-  /** Tells the running script that its request's body will never be complete. What is not handed on yet is dropped. */
-  failBody({ id, body }: FrontRequest, fault: BodyFault): void {
-    body.fail(fault, () => this.send(ToWorker.BODY_END, id, fault));
+  /** Tells the running script that its request's input will never be complete. What is not handed on yet is dropped. */
+  failBody({ id, body, data }: FrontRequest, fault: BodyFault): void {
+    if (!body.isComplete) body.fail(fault, () => this.send(ToWorker.BODY_END, id, fault));
+    if (data?.isComplete === false) data.fail(fault, () => this.send(ToWorker.DATA_END, id, fault));
   }
 
   /** Sends as much of a stream as fits now; returns how many bytes that was. */

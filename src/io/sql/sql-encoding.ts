@@ -29,10 +29,14 @@ export function integer(value: number): Uint8Array {
   return writer.take();
 }
 
-/** `affected` and `insert_id`, where there are such. */
-export function encodeOutcome({ affected, insertId }: Outcome): Uint8Array {
+/** `affected` and `insert_id`, where there are such. @param rows encoded ROWS, which are added as TABLE */
+export function encodeOutcome({ affected, insertId }: Outcome, rows?: Buffer): Uint8Array {
   const writer = new ValueWriter();
-  writer.map(Number(affected !== undefined) + Number(insertId !== undefined));
+  writer.map(Number(affected !== undefined) + Number(insertId !== undefined) + Number(rows !== undefined));
+  if (rows !== undefined) {
+    writer.text('rows');
+    writer.table(rows);
+  }
   if (affected !== undefined) {
     writer.text('affected');
     writer.number(affected);

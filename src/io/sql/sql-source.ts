@@ -99,6 +99,8 @@ export class SqlSource implements Source {
         return this.#execute(operation, true);
       case Action.EXECUTE:
         return this.#execute(operation, false);
+      case Action.RUN:
+        return this.#runAny(operation);
       case Action.BEGIN:
         return this.#begin(operation);
       case Action.COMMIT:
@@ -125,14 +127,24 @@ export class SqlSource implements Source {
   }
 
   async #execute(operation: Operation, wantsRows: boolean): Promise<Uint8Array> {
-    const statement = this.statement(operation);
     const sink = wantsRows ? new RowSink(new ValueWriter(), this.#settings.maxResultBytes) : undefined;
-    const execute = (session: Session): Promise<Outcome> => this.#executeIn(session, operation, statement, sink);
-    const outcome =
-      operation.handle === 0
-        ? await this.#withSession(operation, execute)
-        : await execute(this.#held.transactionOf(operation).session);
+    const outcome = await this.#outcome(operation, sink);
     return sink?.finish() ?? encodeOutcome(outcome);
+  }
+
+  /** Rows and outcome. */
+  async #runAny(operation: Operation): Promise<Uint8Array> {
+    const sink = new RowSink(new ValueWriter(), this.#settings.maxResultBytes);
+    const outcome = await this.#outcome(operation, sink);
+    return encodeOutcome(outcome, sink.finish());
+  }
+
+  async #outcome(operation: Operation, sink: RowSink | undefined): Promise<Outcome> {
+    const statement = this.statement(operation);
+    const execute = (session: Session): Promise<Outcome> => this.#executeIn(session, operation, statement, sink);
+    return operation.handle === 0
+      ? this.#withSession(operation, execute)
+      : execute(this.#held.transactionOf(operation).session);
   }
 
   async #executeIn(

@@ -47,11 +47,8 @@ export function createEmbeddedEngine(
     ),
     hostedFunctions: hostedFunctions(running, () => running.state?.files),
     hostFunctions: embeddedFunctions(running),
-    exitHook(L) {
-      const { x } = running.machine;
-      x.lua_pushnil(L);
-      x.lua_error(L);
-    },
+    // A memory error goes past message handlers: they would run inside of the hook, where nothing interrupts them.
+    exitHook: (L) => running.machine.raiseMemoryError(L),
     interruptHook: (L) => running.state?.lookAtInterrupts(L),
     version: options.version ?? 'development',
     booted: options.booted,

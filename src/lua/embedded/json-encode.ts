@@ -2,6 +2,7 @@
 
 import { LuaMemory, nodeBytes, tag, userdataObject, valueBytes } from './lua-memory.js';
 import { luaType, type Machine } from './machine.js';
+import { enlarged, largestKeptBytes, tooLarge, usualBytes } from './text-room.js';
 import { isUtf8 } from './utf8.js';
 
 const deepest = 1000;
@@ -34,15 +35,13 @@ interface Special {
 
 class JsonWriter {
   readonly memory = new LuaMemory();
-  out = Buffer.allocUnsafeSlow(1 << 16);
+  out = Buffer.allocUnsafeSlow(usualBytes);
   at = 0;
+  mostBytes = 0;
   special!: Special;
 
   #reserve(bytes: number): void {
-    if (this.at + bytes <= this.out.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.out.length * 2, this.at + bytes));
-    this.out.copy(larger, 0, 0, this.at);
-    this.out = larger;
+    if (this.at + bytes > this.out.length) this.out = enlarged(this.out, this.at, bytes, this.mostBytes);
   }
 
   #word(word: Buffer): boolean {
@@ -182,8 +181,6 @@ class JsonWriter {
 }
 
 const writer = new JsonWriter();
-/** A larger buffer than this is not kept. */
-const largestKeptBytes = 1 << 20;
 
 /**
  * The JSON text of the value at stack index 1, valid until the next one is written; undefined when this is not the usual
@@ -203,10 +200,14 @@ export function encodeJson(machine: Machine, L: number): Uint8Array | undefined 
   const table = x.lua_topointer(L, 1);
   writer.memory.use(machine);
   writer.at = 0;
+  writer.mostBytes = machine.memoryLimitBytes;
   try {
     return writer.table(table, 1) ? writer.out.subarray(0, writer.at) : undefined;
+  } catch (error) {
+    if (error === tooLarge) return undefined;
+    throw error;
   } finally {
     writer.memory.release();
-    if (writer.out.length > largestKeptBytes) writer.out = Buffer.allocUnsafeSlow(1 << 16);
+    if (writer.out.length > largestKeptBytes) writer.out = Buffer.allocUnsafeSlow(usualBytes);
   }
 }

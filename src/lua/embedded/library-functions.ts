@@ -4,7 +4,7 @@ import type { RequestHost } from '../state.js';
 import { decodeJson } from './json-decode.js';
 import { encodeJson } from './json-encode.js';
 import type { Machine } from './machine.js';
-import { lendPage, writePage } from './pages.js';
+import { withPage } from './pages.js';
 
 /** Works on the stack of `L`, gives the number of its results there. */
 type LibraryFunction = (
@@ -44,21 +44,19 @@ export const libraryFunctions = {
   /** A page's pieces as a string: true and the string; or true. */
   joinpieces({ machine }, L) {
     machine.x.lua_settop(L, 1);
-    const page = writePage(machine, L);
     machine.x.lua_pushboolean(L, 1);
-    if (page === undefined) return 1;
-    machine.pushBytes(L, page);
-    return 2;
+    return withPage(machine, L, (page) => machine.pushBytes(L, page)) ? 2 : 1;
   },
 
   /** The same to the client: true and whether it was written. */
   writepieces({ machine, request }, L) {
     machine.x.lua_settop(L, 1);
     if (request === undefined) throw new Error('no request is running');
-    const page = writePage(machine, L);
-    if (page !== undefined && page.length > 0) lendPage(page, (bytes) => request.write(bytes));
+    const isWritten = withPage(machine, L, (page) => {
+      if (page.length > 0) request.write(page);
+    });
     machine.x.lua_pushboolean(L, 1);
-    machine.x.lua_pushboolean(L, page === undefined ? 0 : 1);
+    machine.x.lua_pushboolean(L, isWritten ? 1 : 0);
     return 2;
   },
 

@@ -152,7 +152,8 @@ export class Machine {
     const needed = Math.ceil(neededBytes / pageBytes);
     if (needed > limit) {
       this.refusedAt = this.#scriptLine();
-      this.#collectSoon();
+      // No collection makes room for what is larger than any memory.
+      if (neededBytes < impossibleBytes) this.#collectSoon();
       return false;
     }
     const pages = Math.min(limit, Math.max(needed, held + Math.min(held >>> 2, 128))) - held;

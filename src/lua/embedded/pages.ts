@@ -6,9 +6,8 @@
 import { entityOf, LONGEST_ENTITY_BYTES } from './html-escape.js';
 import { LuaMemory, tag, valueBytes } from './lua-memory.js';
 import type { Machine } from './machine.js';
+import { enlarged, largestKeptBytes, tooLarge, usualBytes } from './text-room.js';
 
-const largestKeptBytes = 1 << 20;
-const usualBytes = 1 << 16;
 /** Parts lie in each other as deep as layouts and blocks do. */
 const deepest = 200;
 
@@ -16,12 +15,10 @@ class PageWriter {
   readonly memory = new LuaMemory();
   out = Buffer.allocUnsafeSlow(usualBytes);
   at = 0;
+  mostBytes = 0;
 
   #reserve(bytes: number): void {
-    if (this.at + bytes <= this.out.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.out.length * 2, this.at + bytes));
-    this.out.copy(larger, 0, 0, this.at);
-    this.out = larger;
+    if (this.at + bytes > this.out.length) this.out = enlarged(this.out, this.at, bytes, this.mostBytes);
   }
 
   #plain(object: number): void {
@@ -97,26 +94,28 @@ class PageWriter {
 
 const writer = new PageWriter();
 
-/** Hands a page to `use`, which may let other scripts run meanwhile: they write theirs into another buffer. */
-export function lendPage(page: Uint8Array, use: (page: Uint8Array) => void): void {
-  const { out } = writer;
-  writer.out = Buffer.alloc(0);
-  try {
-    use(page);
-  } finally {
-    writer.out = out;
-  }
-}
-
-/** The page whose pieces are at stack index 1, valid until the next one is written; undefined when it is for Lua to write. */
-export function writePage(machine: Machine, L: number): Uint8Array | undefined {
+/**
+ * Writes the page whose pieces are at stack index 1, and hands it to `use`, which may let other scripts run meanwhile: they write
+ * theirs into another buffer. Gives false when the page is for Lua to write.
+ */
+export function withPage(machine: Machine, L: number, use: (page: Uint8Array) => void): boolean {
   writer.memory.use(machine);
   writer.at = 0;
-  if (writer.out.length > largestKeptBytes) writer.out = Buffer.allocUnsafeSlow(usualBytes);
+  writer.mostBytes = machine.memoryLimitBytes;
+  let isWritten = false;
   try {
-    const table = machine.x.lua_topointer(L, 1);
-    return writer.table(table, 0) ? writer.out.subarray(0, writer.at) : undefined;
+    isWritten = writer.table(machine.x.lua_topointer(L, 1), 0);
+  } catch (error) {
+    if (error !== tooLarge) throw error;
   } finally {
     writer.memory.release();
   }
+  const { out, at } = writer;
+  writer.out = Buffer.alloc(0);
+  try {
+    if (isWritten) use(out.subarray(0, at));
+  } finally {
+    writer.out = out.length > largestKeptBytes ? Buffer.allocUnsafeSlow(usualBytes) : out;
+  }
+  return isWritten;
 }

@@ -74,9 +74,10 @@ end
 --- Says how long the values of this script live, in the place of the setting [`isolation`](configuration.md#isolation). Called
 --- while the script is loaded, outside of all functions. With `"request"` each request begins with what the main chunk has
 --- left; with `"state"` globals and local variables of the file keep their values between requests. Embedded engine only.
+--- [states.md](states.md#isolation) tells more. At the top of a script: `require("luafcgid").isolation("request")`.
 ---
 --- Errors: another word; called by a request; another engine.
---- Example: luafcgid.isolation("state")
+--- Example: local is_late = not pcall(function() luafcgid.isolation("request") end) -- in a request it is too late
 function M.isolation(mode)
   if mode ~= "request" and mode ~= "state" then
     error("bad argument #1 to 'isolation' (\"request\" or \"state\" expected)", 2)

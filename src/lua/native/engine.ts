@@ -23,6 +23,19 @@ export interface NativeEngineOptions {
   readonly adapt?: (library: NativeLibrary) => NativeLibrary;
 }
 
+/**
+ * The function of the library that, as a hook, raises an error without a look at any value: `lua_error` would raise what lies on the
+ * stack, such as an object that was freed. It is called with the state and the address of the event's record.
+ *
+ * - Lua 5.1: asked for so many bytes as the address says, it has not enough memory. Such an error goes past message handlers, which
+ *   would run inside of the hook, where nothing interrupts them.
+ * - Lua 5.4, which collects garbage before it gives up, and LuaJIT: an error with a message that is the record. It begins with the
+ *   number of the event, as a text one character. Message handlers are wrapped (native-stdlib.lua).
+ */
+function stopFunction(name: NativeEngineName): string {
+  return name === 'lua5.1' ? 'lua_newuserdata' : 'luaL_error';
+}
+
 /** A native engine, and the file that its library came from. */
 export interface NativeEngine extends LuaEngine {
   readonly file: string;
@@ -66,10 +79,7 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     gate,
     running,
     source: new GrowingMemory(ffi, 64 << 10),
-    // Called as luaL_error(L, record of the event): the record begins with the number 3 of the event, which as a text is one
-    // character without a format. It raises a message that it makes itself. lua_error in its place would raise whatever value
-    // lies on the stack, such as an object that was freed.
-    stopHook: library.symbol('luaL_error'),
+    stopHook: library.symbol(stopFunction(name)),
     memoryHook,
     interruptHook,
     cStack,

@@ -2,7 +2,7 @@
 
 local parts = ...
 
-local host, run = parts.host, parts.run
+local host, run, waiting = parts.host, parts.run, parts.waiting
 local Con, refuse = run.methods, run.refuse
 
 local type, tostring, tonumber, error = type, tostring, tonumber, error
@@ -50,9 +50,21 @@ local function cookie_fields(level)
   return present.cookies
 end
 
+-- Waits for more of the body. What cannot be waited for so is waited for by reading.
+local function await_more()
+  local ok, token = host.awaitbody()
+  if ok and token then waiting.wait(token) end
+end
+
 -- Reads `wanted` bytes of the body, or less at its end; nil at the end. Returns nil and a message on an error.
 local function read_body(wanted)
-  if wanted == huge and host.readall then
+  -- Where the client is still sending, and the request can be suspended meanwhile, pieces are read as they come.
+  local suspends = waiting.can_suspend()
+  if suspends then
+    local _, is_whole = host.bodyiswhole()
+    suspends = not is_whole
+  end
+  if wanted == huge and host.readall and not suspends then
     input().body_was_read = true
     local ok, text = host.readall(tonumber(run.env.CONTENT_LENGTH) or 0)
     if not ok then return nil, text end
@@ -60,6 +72,7 @@ local function read_body(wanted)
   end
   local parts, part_count, left = {}, 0, wanted
   while left > 0 do
+    if suspends then await_more() end
     local ok, part = host.readbody(left)
     if not ok then return nil, part end
     if not part then break end
@@ -76,7 +89,8 @@ end
 --- con:gets([n])
 ---
 --- Reads the request body: all of it, or at most `n` bytes of what is left. Gives less than `n` bytes only at the end,
---- and nil when nothing is left. Waits for bytes that have not come yet.
+--- and nil when nothing is left. Waits for bytes that have not come yet; a script that has
+--- required `luafcgid`, or another module that waits, holds no worker meanwhile.
 ---
 --- All of the body at once takes twice its size of the state's memory, with native engines up to five times. Read large bodies
 --- piece by piece.

@@ -24,8 +24,9 @@
 --- - **Precompiled chunks** are refused here too, unless the setting `bytecode` allows them: a forged one ends the server
 ---   or takes it over. `files` and `environment` do not confine native scripts, so a server with both does not start.
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each
----   request. A script that goes beyond is ended and cannot catch that. `string.rep` does not make a longer string. Between
----   two looks a state may hold more.
+---   request. A script that goes beyond is ended and cannot catch that. `string.rep` does not make a longer string, nor does
+---   `table.concat` of Lua 5.1 and 5.4. Between two looks a state may hold more. `collectgarbage("stop")` puts the next cycle off until
+---   the limit is near.
 ---   In Lua 5.1 and LuaJIT the collector works in whole cycles, so its pauses grow with what a state holds.
 --- - **Crashes**: a script can end the whole server, as with the C daemon: by a faulty C module, or by LuaJIT's
 ---   `ffi`. Nested calls, coroutines and patterns have limits that fit the C stack; in Lua 5.1 a pattern has at most 100,000
@@ -84,12 +85,38 @@ replace(string, "string", "rep", function(...)
   local text, times, separator = ...
   if type(text) == "string" and type(times) == "number" and times % 1 == 0 then
     local piece = #text + (type(separator) == "string" and #separator or 0)
+    if piece == 0 and (separator == nil or type(separator) == "string") then return "" end -- it would count to the end
     if piece * times > limit_bytes then error("not enough memory", 0) end
   end
   local ok, result = pcall(rep, ...)
   if not ok then raise(result) end
   return result
 end)
+
+---- table: pieces that are the same string make one that is larger than all of them. LuaJIT keeps its own, which it compiles ----
+
+if not jit then
+  replace(table, "table", "concat", function(...)
+    local list, separator, from, to = ...
+    if type(list) == "table" and not getmetatable(list) then
+      local first, last = from == nil and 1 or tonumber(from), to == nil and #list or tonumber(to)
+      local between = type(separator) == "string" and #separator or 0
+      -- No string is larger than what the state holds, so short lists need no look.
+      if first and last and (last - first + 1) * 2048 * (collectgarbage("count") or limit_bytes) > limit_bytes then
+        local bytes = 0
+        for i = first, last do
+          local piece = list[i]
+          local kind = type(piece)
+          if kind == "string" then bytes = bytes + #piece + between elseif kind == "number" then bytes = bytes + between else break end
+          if bytes > limit_bytes then error("not enough memory", 0) end
+        end
+      end
+    end
+    local ok, result = pcall(concat, ...)
+    if not ok then raise(result) end
+    return result
+  end)
+end
 
 ---- string: LuaJIT does not count nested calls of C functions, and each gsub takes 9 KiB of the C stack ----
 
@@ -238,6 +265,31 @@ if is_51 and not jit then
   end)
 end
 
+---- xpcall: a script that is stopped runs no message handlers ----
+
+-- In Lua 5.4 and LuaJIT they would be called by the hook that stops it, inside of which no other hook is.
+if jit or not is_51 then
+  local xpcall, stopping, getinfo = xpcall, host.stopping, debug.getinfo
+
+  local function unless_stopped(handler)
+    return function(...)
+      local _, is_stopping = stopping()
+      if is_stopping then return nil end
+      return handler(...) -- a tail call, which leaves nothing on the stack
+    end
+  end
+
+  replace(_G, "_G", "xpcall", function(...)
+    local work, handler = ...
+    if type(handler) == "function" and not parts.stock.original[handler] and getinfo(handler, "S").what ~= "C" then
+      return xpcall(work, unless_stopped(handler), select(3, ...))
+    end
+    if type(handler) == "function" or (jit and select("#", ...) > 1) then return xpcall(...) end
+    local _, message = pcall(xpcall, ...)
+    raise(message)
+  end)
+end
+
 ---- package ----
 
 (package.loaders or package.searchers)[2] = sources.search_path
@@ -266,17 +318,36 @@ local check
 local whole_cycles = 0
 local needs_whole_cycles = newproxy ~= nil
 
--- A step that a script asks for is a step all the same.
-if needs_whole_cycles then
-  replace(_G, "_G", "collectgarbage", function(...)
-    local is_step = ... == "step"
-    local previous = is_step and collectgarbage("setstepmul", usual_step)
-    local ok, result = pcall(collectgarbage, ...)
-    if is_step then collectgarbage("setstepmul", previous == whole_cycles and whole_cycles or previous) end
-    if not ok then raise(result) end
-    return result
-  end)
+-- While a script has stopped the collector: it begins no cycle before the limit, which without any cycle nobody would look at.
+local is_stopped = false
+
+-- The longest pause in percent with which the next cycle still ends before the limit, not far beyond.
+local function longest_pause(used)
+  local longest = max(limit_kib / used * 100, 105)
+  return longest - longest % 1
 end
+
+replace(_G, "_G", "collectgarbage", function(...)
+  local option = ...
+  if option == "stop" then
+    is_stopped = true
+    own_pause = longest_pause(collectgarbage("count") or limit_kib)
+    collectgarbage("setpause", own_pause)
+    return 0
+  end
+  if option == "restart" and is_stopped then
+    is_stopped, own_pause = false, usual_pause
+    collectgarbage("setpause", usual_pause)
+  end
+  if option == "isrunning" and is_stopped then return false end
+  -- A step that a script asks for is a step all the same.
+  local is_step = needs_whole_cycles and option == "step"
+  local previous = is_step and collectgarbage("setstepmul", usual_step)
+  local ok, result = pcall(collectgarbage, ...)
+  if is_step then collectgarbage("setstepmul", previous == whole_cycles and whole_cycles or previous) end
+  if not ok then raise(result) end
+  return result
+end)
 
 -- An object that the next cycle finds dead.
 local function watch()
@@ -295,9 +366,8 @@ function check()
   elseif used > limit_kib then
     host.overmemory()
   else
-    -- The next cycle should end before the limit, not far beyond.
-    local longest = max(limit_kib / used * 100, 105)
-    local pause = max(usual_pause, (used + least_growth_kib) / used * 100)
+    local longest = longest_pause(used)
+    local pause = is_stopped and longest or max(usual_pause, (used + least_growth_kib) / used * 100)
     if pause > longest then pause = longest end
     pause = pause - pause % 1
     local previous = collectgarbage("setpause", pause)

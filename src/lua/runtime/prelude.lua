@@ -21,7 +21,8 @@
 --- are ignored. An error that it raises ends the request, not the state.
 ---
 --- A web server may ask for more than answers. Beside `main`, a script may define `authorize(env, con)`, which decides
---- whether a client may have something ([Authorizers](web-servers.md#authorizers)).
+--- whether a client may have something ([Authorizers](web-servers.md#authorizers)), and `filter(env, con)`, which answers with
+--- what it makes of a file ([Filters](web-servers.md#filters)).
 ---
 --- Strings are bytes. All 256 values pass unchanged through `env`, `con:gets` and `con:puts`. A first line that starts
 --- with `#` and a UTF-8 byte order mark are skipped.
@@ -32,7 +33,8 @@
 --- `QUERY_STRING`, `SCRIPT_NAME`, `PATH_INFO`, `REMOTE_ADDR`, the request headers as `HTTP_HOST`, `HTTP_COOKIE` and so
 --- on; `CONTENT_TYPE` and `CONTENT_LENGTH` describe the body. Which there are is up to the web server. If it sends a
 --- name twice, the last value counts. A client's `Proxy` header is left out, since libraries take `HTTP_PROXY` for a
---- setting. `LUAFCGID_VERSION` is the version of this server, `FCGI_ROLE` is `RESPONDER` or `AUTHORIZER`.
+--- setting. `LUAFCGID_VERSION` is the version of this server, `FCGI_ROLE` is `RESPONDER`,
+--- `AUTHORIZER` or `FILTER`.
 ---
 --- Values come from the client: use `escape` of the module `luafcgid` before you put one into HTML.
 
@@ -74,15 +76,17 @@ local function outline(value)
   return count == 0 and "{}" or "{ " .. concat(fields, ", ") .. " }"
 end
 
--- What an error value says. Whatever was thrown, the result is a string.
-local function describe(value)
+-- What an error value says. Whatever was thrown, the result is a string. What its __tostring throws is described as well, but not
+-- what the __tostring of that throws: there may be no end of it.
+local function describe(value, is_within)
   local kind = type(value)
   if kind == "string" or kind == "number" then return tostring(value) end
   local meta = getmetatable(value)
   if type(meta) == "table" and meta.__tostring then
+    if is_within then return "error object is a " .. kind .. " value with a __tostring" end
     local ok, text = pcall(tostring, value)
     if ok and type(text) == "string" then return text end
-    return "error object is a " .. kind .. " value whose __tostring fails: " .. (ok and "it returns no string" or describe(text))
+    return "error object is a " .. kind .. " value whose __tostring fails: " .. (ok and "it returns no string" or describe(text, true))
   end
   if kind ~= "table" then return "error object is a " .. kind .. " value" end
   return "error object is a table value: " .. outline(value)

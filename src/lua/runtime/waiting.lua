@@ -10,7 +10,7 @@ local parts = ...
 
 local host, exit, stock = parts.host, parts.exit, parts.stock
 
-local error, select, type, setmetatable = error, select, type, setmetatable
+local error, select, type, setmetatable, next = error, select, type, setmetatable, next
 local create, resume, status, yield, running = exit.create, exit.plain_resume, coroutine.status, coroutine.yield, coroutine.running
 local plain_pcall, plain_xpcall, traceback, getinfo = pcall, xpcall, debug.traceback, debug.getinfo
 local is_plain_51 = _VERSION == "Lua 5.1" and not jit
@@ -64,6 +64,9 @@ end
 
 exit.pause = waiting.pause
 
+-- Whether `pause` would suspend the request, and not block the worker.
+function waiting.can_suspend() return is_active and may_yield() end
+
 -- Waits for an operation. Gives true and its result, or nil and what is known of its error: a message, or a table of the
 -- fields that an error of a data source has.
 function waiting.wait(token)
@@ -100,6 +103,8 @@ local function outcome(thread, ok, signal, result)
 end
 
 function waiting.begin(handler, request_env, con)
+  -- What the request before has left open has ended with it.
+  if next(waiting.leases) ~= nil then waiting.leases = {} end
   local thread = run_thread or create(loop)
   run_thread = thread
   is_active = true

@@ -23,6 +23,15 @@ export class WholeBody implements RequestInlet {
     return body;
   }
 
+  readonly isWhole = true;
+  readonly isReady = true;
+
+  awaitMore(): void {}
+
+  readData(): null {
+    return null;
+  }
+
   readBody(maxBytes: number): Uint8Array | null {
     const piece = this.#pieces[this.#piece];
     if (piece === undefined) return null;

@@ -144,7 +144,7 @@ export function checkOwnAnswers(
     if (begun.count(fcgiId) > 0 && !begun.isLate(fcgiId) && mustBeAnswered?.(request))
       assert.ok(hasEnded, `${where}: no answer`);
     if (answer === undefined) continue;
-    if (role !== ROLE.RESPONDER) checkNotSilent(answer, said.of(tag), where);
+    if (role !== ROLE.RESPONDER && role !== ROLE.FILTER) checkNotSilent(answer, said.of(tag), where);
     checkText(answer, said.of(tag), begun.isAborted(fcgiId), where);
   }
 }

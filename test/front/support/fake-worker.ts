@@ -15,6 +15,7 @@ import {
   LOG_LEVELS,
   type LogLevel,
   MORE,
+  roleOf,
   START_CREATE,
   START_HEAD,
   START_NO_BODY,
@@ -31,7 +32,7 @@ import { createRing, RingReader, RingWriter } from '../../../src/channel/ring.js
 import type { DirectOutbox } from '../../../src/worker/direct/server.js';
 import { Outbox } from '../../../src/worker/outbox.js';
 import type { RunStart } from '../../../src/worker/run.js';
-import { parsePairs } from '../../support/fcgi-wire.js';
+import { parsePairs, ROLE } from '../../support/fcgi-wire.js';
 import { type DirectSystem, DirectWorker } from './direct-worker.js';
 
 /** States that really exist, over all workers, by number: their script. */
@@ -49,6 +50,10 @@ export interface Run {
   /** Body read so far. */
   body: Buffer;
   bodyEnded: boolean;
+  /** The file of a Filter read so far, and whether it has ended; of other roles it has from the beginning. */
+  data: Buffer;
+  dataEnded: boolean;
+  readonly role: number;
   /** Why the body is incomplete, 0 when it is not. */
   fault: number;
   /** It came on a lent connection, and is not handed over yet, as far as its worker knows. */
@@ -228,6 +233,9 @@ export class FakeWorker {
       params,
       body: Buffer.concat(pieces),
       bodyEnded: true,
+      data: Buffer.alloc(0),
+      dataEnded: true,
+      role: start.role,
       fault: 0,
       lent: start,
       isDirect: true,
@@ -284,7 +292,8 @@ export class FakeWorker {
       const payload = Buffer.from(frame.payload);
       const frameType = frame.type;
       this.#release();
-      if (type === ToWorker.BODY || type === ToWorker.BODY_END) {
+      const isInput = [ToWorker.BODY, ToWorker.BODY_END, ToWorker.DATA, ToWorker.DATA_END].some((one) => one === type);
+      if (isInput) {
         if (this.#parts.length > 0) this.violations.push('body in the middle of a message');
         continue;
       }
@@ -303,7 +312,7 @@ export class FakeWorker {
   /** During a request: reads up to the next piece of body or its end. Returns whether anything was read. */
   read(): boolean {
     const run = this.running;
-    if (this.isGone || this.isBlocked || run === undefined || run.bodyEnded) return false;
+    if (this.isGone || this.isBlocked || run === undefined || (run.bodyEnded && run.dataEnded)) return false;
     for (let frame = this.#reader.peek(); frame !== undefined; frame = this.#reader.peek()) {
       const type = typeOf(frame.type);
       const { id, argument } = frame;
@@ -319,7 +328,20 @@ export class FakeWorker {
       if (type === ToWorker.BODY_END) {
         if (id !== run.id) continue;
         run.bodyEnded = true;
-        run.fault = argument;
+        run.fault ||= argument;
+        return true;
+      }
+      if (type === ToWorker.DATA) {
+        if (id !== run.id) continue;
+        if (!run.bodyEnded) this.violations.push('a file before the end of the body');
+        if (payload.length === 0) this.violations.push('an empty piece of a file');
+        run.data = Buffer.concat([run.data, payload]);
+        return true;
+      }
+      if (type === ToWorker.DATA_END) {
+        if (id !== run.id) continue;
+        run.dataEnded = true;
+        run.fault ||= argument;
         return true;
       }
       if (type === ToWorker.START) this.violations.push(`request ${id} was started while ${run.id} runs`);
@@ -548,6 +570,9 @@ export class FakeWorker {
       params: pairs,
       body: Buffer.alloc(0),
       bodyEnded: (flags & START_NO_BODY) !== 0,
+      data: Buffer.alloc(0),
+      dataEnded: roleOf(flags) !== ROLE.FILTER,
+      role: roleOf(flags),
       fault: 0,
       lent: undefined,
       isDirect: false,

@@ -8,7 +8,7 @@ import { LuafcgidError } from '../../../src/base/errors.js';
 import { FromWorker, requestName } from '../../../src/channel/messages.js';
 import { beginRequest, pairs, ROLE, record, splitEvery, stream, TYPE } from '../../support/fcgi-wire.js';
 import { BegunRequests, checkOwnAnswers, ScriptsSaid } from './expected-answers.js';
-import type { FakeWorker } from './fake-worker.js';
+import type { FakeWorker, Run } from './fake-worker.js';
 import { answer } from './requests.js';
 import { type Peer, Rig, type RigOptions } from './rig.js';
 
@@ -544,7 +544,7 @@ export class World {
         worker.log('info', tag);
         break;
       case 'suspend':
-        if (running.bodyEnded) worker.suspend();
+        if (running.bodyEnded && running.dataEnded) worker.suspend();
         break;
       case 'depends':
         worker.depends(running.script, String(this.#versions));
@@ -620,15 +620,16 @@ export class World {
       const { running } = worker;
       if (running === undefined || worker.isGone || worker.isBlocked || worker.isStuck || worker.direct?.isInside)
         continue;
-      const before = running.body.length;
+      const before = running.body.length + running.data.length;
       worker.readAll();
       this.#checkBody(worker);
-      if (!running.bodyEnded && running.body.length === before) {
+      const isComplete = running.bodyEnded && running.dataEnded;
+      if (!isComplete && running.body.length + running.data.length === before) {
         starved.push(worker);
         continue;
       }
       moved = true;
-      if (running.bodyEnded) this.#answer(worker);
+      if (isComplete) this.#answer(worker);
     }
     rig.settle();
     if (moved || starved.length === 0) return moved;
@@ -669,6 +670,8 @@ export class World {
     const allowed = Math.min(announced(expected) ?? expected.body.length, expected.body.length);
     assert.ok(running.body.length <= allowed, `${running.body.length} bytes of body, ${allowed} allowed`);
     assert.deepEqual(running.body, expected.body.subarray(0, running.body.length));
+    assert.equal(running.role, expected.role);
+    this.#checkData(running, expected);
     const { method, end } = expected.spec;
     if (!running.bodyEnded || running.fault !== 0 || (end !== 'sent' && method !== 'POST')) return;
     // Of a body that nobody announced and of which nothing came before a half close nobody can know.
@@ -682,6 +685,16 @@ export class World {
     )
       return;
     assert.equal(running.body.length, announced(expected) ?? expected.body.length);
+  }
+
+  /** What a Filter has read is the file that was sent, as far as it may have it. */
+  #checkData({ data, dataEnded, fault }: Run, expected: Expected): void {
+    if (expected.role !== ROLE.FILTER) return assert.equal(data.length, 0);
+    const sent = dataOf(expected);
+    const wanted = Math.min(announcedData(expected) ?? sent.length, sent.length);
+    assert.ok(data.length <= wanted, `${data.length} bytes of file, ${wanted} allowed`);
+    assert.deepEqual(data, sent.subarray(0, data.length));
+    if (dataEnded && fault === 0) assert.equal(data.length, announcedData(expected) ?? sent.length);
   }
 
   #checkAnswers(client: Client): void {
@@ -719,6 +732,18 @@ function announced(expected: Expected): number | undefined {
   return expected.spec.role === ROLE.AUTHORIZER ? 0 : lengthOf(expected);
 }
 
+/** The file that a Filter is given. */
+function dataOf({ body }: Expected): Buffer {
+  return Buffer.from(Array.from({ length: (body.length * 3) % 251 }, (_, at) => (at * 11) & 255));
+}
+
+/** What FCGI_DATA_LENGTH says. */
+function announcedData(expected: Expected): number | undefined {
+  const { length } = dataOf(expected);
+  if (expected.spec.length === 'unknown') return undefined;
+  return expected.spec.length === 'longer' ? length + 5 : expected.spec.length === 'shorter' ? length >> 1 : length;
+}
+
 /** What its CONTENT_LENGTH says. */
 function lengthOf({ body, spec }: Expected): number | undefined {
   switch (spec.length) {
@@ -740,6 +765,7 @@ function recordsOf(expected: Expected): Buffer[] {
     SCRIPT_FILENAME: spec.script,
     REQUEST_METHOD: spec.method,
     CONTENT_LENGTH: String(lengthOf(expected) ?? ''),
+    FCGI_DATA_LENGTH: String(announcedData(expected) ?? ''),
   };
   const records = [beginRequest(id, { keepConn: spec.keepConn, role: spec.role })];
   for (const part of splitEvery(pairs(params), spec.recordBytes)) records.push(record(TYPE.PARAMS, id, part, 3));
@@ -749,6 +775,11 @@ function recordsOf(expected: Expected): Buffer[] {
   for (const part of splitEvery(sendsBody ? body : Buffer.alloc(0), spec.recordBytes))
     records.push(record(TYPE.STDIN, id, part));
   if (spec.end === 'sent' && (sendsBody || body.length % 2 === 0)) records.push(record(TYPE.STDIN, id));
+  if (spec.role === ROLE.FILTER && spec.end === 'sent') {
+    const data = dataOf(expected);
+    for (const part of splitEvery(data, spec.recordBytes)) records.push(record(TYPE.DATA, id, part));
+    records.push(record(TYPE.DATA, id));
+  }
   if (spec.end === 'abort') records.push(record(TYPE.ABORT_REQUEST, id));
   return records;
 }

@@ -1,7 +1,7 @@
 /** The setting memory without an allocator of our own. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { luaError, newState, serve } from '../support.js';
+import { engineName, luaError, newState, serve } from '../support.js';
 
 const mebibyte = 1 << 20;
 
@@ -30,6 +30,38 @@ test('a script that goes on past the memory limit is ended, and cannot catch tha
     });
   }
 });
+
+test('a script that stops the collector is ended past the memory limit all the same (attacks F13.6)', () => {
+  const { state, run } = newState({ memoryBytes: 4 * mebibyte });
+  run(`function main(env, con)
+      collectgarbage("stop")
+      for i = 1, 1e9 do local t = { {}, ("x"):rep(1000) .. i } kept = kept or {} kept[i % 100000] = t end
+    end
+    function running(env, con)
+      collectgarbage("stop")
+      local stopped = pcall(collectgarbage, "isrunning") and tostring(collectgarbage("isrunning")) or "false"
+      collectgarbage("restart")
+      con:puts(stopped, " ", pcall(collectgarbage, "isrunning") and tostring(collectgarbage("isrunning")) or "true")
+    end`);
+  assert.equal(serve(state, 'running').body, 'false true');
+  assert.equal(luaError(() => serve(state, 'main')).kind, 'memory');
+  state.close();
+});
+
+// LuaJIT's own table.concat stays: it is compiled.
+if (engineName !== 'luajit')
+  test('table.concat makes no string beyond the memory limit of pieces that are the same (attacks F13.6)', () => {
+    const { state, run } = newState({ memoryBytes: 8 * mebibyte });
+    run(`function main(env, con)
+        local t, s = {}, ("x"):rep(100000)
+        for i = 1, 85 do t[i] = s end
+        local ok, message = pcall(table.concat, t)
+        con:puts(tostring(ok), " ", message, " ", tostring(pcall(table.concat, { "", "", "" }, ("y"):rep(5000000))), " ")
+        con:puts(#table.concat(t, ",", 1, 10), " ", table.concat({ 1, "x", 2.5 }, "-"))
+      end`);
+    assert.equal(serve(state, 'main').body, 'false not enough memory false 1000009 1-x-2.5');
+    state.close();
+  });
 
 test('what is garbage does not count', () => {
   const { state, run } = newState({ memoryBytes: 8 * mebibyte });

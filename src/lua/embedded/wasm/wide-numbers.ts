@@ -13,9 +13,20 @@
  * The functions of the library stay those that Lua's own code has made: nothing of this is visible to a script.
  */
 
-import { LuafcgidError } from '../../../base/errors.js';
-import { leb128, type Section, section, vector, WasmReader } from './bytes.js';
+import { bounded } from './bounded-loops.js';
+import { leb128, type Section, section, vector } from './bytes.js';
 import { type Code, functionBody, functionType, op, valueType } from './code.js';
+import {
+  countImports,
+  extend,
+  readBodies,
+  readCount,
+  readData,
+  readExports,
+  readTable,
+  resize,
+  unusable,
+} from './sections.js';
 
 /** The library functions that JavaScript takes part in, by Lua library. */
 const hostedFunctions = {
@@ -48,78 +59,12 @@ const libraryMembers = {
   base: ['tonumber', 'tostring', 'unpack'],
   file: ['read', 'seek', '__tostring'],
   os: ['clock', 'date', 'setlocale'],
+  table: ['concat', 'insert', 'sort'],
 } as const;
 
 type Library = keyof typeof libraryMembers;
 
 const { i32 } = valueType;
-
-function unusable(detail: string): LuafcgidError {
-  return new LuafcgidError('LUAFCGID_LUA_ENGINE', { detail });
-}
-
-/** The start of a list in a section's body: how many there are, and where the first one is. */
-function readCount(body: Uint8Array): { count: number; start: number } {
-  const reader = new WasmReader(body);
-  const count = reader.number();
-  return { count, start: reader.position };
-}
-
-/** Adds elements to a section that is a list of them. */
-function extend({ id, body }: Section, added: readonly Uint8Array[]): Section {
-  const { count, start } = readCount(body);
-  const all = [Uint8Array.from(leb128(count + added.length)), body.subarray(start), ...added];
-  return { id, body: Buffer.concat(all) };
-}
-
-/** The file's functions in its function table, from entry 1 on. */
-function readTable(body: Uint8Array): number[] {
-  const reader = new WasmReader(body);
-  // One active segment of table 0 that begins at entry 1: `i32.const 1`, `end`.
-  const head = [reader.number(), reader.number(), reader.byte(), reader.number(), reader.byte()];
-  if (head.join() !== [1, 0, 0x41, 1, 0x0b].join()) throw unusable('its function table is laid out in an unknown way');
-  return Array.from({ length: reader.number() }, () => reader.number());
-}
-
-/** The functions that the file imports, which come first in its numbering. */
-function countImports(body: Uint8Array): number {
-  const reader = new WasmReader(body);
-  const count = reader.number();
-  for (let left = count; left > 0; left -= 1) {
-    reader.name();
-    reader.name();
-    if (reader.byte() !== 0) throw unusable('it imports something that is no function');
-    reader.number();
-  }
-  return count;
-}
-
-/** Functions by the names under which they are exported. */
-function readExports(body: Uint8Array): Map<string, number> {
-  const reader = new WasmReader(body);
-  const found = new Map<string, number>();
-  for (let left = reader.number(); left > 0; left -= 1) {
-    const name = reader.name();
-    const kind = reader.byte();
-    const index = reader.number();
-    if (kind === 0) found.set(name, index);
-  }
-  return found;
-}
-
-/** The memory that the file's data segments describe. */
-function readData(body: Uint8Array): Buffer {
-  const reader = new WasmReader(body);
-  const memory = Buffer.alloc(64 << 10);
-  for (let left = reader.number(); left > 0; left -= 1) {
-    // An active segment of memory 0: `i32.const` address, `end`, bytes.
-    if (reader.byte() !== 0 || reader.byte() !== 0x41) throw unusable('its data is laid out in an unknown way');
-    const address = reader.number();
-    if (reader.byte() !== 0x0b) throw unusable('its data is laid out in an unknown way');
-    memory.set(reader.take(reader.number()), address);
-  }
-  return memory;
-}
 
 /** The table entries of the functions of each library, from the lists with which `luaL_register` is called. */
 function readLibraries(memory: Buffer): Record<Library, Map<string, number>> {
@@ -141,7 +86,13 @@ function readLibraries(memory: Buffer): Record<Library, Map<string, number>> {
     if (list === undefined || fitting.length > 1) throw unusable(`its library ${library} was not found`);
     return list;
   };
-  return { string: find('string'), base: find('base'), file: find('file'), os: find('os') };
+  return {
+    string: find('string'),
+    base: find('base'),
+    file: find('file'),
+    os: find('os'),
+    table: find('table'),
+  };
 }
 
 /** What the added functions call. */
@@ -326,27 +277,6 @@ function withoutBareHexadecimal(bodies: readonly Uint8Array[], instead: number):
   return changed;
 }
 
-/** The bodies of the code section. */
-function readBodies(body: Uint8Array): Uint8Array[] {
-  const reader = new WasmReader(body);
-  return Array.from({ length: reader.number() }, () => {
-    const start = reader.position;
-    const length = reader.number();
-    reader.take(length);
-    return body.subarray(start, reader.position);
-  });
-}
-
-/** A table or memory section with another first size. */
-function resize({ id, body }: Section, from: number, to: number, prefix: readonly number[]): Section {
-  const reader = new WasmReader(body);
-  const head = [reader.number(), ...prefix.map(() => reader.byte()), reader.byte()];
-  const size = reader.number();
-  if (head.slice(0, -1).join() !== [1, ...prefix].join() || size !== from)
-    throw unusable(`its function table has ${size} entries`);
-  return { id, body: Uint8Array.of(...head, ...leb128(to), ...body.subarray(reader.position)) };
-}
-
 /** The sections of the file, changed as said above. */
 export function widenNumbers(sections: readonly Section[]): Section[] {
   const bodyOf = (id: number): Uint8Array => {
@@ -356,7 +286,8 @@ export function widenNumbers(sections: readonly Section[]): Section[] {
   };
   const exported = readExports(bodyOf(section.export));
   const table = readTable(bodyOf(section.element));
-  const libraries = readLibraries(readData(bodyOf(section.data)));
+  const data = readData(bodyOf(section.data));
+  const libraries = readLibraries(data);
   const imports = countImports(bodyOf(section.import));
   const types = readCount(bodyOf(section.type)).count;
   const functions = imports + readCount(bodyOf(section.function)).count;
@@ -379,7 +310,11 @@ export function widenNumbers(sections: readonly Section[]): Section[] {
   const originals = hostedFunctionNames.map((name) => functionOf(hostedFunctions[name], name));
   const changed = [...table];
   const helpers = { clampPosition: functions, clampCount: functions + 1, hasWideInteger: functions + 2 };
-  for (const [library, members] of Object.entries(replacements(callees, helpers))) {
+  const changes: readonly Record<string, Record<string, Uint8Array>>[] = [
+    replacements(callees, helpers),
+    bounded(callees, data),
+  ];
+  for (const [library, members] of changes.flatMap((change) => Object.entries(change))) {
     for (const [name, body] of Object.entries(members)) {
       changed[entryOf(library as Library, name) - 1] = functions + added.length;
       added.push(body);

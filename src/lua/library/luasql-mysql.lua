@@ -1,0 +1,5 @@
+-- Stands in for luasql.mysql.
+
+local parts = ...
+
+return parts.luasql("mysql", "mysql")

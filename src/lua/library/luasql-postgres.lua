@@ -1,0 +1,5 @@
+-- Stands in for luasql.postgres.
+
+local parts = ...
+
+return parts.luasql("postgres", "postgres")

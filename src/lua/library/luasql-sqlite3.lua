@@ -1,0 +1,5 @@
+-- Stands in for luasql.sqlite3.
+
+local parts = ...
+
+return parts.luasql("sqlite", "sqlite3")

@@ -1,0 +1,42 @@
+/** What comes to a Filter: its body and, behind that, a file (FastCGI 1.0, 6.4). Scripts read the two in any order. */
+
+import type { RequestInlet } from './script-request.js';
+
+/** A stream of a request, as `Inbox` gives it. */
+type Stream = Omit<RequestInlet, 'readData'>;
+
+export class FilterInput implements RequestInlet {
+  readonly #body: Stream;
+  readonly #data: Stream;
+
+  constructor(body: Stream, data: Stream) {
+    this.#body = body;
+    this.#data = data;
+  }
+
+  get isWhole(): boolean {
+    return this.#body.isWhole;
+  }
+
+  get isReady(): boolean {
+    return this.#body.isReady;
+  }
+
+  awaitMore(call: () => void): void {
+    this.#body.awaitMore(call);
+  }
+
+  readBody(maxBytes: number): Uint8Array | null {
+    return this.#body.readBody(maxBytes);
+  }
+
+  readData(maxBytes: number): Uint8Array | null {
+    return this.#data.readBody(maxBytes);
+  }
+
+  outlive(): RequestInlet {
+    this.#body.outlive();
+    this.#data.outlive();
+    return this;
+  }
+}

@@ -1,0 +1,155 @@
+/** Locks of scripts: among all workers, in turn, and released by whatever ends a request (issue 13, 6; data-access.md 4.5). */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { FcgiConnection, scriptParams } from '../support/fcgi-client.js';
+import { IO, type Server, startServer } from '../support/server.js';
+import { ask } from '../support/shared.js';
+
+const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
+
+const FILES = {
+  // Reads and writes a number in two steps, which only a lock makes safe.
+  'count.lua': `local luafcgid, lock, d = require("luafcgid"), require("luafcgid.lock"), require("luafcgid.shared").cache
+function main(env, con)
+  local ok, value = lock.with("count", { wait = 60 }, function(l)
+    assert(l:held())
+    local value = (d:get("value") or 0) + 1
+    luafcgid.sleep(0.001)
+    d:set("value", value)
+    return value
+  end)
+  con:puts(tostring(ok), " ", tostring(value))
+end`,
+  'hold.lua': `local luafcgid, lock = require("luafcgid"), require("luafcgid.lock")
+function main(env, con)
+  local l = assert(lock.lock("held"))
+  con:log("holds the lock")
+  local how = env.QUERY_STRING
+  if how == "error" then error("an error") end
+  if how == "exit" then os.exit(3) end
+  if how == "loop" then while true do end end
+  if how == "hang" then string.find(("a"):rep(3000), ".-.-.-.-.-b") end
+  if how == "sleep" then luafcgid.sleep(1000) end
+  con:puts("held")
+end`,
+  'try.lua': `local lock = require("luafcgid.lock")
+function main(env, con)
+  local l, why = lock.lock("held", { wait = tonumber(env.QUERY_STRING) })
+  con:puts(l and "free" or why)
+end`,
+  'pair.lua': `local luafcgid, lock = require("luafcgid"), require("luafcgid.lock")
+function main(env, con)
+  local first, second = env.QUERY_STRING:match("(.)(.)")
+  lock.with(first, function()
+    con:log("holds " .. first)
+    if first ~= "c" then while not require("luafcgid.shared").cache:get("go") do luafcgid.sleep(0.005) end end
+    local l, why = lock.lock(second, { wait = 100 })
+    con:puts(l and "both" or why)
+  end)
+end`,
+  'go.lua': 'function main(env, con) require("luafcgid.shared").cache:set("go", true) end',
+  'inside.lua': `local lock = require("luafcgid.lock")
+function main(env, con)
+  con:puts(tostring(select(2, pcall(string.gsub, "x", "x", function() lock.lock("held") end))))
+end`,
+  'fetch.lua': `local luafcgid, d = require("luafcgid"), require("luafcgid.shared").cache
+function main(env, con)
+  con:puts(tostring(d:fetch("page", 60, function()
+    d:incr("computed", 1, 0)
+    luafcgid.sleep(0.05)
+    return "the page"
+  end)), " ", tostring(d:get("computed")))
+end`,
+};
+
+function start(t: TestContext, config: string): Promise<Server> {
+  return startServer(t, { config, files: FILES });
+}
+
+async function begin(t: TestContext, server: Server, script: string, query: string): Promise<FcgiConnection> {
+  const connection = await FcgiConnection.connect(server.socket);
+  t.after(() => connection.destroy());
+  connection.begin(1);
+  connection.params(1, scriptParams(server.path(script), { QUERY_STRING: query }));
+  connection.stdin(1, '');
+  return connection;
+}
+
+const query = (QUERY_STRING: string) => ({ params: { QUERY_STRING } });
+
+describe('a lock', () => {
+  for (const engine of ENGINES) {
+    it(`is held by one request of all workers at a time, and no waiting request holds a worker (${engine})`, async (t) => {
+      const server = await start(t, `engine = "${engine}" workers = 2 clones = 16 states = 40`);
+      const answers = await Promise.all(Array.from({ length: 24 }, () => ask(server, 'count.lua')));
+      const values = answers.map(({ text }) => Number(/^true (\d+)/.exec(text)?.[1]));
+      assert.deepEqual(
+        values.sort((a, b) => a - b),
+        Array.from({ length: 24 }, (_, at) => at + 1),
+      );
+    });
+
+    it(`ends with the deadlock that two requests would make, which is told (${engine})`, async (t) => {
+      const server = await start(t, `engine = "${engine}" workers = 2 clones = 8`);
+      const first = await begin(t, server, 'pair.lua', 'ab');
+      const second = await begin(t, server, 'pair.lua', 'ba');
+      await server.logged(/holds a/);
+      await server.logged(/holds b/);
+      await ask(server, 'go.lua');
+      const texts = [first, second].map(async (one) => (await one.response(1)).stdout.toString().split('\r\n\r\n')[1]);
+      assert.deepEqual((await Promise.all(texts)).sort(), ['both', 'deadlock']);
+      assert.match((await ask(server, 'pair.lua', query('cc'))).text, /^deadlock$/, 'a lock that the request holds');
+    });
+  }
+
+  for (const how of ['return', 'error', 'exit', 'loop', 'hang']) {
+    it(`is released when its request ends by ${how}`, async (t) => {
+      const server = await start(t, 'workers = 2 clones = 4 watchdog = 0.3');
+      await ask(server, 'hold.lua', query(how));
+      assert.equal((await ask(server, 'try.lua', query('60'))).text, 'free');
+    });
+  }
+
+  it('is released when its client goes and onabort says so', async (t) => {
+    const server = await start(t, 'workers = 2 clones = 6 onabort = "stop"');
+    const holder = await begin(t, server, 'hold.lua', 'sleep');
+    await server.logged(/holds the lock/);
+    assert.equal((await ask(server, 'try.lua', query('0'))).text, 'timeout');
+    assert.equal((await ask(server, 'try.lua', query('0.05'))).text, 'timeout');
+    holder.destroy();
+    assert.equal((await ask(server, 'try.lua', query('60'))).text, 'free');
+  });
+
+  it('is released when the time of its request is over', async (t) => {
+    const server = await start(t, 'workers = 2 clones = 6 requesttime = 0.3');
+    assert.equal((await ask(server, 'hold.lua', query('sleep'))).status, 504);
+    assert.equal((await ask(server, 'try.lua', query('0'))).text, 'free');
+  });
+
+  it('is not waited for where Lua cannot be suspended: the error says where', async (t) => {
+    const server = await start(t, 'workers = 1 clones = 6 onabort = "stop"');
+    await begin(t, server, 'hold.lua', 'sleep');
+    await server.logged(/holds the lock/);
+    assert.match((await ask(server, 'inside.lua')).text, /cannot wait for a lock at .*inside\.lua:3/);
+  });
+
+  it('of a reloaded server is the same as before', async (t) => {
+    const server = await start(t, 'workers = 1 clones = 6 onabort = "stop"');
+    const holder = await begin(t, server, 'hold.lua', 'sleep');
+    await server.logged(/holds the lock/);
+    server.signal('SIGHUP');
+    await server.logged(/reloaded: listening/);
+    assert.equal((await ask(server, 'try.lua', query('0'))).text, 'timeout', 'held by a request of the former workers');
+    const waiting = ask(server, 'try.lua', query('60'));
+    holder.destroy();
+    assert.equal((await waiting).text, 'free');
+  });
+});
+
+describe('fetch of a shared dictionary', () => {
+  it('computes once for all requests that miss the value at the same time', async (t) => {
+    const server = await start(t, 'workers = 2 clones = 16 states = 40');
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(server, 'fetch.lua')));
+    for (const { text } of answers) assert.equal(text, 'the page 1');
+  });
+});
