@@ -18,6 +18,7 @@ import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
+import { readSendfile } from './sendfile.js';
 import { readSessions } from './sessions.js';
 import { readStatusAddress, readUrlPath } from './status-address.js';
 
@@ -339,6 +340,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertKeys(task);
     case 'application':
       return convertApplication(task);
+    case 'sendfile':
+      return readSendfile(value, report);
     case 'sessions':
       return readSessions(value, report);
     case 'data-sources':

@@ -135,6 +135,10 @@ export interface RequestHost {
   header(name: ByteString, value: ByteString): void;
   /** `con:status(404)` or `con:status("404 Not Found")`: the text as written by the script. */
   status(status: ByteString): void;
+  /** Adds to the temporary file that the request has; gives the offset. The bytes are only valid during the call. */
+  writeUpload(bytes: Uint8Array): number;
+  /** At most `maxBytes` of that file from an offset on. */
+  readUpload(offset: number, maxBytes: number): Uint8Array;
   /** The values that a header of the answer has now, in order. */
   headerValues(name: ByteString): readonly ByteString[];
   /** Removes a header of the answer. */

@@ -222,6 +222,7 @@ export class Runner {
   }
 
   #over(run: Run): void {
+    run.request.release();
     this.#waits.endOwner(run);
     this.#parts.forgetBody(run.id);
     this.#count(run);

@@ -143,6 +143,8 @@ class WorkerThread {
         waitingLimit: config.waitingLimit,
         nowMs,
         sleep(isDone, untilMs) {
+          // What the front has to know before it sends more of a body is in its ring.
+          ringBell();
           const isOver = (): boolean => isDone() || interrupts.isStopWanted || interrupts.isAbandoned;
           ring.sleep(isOver, untilMs === undefined ? undefined : Math.max(0, untilMs - nowMs()));
           if (interrupts.isAbandoned) throw new Abandoned();

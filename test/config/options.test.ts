@@ -78,6 +78,19 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
       return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
+    case 'sendfile':
+      return [
+        true,
+        'nginx',
+        {},
+        [],
+        ['/srv'],
+        { '/srv/': '/x/' },
+        { '/srv': 'x' },
+        { '/srv': '/x' },
+        { srv: '/x/' },
+        { '/srv': '/a\r\nb/' },
+      ];
     case 'sessions':
       return [
         true,

@@ -50,6 +50,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 export const deferredParts: readonly LuaPart[] = [
   { name: 'con_fields', file: 'library/con-fields.lua' },
   { name: 'con_response', file: 'library/con-response.lua' },
+  { name: 'con_file', file: 'library/con-file.lua' },
   { name: 'con_session', file: 'library/con-session.lua' },
   { name: 'session_store', file: 'library/session-store.lua' },
   { name: 'session_memory', file: 'library/session-memory.lua' },
