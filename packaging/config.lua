@@ -290,7 +290,8 @@
 
 -- Dictionaries in memory that all workers share, by name.
 -- A table of names and sizes in bytes, from 32 KiB to 1 GiB, or of tables like { size = 64 * 2^20,
--- evict = true }. Default: a dictionary cache of 16 MiB that evicts.
+-- evict = true } and { store = "NAME OF A DATA SOURCE" }. Default: a dictionary cache of 16 MiB
+-- that evicts.
 --shared = { ["cache"] = { ["size"] = 67108864, ["evict"] = true }, ["limits"] = 4194304 }
 
 ---- Operation

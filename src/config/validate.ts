@@ -413,6 +413,18 @@ export function validate(
       `states = ${complete.states} is less than workers = ${complete.workers}: the further workers stay idle`,
     );
   }
+  for (const { name, store } of complete.shared ?? []) {
+    if (store === undefined || complete.data?.some((source) => source.name === store && source.kind === 'redis'))
+      continue;
+    const values = {
+      option: 'shared',
+      value: `${name}: store = "${store}"`,
+      allowed: 'the name of a data source of Redis',
+    };
+    faults.push(
+      configFault('LUAFCGID_CONFIG_VALUE', values, 'Name it in the option data, as data = { cache = "redis://HOST" }.'),
+    );
+  }
   if (complete.engine !== 'embedded') {
     // A promise that is not kept is worse than none: whoever writes these counts on them.
     for (const name of ['files', 'environment'] as const) {

@@ -68,7 +68,10 @@ export interface DataSource {
 /** A dictionary in shared memory, by the name that scripts know. */
 export interface NamedDictionary {
   readonly name: string;
-  readonly dictionary: Dictionary;
+  /** Undefined where it lies in a data source. */
+  readonly dictionary?: Dictionary;
+  /** The name of that. */
+  readonly store?: string;
 }
 
 /** A lock that was taken, the token of the operation that waits for it, or the word for why there is neither. */

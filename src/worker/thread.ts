@@ -80,7 +80,10 @@ function stateSettings({ config, engine, files, luaConfig, roots, shared, worker
     files,
     environment: grantedEnvironment(config.environment, process.env),
     luaConfig,
-    shared: dictionaries.filter(({ name }) => name !== SESSIONS),
+    shared: [
+      ...dictionaries.filter(({ name }) => name !== SESSIONS),
+      ...config.shared.flatMap(({ name, store }) => (store === undefined ? [] : [{ name, store }])),
+    ],
     sessions: dictionaries.find(({ name }) => name === SESSIONS)?.dictionary,
   };
 }

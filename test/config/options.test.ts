@@ -174,6 +174,9 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
         { cache: { size: 2 ** 20, evict: 'yes' } },
         { cache: { size: 2 ** 20, evicts: true } },
         { 'a b': 2 ** 20 },
+        { cache: { store: 5 } },
+        { cache: { store: 'main', size: 2 ** 20 } },
+        { cache: { store: 'main' } },
       ];
     case 'directories':
     case 'templates':

@@ -68,6 +68,8 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'http', file: 'library/http.lua', module: 'luafcgid.http', namespace: 'luafcgid.http' },
   { name: 'lock', file: 'library/lock.lua', module: 'luafcgid.lock', namespace: 'luafcgid.lock' },
   { name: 'shared', file: 'library/shared.lua', module: 'luafcgid.shared', namespace: 'luafcgid.shared' },
+  { name: 'shared_fetch', file: 'library/shared-fetch.lua', namespace: 'luafcgid.shared' },
+  { name: 'shared_redis', file: 'library/shared-redis.lua' },
   { name: 'utf8', file: 'library/utf8.lua' },
   { name: 'json_encode', file: 'library/json-encode.lua' },
   { name: 'json_decode', file: 'library/json-decode.lua' },
