@@ -230,6 +230,9 @@ export interface StateImage {
   readonly sizeBytes: number;
 }
 
+/** Why a state cannot be copied: it has files open, or holds something of a data source. */
+export type WhyNoImage = 'files' | 'source';
+
 export interface StateOptions {
   readonly host: StateHost;
   /** Nothing breaks into the state's code when left out. */
@@ -298,7 +301,7 @@ export interface LuaState {
    * @returns why it cannot be copied, if it cannot
    * @throws LuaError
    */
-  takeImage?(handler: ByteString, role?: RoleName): StateImage | string;
+  takeImage?(handler: ByteString, role?: RoleName): StateImage | WhyNoImage;
   /** Makes the state what it was when its image was taken, or what it began as. No request is suspended in it. */
   restore?(image: StateImage): void;
   /** Bytes of memory that the state holds. */

@@ -82,6 +82,7 @@ export class Runner {
     });
     const { config } = parts;
     this.#images = new Images({
+      counters: parts.counters,
       limitBytes: Math.floor(config.imagesBytes / config.workers),
       isolation: config.isolation,
       sweepMs: config.sweepMs,
