@@ -169,7 +169,7 @@ function dictionaryTable({ server: { dictionaries } }: Status): string {
   const rows = dictionaries.map(({ name, items, usedBytes, sizeBytes, hits, misses, evictions, failures }) => [
     name,
     formatCount(items),
-    `${formatMebibytes(usedBytes)} of ${formatMebibytes(sizeBytes)}`,
+    `${formatMebibytes(usedBytes)} of ${formatMebibytes(sizeBytes)} MiB`,
     formatCount(hits),
     formatCount(misses),
     formatCount(evictions),

@@ -58,7 +58,7 @@ describe('the status as text', () => {
   });
 
   it('says how full shared dictionaries are, and what they have evicted and refused', () => {
-    assert.match(renderText(sampleStatus()), /^cache +12 +1.* MiB of 16.* MiB +30 +4 +3 +0$/m);
+    assert.match(renderText(sampleStatus()), /^cache +12 +1\.0 of 16\.0 MiB +30 +4 +3 +0$/m);
   });
 
   it('counts what it leaves out', () => {
