@@ -11,7 +11,7 @@ import { composeStatus, type ServerFacts, type Status, type StatusReload } from 
 import { formatRate } from '../status/words.js';
 import type { ServerParts } from './parts.js';
 import type { SharedMemory } from './shared-memory.js';
-import { repeat, repeat, within } from './timing.js';
+import { repeat, within } from './timing.js';
 
 /** How often the front is told the facts, for the status page that it answers by itself. */
 const FACTS_MS = 2_000;
