@@ -9,6 +9,7 @@ local examples = {
   { "counter.lua", "Counter", "A global variable that is still there at the next request." },
   { "stream.lua", "Stream", "Lines that arrive one by one while the script is still running." },
   { "together.lua", "Two at once", "Two things that wait at the same time, while the worker serves others." },
+  { "visits.lua", "Visits", "A count for all scripts and workers, and a limit for each visitor: shared memory." },
   { "remember.lua", "Cookies", "Your name and your visits, remembered in cookies." },
 }
 

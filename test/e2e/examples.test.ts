@@ -122,6 +122,16 @@ for (const [name, start] of [
       }
     });
 
+    it('count visits of all workers, and refuse too many of one visitor', async (t) => {
+      const { fetch } = await start(t);
+      for (let visit = 1; visit <= 20; visit += 1) {
+        const { text } = await fetch('/visits.lua');
+        assert.ok(text.includes(`This is visit <strong>${visit}</strong> since`), text);
+      }
+      const refused = await fetch('/visits.lua');
+      assert.equal(refused.status, 429);
+    });
+
     it('send lines while they are made', async (t) => {
       const { port } = await start(t);
       const exchange = new HttpExchange({ port, path: '/stream.lua' });

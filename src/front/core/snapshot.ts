@@ -2,7 +2,7 @@
 import { toShortText } from '../../base/bounded-text.js';
 import { WaitsFor } from '../../channel/messages.js';
 import { decodeParams } from '../../fcgi/session.js';
-import { At, STATUS_CLASSES } from '../../metrics/counters.js';
+import { At, NO_IMAGE, STATUS_CLASSES } from '../../metrics/counters.js';
 import { TIME_PLACES } from '../../metrics/histogram.js';
 import { ScriptTotals } from '../../metrics/totals.js';
 import type { Pool, PoolState } from '../../pool/pool.js';
@@ -27,6 +27,7 @@ const WAITS_FOR: Readonly<Record<number, string>> = {
   [WaitsFor.TIMER]: 'a time',
   [WaitsFor.DATA]: 'a data source',
   [WaitsFor.SEVERAL]: 'several results',
+  [WaitsFor.LOCK]: 'a lock',
 };
 
 /** Requests and states that are listed one by one. */
@@ -245,6 +246,10 @@ function describeScripts(
       sentBytes: at(At.SENT_BYTES),
       loads: at(At.LOADS),
       loadMs: at(At.LOAD_MS),
+      clones: at(At.CLONES),
+      noImage: Object.fromEntries(
+        NO_IMAGE.flatMap((why, place) => (at(At.NO_IMAGE + place) > 0 ? [[why, at(At.NO_IMAGE + place)]] : [])),
+      ),
       blockedWaits: at(At.BLOCKED),
       states: stateCounts.get(name)?.count ?? 0,
       memoryBytes: stateCounts.get(name)?.bytes ?? 0,
