@@ -50,7 +50,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
       });
     case 'check':
       if (word === undefined) throw new UsageError('check needs the FILE to check');
-      return checkFile(word, values.connect === true);
+      return checkFile(word, values.connect === true, values.dump === true);
     case 'run':
       if (word === undefined) throw new UsageError('run needs the SCRIPT to run');
       return runScript(word, {
@@ -72,7 +72,9 @@ async function main(argv: readonly string[]): Promise<Outcome> {
     case 'reload':
     case 'reopen':
     case 'stop':
-      return control(command, word, values);
+    case 'top':
+    case 'stack':
+      return control(command, words, values);
     default: {
       const pidFile = text('pidfile');
       return serveConfig(word, {
@@ -91,10 +93,11 @@ function frontOf(name: string | undefined): string | undefined {
 
 /** The commands for a running server. Only they load what asks it. */
 async function control(
-  command: 'status' | 'ping' | 'log' | 'reload' | 'reopen' | 'stop',
-  where: string | undefined,
-  { json, openmetrics, quiet }: CommandLine['values'],
+  command: 'status' | 'ping' | 'log' | 'reload' | 'reopen' | 'stop' | 'top' | 'stack',
+  words: readonly string[],
+  { json, openmetrics, quiet, sort, count }: CommandLine['values'],
 ): Promise<Outcome> {
+  const [where] = words;
   const commands = await import('./cli/control.js');
   switch (command) {
     case 'status':
@@ -109,6 +112,13 @@ async function control(
       return commands.reopenLogs(where);
     case 'stop':
       return commands.stopServer(where);
+    case 'top': {
+      const { showTop } = await import('./cli/top.js');
+      return showTop(where, sort, count);
+    }
+    case 'stack':
+      if (where === undefined) throw new UsageError('stack needs the REQUEST, as luafcgid status names it');
+      return commands.showStack(where, words[1]);
   }
 }
 

@@ -485,6 +485,18 @@ export const catalogue = {
     message: 'the server cannot become {user}: {reason}',
     solve: 'Start it as root, which may become any user, or remove user and group from the configuration.',
   },
+  LUAFCGID_SERVER_SHOWS_ERRORS: {
+    blame: 'operator',
+    status: 0,
+    message: 'error pages show source and Lua stacks (showerrors), and other machines may connect at {address}',
+    solve: 'Set `showerrors = false` where others than developers see the pages.',
+  },
+  LUAFCGID_SERVER_NO_ROOT: {
+    blame: 'operator',
+    status: 0,
+    message: 'root is not set: whoever may connect can have any Lua file of this machine run that the server may read',
+    solve: 'Set root to the directories of the scripts.',
+  },
   LUAFCGID_USER_ROOT: {
     blame: 'operator',
     status: 0,

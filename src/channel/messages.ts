@@ -58,6 +58,8 @@ export const ToWorker = {
   DATA: 9,
   /** That file is complete (argument 0) or will never be (argument: a `BodyFault`). Every Filter's request has one. */
   DATA_END: 10,
+  /** The Lua stack of a suspended request is wanted. Answered with `TRACE`, unless the request is over. */
+  STACK: 11,
 } as const;
 
 /** Worker to front. */

@@ -1,19 +1,22 @@
 /** Checking a configuration. */
 
 import { version } from '../base/version.js';
-import { type Config, checkConfig } from '../config/load.js';
+import { type Config, checkConfig, formatSettings } from '../config/load.js';
 import { createEngine, prepareEngine } from '../lua/engine.js';
 import { engineOf, type Outcome } from './prepare.js';
 
-/** `luafcgid check FILE`. @param connects tries the data sources, too */
-export async function checkFile(file: string, connects: boolean): Promise<Outcome> {
+/** `luafcgid check FILE`. @param connects tries the data sources, too @param dumps prints every setting */
+export async function checkFile(file: string, connects: boolean, dumps: boolean): Promise<Outcome> {
   const embedded = prepareEngine(version);
   let loaded: Config | undefined;
-  const { valid, text } = checkConfig(file, createEngine(embedded), {}, (config) => {
+  let dump = '';
+  const { valid, text } = checkConfig(file, createEngine(embedded), {}, (config, settings) => {
+    dump = formatSettings(settings, file);
     engineOf(config, embedded);
     loaded = config;
   });
   (valid ? process.stdout : process.stderr).write(`${text}\n`);
+  if (dumps && valid) process.stdout.write(`${dump}\n`);
   if (!valid || loaded === undefined) return { exitCode: valid ? 0 : 1 };
   if (loaded.preloadScripts.length > 0) {
     const { tryScripts } = await import('../server/server.js');

@@ -34,10 +34,10 @@ const ENGINE: OptionHelp = {
   text: 'Lua engine: embedded, lua5.1, lua5.4 or luajit',
 };
 
-const WHERE = `WHERE names the running server: its configuration, its pid file, or the address of its status socket. Left out, it is
+const WHERE = `WHERE names the running server: its configuration, its pid file, its process number, or the address of its status socket. Left out, it is
 config.lua in this directory, or else /run/luafcgid/status.sock. Needs the setting status.`;
 
-const SIGNALS = `WHERE names the running server: its configuration, its pid file, or the address of its status socket. Left out, it is
+const SIGNALS = `WHERE names the running server: its configuration, its pid file, its process number, or the address of its status socket. Left out, it is
 config.lua in this directory, or else /run/luafcgid/status.sock. Without the setting status, the process of the pid file gets a signal.`;
 
 /** The server itself, which has no name. */
@@ -92,7 +92,10 @@ export const COMMANDS = {
     summary: 'check a configuration and tell every fault',
     text: 'The exit status is 0 when the server would start with it, else 1.',
     words: 1,
-    options: { connect: { type: 'boolean', text: 'try its data sources, too' } },
+    options: {
+      connect: { type: 'boolean', text: 'try its data sources, too' },
+      dump: { type: 'boolean', text: 'print every setting with its value and where that comes from; no secrets' },
+    },
   },
   new: {
     takes: 'DIRECTORY',
@@ -117,6 +120,23 @@ export const COMMANDS = {
       json: { type: 'boolean', text: 'as JSON' },
       openmetrics: { type: 'boolean', text: 'in the text format that Prometheus reads' },
     },
+  },
+  top: {
+    takes: '[WHERE]',
+    summary: 'show what a running server is doing, again and again',
+    text: `${WHERE}\nKeys: r sorts by requests a second, t by run time, f by failures, m by memory, q quits.`,
+    words: 1,
+    options: {
+      sort: { type: 'string', value: 'KEY', text: 'what to sort by: r, t, f or m (default: r)' },
+      count: { type: 'string', value: 'NUMBER', text: 'end after so many looks' },
+    },
+  },
+  stack: {
+    takes: 'REQUEST [WHERE]',
+    summary: 'print the Lua stack of a request that runs or waits for a result',
+    text: `REQUEST is its name, as luafcgid status and the log have it.\n${WHERE}`,
+    words: 2,
+    options: {},
   },
   ping: {
     takes: '[WHERE]',

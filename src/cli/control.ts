@@ -13,7 +13,7 @@ const PING_MS = 3_000;
 const CHANGE_MS = 120_000;
 const LOOK_AGAIN_MS = 50;
 
-function addressOf({ address, name }: FoundServer): StatusAddress {
+export function addressOf({ address, name }: FoundServer): StatusAddress {
   if (address === undefined) throw new LuafcgidError('LUAFCGID_CONTROL_NO_STATUS', { where: name });
   return address;
 }
@@ -43,6 +43,12 @@ export async function pingServer(where: string | undefined, isQuiet: boolean): P
 /** `luafcgid log` */
 export async function showErrors(where: string | undefined, isJson: boolean): Promise<Outcome> {
   return print(await askServer(addressOf(findServer(where)), 'GET', isJson ? '/errors?json' : '/errors', ASK_MS));
+}
+
+/** `luafcgid stack` */
+export async function showStack(request: string, where: string | undefined): Promise<Outcome> {
+  const path = `/stack?request=${encodeURIComponent(request)}`;
+  return print(await askServer(addressOf(findServer(where)), 'POST', path, ASK_MS));
 }
 
 /** `luafcgid reload` */

@@ -31,6 +31,7 @@ export function findServer(where: string | undefined): FoundServer {
     if (statSync('config.lua', { throwIfNoEntry: false }) !== undefined) return byConfig(undefined);
     return { address: { kind: 'unix', path: USUAL_SOCKET }, pid: undefined, name: USUAL_SOCKET };
   }
+  if (/^[0-9]{1,10}$/.test(where)) return byProcess(Number(where), where);
   const stats = statSync(where, { throwIfNoEntry: false });
   if (stats?.isSocket()) return { address: { kind: 'unix', path: resolve(where) }, pid: undefined, name: where };
   if (stats?.isFile()) return stats.size <= MOST_PID_BYTES ? byShortFile(where) : byConfig(where);
@@ -47,11 +48,14 @@ export function findServer(where: string | undefined): FoundServer {
 function byShortFile(file: string): FoundServer {
   const text = readFileSync(file, 'latin1');
   if (!/^\s*\d+\s*$/.test(text)) return byConfig(file);
-  const pid = Number(text);
+  return byProcess(Number(text), file);
+}
+
+function byProcess(pid: number, where: string): FoundServer {
   if (!isRunning(pid)) {
-    throw new LuafcgidError('LUAFCGID_CONTROL_NOT_FOUND', { where: file, reason: `process ${pid} does not run` });
+    throw new LuafcgidError('LUAFCGID_CONTROL_NOT_FOUND', { where, reason: `process ${pid} does not run` });
   }
-  return { address: statusOfProcess(pid), pid, name: file };
+  return { address: statusOfProcess(pid), pid, name: where };
 }
 
 function byConfig(file: string | undefined): FoundServer {

@@ -7,6 +7,7 @@ import { addressOfSocket } from '../linux/socket-table.js';
 import { formatLogTarget } from '../logging/target.js';
 import { attachToParent, complain, releaseParent, startInBackground } from '../process/background.js';
 import { bequeath, type ServiceEnvironment, takeServiceEnvironment } from '../process/environment.js';
+import { nameProcess } from '../process/title.js';
 import { type Server, startServer } from '../server/server.js';
 import type { StatusReload } from '../status/model.js';
 import { type Outcome, prepare } from './prepare.js';
@@ -27,6 +28,7 @@ export async function serveConfig(file: string | undefined, overrides: Overrides
   const stop = (): void => void process.kill(process.pid, 'SIGTERM');
   const server = await startServer(prepared, { service, succeed: succession(), commands: { reload, stop } });
   running = server;
+  nameProcess(loaded.file);
   if (loaded.config.logFile !== undefined) {
     const where = server.addresses.map(formatListenAddress).join(', ');
     complain(`luafcgid ${version} ready: listening on ${where}; log: ${formatLogTarget(loaded.config.logFile)}\n`);

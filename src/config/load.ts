@@ -10,6 +10,7 @@ import { LuafcgidError } from '../base/errors.js';
 import { formatListenAddress } from '../base/listen-address.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
 import { checkAccounts } from './accounts.js';
+import type { EffectiveSetting } from './effective.js';
 import { ConfigError, type ConfigFault, configFault } from './fault.js';
 import { type AlreadyOpen, checkFiles } from './files.js';
 import { formatConfigError, formatValid } from './report.js';
@@ -19,6 +20,7 @@ import { type RawConfig, type Source, validate } from './validate.js';
 
 export { identityOf, socketOwnerOf } from './accounts.js';
 export { optionHelp } from './config-docs.js';
+export { formatSettings } from './effective.js';
 export { ConfigError, type ConfigFault } from './fault.js';
 export { formatConfigError } from './report.js';
 export { type Config, type HookName, type OptionName, scriptValues } from './schema.js';
@@ -52,6 +54,8 @@ export interface LoadedConfig {
   readonly notices: readonly string[];
   /** To be called at start, in each sweep and at the end; to be closed after that. */
   readonly hooks: ConfigHooks;
+  /** Every setting, and where it comes from. */
+  readonly settings: readonly EffectiveSetting[];
 }
 
 function processSurroundings(): Surroundings {
@@ -159,7 +163,7 @@ export function loadConfig(
     absolute: (name) => resolve(around.directory, name),
   });
 
-  const { config, faults: invalid, notices } = validate(sources, around);
+  const { config, faults: invalid, notices, settings } = validate(sources, around);
   const faults = [
     ...(script?.faults ?? []),
     ...invalid,
@@ -172,9 +176,9 @@ export function loadConfig(
     throw new ConfigError(chosen, faults);
   }
   deepFreeze(config);
-  if (hooks.names.length > 0) return { config, file: chosen, notices, hooks };
+  if (hooks.names.length > 0) return { config, file: chosen, notices, hooks, settings };
   hooks.close();
-  return { config, file: chosen, notices, hooks: noHooks };
+  return { config, file: chosen, notices, hooks: noHooks, settings };
 }
 
 /**
@@ -186,12 +190,12 @@ export function checkConfig(
   file: string | undefined,
   engine: LuaEngine,
   surroundings: Partial<Surroundings> = {},
-  checkFurther: (config: Config) => void = () => {},
+  checkFurther: (config: Config, settings: readonly EffectiveSetting[]) => void = () => {},
 ): { readonly valid: boolean; readonly text: string } {
   try {
     const loaded = loadConfig(file, {}, engine, surroundings);
     loaded.hooks.close();
-    checkFurther(loaded.config);
+    checkFurther(loaded.config, loaded.settings);
     return { valid: true, text: formatValid(file ?? loaded.file, loaded.notices) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

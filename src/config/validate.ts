@@ -11,6 +11,7 @@ import type { LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
 import { readDictionaries } from './dictionaries.js';
+import { type EffectiveSetting, effectiveSetting } from './effective.js';
 import { type ConfigFault, configFault } from './fault.js';
 import { readHttp } from './http-client.js';
 import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
@@ -364,6 +365,8 @@ export interface Validation {
   readonly config: Config;
   readonly faults: readonly ConfigFault[];
   readonly notices: readonly string[];
+  /** Every setting as it was written, or as its default would be. */
+  readonly settings: readonly EffectiveSetting[];
 }
 
 /** Checks all settings of all sources, and fills in defaults. */
@@ -374,6 +377,7 @@ export function validate(
   const config: Record<string, unknown> = {};
   const faults: ConfigFault[] = [];
   const notices: string[] = [];
+  const settings: EffectiveSetting[] = [];
   // `workers` and `watchdog` come before the options whose default depends on them.
   const written = (name: OptionName): LuaValue =>
     sources.findLast(({ values }) => values[name] !== undefined)?.values[name];
@@ -398,6 +402,7 @@ export function validate(
       faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value: shown, allowed }, remedy));
     };
     const chosen = value ?? fallback;
+    settings.push(effectiveSetting(name, row, chosen, source === undefined ? undefined : source.label));
     const absolute = source?.absolute ?? ((file: string) => file);
     config[row.key] = chosen === undefined ? undefined : convert({ row, value: chosen, absolute, report });
   }
@@ -439,7 +444,7 @@ export function validate(
       faults.push(configFault('LUAFCGID_CONFIG_VALUE', { option: name, value, allowed }, remedy));
     }
   }
-  return { config: complete, faults, notices };
+  return { config: complete, faults, notices, settings };
 }
 
 function undoRemedy(row: OptionRow, fallback: LuaValue): string {

@@ -5,8 +5,19 @@ import { type CatalogueEntry, catalogue, type ErrorCode } from '../base/errors.j
 import type { LogLevel } from '../channel/messages.js';
 import { visible, visibleJson } from './invisible.js';
 
+/** What a request asks for, and who asks. Empty where that is not known. */
+export interface Asked {
+  readonly method: string;
+  /** Of its URL, without the query: that may carry secrets. */
+  readonly path: string;
+  /** The address of its client. */
+  readonly client: string;
+}
+
 /** What a line is about, as far as it is known. */
 export interface LogSubject {
+  /** Only with errors. */
+  readonly asked?: Asked | undefined;
   readonly request?: string | undefined;
   readonly script?: string | undefined;
   readonly state?: number | undefined;
@@ -60,12 +71,13 @@ function nameOf(script: string | undefined): string | undefined {
 }
 
 function textLine(time: Date | undefined, level: LogLevel, text: string, about: LogSubject): string {
-  const { request, script, state, worker, repeated } = about;
+  const { request, script, state, worker, repeated, asked } = about;
   // The script comes last: its name may hold anything.
   const subject = [
     request,
     state === undefined ? undefined : `state ${state}`,
     worker === undefined ? undefined : `worker ${worker}`,
+    asked && askedText(asked),
     nameOf(script),
   ].filter((part) => part !== undefined);
   const prefix = time === undefined ? `${level} ` : `${time.toISOString()} ${level.padEnd(5)} `;
@@ -74,8 +86,13 @@ function textLine(time: Date | undefined, level: LogLevel, text: string, about: 
   return `${prefix}${subjectText}${times}${visible(text)}`;
 }
 
+/** `GET /page.lua 192.0.2.7` */
+export function askedText({ method, path, client }: Asked): string {
+  return [method, cutEnd(path, MOST_NAME_CHARS), client].filter((part) => part !== '').join(' ');
+}
+
 function jsonLine(time: Date | undefined, level: LogLevel, text: string, about: LogSubject): string {
-  const { request, script, state, worker, repeated } = about;
+  const { request, script, state, worker, repeated, asked } = about;
   const code = codeOf(text, about);
   const message = code === undefined ? text : text.slice(code.length + ': '.length);
   // What is undefined is left out.
@@ -88,6 +105,7 @@ function jsonLine(time: Date | undefined, level: LogLevel, text: string, about: 
     script: nameOf(script),
     state,
     worker,
+    ...asked,
     repeated: repeated?.count,
     seconds: repeated?.seconds,
   };

@@ -7,6 +7,8 @@ import type { ServiceEnvironment } from './environment.js';
 
 /** All do nothing when nobody wants to know. */
 export interface ServiceManager {
+  /** Whether anybody wants to know. */
+  readonly isListening: boolean;
   /** It serves, or serves again after `reloading`. */
   ready(): void;
   /** A new configuration is being taken into service; `ready` has to follow, also when nothing came of it. */
@@ -20,6 +22,7 @@ export interface ServiceManager {
 
 /** Nobody wants to know, or nobody can be told. */
 const silent: ServiceManager = {
+  isListening: false,
   ready() {},
   reloading() {},
   stopping() {},
@@ -79,6 +82,7 @@ export async function serviceManager(
     if (pending.push(text) === 1) sendPending();
   };
   return {
+    isListening: true,
     ready: () => tell('READY=1'),
     // The time is how the manager knows that READY=1 of before is not the answer. On Linux hrtime is CLOCK_MONOTONIC.
     reloading: () => tell(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),

@@ -21,6 +21,7 @@ import { PidFile, systemLock } from '../process/pid-file.js';
 import { planUserChange, runsAsRoot } from '../process/user-change.js';
 import type { StatusReload } from '../status/model.js';
 import { Workers } from '../threads/workers.js';
+import { warnOfExposure } from './exposure.js';
 import { frontSettings } from './front-settings.js';
 import {
   type Generation,
@@ -98,6 +99,8 @@ export async function startServer(first: Prepared, options: StartOptions = {}): 
 class RunningServer implements Server {
   readonly #service: ServiceEnvironment;
   readonly #succeed: Succeed | undefined;
+  /** It serves a web server, and not one who develops. */
+  readonly #isService: boolean;
   readonly #lifeLevel: LogLevel;
   readonly #warnLevel: LogLevel;
   /** Begins the names of this run's requests. */
@@ -121,6 +124,7 @@ class RunningServer implements Server {
   constructor({ isQuiet = false, service = noService, succeed, commands }: StartOptions) {
     this.#service = service;
     this.#succeed = succeed;
+    this.#isService = commands !== undefined;
     this.#lifeLevel = isQuiet ? 'debug' : 'info';
     this.#warnLevel = isQuiet ? 'debug' : 'warn';
     this.#status = new StatusDesk({
@@ -253,6 +257,7 @@ class RunningServer implements Server {
       slow: (record) => logs.slow?.write(record),
       interrupt: (worker, request, wish) => parts.workers.interrupt(worker, request, wish),
       abandon: (worker, reason) => parts.workers.abandon(worker, reason),
+      stack: (request, traceback) => this.#status.stackCame(request, traceback),
       drained: () => this.#drained.set(),
       allClosed: () => this.#allClosed.set(),
     });
@@ -353,6 +358,7 @@ class RunningServer implements Server {
     log.write(this.#lifeLevel, `ready: listening on ${listeners.text}; ${this.#status.describe()}`);
     manager.status(`listening on ${listeners.text}`);
     manager.ready();
+    if (this.#isService) warnOfExposure(this.#parts);
   }
 
   // ---- the end -----------------------------------------------------------------------------------------------------

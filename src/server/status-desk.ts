@@ -7,11 +7,16 @@ import { type Config, identityOf } from '../config/load.js';
 import { type CommandResult, openControlSocket } from '../control/http.js';
 import type { SourceStatus } from '../io/source.js';
 import { composeStatus, type ServerFacts, type Status, type StatusReload } from '../status/model.js';
+import { formatRate } from '../status/words.js';
 import type { ServerParts } from './parts.js';
-import { repeat } from './timing.js';
+import { repeat, within } from './timing.js';
 
 /** How often the front is told the facts, for the status page that it answers by itself. */
 const FACTS_MS = 2_000;
+/** How long a script may take to come to a place where its stack can be taken. */
+const STACK_MS = 2_000;
+/** How often the service manager gets figures. */
+const FIGURES_MS = 5_000;
 
 /** What only the program around the server can do; left out: it is refused. */
 export interface ServerCommands {
@@ -35,6 +40,8 @@ export class StatusDesk {
   #lastReload: StatusReload | undefined;
   #parts!: ServerParts;
   #address: StatusAddress | undefined;
+  /** Who waits for the Lua stack of a request. */
+  readonly #stacks = new Map<string, (traceback: string) => void>();
 
   constructor(desk: StatusDeskParts) {
     this.#desk = desk;
@@ -73,6 +80,7 @@ export class StatusDesk {
       parts.reportBug,
     );
     undo.push(() => facts.stop());
+    if (parts.manager.isListening) this.#tellManager(undo);
     if (config.status === undefined) return;
     const socket = await openControlSocket(config.status, ownerOf(config), {
       status: () => this.status(),
@@ -93,6 +101,27 @@ export class StatusDesk {
   async status(): Promise<Status> {
     const [report, facts] = await Promise.all([this.#parts.front.call('report'), this.#facts()]);
     return composeStatus(report, facts, Date.now());
+  }
+
+  /** Keeps the line up to date that the service manager shows of the service. */
+  #tellManager(undo: (() => void | Promise<void>)[]): void {
+    const { front, manager, reportBug } = this.#parts;
+    let before = { total: 0, timeMs: performance.now() };
+    const figures = repeat(
+      () => FIGURES_MS,
+      async () => {
+        const { requests, workers } = await front.call('report');
+        const timeMs = performance.now();
+        const perSecond = ((requests.total - before.total) * 1000) / (timeMs - before.timeMs);
+        before = { total: requests.total, timeMs };
+        const busy = workers.filter(({ state }) => state !== 'idle').length;
+        const failed = requests.failed + requests.refused.reduce((sum, { count }) => sum + count, 0);
+        const load = `${busy} of ${workers.length} workers busy, ${requests.waiting} requests wait`;
+        manager.status(`${load}, ${formatRate(perSecond)} requests/s, ${failed} of ${requests.total} failed`);
+      },
+      reportBug,
+    );
+    undo.push(() => figures.stop());
   }
 
   async #tellFront(): Promise<void> {
@@ -142,8 +171,33 @@ export class StatusDesk {
     return { isDone: true, text: 'the server stops' };
   }
 
+  /** The Lua stack of a request has come. */
+  stackCame(request: string, traceback: string): void {
+    this.#stacks.get(request)?.(traceback);
+  }
+
   async #stack(request: string): Promise<CommandResult> {
-    return { isDone: false, text: `no request ${request} is under way` };
+    const came = new Promise<string>((resolve) => this.#stacks.set(request, resolve));
+    try {
+      const answer = await this.#parts.front.call('askForStack', request);
+      if (answer === 'unknown') return { isDone: false, text: `no request ${request} is under way` };
+      if (answer === 'waits') return { isDone: false, text: `request ${request} waits, and has not begun to run` };
+      let text: string | undefined;
+      await within(
+        STACK_MS,
+        came.then((traceback) => {
+          text = traceback.trimEnd();
+        }),
+      );
+      if (text !== undefined) return { isDone: true, text };
+      const reason = 'it is in a function of C or waits for its client, or it has just ended';
+      return {
+        isDone: false,
+        text: `the stack of request ${request} did not come within ${STACK_MS / 1000} s: ${reason}`,
+      };
+    } finally {
+      this.#stacks.delete(request);
+    }
   }
 }
 

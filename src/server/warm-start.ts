@@ -42,7 +42,7 @@ export async function tryScripts(
 ): Promise<{ readonly isWell: boolean; readonly lines: readonly string[] }> {
   const hooks = { names: [], run() {}, close() {} };
   const generation = generationOf({
-    loaded: { config, file: undefined, notices: [], hooks },
+    loaded: { config, file: undefined, notices: [], settings: [], hooks },
     engine,
     printed: { to() {} },
   });

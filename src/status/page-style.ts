@@ -14,7 +14,7 @@ h2 { font-size: 1rem; margin: 0 0 .5rem; }
 header p { margin: .2rem 0; color: var(--soft); overflow-wrap: anywhere; }
 #news { color: var(--bad); min-height: 1.3em; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem; margin: 0 0 1rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .8rem; background: none; border: 0; padding: 0; }
+.tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: .8rem; background: none; border: 0; padding: 0; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .8rem; }
 .tile b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--soft); font-size: .85rem; }
@@ -32,15 +32,16 @@ tr:last-child td { border-bottom: 0; }
 meter { width: 100%; min-width: 6rem; height: .7rem; }
 footer { padding-bottom: 2rem; color: var(--soft); }
 footer a { color: var(--mark); margin-right: .8rem; }
+@media (max-width: 900px) { .tiles { grid-template-columns: 1fr 1fr; } }
 @media (max-width: 600px) {
-  .tiles { grid-template-columns: 1fr 1fr; }
   section { padding: .6rem .7rem; }
   table, tbody, tr, td { display: block; width: auto; }
   thead { display: none; }
-  tr { padding: .4rem 0; border-bottom: 1px solid var(--line); }
+  tr { display: grid; grid-template-columns: 1fr 1fr; column-gap: .8rem; padding: .4rem 0; border-bottom: 1px solid var(--line); }
   tr:last-child { border-bottom: 0; }
   td, .number { border: 0; padding: .05rem 0; text-align: left; white-space: normal; overflow-wrap: anywhere; }
   td::before { content: attr(data-name) ": "; color: var(--soft); }
+  td.wide { grid-column: 1 / -1; min-width: 0; }
   td.empty { display: none; }
   meter { width: 60%; }
 }

@@ -152,6 +152,13 @@ export class Runner {
     return true;
   }
 
+  /** Tells the front where a suspended run waits. */
+  reportStack(id: number): void {
+    const run = this.#runs.get(id);
+    if (run?.state === undefined || !run.isSuspended) return;
+    this.#parts.outbox.trace(id, run.state.lua.suspendedTraceback());
+  }
+
   /** Ends a suspended run where it waits. @param reason an `InterruptRequest` */
   cancel(id: number, reason: number): void {
     const run = this.#runs.get(id);

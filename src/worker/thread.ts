@@ -225,6 +225,9 @@ class WorkerThread {
       case ToWorker.CANCEL:
         this.#runner.cancel(message.id, argument);
         return true;
+      case ToWorker.STACK:
+        this.#runner.reportStack(message.id);
+        return true;
       case ToWorker.COLLECT:
         this.#runner.collect(argument);
         this.#outbox.collected(argument);
@@ -302,10 +305,12 @@ async function run(data: ThreadData): Promise<void> {
   const ringBell = (): void => {
     if (Atomics.exchange(frontAsleep, 0, 0) === 1) system.wakeFront();
   };
-  if (data.engine.name !== 'embedded' && process.platform === 'linux') {
+  const isNative = data.engine.name !== 'embedded';
+  if (process.platform === 'linux' && (isNative || data.bell.fd !== undefined)) {
+    const { currentThread, nameThread } = await import('../linux/threads.js');
+    nameThread(`luafcgid lua ${data.index}`);
     // Native code may hang, and then this thread cannot be ended.
-    const { currentThread } = await import('../linux/threads.js');
-    new Interrupts(data.interrupts).thread = currentThread();
+    if (isNative) new Interrupts(data.interrupts).thread = currentThread();
   }
   const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
   const thread = new WorkerThread(data, system, ringBell, usage);

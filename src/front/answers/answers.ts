@@ -22,6 +22,7 @@ import {
 } from '../../fcgi/session.js';
 import type { Pool } from '../../pool/pool.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
+import { askedOf } from '../model/asked.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { Tally } from '../model/tally.js';
 import { Drain } from './drain.js';
@@ -169,6 +170,7 @@ export class Answers {
       state: request.state?.id,
       worker: request.worker?.place,
       isOfScript,
+      asked: level === 'error' ? askedOf(request) : undefined,
     });
   }
 

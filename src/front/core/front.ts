@@ -377,6 +377,14 @@ export class Front {
     return takeSnapshot({ options, tally, pool, meters, connections, requests, workers, nameOf }, nowMs);
   }
 
+  /** Asks for the Lua stack of a request by its name: `FrontActions.stack` gets it. @returns how things stand with it */
+  askForStack(name: string): 'asked' | 'waits' | 'unknown' {
+    for (const request of this.#requests.values()) {
+      if (this.#answers.nameOf(request) === name) return this.#dispatcher.askForStack(request) ? 'asked' : 'waits';
+    }
+    return 'unknown';
+  }
+
   /** Faults of the books, in words; for tests. */
   audit(): string[] {
     return [

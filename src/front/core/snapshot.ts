@@ -1,7 +1,6 @@
 /** What the front is doing at this moment, as plain values. It reads the books and changes nothing. */
 import { toShortText } from '../../base/bounded-text.js';
 import { WaitsFor } from '../../channel/messages.js';
-import { decodeParams } from '../../fcgi/session.js';
 import { At, NO_IMAGE, STATUS_CLASSES } from '../../metrics/counters.js';
 import { TIME_PLACES } from '../../metrics/histogram.js';
 import { ScriptTotals } from '../../metrics/totals.js';
@@ -16,6 +15,7 @@ import type {
   Times,
 } from '../../status/model.js';
 import type { FrontOptions } from '../model/actions.js';
+import { askedOf } from '../model/asked.js';
 import type { Meters } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { Run } from '../model/run.js';
@@ -100,13 +100,6 @@ export function takeSnapshot(parts: SnapshotParts, nowMs: number): FrontSnapshot
   };
 }
 
-/** The path of a URL, without its query. */
-function pathOf(params: ReadonlyMap<string, string>): string {
-  const uri = params.get('REQUEST_URI') || `${params.get('SCRIPT_NAME') ?? ''}${params.get('PATH_INFO') ?? ''}`;
-  const query = uri.indexOf('?');
-  return toShortText(query < 0 ? uri : uri.slice(0, query));
-}
-
 function describeRequest(
   { nameOf }: SnapshotParts,
   request: FrontRequest,
@@ -114,15 +107,12 @@ function describeRequest(
   nowMs: number,
 ): StatusRequest {
   const { cgi, times, stage } = request;
-  const params = decodeParams(cgi.params);
   const isSuspended = run?.isSuspended === true;
   const sinceMs = stage === 'running' ? times.startedMs : stage === 'waiting' ? times.queuedMs : times.arrivedMs;
   return {
     request: nameOf(request),
     stage: stage === 'over' ? 'running' : isSuspended ? 'suspended' : stage,
-    method: toShortText(cgi.method),
-    path: pathOf(params),
-    client: toShortText(params.get('REMOTE_ADDR') ?? ''),
+    ...askedOf(request),
     script: toShortText(request.script || cgi.scriptPath),
     line: run?.slowLine ?? '',
     waitsFor: waitsForOf(request, run),

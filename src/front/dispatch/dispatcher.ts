@@ -171,6 +171,11 @@ export class Dispatcher {
     this.#lending.accepting.tick();
   }
 
+  /** Asks for the Lua stack of a request. @returns whether a worker has it */
+  askForStack(request: FrontRequest): boolean {
+    return this.#workers.askForStack(request);
+  }
+
   /** The client of a request has gone, or does not want the answer any more. */
   clientGone(request: FrontRequest): void {
     this.#workers.clientGone(request);

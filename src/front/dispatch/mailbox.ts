@@ -22,6 +22,7 @@ import type { Pool } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
 import type { Lending } from '../lending/lending.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
+import { askedOf } from '../model/asked.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { Run } from '../model/run.js';
 import type { Tally } from '../model/tally.js';
@@ -250,7 +251,7 @@ export class Mailbox {
         if (!worker.duties.isEmpty) this.#workers.answered(worker, 'cancel', run.state.id);
         return;
       case FromWorker.TRACE:
-        return this.reportSlow(worker, run, Buffer.from(frame.payload).toString());
+        return this.#traced(worker, run, Buffer.from(frame.payload).toString());
       case FromWorker.WATCHDOG:
         request.watchdogMs = run.clock.restart(frame.argument, this.#options.watchdogMaxMs);
         return;
@@ -260,6 +261,15 @@ export class Mailbox {
           this.#workers.clientGone(request);
         return;
     }
+  }
+
+  /** The Lua stack of a request has come, for the slow log or for an operator. */
+  #traced(worker: WorkerLink, run: Run, traceback: string): void {
+    if (run.isStackWanted) {
+      run.isStackWanted = false;
+      this.#actions.stack?.(this.#answers.nameOf(run.request), traceback);
+    }
+    this.reportSlow(worker, run, traceback);
   }
 
   /** A request waits for a result: its worker is free for others. */
@@ -313,6 +323,8 @@ export class Mailbox {
       worker: worker.place,
       role: roleName(run.request.role),
       runningMs: run.request.times.executedMs,
+      queuedMs: Math.max(0, run.startedMs - (run.request.times.queuedMs ?? run.startedMs)),
+      asked: askedOf(run.request),
       traceback,
     });
   }

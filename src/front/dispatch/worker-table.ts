@@ -109,6 +109,17 @@ export class WorkerTable implements Iterable<WorkerLink> {
     if (request.stopsOnAbort && request.worker !== undefined) this.stop(request, InterruptRequest.UNWANTED);
   }
 
+  /** Asks for the Lua stack of a request. @returns whether a worker has it */
+  askForStack(request: FrontRequest): boolean {
+    const worker = this.#workers.get(request.worker?.id ?? -1);
+    const run = worker?.runs.get(request.id);
+    if (worker === undefined || run === undefined) return false;
+    run.isStackWanted = true;
+    if (run.isSuspended) worker.send(ToWorker.STACK, request.id, 0);
+    else this.#actions.interrupt(worker.id, request.id, InterruptRequest.TRACE);
+    return true;
+  }
+
   /** Stops the script of a request: where it executes, or where it waits. */
   stop(request: FrontRequest, reason: InterruptRequest): void {
     const worker = this.#workers.get(request.worker?.id ?? -1);

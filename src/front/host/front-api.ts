@@ -27,6 +27,8 @@ export interface FrontEvents extends LogEvents {
   slow(record: SlowRequest): void;
   interrupt(worker: number, request: number, reason: InterruptRequest): void;
   abandon(worker: number, reason: string): void;
+  /** The Lua stack of a request that `askForStack` was called for. */
+  stack(request: string, traceback: string): void;
   /** After `drain`: the last request is over. */
   drained(): void;
   /** After `tellAllClosed`: no connection is open any more. */
@@ -134,6 +136,7 @@ export class FrontApi {
       slow: (record) => events.slow(record),
       interrupt: (worker, request, reason) => events.interrupt(worker, request, reason),
       abandon: (worker, reason) => events.abandon(worker, reason),
+      stack: (request, traceback) => events.stack(request, traceback),
       drained: () => events.drained(),
       lending: driver.lending,
     });
@@ -218,6 +221,11 @@ export class FrontApi {
   /** What the front is doing at this moment. */
   report(): FrontReport {
     return { ...this.#front.snapshot(performance.now()), errors: this.#errors.list() };
+  }
+
+  /** Asks for the Lua stack of a request; told by `stack`. */
+  askForStack(request: string): 'asked' | 'waits' | 'unknown' {
+    return this.#front.askForStack(request);
   }
 
   #renderStatus({ query, accept, isHead }: StatusQuestion): Uint8Array {

@@ -4,6 +4,7 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { futexSleeper } from '../../linux/futex.js';
+import { nameThread } from '../../linux/threads.js';
 import { EpollDriver } from '../io/epoll/driver.js';
 import { FrontLogs } from '../logging/front-logs.js';
 import { LineSender } from '../logging/line-credits.js';
@@ -26,6 +27,7 @@ const events: FrontEvents = {
   slow: (...args) => tell({ kind: 'event', name: 'slow', args }),
   interrupt: (...args) => tell({ kind: 'event', name: 'interrupt', args }),
   abandon: (...args) => tell({ kind: 'event', name: 'abandon', args }),
+  stack: (...args) => tell({ kind: 'event', name: 'stack', args }),
   drained: () => tell({ kind: 'event', name: 'drained', args: [] }),
   allClosed: () => tell({ kind: 'event', name: 'allClosed', args: [] }),
 };
@@ -75,5 +77,6 @@ function run(): void {
   }
 }
 
+nameThread('luafcgid front');
 takeCalls();
 run();

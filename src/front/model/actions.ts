@@ -4,7 +4,7 @@ import type { StatusQuestion } from '../../cgi/status-path.js';
 import type { InterruptRequest } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
-import type { LogSubject } from '../../logging/line.js';
+import type { Asked, LogSubject } from '../../logging/line.js';
 import type { PoolLimits } from '../../pool/pool.js';
 import type { AccessEntry } from './access-record.js';
 
@@ -46,6 +46,8 @@ export interface FrontActions {
   abandon(worker: number, reason: string): void;
   /** A request runs slowly; reported once. */
   slow(record: SlowRequest): void;
+  /** The Lua stack of a request that `askForStack` was called for. */
+  stack?(request: string, traceback: string): void;
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** A request that has an access record is over. */
   requestOver?(entry: AccessEntry): void;
@@ -105,6 +107,9 @@ export interface SlowRequest {
   readonly worker: number | undefined;
   readonly role: RoleName;
   readonly runningMs: number;
+  /** How long it had waited for a state. */
+  readonly queuedMs: number;
+  readonly asked: Asked;
   /** The Lua stack; undefined where it could not be taken. */
   readonly traceback: string | undefined;
 }

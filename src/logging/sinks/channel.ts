@@ -101,7 +101,9 @@ async function streamChannel(fd: number, name: string): Promise<LineChannel> {
     try {
       if (stats.isSocket()) {
         const { sendAtOnce } = await import('../../linux/log-socket.js');
-        return { ...stream, send: (bytes) => sendAtOnce(fd, bytes) };
+        const socket = { ...stream, send: (bytes: Uint8Array) => sendAtOnce(fd, bytes) };
+        const isJournal = process.env.JOURNAL_STREAM === `${stats.dev}:${stats.ino}`;
+        return isJournal ? { ...socket, frame: journalFrame } : socket;
       }
       if (stats.isFIFO() || stats.isCharacterDevice()) {
         // The same pipe or terminal, opened once more: that the server does not wait is not for others to feel.
@@ -113,6 +115,15 @@ async function streamChannel(fd: number, name: string): Promise<LineChannel> {
     }
   }
   return { ...stream, send: (bytes) => writeSync(fd, bytes) };
+}
+
+/**
+ * The journal of systemd reads the level of a line from its beginning (sd-daemon(3)), and notes the time itself. A stream
+ * becomes a message a line, so each line of several has the level.
+ */
+function journalFrame(level: LogLevel, line: string): readonly Buffer[] {
+  const prefix = `<${SEVERITY[level]}>`;
+  return [Buffer.from(`${prefix}${line.replaceAll('\n', `\n${prefix}`)}\n`)];
 }
 
 // ---- syslog --------------------------------------------------------------------------------------------------------

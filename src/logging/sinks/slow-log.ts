@@ -2,7 +2,7 @@
 
 import type { RoleName } from '../../base/roles.js';
 import { visible, visibleJson } from '../invisible.js';
-import type { LogFormat } from '../line.js';
+import { type Asked, askedText, type LogFormat } from '../line.js';
 import type { LineWriter } from './writer.js';
 
 /** A request that has run for `slowtime`. */
@@ -17,6 +17,9 @@ export interface SlowRecord {
   readonly role: RoleName;
   /** For how long it has run. */
   readonly runningMs: number;
+  /** How long it had waited for a state. */
+  readonly queuedMs: number;
+  readonly asked: Asked;
   /** The Lua traceback of what runs now; undefined when it cannot be had. */
   readonly traceback: string | undefined;
 }
@@ -37,22 +40,25 @@ export class SlowLog {
 }
 
 function jsonRecord(time: string | undefined, record: SlowRecord): string {
-  const { request, script, state, worker, traceback } = record;
+  const { request, script, state, worker, asked, queuedMs, traceback } = record;
   const role = record.role.toLowerCase();
-  const seconds = secondsOf(record);
-  return visibleJson(JSON.stringify({ time, request, script, state, worker, role, seconds, traceback }));
+  const [seconds, queued] = [secondsOf(record.runningMs), secondsOf(queuedMs)];
+  const fields = { time, request, script, state, worker, role, ...asked, seconds, queued, traceback };
+  return visibleJson(JSON.stringify(fields));
 }
 
 /** One line, and below it the traceback, indented as further lines of the log are. */
 function textRecord(time: string | undefined, record: SlowRecord): string {
-  const { request, script, state, worker, traceback } = record;
+  const { request, script, state, worker, asked, queuedMs, traceback } = record;
   const places = `${state === undefined ? '' : ` state ${state}`}${worker === undefined ? '' : ` worker ${worker}`}`;
   const prefix = time === undefined ? '' : `${time} `;
   const role = record.role === 'RESPONDER' ? '' : ` as ${record.role.toLowerCase()}`;
-  const head = `${prefix}[${visible(`${request}${places} ${script}`)}] has run for ${secondsOf(record)} s${role}`;
+  const queued = queuedMs < 1 ? '' : `, after ${secondsOf(queuedMs)} s in the queue`;
+  const subject = visible(`${request}${places} ${askedText(asked)} ${script}`);
+  const head = `${prefix}[${subject}] has run for ${secondsOf(record.runningMs)} s${role}${queued}`;
   return `${head}\n    ${visible((traceback ?? 'the traceback cannot be had').trimEnd())}`;
 }
 
-function secondsOf({ runningMs }: SlowRecord): number {
-  return Math.round(runningMs) / 1000;
+function secondsOf(timeMs: number): number {
+  return Math.round(timeMs) / 1000;
 }

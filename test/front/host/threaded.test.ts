@@ -43,6 +43,7 @@ function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
       slow: () => {},
       interrupt: () => {},
       abandon: () => {},
+      stack: () => {},
       drained: () => {},
       allClosed: () => {},
       ...events,

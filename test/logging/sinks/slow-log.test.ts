@@ -15,6 +15,8 @@ const RECORD: SlowRecord = {
   worker: 0,
   role: 'RESPONDER',
   runningMs: 5012.345,
+  queuedMs: 0,
+  asked: { method: 'GET', path: '/a.lua', client: '192.0.2.7' },
   traceback: 'stack traceback:\n\t/srv/a.lua:7: in function "\x1b"\n',
 };
 
@@ -26,7 +28,10 @@ describe('the slow log', () => {
     new SlowLog(writer, 'json').write({ ...RECORD, state: undefined, traceback: undefined });
     await writer.close();
     const [head = '', ...rest] = readFileSync(path, 'utf8').split('\n');
-    assert.match(head, /^\d{4}-.*Z \[8cd6a0-1 state 3 worker 0 \/srv\/a\.lua\] has run for 5\.012 s$/);
+    assert.match(
+      head,
+      /^\d{4}-.*Z \[8cd6a0-1 state 3 worker 0 GET \/a\.lua 192\.0\.2\.7 \/srv\/a\.lua\] has run for 5\.012 s$/,
+    );
     assert.deepEqual(rest.slice(0, 2), ['    stack traceback:', '    \t/srv/a.lua:7: in function "\\x1b"']);
     const { time, ...record } = JSON.parse(rest[2] ?? '') as Record<string, unknown>;
     assert.match(String(time), /^\d{4}-.*Z$/);
@@ -35,7 +40,11 @@ describe('the slow log', () => {
       script: '/srv/a.lua',
       worker: 0,
       role: 'responder',
+      method: 'GET',
+      path: '/a.lua',
+      client: '192.0.2.7',
       seconds: 5.012,
+      queued: 0,
     });
   });
 

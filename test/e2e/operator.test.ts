@@ -1,0 +1,198 @@
+/** The commands for a running server, and what an operator reads of it: users.md section 2. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { IO, runCommand, type Server, startServer } from '../support/server.js';
+import { ask, eventually } from '../support/shared.js';
+
+const FILES = {
+  'hello.lua': 'function main(env, con) con:puts("hello") end',
+  'fail.lua': 'function main(env, con)\n  error("broken")\nend',
+  'sleep.lua': 'local luafcgid = require "luafcgid"\nfunction main(env, con)\n  luafcgid.sleep(60)\nend',
+  'busy.lua': 'function main(env, con)\n  while true do\n    local x = 1\n  end\nend',
+};
+
+function start(t: TestContext, settings = ''): Promise<Server> {
+  return startServer(t, {
+    config: `status = "status.sock" pidfile = "server.pid" draintimeout = 0 ${settings}`,
+    files: FILES,
+  });
+}
+
+/** A request of a script that does not end by itself, and its name. */
+async function underWay(server: Server, script: string, stage: string): Promise<string> {
+  void ask(server, script).catch(() => {});
+  return eventually(`a request that is ${stage}`, async () => {
+    const { stdout } = await runCommand(['status', server.config, '--json']);
+    const { running } = JSON.parse(stdout);
+    return running.find((request: Record<string, unknown>) => request.stage === stage)?.request as string | undefined;
+  });
+}
+
+describe('a running server', () => {
+  it('is found by its configuration, its pid file, its process and the address of its status socket', async (t) => {
+    const server = await start(t);
+    const socket = join(server.dir, 'status.sock');
+    for (const where of [server.config, join(server.dir, 'server.pid'), String(server.pid), socket]) {
+      assert.deepEqual(
+        await runCommand(['ping', where]).then(({ code, stdout }) => [code, stdout]),
+        [0, 'pong\n'],
+        where,
+      );
+    }
+    const here = await runCommand(['status'], { cwd: server.dir });
+    assert.match(here.stdout, /^luafcgid .*\nrequests /);
+  });
+
+  it('that is not there is said to be so, and costs a health check its exit status', async (t) => {
+    const server = await start(t);
+    await server.stop();
+    const ping = await runCommand(['ping', server.config]);
+    assert.equal(ping.code, 1);
+    assert.match(ping.stderr, /no server answers at \S+status\.sock: .*\n.* \[LUAFCGID_CONTROL_UNREACHABLE\]/);
+    assert.deepEqual(await runCommand(['ping', '-q', server.config]).then(({ code, stderr }) => [code, stderr]), [
+      1,
+      '',
+    ]);
+    assert.match((await runCommand(['status', '/nowhere.sock'])).stderr, /LUAFCGID_CONTROL_NOT_FOUND/);
+  });
+
+  it('takes a configuration into service at once, or says why not', async (t) => {
+    const server = await start(t);
+    const settings = readFileSync(server.config, 'utf8');
+    writeFileSync(server.config, `${settings}\nmaxpost = 1000\n`);
+    const taken = await runCommand(['reload', server.config]);
+    assert.deepEqual([taken.code, taken.stdout.startsWith('reloaded: listening on ')], [0, true]);
+    writeFileSync(server.config, `${settings}\nmaxpost = "many"\n`);
+    const refused = await runCommand(['reload', join(server.dir, 'status.sock')]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^not reloaded, all goes on as before:\n.*1 fault\n {2}maxpost = "many"/);
+    assert.equal((await ask(server, 'hello.lua')).text, 'hello');
+  });
+
+  it('opens its log files anew', async (t) => {
+    const server = await startServer(t, {
+      config: 'status = "status.sock" logfile = "server.log"',
+      files: FILES,
+      ready: /ready: listening/,
+    });
+    const log = join(server.dir, 'server.log');
+    renameSync(log, `${log}.1`);
+    assert.equal((await runCommand(['reopen', server.config])).code, 0);
+    assert.ok(existsSync(log));
+  });
+
+  it('stops in order, and the command waits for that', async (t) => {
+    const server = await start(t);
+    const stopped = await runCommand(['stop', server.config]);
+    assert.deepEqual([stopped.code, stopped.stdout], [0, 'the server stops\n']);
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
+    assert.equal(existsSync(join(server.dir, 'status.sock')), false);
+  });
+
+  it('without a status socket gets signals', async (t) => {
+    const server = await startServer(t, { config: 'pidfile = "server.pid"', files: FILES });
+    const pidFile = join(server.dir, 'server.pid');
+    const reloaded = await runCommand(['reload', pidFile]);
+    assert.deepEqual([reloaded.code, reloaded.stdout.includes(`process ${server.pid} got SIGHUP`)], [0, true]);
+    await server.logged(/reloaded: listening/);
+    assert.match((await runCommand(['status', pidFile])).stderr, /LUAFCGID_CONTROL_NO_STATUS/);
+    assert.equal((await runCommand(['stop', pidFile])).code, 0);
+    assert.equal((await server.ended()).code, 0);
+  });
+});
+
+describe('luafcgid stack', () => {
+  it('prints where a request runs, and where another one waits', async (t) => {
+    const server = await start(t, 'workers = 2');
+    const waits = await underWay(server, 'sleep.lua', 'suspended');
+    const suspended = await runCommand(['stack', waits, server.config]);
+    assert.equal(suspended.code, 0, suspended.stderr);
+    assert.match(suspended.stdout, /sleep\.lua:3: in /);
+    const runs = await underWay(server, 'busy.lua', 'running');
+    const executing = await runCommand(['stack', runs, server.config]);
+    assert.equal(executing.code, 0, executing.stderr);
+    assert.match(executing.stdout, /busy\.lua:[23]: in /);
+  });
+
+  it('says of a request that is not under way that it is not', async (t) => {
+    const server = await start(t);
+    const { code, stderr } = await runCommand(['stack', 'abcdef-1', server.config]);
+    assert.deepEqual([code, stderr], [1, 'no request abcdef-1 is under way\n']);
+  });
+});
+
+describe('luafcgid log and top', () => {
+  it('list errors with counts, and scripts with what they do', async (t) => {
+    const server = await start(t);
+    for (let at = 0; at < 3; at += 1) await ask(server, 'fail.lua');
+    const log = await runCommand(['log', server.config]);
+    assert.match(log.stdout, /^ +3 .*fail\.lua:2 +LUAFCGID_SCRIPT_FAILED: .*broken$/m);
+    const [group] = JSON.parse((await runCommand(['log', server.config, '--json'])).stdout);
+    assert.deepEqual([group.count, group.code], [3, 'LUAFCGID_SCRIPT_FAILED']);
+    const top = await runCommand(['top', server.config, '--count', '1', '--sort', 'f']);
+    assert.equal(top.code, 0, top.stderr);
+    assert.match(top.stdout, /^luafcgid .*\n.* requests\/s .*\n\n.*REQ\/S .*SCRIPT\n.* 3 .*fail\.lua$/m);
+    assert.equal((await runCommand(['top', server.config, '--sort', 'x'])).code, 2);
+  });
+});
+
+describe('luafcgid check --dump', () => {
+  it('has every setting with its value and where that comes from, and no secret', async (t) => {
+    const server = await start(t, `keys = { session = "${'s'.repeat(40)}" }`);
+    const { code, stdout } = await runCommand(['check', server.config, '--dump']);
+    assert.equal(code, 0);
+    assert.ok(stdout.includes(`\nio = "${IO}"  -- ${server.config}\n`));
+    assert.match(stdout, /^maxpost = \d+ {2}-- default$/m);
+    assert.match(stdout, /^keys = \{ \["session"\] = "\(not shown\)" \}/m);
+    assert.doesNotMatch(stdout, /ssss/);
+  });
+});
+
+describe('what an operator reads', () => {
+  it('in the first line of the log: version, process, engine, sockets and workers', async (t) => {
+    const server = await start(t, 'workers = 2');
+    await server.logged(
+      new RegExp(
+        `luafcgid \\d\\S+, process ${server.pid}, engine embedded, io \\w+, 2 workers, status at \\S+status.sock`,
+      ),
+    );
+  });
+
+  it('in lines of errors: method, path and client, and never a query', async (t) => {
+    const server = await start(t);
+    const params = { REQUEST_URI: '/fail.lua?token=secret', QUERY_STRING: 'token=secret', REMOTE_ADDR: '192.0.2.7' };
+    await ask(server, 'fail.lua', { params });
+    await server.logged(
+      /error \[\S+ state \d+ worker \d+ GET \/fail\.lua 192\.0\.2\.7 \S+fail\.lua\] LUAFCGID_SCRIPT_FAILED/,
+    );
+    assert.doesNotMatch(server.log(), /secret/);
+  });
+
+  it('as warnings: error pages with source that other machines may see, and a server without root', async (t) => {
+    const open = await startServer(t, { config: 'listen = ":0" showerrors = true', files: FILES });
+    await open.logged(
+      /warn .*LUAFCGID_SERVER_SHOWS_ERRORS: .* at :\d+|warn .*LUAFCGID_SERVER_SHOWS_ERRORS: .* at \[::\]:\d+/,
+    );
+    await open.logged(/warn .*LUAFCGID_SERVER_NO_ROOT/);
+    const closed = await startServer(t, {
+      config: ({ scripts }) => `root = ${JSON.stringify(scripts)} showerrors = true`,
+      files: FILES,
+    });
+    await ask(closed, 'hello.lua');
+    assert.doesNotMatch(closed.log(), /SHOWS_ERRORS|NO_ROOT/);
+  });
+
+  it('as names of the process, and of its threads where epoll drives the sockets', async (t) => {
+    const server = await start(t, 'workers = 2');
+    if (process.platform === 'linux')
+      assert.match(readFileSync(`/proc/${server.pid}/cmdline`, 'latin1'), /^luafcgid \//);
+    if (process.platform !== 'linux' || IO === 'node') return;
+    const names = readdirSync(`/proc/${server.pid}/task`).map((thread) =>
+      readFileSync(`/proc/${server.pid}/task/${thread}/comm`, 'latin1').trimEnd(),
+    );
+    for (const name of ['luafcgid front', 'luafcgid lua 0', 'luafcgid lua 1'])
+      assert.ok(names.includes(name), `${names}`);
+  });
+});
