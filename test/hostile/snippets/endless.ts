@@ -24,7 +24,7 @@ export const endless: Snippets = {
     'local a = coroutine.wrap(function() while true do coroutine.yield() end end) local b = coroutine.wrap(function() while true do a() coroutine.yield() end end) while true do b() end',
   ),
   'a loop in a comparison of sort': stopped('table.sort({ 3, 2, 1 }, function() while true do end end)'),
-  'a loop in gsub': stopped('("x"):gsub("x", function() while true do end end)'),
+  'a loop in gsub': stopped('local _ = ("x"):gsub("x", function() while true do end end)'),
   'a loop in a metamethod': stopped(
     'local t = setmetatable({}, { __index = function() while true do end end }) local x = t.x',
   ),
