@@ -173,7 +173,7 @@ function converse(
 
 /** The message and the source lines of an error page. */
 function textOfPage(page: string): string {
-  const shown = [...page.matchAll(/<pre>([\s\S]*?)<\/pre>/g)].map(([, text = '']) => text);
+  const shown = [...page.matchAll(/<pre[^>]*>([\s\S]*?)<\/pre>/g)].map(([, text = '']) => text);
   const html = shown[0] ?? /<h1>([^<]*)/.exec(page)?.[1] ?? '';
   return html
     .replaceAll(/<[^>]*>/g, '')
