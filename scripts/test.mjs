@@ -14,9 +14,33 @@ const isLinux = process.platform === 'linux';
 /** Drivers of the front, by the name that the configuration has for them. */
 const DRIVERS = isLinux ? ['epoll', 'node'] : ['node'];
 /** End-to-end tests of what the front's driver takes no part in: they run once. */
-const DRIVER_FREE =
-  /e2e\/(applications|check-connect|command|compatibility|data|failing-scripts|housekeeping|native|script-interface|user)\.test/;
-
+const DRIVER_FREE = [
+  'applications',
+  'check-connect',
+  'command',
+  'compatibility',
+  'data',
+  'error-handlers',
+  'example-applications',
+  'failing-scripts',
+  'front-controller',
+  'housekeeping',
+  'http-client',
+  'huge-texts',
+  'images',
+  'locks',
+  'native',
+  'native-process',
+  'operator',
+  'script-interface',
+  'sendfile',
+  'sessions',
+  'shared',
+  'sql-compatibility',
+  'uploads',
+  'user',
+  'warm-start',
+];
 const NATIVE_ENGINES = ['lua5.1', 'lua5.4', 'luajit'];
 /** What calls the kernel of Linux, or what only Linux has. */
 const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|e2e\/service-manager\.)/;
@@ -47,6 +71,7 @@ const files = readdirSync('dist/test', { recursive: true })
 if (files.length === 0) fail(`no test file matches: ${wanted.join(' ')}`);
 
 const isEndToEnd = (file) => file.startsWith('dist/test/e2e/');
+const isDriverFree = (file) => DRIVER_FREE.some((name) => file.endsWith(`/${name}.test.js`));
 const isForNative = (file) => file.startsWith('dist/test/lua/native/');
 const isForEveryEngine = (file) => /^dist\/test\/lua\/[^/]*$/.test(file);
 const once = { name: 'all but end to end', isIn: (file) => !isEndToEnd(file) && !isForNative(file), env: {} };
@@ -61,7 +86,7 @@ const passes = isUnit
       })),
       ...DRIVERS.map((io, index) => ({
         name: `end to end, io = "${io}"`,
-        isIn: (file) => isEndToEnd(file) && (index === 0 || !DRIVER_FREE.test(file)),
+        isIn: (file) => isEndToEnd(file) && (index === 0 || !isDriverFree(file)),
         env: { LUAFCGID_TEST_IO: io },
       })),
     ];

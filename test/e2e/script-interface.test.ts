@@ -172,7 +172,7 @@ describe('con', () => {
       con:puts(" ", con:config("httpstatus"), " ", tostring(con:config("no_such")))
       con:puts(" ", tostring(pcall(con.config, con, "workers", 9)))`);
     assert.deepEqual([status, headerValue(headers, 'content-type')], [202, 'text/x-c']);
-    assert.equal(text, 'main 64 true 202 Taken nil false');
+    assert.equal(text, 'main 256 true 202 Taken nil false');
     assert.equal((await run('con:puts("next")')).status, 200);
   });
 
