@@ -43,7 +43,7 @@ describe('a socket that systemd passes', () => {
     await early.params(1, scriptParams(server.path('hello.lua')));
     await early.stdin(1);
     assert.match((await early.response(1)).stdout.toString(), /hello$/);
-    await server.logged(/listening on systemd:luafcgid\.socket\n/);
+    await server.logged(/listening on systemd:luafcgid\.socket;/);
     await server.stop();
     assert.ok(lstatSync(path).isSocket(), 'it is not the server that removes it');
   });
@@ -61,7 +61,7 @@ describe('a socket that systemd passes', () => {
     const { path, fd } = heldSocket(t);
     const server = await activate(t, fd, { config: `listen = ${JSON.stringify(path)}` });
     assert.equal((await ask(server, 'hello.lua', { socket: path })).text, 'hello');
-    await server.logged(/listening on systemd:luafcgid\.socket\n/);
+    await server.logged(/listening on systemd:luafcgid\.socket;/);
     server.signal('SIGHUP');
     await server.logged(/reloaded: listening on systemd:luafcgid\.socket\n/);
     assert.equal((await ask(server, 'hello.lua', { socket: path })).text, 'hello');
