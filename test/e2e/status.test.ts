@@ -93,7 +93,9 @@ describe('the status of a running server', () => {
     assert.deepEqual([hello.requests, hello.loads, hello.failed], [3, 1, 0]);
     assert.ok(hello.run_p50_ms > 0 && hello.queue_p50_ms > 0 && hello.sent_bytes > 15 && hello.memory_bytes > 10_000);
     assert.ok(states.list.every(({ memory_bytes: bytes }: { memory_bytes: number }) => bytes > 10_000));
-    assert.deepEqual([states.total, connections.opened_total], [2, 5]);
+    assert.equal(states.total, 2);
+    // A worker may have accepted some by itself, for one request each.
+    assert.ok(connections.opened_total >= 3 && connections.opened_total <= 5, `${connections.opened_total} opened`);
     assert.deepEqual([facts.pid, facts.configuration, facts.listeners], [server.pid, server.config, [server.socket]]);
   });
 

@@ -17,7 +17,7 @@ export class QueueTimes {
 }
 
 export class Tally {
-  /** Connections that were opened. */
+  /** Connections that were opened; the front knows none of those that a worker accepts for one request, and closes. */
   opened = 0;
   evicted = 0;
   slow = 0;
