@@ -199,7 +199,8 @@ export class Images {
     const former = this.#images.get(state.path);
     if (former !== undefined) this.#drop(former);
     if (!this.#makeRoom(lua.sizeBytes)) {
-      return none('limit', `it takes ${lua.sizeBytes} bytes, and the images of this worker may take ${limitBytes}`);
+      // Always the same text: it is told once for a script.
+      return none('limit', `it takes more than the ${limitBytes} bytes that the images of this worker may take`);
     }
     const image = { lua, files: state.files.copy(), script: state.path, users: 0 };
     this.#images.set(state.path, image);

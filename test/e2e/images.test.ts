@@ -116,7 +116,10 @@ describe('an image of a script', () => {
       for (let times = 0; times < 3; times += 1) assert.equal(await text(server, 'a.lua'), '1 of 1');
       await assertLogged(server, 3);
       await assertLogged(server, 1, 'LUAFCGID_IMAGE_NONE');
-      assert.match(server.log(), /cannot be copied: (images = 0|it takes \d+ bytes, and the images of this worker)/);
+      assert.match(
+        server.log(),
+        /cannot be copied: (images = 0|it takes more than the \d+ bytes that the images of this worker)/,
+      );
     }
   });
 });
