@@ -14,7 +14,7 @@ export interface FileDirectories {
   readonly write: readonly string[];
 }
 
-/** Who sends the files that scripts name. */
+/** Which server sends a file that a script answers with (`con:sendfile`): this one, or the web server by a header. */
 export interface SendfileSettings {
   readonly mode: 'stream' | 'x-sendfile' | 'x-accel-redirect';
   /** Directories, and the locations of nginx that serve them. */

@@ -106,7 +106,7 @@ request's id only, and the log has the detail.`,
     default: 'stream',
     example: { '/srv/files': '/files/' },
     script: 'read',
-    summary: 'Who sends the files that con:sendfile names.',
+    summary: 'Which server sends a file to the client: this one, or the web server.',
     text: `\`"stream"\`: the script's worker reads the file and sends it, in pieces. A web server that can do it does it with less work:
 \`"x-sendfile"\` sends the header \`X-Sendfile\` with the path, for Apache with mod_xsendfile and for lighttpd with
 \`"x-sendfile" => "enable"\`. A table of directories and locations sends \`X-Accel-Redirect\` for nginx, which has to have each location:

@@ -235,7 +235,7 @@ export class Intake implements ConnectionOwner<FrontRequest> {
     this.#parts.worker.clientGone(request);
   }
 
-  /** What still comes will never be complete: a running script is told when it reads, other requests are refused. */
+  /** The rest of a request will never arrive. A script that runs gets an error when it reads the body; a request that waits is refused. */
   #failInput(request: FrontRequest, fault: Exclude<BodyFault, typeof BodyFault.CLIENT_GONE>): void {
     if (request.worker !== undefined) return request.worker.failBody(request, fault);
     const { maxPostBytes, readTimeoutMs } = this.#parts.options;

@@ -16,7 +16,7 @@ export interface AnswerHead {
   readonly headers: readonly Buffer[];
 }
 
-/** Who hears of an answer. `ended` or `failed` is called last, and once. */
+/** Receives the parts of an answer. The last call is either `ended` or `failed`, and it comes once. */
 export interface AnswerListener {
   /** The request is being sent. */
   started(controller: AnswerController): void;

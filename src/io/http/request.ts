@@ -49,7 +49,7 @@ export function isIdempotent({ method }: HttpRequest): boolean {
 
 type HttpCode = Extract<keyof typeof catalogue, `LUAFCGID_HTTP_${string}`>;
 
-/** An error about a server. Of its address no more is told than name and port: a query may have secrets. */
+/** An error about a server. It names the host and the port. It leaves out path and query, since a query may have secrets. */
 export function httpFault(
   code: HttpCode,
   url: URL | string,

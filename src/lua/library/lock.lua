@@ -17,8 +17,8 @@
 --- A script that waits for a lock holds no worker. Whoever waits gets the lock in turn. A lock belongs to the request: it is released when that
 --- ends, however it ends, also when its worker is lost. Names are strings of at most 200 bytes.
 ---
---- `options.wait` is how many seconds the script waits for the lock, 10 when left out, 0 for not at all. What cannot be had is told by
---- `nil` and a word: `"timeout"`, or `"deadlock"` when waiting would never end: the request holds the lock already, or those who hold
+--- `options.wait` is how many seconds the script waits for the lock: 10 when left out, and with 0 it does not wait. When the lock cannot be
+--- had, the results are `nil` and a word: `"timeout"`, or `"deadlock"` when waiting would never end: the request holds the lock already, or those who hold
 --- it wait, in turn, for what this request holds. Inside of a construct where Lua cannot be suspended (in Lua 5.1 an iterator or a
 --- metamethod, everywhere a callback of table.sort or string.gsub) a lock that is free can be taken; waiting for one is an error.
 
