@@ -1,7 +1,7 @@
 /** Running the tests of an application: `luafcgid test`. */
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { toText } from '../base/byte-string.js';
+import { toByteString, toText } from '../base/byte-string.js';
 import type { Overrides } from '../config/load.js';
 import type { ScriptTests, TestAnswer, TestOutcome, TestRequest } from '../gateway/script-tests.js';
 import type { Server } from '../server/server.js';
@@ -49,10 +49,11 @@ export async function testDirectory({ directory, config, overrides }: TestOption
       for (const file of files) {
         report.file(relative(folder, file));
         const tests = await openScriptTests(socket, file);
-        await runTests(tests, report, async (request) => {
+        const logged = (): Promise<readonly string[]> => takeLines(server, lines);
+        await runTests(tests, report, logged, async (request) => {
           lines.length = 0;
           const answer = await sendRequest(gateway.port, request);
-          return { ...answer, log: await takeLines(server, lines) };
+          return { ...answer, log: await logged() };
         });
       }
     } finally {
@@ -64,13 +65,19 @@ export async function testDirectory({ directory, config, overrides }: TestOption
   }
 }
 
+/** @param logged gives what was logged since the last request of a test: it says why a file or a test was broken off */
 async function runTests(
   tests: ScriptTests,
   report: Report,
+  logged: () => Promise<readonly string[]>,
   answer: (request: TestRequest) => Promise<TestAnswer>,
 ): Promise<void> {
-  if (tests.fault !== undefined) return report.test('loading the file', { failure: tests.fault });
-  for (const [at, name] of tests.names.entries()) report.test(name, await tests.run(at + 1, answer));
+  const told = async ({ failure }: TestOutcome): Promise<TestOutcome> => {
+    const lines = await logged();
+    return failure === undefined ? {} : { failure: [failure, ...lines.map(toByteString)].join('\n') };
+  };
+  if (tests.fault !== undefined) return report.test('loading the file', await told({ failure: tests.fault }));
+  for (const [at, name] of tests.names.entries()) report.test(name, await told(await tests.run(at + 1, answer)));
 }
 
 /** What was logged until now: the front has handed on all that it had, once it answers. */

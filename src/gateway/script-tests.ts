@@ -48,19 +48,20 @@ export async function openScriptTests(address: UpstreamAddress, file: string): P
       outcome = kind === 'passed' ? {} : { failure: fields[0] ?? '' };
       return undefined;
     });
-    return outcome ?? { failure: end.text };
+    return outcome ?? { failure: `the test was broken off (status ${end?.status ?? 0})` };
   };
   const names: string[] = [];
   const end = await converse(address, file, 'names', async (found) => {
     names.push(...found);
     return undefined;
   });
-  const none = 'it has no tests: a test file requires "luafcgid.test", and adds tests with it';
-  return {
-    names,
-    fault: hasTests(end.head) ? undefined : (end.head?.status ?? 0) >= 400 && end.text ? end.text : none,
-    run,
-  };
+  return { names, fault: hasTests(end) ? undefined : faultOf(end), run };
+}
+
+/** @param head of the page that came in the place of tests */
+function faultOf(head: AnswerHead | undefined): string {
+  if ((head?.status ?? 0) >= 400) return `the file cannot be loaded (status ${head?.status})`;
+  return 'it has no tests: a test file requires "luafcgid.test", and adds tests with it';
 }
 
 function requestOf([method = '', path = '', headers = '', body = '', hasBody = '']: readonly string[]): TestRequest {
@@ -122,30 +123,23 @@ function hasTests(head: AnswerHead | undefined): boolean {
   return head?.headers.some(([name]) => name.toLowerCase() === 'x-tests') === true;
 }
 
-/** How a conversation ended. `text` is what a failed script's error page says, in words. */
-interface ConversationEnd {
-  readonly head: AnswerHead | undefined;
-  readonly text: string;
-}
-
-/** Requests a test file, and answers its messages one after the other. */
+/**
+ * Requests a test file, and answers its messages one after the other.
+ * @returns the head of its answer; undefined when there was none
+ */
 function converse(
   address: UpstreamAddress,
   file: string,
   test: string,
   take: (message: readonly string[]) => Promise<readonly (string | Buffer)[] | undefined>,
-): Promise<ConversationEnd> {
+): Promise<AnswerHead | undefined> {
   return new Promise((resolve, reject) => {
     const answer = new AnswerReader();
     const messages = new MessageReader();
     let head: AnswerHead | undefined;
-    let page = '';
     let working = Promise.resolve();
     const read = (bytes: Uint8Array): void => {
-      if (!hasTests(head)) {
-        page += Buffer.from(bytes).toString('latin1');
-        return;
-      }
+      if (!hasTests(head)) return;
       messages.push(bytes);
       for (let message = messages.next(); message !== undefined; message = messages.next()) {
         const taken = message;
@@ -165,23 +159,10 @@ function converse(
       },
       onErrorText: () => {},
       onDrain: () => {},
-      onEnd: () => void working.then(() => resolve({ head, text: textOfPage(page) }), reject),
+      onEnd: () => void working.then(() => resolve(head), reject),
       onFailure: reject,
     });
   });
-}
-
-/** The message and the source lines of an error page. */
-function textOfPage(page: string): string {
-  const shown = [...page.matchAll(/<pre[^>]*>([\s\S]*?)<\/pre>/g)].map(([, text = '']) => text);
-  const html = shown[0] ?? /<h1>([^<]*)/.exec(page)?.[1] ?? '';
-  return html
-    .replaceAll(/<[^>]*>/g, '')
-    .replaceAll('&lt;', '<')
-    .replaceAll('&gt;', '>')
-    .replaceAll('&quot;', '"')
-    .replaceAll('&#39;', "'")
-    .replaceAll('&amp;', '&');
 }
 
 function paramsOf(file: string, test: string): Params {

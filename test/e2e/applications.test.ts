@@ -113,7 +113,7 @@ describe('luafcgid test', () => {
 
   it('goes on after a file that cannot be loaded, or has no tests, and takes the configuration of the folder', async (t) => {
     const run = await runTests(t, {
-      'config.lua': 'httpstatus = "202 Accepted" root = "public"',
+      'config.lua': 'httpstatus = "202 Accepted" root = "public" showerrors = false',
       'public/index.lua': 'function main(env, con) con:puts("front") end',
       'a_test.lua': 'x = = 1',
       'b_test.lua': 'function main(env, con) con:puts("a page") end',
@@ -121,9 +121,12 @@ describe('luafcgid test', () => {
         test("is the site", function() test.equal(test.get("/").status, 202) end)`,
       '.hidden/d_test.lua': 'x = = 1',
     });
-    const [a, failed, reason, b, none, told, c, passed] = run.stdout.split('\n');
+    const [a, failed, reason, log, b, none, told, c, passed] = run.stdout.split('\n');
     assert.deepEqual([a, b, c], ['a_test.lua', 'b_test.lua', 'deep/c_test.lua']);
-    assert.match(`${failed}${reason}`, /FAILED {2}loading the file.*a_test\.lua:1: unexpected symbol/);
+    assert.match(
+      `${failed}${reason}${log}`,
+      /FAILED {2}loading the file.*cannot be loaded.*a_test\.lua:1: unexpected symbol/,
+    );
     assert.match(`${none}${told}`, /FAILED {2}loading the file.*it has no tests/);
     assert.match(passed ?? '', /ok {6}is the site/);
     assert.equal(run.code, 1);

@@ -25,7 +25,7 @@
 local parts = ...
 
 local host, waiting = parts.host, parts.waiting
-local error, getmetatable, setmetatable, type = error, getmetatable, setmetatable, type
+local error, getmetatable, next, setmetatable, tostring, type = error, getmetatable, next, setmetatable, tostring, type
 local type_name = parts.arguments.type_name
 
 waiting.enable()
@@ -60,6 +60,9 @@ local function wait_of(options, name)
   if options == nil then return DEFAULT_WAIT end
   if type(options) ~= "table" then
     error("bad argument #2 to '" .. name .. "' (table expected, got " .. type_name(options) .. ")", 4)
+  end
+  for option in next, options do
+    if option ~= "wait" then error("unknown option '" .. tostring(option) .. "' of '" .. name .. "' (there is wait)", 4) end
   end
   local wait = options.wait
   if wait == nil then return DEFAULT_WAIT end
