@@ -190,7 +190,7 @@
 -- Show script errors in the browser.
 --showerrors = true
 
--- Who sends the files that con:sendfile names.
+-- Which server sends a file to the client: this one, or the web server.
 -- "stream", "x-sendfile", or a table of directories and locations of nginx like { ["/srv/files"] =
 -- "/files/" }.
 --sendfile = "stream"
