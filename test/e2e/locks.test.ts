@@ -48,6 +48,11 @@ function main(env, con)
   end)
 end`,
   'go.lua': 'function main(env, con) require("luafcgid.shared").cache:set("go", true) end',
+  'options.lua': `local lock = require("luafcgid.lock")
+function main(env, con)
+  local _, unknown = pcall(lock.lock, "held", { timeout = 1 })
+  con:puts(tostring(unknown))
+end`,
   'inside.lua': `local lock = require("luafcgid.lock")
 function main(env, con)
   con:puts(tostring(select(2, pcall(string.gsub, "x", "x", function() lock.lock("held") end))))
@@ -131,6 +136,12 @@ describe('a lock', () => {
     await begin(t, server, 'hold.lua', 'sleep');
     await server.logged(/holds the lock/);
     assert.match((await ask(server, 'inside.lua')).text, /cannot wait for a lock at .*inside\.lua:3/);
+  });
+
+  it('has no options but wait: any other is an error, and no lock', async (t) => {
+    const server = await start(t, 'workers = 1');
+    assert.match((await ask(server, 'options.lua')).text, /unknown option 'timeout' of 'lock' \(there is wait\)/);
+    assert.equal((await ask(server, 'try.lua', query('0'))).text, 'free');
   });
 
   it('of a reloaded server is the same as before', async (t) => {
