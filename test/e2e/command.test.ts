@@ -241,8 +241,12 @@ describe('luafcgid run', () => {
     writeFileSync(file, 'function main() error("oh no") end');
     const run = await runCommand(['run', file]);
     assert.equal(run.code, 1);
-    assert.equal(parseCgiAnswer(run.stdoutBytes).status, 500);
+    const answer = parseCgiAnswer(run.stdoutBytes);
+    assert.equal(answer.status, 500);
     assert.match(run.stderr, /fails\.lua:1: oh no/);
+    // users.md section 3: a terminal shows no HTML.
+    assert.match(answer.body.toString(), /^500 Internal Server Error\n[\s\S]*oh no\n[\s\S]*\n> {4}1 {2}function main\(\) error/);
+    assert.doesNotMatch(answer.body.toString(), /<[a-z]+>/);
   });
 
   it('says so when a file is missing', async (t) => {
