@@ -129,7 +129,9 @@ function renderText({ status, requestName, detail }: ErrorPage): Buffer {
 }
 
 function textLines({ lines }: SourceExcerpt): string {
-  return lines.map(({ number, text, isFault }) => `${isFault ? '>' : ' '}${String(number).padStart(5)}  ${text}\n`).join('');
+  return lines
+    .map(({ number, text, isFault }) => `${isFault ? '>' : ' '}${String(number).padStart(5)}  ${text}\n`)
+    .join('');
 }
 
 function renderPage(page: ErrorPage): Buffer {
