@@ -191,8 +191,8 @@
 --showerrors = true
 
 -- The address that opens a file in your editor.
--- An address with {file} in it, like "vscode://file/{file}:{line}".
---editor = ""
+-- "none", or an address with {file} in it, like "vscode://file/{file}:{line}".
+--editor = "none"
 
 -- Which server sends a file to the client: this one, or the web server.
 -- "stream", "x-sendfile", or a table of directories and locations of nginx like { ["/srv/files"] =

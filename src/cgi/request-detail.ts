@@ -17,7 +17,8 @@ export function describeRequest(params: Uint8Array): RequestDetail {
   const values = decodeParams(params);
   const value = (name: string): string => values.get(name) ?? '';
   const query = value('QUERY_STRING');
-  const url = value('REQUEST_URI') || `${value('SCRIPT_NAME')}${value('PATH_INFO')}${query === '' ? '' : `?${query}`}`;
+  const path = value('REQUEST_URI') || `${value('SCRIPT_NAME')}${value('PATH_INFO')}`;
+  const url = query === '' || path.includes('?') ? path : `${path}?${query}`;
   const headers: [string, ByteString][] = [];
   for (const [name, text] of values) {
     const isHeader = name.startsWith('HTTP_') || name === 'CONTENT_TYPE' || name === 'CONTENT_LENGTH';

@@ -352,7 +352,11 @@ export class Runner {
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) this.#close(state);
     const { editor, showErrors } = config;
-    request.fail(lives ? 0 : END_STATE_GONE, status, showErrors ? { ...detail, editor } : undefined);
+    request.fail(
+      lives ? 0 : END_STATE_GONE,
+      status,
+      showErrors ? { ...detail, ...(editor !== 'none' && { editor }) } : undefined,
+    );
   }
 
   #count({ start, script, state, request, startedMs, waitedMs, failedStatus }: Run): void {

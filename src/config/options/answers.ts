@@ -104,13 +104,13 @@ page then shows the request's id only, and the log has the detail.`,
     key: 'editor',
     group: 'Answers',
     type: 'text',
-    pattern: /^$|^(?!javascript:|data:)[a-z][a-z0-9+.-]*:[\x21-\x7e]*\{file\}[\x21-\x7e]*$/i,
-    allowed: 'an address with {file} in it, like "vscode://file/{file}:{line}"',
-    default: '',
+    pattern: /^none$|^(?!javascript:|data:)[a-z][a-z0-9+.-]*:[\x21-\x7e]*\{file\}[\x21-\x7e]*$/i,
+    allowed: '"none", or an address with {file} in it, like "vscode://file/{file}:{line}"',
+    default: 'none',
     example: 'vscode://file/{file}:{line}',
     script: 'hidden',
     summary: 'The address that opens a file in your editor.',
-    text: `Error pages link each place of the source to it. \`{file}\` becomes the path of the file, \`{line}\` the number of the line:
+    text: `Error pages link each place of the source to it; with \`"none"\` there are no links. \`{file}\` becomes the path of the file, \`{line}\` the number of the line:
 \`"vscode://file/{file}:{line}"\`, \`"idea://open?file={file}&line={line}"\`, \`"txmt://open?url=file://{file}&line={line}"\`.
 \`luafcgid serve\` takes it from the environment variable \`LUAFCGID_EDITOR\`, too.`,
   },
