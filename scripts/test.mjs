@@ -22,6 +22,7 @@ const DRIVER_FREE = [
   'data',
   'error-handlers',
   'example-applications',
+  'existing-software',
   'failing-scripts',
   'front-controller',
   'housekeeping',
