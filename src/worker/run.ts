@@ -50,8 +50,8 @@ export class Run implements WaitOwner {
   failedStatus = 0;
   /** It has been suspended before. */
   isLasting = false;
-  readonly tokens = new Set<number>();
-  readonly locks = new Map<string, number>();
+  tokens: Set<number> | undefined;
+  locks: Map<string, number> | undefined;
   holdsPlace = false;
   hasPosted = false;
 

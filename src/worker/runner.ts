@@ -19,7 +19,7 @@ import { Run, type RunStart } from './run.js';
 import type { RequestOrigin } from './script-request.js';
 import type { Handler, ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
-import { holdsOperations, Waits, type WaitsParts } from './waits.js';
+import { holdsOperations, type WaitOwner, Waits, type WaitsParts } from './waits.js';
 import { type WarmedScript, WarmStart } from './warm-start.js';
 
 /** A state's memory is looked at so often, when a request has run in it. */
@@ -50,8 +50,8 @@ export class Runner {
   readonly #parts: RunnerParts;
   readonly #images: Images;
   readonly #states = new Map<number, ScriptState>();
-  /** Requests that have begun and are not over, by number. */
-  readonly #runs = new Map<number, Run>();
+  /** Requests that have been suspended and are not over, by number. */
+  readonly #lasting = new Map<number, Run>();
   /** The run whose script executes now. */
   #executing: Run | undefined;
   /** Suspended runs that can go on, in the order in which their operations were over. */
@@ -67,7 +67,7 @@ export class Runner {
     this.#waits = new Waits({
       ...parts.waits,
       blocks: (owner, place) => {
-        if (owner !== this.#warmStart.loading) this.#noteBlocked(owner.id, place);
+        if (owner !== this.#warmStart.loading) this.#noteBlocked(owner, place);
       },
       owner: () => {
         const owner = this.#executing ?? this.#warmStart.loading;
@@ -108,9 +108,7 @@ export class Runner {
 
   /** Whether a request can run in this state now: the state is here, and no request executes or waits in it. */
   isIdle(id: number): boolean {
-    if (!this.#states.has(id)) return false;
-    for (const { start } of this.#runs.values()) if (start.stateId === id) return false;
-    return true;
+    return this.#states.get(id)?.isBusy === false;
   }
 
   /**
@@ -120,7 +118,6 @@ export class Runner {
   execute(start: RunStart): void {
     const { config, origin } = this.#parts;
     const run = new Run(start, config, origin, this.#buffers.pop() ?? new OutputBuffer(), performance.now());
-    this.#runs.set(run.id, run);
     const handler = handlerFor(start.role, config);
     this.#execute(run, () => {
       const { lua } = this.#enterState(run, handler);
@@ -154,14 +151,14 @@ export class Runner {
 
   /** Tells the front where a suspended run waits. */
   reportStack(id: number): void {
-    const run = this.#runs.get(id);
+    const run = this.#lasting.get(id);
     if (run?.state === undefined || !run.isSuspended) return;
     this.#parts.outbox.trace(id, run.state.lua.suspendedTraceback());
   }
 
   /** Ends a suspended run where it waits. @param reason an `InterruptRequest` */
   cancel(id: number, reason: number): void {
-    const run = this.#runs.get(id);
+    const run = this.#lasting.get(id);
     if (run?.state === undefined || !run.isSuspended) return;
     run.isSuspended = false;
     run.waitedMs += performance.now() - run.suspendedMs;
@@ -214,6 +211,7 @@ export class Runner {
   #suspend(run: Run): void {
     const { outbox } = this.#parts;
     run.outlive(outbox);
+    this.#lasting.set(run.id, run);
     this.#waits.settle(run);
     run.isSuspended = true;
     run.suspendedMs = performance.now();
@@ -227,7 +225,8 @@ export class Runner {
     this.#waits.endOwner(run);
     this.#parts.forgetBody(run.id);
     this.#count(run);
-    this.#runs.delete(run.id);
+    if (run.isLasting) this.#lasting.delete(run.id);
+    if (run.state !== undefined) run.state.isBusy = false;
     this.#buffers.push(run.buffer);
     this.#rewind(run.state);
   }
@@ -306,6 +305,7 @@ export class Runner {
     const state = createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
+    state.isBusy = true;
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);
@@ -317,8 +317,8 @@ export class Runner {
   }
 
   /** Counts the waits that blocked this worker, by place in Lua; the first at a place is logged. */
-  #noteBlocked(id: number, place: string): void {
-    this.#parts.counters.noteBlocked(this.#runs.get(id)?.script ?? '');
+  #noteBlocked({ id, script }: WaitOwner, place: string): void {
+    this.#parts.counters.noteBlocked(script);
     const count = this.#blocked.get(place) ?? 0;
     if (count === 0 && this.#blocked.size >= MOST_PLACES) return;
     this.#blocked.set(place, count + 1);

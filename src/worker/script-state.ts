@@ -81,6 +81,8 @@ export class ScriptState {
   /** When its memory is looked at again, as `performance.now()` counts. */
   memoryDueMs = 0;
   isLoaded: boolean;
+  /** A request executes or waits in it. */
+  isBusy = false;
   /** What it was made of, and all that it has loaded since. */
   readonly files: UsedFiles;
   /** Folders that files were asked for in which no file is loaded. */
