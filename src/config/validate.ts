@@ -214,7 +214,7 @@ function convertExtensions(task: Task<OptionRow>): readonly string[] {
 
 /** By extension with its dot. */
 function convertAdapters({ value, report }: Task<OptionRow>): Adapters | undefined {
-  const fields = fieldsOf(value);
+  const fields = isList(value) && value.length > 0 ? undefined : fieldsOf(value);
   if (fields === undefined) return void report(value);
   const adapters: Record<string, AdapterName> = {};
   for (const [key, member] of fields) {
