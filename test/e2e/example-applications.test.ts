@@ -252,7 +252,7 @@ describe('the wiki, a WSAPI application', () => {
     assert.match((await get('/pages')).text, /<li><a href="\/wiki\/page\/Names%20of%20pages">/);
     assert.match(
       (await get('/edit/Names%20of%20pages')).text,
-      /<textarea[^>]*>\nA &lt;script&gt;[^]*name="revision" value="1"/,
+      /<textarea[^>]*>\nA &lt;script&gt;[\s\S]*name="revision" value="1"/,
     );
     assert.match((await get('/source')).text, /A wiki as a WSAPI application/);
   });
