@@ -33,7 +33,7 @@ describe('a failing script', () => {
   it('shows local variables and the request, and no secrets: users.md section 3', async () => {
     server().write(
       'locals.lua',
-      'local function pay(amount, card_token)\n  local fee = amount / 4\n  error("declined")\n  return fee\nend\nfunction main(env) pay(8, "tok_s3cret") return 1 end',
+      'local function pay(amount, card_token)\n  local fee = amount / 4\n  error("declined")\n  return fee\nend\nfunction main(env) pay(8, ("terc3s"):reverse()) return 1 end',
     );
     const params = { HTTP_COOKIE: 'id=s3cret', HTTP_USER_AGENT: 'agent 7', QUERY_STRING: 'password=s3cret&a=b' };
     const { text } = await ask(server(), 'locals.lua', { params });
