@@ -194,6 +194,10 @@
 -- Show script errors in the browser.
 --showerrors = true
 
+-- The address that opens a file in your editor.
+-- "none", or an address with {file} in it, like "vscode://file/{file}:{line}".
+--editor = "none"
+
 -- Which server sends a file to the client: this one, or the web server.
 -- "stream", "x-sendfile", or a table of directories and locations of nginx like { ["/srv/files"] =
 -- "/files/" }.
@@ -212,6 +216,11 @@
 -- The function of a script that answers a request.
 -- The name of a global function, like "main".
 --handler = "main"
+
+-- Scripts that are written for another interface, by the ending of their names.
+-- A table of extensions and adapters like { lp = "cgilua" }; adapters are "wsapi", "luafcgid2",
+-- "cgilua", "orbit", "ngx". Default: none.
+--adapters = { ["lp"] = "cgilua", ["ws"] = "wsapi" }
 
 -- The function of a script that decides whether a client may have something.
 -- The name of a global function, like "authorize".
