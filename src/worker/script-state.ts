@@ -68,6 +68,8 @@ export class ScriptState {
   readonly lua: LuaState;
   /** When its memory is looked at again, as `performance.now()` counts. */
   memoryDueMs = 0;
+  /** Requests that have begun in it. */
+  uses = 0;
   isLoaded: boolean;
   /** What it was made of, and all that it has loaded since. */
   readonly files: UsedFiles;
