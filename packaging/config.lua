@@ -57,7 +57,8 @@
 --maxcount = 0
 
 -- The most memory of one Lua state.
--- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (no limit).
+-- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (4 GiB, which no state
+-- can pass).
 --memory = 128 * 1024 * 1024
 
 -- The most memory of all images: copies of loaded scripts, from which further states are made.
@@ -89,6 +90,14 @@
 -- The most fields that a form, a query string or a Cookie header may have.
 -- A whole number from 1 to 1000000.
 --maxfields = 1000
+
+-- The largest field of a multipart form that is no file.
+-- A whole number of bytes from 1 to 2147483648 (2 GiB).
+--maxfield = 1024 * 1024
+
+-- The largest uploaded file that is kept in memory.
+-- A whole number of bytes from 0 to 2147483648 (2 GiB).
+--uploadmemory = 256 * 1024
 
 -- The most requests that wait for a state.
 -- A whole number from 0 to 1000000.
@@ -180,6 +189,11 @@
 
 -- Show script errors in the browser.
 --showerrors = true
+
+-- Who sends the files that con:sendfile names.
+-- "stream", "x-sendfile", or a table of directories and locations of nginx like { ["/srv/files"] =
+-- "/files/" }.
+--sendfile = "stream"
 
 ---- Scripts
 
@@ -276,7 +290,8 @@
 
 -- Dictionaries in memory that all workers share, by name.
 -- A table of names and sizes in bytes, from 32 KiB to 1 GiB, or of tables like { size = 64 * 2^20,
--- evict = true }. Default: a dictionary cache of 16 MiB that evicts.
+-- evict = true } and { store = "NAME OF A DATA SOURCE" }. Default: a dictionary cache of 16 MiB
+-- that evicts.
 --shared = { ["cache"] = { ["size"] = 67108864, ["evict"] = true }, ["limits"] = 4194304 }
 
 ---- Operation

@@ -1,4 +1,4 @@
-// docs/errors.md: the error catalogue as a page, one section for each code.
+// docs/errors.md: the error catalogue as a page, one chapter for each area and one section for each code.
 import { catalogue } from '../dist/src/base/errors.js';
 
 const WHO = {
@@ -19,7 +19,7 @@ _HTTP status_ is what the client gets when the error ends its request; _none_ me
 connection is closed without an answer.
 `;
 
-/** Areas in the order in which their first codes come: LUAFCGID_AREA_FACT. */
+/** The area of a code: LUAFCGID_AREA_FACT. Chapters come in the order of their first codes. */
 function areaOf(code) {
   return code.split('_').length > 2 ? code.split('_')[1].toLowerCase() : 'other';
 }
@@ -27,36 +27,56 @@ function areaOf(code) {
 const TITLES = {
   fcgi: 'FastCGI',
   request: 'Requests',
+  upload: 'Requests',
+  session: 'Sessions',
+  client: 'Slow and silent clients',
   script: 'Scripts',
+  isolation: 'Scripts',
+  preload: 'Scripts',
+  image: 'Images of states',
+  waiting: 'Waiting',
+  data: 'Data sources',
   response: 'Answers of scripts',
   pool: 'Waiting',
   listen: 'Listening',
+  control: 'Status and control',
+  user: 'User and group',
   log: 'The logs',
   service: 'As a service',
   worker: 'Workers',
   reload: 'Reloading',
+  server: 'The server itself',
   other: 'The server itself',
   config: 'Configuration',
   lua: 'The Lua engine',
+  ffi: 'The Lua engine',
+  io: 'The thread of data sources',
+  new: 'The command new',
+  test: 'The command test',
+  shared: 'Shared memory and locks',
+  lock: 'Shared memory and locks',
+  http: 'Other servers',
   run: 'The command run',
   gateway: 'The web server for development',
 };
 
 export function errorsPage() {
-  let page = INTRODUCTION;
-  let last;
+  const chapters = new Map();
   for (const [code, { blame, status, message, solve }] of Object.entries(catalogue)) {
     const area = areaOf(code);
-    if (area !== last) page += `\n## ${TITLES[area] ?? area}\n`;
-    last = area;
-    page += `
+    const title = TITLES[area] ?? area[0].toUpperCase() + area.slice(1);
+    const sections = chapters.get(title) ?? '';
+    chapters.set(
+      title,
+      `${sections}
 ### \`${code}\`
 
 - **Message:** \`${message}\`
 - **Who has to act:** ${WHO[blame]}
 - **HTTP status:** ${status === 0 ? 'none' : status}
 - **How to solve:** ${solve}
-`;
+`,
+    );
   }
-  return page;
+  return INTRODUCTION + [...chapters].map(([title, sections]) => `\n## ${title}\n${sections}`).join('');
 }

@@ -109,6 +109,18 @@ export const catalogue = {
       'Load the page again and send its form once more. If that happens to all: put con:csrf_field() into the form, and ' +
       'serve the page and its target under one host.',
   },
+  LUAFCGID_REQUEST_FIELD_TOO_LARGE: {
+    blame: 'peer',
+    status: 413,
+    message: 'a field of the form, which is no file, has more than {limit} bytes',
+    solve: 'Raise maxfield in the configuration if such fields are wanted, or send them as files.',
+  },
+  LUAFCGID_UPLOAD_FAILED: {
+    blame: 'operator',
+    status: 503,
+    message: 'an upload cannot be kept in a temporary file: {reason}',
+    solve: 'Look at the room in the folder for temporary files (TMPDIR), and at who may write there.',
+  },
   LUAFCGID_SESSION_FULL: {
     blame: 'operator',
     status: 503,

@@ -5,6 +5,7 @@ import { DICTIONARIES_ALLOWED } from './dictionaries.js';
 import { HTTP_ALLOWED } from './http-client.js';
 import { bytesText } from './literal.js';
 import type { OptionRow } from './option.js';
+import { SENDFILE_ALLOWED } from './sendfile.js';
 import { SESSIONS_ALLOWED } from './sessions.js';
 
 function numberText(value: number, unit: string | undefined): string {
@@ -71,6 +72,8 @@ export function allowedValues(row: OptionRow): string {
       return 'a table of names and secrets of at least 32 characters, or lists of these, like { session = SECRET }';
     case 'application':
       return 'a table of text, numbers, booleans and tables of these, of at most 64 KiB';
+    case 'sendfile':
+      return SENDFILE_ALLOWED;
     case 'sessions':
       return SESSIONS_ALLOWED;
     case 'data-sources':

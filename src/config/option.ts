@@ -14,6 +14,13 @@ export interface FileDirectories {
   readonly write: readonly string[];
 }
 
+/** Who sends the files that scripts name. */
+export interface SendfileSettings {
+  readonly mode: 'stream' | 'x-sendfile' | 'x-accel-redirect';
+  /** Directories, and the locations of nginx that serve them. */
+  readonly locations: Readonly<Record<string, string>>;
+}
+
 /** What scripts are told of `sessions`; times are seconds. */
 export interface SessionSettings {
   /** `memory`, or the name of a data source. */
@@ -56,6 +63,7 @@ export interface SessionSettings {
  * - `keys`: a table of names and secrets, or lists of secrets
  * - `application`: a table of any plain values
  * - `sessions`: where sessions are kept, see `sessions.ts`
+ * - `sendfile`: who sends files, see `sendfile.ts`
  * - `data-sources`: a table of names and data sources, see `data-sources.ts`
  * - `http`: a table of servers that scripts may reach, see `http-client.ts`
  * - `dictionaries`: a table of names and sizes, see `dictionaries.ts`
@@ -89,6 +97,7 @@ export interface ValueTypes {
   keys: Readonly<Record<string, readonly string[]>>;
   application: LuaValue;
   sessions: SessionSettings;
+  sendfile: SendfileSettings;
   'data-sources': readonly SourceSettings[];
   http: HttpSettings | undefined;
   dictionaries: readonly DictionarySettings[];

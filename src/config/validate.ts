@@ -18,6 +18,7 @@ import { decodeText, isList, luaLiteral, shortLiteral } from './literal.js';
 import { isNetwork } from './network.js';
 import type { DefaultContext, FileDirectories, OptionRow, ValueTypes } from './option.js';
 import { type Config, type OptionName, optionNames, options } from './schema.js';
+import { readSendfile } from './sendfile.js';
 import { readSessions } from './sessions.js';
 import { readStatusAddress, readUrlPath } from './status-address.js';
 
@@ -339,6 +340,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertKeys(task);
     case 'application':
       return convertApplication(task);
+    case 'sendfile':
+      return readSendfile(value, report);
     case 'sessions':
       return readSessions(value, report);
     case 'data-sources':
@@ -408,6 +411,18 @@ export function validate(
   if (complete.states < complete.workers) {
     notices.push(
       `states = ${complete.states} is less than workers = ${complete.workers}: the further workers stay idle`,
+    );
+  }
+  for (const { name, store } of complete.shared ?? []) {
+    if (store === undefined || complete.data?.some((source) => source.name === store && source.kind === 'redis'))
+      continue;
+    const values = {
+      option: 'shared',
+      value: `${name}: store = "${store}"`,
+      allowed: 'the name of a data source of Redis',
+    };
+    faults.push(
+      configFault('LUAFCGID_CONFIG_VALUE', values, 'Name it in the option data, as data = { cache = "redis://HOST" }.'),
     );
   }
   if (complete.engine !== 'embedded') {

@@ -24,6 +24,7 @@ import type {
   StateImage,
   StateOptions,
   Suspended,
+  WhyNoImage,
 } from './state.js';
 import { trimTraceback } from './traceback.js';
 
@@ -180,9 +181,9 @@ export abstract class EngineState implements LuaState, HostedState {
    * The script is loaded: does what its first request would do, and all garbage is collected. Throws `LuaError`.
    * @returns why the state cannot be copied, if it cannot
    */
-  protected settle(handler: ByteString, role: RoleName, collect: (work: () => void) => void): Settled | string {
+  protected settle(handler: ByteString, role: RoleName, collect: (work: () => void) => void): Settled | WhyNoImage {
     this.#prepare(handler, role);
-    if (!this.#call('settle')) return 'it holds something of a data source';
+    if (!this.#call('settle')) return 'source';
     collect(() => this.#call('collect'));
     const { isolation, startMs } = this;
     return { handler, role, canWait: this.#canWait, isolation, clockMs: performance.now() - startMs };
@@ -204,7 +205,7 @@ export abstract class EngineState implements LuaState, HostedState {
     this.isolation = isolation;
   }
 
-  takeImage?(handler: ByteString, role?: RoleName): StateImage | string;
+  takeImage?(handler: ByteString, role?: RoleName): StateImage | WhyNoImage;
 
   hasFunction(name: ByteString): boolean {
     return this.#call('has', name);

@@ -131,6 +131,8 @@ function refusedInput(kind: string, detail: ByteString, state: HostedState): Lua
       return new LuafcgidError('LUAFCGID_REQUEST_TYPE', { type: toText(detail) });
     case 'size':
       return new LuafcgidError('LUAFCGID_REQUEST_BODY_TOO_LARGE', { limit: detail });
+    case 'field':
+      return new LuafcgidError('LUAFCGID_REQUEST_FIELD_TOO_LARGE', { limit: state.options.config.maxfield });
     case 'csrf':
       return new LuafcgidError('LUAFCGID_REQUEST_CSRF', { detail });
     default:
@@ -222,6 +224,20 @@ export const hostFunctions = {
     const data = running(state).readData(wanted >= 1 ? Math.min(Math.floor(wanted), largestReadBytes) : 1);
     return data ?? undefined;
   },
+
+  /** Adds to the temporary file of the request; gives where in it. */
+  writeupload(state, args) {
+    const request = running(state);
+    let at: number | undefined;
+    for (const piece of piecesOf(args.string(1), bodyPieceBytes)) {
+      const offset = request.writeUpload(piece);
+      at ??= offset;
+    }
+    return at;
+  },
+
+  /** Bytes of that file: from an offset on, at most so many. */
+  readupload: (state, args) => running(state).readUpload(args.number(1), Math.min(args.number(2), largestReadBytes)),
 
   /** Raises the error for input of the client that a script has asked for and that cannot be taken. */
   refuse(state, args): never {

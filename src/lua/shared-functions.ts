@@ -1,5 +1,6 @@
 /** Host functions of the module luafcgid.shared, the same for all engines. */
 
+import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import {
   type Dictionary,
@@ -97,9 +98,9 @@ const numberAt = (args: Arguments, at: number): number | bigint => {
 };
 
 function dictionaryOf({ options: { shared = [] } }: State, args: Arguments): Dictionary {
-  const found = shared[args.number(2) - 1];
+  const found = shared[args.number(2) - 1]?.dictionary;
   if (found === undefined) throw new Error('there is no such dictionary');
-  return found.dictionary;
+  return found;
 }
 
 /** What Lua 5.4 has to be told besides a number: whether it is a float with a whole value, or has more than 53 bits. */
@@ -138,10 +139,12 @@ let held: Value | undefined;
 type SharedFunction = (state: State, args: Arguments) => Result;
 
 const functions: Readonly<Record<string, SharedFunction>> = {
-  /** The number of a dictionary by its name. */
+  /** The number of a dictionary by its name, or a table of the data source that it lies in. */
   find({ options: { shared = [] } }, args) {
     const name = wholeText(args.string(2), wordBytes) ?? '';
     const at = shared.findIndex((one) => one.name === name);
+    const store = shared[at]?.store;
+    if (store !== undefined) return { store: toByteString(store) };
     if (at >= 0) return at + 1;
     if (shared.length === 0) throw new LuafcgidError('LUAFCGID_SHARED_NONE');
     const names = shared.map((one) => one.name).join(', ');

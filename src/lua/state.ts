@@ -68,7 +68,10 @@ export interface DataSource {
 /** A dictionary in shared memory, by the name that scripts know. */
 export interface NamedDictionary {
   readonly name: string;
-  readonly dictionary: Dictionary;
+  /** Undefined where it lies in a data source. */
+  readonly dictionary?: Dictionary;
+  /** The name of that. */
+  readonly store?: string;
 }
 
 /** A lock that was taken, the token of the operation that waits for it, or the word for why there is neither. */
@@ -135,6 +138,10 @@ export interface RequestHost {
   header(name: ByteString, value: ByteString): void;
   /** `con:status(404)` or `con:status("404 Not Found")`: the text as written by the script. */
   status(status: ByteString): void;
+  /** Adds to the temporary file that the request has; gives the offset. The bytes are only valid during the call. */
+  writeUpload(bytes: Uint8Array): number;
+  /** At most `maxBytes` of that file from an offset on. */
+  readUpload(offset: number, maxBytes: number): Uint8Array;
   /** The values that a header of the answer has now, in order. */
   headerValues(name: ByteString): readonly ByteString[];
   /** Removes a header of the answer. */
@@ -223,6 +230,9 @@ export interface StateImage {
   readonly sizeBytes: number;
 }
 
+/** Why a state cannot be copied: it has files open, or holds something of a data source. */
+export type WhyNoImage = 'files' | 'source';
+
 export interface StateOptions {
   readonly host: StateHost;
   /** Nothing breaks into the state's code when left out. */
@@ -291,7 +301,7 @@ export interface LuaState {
    * @returns why it cannot be copied, if it cannot
    * @throws LuaError
    */
-  takeImage?(handler: ByteString, role?: RoleName): StateImage | string;
+  takeImage?(handler: ByteString, role?: RoleName): StateImage | WhyNoImage;
   /** Makes the state what it was when its image was taken, or what it began as. No request is suspended in it. */
   restore?(image: StateImage): void;
   /** Bytes of memory that the state holds. */

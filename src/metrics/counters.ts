@@ -21,6 +21,13 @@ export const OTHER_SCRIPTS = '';
 /** Requests by the hundreds of their status: 100 to 500; at 0 those that were answered without a status. */
 export const STATUS_CLASSES = 6;
 
+/**
+ * Why a script that was loaded has no image: it has files open, holds a lock or has operations that are not over, holds something
+ * of a data source, is larger than `images` allows, or a finalizer failed.
+ */
+export const NO_IMAGE = ['files', 'operations', 'source', 'limit', 'finalizer'] as const;
+export type NoImage = (typeof NO_IMAGE)[number];
+
 /** Where the numbers of a script lie in its slot. */
 export const At = {
   /** `STATUS_CLASSES` numbers. */
@@ -43,10 +50,14 @@ export const At = {
   RUN_TIMES: STATUS_CLASSES + 9,
   /** Only of requests that have waited. */
   WAIT_TIMES: STATUS_CLASSES + 9 + TIME_PLACES,
+  /** States that were made from an image. */
+  CLONES: STATUS_CLASSES + 9 + 2 * TIME_PLACES,
+  /** A number for each of `NO_IMAGE`: how often the script was loaded and could not be copied. */
+  NO_IMAGE: STATUS_CLASSES + 10 + 2 * TIME_PLACES,
 } as const;
 
 /** Numbers of a script. */
-export const NUMBERS = At.WAIT_TIMES + TIME_PLACES;
+export const NUMBERS = At.NO_IMAGE + NO_IMAGE.length;
 
 /** The parts of the shared memory: 32-bit words first, so that the numbers behind them are aligned. */
 const USED_SLOTS = 0;
@@ -132,6 +143,16 @@ export class WorkerCounters {
   /** A wait for a result has blocked the worker. */
   noteBlocked(script: string): void {
     this.#add((this.#slots.get(script) ?? this.#newSlot(script)) + At.BLOCKED, 1);
+  }
+
+  /** A state was made from its script's image. */
+  noteClone(script: string): void {
+    this.#add((this.#slots.get(script) ?? this.#newSlot(script)) + At.CLONES, 1);
+  }
+
+  /** A script was loaded and could not be copied. */
+  noteNoImage(script: string, why: NoImage): void {
+    this.#add((this.#slots.get(script) ?? this.#newSlot(script)) + At.NO_IMAGE + NO_IMAGE.indexOf(why), 1);
   }
 
   /** So much memory a state has now. */

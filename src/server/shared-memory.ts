@@ -7,7 +7,7 @@ import { type DictionarySettings, SESSIONS, type SharedGrant } from '../shared/s
 
 /** The dictionary for sessions, where they are kept in memory. */
 export function sessionMemory({ sessions: { store, size } }: Config): readonly DictionarySettings[] {
-  return store === 'memory' ? [{ name: SESSIONS, sizeBytes: size, evicts: false }] : [];
+  return store === 'memory' ? [{ name: SESSIONS, sizeBytes: size, evicts: false, store: undefined }] : [];
 }
 
 const WORDS = 2 ** 32;
@@ -29,7 +29,8 @@ export class SharedMemory {
    * size begins empty.
    */
   grant(wanted: readonly DictionarySettings[]): readonly SharedGrant[] {
-    return wanted.map((settings) => {
+    return wanted.flatMap((settings) => {
+      if (settings.store !== undefined) return [];
       const { name, sizeBytes } = settings;
       const known = this.#grants.find((grant) => grant.name === name && grant.sizeBytes === sizeBytes);
       const memory = known?.memory ?? createDictionary(sizeBytes, secrets());

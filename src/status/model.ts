@@ -77,6 +77,10 @@ export interface StatusScript {
   /** States that were made for it, and the time that their first requests took together. */
   readonly loads: number;
   readonly loadMs: number;
+  /** States of it that were made from its image. */
+  readonly clones: number;
+  /** How often it was loaded and could not be copied, by the reason (`NO_IMAGE` in `metrics/counters.ts`). */
+  readonly noImage: Readonly<Record<string, number>>;
   /** Waits that blocked a worker. */
   readonly blockedWaits: number;
   readonly states: number;

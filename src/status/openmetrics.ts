@@ -157,6 +157,13 @@ function scripts(out: Exposition, all: readonly StatusScript[]): void {
   counter('luafcgid_script_errors', 'Requests whose script failed.', ({ failed }) => failed);
   counter('luafcgid_script_timeouts', 'Requests that a time limit ended.', ({ timedOut }) => timedOut);
   counter('luafcgid_script_loads', 'States that were made for a script.', ({ loads }) => loads);
+  counter('luafcgid_script_clones', 'States that were made from its image.', ({ clones }) => clones);
+  out.family('luafcgid_script_without_image', 'counter', 'Loads of a script that could not be copied, by the reason.');
+  for (const { script, labels } of labelled) {
+    for (const [why, count] of Object.entries(script.noImage)) {
+      out.sample('luafcgid_script_without_image_total', `${labels},reason="${why}"`, count);
+    }
+  }
   counter('luafcgid_script_sent_bytes', 'Bytes of its answers.', ({ sentBytes }) => sentBytes, 'bytes');
   counter('luafcgid_script_blocked_waits', 'Waits that blocked a worker.', ({ blockedWaits }) => blockedWaits);
   out.family('luafcgid_script_states', 'gauge', 'Lua states of a script.');

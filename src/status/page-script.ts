@@ -10,6 +10,7 @@ const make = (name, text, className) => {
   if (className) element.className = className;
   return element;
 };
+const reasons = (counts) => Object.entries(counts).map(([why, times]) => why + ': ' + count(times)).join(', ');
 const count = (value) => Math.round(value).toLocaleString('en-US');
 const time = (ms) => ms === null || ms === undefined ? '–' : ms < 10 ? ms.toFixed(2) + ' ms' : ms < 1000 ? Math.round(ms) + ' ms'
   : ms < 60000 ? (ms / 1000).toFixed(1) + ' s' : ms < 3600000 ? Math.floor(ms / 60000) + ' min'
@@ -103,6 +104,7 @@ function show(status) {
     ['Queue p99', (s) => time(s.queue_p99_ms), 'number'], ['Wait p99', (s) => time(s.wait_p99_ms), 'number'],
     ['Failed', (s) => count(s.failed), 'number'], ['Timed out', (s) => count(s.timed_out), 'number'],
     ['Memory', (s) => mebibytes(s.memory_bytes), 'number'], ['Blocking waits', (s) => count(s.blocked_waits), 'number'],
+    ['From image', (s) => count(s.clones), 'number'], ['Loaded without image', (s) => reasons(s.no_image)],
   ], status.scripts.slice(0, 100), 'No script has been asked for yet.');
   table('errors', [
     ['Count', (e) => count(e.count), 'number'], ['Last', (e) => clock(e.last_ms)], ['Place', (e) => e.place || e.script, 'wide'],

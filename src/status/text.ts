@@ -8,7 +8,14 @@ const MOST_ROWS = 20;
 const MOST_TEXT = 100;
 
 export function renderText(status: Status): string {
-  const sections = [head(status), scriptTable(status), requestTable(status), sourceTable(status), errorTable(status)];
+  const sections = [
+    head(status),
+    scriptTable(status),
+    imageTable(status),
+    requestTable(status),
+    sourceTable(status),
+    errorTable(status),
+  ];
   return sections.filter((section) => section !== '').join('\n');
 }
 
@@ -103,6 +110,22 @@ function scriptTable({ scripts }: Status): string {
   if (scripts.length === 0) return '';
   const names = ['SCRIPT', 'STATES', 'REQUESTS', 'RUN P50', 'P99', 'QUEUE P99', 'WAIT P99', 'FAILED', 'MEM MIB'];
   return `${table(names, scripts.slice(0, MOST_ROWS).map(scriptRow), [0])}${leftOut(scripts.length)}`;
+}
+
+/** Scripts that were loaded and could not be copied, with the reasons. */
+function imageTable({ scripts }: Status): string {
+  const rows = scripts
+    .filter(({ noImage }) => Object.keys(noImage).length > 0)
+    .map(({ script, loads, clones, noImage }) => [
+      script || '(all others)',
+      formatCount(loads),
+      formatCount(clones),
+      Object.entries(noImage)
+        .map(([why, count]) => `${why}: ${formatCount(count)}`)
+        .join(', '),
+    ]);
+  if (rows.length === 0) return '';
+  return `${table(['WITHOUT IMAGE', 'STATES MADE', 'FROM IMAGE', 'WHY NOT'], rows.slice(0, MOST_ROWS), [0, 3])}${leftOut(rows.length)}`;
 }
 
 function requestRow(request: StatusRequest): string[] {

@@ -7,10 +7,17 @@ import { toText } from '../base/byte-string.js';
 import { describeError, LuafcgidError } from '../base/errors.js';
 import type { RoleName } from '../base/roles.js';
 import type { ByteString, Isolation, LogLevel, StateImage } from '../lua/state.js';
-import { LuaError } from '../lua/state.js';
+import { LuaError, type WhyNoImage } from '../lua/state.js';
+import type { NoImage, WorkerCounters } from '../metrics/counters.js';
 import { type ScriptImage, ScriptState, type StateSettings } from './script-state.js';
 
+const TEXTS: Readonly<Record<WhyNoImage, string>> = {
+  files: 'it has files open',
+  source: 'it holds something of a data source',
+};
+
 export interface ImagesParts {
+  readonly counters: Pick<WorkerCounters, 'noteClone' | 'noteNoImage'>;
   /** Most bytes of all images of this worker. */
   readonly limitBytes: number;
   /** What holds for scripts that say nothing. */
@@ -62,7 +69,10 @@ export class Images {
   open(id: number, script: ByteString): ScriptState {
     const image = this.#find(script);
     const state = new ScriptState(id, script, this.#parts.settings, image);
-    if (image !== undefined) this.#begin(state, image);
+    if (image !== undefined) {
+      this.#begin(state, image);
+      this.#parts.counters.noteClone(script);
+    }
     return state;
   }
 
@@ -172,20 +182,24 @@ export class Images {
   /** Gives why there is no image, if there is none. */
   #take(state: ScriptState, { name, role }: Handler, holdsOperations: boolean): KeptImage | string {
     const { limitBytes } = this.#parts;
-    if (limitBytes === 0) return 'images = 0';
-    if (holdsOperations) return 'it holds a lock, or has started operations that are not over';
-    let lua: StateImage | string;
+    const none = (why: NoImage, text: string): string => {
+      this.#parts.counters.noteNoImage(state.path, why);
+      return text;
+    };
+    if (limitBytes === 0) return none('limit', 'images = 0');
+    if (holdsOperations) return none('operations', 'it holds a lock, or has started operations that are not over');
+    let lua: StateImage | WhyNoImage;
     try {
-      lua = state.lua.takeImage?.(name, role) ?? 'the engine cannot copy states';
+      lua = state.lua.takeImage?.(name, role) ?? 'files';
     } catch (error) {
       if (!(error instanceof LuaError) || error.kind !== 'runtime') throw error;
-      return error.message;
+      return none('finalizer', error.message);
     }
-    if (typeof lua === 'string') return lua;
+    if (typeof lua === 'string') return none(lua, TEXTS[lua]);
     const former = this.#images.get(state.path);
     if (former !== undefined) this.#drop(former);
     if (!this.#makeRoom(lua.sizeBytes)) {
-      return `it takes ${lua.sizeBytes} bytes, and the images of this worker may take ${limitBytes}`;
+      return none('limit', `it takes ${lua.sizeBytes} bytes, and the images of this worker may take ${limitBytes}`);
     }
     const image = { lua, files: state.files.copy(), script: state.path, users: 0 };
     this.#images.set(state.path, image);

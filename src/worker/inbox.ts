@@ -297,6 +297,8 @@ export class Inbox {
     for (;;) {
       const frame = this.#ring.peek();
       if (frame !== undefined) return frame;
+      // The front may not have seen yet that the request goes on, before which it sends nothing of its body.
+      this.#tellRoom();
       this.#ring.waitForFrame(() => this.#interrupts.isStopWanted);
       if (this.#interrupts.isStopWanted) throw this.#stopReason();
     }

@@ -82,6 +82,7 @@ export class Runner {
     });
     const { config } = parts;
     this.#images = new Images({
+      counters: parts.counters,
       limitBytes: Math.floor(config.imagesBytes / config.workers),
       isolation: config.isolation,
       sweepMs: config.sweepMs,
@@ -227,6 +228,7 @@ export class Runner {
   }
 
   #over(run: Run): void {
+    run.request.release();
     this.#waits.endOwner(run);
     this.#parts.forgetBody(run.id);
     this.#count(run);

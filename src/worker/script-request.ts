@@ -12,6 +12,7 @@ import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
 import { FromWorker, requestName } from '../channel/messages.js';
 import type { ByteString, LogLevel, RequestHost, RequestPlace, RequestProblem, RequestSetting } from '../lua/state.js';
 import type { OutputBuffer } from './output-buffer.js';
+import { UploadFile } from './upload-file.js';
 
 export interface RequestSettings extends ResponseDefaults {
   readonly buffering: boolean;
@@ -96,6 +97,7 @@ export class ScriptRequest implements RequestHost {
   sentStatus = 0;
   /** Bytes of the answer so far, header block included. */
   sentBytes = 0;
+  #upload: UploadFile | undefined;
   problem: RequestProblem | undefined;
   /** Running time after which it is stopped. */
   watchdogMs: number;
@@ -138,6 +140,21 @@ export class ScriptRequest implements RequestHost {
   status(status: ByteString): void {
     this.#requireHead('con:status');
     this.#head.setStatus(status);
+  }
+
+  writeUpload(bytes: Uint8Array): number {
+    this.#upload ??= new UploadFile();
+    return this.#upload.write(bytes);
+  }
+
+  readUpload(offset: number, maxBytes: number): Uint8Array {
+    return this.#upload?.read(offset, maxBytes) ?? NOTHING;
+  }
+
+  /** The request is over, however it ended: nothing of what it has uploaded stays. */
+  release(): void {
+    this.#upload?.close();
+    this.#upload = undefined;
   }
 
   headerValues(name: ByteString): readonly ByteString[] {

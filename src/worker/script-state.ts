@@ -61,6 +61,9 @@ export interface ScriptImage {
   readonly files: UsedFiles;
 }
 
+/** A script can make up folders without end. */
+const MOST_FOLDERS_TOLD = 20;
+
 export class ScriptState {
   readonly id: number;
   /** The script's file, one character per byte. */
@@ -73,6 +76,8 @@ export class ScriptState {
   isLoaded: boolean;
   /** What it was made of, and all that it has loaded since. */
   readonly files: UsedFiles;
+  /** Folders that files were asked for in which no file is loaded. */
+  readonly #refusedFolders = new Set<ByteString>();
   /** The function that it was last seen to define. */
   #handler: ByteString | undefined;
   readonly #settings: StateSettings;
@@ -101,7 +106,7 @@ export class ScriptState {
             const { isConfined } = settings.engine;
             const source = isConfined ? rules.readFor(file, directory, readSource) : readSource(file);
             if (source !== undefined) return this.#note(file, source, 'loaded');
-            reports.log('warn', `${file} was not loaded: it lies neither beside ${path} nor on the configured path`);
+            this.#tellRefused(file);
             return undefined;
           } catch (error) {
             if (error instanceof LuafcgidError) throw error;
@@ -160,6 +165,15 @@ export class ScriptState {
 
   #noHandler(handler: ByteString): LuafcgidError {
     return new LuafcgidError('LUAFCGID_SCRIPT_NO_HANDLER', { path: toText(this.path), handler: toText(handler) });
+  }
+
+  /** `require` tries many names, most of which do not exist: the log has one line for each folder. */
+  #tellRefused(file: ByteString): void {
+    const folder = dirname(file);
+    if (this.#refusedFolders.has(folder) || this.#refusedFolders.size >= MOST_FOLDERS_TOLD) return;
+    this.#refusedFolders.add(folder);
+    const text = `${file} was not loaded, nor is any other file of its folder: that is neither beside ${this.path} nor on the configured path`;
+    this.#settings.reports.log('warn', text);
   }
 
   /** Whether the state was made from this file: its text may be shown beside an error. */

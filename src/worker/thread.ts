@@ -83,7 +83,10 @@ function stateSettings({ config, engine, files, luaConfig, roots, shared, worker
     files,
     environment: grantedEnvironment(config.environment, process.env),
     luaConfig,
-    shared: dictionaries.filter(({ name }) => name !== SESSIONS),
+    shared: [
+      ...dictionaries.filter(({ name }) => name !== SESSIONS),
+      ...config.shared.flatMap(({ name, store }) => (store === undefined ? [] : [{ name, store }])),
+    ],
     sessions: dictionaries.find(({ name }) => name === SESSIONS)?.dictionary,
   };
 }
@@ -165,6 +168,8 @@ class WorkerThread {
         waitingLimit: config.waitingLimit,
         nowMs,
         sleep(isDone, untilMs) {
+          // What the front has to know before it sends more of a body is in its ring.
+          ringBell();
           const isOver = (): boolean => isDone() || interrupts.isStopWanted || interrupts.isAbandoned;
           ring.sleep(isOver, untilMs === undefined ? undefined : Math.max(0, untilMs - nowMs()));
           if (interrupts.isAbandoned) throw new Abandoned();

@@ -78,6 +78,19 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
       return ['HOME', true, ['A B'], ['A=B'], ['1A'], [true], [['A']], { A: true }, { 'A B': 'x' }, { A: 'x\0y' }];
+    case 'sendfile':
+      return [
+        true,
+        'nginx',
+        {},
+        [],
+        ['/srv'],
+        { '/srv/': '/x/' },
+        { '/srv': 'x' },
+        { '/srv': '/x' },
+        { srv: '/x/' },
+        { '/srv': '/a\r\nb/' },
+      ];
     case 'sessions':
       return [
         true,
@@ -161,6 +174,9 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
         { cache: { size: 2 ** 20, evict: 'yes' } },
         { cache: { size: 2 ** 20, evicts: true } },
         { 'a b': 2 ** 20 },
+        { cache: { store: 5 } },
+        { cache: { store: 'main', size: 2 ** 20 } },
+        { cache: { store: 'main' } },
       ];
     case 'directories':
     case 'templates':

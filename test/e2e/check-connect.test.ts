@@ -32,6 +32,14 @@ describe('luafcgid check --connect', async () => {
     assert.doesNotMatch(`${good.stdout}${bad.stdout}${bad.stderr}`, /sesame|not-it/);
   });
 
+  it('says which servers scripts may send requests to, and asks none of them', async (t) => {
+    const cwd = tempDir(t);
+    writeFileSync(join(cwd, 'http.lua'), `http = { allow = { "127.0.0.1:${nowhere}", "API.example.com:443" } }`);
+    const { code, stdout, stderr } = await runCommand(['check', '--connect', 'http.lua'], { cwd });
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(stdout, new RegExp(`http: requests to 127\\.0\\.0\\.1:${nowhere}, api\\.example\\.com:443`));
+  });
+
   it('connects to nothing without the option', async (t) => {
     const cwd = tempDir(t);
     writeFileSync(join(cwd, 'c.lua'), `data = { main = "postgres://app@127.0.0.1:${nowhere}/app" }`);

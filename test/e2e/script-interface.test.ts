@@ -176,6 +176,20 @@ describe('con', () => {
     assert.equal((await run('con:puts("next")')).status, 200);
   });
 
+  it('logs once for each folder that no file of it is loaded, however many names are tried (users D10)', async () => {
+    server().write(
+      'elsewhere.lua',
+      main(`
+        package.path = "/elsewhere/?.lua;/elsewhere/?/init.lua;/other/?.lua"
+        for i = 1, 5 do pcall(require, "module" .. i) end
+        con:puts("tried")`),
+    );
+    assert.equal((await ask(server(), 'elsewhere.lua')).text, 'tried');
+    await server().logged(/\/other\/module1\.lua was not loaded, nor is any other file of its folder/);
+    assert.equal(server().log().split('/elsewhere/module1.lua was not loaded').length, 2);
+    assert.doesNotMatch(server().log(), /module[2-5]\.lua was not loaded/);
+  });
+
   it('logs text as data, with the name of the request and of the script', async () => {
     await run('con:log("%s%n%d 100% \\27[31m") con:log("warn", "second\\nline")', {});
     await server().logged(/ info +\[[0-9a-z]+-[0-9a-z]+ [^\]\n]*page-\d+\.lua\] %s%n%d 100% \\x1b\[31m\n/);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { startRedis } from '../support/redis.js';
 import { IO, startServer } from '../support/server.js';
 import { ask } from '../support/shared.js';
 
@@ -40,4 +41,82 @@ describe('a shared dictionary', () => {
     await server.logged(/reloaded: listening[\s\S]*reloaded: listening/);
     assert.equal((await ask(server, 'read.lua')).text, 'nil', 'of another size');
   });
+});
+
+/** What is done to a dictionary, and what comes of it, wherever it lies. */
+const STEPS = `function main(env, con)
+  local d = require("luafcgid.shared").carts
+  local function tell(...)
+    local count = select("#", ...)
+    while count > 1 and select(count, ...) == nil do count = count - 1 end
+    for at = 1, count do con:puts(at > 1 and " " or "", tostring((select(at, ...)))) end
+    con:puts("\\n")
+  end
+  tell(d:get("a"))
+  tell(d:set("a", "x\\0\\255"))
+  tell(d:get("a") == "x\\0\\255")
+  tell(d:add("a", 1))
+  tell(d:replace("b", 1))
+  tell(d:set("b", true, 100))
+  tell(d:get("b"))
+  tell(d:ttl("b") > 99)
+  tell(d:ttl("?"))
+  tell(d:expire("b", 0))
+  tell(d:ttl("b") == 0)
+  tell(d:incr("n", 1))
+  tell(d:incr("n", 1, 41, 100))
+  tell(d:incr("n", 0.5))
+  tell(d:ttl("n") > 99)
+  tell(d:incr("a", 1))
+  tell(d:cas("n", 1, 2))
+  tell(d:cas("n", 42.5, "new"))
+  tell(d:cas("n", "new", nil))
+  tell(d:get("n"))
+  tell(d:rpush("l", "first"))
+  tell(d:lpush("l", 2))
+  tell(d:get("l"))
+  tell(d:lpush("a", 1))
+  tell(d:llen("l"))
+  tell(d:rpop("l"))
+  tell(d:lpop("l"))
+  tell(d:set("f", 0.1, 0, 7))
+  tell(d:get("f"))
+  tell(d:fetch("made", 100, function() return "made" end))
+  tell(#d:get_keys())
+  d:delete("f")
+  d:flush_all()
+  tell(#d:get_keys())
+end`;
+
+describe('a shared dictionary in Redis', () => {
+  it('that is down is an error of the script', async (t) => {
+    const redis = await startRedis(t);
+    const config = `data = { main = "redis://127.0.0.1:${redis.port}" } shared = { carts = { store = "main" } }`;
+    const server = await startServer(t, {
+      config,
+      files: {
+        'set.lua': `function main(env, con)
+  local ok, e = pcall(function() return require("luafcgid.shared").carts:set("a", 1) end)
+  con:puts(tostring(ok), " ", tostring(e))
+end`,
+      },
+    });
+    assert.equal((await ask(server, 'set.lua')).text, 'true true');
+    await redis.kill();
+    assert.match((await ask(server, 'set.lua')).text, /^false .*data source main/);
+    await redis.start();
+  });
+
+  for (const engine of ENGINES) {
+    it(`does what one in memory does (${engine})`, async (t) => {
+      const redis = await startRedis(t);
+      const settings = `engine = "${engine}" workers = 1 data = { main = "redis://127.0.0.1:${redis.port}" }`;
+      const files = { 'steps.lua': STEPS };
+      const far = await startServer(t, { config: `${settings} shared = { carts = { store = "main" } }`, files });
+      const near = await startServer(t, { config: `${settings} shared = { carts = 2^20 }`, files });
+      const expected = (await ask(near, 'steps.lua')).text;
+      assert.match(expected, /^nil\ntrue nil false\ntrue\nnil exists false\n/);
+      assert.equal((await ask(far, 'steps.lua')).text, expected);
+    });
+  }
 });

@@ -59,6 +59,25 @@ function start(t: TestContext, settings = ''): Promise<Server> {
 }
 
 describe('the status of a running server', () => {
+  it('tells how many states were made from images, and why a script has none (issue 16)', async (t) => {
+    const server = await start(t, 'workers = 1 maxcount = 1 files = { read = { "." } }');
+    server.write('open.lua', 'kept = io.open("hello.lua") function main(env, con) con:puts("open") end');
+    for (const script of ['hello.lua', 'hello.lua', 'hello.lua', 'open.lua', 'open.lua']) await ask(server, script);
+    const { scripts } = await statusAfter(server, 5);
+    const shown = Object.fromEntries(
+      scripts.map((script: Record<string, unknown>) => [
+        String(script.script).replace(/.*\//, ''),
+        [script.loads, script.clones, script.no_image],
+      ]),
+    );
+    assert.deepEqual(shown, { 'hello.lua': [3, 2, {}], 'open.lua': [2, 0, { files: 2 }] });
+    assert.match((await look(server, '/?text')).text, /WITHOUT IMAGE +STATES MADE.*\n.*open\.lua +2 +0 +files: 2\n/);
+    assert.match(
+      (await look(server, '/metrics')).text,
+      /luafcgid_script_without_image_total\{.*open\.lua",reason="files"\} 2\n/,
+    );
+  });
+
   it('has every request, by outcome and script, also those that no script has answered', async (t) => {
     const server = await start(t);
     for (let at = 0; at < 3; at += 1) await ask(server, 'hello.lua');

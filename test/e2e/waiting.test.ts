@@ -97,6 +97,43 @@ describe('a request that waits', () => {
     });
   }
 
+  it('for more of a body than its ring takes gets all of it, whatever it waits for between', async (t) => {
+    const server = await startServer(t, {
+      config: 'workers = 1 clones = 4 ring = 65536 bodymemory = 1048576 maxpost = 8388608 requesttime = 50',
+      files: {
+        ...FILES,
+        'large.lua': `local luafcgid = require("luafcgid")
+function main(env, con)
+  local total, told = 0, false
+  local piece = con:gets(30000)
+  while piece do
+    total = total + #piece
+    if total > 1900000 and not told then told = true con:log("half") luafcgid.sleep(0.05) end
+    piece = con:gets(30000)
+  end
+  con:puts(total)
+end`,
+      },
+    });
+    const half = Buffer.alloc(2 * 1024 * 1024, 'x');
+    const readers = [];
+    for (let at = 0; at < 3; at += 1) {
+      const connection = await FcgiConnection.connect(server.socket);
+      t.after(() => connection.destroy());
+      connection.begin(1);
+      const params = { REQUEST_METHOD: 'POST', CONTENT_LENGTH: String(2 * half.length) };
+      connection.params(1, scriptParams(server.path('large.lua'), params));
+      void connection.stdin(1, half, { end: false });
+      readers.push(connection);
+    }
+    await eventually('all scripts', () => server.log().split('half').length > readers.length);
+    assert.equal((await ask(server, 'plain.lua')).text, 'plain', 'the only worker serves others');
+    for (const connection of readers) void connection.stdin(1, half);
+    for (const connection of readers) {
+      assert.match((await connection.response(1)).stdout.toString(), new RegExp(`${2 * half.length}$`));
+    }
+  });
+
   it('for a body that never comes gets an error that says so', async (t) => {
     const server = await start(t, 'bodymemory = 1024 readtimeout = 1 showerrors = true');
     const connection = await FcgiConnection.connect(server.socket);

@@ -280,6 +280,66 @@ test('hostile form bodies and cookies take no longer than friendly ones of their
   const line = 'x'.repeat(1_000_000);
   const body = `--b\r\n${line}\r\n\r\ncontent\r\n--b--\r\n`;
   const params = { CONTENT_TYPE: 'multipart/form-data; boundary=b', HTTP_COOKIE: `a=b${' '.repeat(1_000_000)}c` };
-  assert.equal(serve(state, 'main', { params, body }).body, 'done');
+  assert.match(
+    luaError(() => serve(state, 'main', { params, body })).message,
+    /the headers of a part have more than 16 KiB/,
+  );
+  const longest = body.replace(line, line.slice(0, 16_000));
+  assert.equal(serve(state, 'main', { params, body: longest }).body, 'done');
   state.close();
+});
+
+/** A request whose temporary file is an array. */
+function uploading(): { override: RequestInput['override']; kept: () => string } {
+  let kept = Buffer.alloc(0);
+  return {
+    kept: () => kept.toString('latin1'),
+    override: {
+      writeUpload(bytes) {
+        kept = Buffer.concat([kept, bytes]);
+        return kept.length - bytes.length;
+      },
+      readUpload: (offset, maxBytes) => kept.subarray(offset, offset + maxBytes),
+    },
+  };
+}
+
+test('a file larger than uploadmemory lies outside of the memory of the state, whatever pieces the body comes in', () => {
+  const large = `${allBytes}\r\n--X\r\n--XXY`.repeat(5);
+  const file = (name: string, content: string) =>
+    part(`Content-Disposition: form-data; name="${name}"; filename="${name}.bin"`, content);
+  const body = `${file('a', large)}${field('t', 'text')}${file('b', 'small')}${file('c', large.slice(7))}--XX--\r\n`;
+  for (const pieceBytes of [1, 2, 3, 7, 64, 1000, 100_000]) {
+    const { override, kept } = uploading();
+    const { body: answer } = serveSource(
+      `local a, b, c = con:file("a"), con:file("b"), con:file("c")
+      con:puts(a.size, " ", b.size, " ", c.size, " ", con:param("t"), " ", rawget(a, "content") and "in" or "out", " ",
+        rawget(b, "content") and "in" or "out", " ", b:read(3, 1), " ", tostring(b:read(3, 5)), "|", a.content, "|", c:read(1e6, 0))`,
+      { params: { CONTENT_TYPE: multipart }, body, pieceBytes, override: override ?? {} },
+      { config: { uploadmemory: 100 } },
+    );
+    const sizes = `${large.length} 5 ${large.length - 7} text out in mal nil`;
+    assert.equal(answer, `${sizes}|${large}|${large.slice(7)}`, `pieces of ${pieceBytes}`);
+    assert.equal(kept(), large + large.slice(7));
+  }
+});
+
+test('a field that is no file and too large is an error with status 413', () => {
+  const input = { params: { CONTENT_TYPE: multipart }, body: `${field('a', 'x'.repeat(101))}--XX--` };
+  const error = luaError(() => serveSource('con:form()', input, { config: { maxfield: 100 } }));
+  assert.match(error.message, /^\/srv\/script\.lua:1: a field of the form, which is no file, has more than 100 bytes/);
+  assert.equal((error.hostError as LuafcgidError).status, 413);
+  assert.equal(serveSource('con:puts(#con:param("a"))', input, { config: { maxfield: 101 } }).body, '101');
+});
+
+test('an upload that cannot be kept is an error of con:form', () => {
+  const override = {
+    writeUpload(): number {
+      throw new Error('no room');
+    },
+  };
+  const body = `${part('Content-Disposition: form-data; name="a"; filename="f"', 'x'.repeat(200))}--XX--`;
+  const input = { params: { CONTENT_TYPE: multipart }, body, override };
+  const error = luaError(() => serveSource('con:form()', input, { config: { uploadmemory: 100 } }));
+  assert.equal(error.message, '/srv/script.lua:1: no room');
 });

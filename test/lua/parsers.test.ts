@@ -51,10 +51,11 @@ const METER = `
   local parts = { arguments = { text = function(value) return value end }, luafcgid = {} }
   for _, name in ipairs({ "url", "form", "cookie" }) do parts[name] = load_counting(sources[name], "=" .. name, parts) end
   local url, form, cookie = parts.url, parts.form, parts.cookie
+  local limits = { parts = 1e9, field = 1e9, memory = 1e9 }
   local parsers = {
     query = function(text) return url.parse(text, 1e9) end,
-    multipart = function(text) return form.multipart(text, "multipart/form-data; boundary=x", 1e9) end,
-    type = function(text) return form.multipart("--x--", text, 1e9) end,
+    multipart = function(text) return form.multipart(text, "multipart/form-data; boundary=x", limits) end,
+    type = function(text) return form.multipart("--x--", text, limits) end,
     cookie = function(text) return cookie.read(text, 1e9) end,
   }
   function measure(env, con)

@@ -146,6 +146,8 @@ export function newRequest({
     header: (name, value) => recorded.calls.push(`header ${name}: ${value}`),
     status: (status) => recorded.calls.push(`status ${status}`),
     headerValues: () => [],
+    writeUpload: () => 0,
+    readUpload: () => new Uint8Array(0),
     removeHeader: (name) => recorded.calls.push(`remove header ${name}`),
     place: { id: 'run-1', state: 3, worker: 1 },
     problem: undefined,

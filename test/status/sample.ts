@@ -19,6 +19,8 @@ export function sampleScript(script: string, changes: Partial<StatusScript> = {}
     sentBytes: 300,
     loads: 1,
     loadMs: 4,
+    clones: 2,
+    noImage: { files: 1 },
     blockedWaits: 0,
     states: 1,
     memoryBytes: 2 ** 20,

@@ -1,7 +1,7 @@
 /**
  * `npm run torture`: bad scripts, bad clients, reloads and full disks together with good requests, none of which may fail.
  *
- *   npm run torture -- [--seconds NUMBER] [--engine NAME] [--io epoll|node] [--seed NUMBER]
+ *   npm run torture -- [--seconds NUMBER] [--engine NAME] [--io epoll|node] [--isolation state|request] [--seed NUMBER]
  *   npm run torture -- --mode stops [--stops NUMBER] [--engine NAME] [--seed NUMBER]
  *   npm run torture -- --mode hostile [--engine NAME] [--io epoll|node] [--seed NUMBER]
  *   npm run torture -- --mode wire [--attacks NUMBER] [--io epoll|node] [--seed NUMBER]
@@ -29,20 +29,22 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '30' },
     engine: { type: 'string' },
     io: { type: 'string', default: 'auto' },
+    isolation: { type: 'string', default: 'state' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
   },
 });
-const { engine = 'embedded', io, mode } = values;
+const { engine = 'embedded', io, isolation, mode } = values;
 const seconds = Number(values.seconds);
 const seed = Number(values.seed);
 if (
   !(seconds > 0 && Number.isInteger(seed) && Number(values.stops) > 0 && Number(values.attacks) > 0) ||
   !['server', 'stops', 'hostile', 'wire'].includes(mode) ||
   !ENGINES.includes(engine) ||
-  !DRIVERS.includes(io)
+  !DRIVERS.includes(io) ||
+  !['state', 'request'].includes(isolation)
 ) {
   console.error(
-    `--mode is server, stops, hostile or wire; --seconds, --seed, --stops and --attacks are numbers; --engine is one of ${ENGINES.join(', ')}; --io is one of ${DRIVERS.join(', ')}`,
+    `--mode is server, stops, hostile or wire; --seconds, --seed, --stops and --attacks are numbers; --engine is one of ${ENGINES.join(', ')}; --io is one of ${DRIVERS.join(', ')}; --isolation is state or request`,
   );
   process.exit(2);
 }
@@ -55,7 +57,7 @@ const { failures, summary } =
       ? await allHostileScripts(named, io, seed)
       : mode === 'wire'
         ? await attackWires(io === 'auto' ? ['epoll', 'node'] : [io], seed, Number(values.attacks))
-        : await torture({ seconds, seed, engine, io });
+        : await torture({ seconds, seed, engine, io, isolation });
 console.log(summary);
 for (const failure of failures.slice(0, MOST_TOLD)) console.error(`\nFAILED: ${failure}`);
 console.log(failures.length === 0 ? '\nnothing failed' : `\n${failures.length} failures`);

@@ -40,6 +40,8 @@ export interface TortureOptions {
   readonly seed: number;
   readonly engine: string;
   readonly io: string;
+  /** Left out: that of the default. */
+  readonly isolation?: string;
 }
 
 export interface Verdict {
@@ -207,7 +209,7 @@ async function inFolder(undo: Undo, options: TortureOptions): Promise<Verdict> {
   writeFileSync(join(scripts, 'changing.lua'), changing(0));
 
   const places = { dir, scripts, disk: disk.folder, socket: join(dir, 'fcgi.sock'), port: await freePort() };
-  const subject = new Subject(places, options.engine, options.io);
+  const subject = new Subject(places, options.engine, options.io, options.isolation);
   undo.after(() => subject.kill());
   await subject.ready();
   const hasNginx = findProgram('nginx') !== undefined;

@@ -8,6 +8,7 @@ const { shared, engine, seed } = workerData as { shared: SharedArrayBuffer; engi
 const interrupter = new Interrupter(shared, createHookSetter(engine));
 /** Who is not stopped after so long was not reached: a stop was lost. */
 const LOST_MS = 20_000;
+const REPEAT_MS = 250;
 /** Longest run of a script. */
 const LONGEST_MS = 3;
 
@@ -28,13 +29,13 @@ for (;;) {
   while (performance.now() < until && interrupter.running === running);
   interrupter.request(running, InterruptRequest.TIMEOUT);
   const lostMs = performance.now() + LOST_MS;
-  while (interrupter.running === running)
+  for (let nextMs = performance.now() + REPEAT_MS; interrupter.running === running; )
     if (performance.now() > lostMs) {
       writeSync(2, `stop ${running} was lost\n`);
-      interrupter.request(running, InterruptRequest.TIMEOUT);
-      const endMs = performance.now() + LOST_MS;
-      while (interrupter.running === running && performance.now() < endMs);
-      writeSync(2, interrupter.running === running ? 'a second one was, too\n' : 'a second one was not\n');
       process.kill(process.pid, 'SIGKILL');
+    } else if (performance.now() > nextMs) {
+      // As the server does it: Lua 5.4 takes a hook for none when another thread sets it at the moment at which it looks for one.
+      interrupter.request(running, InterruptRequest.TIMEOUT);
+      nextMs += REPEAT_MS;
     }
 }

@@ -92,6 +92,8 @@ const request: RequestHost = {
   header() {},
   status() {},
   headerValues: () => [],
+  writeUpload: () => 0,
+  readUpload: () => new Uint8Array(0),
   removeHeader() {},
   place: { id: 'run-1', state: 1, worker: 1 },
   problem: undefined,

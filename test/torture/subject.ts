@@ -45,16 +45,18 @@ export class Subject {
   readonly places: SubjectPlaces;
   readonly #engine: string;
   readonly #io: string;
+  readonly #isolation: string;
   readonly #process: ChildProcess;
   readonly #log: string[] = [];
   readonly #listeners = new Set<() => void>();
   readonly #exited: Promise<void>;
   exit: { readonly code: number | null; readonly signal: string | null } | undefined;
 
-  constructor(places: SubjectPlaces, engine: string, io: string) {
+  constructor(places: SubjectPlaces, engine: string, io: string, isolation = 'state') {
     this.places = places;
     this.#engine = engine;
     this.#io = io;
+    this.#isolation = isolation;
     this.configure(FIRST);
     this.#process = spawn(process.execPath, [join(ROOT, 'bin/luafcgid'), this.#configFile], {
       cwd: places.dir,
@@ -148,6 +150,7 @@ accesslog = ${JSON.stringify(join(disk, 'access.log'))}
 slowlog = ${JSON.stringify(join(disk, 'slow.log'))}
 slowtime = 0.1
 ${this.#engine === 'embedded' ? `files = { read = { ${data} }, write = { ${data} } }` : ''}
+isolation = ${JSON.stringify(this.#isolation)}
 workers = ${variant.workers}
 states = ${variant.states}
 clones = ${variant.clones}

@@ -99,4 +99,17 @@ script ends. With 0, or when the disk is full, scripts wait for their readers.`,
     text: `\`true\` shows message, traceback and source lines. Set it to \`false\` on a public site: the page then shows the
 request's id only, and the log has the detail.`,
   },
+  sendfile: {
+    key: 'sendfile',
+    group: 'Answers',
+    type: 'sendfile',
+    default: 'stream',
+    example: { '/srv/files': '/files/' },
+    script: 'read',
+    summary: 'Who sends the files that con:sendfile names.',
+    text: `\`"stream"\`: the script's worker reads the file and sends it, in pieces. A web server that can do it does it with less work:
+\`"x-sendfile"\` sends the header \`X-Sendfile\` with the path, for Apache with mod_xsendfile and for lighttpd with
+\`"x-sendfile" => "enable"\`. A table of directories and locations sends \`X-Accel-Redirect\` for nginx, which has to have each location:
+\`location /files/ { internal; alias /srv/files/; }\`. Files in no directory of the table are streamed.`,
+  },
 } as const satisfies Record<string, OptionRow>;

@@ -128,12 +128,14 @@ or a table:
 shared = {
   cache  = { size = 64 * 2^20, evict = true },
   limits = 4 * 2^20,
+  carts  = { store = "main" },
 }
 \`\`\`
 
 | field | meaning | default |
 |---|---|---|
 | \`size\` | bytes of memory, from 32 KiB to 1 GiB; the system gives it as it is used | |
+| \`store\` | the name of a data source of Redis or Valkey that it lies in, in the place of \`size\` and \`evict\`: other servers see it, too | |
 | \`evict\` | when it is full, what was not used for the longest time makes room; otherwise what does not fit is refused with "no memory" | \`false\` |
 
 A key with its value takes 64 bytes, and as many blocks of 64 bytes as the two need. A value has at most 8 MiB. What a

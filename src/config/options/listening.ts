@@ -69,7 +69,8 @@ server that runs in this group, with \`socketmode = "0660"\`.`,
     summary: 'Who may connect over TCP: addresses and networks.',
     text: `One address or network, or a list of them: \`{ "127.0.0.1", "10.1.0.0/16", "fd00::/8" }\`. Connections from others
 are closed before anything is read. When the environment variable \`FCGI_WEB_SERVER_ADDRS\` of FastCGI is set as well, a
-connection has to be named by both. Unix sockets have permissions instead: \`socketmode\`.`,
+connection has to be named by both. Unix sockets have permissions instead: \`socketmode\`. A reload that narrows the list is for
+new connections: open ones are served until the web server or \`idletimeout\` closes them, so restart to end them.`,
   },
   backlog: {
     key: 'backlog',

@@ -43,6 +43,32 @@ a worker. With 0 the script starts at once.`,
 a client can foresee: ten thousand names chosen for that take seconds of a worker. Scripts that read the body themselves have
 no such limit.`,
   },
+  maxfield: {
+    key: 'maxFieldBytes',
+    group: 'Requests',
+    type: 'integer',
+    unit: 'bytes',
+    min: 1,
+    max: 2 ** 31,
+    default: MIB,
+    script: 'read',
+    summary: 'The largest field of a multipart form that is no file.',
+    text: 'A larger one is answered with 413. Files are bounded by `maxpost` alone, as all of the body is.',
+  },
+  uploadmemory: {
+    key: 'uploadMemoryBytes',
+    group: 'Requests',
+    type: 'integer',
+    unit: 'bytes',
+    min: 0,
+    max: 2 ** 31,
+    default: MIB / 4,
+    script: 'read',
+    summary: 'The largest uploaded file that is kept in memory.',
+    text: `\`con:form\` reads multipart bodies piece by piece. A file of more bytes goes to a temporary file, in the folder that \`TMPDIR\`
+names or else \`/tmp\`, where it has no name and is gone when the request is over. So \`maxpost\` may be larger than the memory
+of a state.`,
+  },
   queue: {
     key: 'queueLimit',
     group: 'Requests',

@@ -10,13 +10,28 @@ import type { LuafcgidError } from '../../base/errors.js';
 import { renderErrorPage } from '../../cgi/error-page.js';
 import { wantsJson } from '../../cgi/negotiation.js';
 import { BodyFault, type LogLevel, requestName } from '../../channel/messages.js';
-import { AnswerEncoder, encodeEndRequest, ProtocolStatus, Role, silentEnd } from '../../fcgi/session.js';
+import {
+  AnswerEncoder,
+  decodeParams,
+  encodeEndRequest,
+  encodeRecord,
+  ProtocolStatus,
+  RecordType,
+  Role,
+  silentEnd,
+} from '../../fcgi/session.js';
 import type { Pool } from '../../pool/pool.js';
 import type { FrontActions, FrontOptions } from '../model/actions.js';
 import { askedOf } from '../model/asked.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { Tally } from '../model/tally.js';
 import { Drain } from './drain.js';
+
+/**
+ * nginx keeps a connection only if END_REQUEST is the last that it reads: this is an empty record of the management behind
+ * it. Other web servers would read it when they use the connection again, and not notice that it is closed.
+ */
+const NOT_TO_BE_KEPT = encodeRecord(RecordType.GET_VALUES_RESULT, 0, NOTHING);
 
 export class Answers {
   readonly #options: FrontOptions;
@@ -59,8 +74,20 @@ export class Answers {
     const { fcgiId, record } = request;
     record?.sent(lastOutput);
     record?.end(appStatus === 0 ? 'done' : 'failed');
-    request.connection.write(this.#encoder.end(fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE));
+    const end = this.#encoder.end(fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE);
+    request.connection.write(this.#closesAfter(request) ? Buffer.concat([end, NOT_TO_BE_KEPT]) : end);
     this.#answered(request);
+  }
+
+  /**
+   * Whether an answer is the last one on a connection that nginx would keep. nginx might send the next request on it before it
+   * has seen that the connection is closed, and that request would be lost.
+   */
+  #closesAfter({ connection, cgi }: FrontRequest): boolean {
+    if (!this.drain.closes(connection)) return false;
+    const { session } = connection;
+    if (session.openRequests > 1 || !session.keepsConnection) return false;
+    return decodeParams(cgi.params).get('SERVER_SOFTWARE')?.startsWith('nginx') === true;
   }
 
   /** Answers a request that no script has answered. If some of an answer was sent already, the answer ends there. */

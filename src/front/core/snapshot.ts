@@ -1,7 +1,7 @@
 /** What the front is doing at this moment, as plain values. It reads the books and changes nothing. */
 import { toShortText } from '../../base/bounded-text.js';
 import { WaitsFor } from '../../channel/messages.js';
-import { At, STATUS_CLASSES } from '../../metrics/counters.js';
+import { At, NO_IMAGE, STATUS_CLASSES } from '../../metrics/counters.js';
 import { TIME_PLACES } from '../../metrics/histogram.js';
 import { ScriptTotals } from '../../metrics/totals.js';
 import type { Pool, PoolState } from '../../pool/pool.js';
@@ -236,6 +236,10 @@ function describeScripts(
       sentBytes: at(At.SENT_BYTES),
       loads: at(At.LOADS),
       loadMs: at(At.LOAD_MS),
+      clones: at(At.CLONES),
+      noImage: Object.fromEntries(
+        NO_IMAGE.flatMap((why, place) => (at(At.NO_IMAGE + place) > 0 ? [[why, at(At.NO_IMAGE + place)]] : [])),
+      ),
       blockedWaits: at(At.BLOCKED),
       states: stateCounts.get(name)?.count ?? 0,
       memoryBytes: stateCounts.get(name)?.bytes ?? 0,

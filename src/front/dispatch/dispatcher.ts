@@ -199,7 +199,7 @@ export class Dispatcher {
       if (!worker.duties.isEmpty) this.#reviewDuties(worker, nowMs);
       if (worker.lending.mayBeServing) this.#lentRequests.review(worker, nowMs);
       worker.flush();
-      if (worker.executing !== undefined) this.passBody(worker.executing.request);
+      worker.passBodies(this.#passBody);
     }
     this.startWaiting(nowMs);
     const hasRoom = !this.#answers.drain.isUnderWay && this.#room.hasConnectionRoom(this.#workers.size);
@@ -326,6 +326,8 @@ export class Dispatcher {
   }
 
   /** Hands on what there is room for of a running request's body. */
+  readonly #passBody = (request: FrontRequest): void => this.passBody(request);
+
   passBody(request: FrontRequest): void {
     if (request.worker === undefined || request.isInputSent) return;
     request.worker.passBody(request);

@@ -4,7 +4,7 @@ import { decodeParams } from '../../fcgi/session.js';
 import type { Asked } from '../../logging/line.js';
 import type { FrontRequest } from './request.js';
 
-export function askedOf({ cgi }: Pick<FrontRequest, 'cgi'>): Asked {
+export function askedOf({ cgi }: FrontRequest): Asked {
   const params = decodeParams(cgi.params);
   const uri = params.get('REQUEST_URI') || `${params.get('SCRIPT_NAME') ?? ''}${params.get('PATH_INFO') ?? ''}`;
   const query = uri.indexOf('?');

@@ -14,6 +14,7 @@ import {
   startBytes,
   startRole,
   ToWorker,
+  WaitsFor,
 } from '../../channel/messages.js';
 import type { OfferSlots } from '../../channel/offer-slots.js';
 import type { Frame, RingReader, RingWriter } from '../../channel/ring.js';
@@ -48,6 +49,8 @@ export class WorkerLink implements RequestWorker {
   counters: CountersView | undefined;
   /** The connections that it is lent. */
   readonly lending: LoanBook;
+  /** Suspended runs that wait for more of their body, or may. */
+  readonly #reading = new Set<Run>();
   /** The runs that are not suspended, in the order in which the worker comes to them. */
   readonly #active: Run[] = [];
   readonly #out: RingWriter;
@@ -105,6 +108,7 @@ export class WorkerLink implements RequestWorker {
   /** A run is over. */
   end(run: Run, nowMs: number): void {
     this.runs.delete(run.request.id);
+    this.#reading.delete(run);
     this.#offered.delete(numberOfStart(run.request));
     this.#leave(run, nowMs);
   }
@@ -112,12 +116,14 @@ export class WorkerLink implements RequestWorker {
   /** A run waits for a result. @param waitsFor a `WaitsFor` */
   suspend(run: Run, waitsFor: number, nowMs: number): void {
     run.waitsFor = waitsFor;
+    if (waitsFor === WaitsFor.BODY || waitsFor === WaitsFor.SEVERAL) this.#reading.add(run);
     this.#leave(run, nowMs);
   }
 
   /** A suspended run goes on, before those that the worker was given meanwhile. */
   resume(run: Run, nowMs: number): void {
     run.waitsFor = 0;
+    this.#reading.delete(run);
     run.executesFrom(nowMs);
     this.#active.unshift(run);
   }
@@ -252,8 +258,19 @@ export class WorkerLink implements RequestWorker {
     if (wrote) this.wake();
   }
 
-  /** Hands on what there is room for of a running request's body, and its end; then the same of a Filter's file. */
+  /** Hands on what there is room for of the bodies that scripts read now. @param pass see `passBody` */
+  passBodies(pass: (request: FrontRequest) => void): void {
+    if (this.executing !== undefined) pass(this.executing.request);
+    for (const { request } of this.#reading) pass(request);
+  }
+
+  /**
+   * Hands on what there is room for of a running request's body, and its end; then the same of a Filter's file. A suspended one
+   * that waits for something else gets none: the worker would have to keep it, in memory that nobody counts.
+   */
   passBody({ id, body, data }: FrontRequest): void {
+    const run = this.runs.get(id);
+    if (run?.isSuspended === true && !this.#reading.has(run)) return;
     if (!body.isEndSent) {
       body.handOn(
         (bytes) => this.#sendStream(ToWorker.BODY, id, bytes),

@@ -5,7 +5,7 @@ import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js'
 import { EngineState, type Hook, type Settled } from '../engine-state.js';
 import type { EntryName } from '../entries.js';
 import { mebibytes } from '../lua-error.js';
-import type { ByteString, StateImage, StateOptions } from '../state.js';
+import type { ByteString, StateImage, StateOptions, WhyNoImage } from '../state.js';
 import { EngineAbort, isFatal } from './faults.js';
 import { OpenFiles } from './libc/open-files.js';
 import { collectorColour, isCollectorStopped } from './lua-memory.js';
@@ -67,10 +67,10 @@ export class EmbeddedState extends EngineState {
     this.begin();
   }
 
-  override takeImage(handler: ByteString, role: RoleName = 'RESPONDER'): StateImage | string {
+  override takeImage(handler: ByteString, role: RoleName = 'RESPONDER'): StateImage | WhyNoImage {
     const settled = this.settle(handler, role, (collect) => this.#collectAll(collect));
     if (typeof settled === 'string') return settled;
-    if (this.files?.isEmpty === false) return 'it has files open';
+    if (this.files?.isEmpty === false) return 'files';
     const { image, copiedBytes } = this.#machines.copy(this.machine);
     return new EmbeddedImage(image, copiedBytes, settled);
   }

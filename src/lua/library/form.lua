@@ -1,6 +1,9 @@
 -- Reads the form bodies that browsers send.
 local parts = ...
 
+local host = parts.host
+local type, error, setmetatable, rawget, io = type, error, setmetatable, rawget, io
+local concat, max, min = table.concat, math.max, math.min
 local find, gsub, gmatch, match, sub, lower = string.find, string.gsub, string.gmatch, string.match, string.sub, string.lower
 local add_field = parts.url.add_field
 
@@ -48,19 +51,6 @@ local function part_header(head, wanted)
   end
 end
 
--- Finds the next boundary line at or after `position`: where its text starts, where the next part starts, and whether it
--- was the last one.
-local function next_boundary(body, delimiter, position)
-  while true do
-    local from, to = find(body, delimiter, position, true)
-    if not from then return nil end
-    if sub(body, to + 1, to + 2) == "--" then return from, nil, true end
-    local _, line_end = find(body, "^[ \t]*\r\n", to + 1)
-    if line_end then return from, line_end + 1, false end
-    position = to + 1
-  end
-end
-
 -- RFC 2046 allows 70; some clients make longer ones.
 local longest_boundary = 200
 
@@ -75,54 +65,220 @@ local function boundary_of(content_type)
 end
 
 local unclosed = "it ends before its last boundary"
+local long_head = "the headers of a part have more than 16 KiB"
+local no_empty_line = "a part of it has no empty line after its headers"
 
--- The fields of a multipart/form-data body. Otherwise nil and what is wrong with it, or nil alone when it has more than `most`
--- parts. Each byte is looked at a fixed number of times: whatever is not as it should be ends the reading.
-function form.multipart(body, content_type, most)
-  local fields, lists = {}, {}
-  if body == "" then return fields end
-  local boundary, fault = boundary_of(content_type)
-  if not boundary then return nil, fault end
-  local delimiter = "\r\n--" .. boundary
-  -- The first boundary has no line end before it unless there is a preamble.
-  local start, last
-  if sub(body, 1, #delimiter - 2) == sub(delimiter, 3) then
-    if sub(body, #delimiter - 1, #delimiter) == "--" then return fields end
-    local _, line_end = find(body, "^[ \t]*\r\n", #delimiter - 1)
-    start = line_end and line_end + 1
+-- Headers of a part have a few hundred bytes.
+local longest_head = 16384
+-- So many characters after a boundary may be spaces.
+local longest_padding = 200
+local most_buffered = 262144
+
+-- ---- files ---------------------------------------------------------------------------------------------------------
+
+local file_methods = {}
+
+-- A file that was sent. What is larger than `uploadmemory` lies in a file of the host until the request is over: its content
+-- is read when somebody asks for it.
+local file_meta = {
+  __index = function(file, name)
+    local method = file_methods[name]
+    if method then return method end
+    if name ~= "content" or not file.upload_at then return nil end
+    local content = file:read(file.size, 0)
+    return content
+  end,
+}
+
+-- Bytes of the file: at most `count` from `offset` on. Nil at its end.
+function file_methods.read(file, count, offset)
+  if offset >= file.size then return nil end
+  local in_memory = rawget(file, "content")
+  if in_memory then return sub(in_memory, offset + 1, offset + count) end
+  local pieces, left, at = {}, min(count, file.size - offset), file.upload_at + offset
+  while left > 0 do
+    local ok, piece = host.readupload(at, min(left, most_buffered))
+    if not ok then error(piece, 2) end
+    pieces[#pieces + 1] = piece
+    left, at = left - #piece, at + #piece
   end
-  if not start then
-    local _
-    _, start, last = next_boundary(body, delimiter, 1)
+  return concat(pieces)
+end
+
+function file_methods.save(file, path)
+  local out, message = io.open(path, "wb")
+  if not out then return nil, message end
+  local offset, ok = 0, true
+  while ok and offset < file.size do
+    local piece = file:read(most_buffered, offset)
+    offset = offset + #piece
+    ok, message = out:write(piece)
   end
-  if not start and not last then return nil, unclosed end
-  local count = 0
-  while not last do
-    count = count + 1
-    if count > most then return nil end
-    local stop, following
-    stop, following, last = next_boundary(body, delimiter, start - 2)
-    if not stop then return nil, unclosed end
-    local head, content
-    if sub(body, start, start + 1) == "\r\n" then
-      head, content = "", sub(body, start + 2, stop - 1)
-    else
-      local head_end, content_start = find(body, "\r\n\r\n", start, true)
-      if not head_end or content_start > stop + 1 then return nil, "a part of it has no empty line after its headers" end
-      head, content = sub(body, start, head_end - 1), sub(body, content_start + 1, stop - 1)
+  local is_closed, wrong = out:close()
+  if not ok then return nil, message end
+  if not is_closed then return nil, wrong end
+  return true
+end
+
+-- Takes the content of a file piece by piece.
+local function new_file(filename, kind, limits)
+  local file = setmetatable({ filename = filename, type = kind, size = 0 }, file_meta)
+  local pieces, count = {}, 0
+  local function write(text)
+    local ok, at = host.writeupload(text)
+    if not ok then return nil, at end
+    file.upload_at = file.upload_at or at
+    return true
+  end
+  local function take(text)
+    file.size = file.size + #text
+    if not file.upload_at and file.size <= limits.memory then
+      count = count + 1
+      pieces[count] = text
+      return true
     end
+    if count > 0 then
+      text = concat(pieces, "", 1, count) .. text
+      pieces, count = {}, 0
+    end
+    return write(text)
+  end
+  return take, function()
+    if not file.upload_at then file.content = concat(pieces, "", 1, count) end
+    return file
+  end
+end
+
+-- Takes the text of a field, up to a limit.
+local function new_text(limits)
+  local pieces, count, size = {}, 0, 0
+  return function(text)
+    size = size + #text
+    if size > limits.field then return nil, nil, "size" end
+    count = count + 1
+    pieces[count] = text
+    return true
+  end, function() return concat(pieces, "", 1, count) end
+end
+
+local function ignore() return true end
+
+-- ---- the body ------------------------------------------------------------------------------------------------------
+
+local reader = {}
+local reader_meta = { __index = reader }
+
+-- Reads on. What was looked at is dropped: what is left begins at 1. False at the end of the body.
+function reader:fill()
+  if self.is_over then return false end
+  local piece, message = self.more()
+  if not piece then
+    self.is_over, self.message = true, message
+    return false
+  end
+  self.buffer, self.at = sub(self.buffer, self.at) .. piece, 1
+  return true
+end
+
+-- Gives what comes before the next boundary line to `take`, without the first `skipped` bytes, and goes behind that line.
+-- Gives true, and whether it was the last one; or nil, a message of the host and what is wrong.
+function reader:to_boundary(take, skipped)
+  local delimiter = self.delimiter
+  local function give(last)
+    local first = self.at + skipped
+    skipped = max(0, first - 1 - last)
+    if first <= last then return take(sub(self.buffer, first, last)) end
+    return true
+  end
+  while true do
+    local from, to = find(self.buffer, delimiter, self.at, true)
+    local ok, message, fault = true, nil, nil
+    if from then
+      local tail = sub(self.buffer, to + 1, to + longest_padding)
+      local _, line_end = find(tail, "^[ \t]*\r\n")
+      local is_last = sub(tail, 1, 2) == "--"
+      local is_cut = not is_last and not line_end and #tail < longest_padding and find(tail, "^[ \t]*\r?%-?$")
+      if not (is_cut and not self.is_over) then
+        ok, message, fault = give((is_last or line_end) and from - 1 or to)
+        if not ok then return nil, message, fault end
+        self.at = to + 1 + (line_end or 0)
+        if is_last or line_end then return true, is_last end
+      else
+        ok, message, fault = give(from - 1)
+        if not ok then return nil, message, fault end
+        self.at = from
+        if not self:fill() and self.message then return nil, self.message end
+      end
+    else
+      local keep = #self.buffer - #delimiter + 1
+      if keep >= self.at then
+        ok, message, fault = give(keep)
+        if not ok then return nil, message, fault end
+        self.at = keep + 1
+      end
+      if not self:fill() then return nil, self.message, unclosed end
+    end
+  end
+end
+
+-- The headers of a part. The reader stands at the line end before its content then. Nil, a message and what is wrong.
+function reader:head()
+  local delimiter = self.delimiter
+  while true do
+    if #self.buffer - self.at >= 1 and sub(self.buffer, self.at, self.at + 1) == "\r\n" then return "" end
+    local head_end = find(self.buffer, "\r\n\r\n", self.at, true)
+    local boundary = sub(self.buffer, self.at, self.at + #delimiter - 3) == sub(delimiter, 3) and self.at or
+      find(self.buffer, delimiter, self.at, true)
+    if boundary and not (head_end and head_end <= boundary) then return nil, nil, no_empty_line end
+    if head_end and head_end - self.at <= longest_head then
+      local head = sub(self.buffer, self.at, head_end - 1)
+      self.at = head_end + 2
+      return head
+    end
+    if #self.buffer - self.at > longest_head then return nil, nil, long_head end
+    if not self:fill() then return nil, self.message, unclosed end
+  end
+end
+
+-- The fields of a multipart/form-data body. Otherwise nil, a message of the host, and what is wrong with the body: a text, or "parts"
+-- when it has more than `limits.parts`, or "size" when a field has more bytes than `limits.field`. `more` gives the next piece of the
+-- body, or nil at its end. Each byte is looked at a fixed number of times: whatever is not as it should be ends the reading.
+function form.multipart(more, content_type, limits)
+  local fields, lists = {}, {}
+  if type(more) == "string" then
+    local text = more
+    more = function()
+      local piece = text
+      text = nil
+      return piece
+    end
+  end
+  -- The first boundary has no line end before it unless there is a preamble: so it has this one.
+  local self = setmetatable({ more = more, buffer = "\r\n", at = 1, is_over = false }, reader_meta)
+  if not self:fill() or #self.buffer == 2 then return not self.message and fields or nil, self.message end
+  local boundary, fault = boundary_of(content_type)
+  if not boundary then return nil, nil, fault end
+  self.delimiter = "\r\n--" .. boundary
+  local ok, last, wrong = self:to_boundary(ignore, 0)
+  local count = 0
+  while ok and not last do
+    count = count + 1
+    if count > limits.parts then return nil, nil, "parts" end
+    local head, message, what = self:head()
+    if not head then return nil, message, what end
     local disposition = part_header(head, "content-disposition")
     local name = disposition and field_name(parameter(disposition, "name"))
-    if name then
-      local filename = field_name(parameter(disposition, "filename"))
-      if filename then
-        local kind = part_header(head, "content-type") or "application/octet-stream"
-        content = { filename = filename, type = kind, content = content }
-      end
-      add_field(fields, lists, name, content)
+    local filename = name and field_name(parameter(disposition, "filename"))
+    local take, finish = ignore, nil
+    if filename then
+      take, finish = new_file(filename, part_header(head, "content-type") or "application/octet-stream", limits)
+    elseif name then
+      take, finish = new_text(limits)
     end
-    start = following
+    ok, last, wrong = self:to_boundary(take, 2)
+    if ok and finish then add_field(fields, lists, name, finish()) end
   end
+  if not ok then return nil, last, wrong end
   return fields
 end
 

@@ -19,6 +19,9 @@
 --- names and results of `ngx.shared.DICT`. `ttl` is a number of seconds after which the value is gone; left out or 0: never. No
 --- method waits, except for `fetch`, and none is interrupted by another: `incr`, `add` and `cas` are safe without a lock.
 ---
+--- A dictionary of a data source (`store`) has the same methods. There each of them but `capacity` and `free_space`, which give `nil`, waits
+--- for an answer; values that have expired are gone at once; nothing is evicted but by Redis itself; and `fetch` computes once for each server.
+---
 --- Where a result is `nil` and a word, the word is one of `"exists"`, `"not found"`, `"no memory"` (there is no room, or the value is
 --- too large), `"not a number"`, `"value is a list"`, `"value not a list"` and `"changed"`. A wrong argument raises an error.
 
@@ -41,6 +44,14 @@ local EXACT = 2 ^ 53
 
 local M, methods = {}, {}
 local meta = { __index = methods }
+
+-- Most scripts do without it.
+setmetatable(methods, { __index = function(_, name)
+  if name ~= "fetch" then return nil end
+  local fetch = parts.shared_fetch
+  rawset(methods, name, fetch)
+  return fetch
+end })
 
 -- What these functions find wrong is raised where the script called the method: `level` tells where that is.
 local METHOD, WITHIN = 3, 4
@@ -330,63 +341,17 @@ function methods:capacity() return decode(perform(METHOD, "capacity", id_of(self
 
 function methods:free_space() return decode(perform(METHOD, "freespace", id_of(self, "free_space", METHOD))) end
 
-local function finish(name, token, ok, ...)
-  parts.waiting.release_lock(name, token)
-  if not ok then error((...), 0) end
-  return ...
-end
-
---- #### `d:fetch(key, ttl, f [, options])`
----
---- The value, or else what `f` gives, which is stored for `ttl` seconds: of all requests that miss it at the same time one calls `f`, and the
---- others get the value that has just expired, if it is still there, or wait for the new one. `options.wait` is how many seconds they wait, 10 when
---- left out; then they get `nil` and `"timeout"`. `"deadlock"` is told as by luafcgid.lock. What `f` gives as `nil` is not stored, and an
---- error of it is raised. A value for which there is no room is given all the same.
----
---- ```lua
---- local page = cache:fetch("front page", 60, function() return render() end)
---- ```
-function methods:fetch(key, ttl, f, options)
-  local id = id_of(self, "fetch", METHOD)
-  key = key_of(key, "fetch", METHOD)
-  ttl = seconds(ttl, 2, "fetch", METHOD)
-  if type(f) ~= "function" then bad(3, "fetch", "function", f, METHOD) end
-  if options ~= nil and type(options) ~= "table" then bad(4, "fetch", "table", options, METHOD) end
-  local wait = seconds(options and options.wait, 4, "fetch", METHOD)
-  if not (options and options.wait) then wait = 10 end
-  local value = self:get(key)
-  if value ~= nil then return value end
-  local lock = parts.lock and parts.waiting
-  local name = "fetch:" .. self.name .. ":" .. key
-  if #name > 255 then
-    local ok, digest = host.crypto("digest", "sha256", key)
-    if not ok then error(digest, 2) end
-    name = "fetch:" .. self.name .. ":sha256:" .. digest
-  end
-  local token, word = lock.acquire_lock(name, 0)
-  if not token then
-    if word == "deadlock" then return nil, word end
-    local stale = self:get_stale(key)
-    if stale ~= nil then return stale end
-    token, word = lock.acquire_lock(name, wait)
-    if not token then return nil, word end
-  end
-  -- Another request may have stored it meanwhile.
-  value = self:get(key)
-  if value ~= nil then return finish(name, token, true, value) end
-  return finish(name, token, lock.pcall(function()
-    local made = f()
-    if made ~= nil then self:set(key, made, ttl) end
-    return made
-  end))
-end
-
 -- A dictionary is looked for when its name is used first.
 setmetatable(M, { __index = function(self, name)
   if type(name) ~= "string" then return nil end
   local ok, id = call("find", name)
   if not ok then error(id, 2) end
-  local dictionary = setmetatable({ id = id, name = name }, meta)
+  local dictionary
+  if type(id) == "table" then
+    dictionary = parts.shared_redis(name, id.store)
+  else
+    dictionary = setmetatable({ id = id, name = name }, meta)
+  end
   rawset(self, name, dictionary)
   return dictionary
 end })

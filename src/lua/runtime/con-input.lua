@@ -140,6 +140,27 @@ function Con.cookies(self)
   return fields
 end
 
+-- At most so much of a body is read at once.
+local piece_bytes = 262144
+
+-- The next piece of the body. Nil at its end, or nil and a message.
+local function next_piece()
+  local ok, piece = host.readbody(piece_bytes)
+  if not ok then return nil, piece end
+  return piece
+end
+
+local limits -- of multipart bodies, by the settings
+
+local function upload_limits()
+  if not limits then
+    local _, field = host.config("maxfield")
+    local _, memory = host.config("uploadmemory")
+    limits = { parts = field_limit(), field = field or huge, memory = memory or huge }
+  end
+  return limits
+end
+
 local function form_fields(level)
   local present = input()
   if present.fields then return present.fields end
@@ -147,15 +168,18 @@ local function form_fields(level)
   local kind = lower(match(content_type, "^[^;%s]*"))
   if kind == "application/x-www-form-urlencoded" or kind == "multipart/form-data" then
     if present.body_was_read then error("con:form: the body was already read with con:gets", level - 1) end
-    local body, message = read_body(huge)
-    if message then error(message, level - 1) end
-    local fault
     if kind == "multipart/form-data" then
-      present.fields, fault = parts.form.multipart(body or "", content_type, field_limit())
+      local message, fault
+      present.body_was_read = true
+      present.fields, message, fault = parts.form.multipart(next_piece, content_type, upload_limits())
+      if message then error(message, level - 1) end
+      if fault == "size" then refuse_input("field", "form", level) end
+      if fault then refuse_input(fault == "parts" and "fields" or "multipart", fault == "parts" and "form" or fault, level) end
     else
-      present.fields = parts.url.parse(body or "", field_limit())
+      local body, message = read_body(huge)
+      if message then error(message, level - 1) end
+      present.fields = parts.url.parse(body or "", field_limit()) or refuse_input("fields", "form", level)
     end
-    if not present.fields then refuse_input(fault and "multipart" or "fields", fault or "form", level) end
   end
   present.fields = present.fields or {}
   return present.fields
@@ -165,10 +189,13 @@ end
 ---
 --- The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any
 --- other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the
---- browser says), `type` and `content`. A name that comes more than once has a list of these. The whole body is read
---- into memory. With `{ csrf = true }` it has to come from a page of this site: see `con:check_csrf`.
+--- browser says), `type`, `size` and `content`. A name that comes more than once has a list of these. A multipart body is read piece
+--- by piece: a file of more than `uploadmemory` bytes goes to a temporary file, which is gone when the request is over. Its `content`
+--- is read when it is asked for; `file:read(count, offset)` gives a part of it (nil at its end), and `file:save(path)` writes it to a file that
+--- the script may write, and gives true, or nil and a message. With `{ csrf = true }` it has to come from a page of this site: see `con:check_csrf`.
 ---
---- Errors: the body was read with `con:gets` before; more fields than the setting `maxfields`, or a multipart body that is
+--- Errors: the body was read with `con:gets` before; more fields than the setting `maxfields`, a field of a multipart
+---   body of more bytes than `maxfield` (status 413), or a multipart body that is
 ---   malformed or ends before its last boundary (status 400); those of `con:gets`.
 --- Example: local name = con:form().name
 function Con.form(self, options)

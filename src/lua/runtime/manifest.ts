@@ -50,6 +50,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 export const deferredParts: readonly LuaPart[] = [
   { name: 'con_fields', file: 'library/con-fields.lua' },
   { name: 'con_response', file: 'library/con-response.lua' },
+  { name: 'con_file', file: 'library/con-file.lua' },
   { name: 'con_session', file: 'library/con-session.lua' },
   { name: 'session_store', file: 'library/session-store.lua' },
   { name: 'session_memory', file: 'library/session-memory.lua' },
@@ -67,6 +68,8 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'http', file: 'library/http.lua', module: 'luafcgid.http', namespace: 'luafcgid.http' },
   { name: 'lock', file: 'library/lock.lua', module: 'luafcgid.lock', namespace: 'luafcgid.lock' },
   { name: 'shared', file: 'library/shared.lua', module: 'luafcgid.shared', namespace: 'luafcgid.shared' },
+  { name: 'shared_fetch', file: 'library/shared-fetch.lua', namespace: 'luafcgid.shared' },
+  { name: 'shared_redis', file: 'library/shared-redis.lua' },
   { name: 'utf8', file: 'library/utf8.lua' },
   { name: 'json_encode', file: 'library/json-encode.lua' },
   { name: 'json_decode', file: 'library/json-decode.lua' },

@@ -26,7 +26,10 @@ export function parseCurl(words: readonly string[], pathOf: (name: string) => st
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === '-i') printsHead = true;
     else if (word === '-d') fields.push(rest.shift() ?? '');
-    else if (word === '-F') upload = rest.shift() ?? '';
+    else if (word === '-H') {
+      const [, name = '', value = ''] = /^([^:]+): *(.*)$/.exec(rest.shift() ?? '') ?? [];
+      headers[name] = value;
+    } else if (word === '-F') upload = rest.shift() ?? '';
     else if (word === '-b' || word === '-c') {
       rest.shift();
       keepsCookies = true;
@@ -34,7 +37,7 @@ export function parseCurl(words: readonly string[], pathOf: (name: string) => st
     else throw new Error(`the tests know no option ${word} of curl`);
   }
   if (url === undefined) throw new Error(`curl without an address: ${words.join(' ')}`);
-  if (fields.length > 0) headers['Content-Type'] = FORM;
+  if (fields.length > 0) headers['Content-Type'] ??= FORM;
   if (upload !== undefined) headers['Content-Type'] = 'multipart/form-data; boundary=xyz';
   const body = upload === undefined ? fields.join('&') : multipart(upload, pathOf);
   const isPost = fields.length > 0 || upload !== undefined;

@@ -27,11 +27,12 @@ function splitWords(line: string): string[] {
   );
 }
 
-/** What differs between two runs: times, the names of requests, and which state they have. */
+/** What differs between two runs: times, the names of requests, which state they have, and what the process is like. */
 function steady(line: string): string {
   return line
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, 'TIME')
     .replace(/\b[0-9a-f]{6}-[0-9a-z]+\b/g, 'REQUEST')
+    .replace(/\bprocess \d+, engine (\w+), io \w+, \d+ workers?/g, 'process N, engine $1')
     .replace(/ state \d+ worker \d+ /g, ' STATE ')
     .trimEnd();
 }

@@ -1,6 +1,7 @@
 /** The way to the end of a server that stops. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { TYPE } from '../../support/fcgi-wire.js';
 import { finishRun, setUp } from '../support/one-worker.js';
 import { answer, request } from '../support/requests.js';
 
@@ -59,6 +60,41 @@ describe('draining', () => {
     assert.equal(asks.closed, 'now');
     rig.pass(1);
     assert.equal(keepsSilent.closed, 'now');
+  });
+
+  it('has nginx keep no connection that closes with its answer, and says nothing more to others (users B5)', () => {
+    for (const [software, keepConn, isTold] of [
+      ['nginx/1.22.1', true, true],
+      ['nginx/1.22.1', false, false],
+      ['Apache/2.4.62', true, false],
+      ['', true, false],
+    ] as const) {
+      const { rig, worker } = setUp();
+      const peer = rig.open();
+      const params = { SERVER_SOFTWARE: software };
+      rig.send(peer, request({ id: 1, keepConn, params }));
+      rig.settle();
+      const before = peer.records.length;
+      rig.event(() => rig.front.drain(rig.nowMs));
+      finishRun(rig, worker);
+      const types = peer.records.slice(before).map(({ type }) => type);
+      const end = [TYPE.STDOUT, TYPE.STDOUT, TYPE.END_REQUEST];
+      assert.deepEqual(types, isTold ? [...end, TYPE.GET_VALUES_RESULT] : end, software);
+      assert.equal(peer.closed, 'now');
+    }
+  });
+
+  it('leaves a connection of nginx as it is until its last request is answered (users B5)', () => {
+    const { rig, worker } = setUp();
+    const peer = rig.open();
+    const params = { SERVER_SOFTWARE: 'nginx/1.22.1' };
+    rig.send(peer, request({ id: 1, params }), request({ id: 2, params }));
+    rig.settle();
+    rig.event(() => rig.front.drain(rig.nowMs));
+    finishRun(rig, worker);
+    assert.ok(peer.records.every(({ type }) => type !== TYPE.GET_VALUES_RESULT));
+    finishRun(rig, worker);
+    assert.equal(peer.records.at(-1)?.type, TYPE.GET_VALUES_RESULT);
   });
 
   it('closes other connections when their requests are answered', () => {

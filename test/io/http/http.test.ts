@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer as createTlsServer } from 'node:https';
 import { describe, it } from 'node:test';
+import { loadDriver } from '../../../src/io/source.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { code, until } from '../support/data-source.js';
 import { echo, listen, serve, serveBytes, startClient, TestNetwork } from './support.js';
@@ -9,6 +10,13 @@ import { echo, listen, serve, serveBytes, startClient, TestNetwork } from './sup
 const at = (port: number, path = '/'): string => `http://127.0.0.1:${port}${path}`;
 
 describe('a request', () => {
+  it('without the package that sends it fails with an error that names it', async () => {
+    const missing = loadDriver('HTTP', 'undici', () => import(String('no-such-package')), 'LUAFCGID_HTTP_DRIVER');
+    await assert.rejects(missing, (error) => {
+      return code('LUAFCGID_HTTP_DRIVER')(error) && /the package undici: it is not installed/.test(String(error));
+    });
+  });
+
   it('is answered with status, headers and body, as they are', async (t) => {
     const server = await serve(t, echo);
     const client = startClient(t, [server.port]);

@@ -3,6 +3,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { luaError, newState, serve } from '../support.js';
 
+/** Each works in C for long: a hundred of them are a thousand instructions of Lua. */
+const WORK: Readonly<Record<string, string>> = {
+  'string.rep': '("x"):rep(200000)',
+  'string.upper': 'text:upper()',
+  'string.gsub': 'text:gsub("y", "")',
+  'string.find': 'text:find("y")',
+  'string.match': 'text:match("y")',
+  'table.sort': 'table.sort(list)',
+  'table.insert': 'table.insert(list, 1, 0)',
+  'table.remove': 'table.remove(list, 1)',
+  'table.concat': 'table.concat(list)',
+  'a memory bomb in pcall': 'pcall(function() kept[#kept + 1] = ("x"):rep(1000000) .. #kept end)',
+};
+
 test('string.rep gives the empty string at once, however often it is repeated', () => {
   const { evaluate, run, state } = newState();
   assert.equal(
@@ -36,5 +50,54 @@ test('table.insert refuses a position that it would have to move 2^31 items for'
       luaError(() => serve(state, handler)).message,
       `/srv/script.lua:${line}: bad argument #2 to 'insert' (invalid value)`,
     );
+  state.close();
+});
+
+for (const [name, work] of Object.entries(WORK))
+  test(`${name} counts as the instructions that it takes the time of, so the watchdog looks around between two of them`, () => {
+    let looks = 0;
+    const interrupts = {
+      get isStopWanted() {
+        looks += 1;
+        return false;
+      },
+      stopReason: () => new Error('it was told to stop'),
+      takeTrace: () => false,
+      traced() {},
+    };
+    const { run, state } = newState({ interrupts, memoryBytes: 16 << 20 });
+    run(`local text, list, kept = ("x"):rep(200000), {}, {}
+      for i = 1, 20000 do list[i] = i end
+      function main() for i = 1, 100 do ${work} end end`);
+    looks = 0;
+    serve(state, 'main');
+    assert.ok(looks >= 50, `${looks} looks`);
+    state.close();
+  });
+
+test('short texts, and the end of a list, do not count', () => {
+  let looks = 0;
+  const interrupts = {
+    get isStopWanted() {
+      looks += 1;
+      return false;
+    },
+    stopReason: () => new Error('it was told to stop'),
+    takeTrace: () => false,
+    traced() {},
+  };
+  const { run, state } = newState({ interrupts });
+  run(`local list = {} for i = 1, 20000 do list[i] = i end
+    local text = ("x"):rep(200000)
+    function main()
+      for i = 1, 100 do
+        local s = ("abc"):upper():gsub("A", "b"):rep(3)
+        table.insert(list, i) table.remove(list)
+        s = text:sub(i, i) .. text:byte(i) .. text:find("x", i)
+      end
+    end`);
+  looks = 0;
+  serve(state, 'main');
+  assert.ok(looks <= 1, `${looks} looks`);
   state.close();
 });

@@ -1,35 +1,87 @@
 /**
- * Library functions of the embedded Lua that would go on for minutes in C, where nothing interrupts them, for arguments that have no
- * use. These take their places in the function table, as those of `wide-numbers.ts` do.
+ * Library functions of the embedded Lua that work in C for long. The watchdog looks around after so many instructions of Lua, and one
+ * instruction may call any of these: so they count their work as instructions. And for arguments that have no use, with which they
+ * would go on for minutes, they end at once. They take places in the function table, as those of `wide-numbers.ts` do.
  */
 
 import { type Code, functionBody, op, valueType } from './code.js';
 import { unusable } from './sections.js';
 
-/** What the functions call: the Lua API, and the library functions that they stand for. */
-interface Callees {
+interface LuaApi {
   readonly lua: (name: string) => Code;
+}
+
+/** What the functions call: the Lua API, and the library functions that they stand for. */
+interface Callees extends LuaApi {
   readonly original: (library: 'string' | 'table', name: string) => Code;
 }
 
-const [numberType, stringType] = [3, 4];
+const [numberType, stringType, tableType] = [3, 4, 5];
 /** `table.insert` moves each item between the end of the list and the position: the lowest position that it takes. */
 const LOWEST_POSITION = -(2 ** 20);
+/** Where `lua_State` has `hookcount`: the instructions until the hook is called, while one is set. */
+const HOOK_COUNT_AT = 64;
 
-/** @param data the memory that the file's data segments describe */
-export function bounded({ lua, original }: Callees, data: Buffer) {
+/** Bytes of text that take as long as an instruction, as a power of two; and what an item costs that is sorted. */
+const TEXT_SHIFT = 3;
+const SORTED_ITEM = 8;
+
+const L = 0;
+
+/** `(L, work)`: counts work as so many instructions, at most those that are left until the hook. */
+export function countWork(): Uint8Array {
+  const [work, left] = [1, 2];
+  return functionBody(
+    [valueType.i32],
+    [op.get(L), op.loadWord(HOOK_COUNT_AT), op.tee(left), op.i32(2), op.i32LessSigned, op.if(op.return)],
+    [op.get(L), op.get(left), op.get(work), op.i32Subtract, op.i32(1)],
+    [op.get(left), op.get(work), op.i32GreaterUnsigned, op.select, op.storeWord(HOOK_COUNT_AT)],
+  );
+}
+
+/** Counts the length of the text that is argument 1. */
+export const countText = ({ lua }: LuaApi, count: number): Code => [
+  [op.get(L), op.get(L), op.i32(1), lua('lua_objlen'), op.i32(TEXT_SHIFT), op.i32ShiftRightUnsigned, op.call(count)],
+];
+
+/** The same for functions that search, unless argument 3 says where to begin: then they most often end soon. */
+export const countSearch = (callees: LuaApi, count: number): Code => [
+  [op.get(L), op.i32(3), callees.lua('lua_type'), op.i32(0), op.i32LessEqualSigned, op.if(countText(callees, count))],
+];
+
+/**
+ * @param data the memory that the file's data segments describe
+ * @param count the function `countWork`
+ */
+export function bounded({ lua, original }: Callees, data: Buffer, count: number) {
   const message = data.indexOf('\0invalid value\0') + 1;
   if (message === 0) throw unusable('its message "invalid value" was not found');
-  const [L, position] = [0, 1];
+  const position = 1;
+  const length: Code = [op.get(L), op.i32(1), lua('lua_objlen')];
+  const withText = (name: string): Uint8Array =>
+    functionBody([], countText({ lua }, count), op.get(L), original('string', name));
+  /** Counts work with a list. (`lua_objlen` would make a text of a number.) */
+  const countItems = (work: Code): Code => [
+    [op.get(L), op.i32(1), lua('lua_type'), op.i32(tableType), op.i32Eq, op.if(op.get(L), work, op.call(count))],
+  ];
+  const withItems = (name: string, each: number): Uint8Array =>
+    functionBody([], countItems([length, op.i32(each), op.i32Multiply]), op.get(L), original('table', name));
+  /** Items between the position that is argument 2 and the end of the list. */
+  const movedItems: Code = [length, op.get(L), op.i32(2), lua('lua_tointeger'), op.i32Subtract];
   return {
     string: {
-      // The empty string, however often, is the empty string.
+      gsub: withText('gsub'),
+      upper: withText('upper'),
+      lower: withText('lower'),
+      reverse: withText('reverse'),
       rep: functionBody(
         [],
+        // The empty string, however often, is the empty string.
         [op.get(L), op.i32(1), lua('lua_type'), op.i32(stringType), op.i32Eq],
-        [op.get(L), op.i32(1), lua('lua_objlen'), op.i32Eqz, op.i32And],
+        [length, op.i32Eqz, op.i32And],
         [op.get(L), op.i32(2), lua('lua_type'), op.i32(numberType), op.i32Eq, op.i32And],
         op.if([op.get(L), op.i32(1), lua('lua_settop')], op.i32(1), op.return),
+        [op.get(L), op.get(L), op.i32(2), lua('lua_tointeger'), op.call(count)],
         [op.get(L), original('string', 'rep')],
       ),
     },
@@ -37,18 +89,20 @@ export function bounded({ lua, original }: Callees, data: Buffer) {
       insert: functionBody(
         [valueType.i32],
         [op.get(L), lua('lua_gettop'), op.i32(3), op.i32Eq],
-        [
-          op.get(L),
-          op.i32(2),
-          lua('lua_tointeger'),
-          op.tee(position),
-          op.i32(LOWEST_POSITION),
-          op.i32LessSigned,
-          op.i32And,
-        ],
-        op.if(op.get(L), op.i32(2), op.i32(message), lua('luaL_argerror'), op.return),
+        op.if(
+          [op.get(L), op.i32(2), lua('lua_tointeger'), op.tee(position), op.i32(LOWEST_POSITION), op.i32LessSigned],
+          op.if(op.get(L), op.i32(2), op.i32(message), lua('luaL_argerror'), op.return),
+          countItems(movedItems),
+        ),
         [op.get(L), original('table', 'insert')],
       ),
+      remove: functionBody(
+        [],
+        [op.get(L), lua('lua_gettop'), op.i32(2), op.i32Eq, op.if(countItems(movedItems))],
+        [op.get(L), original('table', 'remove')],
+      ),
+      concat: withItems('concat', 1),
+      sort: withItems('sort', SORTED_ITEM),
     },
   };
 }

@@ -13,7 +13,7 @@
  * The functions of the library stay those that Lua's own code has made: nothing of this is visible to a script.
  */
 
-import { bounded } from './bounded-loops.js';
+import { bounded, countSearch, countWork } from './bounded-loops.js';
 import { leb128, type Section, section, vector } from './bytes.js';
 import { type Code, functionBody, functionType, op, valueType } from './code.js';
 import {
@@ -183,21 +183,26 @@ function hasWideInteger({ lua }: Callees): Uint8Array {
   );
 }
 
+/** The functions that the others call, by their numbers. */
+type Helpers = Record<'clampPosition' | 'clampCount' | 'hasWideInteger' | 'countWork', number>;
+
 /** The functions that take the places of library functions: `(L) -> i32`. */
-function replacements(callees: Callees, helper: Record<'clampPosition' | 'clampCount' | 'hasWideInteger', number>) {
+function replacements(callees: Callees, helper: Helpers) {
   const { lua, original, hosted } = callees;
   const L = 0;
   const clamp = (argument: number): Code => [op.get(L), op.i32(argument), op.call(helper.clampPosition)];
   const withPositions = (name: string, ...positions: readonly number[]) =>
     functionBody([], ...positions.map(clamp), op.get(L), original('string', name));
+  const search = (name: string) =>
+    functionBody([], countSearch(callees, helper.countWork), clamp(3), op.get(L), original('string', name));
   const inHost = (name: HostedFunction) => functionBody([], op.get(L), hosted(name));
   const [at, top, results] = [1, 1, 1];
   return {
     string: {
       byte: withPositions('byte', 2, 3),
       sub: withPositions('sub', 2, 3),
-      find: withPositions('find', 3),
-      match: withPositions('match', 3),
+      find: search('find'),
+      match: search('match'),
       format: functionBody(
         [],
         [op.get(L), op.call(helper.hasWideInteger), op.if(op.get(L), hosted('format'), op.drop)],
@@ -305,14 +310,19 @@ export function widenNumbers(sections: readonly Section[]): Section[] {
     original: (library, name) => op.call(functionOf(library, name)),
     hosted: (name) => [op.i32(firstHosted + hostedFunctionNames.indexOf(name)), op.callIndirect(cFunctionType)],
   };
-  const added = [clampPosition(callees), clampCount(callees), hasWideInteger(callees), readNothing];
-  const addedFunctionTypes = [helperType, helperType, cFunctionType, parserType];
+  const added = [clampPosition(callees), clampCount(callees), hasWideInteger(callees), countWork(), readNothing];
+  const addedFunctionTypes = [helperType, helperType, cFunctionType, helperType, parserType];
   const originals = hostedFunctionNames.map((name) => functionOf(hostedFunctions[name], name));
   const changed = [...table];
-  const helpers = { clampPosition: functions, clampCount: functions + 1, hasWideInteger: functions + 2 };
+  const helpers: Helpers = {
+    clampPosition: functions,
+    clampCount: functions + 1,
+    hasWideInteger: functions + 2,
+    countWork: functions + 3,
+  };
   const changes: readonly Record<string, Record<string, Uint8Array>>[] = [
     replacements(callees, helpers),
-    bounded(callees, data),
+    bounded(callees, data, helpers.countWork),
   ];
   for (const [library, members] of changes.flatMap((change) => Object.entries(change))) {
     for (const [name, body] of Object.entries(members)) {
