@@ -41,12 +41,12 @@
 --workers = 4
 
 -- The most Lua states, over all scripts.
--- A whole number from 1 to 1000000. Default: 64, or the value of workers if that is more.
---states = 64
+-- A whole number from 1 to 1000000. Default: 256, or the value of workers if that is more.
+--states = 256
 
 -- The most Lua states of one script.
--- A whole number from 1 to 1000000. Default: the value of workers.
---clones = 4
+-- A whole number from 1 to 1000000. Default: 64, or the value of workers if that is more.
+--clones = 64
 
 -- How fast the popularity of a script is forgotten.
 -- A number of seconds from 0.1 to 31536000.

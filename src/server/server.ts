@@ -130,6 +130,7 @@ class RunningServer implements Server {
     this.#status = new StatusDesk({
       hung: () => this.#hung.count,
       sources: () => this.#io.status(),
+      shared: this.#shared,
       commands: commands ?? {},
     });
   }

@@ -1,7 +1,7 @@
 /** The memory that all workers share. It outlives workers and reloads. */
 import { randomInt } from 'node:crypto';
 import type { Config } from '../config/load.js';
-import { createDictionary } from '../shared/dictionary.js';
+import { createDictionary, type DictionaryStatus, readStatus } from '../shared/dictionary.js';
 import { createLocks } from '../shared/lock-memory.js';
 import { type DictionarySettings, SESSIONS, type SharedGrant } from '../shared/settings.js';
 
@@ -36,6 +36,11 @@ export class SharedMemory {
       const memory = known?.memory ?? createDictionary(sizeBytes, secrets());
       return { ...settings, memory };
     });
+  }
+
+  /** What the dictionaries in service hold, and have done. */
+  status(): readonly (DictionaryStatus & { readonly name: string })[] {
+    return this.#grants.map(({ name, memory }) => ({ name, ...readStatus(memory) }));
   }
 
   /** These are in service from now on; all others are forgotten. */

@@ -6,9 +6,11 @@ import { version } from '../base/version.js';
 import { type Config, identityOf } from '../config/load.js';
 import { type CommandResult, openControlSocket } from '../control/http.js';
 import type { SourceStatus } from '../io/source.js';
+import { readLockStatus } from '../shared/lock-memory.js';
 import { composeStatus, type ServerFacts, type Status, type StatusReload } from '../status/model.js';
 import { formatRate } from '../status/words.js';
 import type { ServerParts } from './parts.js';
+import type { SharedMemory } from './shared-memory.js';
 import { repeat, within } from './timing.js';
 
 /** How often the front is told the facts, for the status page that it answers by itself. */
@@ -30,6 +32,7 @@ export interface StatusDeskParts {
   /** Threads that hang and cannot be ended. */
   readonly hung: () => number;
   readonly sources: () => Promise<readonly SourceStatus[]>;
+  readonly shared: SharedMemory;
   readonly commands: ServerCommands;
 }
 
@@ -151,6 +154,8 @@ export class StatusDesk {
       workersHung: this.#desk.hung(),
       residentBytes: process.memoryUsage.rss(),
       sources: sources.map(({ down = '', ...source }) => ({ ...source, down })),
+      dictionaries: this.#desk.shared.status(),
+      locks: readLockStatus(this.#desk.shared.locks),
     };
   }
 

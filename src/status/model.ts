@@ -154,6 +154,32 @@ export interface StatusSource {
   readonly down: string;
 }
 
+/** A shared dictionary; its counts only grow. */
+export interface StatusDictionary {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly usedBytes: number;
+  readonly items: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly evictions: number;
+  /** Values that found no room. */
+  readonly failures: number;
+  readonly expired: number;
+}
+
+/** The locks of scripts; all but the first two only grow. */
+export interface StatusLocks {
+  readonly held: number;
+  readonly waiting: number;
+  readonly acquired: number;
+  readonly waited: number;
+  readonly timeouts: number;
+  readonly deadlocks: number;
+  /** Locks that were released because their request was over. */
+  readonly left: number;
+}
+
 /** What the main thread knows. */
 export interface ServerFacts {
   readonly version: string;
@@ -176,6 +202,8 @@ export interface ServerFacts {
   readonly workersHung: number;
   readonly residentBytes: number;
   readonly sources: readonly StatusSource[];
+  readonly dictionaries: readonly StatusDictionary[];
+  readonly locks: StatusLocks;
 }
 
 export interface StatusReload {

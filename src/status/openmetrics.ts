@@ -3,7 +3,7 @@
  * together, and a label has few values: scripts are bounded where they are counted (`metrics/totals.ts`).
  */
 import { limitOf, TIME_PLACES } from '../metrics/histogram.js';
-import type { Status, StatusScript, Times } from './model.js';
+import type { ServerFacts, Status, StatusDictionary, StatusScript, Times } from './model.js';
 
 export const OPENMETRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
@@ -134,6 +134,30 @@ function resources(out: Exposition, { server: facts, workers, states, limits }: 
   each('luafcgid_source_connections_busy', 'Those of them in use.', ({ busy }) => busy);
   each('luafcgid_source_connections_limit', 'Most connections to it.', ({ connections }) => connections);
   each('luafcgid_source_waiting', 'Operations that wait for a connection.', ({ waiting }) => waiting);
+  shared(out, facts);
+}
+
+function shared(out: Exposition, { dictionaries, locks }: ServerFacts): void {
+  const each = (
+    name: string,
+    kind: 'gauge' | 'counter',
+    help: string,
+    value: (one: StatusDictionary) => number,
+  ): void => {
+    out.family(name, kind, help);
+    const sample = kind === 'counter' ? `${name}_total` : name;
+    for (const one of dictionaries) out.sample(sample, labelText({ dictionary: one.name }), value(one));
+  };
+  each('luafcgid_shared_bytes', 'gauge', 'Size of a shared dictionary.', ({ sizeBytes }) => sizeBytes);
+  each('luafcgid_shared_used_bytes', 'gauge', 'How much of it is used.', ({ usedBytes }) => usedBytes);
+  each('luafcgid_shared_items', 'gauge', 'Values that it holds.', ({ items }) => items);
+  each('luafcgid_shared_hits', 'counter', 'Values that were found.', ({ hits }) => hits);
+  each('luafcgid_shared_misses', 'counter', 'Values that were not found.', ({ misses }) => misses);
+  each('luafcgid_shared_evictions', 'counter', 'Values that made room for others.', ({ evictions }) => evictions);
+  each('luafcgid_shared_failures', 'counter', 'Values that found no room.', ({ failures }) => failures);
+  out.gauge('luafcgid_locks_held', 'Locks that requests hold.', locks.held);
+  out.gauge('luafcgid_locks_waiting', 'Requests that wait for one.', locks.waiting);
+  out.counter('luafcgid_locks_deadlocks', 'Waits that were refused since they would never end.', locks.deadlocks);
 }
 
 interface Labelled {

@@ -14,6 +14,7 @@ export function renderText(status: Status): string {
     imageTable(status),
     requestTable(status),
     sourceTable(status),
+    dictionaryTable(status),
     errorTable(status),
   ];
   return sections.filter((section) => section !== '').join('\n');
@@ -161,6 +162,20 @@ function sourceTable({ server: { sources } }: Status): string {
     (down || 'reachable').slice(0, MOST_TEXT),
   ]);
   return table(['DATA SOURCE', 'KIND', 'OPEN', 'BUSY', 'WAITING', ''], rows, [0, 1, 5]);
+}
+
+function dictionaryTable({ server: { dictionaries } }: Status): string {
+  if (dictionaries.length === 0) return '';
+  const rows = dictionaries.map(({ name, items, usedBytes, sizeBytes, hits, misses, evictions, failures }) => [
+    name,
+    formatCount(items),
+    `${formatMebibytes(usedBytes)} of ${formatMebibytes(sizeBytes)} MiB`,
+    formatCount(hits),
+    formatCount(misses),
+    formatCount(evictions),
+    formatCount(failures),
+  ]);
+  return table(['SHARED', 'ITEMS', 'USED', 'HITS', 'MISSES', 'EVICTED', 'NO ROOM'], rows, [0]);
 }
 
 /** Errors of scripts by script and line, the latest first; also what `luafcgid log` prints. */

@@ -100,7 +100,7 @@ describe('loading a configuration', () => {
 
   it('lets the script see the environment', () => {
     const { config } = load('workers = os.getenv("WORKERS"); states = os.getenv("NONE")', {}, { WORKERS: '7' });
-    assert.deepEqual([config.workers, config.states], [7, 64]);
+    assert.deepEqual([config.workers, config.states], [7, 256]);
   });
 
   it('lets the script load further files, from its own directory', () => {

@@ -294,11 +294,12 @@ describe('values', () => {
     assert.equal(convert('backlog', -1), 511);
   });
 
-  it('derives workers from the processors, and clones from workers', () => {
-    assert.deepEqual([check({}).config.workers, check({}).config.clones], [4, 4]);
+  it('derives workers from the processors, and has at least as many clones and states as workers', () => {
+    const { workers, clones, states } = check({}).config;
+    assert.deepEqual([workers, clones, states], [4, 64, 256]);
     assert.equal(validate([], { cpus: 1, hasPassedSockets: false }).config.workers, 2);
     assert.equal(validate([], { cpus: 1000, hasPassedSockets: false }).config.workers, 256);
-    assert.equal(check({ workers: 7 }).config.clones, 7);
+    assert.deepEqual([check({ workers: 99 }).config.clones, check({ workers: 256 }).config.states], [99, 256]);
   });
 
   it('lets scripts of the embedded engine shorten their watchdog only, those of native ones do what they want', () => {

@@ -72,8 +72,6 @@ describe('docs/lua-api.md', () => {
         );
       // There is no worker here that could wait.
       if (example.includes('luafcgid.sleep(')) assert.throws(run, /nothing can be waited for here/);
-      // It is for the script itself, outside of requests.
-      else if (example.includes('luafcgid.isolation(')) assert.throws(run, /was called by a request/);
       else run();
     });
   }

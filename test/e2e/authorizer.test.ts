@@ -57,6 +57,9 @@ function main(env, con)
   con:puts("page for ", env.REMOTE_USER or "nobody", ", ", env.GREETING or "-", ", ", env.REQUEST_METHOD, " ", con:gets() or "")
 end`;
 
+/** Has its state until its body is complete. */
+const HOLD = 'function main(env, con) con:puts("held") con:flush() con:gets() end';
+
 const FILES = { 'authorize.lua': AUTHORIZE, 'private/page.lua': PAGE, 'private/secret.txt': 'the secret\n' };
 
 /** What refuses, and with which status. */
@@ -218,7 +221,7 @@ describe('a request for an Authorizer is refused with a status', () => {
   it('when too many wait, with overload = "protocol" too', async (t) => {
     const server = await start(t, 'states = 1 queue = 0 bodymemory = 0 overload = "protocol"', {
       ...FILES,
-      'hold.lua': 'function main(env, con) con:puts("held") con:flush() con:gets() end',
+      'hold.lua': HOLD,
     });
     const holder = await FcgiConnection.connect(server.socket);
     holder.begin(1, { keepConn: true });
@@ -293,7 +296,7 @@ for (const { name, program, start: startWeb } of WEB_SERVERS) {
     const startBoth = async (t: Cleanup, config = '') => {
       const tcpPort = await freePort();
       const server = await startServer(t, {
-        files: { ...FILES, 'open.txt': 'open\n', 'hold.lua': 'function main(env, con) con:gets() end' },
+        files: { ...FILES, 'open.txt': 'open\n', 'hold.lua': HOLD },
         config: ({ scripts, socket }) => `
           listen = { ${JSON.stringify(socket)}, "127.0.0.1:${tcpPort}" } socketmode = "0666" showerrors = false
           workers = 1 watchdog = 1 memory = 32 * 2^20 ${config}
@@ -345,8 +348,8 @@ for (const { name, program, start: startWeb } of WEB_SERVERS) {
       const holder = await FcgiConnection.connect(server.socket);
       holder.begin(1, { keepConn: true });
       holder.params(1, { ...scriptParams(server.path('hold.lua')), REQUEST_METHOD: 'POST', CONTENT_LENGTH: '3' });
-      // The first of them may have come before the holder.
-      await eventually('the overload', async () => (await fetchThere()).status === 503);
+      // It has the only state from now on.
+      await holder.nextRecord();
       for (let round = 0; round < 3; round += 1) {
         const answer = await fetchThere();
         assert.equal(answer.status, 503);

@@ -208,5 +208,7 @@ end`,
     const answer = await connection.response(1);
     assert.match(answer.stdout.toString(), /^Status: 500[\s\S]*hang\.lua does not stop/);
     assert.equal((await ask(server, 'plain.lua')).text, 'plain');
+    // A signal that comes while the program is replaced ends it.
+    await server.logged(/LUAFCGID_SERVER_RESTARTS[\s\S]*ready: listening/);
   });
 });

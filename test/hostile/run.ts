@@ -31,7 +31,8 @@ export interface Verdict {
 /** How many hostile requests there are at a time: fewer than workers, so that others are served at once. */
 const LANES = 3;
 const WORKERS = 4;
-const WATCHDOG_S = 0.5;
+/** For good scripts, and for what a hostile one does before its handler runs. */
+const WATCHDOG_S = 10;
 const MEMORY_MIB = 16;
 const GUARD_MS = 60_000;
 /** What of an answer is kept, to be read. */

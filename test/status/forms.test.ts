@@ -57,6 +57,10 @@ describe('the status as text', () => {
     }
   });
 
+  it('says how full shared dictionaries are, and what they have evicted and refused', () => {
+    assert.match(renderText(sampleStatus()), /^cache +12 +1\.0 of 16\.0 MiB +30 +4 +3 +0$/m);
+  });
+
   it('counts what it leaves out', () => {
     const scripts = Array.from({ length: 30 }, (_, at) => sampleScript(`/srv/${at}.lua`));
     assert.match(renderText(sampleStatus({ scripts })), /^… and 10 more$/m);

@@ -56,9 +56,14 @@ local function spill(con, root, most)
 end
 `;
 
+/** What a hostile handler gets. Others get more, so that a busy machine stops none of them. */
+const WATCHDOG_S = 0.5;
+
 /** The file of a snippet. @param canWait its handler runs where it can wait, which changes what \`pcall\` and coroutines are */
 export function scriptOf(snippet: string | Snippet, canWait: boolean): string {
   const { lua, isWhole = false } = typeof snippet === 'string' ? { lua: snippet } : snippet;
-  const text = isWhole ? `${HEAD}${lua}\n` : `${HEAD}function main(env, con)\n${lua}\nend\n`;
+  const text = isWhole
+    ? `${HEAD}${lua}\n`
+    : `${HEAD}function main(env, con) con:config("watchdog", ${WATCHDOG_S})\n${lua}\nend\n`;
   return canWait ? `${text}-- require("luafcgid")\n` : text;
 }
