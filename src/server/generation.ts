@@ -55,6 +55,7 @@ export function workerSettings({ loaded: { config }, engine, files, sources, sha
     shared,
     roots: config.root.map(toByteString),
     runName,
+    accessFormat,
     measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
     ringBytes: config.ringBytes,
     setHook: createHookSetter(engine),

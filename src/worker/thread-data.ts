@@ -31,6 +31,9 @@ export interface ThreadData {
   readonly loans: SharedArrayBuffer;
   /** What it has done, see `metrics/counters.ts`. */
   readonly counters: SharedArrayBuffer;
+  /** The format of the access log, and where lines of it go (`channel/line-ring.ts`); undefined: there is none. */
+  readonly accessFormat: string | undefined;
+  readonly lines: SharedArrayBuffer | undefined;
   /** Requests that come on lent connections are numbered from here on. */
   readonly firstRequest: number;
   /** One word: how many requests of all workers wait for results. */

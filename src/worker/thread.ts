@@ -8,6 +8,7 @@ import { toByteString, toText } from '../base/byte-string.js';
 import { Role } from '../base/roles.js';
 import { Abandoned, Interrupts } from '../channel/interrupts.js';
 import { Borrower } from '../channel/lending.js';
+import { LineRingWriter } from '../channel/line-ring.js';
 import {
   decodeStart,
   roleOf,
@@ -24,12 +25,14 @@ import type { Parker } from '../channel/park.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Config } from '../config/load.js';
 import { IoClient } from '../io/client.js';
+import { AccessFormat } from '../logging/access-format.js';
 import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
 import { Dictionary } from '../shared/dictionary.js';
 import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
+import { AccessLines } from './direct/access-lines.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
@@ -99,6 +102,25 @@ interface System {
     readonly openList: (fd: number) => EventList;
     readonly createServer: (parts: DirectServerParts) => DirectServer;
   };
+}
+
+/** The access log of requests that this worker serves by itself. */
+function accessLines(
+  { accessFormat, lines, runName, index }: ThreadData,
+  usage: UsageMeter | undefined,
+  ringBell: () => void,
+): AccessLines | undefined {
+  if (accessFormat === undefined || lines === undefined) return undefined;
+  return new AccessLines({
+    format: new AccessFormat(accessFormat),
+    ring: new LineRingWriter(lines),
+    runName,
+    place: index,
+    usage,
+    nowMs,
+    timeMs: () => Date.now(),
+    ringBell,
+  });
 }
 
 class WorkerThread {
@@ -179,6 +201,8 @@ class WorkerThread {
       maxPostBytes: config.maxPostBytes,
       statusPath: config.statusPath,
       isIdle: (state) => this.#runner.isIdle(state),
+      scriptOf: (state) => this.#runner.scriptOf(state),
+      access: accessLines(data, usage, ringBell),
       run: (start) => this.#runner.execute(start),
     });
     const sockets = this.#direct && { service: this.#direct, events };

@@ -56,6 +56,7 @@ class Team {
       locks: createLocks([1, 2]),
       io: undefined,
       runName: 'test',
+      accessFormat: undefined,
       measuresUsage: false,
       warmScripts: [],
       ringBytes: 16 * 1024,

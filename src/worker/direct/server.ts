@@ -18,6 +18,7 @@ import type { ReadyEvents } from '../ready-events.js';
 import type { RunStart } from '../run.js';
 import type { RequestOutlet } from '../script-request.js';
 import { Acceptor, NO_CONNECTION } from './acceptor.js';
+import type { AccessLines } from './access-lines.js';
 import { DirectAnswer, type Origin } from './answer.js';
 import { ServedCounts } from './served-counts.js';
 import { WholeBody } from './whole-body.js';
@@ -49,6 +50,10 @@ export interface DirectServerParts {
   readonly statusPath: string | undefined;
   /** Whether a state is there, and no request executes or waits in it. */
   readonly isIdle: (state: number) => boolean;
+  /** Has a line for each request; undefined: there is no access log. */
+  readonly access?: AccessLines | undefined;
+  /** The script of a state, one character per byte. */
+  readonly scriptOf: (state: number) => string;
   readonly run: (start: RunStart) => void;
 }
 
@@ -79,10 +84,15 @@ export class DirectServer implements SocketService {
     this.#borrower = borrower;
     this.#events = events;
     this.#served = new ServedCounts(outbox, ringBell);
-    this.#answer = new DirectAnswer(borrower, outbox, {
-      send: (origin, records, startedMs) => this.#send(origin, records, startedMs),
-      stopWatching: (descriptor) => events.stopWatching(descriptor),
-    });
+    this.#answer = new DirectAnswer(
+      borrower,
+      outbox,
+      {
+        send: (origin, records, startedMs) => this.#send(origin, records, startedMs),
+        stopWatching: (descriptor) => events.stopWatching(descriptor),
+      },
+      parts.access,
+    );
     this.#acceptor = new Acceptor({
       borrower,
       events,
@@ -167,6 +177,9 @@ export class DirectServer implements SocketService {
     const id = this.#parts.firstRequest + this.#requests;
     this.#body.begin(request.body);
     this.#answer.begin(origin);
+    const { access, scriptOf } = this.#parts;
+    const { state } = origin;
+    access?.begin({ id, cgi, bodyBytes: request.bodyBytes, state, script: scriptOf(state) });
     borrower.run(id, origin.state, origin.bytes.length);
     if (borrower.askToWatch()) this.#parts.ringBell();
     this.#parts.run({
