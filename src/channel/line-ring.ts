@@ -23,31 +23,45 @@ function waitingIn(words: Int32Array): number {
 
 export class LineRingWriter {
   readonly #words: Int32Array;
-  readonly #data: Uint8Array;
+  readonly #data: Buffer;
 
   constructor(shared: SharedArrayBuffer) {
     this.#words = new Int32Array(shared, 0, 2);
-    this.#data = new Uint8Array(shared, HEAD_BYTES, DATA_BYTES);
+    this.#data = Buffer.from(shared, HEAD_BYTES, DATA_BYTES);
   }
 
-  hasRoom(bytes: number): boolean {
-    return waitingIn(this.#words) + bytes <= DATA_BYTES;
+  /** Whether there is room for this line, whatever characters are in it. */
+  hasRoomFor(line: string): boolean {
+    return waitingIn(this.#words) + mostBytesOf(line) <= DATA_BYTES;
   }
 
   /**
    * Writes a line that there is room for.
    * @returns whether the reader should look soon: more than half is full since this line
    */
-  write(line: Uint8Array): boolean {
+  write(line: string): boolean {
     const before = waitingIn(this.#words);
     const written = Atomics.load(this.#words, WRITTEN);
     const at = (written >>> 0) % DATA_BYTES;
-    const first = line.subarray(0, DATA_BYTES - at);
-    this.#data.set(first, at);
-    if (first.length < line.length) this.#data.set(line.subarray(first.length), 0);
-    Atomics.store(this.#words, WRITTEN, (written + line.length) | 0);
-    return before <= DATA_BYTES / 2 && before + line.length > DATA_BYTES / 2;
+    const isWhole = at + mostBytesOf(line) <= DATA_BYTES;
+    const bytes = isWhole ? this.#data.write(line, at) : this.#writeAround(line, at);
+    Atomics.store(this.#words, WRITTEN, (written + bytes) | 0);
+    return before <= DATA_BYTES / 2 && before + bytes > DATA_BYTES / 2;
   }
+
+  /** The line may go on at the begin of the memory. */
+  #writeAround(line: string, at: number): number {
+    const bytes = Buffer.from(line);
+    const first = bytes.subarray(0, DATA_BYTES - at);
+    this.#data.set(first, at);
+    if (first.length < bytes.length) this.#data.set(bytes.subarray(first.length), 0);
+    return bytes.length;
+  }
+}
+
+/** No character takes more than three bytes of UTF-8 for each unit of its string. */
+function mostBytesOf(line: string): number {
+  return 3 * line.length;
 }
 
 export class LineRingReader {

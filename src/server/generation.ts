@@ -3,7 +3,6 @@ import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { type Config, type LoadedConfig, scriptValues } from '../config/load.js';
 import type { SourceGrant } from '../io/handle.js';
-import { AccessFormat } from '../logging/access-format.js';
 import type { Log, LogLevel } from '../logging/sinks/logs.js';
 import { createHookSetter, type EngineData } from '../lua/engine.js';
 import { type FileGrants, holdGrants, releaseGrants } from '../scripts/held-directory.js';
@@ -56,7 +55,6 @@ export function workerSettings({ loaded: { config }, engine, files, sources, sha
     roots: config.root.map(toByteString),
     runName,
     accessFormat,
-    measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
     ringBytes: config.ringBytes,
     setHook: createHookSetter(engine),
   };

@@ -18,8 +18,6 @@ export interface ThreadData {
   readonly files: FileGrants | undefined;
   /** Scripts that are loaded before the first request: files, links resolved, one character per byte. */
   readonly warmScripts: readonly string[];
-  /** Whether the access log wants to know what requests take. */
-  readonly measuresUsage: boolean;
   /** Begins the name of every request. */
   readonly runName: string;
   /** The number of this worker, as the log has it. */

@@ -106,16 +106,19 @@ interface System {
 
 /** The access log of requests that this worker serves by itself. */
 function accessLines(
-  { accessFormat, lines, runName, index }: ThreadData,
+  { lines, runName, index }: ThreadData,
+  format: AccessFormat | undefined,
   usage: UsageMeter | undefined,
+  scriptOf: (state: number) => string,
   ringBell: () => void,
 ): AccessLines | undefined {
-  if (accessFormat === undefined || lines === undefined) return undefined;
+  if (format === undefined || lines === undefined) return undefined;
   return new AccessLines({
-    format: new AccessFormat(accessFormat),
+    format,
     ring: new LineRingWriter(lines),
     runName,
     place: index,
+    scriptOf,
     usage,
     nowMs,
     timeMs: () => Date.now(),
@@ -134,8 +137,17 @@ class WorkerThread {
   /** Undefined where no connections can be lent. */
   readonly #direct: DirectServer | undefined;
 
-  /** @param usage measures what requests take; undefined: nobody wants to know */
-  constructor(data: ThreadData, system: System, ringBell: () => void, usage: UsageMeter | undefined) {
+  /**
+   * @param format of the access log; undefined: there is none
+   * @param usage measures what requests take; undefined: nobody wants to know
+   */
+  constructor(
+    data: ThreadData,
+    system: System,
+    ringBell: () => void,
+    format: AccessFormat | undefined,
+    usage: UsageMeter | undefined,
+  ) {
     const { config, runName } = data;
     const interrupts = new Interrupts(data.interrupts);
     const ring = new RingReader(data.toWorker, system.parker);
@@ -201,8 +213,7 @@ class WorkerThread {
       maxPostBytes: config.maxPostBytes,
       statusPath: config.statusPath,
       isIdle: (state) => this.#runner.isIdle(state),
-      scriptOf: (state) => this.#runner.scriptOf(state),
-      access: accessLines(data, usage, ringBell),
+      access: accessLines(data, format, usage, (state) => this.#runner.scriptOf(state), ringBell),
       run: (start) => this.#runner.execute(start),
     });
     const sockets = this.#direct && { service: this.#direct, events };
@@ -336,8 +347,10 @@ async function run(data: ThreadData): Promise<void> {
     // Native code may hang, and then this thread cannot be ended.
     if (isNative) new Interrupts(data.interrupts).thread = currentThread();
   }
-  const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
-  const thread = new WorkerThread(data, system, ringBell, usage);
+  const format = data.accessFormat === undefined ? undefined : new AccessFormat(data.accessFormat);
+  const clock = format?.needsCpuTime ? await findCpuClock() : undefined;
+  const usage = format?.needsUsage ? new UsageMeter(clock) : undefined;
+  const thread = new WorkerThread(data, system, ringBell, format, usage);
   if (data.warmScripts.length > 0) parentPort?.postMessage({ warmed: thread.warm(data.warmScripts) });
   parentPort?.postMessage('ready');
   thread.serve();

@@ -57,7 +57,6 @@ class Team {
       io: undefined,
       runName: 'test',
       accessFormat: undefined,
-      measuresUsage: false,
       warmScripts: [],
       ringBytes: 16 * 1024,
       waiting: new SharedArrayBuffer(4),

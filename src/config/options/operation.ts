@@ -74,8 +74,8 @@ ${fieldRows.join('\n')}
 | \`{param:NAME}\` | any FastCGI parameter, for instance \`{param:HTTP_ACCEPT}\` |
 
 What is not known is \`-\` in text and left out of JSON. Control characters, quotes, backslashes, and spaces outside of
-quotes are written as \`\\xNN\`. Processor time and memory are only measured when the format has them.
-The default is
+quotes are written as \`\\xNN\`. Processor time and memory are only measured when the format has them. Processor
+time costs 1 to 2 µs of each request, since its clock is a call of the system: the default is without it:
 
 \`\`\`text
 ${DEFAULT_ACCESS_FORMAT}

@@ -4,22 +4,12 @@
  * one connection are in order.
  */
 import { roleName } from '../../base/roles.js';
-import type { CgiRequest } from '../../cgi/request.js';
 import type { LineRingWriter } from '../../channel/line-ring.js';
 import { requestName } from '../../channel/messages.js';
 import { Role } from '../../fcgi/session.js';
 import type { AccessFormat } from '../../logging/access-format.js';
 import type { UsageMeter } from '../usage-meter.js';
-
-/** A request that begins. */
-export interface DirectRequest {
-  readonly id: number;
-  readonly cgi: CgiRequest;
-  readonly bodyBytes: number;
-  readonly state: number;
-  /** Its file, one character per byte. */
-  readonly script: string;
-}
+import type { Origin } from './origin.js';
 
 export interface AccessLinesParts {
   readonly format: AccessFormat;
@@ -28,6 +18,8 @@ export interface AccessLinesParts {
   readonly runName: string;
   /** The worker's place among the workers. */
   readonly place: number;
+  /** The script of a state, one character per byte. */
+  readonly scriptOf: (state: number) => string;
   /** Measures what requests take; undefined: no line says it. */
   readonly usage: UsageMeter | undefined;
   readonly nowMs: () => number;
@@ -38,22 +30,24 @@ export interface AccessLinesParts {
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
-/** In every header block, at its begin or behind `Location`. */
-const STATUS = /(?:^|\n)Status: (\d{3})/;
+/** Nearly every header block begins with it. */
+const STATUS = Buffer.from('Status: ');
+const [STATUS_INITIAL] = STATUS;
+/** Behind `Location`, which comes before it where there is one. */
+const STATUS_LATER = /\nStatus: (\d{3})/;
 /** Bytes of a header block in which the status is looked for. */
 const STATUS_BYTES = 16 * 1024;
 
 export class AccessLines {
   readonly #parts: AccessLinesParts;
-  #request: DirectRequest | undefined;
   #beganMs = 0;
 
   constructor(parts: AccessLinesParts) {
     this.#parts = parts;
   }
 
-  begin(request: DirectRequest): void {
-    this.#request = request;
+  /** A request begins. */
+  begin(): void {
     this.#beganMs = this.#parts.nowMs();
   }
 
@@ -63,39 +57,36 @@ export class AccessLines {
   }
 
   /** The line of the request, whose whole answer is this; undefined when the ring has no room for it. */
-  lineFor(output: Uint8Array, appStatus: number): Uint8Array | undefined {
-    const request = this.#request;
-    if (request === undefined) return undefined;
-    const { format, ring, runName, place, usage, timeMs } = this.#parts;
+  lineFor(requestId: number, origin: Origin, output: Uint8Array, appStatus: number): string | undefined {
+    const { format, ring, runName, place, scriptOf, usage, timeMs } = this.#parts;
     const durationMs = this.ageMs;
-    const { id, cgi, bodyBytes, state, script } = request;
+    const { cgi, bodyBytes, state } = origin;
     const { status, sentBytes } = readHead(output);
     const used = usage?.end();
-    const line = Buffer.from(
-      `${format.line({
-        arrivedMs: timeMs() - durationMs,
-        durationMs,
-        waitMs: 0,
-        cpuMs: used?.cpuMs,
-        memoryBytes: used?.memoryBytes,
-        request: requestName(runName, id),
-        script,
-        state,
-        worker: place,
-        role: roleName(Role.RESPONDER),
-        method: cgi.method,
-        status,
-        outcome: appStatus === 0 ? 'done' : 'failed',
-        sentBytes,
-        receivedBytes: bodyBytes,
-        params: cgi.params,
-      })}\n`,
-    );
-    return ring.hasRoom(line.length) ? line : undefined;
+    const line = format.line({
+      arrivedMs: timeMs() - durationMs,
+      durationMs,
+      waitMs: 0,
+      cpuMs: used?.cpuMs,
+      memoryBytes: used?.memoryBytes,
+      request: requestName(runName, requestId),
+      script: scriptOf(state),
+      state,
+      worker: place,
+      role: roleName(Role.RESPONDER),
+      method: cgi.method,
+      status,
+      outcome: appStatus === 0 ? 'done' : 'failed',
+      sentBytes,
+      receivedBytes: bodyBytes,
+      params: cgi.params,
+    });
+    const whole = `${line}\n`;
+    return ring.hasRoomFor(whole) ? whole : undefined;
   }
 
   /** Writes a line that `lineFor` has given. */
-  write(line: Uint8Array): void {
+  write(line: string): void {
     if (this.#parts.ring.write(line)) this.#parts.ringBell();
   }
 }
@@ -105,6 +96,10 @@ function readHead(output: Uint8Array): { readonly status: number; readonly sentB
   const bytes = Buffer.from(output.buffer, output.byteOffset, output.length);
   const end = bytes.indexOf(HEAD_END);
   if (end < 0) return { status: 0, sentBytes: 0 };
-  const status = STATUS.exec(bytes.toString('latin1', 0, Math.min(end, STATUS_BYTES)))?.[1];
-  return { status: Number(status ?? 0), sentBytes: bytes.length - end - HEAD_END.length };
+  const sentBytes = bytes.length - end - HEAD_END.length;
+  if (bytes[0] === STATUS_INITIAL) {
+    return { status: Number(bytes.toString('latin1', STATUS.length, STATUS.length + 3)), sentBytes };
+  }
+  const status = STATUS_LATER.exec(bytes.toString('latin1', 0, Math.min(end, STATUS_BYTES)))?.[1];
+  return { status: Number(status ?? 0), sentBytes };
 }

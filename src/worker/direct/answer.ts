@@ -10,20 +10,7 @@ import { AnswerEncoder, ProtocolStatus } from '../../fcgi/session.js';
 import type { Outbox } from '../outbox.js';
 import type { RequestOutlet } from '../script-request.js';
 import type { AccessLines } from './access-lines.js';
-
-/** Where a request came from. */
-export interface Origin {
-  readonly descriptor: number;
-  /** Its connection was accepted here, and the front does not know of it. */
-  readonly isNew: boolean;
-  /** The connection stays open after it. */
-  readonly keepsConnection: boolean;
-  /** Its id on that connection. */
-  readonly fcgiId: number;
-  readonly state: number;
-  /** All its records. */
-  readonly bytes: Uint8Array;
-}
+import type { Origin } from './origin.js';
 
 /** The connection that the request came on. */
 export interface DirectConnection {
@@ -81,16 +68,17 @@ export class DirectAnswer implements RequestOutlet {
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void {
     // The front has to hear of a state that is gone.
     if (flags !== 0) this.#promote(requestId);
-    const line = this.#origin === undefined ? undefined : this.#access?.lineFor(lastOutput, appStatus);
+    const access = this.#origin === undefined ? undefined : this.#access;
+    const line = access?.lineFor(requestId, this.#origin as Origin, lastOutput, appStatus);
     // No line may be lost: where there is no room for it, the front writes it.
-    if (this.#access !== undefined && line === undefined) this.#promote(requestId);
+    if (access !== undefined && line === undefined) this.#promote(requestId);
     const origin = this.#origin;
     this.#origin = undefined;
     // A request that the front has taken over is the front's by now.
     if (origin === undefined || !this.#borrower.claim()) {
       return this.#outbox.end(requestId, flags, appStatus, lastOutput, startedMs);
     }
-    if (line !== undefined) this.#access?.write(line);
+    if (line !== undefined) access?.write(line);
     const records = this.#encoder.end(origin.fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE);
     this.#connection.send(origin, records, startedMs);
   }

@@ -19,7 +19,8 @@ import type { RunStart } from '../run.js';
 import type { RequestOutlet } from '../script-request.js';
 import { Acceptor, NO_CONNECTION } from './acceptor.js';
 import type { AccessLines } from './access-lines.js';
-import { DirectAnswer, type Origin } from './answer.js';
+import { DirectAnswer } from './answer.js';
+import type { Origin } from './origin.js';
 import { ServedCounts } from './served-counts.js';
 import { WholeBody } from './whole-body.js';
 
@@ -52,8 +53,6 @@ export interface DirectServerParts {
   readonly isIdle: (state: number) => boolean;
   /** Has a line for each request; undefined: there is no access log. */
   readonly access?: AccessLines | undefined;
-  /** The script of a state, one character per byte. */
-  readonly scriptOf: (state: number) => string;
   readonly run: (start: RunStart) => void;
 }
 
@@ -167,19 +166,18 @@ export class DirectServer implements SocketService {
     const state = cgi === undefined ? undefined : this.#stateFor(cgi.scriptPath);
     if (cgi === undefined || state === undefined) return false;
     const { requestId: fcgiId, keepsConnection } = request;
-    this.#run(request, cgi, { descriptor, isNew, keepsConnection, fcgiId, state, bytes });
+    this.#run(request, { descriptor, isNew, keepsConnection, fcgiId, state, bytes, cgi, bodyBytes: request.bodyBytes });
     return true;
   }
 
-  #run(request: WholeRequest, cgi: CgiRequest, origin: Origin): void {
+  #run(request: WholeRequest, origin: Origin): void {
     const borrower = this.#borrower;
+    const { cgi } = origin;
     this.#requests = (this.#requests + 1) % REQUEST_NUMBERS;
     const id = this.#parts.firstRequest + this.#requests;
     this.#body.begin(request.body);
     this.#answer.begin(origin);
-    const { access, scriptOf } = this.#parts;
-    const { state } = origin;
-    access?.begin({ id, cgi, bodyBytes: request.bodyBytes, state, script: scriptOf(state) });
+    this.#parts.access?.begin();
     borrower.run(id, origin.state, origin.bytes.length);
     if (borrower.askToWatch()) this.#parts.ringBell();
     this.#parts.run({

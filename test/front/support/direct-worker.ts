@@ -107,7 +107,6 @@ export class DirectWorker {
       maxPostBytes: 10_000,
       statusPath: undefined,
       isIdle: (state) => this.#hasState(state),
-      scriptOf: (state) => host.scriptOf(state) ?? '',
       access: system.isTraced ? this.#accessLines() : undefined,
       run: (start) => {
         this.counts.begun += 1;
@@ -263,6 +262,7 @@ export class DirectWorker {
   #accessLines(): AccessLines {
     return new AccessLines({
       format: new AccessFormat('{request}'),
+      scriptOf: (state) => this.#host.scriptOf(state) ?? '',
       ring: new LineRingWriter(this.lines),
       runName: 'run',
       place: 0,
