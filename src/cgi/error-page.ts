@@ -1,6 +1,7 @@
 /** Answers that the server makes itself: small pages that say what happened, in one look, with everything escaped. */
 import { toText } from '../base/byte-string.js';
 import { escapeHtml } from '../base/html.js';
+import type { ErrorForm } from './negotiation.js';
 import { statusLine } from './status.js';
 
 /** What a page may show of a script's error, when `showerrors` allows it. All text is one character per byte. */
@@ -29,8 +30,8 @@ export interface ErrorPage {
   /** Finds the request in the log. */
   readonly requestName?: string | undefined;
   readonly detail?: ErrorDetail | undefined;
-  /** For a client that asks for JSON: a problem as RFC 9457 has it in the place of a page. */
-  readonly isJson?: boolean;
+  /** A page when left out; JSON is a problem as RFC 9457 has it. */
+  readonly form?: ErrorForm;
 }
 
 /** What the page tells its reader. It names no file: that is for the log, or for `showerrors`. */
@@ -84,7 +85,14 @@ function renderLines({ lines }: SourceExcerpt): string {
 
 /** A whole CGI answer, header block and page, as bytes. */
 export function renderErrorPage(page: ErrorPage): Buffer {
-  return page.isJson === true ? renderProblem(page) : renderPage(page);
+  switch (page.form) {
+    case 'json':
+      return renderProblem(page);
+    case 'text':
+      return renderText(page);
+    default:
+      return renderPage(page);
+  }
 }
 
 function head(status: number, type: string, bodyBytes: number): string {
@@ -106,6 +114,24 @@ function renderProblem({ status, requestName, detail }: ErrorPage): Buffer {
   };
   const body = Buffer.from(`${JSON.stringify(members)}\n`, 'utf8');
   return Buffer.concat([Buffer.from(head(status, 'application/problem+json', body.length), 'latin1'), body]);
+}
+
+/** For terminals: what happened, the faulty lines, and the stack. */
+function renderText({ status, requestName, detail }: ErrorPage): Buffer {
+  let text = `${statusLine(status)}\n${TEXTS[status] ?? ''}\n`;
+  if (detail !== undefined) {
+    text += `\n${detail.message}\n`;
+    if (detail.source !== undefined) text += `\n${detail.source.file}\n${textLines(detail.source)}`;
+    if (detail.traceback) text += `\n${detail.traceback}\n`;
+  }
+  if (requestName !== undefined) text += `\nRequest ${requestName}\n`;
+  return Buffer.from(head(status, 'text/plain; charset=utf-8', text.length) + text, 'latin1');
+}
+
+function textLines({ lines }: SourceExcerpt): string {
+  return lines
+    .map(({ number, text, isFault }) => `${isFault ? '>' : ' '}${String(number).padStart(5)}  ${text}\n`)
+    .join('');
 }
 
 function renderPage(page: ErrorPage): Buffer {

@@ -7,7 +7,7 @@ import { NOTHING } from '../base/bytes.js';
 import { LuafcgidError } from '../base/errors.js';
 import { Role } from '../base/roles.js';
 import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
-import { wantsJson } from '../cgi/negotiation.js';
+import { errorFormFor } from '../cgi/negotiation.js';
 import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
 import { FromWorker, requestName } from '../channel/messages.js';
 import type { ByteString, LogLevel, RequestHost, RequestPlace, RequestProblem, RequestSetting } from '../lua/state.js';
@@ -298,7 +298,7 @@ export class ScriptRequest implements RequestHost {
         status,
         requestName: this.place.id,
         detail,
-        isJson: wantsJson(this.params),
+        form: errorFormFor(this.params),
       });
       output = this.#isHead ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page;
     } else if (!this.#isFinished) {

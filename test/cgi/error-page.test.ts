@@ -68,6 +68,21 @@ describe('an error page', () => {
     assert.ok(!body.includes('<mark>') && !body.includes('undefined'));
   });
 
+  it('is text for whoever wants text, with nothing escaped and the faulty line marked', () => {
+    const lines = [
+      { number: 9, text: 'local a = 1 < 2', isFault: false },
+      { number: 10, text: EVIL, isFault: true },
+    ];
+    const detail = { message: `${EVIL}1`, traceback: 'stack', source: { file: '/srv/a.lua', lines } };
+    const { head, body } = render({ status: 500, requestName: 'r-1', form: 'text', detail });
+    assert.ok(head.includes('Content-Type: text/plain; charset=utf-8'));
+    assert.ok(head.includes(`Content-Length: ${body.length}`));
+    assert.equal(
+      body,
+      `500 Internal Server Error\nThis page failed.\n\n${EVIL}1\n\n/srv/a.lua\n     9  local a = 1 < 2\n>   10  ${EVIL}\n\nstack\n\nRequest r-1\n`,
+    );
+  });
+
   it('names no file and no code without a detail', () => {
     const { body } = render({ status: 500, requestName: 'r-1' });
     assert.doesNotMatch(body, /\.lua|LUAFCGID|\/srv/);

@@ -133,9 +133,11 @@ describe('a lock', () => {
 
   it('is not waited for where Lua cannot be suspended: the error says where', async (t) => {
     const server = await start(t, 'workers = 1 clones = 6 onabort = "stop"');
-    await begin(t, server, 'hold.lua', 'sleep');
+    const holder = await begin(t, server, 'hold.lua', 'sleep');
     await server.logged(/holds the lock/);
     assert.match((await ask(server, 'inside.lua')).text, /cannot wait for a lock at .*inside\.lua:3/);
+    // It would be waited for when the server stops.
+    holder.destroy();
   });
 
   it('has no options but wait: any other is an error, and no lock', async (t) => {

@@ -12,7 +12,7 @@ import { sourceFiles } from './source-tree.js';
 const CALL = /(?:(?<!['"`])\.(?:replace\((?!['"])|split\()|\.(?:replaceAll|match|matchAll)\()/;
 
 /** Rooms whose texts come from the operator: the command line, the environment, a configuration (8 MiB at most). */
-const OF_THE_OPERATOR = /^(main|cli|config|process|server|threads)(\/|$)/;
+const OF_THE_OPERATOR = /^(analysis|main|cli|config|process|server|threads)(\/|$)/;
 
 /** What bounds the texts, and in which files how many calls see only such texts. */
 const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Record<string, number>> }[] = [

@@ -19,8 +19,21 @@ interface Rule {
 const RULES: Readonly<Record<string, Rule>> = {
   main: { mayImport: ['cli', 'config', 'lua', 'process'], doors: [] },
   cli: {
-    mayImport: ['config', 'control', 'gateway', 'io', 'linux', 'logging', 'lua', 'process', 'server', 'status'],
+    mayImport: [
+      'analysis',
+      'config',
+      'control',
+      'gateway',
+      'io',
+      'linux',
+      'logging',
+      'lua',
+      'process',
+      'server',
+      'status',
+    ],
   },
+  analysis: { mayImport: [], doors: ['page-check', 'outline'] },
   server: {
     mayImport: [
       'config',
