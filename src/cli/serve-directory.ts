@@ -27,7 +27,7 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
   const root = resolve(options.directory);
   // Only what serves HTTP pays for loading it.
   const { startGateway } = await import('../gateway/gateway.js');
-  const { server, socket, close } = await startPrivately(options.config ?? null, {
+  const { server, socket, config, close } = await startPrivately(options.config ?? null, {
     ...options.overrides,
     showerrors: true,
   });
@@ -37,6 +37,7 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
       port: options.port,
       host: options.host,
       front: options.front,
+      extensions: ['.lua', ...Object.keys(config.adapters)],
       socket,
       log: (level, text) => server.log.write(level, text),
       reloads: true,

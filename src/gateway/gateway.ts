@@ -31,6 +31,8 @@ export interface GatewayOptions {
   readonly log: GatewayLog;
   /** The name of a script that answers for paths that are no files, see `Site.open`. */
   readonly front?: string | undefined;
+  /** How the names of scripts end; `.lua` when left out. */
+  readonly extensions?: readonly string[];
   /** Pages are loaded anew in the browser when a file below `root` changes. */
   readonly reloads?: boolean;
   /** Done before each script is asked: afterwards it is served as its files are now. */
@@ -71,7 +73,7 @@ const DEFAULT_GRACE_MS = 5000;
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { root, host = LOOPBACK } = options;
-  const site = await Site.open(root, options.front).catch((error: Error) => {
+  const site = await Site.open(root, options.front, options.extensions).catch((error: Error) => {
     throw new LuafcgidError('LUAFCGID_GATEWAY_ROOT', { root, detail: error.message }, error);
   });
   const live = options.reloads === true ? startReloading(site, options.log) : undefined;

@@ -13,6 +13,7 @@ import { LuaError, type LuaErrorKind } from './lua-error.js';
 import { ScriptLog } from './script-log.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
 import type {
+  Adaptation,
   ByteString,
   Finished,
   HookTarget,
@@ -127,8 +128,10 @@ export abstract class EngineState implements LuaState, HostedState {
   protected abstract callEntry(entry: EntryName): number;
   /** Pushes `onerror` and a compiled chunk, or an error message. Never raises. */
   protected abstract compile(source: Uint8Array, name: ByteString): number;
-  /** Calls what `compile` pushed. */
+  /** Calls what `compile` pushed; leaves its first result on the stack. */
   protected abstract callCompiled(): number;
+  /** Hands the value on top of the stack to the entry `returned`. */
+  protected abstract keepReturned(): void;
   /** Whether the value on top of the stack is true. */
   protected abstract topIsTrue(): boolean;
   /** The string on top of the stack, valid until Lua runs on; nothing when it is no string. */
@@ -174,7 +177,18 @@ export abstract class EngineState implements LuaState, HostedState {
       this.#mayBeStopped = false;
       if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'at its top level');
       if (status !== luaStatus.ok) throw this.#error(status);
+      this.keepReturned();
     });
+  }
+
+  adapt(adaptation: Adaptation): void {
+    if (!this.#canWait) {
+      this.#canWait = true;
+      this.#call('can_wait');
+    }
+    const { source, ...rest } = adaptation;
+    const text = source && Buffer.from(withoutFirstLine(source)).toString('latin1');
+    this.#call('adapt', { ...rest, source: text });
   }
 
   /**
@@ -207,8 +221,8 @@ export abstract class EngineState implements LuaState, HostedState {
 
   takeImage?(handler: ByteString, role?: RoleName): StateImage | WhyNoImage;
 
-  hasFunction(name: ByteString): boolean {
-    return this.#call('has', name);
+  hasFunction(name: ByteString, role?: RoleName): boolean {
+    return this.#call('has', { name, role });
   }
 
   call(name: ByteString): void {

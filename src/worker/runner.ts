@@ -17,7 +17,7 @@ import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { Run, type RunStart } from './run.js';
 import type { RequestOrigin } from './script-request.js';
-import type { ScriptState, StateReports, StateSettings } from './script-state.js';
+import type { Handler, ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
 import { holdsOperations, type WaitOwner, Waits, type WaitsParts } from './waits.js';
 import { type WarmedScript, WarmStart } from './warm-start.js';
@@ -126,7 +126,7 @@ export class Runner {
     const handler = handlerFor(start.role, config);
     this.#execute(run, () => {
       const { lua } = this.#enterState(run, handler);
-      return this.#recovering(run, () => lua.serve(handler, run.request, roleName(start.role)));
+      return this.#recovering(run, () => lua.serve(handler.name, run.request, handler.role));
     });
   }
 
@@ -305,7 +305,7 @@ export class Runner {
   }
 
   /** The run's state, made now if it does not exist; interrupts find the run there. */
-  #enterState(run: Run, handler: ByteString): ScriptState {
+  #enterState(run: Run, handler: Handler): ScriptState {
     const { stateId, createdFrom } = run.start;
     const state = createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
@@ -315,7 +315,7 @@ export class Runner {
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);
-      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, holdsOperations(run));
+      this.#images.loaded(state, handler, holdsOperations(run));
     }
     if (createdFrom !== undefined) this.#states.set(stateId, state);
     state.requireHandler(handler);
@@ -412,7 +412,7 @@ export class Runner {
 }
 
 /** The global function that answers requests of a role. */
-function handlerFor(role: number, config: Config): ByteString {
-  if (role === Role.AUTHORIZER) return config.authorizer;
-  return role === Role.FILTER ? config.filter : config.handler;
+function handlerFor(role: number, config: Config): Handler {
+  const name = role === Role.AUTHORIZER ? config.authorizer : role === Role.FILTER ? config.filter : config.handler;
+  return { name, role: roleName(role) };
 }

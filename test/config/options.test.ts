@@ -74,6 +74,8 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a b', 'a:b', '-x', true, {}, ['root'], 'a\0b', '\xff'];
     case 'extensions':
       return ['lua', '', '.', '.a/b', true, {}, [true], 'a\0b', '\xff'];
+    case 'adapters':
+      return ['lp', true, 1, ['cgilua'], { lp: 'php' }, { lp: true }, { 'a/b': 'cgilua' }, { '': 'cgilua' }];
     case 'files':
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':

@@ -85,6 +85,12 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'validate', file: 'library/validate.lua', module: 'luafcgid.validate', namespace: 'validate' },
   { name: 'template_compile', file: 'library/template-compile.lua' },
   { name: 'template_jit', file: 'library/template-jit.lua' },
+  { name: 'adapters', file: 'library/adapters.lua' },
+  { name: 'wsapi', file: 'library/wsapi.lua', module: 'luafcgid.wsapi', namespace: 'wsapi' },
+  { name: 'wsapi_request', file: 'library/wsapi-request.lua', standsInFor: 'wsapi.request' },
+  { name: 'wsapi_response', file: 'library/wsapi-response.lua', standsInFor: 'wsapi.response' },
+  { name: 'wsapi_util', file: 'library/wsapi-util.lua', standsInFor: 'wsapi.util' },
+  { name: 'wsapi_name', file: 'library/wsapi-name.lua', standsInFor: 'wsapi' },
   { name: 'form', file: 'library/form.lua' },
   { name: 'cookie', file: 'library/cookie.lua' },
 ];
