@@ -41,7 +41,6 @@ const RULES: Readonly<Record<string, Rule>> = {
       'front/host',
       'io',
       'linux',
-      'logging',
       'logging/sinks',
       'lua',
       'process',
