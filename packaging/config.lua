@@ -190,6 +190,10 @@
 -- Show script errors in the browser.
 --showerrors = true
 
+-- The address that opens a file in your editor.
+-- "none", or an address with {file} in it, like "vscode://file/{file}:{line}".
+--editor = "none"
+
 -- Which server sends a file to the client: this one, or the web server.
 -- "stream", "x-sendfile", or a table of directories and locations of nginx like { ["/srv/files"] =
 -- "/files/" }.

@@ -93,7 +93,7 @@ export abstract class EngineState implements LuaState, HostedState {
   #canWait = false;
   /** The request whose handler waits. */
   #suspended: RequestHost | undefined;
-  #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
+  #reported: { readonly message: ByteString; readonly traceback: ByteString; readonly frames: ByteString } | undefined;
   #hostError: Error | undefined;
   /** The chunk that was run last, until somebody asks for its lines. */
   #script: { readonly chunkName: ByteString; readonly source: Uint8Array } | undefined;
@@ -121,6 +121,7 @@ export abstract class EngineState implements LuaState, HostedState {
       memory_bytes: this.options.memoryBytes,
       has_files: this.options.files !== undefined,
       allows_bytecode: this.options.allowsBytecode === true,
+      shows_locals: this.options.showsLocals === true,
     });
   }
 
@@ -385,8 +386,8 @@ export abstract class EngineState implements LuaState, HostedState {
     return lines.slice(first - 1, last).join('\n');
   }
 
-  noteError(message: ByteString, traceback: ByteString): void {
-    this.#reported = { message, traceback };
+  noteError(message: ByteString, traceback: ByteString, frames: ByteString): void {
+    this.#reported = { message, traceback, frames };
   }
 
   /** An error of a host function that is about to become a Lua error. */
@@ -539,6 +540,7 @@ export abstract class EngineState implements LuaState, HostedState {
       message,
       trimTraceback(reported?.traceback ?? ''),
       isHostError ? hostError : undefined,
+      reported?.frames,
     );
   }
 }

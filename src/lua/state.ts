@@ -256,6 +256,8 @@ export interface StateOptions {
   readonly keys?: Readonly<Record<string, readonly string[]>>;
   /** Whether precompiled chunks are loaded; refused when left out. */
   readonly allowsBytecode?: boolean;
+  /** Whether errors have the local variables of the functions on the stack; not when left out. */
+  readonly showsLocals?: boolean;
   /** Whether `globals()` may be called; not when left out. */
   readonly givesGlobals?: boolean;
   /** What `io.open` and the like reach in a confined state; nothing when left out. Native states reach all files. */

@@ -351,7 +351,12 @@ export class Runner {
     const lives = isLoaded && isFit && !start.retiresState && !this.#images.isSpent(state);
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) this.#close(state);
-    request.fail(lives ? 0 : END_STATE_GONE, status, config.showErrors ? detail : undefined);
+    const { editor, showErrors } = config;
+    request.fail(
+      lives ? 0 : END_STATE_GONE,
+      status,
+      showErrors ? { ...detail, ...(editor !== 'none' && { editor }) } : undefined,
+    );
   }
 
   #count({ start, script, state, request, startedMs, waitedMs, failedStatus }: Run): void {

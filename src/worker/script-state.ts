@@ -131,6 +131,7 @@ export class ScriptState {
       path: config.path.map(toByteString),
       config: settings.luaConfig,
       allowsBytecode: config.bytecode,
+      showsLocals: config.showErrors,
       keys: config.keys,
       environment: settings.environment,
       ...(settings.files !== undefined && { files: new GrantedFiles(settings.files, directory, rules.directories) }),

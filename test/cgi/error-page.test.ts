@@ -62,6 +62,27 @@ describe('an error page', () => {
     assert.ok(!body.includes('<script'));
   });
 
+  it('shows local variables and the request, and leads to the editor, all escaped', () => {
+    const lines = [{ number: 7, text: 'x', isFault: true }];
+    const locals = [[EVIL, EVIL]] as const;
+    const { body } = render({
+      status: 500,
+      detail: {
+        message: 'm',
+        source: { file: '/srv/a b"<.lua', lines, locals },
+        callers: [{ file: '/srv/c.lua', lines, locals }],
+        request: { method: 'GET', url: `/${EVIL}`, headers: [['X-Evil', EVIL]] },
+        editor: 'vscode://file/{file}:{line}',
+      },
+    });
+    assert.ok(body.includes('<a href="vscode://file//srv/a%20b%22%3C.lua:7">open in the editor</a>'), body);
+    assert.ok(body.includes('<a href="vscode://file//srv/c.lua:7">'));
+    assert.equal(body.split(`<tr><th>${SAFE}</th><td>${SAFE}</td></tr>`).length, 3);
+    assert.ok(body.includes(`<tr><th>GET</th><td>/${SAFE}</td></tr>`));
+    assert.ok(body.includes(`<tr><th>X-Evil</th><td>${SAFE}</td></tr>`));
+    assert.ok(!body.includes('<script'));
+  });
+
   it('shows a detail that has a message only', () => {
     const { body } = render({ status: 500, detail: { message: 'just this' } });
     assert.ok(body.includes('<pre class="text">just this</pre>'));

@@ -29,6 +29,10 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     },
   },
   {
+    bound: 'a text that is cut to some thousand characters before',
+    calls: { 'cgi/request-detail': 1, 'cgi/secrets': 1 },
+  },
+  {
     bound: 'a text that the server itself has made, of some hundred characters',
     calls: {
       'scripts/fingerprint': 1,
@@ -96,7 +100,7 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
   },
   {
     bound: 'a message, a stack or a path that left Lua by `lua/crossing.ts`, or a Lua source, which has 16 MiB at most',
-    calls: { 'lua/engine-state': 2, 'lua/traceback': 1, 'scripts/opened-file': 2, 'worker/error-detail': 1 },
+    calls: { 'lua/engine-state': 2, 'lua/traceback': 1, 'scripts/opened-file': 2, 'worker/error-detail': 2 },
   },
   {
     bound: 'one format of `strftime`: Lua hands it over conversion by conversion',

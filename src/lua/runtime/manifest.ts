@@ -48,6 +48,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 
 /** Parts that a state loads when one of them is first needed. */
 export const deferredParts: readonly LuaPart[] = [
+  { name: 'frames', file: 'runtime/frames.lua' },
   { name: 'con_fields', file: 'library/con-fields.lua' },
   { name: 'con_response', file: 'library/con-response.lua' },
   { name: 'con_file', file: 'library/con-file.lua' },

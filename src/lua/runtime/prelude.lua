@@ -131,7 +131,17 @@ if G._VERSION == "Lua 5.1" and not G.jit then
   end
 end
 
-local reported, reported_traceback
+local reported, reported_traceback, reported_frames
+local shows_locals = false
+
+-- The local variables where an error was raised, where they may be shown. Loading what collects them may fail, as after a stack
+-- overflow: then there are none.
+local function frames_of(thread)
+  if not shows_locals then return nil end
+  local ok, text = pcall(function() return parts.frames.collect(thread) end)
+  return ok and text or nil
+end
+
 -- An error of the run thread was described there, where its Lua stack was.
 local is_reported = false
 
@@ -146,15 +156,16 @@ function engine.onerror(value)
     reported_traceback = stack_from("", 2)
     reported = describe(value)
     if type(value) == "string" then reported = add_hint(value, 2) end
+    reported_frames = frames_of()
   end
   return value
 end
 
 -- After an error: tells what the message handler has found.
 function engine.report()
-  local message, stack = reported, reported_traceback
-  reported, reported_traceback = nil, nil
-  if message then host.report(message, stack) end
+  local message, stack, frames = reported, reported_traceback, reported_frames
+  reported, reported_traceback, reported_frames = nil, nil, nil
+  if message then host.report(message, stack, frames) end
 end
 
 -- Called by a hook: where the code is that runs now.
@@ -167,6 +178,7 @@ end
 function engine.init()
   local _, start = host.argument()
   randomseed(start.seed)
+  shows_locals = start.shows_locals
   sources.init(start)
   library.init(start)
   con.init()
@@ -260,6 +272,7 @@ local function go_on_after(outcome, value, thread)
     reported_traceback = traceback(thread, "", 0)
     reported = describe(value)
     if type(value) == "string" then reported = add_hint(value, 0, thread) end
+    reported_frames = frames_of(thread)
     is_reported = true
   end
   error(value, 0)
@@ -312,7 +325,7 @@ function engine.forget()
   env.forget()
   exit.clear()
   waiting.drop()
-  reported, reported_traceback, is_reported = nil, nil, false
+  reported, reported_traceback, reported_frames, is_reported = nil, nil, nil, false
 end
 
 local COLLECT_STEPS = 64
