@@ -332,7 +332,7 @@
 -- {protocol}, {referer}, {agent}, {status}, {outcome}, {sent_bytes}, {received_bytes},
 -- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request},
 -- {role} and {param:NAME}. Default: who asked for what, with what result and effort.
---accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
+--accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {memory_bytes} {script} {state} {request}"
 
 -- Where the server says over HTTP what it is doing.
 -- The path of a Unix socket, or a loopback address like "127.0.0.1:9001". Default: none.
