@@ -27,6 +27,7 @@ const DRIVER_FREE = [
   'error-handlers',
   'example-applications',
   'examples',
+  'existing-software',
   'failing-scripts',
   'finalizers',
   'front-controller',

@@ -12,6 +12,8 @@ export interface ScriptCall {
   readonly body: Uint8Array | undefined;
 }
 
+/** Whoever reads the answer in a terminal wants an error as text. */
+const DEFAULT_ACCEPT = 'text/plain, */*;q=0.9';
 const DEFAULT_CONTENT_TYPE = 'application/x-www-form-urlencoded';
 
 /**
@@ -65,5 +67,6 @@ function paramsOf(call: ScriptCall): Params {
     else params.push([`HTTP_${header.toUpperCase().replaceAll('-', '_')}`, value]);
   }
   params.push(['CONTENT_TYPE', contentType]);
+  if (!params.some(([name]) => name === 'HTTP_ACCEPT')) params.push(['HTTP_ACCEPT', DEFAULT_ACCEPT]);
   return params.map(([key, value]) => [key, toByteString(value)]);
 }

@@ -36,6 +36,9 @@ import {
   type WaitHost,
 } from './state.js';
 
+/** More than `frames.lua` makes. */
+const framesLimitBytes = 1 << 20;
+
 /** The state that calls, as these functions know it. */
 export interface HostedState {
   readonly options: StateOptions;
@@ -53,8 +56,8 @@ export interface HostedState {
   deferredPart(name: ByteString): Uint8Array | undefined;
   /** Lines of the script that the state was made from, numbered from 1. Undefined for other chunks, and asked again. */
   sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined;
-  /** An error text and its Lua stack. */
-  noteError(message: ByteString, traceback: ByteString): void;
+  /** An error text, its Lua stack, and the local variables of that (`frames.lua`). */
+  noteError(message: ByteString, traceback: ByteString, frames: ByteString): void;
   /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
   beginExit(code: number | undefined): void;
 }
@@ -418,7 +421,8 @@ export const hostFunctions = {
   /** What an error says, and the Lua stack where it was raised. */
   report(state, args) {
     const message = excerpt(args.string(1), messageLimitBytes);
-    state.noteError(message, excerpt(args.string(2), tracebackLimitBytes));
+    const traceback = excerpt(args.string(2), tracebackLimitBytes);
+    state.noteError(message, traceback, wholeText(args.string(3), framesLimitBytes) ?? '');
     return undefined;
   },
 } satisfies Record<string, HostFunction>;

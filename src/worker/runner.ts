@@ -17,7 +17,7 @@ import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import { Run, type RunStart } from './run.js';
 import type { RequestOrigin } from './script-request.js';
-import type { ScriptState, StateReports, StateSettings } from './script-state.js';
+import type { Handler, ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
 import { holdsOperations, type WaitOwner, Waits, type WaitsParts } from './waits.js';
 import { type WarmedScript, WarmStart } from './warm-start.js';
@@ -111,6 +111,11 @@ export class Runner {
     return this.#states.get(id)?.isBusy === false;
   }
 
+  /** The script of a state; '' when there is none. */
+  scriptOf(id: number): string {
+    return this.#states.get(id)?.path ?? '';
+  }
+
   /**
    * Runs a request until it is over, or has to wait for something.
    * @throws Abandoned when nobody listens to this thread any more
@@ -121,7 +126,7 @@ export class Runner {
     const handler = handlerFor(start.role, config);
     this.#execute(run, () => {
       const { lua } = this.#enterState(run, handler);
-      return this.#recovering(run, () => lua.serve(handler, run.request, roleName(start.role)));
+      return this.#recovering(run, () => lua.serve(handler.name, run.request, handler.role));
     });
   }
 
@@ -300,16 +305,17 @@ export class Runner {
   }
 
   /** The run's state, made now if it does not exist; interrupts find the run there. */
-  #enterState(run: Run, handler: ByteString): ScriptState {
+  #enterState(run: Run, handler: Handler): ScriptState {
     const { stateId, createdFrom } = run.start;
     const state = createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
     state.isBusy = true;
+    state.uses += 1;
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);
-      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, holdsOperations(run));
+      this.#images.loaded(state, handler, holdsOperations(run));
     }
     if (createdFrom !== undefined) this.#states.set(stateId, state);
     state.requireHandler(handler);
@@ -334,9 +340,15 @@ export class Runner {
 
   #finish({ start, state, request }: Run, exitCode: number): void {
     if (state !== undefined) this.#parts.usage?.noteMemory(state.lua.memoryBytes());
-    const isSpent = start.retiresState || (state !== undefined && this.#images.isSpent(state));
+    const isSpent = start.retiresState || (state !== undefined && this.#isSpent(state));
     if (isSpent) this.close(start.stateId);
     request.end(isSpent ? END_STATE_GONE : 0, exitCode);
+  }
+
+  /** A state has served its last request. The front does not know how many this worker has served in it by itself. */
+  #isSpent(state: ScriptState): boolean {
+    const { maxCount } = this.#parts.config;
+    return (maxCount > 0 && state.uses >= maxCount) || this.#images.isSpent(state);
   }
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
@@ -348,10 +360,15 @@ export class Runner {
     request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
     const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
-    const lives = isLoaded && isFit && !start.retiresState && !this.#images.isSpent(state);
+    const lives = isLoaded && isFit && !start.retiresState && !this.#isSpent(state);
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) this.#close(state);
-    request.fail(lives ? 0 : END_STATE_GONE, status, config.showErrors ? detail : undefined);
+    const { editor, showErrors } = config;
+    request.fail(
+      lives ? 0 : END_STATE_GONE,
+      status,
+      showErrors ? { ...detail, ...(editor !== 'none' && { editor }) } : undefined,
+    );
   }
 
   #count({ start, script, state, request, startedMs, waitedMs, failedStatus }: Run): void {
@@ -400,7 +417,7 @@ export class Runner {
 }
 
 /** The global function that answers requests of a role. */
-function handlerFor(role: number, config: Config): ByteString {
-  if (role === Role.AUTHORIZER) return config.authorizer;
-  return role === Role.FILTER ? config.filter : config.handler;
+function handlerFor(role: number, config: Config): Handler {
+  const name = role === Role.AUTHORIZER ? config.authorizer : role === Role.FILTER ? config.filter : config.handler;
+  return { name, role: roleName(role) };
 }

@@ -7,7 +7,8 @@ import { NOTHING } from '../base/bytes.js';
 import { LuafcgidError } from '../base/errors.js';
 import { Role } from '../base/roles.js';
 import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
-import { wantsJson } from '../cgi/negotiation.js';
+import { errorFormFor } from '../cgi/negotiation.js';
+import { describeRequest } from '../cgi/request-detail.js';
 import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
 import { FromWorker, requestName } from '../channel/messages.js';
 import type { ByteString, LogLevel, RequestHost, RequestPlace, RequestProblem, RequestSetting } from '../lua/state.js';
@@ -288,7 +289,8 @@ export class ScriptRequest implements RequestHost {
    * The script failed: its answer becomes an error page if nothing was sent yet. Otherwise the answer ends where it is,
    * and the detail is added where a reader would see it.
    */
-  fail(flags: number, errorStatus: number, detail: ErrorDetail | undefined): void {
+  fail(flags: number, errorStatus: number, error: ErrorDetail | undefined): void {
+    const detail = error && { ...error, request: describeRequest(this.params) };
     const status = errorStatus >= 400 ? errorStatus : 500;
     let output: Uint8Array = NOTHING;
     if (!this.#headIsSent) {
@@ -298,7 +300,7 @@ export class ScriptRequest implements RequestHost {
         status,
         requestName: this.place.id,
         detail,
-        isJson: wantsJson(this.params),
+        form: errorFormFor(this.params),
       });
       output = this.#isHead ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page;
     } else if (!this.#isFinished) {

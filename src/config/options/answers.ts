@@ -96,8 +96,23 @@ script ends. With 0, or when the disk is full, scripts wait for their readers.`,
     fromC: true,
     script: 'read',
     summary: 'Show script errors in the browser.',
-    text: `\`true\` shows message, traceback and source lines. Set it to \`false\` on a public site: the page then shows the
-request's id only, and the log has the detail.`,
+    text: `\`true\` shows message, traceback, source lines with their local variables, and the request. What has the name of a
+secret (\`password\`, \`token\`, \`key\`, \`cookie\`, \`authorization\` and the like) is not shown. Set it to \`false\` on a public site: the
+page then shows the request's id only, and the log has the detail.`,
+  },
+  editor: {
+    key: 'editor',
+    group: 'Answers',
+    type: 'text',
+    pattern: /^none$|^(?!javascript:|data:)[a-z][a-z0-9+.-]*:[\x21-\x7e]*\{file\}[\x21-\x7e]*$/i,
+    allowed: '"none", or an address with {file} in it, like "vscode://file/{file}:{line}"',
+    default: 'none',
+    example: 'vscode://file/{file}:{line}',
+    script: 'hidden',
+    summary: 'The address that opens a file in your editor.',
+    text: `Error pages link each place of the source to it; with \`"none"\` there are no links. \`{file}\` becomes the path of the file, \`{line}\` the number of the line:
+\`"vscode://file/{file}:{line}"\`, \`"idea://open?file={file}&line={line}"\`, \`"txmt://open?url=file://{file}&line={line}"\`.
+\`luafcgid serve\` takes it from the environment variable \`LUAFCGID_EDITOR\`, too.`,
   },
   sendfile: {
     key: 'sendfile',

@@ -17,8 +17,8 @@
 --- When the handler raises an error and nothing was sent yet, the script's global function `on_error(env, con)` (the setting
 --- `errorhandler`) makes the answer, if there is one. What was put and set before is dropped; the status is set. `con.problem`
 --- is a table of `status`, `code`, `message` and `traceback`: show the last two to nobody but developers. Without such a function,
---- and for errors outside of the script, the server answers: with a page, or with JSON (`application/problem+json`) when
---- the client asks for JSON.
+--- and for errors outside of the script, the server answers: with a page, or with JSON (`application/problem+json`) or text
+--- when the client asks for that.
 ---
 --- The C daemon had `puts`, `header`, `flush`, `reset`, `gets`, `config` and `log`; the other methods are new.
 
