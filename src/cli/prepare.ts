@@ -32,6 +32,7 @@ export function prepare(
   const embedded = prepareEngine(version);
   const printed: Printed = { to: printToStandardError };
   const loaded = loadConfig(file, overrides, createEngine(embedded), {
+    environment: { ...process.env, ...service.settings },
     log: (level, text) => printed.to(level, toText(text)),
     hasPassedSockets: service.sockets.length > 0,
     open: [...(now?.listen ?? []), ...service.sockets.flatMap(({ address }) => address ?? [])],

@@ -110,8 +110,10 @@ export type OptionType = keyof ValueTypes;
 
 /** What a default may depend on. */
 export interface DefaultContext {
-  /** Processors of this machine. */
+  /** Processors that the process may use. */
   readonly cpus: number;
+  /** Memory that it may use. */
+  readonly memoryBytes: number;
   /** The value that `workers` got. */
   readonly workers: number;
   /** What `engine` says, as it is written. */

@@ -391,7 +391,7 @@ export interface Validation {
 /** Checks all settings of all sources, and fills in defaults. */
 export function validate(
   sources: readonly Source[],
-  { cpus, hasPassedSockets }: Pick<DefaultContext, 'cpus' | 'hasPassedSockets'>,
+  { cpus, memoryBytes, hasPassedSockets }: Pick<DefaultContext, 'cpus' | 'memoryBytes' | 'hasPassedSockets'>,
 ): Validation {
   const config: Record<string, unknown> = {};
   const faults: ConfigFault[] = [];
@@ -402,6 +402,7 @@ export function validate(
     sources.findLast(({ values }) => values[name] !== undefined)?.values[name];
   const context = () => ({
     cpus,
+    memoryBytes,
     workers: typeof config.workers === 'number' ? config.workers : cpus,
     engine: written('engine') ?? options.engine.default,
     // One that cannot be used is told by itself.

@@ -174,9 +174,9 @@ export class Outbox implements RequestOutlet {
     }
   }
 
-  /** A request on a lent connection is the front's from now on. @param bytes all its records */
-  promoted(requestId: number, stateId: number, descriptor: number, bytes: Uint8Array): void {
-    this.#write(FromWorker.PROMOTED, requestId, stateId, encodePromoted(descriptor, bytes));
+  /** A request on a lent connection is the front's from now on. @param bytes all its records @param ageMs since it has begun */
+  promoted(requestId: number, stateId: number, descriptor: number, bytes: Uint8Array, ageMs: number): void {
+    this.#write(FromWorker.PROMOTED, requestId, stateId, encodePromoted(descriptor, bytes, ageMs));
     this.#ringBell();
   }
 

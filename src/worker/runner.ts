@@ -111,6 +111,11 @@ export class Runner {
     return this.#states.get(id)?.isBusy === false;
   }
 
+  /** The script of a state; '' when there is none. */
+  scriptOf(id: number): string {
+    return this.#states.get(id)?.path ?? '';
+  }
+
   /**
    * Runs a request until it is over, or has to wait for something.
    * @throws Abandoned when nobody listens to this thread any more
@@ -306,6 +311,7 @@ export class Runner {
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
     state.isBusy = true;
+    state.uses += 1;
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);
@@ -334,9 +340,15 @@ export class Runner {
 
   #finish({ start, state, request }: Run, exitCode: number): void {
     if (state !== undefined) this.#parts.usage?.noteMemory(state.lua.memoryBytes());
-    const isSpent = start.retiresState || (state !== undefined && this.#images.isSpent(state));
+    const isSpent = start.retiresState || (state !== undefined && this.#isSpent(state));
     if (isSpent) this.close(start.stateId);
     request.end(isSpent ? END_STATE_GONE : 0, exitCode);
+  }
+
+  /** A state has served its last request. The front does not know how many this worker has served in it by itself. */
+  #isSpent(state: ScriptState): boolean {
+    const { maxCount } = this.#parts.config;
+    return (maxCount > 0 && state.uses >= maxCount) || this.#images.isSpent(state);
   }
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
@@ -348,7 +360,7 @@ export class Runner {
     request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
     const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
-    const lives = isLoaded && isFit && !start.retiresState && !this.#images.isSpent(state);
+    const lives = isLoaded && isFit && !start.retiresState && !this.#isSpent(state);
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) this.#close(state);
     const { editor, showErrors } = config;

@@ -80,6 +80,8 @@ export class ScriptState {
   readonly lua: LuaState;
   /** When its memory is looked at again, as `performance.now()` counts. */
   memoryDueMs = 0;
+  /** Requests that have begun in it. */
+  uses = 0;
   isLoaded: boolean;
   /** A request executes or waits in it. */
   isBusy = false;

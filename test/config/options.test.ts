@@ -11,6 +11,7 @@ import type { LuaValue, RequestSetting } from '../../src/lua/state.js';
 function check(values: RawConfig) {
   return validate([{ values, label: '', absolute: (name) => `/etc/luafcgid/${name}` }], {
     cpus: 4,
+    memoryBytes: 2 ** 40,
     hasPassedSockets: false,
   });
 }
@@ -299,8 +300,8 @@ describe('values', () => {
   it('derives workers from the processors, and has at least as many clones and states as workers', () => {
     const { workers, clones, states } = check({}).config;
     assert.deepEqual([workers, clones, states], [4, 64, 256]);
-    assert.equal(validate([], { cpus: 1, hasPassedSockets: false }).config.workers, 2);
-    assert.equal(validate([], { cpus: 1000, hasPassedSockets: false }).config.workers, 256);
+    assert.equal(validate([], { cpus: 1, memoryBytes: 2 ** 40, hasPassedSockets: false }).config.workers, 2);
+    assert.equal(validate([], { cpus: 1000, memoryBytes: 2 ** 40, hasPassedSockets: false }).config.workers, 256);
     assert.deepEqual([check({ workers: 99 }).config.clones, check({ workers: 256 }).config.states], [99, 256]);
   });
 
@@ -317,7 +318,7 @@ describe('values', () => {
 
   it('listens by default on loopback, or on the sockets that systemd has passed', () => {
     assert.deepEqual(check({}).config.listen, [{ kind: 'tcp', host: '127.0.0.1', port: 9000 }]);
-    const passed = { cpus: 1, hasPassedSockets: true };
+    const passed = { cpus: 1, memoryBytes: 2 ** 40, hasPassedSockets: true };
     assert.deepEqual(validate([], passed).config.listen, [{ kind: 'systemd', name: undefined }]);
   });
 
@@ -392,7 +393,7 @@ describe('values', () => {
     const source = (values: RawConfig, label: string) => ({ values, label, absolute: (name: string) => name });
     const { config, faults } = validate(
       [source({ workers: 3, states: 9 }, ''), source({ workers: 0, maxpost: 1 }, ' (command line)')],
-      { cpus: 4, hasPassedSockets: false },
+      { cpus: 4, memoryBytes: 2 ** 40, hasPassedSockets: false },
     );
     assert.deepEqual([config.states, config.maxPostBytes], [9, 1]);
     assert.match(faults[0]?.message ?? '', /^workers = 0 \(command line\): must be a whole number from 1 to 256$/);

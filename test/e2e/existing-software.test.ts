@@ -109,3 +109,35 @@ describe('Orbit pages on lua5.1', () => {
     assert.deepEqual([status, text], [200, 'Hello, get! 42\n'], server.log());
   });
 });
+
+describe('pages of CGILua', () => {
+  it('are served by their ending, keep a session, and are read again when a file that they include has changed', async (t) => {
+    const server = await startServer(t, {
+      config: 'workers = 1 adapters = { lp = "cgilua" }',
+      files: {
+        'page.lp':
+          '<% local s = require("cgilua.session").data s.n = (s.n or 0) + 1 %><%= s.n %> <% cgilua.doscript("part.lua") %>',
+        'part.lua': 'cgilua.put("old")',
+      },
+    });
+    const first = await ask(server, 'page.lp');
+    assert.deepEqual([first.status, first.text], [200, '1 old'], first.text);
+    const cookie = (headerValue(first.headers, 'set-cookie') ?? '').split(';')[0] ?? '';
+    assert.equal((await ask(server, 'page.lp', { params: { HTTP_COOKIE: cookie } })).text, '2 old');
+    server.write('part.lua', 'cgilua.put("new")');
+    server.signal('SIGHUP');
+    await server.logged(/reloaded/);
+    assert.equal((await ask(server, 'page.lp')).text, '1 new');
+  });
+
+  it('show their own lines when they fail', async (t) => {
+    const server = await startServer(t, {
+      config: 'workers = 1 showerrors = true adapters = { lp = "cgilua" }',
+      files: { 'bad.lp': '<p>one</p>\n<p><%= nothing.at.all %></p>\n' },
+    });
+    const { status, text } = await ask(server, 'bad.lp');
+    assert.equal(status, 500);
+    assert.match(text, /bad\.lp:2: /);
+    assert.match(text, /&lt;%= nothing\.at\.all %&gt;/);
+  });
+});

@@ -213,9 +213,10 @@ describe('any order of events', () => {
           workers: fc.integer({ min: 1, max: 3 }),
           queue: fc.constantFrom(100, 3),
           halfLifeMs: fc.constant(1000),
-          maxCount: fc.constant(0),
+          maxCount: fc.constantFrom(0, 0, 3),
         }),
         front: fc.record({
+          tracesRequests: fc.boolean(),
           bodyMemoryBytes: fc.constantFrom(64, 1000),
           sendBufferBytes: fc.constantFrom(1, 10_000),
           queueTimeoutMs: fc.constantFrom(500, 50_000),

@@ -41,7 +41,6 @@ const RULES: Readonly<Record<string, Rule>> = {
       'front/host',
       'io',
       'linux',
-      'logging',
       'logging/sinks',
       'lua',
       'process',
@@ -103,9 +102,21 @@ const RULES: Readonly<Record<string, Rule>> = {
   pool: { mayImport: [], doors: ['pool'] },
 
   worker: {
-    mayImport: ['cgi', 'channel', 'config', 'io', 'linux', 'lua', 'metrics', 'scripts', 'shared', 'worker/direct'],
+    mayImport: [
+      'cgi',
+      'channel',
+      'config',
+      'io',
+      'linux',
+      'logging',
+      'lua',
+      'metrics',
+      'scripts',
+      'shared',
+      'worker/direct',
+    ],
   },
-  'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
+  'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'logging', 'worker'] },
 
   io: { mayImport: ['channel', 'io/http', 'io/pool', 'io/redis', 'io/sql', 'linux'] },
   'io/http': { mayImport: ['io', 'io/pool'], doors: ['http-source'] },

@@ -23,6 +23,13 @@ function makers.orbit()
   return parts.wsapi.handler(require("orbit.pages"))
 end
 
+-- A script or a page, which runs for each request.
+function makers.cgilua(asked)
+  local handler = parts.cgilua.handler(asked.path)
+  parts.cgilua.compile(asked.source, asked.path)
+  return handler
+end
+
 local adapters = {}
 
 -- Gives the handler. `value` is what the script has returned, if it has run.
