@@ -19,7 +19,7 @@ const HISTORY_LINES = 1000;
 const EXIT_FAILED = 1;
 /** The function that answers what is typed; `preload` defines it. */
 const HANDLER = 'luafcgid_console';
-const DEFINITION = `${HANDLER} = function(...) return require("luafcgid.console")(...) end `;
+const DEFINITION = `${HANDLER} = function(...) return require("luafcgid.console").serve(...) end `;
 
 /** One state, which nothing takes away: what is typed builds upon what was typed before. */
 const ONE_STATE: Overrides = {

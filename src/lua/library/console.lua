@@ -155,8 +155,10 @@ local function show(ok, ...)
   out(concat(texts, "  "), "\n")
 end
 
+local console = {}
+
 -- Answers with what comes of the body of the request. The header X-Console is "more" when the source goes on in the next line.
-return function(env, request_con)
+function console.serve(env, request_con)
   con = request_con
   local pieces = {}
   for piece in function() return con:gets(65536) end do pieces[#pieces + 1] = piece end
@@ -171,3 +173,5 @@ return function(env, request_con)
     out(message, "\n")
   end
 end
+
+return console
