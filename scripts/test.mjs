@@ -21,6 +21,7 @@ const DRIVER_FREE = [
   'check-connect',
   'check-list',
   'command',
+  'console',
   'compatibility',
   'data',
   'doors',
