@@ -83,6 +83,7 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'template', file: 'library/template.lua', module: 'luafcgid.template', namespace: 'template' },
   { name: 'router', file: 'library/router.lua', module: 'luafcgid.router', namespace: 'router' },
   { name: 'test', file: 'library/test.lua', module: 'luafcgid.test', namespace: 'test' },
+  { name: 'console', file: 'library/console.lua', module: 'luafcgid.console' },
   { name: 'validate', file: 'library/validate.lua', module: 'luafcgid.validate', namespace: 'validate' },
   { name: 'template_compile', file: 'library/template-compile.lua' },
   { name: 'template_jit', file: 'library/template-jit.lua' },
