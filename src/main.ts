@@ -61,6 +61,10 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         config: text('config'),
         overrides,
       });
+    case 'console': {
+      const { runConsole } = await import('./cli/console.js');
+      return runConsole({ script: word, config: text('config'), overrides });
+    }
     case 'new':
       if (word === undefined) throw new UsageError('new needs the DIRECTORY to make');
       return makeApplication(word);

@@ -87,6 +87,13 @@ export const COMMANDS = {
       engine: ENGINE,
     },
   },
+  console: {
+    takes: '[SCRIPT]',
+    summary: 'run what is typed as Lua, in a state of a script',
+    text: `An expression is printed with its value. Ctrl-C stops what runs, Ctrl-D ends. The state has the globals of SCRIPT, and no con.`,
+    words: 1,
+    options: { config: CONFIG, engine: ENGINE },
+  },
   check: {
     takes: 'FILE...',
     summary: 'check a configuration, or pages, and tell every fault',

@@ -27,7 +27,7 @@ export function callScript(
 ): Promise<{ readonly status: number; readonly appStatus: number }> {
   return new Promise((resolve, reject) => {
     let status = 0;
-    const upstream = new Upstream(address, paramsOf(call), {
+    const upstream = new Upstream(address, callParams(call), {
       onOutput: (bytes) => {
         // The server begins every answer with "Status: NNN".
         if (status === 0) status = Number.parseInt(Buffer.from(bytes.subarray(8, 11)).toString('latin1'), 10);
@@ -43,7 +43,8 @@ export function callScript(
   });
 }
 
-function paramsOf(call: ScriptCall): Params {
+/** The parameters that a web server would send. */
+export function callParams(call: ScriptCall): Params {
   const name = call.script.slice(call.script.lastIndexOf('/'));
   const params: [string, string][] = [
     ['SCRIPT_FILENAME', call.script],

@@ -55,7 +55,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   status: { mayImport: ['metrics'], doors: ['json', 'model', 'render', 'text', 'top', 'words'] },
   threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'shared', 'worker'] },
   process: { mayImport: ['linux'] },
-  gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call', 'script-tests'] },
+  gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call', 'script-console', 'script-tests'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
   config: { mayImport: ['config/options', 'io', 'logging', 'lua', 'shared'] },
   'config/options': { mayImport: ['config', 'logging', 'lua'] },
