@@ -41,6 +41,7 @@ const DRIVER_FREE = [
   'native',
   'native-process',
   'operator',
+  'profile',
   'script-interface',
   'sendfile',
   'sessions',
@@ -68,6 +69,7 @@ const LONGEST = [
   'streaming',
   'slow-clients',
   'operator',
+  'profile',
   'background',
   'io/thread',
 ];
