@@ -326,6 +326,9 @@ export const hostFunctions = {
     return (performance.now() - state.startMs) / 1000;
   },
 
+  /** Seconds since 1970, with fractions. */
+  now: () => Date.now() / 1000,
+
   /** Starts a timer: its token. */
   starttimer(state, args) {
     return waits(state).startTimer(args.number(1) * 1000);

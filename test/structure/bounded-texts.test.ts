@@ -29,7 +29,7 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     },
   },
   {
-    bound: 'the stacks of a profile: 64 KiB each, and 20,000 names of them at most',
+    bound: 'the stacks of a profile: 32 KiB each, and 20,000 names of them at most',
     calls: { 'profile/stacks': 1, 'profile/flame-graph': 1 },
   },
   {
