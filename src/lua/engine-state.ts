@@ -8,7 +8,7 @@ import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import type { RoleName } from '../base/roles.js';
 import type { EntryName } from './entries.js';
-import type { HostedState } from './host-functions.js';
+import type { HostedState } from './hosted-state.js';
 import { LuaError, type LuaErrorKind } from './lua-error.js';
 import { ScriptLog } from './script-log.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
