@@ -51,6 +51,7 @@ export function manualPage(): string {
   });
   return `.\\" Written by "npm run docs" from src/config/options: do not edit.
 .TH LUAFCGID.CONF 5 "" "luafcgid ${version}" "File Formats"
+.\\" Lines are not stretched: addresses leave no place to do it.
 .ad l
 .SH NAME
 luafcgid.conf \\- configuration of luafcgid, a Lua script
