@@ -163,10 +163,7 @@ export abstract class EngineState implements LuaState, HostedState {
     if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
-    if (!this.#canWait && includesAny(source, waitingModules)) {
-      this.#canWait = true;
-      this.#call('can_wait');
-    }
+    if (includesAny(source, waitingModules)) this.enableWaiting();
     this.#visit(() => {
       const compiled = this.compile(source, chunkName);
       if (compiled !== luaStatus.ok) throw this.#error(compiled);
@@ -175,6 +172,12 @@ export abstract class EngineState implements LuaState, HostedState {
       if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'at its top level');
       if (status !== luaStatus.ok) throw this.#error(status);
     });
+  }
+
+  enableWaiting(): void {
+    if (this.#canWait) return;
+    this.#canWait = true;
+    this.#call('can_wait');
   }
 
   /**

@@ -48,6 +48,8 @@ export class Run implements WaitOwner {
   waitedMs = 0;
   /** The status of the error that ended it; 0: none did. */
   failedStatus = 0;
+  /** Its output has blocked this worker, since its client read slowly. */
+  hasBlockedForClient = false;
   /** It has been suspended before. */
   isLasting = false;
   readonly tokens = new Set<number>();
@@ -91,6 +93,10 @@ export class Run implements WaitOwner {
 
   get body(): RequestInlet {
     return this.request.inlet;
+  }
+
+  get isOutputHeld(): boolean {
+    return this.request.isHeld;
   }
 
   get id(): number {

@@ -66,8 +66,8 @@ export class Runner {
     this.#parts = parts;
     this.#waits = new Waits({
       ...parts.waits,
-      blocks: (owner, place) => {
-        if (owner !== this.#warmStart.loading) this.#noteBlocked(owner.id, place);
+      blocks: (owner, place, isForClient) => {
+        if (owner !== this.#warmStart.loading) this.#noteBlocked(owner as Run, place, isForClient);
       },
       owner: () => {
         const owner = this.#executing ?? this.#warmStart.loading;
@@ -159,6 +159,14 @@ export class Runner {
     this.#parts.outbox.trace(id, run.state.lua.suspendedTraceback());
   }
 
+  /** The front says that output of a run has to wait for its client when it goes on, or has not to wait any more. */
+  setOutputHeld(id: number, isHeld: boolean): void {
+    const run = this.#runs.get(id);
+    if (run === undefined) return;
+    this.#parts.outbox.setHeld(id, isHeld);
+    if (!isHeld) this.#waits.outputHasRoom(run);
+  }
+
   /** Ends a suspended run where it waits. @param reason an `InterruptRequest` */
   cancel(id: number, reason: number): void {
     const run = this.#runs.get(id);
@@ -226,10 +234,23 @@ export class Runner {
     run.request.release();
     this.#waits.endOwner(run);
     this.#parts.forgetBody(run.id);
+    this.#parts.outbox.setHeld(run.id, false);
     this.#count(run);
     this.#runs.delete(run.id);
     this.#buffers.push(run.buffer);
+    if (run.hasBlockedForClient) this.#letWait(run.state);
     this.#rewind(run.state);
+  }
+
+  /** The clients of a script read slowly: its state can be suspended from the next request on, even if it needs no module that waits. */
+  #letWait(state: ScriptState | undefined): void {
+    if (state === undefined || this.#states.get(state.id) !== state || this.#images.isRewound(state)) return;
+    try {
+      state.lua.enableWaiting();
+    } catch (error) {
+      this.#parts.outbox.log(0, 'error', `${state.path}: its state is closed: ${(error as Error).message}`);
+      this.close(state.id);
+    }
   }
 
   /** The run that executed before goes on: it blocks until another one has ended or waits. */
@@ -317,13 +338,19 @@ export class Runner {
   }
 
   /** Counts the waits that blocked this worker, by place in Lua; the first at a place is logged. */
-  #noteBlocked(id: number, place: string): void {
-    this.#parts.counters.noteBlocked(this.#runs.get(id)?.script ?? '');
+  #noteBlocked(run: Run, where: string, isForClient: boolean): void {
+    const { id, script } = run;
+    // At the end of a request its handler is left already.
+    const place = where === '' ? `the end of ${script}` : where;
+    if (isForClient) run.hasBlockedForClient = true;
+    this.#parts.counters.noteBlocked(script);
     const count = this.#blocked.get(place) ?? 0;
     if (count === 0 && this.#blocked.size >= MOST_PLACES) return;
     this.#blocked.set(place, count + 1);
     if (count > 0) return;
-    const text = `${place}: a wait blocks the worker here, since Lua cannot be suspended inside of this construct`;
+    const text = isForClient
+      ? `${place}: output blocks the worker here until the client reads, since Lua is not suspended at this place`
+      : `${place}: a wait blocks the worker here, since Lua cannot be suspended inside of this construct`;
     this.#parts.outbox.log(id, 'debug', text);
   }
 

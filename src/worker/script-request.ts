@@ -14,9 +14,13 @@ import type { ByteString, LogLevel, RequestHost, RequestPlace, RequestProblem, R
 import type { OutputBuffer } from './output-buffer.js';
 import { UploadFile } from './upload-file.js';
 
+/** What the end of a request takes along without waiting, at the least. */
+const LAST_BYTES = 64 * 1024;
+
 export interface RequestSettings extends ResponseDefaults {
   readonly buffering: boolean;
   readonly outputBufferBytes: number;
+  readonly sendBufferBytes: number;
   readonly watchdogMs: number;
   /** The most that a script may set; 0: no limit. */
   readonly watchdogMaxMs: number;
@@ -41,6 +45,10 @@ export interface RequestInlet {
 /** Where that goes which is said about it. */
 export interface RequestOutlet {
   output(requestId: number, bytes: Uint8Array): void;
+  /** The same as long as that need not wait for the client to read; gives how many bytes were sent. Left out: all are. */
+  tryOutput?(requestId: number, bytes: Uint8Array): number;
+  /** Whether `output` would have to wait for the client to read. Left out: nobody knows. */
+  isHeld?(requestId: number): boolean;
   finish(requestId: number, appStatus: number): void;
   log(requestId: number, level: LogLevel, text: string, isOfScript?: boolean): void;
   limit(type: number, requestId: number, value: number): void;
@@ -87,6 +95,7 @@ export class ScriptRequest implements RequestHost {
   readonly #origin: RequestOrigin;
   readonly #stateId: number;
   readonly #limitBytes: number;
+  readonly #sendBufferBytes: number;
   readonly #watchdogMaxMs: number;
   #isBuffering: boolean;
   #headIsSent = false;
@@ -115,6 +124,7 @@ export class ScriptRequest implements RequestHost {
     this.#isAuthorizer = role === Role.AUTHORIZER;
     this.#head = new ResponseHead(settings);
     this.#limitBytes = settings.outputBufferBytes;
+    this.#sendBufferBytes = settings.sendBufferBytes;
     this.#isBuffering = settings.buffering;
     this.watchdogMs = settings.watchdogMs;
     this.#watchdogMaxMs = settings.watchdogMaxMs;
@@ -187,17 +197,53 @@ export class ScriptRequest implements RequestHost {
 
   write(body: Uint8Array): void {
     this.#requireOpen('con:puts');
-    // It is left out, and `end` says so.
-    if (this.#isGranted) return this.#buffer.add(body);
-    if (this.#isBuffering && this.#buffer.length + body.length <= this.#limitBytes) return this.#buffer.add(body);
+    if (this.#isKept(body)) return this.#buffer.add(body);
     this.flush();
     if (this.#mayHaveBody && body.length > 0) this.#send(body);
+  }
+
+  tryWrite(body: Uint8Array): number {
+    this.#requireOpen('con:puts');
+    if (this.#isKept(body)) this.#buffer.add(body);
+    else if (!this.tryFlush()) return 0;
+    else if (this.#mayHaveBody && body.length > 0) return this.#trySend(body);
+    return body.length;
+  }
+
+  /** Whether this piece of the body stays here for now. Where an Authorizer has let the client in, `end` says that it is left out. */
+  #isKept(body: Uint8Array): boolean {
+    return this.#isGranted || (this.#isBuffering && this.#buffer.length + body.length <= this.#limitBytes);
   }
 
   flush(): void {
     this.#requireOpen('con:flush');
     const output = this.#takeOutput();
     if (output.length > 0) this.#send(output);
+  }
+
+  tryFlush(): boolean {
+    this.#requireOpen('con:flush');
+    if (this.#headIsSent && this.#buffer.length === 0) return true;
+    if (this.isHeld) return false;
+    const output = this.#takeOutput();
+    if (output.length === 0) return true;
+    const sent = this.#trySend(output);
+    if (sent === output.length) return true;
+    this.#buffer.add(output.subarray(sent));
+    return false;
+  }
+
+  get isHeld(): boolean {
+    return this.#outlet.isHeld?.(this.#id) === true;
+  }
+
+  tryLastFlush(): boolean {
+    const bytes = this.#buffer.length;
+    if (this.#isFinished || this.#isAuthorizer || bytes <= LAST_BYTES) return true;
+    // What fits into the send buffer goes out with the end of the request, whoever reads it.
+    if (!this.#headIsSent && bytes <= this.#sendBufferBytes) return true;
+    if (!this.#headIsSent && !this.#isHead) this.#checkLength();
+    return this.tryFlush();
   }
 
   reset(): void {
@@ -210,6 +256,18 @@ export class ScriptRequest implements RequestHost {
     this.#requireOpen('con:finish');
     if (!this.#headIsSent && !this.#isHead) this.#checkLength();
     this.flush();
+    this.#endAnswer();
+  }
+
+  tryFinish(): boolean {
+    this.#requireOpen('con:finish');
+    if (!this.#headIsSent && !this.#isHead) this.#checkLength();
+    if (!this.tryFlush()) return false;
+    this.#endAnswer();
+    return true;
+  }
+
+  #endAnswer(): void {
     this.#isFinished = true;
     this.#outlet.finish(this.#id, 0);
   }
@@ -309,6 +367,17 @@ export class ScriptRequest implements RequestHost {
       }
     }
     this.#endWith(flags, 1, output);
+  }
+
+  /** Gives how many bytes were sent before it would have had to wait for the client. */
+  #trySend(bytes: Uint8Array): number {
+    if (this.#outlet.tryOutput === undefined) {
+      this.#send(bytes);
+      return bytes.length;
+    }
+    const sent = this.#outlet.tryOutput(this.#id, bytes);
+    this.sentBytes += sent;
+    return sent;
   }
 
   #send(bytes: Uint8Array): void {

@@ -228,6 +228,10 @@ class WorkerThread {
       case ToWorker.STACK:
         this.#runner.reportStack(message.id);
         return true;
+      case ToWorker.HOLD:
+      case ToWorker.ROOM:
+        this.#runner.setOutputHeld(message.id, type === ToWorker.HOLD);
+        return true;
       case ToWorker.COLLECT:
         this.#runner.collect(argument);
         this.#outbox.collected(argument);

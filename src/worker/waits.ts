@@ -24,6 +24,8 @@ export interface WaitOwner extends LockOwner {
   readonly tokens: Set<number>;
   /** The script's file. */
   readonly script: ByteString;
+  /** Whether its output has to wait for its client to read. */
+  readonly isOutputHeld: boolean;
   /** Its body, as far as it was not read. */
   readonly body: { readonly isReady: boolean; awaitMore(call: () => void): void };
   /** It counts among the requests that wait. */
@@ -60,8 +62,11 @@ export interface WaitsParts {
   isReady(owner: WaitOwner): void;
   /** Sleeps until `isDone`, or something may have happened, at most until a moment. @throws why the script has to stop */
   sleep(isDone: () => boolean, untilMs: number | undefined): void;
-  /** A script blocks this worker at this place in Lua: other requests have to wait for it. */
-  blocks(owner: WaitOwner, place: string): void;
+  /**
+   * A script blocks this worker at this place in Lua: other requests have to wait for it.
+   * @param isForClient it waits for its client to read
+   */
+  blocks(owner: WaitOwner, place: string, isForClient: boolean): void;
 }
 
 export class Waits implements WaitHost {
@@ -137,6 +142,23 @@ export class Waits implements WaitHost {
     return token;
   }
 
+  awaitOutput(): number | undefined {
+    const owner = this.#parts.owner();
+    if (!owner.isOutputHeld || !this.#tryTakePlace(owner)) return undefined;
+    return this.#add(WaitsFor.OUTPUT);
+  }
+
+  noteBlocked(place: string): void {
+    this.#parts.blocks(this.#parts.owner(), place, true);
+  }
+
+  /** The client of a suspended request has read. */
+  outputHasRoom(owner: WaitOwner): void {
+    for (const token of owner.tokens) {
+      if (this.#operations.get(token)?.waitsFor === WaitsFor.OUTPUT) this.#end(token, { isError: false, value: undefined });
+    }
+  }
+
   lock(name: ByteString, waitMs: number): LockStart {
     const owner = this.#parts.owner();
     const taken = this.#locks.acquire(owner, name, waitMs > 0);
@@ -197,7 +219,7 @@ export class Waits implements WaitHost {
 
   block(place: string): void {
     const owner = this.#parts.owner();
-    this.#parts.blocks(owner, place);
+    this.#parts.blocks(owner, place, false);
     this.#locks.refuse(owner, place);
     const isDone = (): boolean => {
       this.poll();

@@ -13,6 +13,7 @@ const SETTINGS: RequestSettings = {
   headers: '',
   buffering: true,
   outputBufferBytes: 100,
+  sendBufferBytes: 200,
   watchdogMs: 60_000,
   watchdogMaxMs: 0,
 };

@@ -28,6 +28,7 @@ const WAITS_FOR: Readonly<Record<number, string>> = {
   [WaitsFor.DATA]: 'a data source',
   [WaitsFor.SEVERAL]: 'several results',
   [WaitsFor.LOCK]: 'a lock',
+  [WaitsFor.OUTPUT]: 'its client to read',
 };
 
 /** Requests and states that are listed one by one. */

@@ -59,6 +59,18 @@ export class DirectAnswer implements RequestOutlet {
     this.#outbox.output(requestId, bytes);
   }
 
+  tryOutput(requestId: number, bytes: Uint8Array): number {
+    this.#promote(requestId);
+    if (this.#outbox.tryOutput !== undefined) return this.#outbox.tryOutput(requestId, bytes);
+    this.#outbox.output(requestId, bytes);
+    return bytes.length;
+  }
+
+  /** The front tells it of requests that it knows. */
+  isHeld(requestId: number): boolean {
+    return this.#origin === undefined && this.#outbox.isHeld?.(requestId) === true;
+  }
+
   finish(requestId: number, appStatus: number): void {
     this.#promote(requestId);
     this.#outbox.finish(requestId, appStatus);
