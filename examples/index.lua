@@ -17,6 +17,7 @@ local examples = {
 local applications = {
   { "guestbook/", "Guestbook", "Users, forms, uploads, sessions, templates, a database and a JSON API in one script." },
   { "links/", "Link shortener", "Short addresses with statistics and a rate limit, all in memory that workers share." },
+  { "wiki/", "Wiki", "Pages that anybody can edit: an application for WSAPI, the interface of Orbit and Sputnik." },
 }
 
 local function list(con, entries)

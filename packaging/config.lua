@@ -37,7 +37,8 @@
 ---- Pool
 
 -- Threads that run Lua: the most requests that run at once.
--- A whole number from 1 to 256. Default: the number of processors, at least 2.
+-- A whole number from 1 to 256. Default: the number of processors that the server may use, at
+-- least 2.
 --workers = 4
 
 -- The most Lua states, over all scripts.
@@ -58,11 +59,12 @@
 
 -- The most memory of one Lua state.
 -- A whole number of bytes from 2097152 (2 MiB) to 4294967296 (4 GiB), or 0 (4 GiB, which no state
--- can pass).
+-- can pass). Default: 128 MiB, or a quarter of the memory that the server may use if that is less.
 --memory = 128 * 1024 * 1024
 
 -- The most memory of all images: copies of loaded scripts, from which further states are made.
--- A whole number of bytes from 65536 (64 KiB) to 68719476736 (64 GiB), or 0 (no images).
+-- A whole number of bytes from 65536 (64 KiB) to 68719476736 (64 GiB), or 0 (no images). Default:
+-- 64 MiB, or a sixteenth of the memory that the server may use if that is less.
 --images = 64 * 1024 * 1024
 
 -- How long the values of scripts live: as long as their state, or for one request.
@@ -124,7 +126,7 @@
 -- A number of seconds from 0.001 to 86400, or 0 (no limit).
 --requesttime = 0
 
--- How many requests may wait for timers, databases and other servers at a time.
+-- How many requests may wait for timers, databases, other servers and their clients at a time.
 -- A whole number from 1 to 1000000.
 --waiting = 1000
 
@@ -151,11 +153,13 @@
 --sendtimeout = 75
 
 -- How much all requests together may hold of their parameters and bodies.
--- A whole number of bytes, at least 1048576 (1 MiB).
+-- A whole number of bytes, at least 1048576 (1 MiB). Default: 256 MiB, or an eighth of the memory
+-- that the server may use if that is less.
 --bodytotal = 256 * 1024 * 1024
 
 -- How much of all answers together may wait in memory for their readers.
--- A whole number of bytes, at least 1048576 (1 MiB).
+-- A whole number of bytes, at least 1048576 (1 MiB). Default: 256 MiB, or an eighth of the memory
+-- that the server may use if that is less.
 --sendtotal = 256 * 1024 * 1024
 
 ---- Answers
@@ -190,6 +194,10 @@
 -- Show script errors in the browser.
 --showerrors = true
 
+-- The address that opens a file in your editor.
+-- "none", or an address with {file} in it, like "vscode://file/{file}:{line}".
+--editor = "none"
+
 -- Which server sends a file to the client: this one, or the web server.
 -- "stream", "x-sendfile", or a table of directories and locations of nginx like { ["/srv/files"] =
 -- "/files/" }.
@@ -208,6 +216,11 @@
 -- The function of a script that answers a request.
 -- The name of a global function, like "main".
 --handler = "main"
+
+-- Scripts that are written for another interface, by the ending of their names.
+-- A table of extensions and adapters like { lp = "cgilua" }; adapters are "wsapi", "luafcgid2",
+-- "cgilua", "orbit", "ngx". Default: none.
+--adapters = { ["lp"] = "cgilua", ["ws"] = "wsapi" }
 
 -- The function of a script that decides whether a client may have something.
 -- The name of a global function, like "authorize".
@@ -319,7 +332,7 @@
 -- {protocol}, {referer}, {agent}, {status}, {outcome}, {sent_bytes}, {received_bytes},
 -- {duration_ms}, {wait_ms}, {cpu_ms}, {memory_bytes}, {script}, {state}, {worker}, {request},
 -- {role} and {param:NAME}. Default: who asked for what, with what result and effort.
---accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}"
+--accessformat = "{time} {remote} \"{method} {uri}\" {status} {sent_bytes} {duration_ms} {memory_bytes} {script} {state} {request}"
 
 -- Where the server says over HTTP what it is doing.
 -- The path of a Unix socket, or a loopback address like "127.0.0.1:9001". Default: none.

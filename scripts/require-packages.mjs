@@ -34,6 +34,13 @@ const luaModule = (file, packageName) => ({
   isThere: () => moduleFolders().some((folder) => existsSync(join(folder, file))),
 });
 
+const luaSource = (file, packageName) => ({
+  what: `the Lua module ${file}`,
+  packageName,
+  isRequired: true,
+  isThere: () => existsSync(join('/usr/share/lua/5.1', file)),
+});
+
 const WANTED = [
   program('nginx', 'nginx-light', true),
   program('apache2', 'apache2-bin', false),
@@ -61,6 +68,8 @@ const WANTED = [
   luaModule('lfs.so', 'lua-filesystem'),
   luaModule('lpeg.so', 'lua-lpeg'),
   luaModule('luasql/sqlite3.so', 'lua-sql-sqlite3'),
+  // Software written for other servers, with what it depends on.
+  luaSource('orbit.lua', 'lua-orbit'),
 ];
 /** Debian asks this program whether a package may start its service: 101 is no. */
 const POLICY = '/usr/sbin/policy-rc.d';

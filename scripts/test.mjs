@@ -7,7 +7,7 @@
 // --coverage   prints the coverage of all but the end-to-end tests, and fails below what .c8rc.json demands
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const isLinux = process.platform === 'linux';
@@ -16,38 +16,70 @@ const DRIVERS = isLinux ? ['epoll', 'node'] : ['node'];
 /** End-to-end tests of what the front's driver takes no part in: they run once. */
 const DRIVER_FREE = [
   'applications',
+  'authorizer-web-servers',
+  'bad-scripts',
   'check-connect',
+  'check-list',
   'command',
+  'console',
   'compatibility',
   'data',
+  'doors',
   'error-handlers',
   'example-applications',
+  'examples',
+  'existing-software',
   'failing-scripts',
+  'finalizers',
   'front-controller',
   'housekeeping',
   'http-client',
   'huge-texts',
   'images',
   'locks',
+  'logs',
+  'lost-workers',
   'native',
   'native-process',
   'operator',
+  'pool',
   'script-interface',
   'sendfile',
   'sessions',
   'shared',
   'sql-compatibility',
+  'torture-pristine',
   'uploads',
   'user',
   'warm-start',
+  'watchdog',
+];
+/** These take longest. They begin first, so that none of them runs alone at the end. */
+const LONGEST = [
+  'allocations',
+  'hostile/embedded',
+  'hostile/l',
+  'e2e/reload',
+  'memory-of-clients',
+  'loans',
+  'waiting',
+  'sessions',
+  'e2e/command',
+  'e2e/native',
+  'torture',
+  'streaming',
+  'slow-clients',
+  'operator',
+  'background',
+  'io/thread',
 ];
 const NATIVE_ENGINES = ['lua5.1', 'lua5.4', 'luajit'];
 /** What calls the kernel of Linux, or what only Linux has. */
 const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|e2e\/service-manager\.)/;
 /** Starts programs of others, whole servers, or takes long: not for `--unit`. */
 const NOT_UNIT = /^dist\/test\/(e2e|docs|fuzz|golden|hostile|io|packaging|torture|lua\/native)\//;
-/** Most of the time a file waits for processes that it has started: one more runs beside. */
-const CONCURRENCY = 2;
+/** Much of its time a file waits for processes that it has started: more files than processors run at a time. */
+const CONCURRENCY = availableParallelism() + 1;
 /** A file that takes longer hangs: it is ended, and fails. */
 const FILE_TIMEOUT_MS = 300_000;
 
@@ -67,7 +99,8 @@ const files = readdirSync('dist/test', { recursive: true })
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .filter((file) => isLinux || !LINUX_ONLY.test(file))
   .filter((file) => !isUnit || !NOT_UNIT.test(file))
-  .sort();
+  .sort()
+  .sort((a, b) => rankOf(a) - rankOf(b));
 if (files.length === 0) fail(`no test file matches: ${wanted.join(' ')}`);
 
 const isEndToEnd = (file) => file.startsWith('dist/test/e2e/');
@@ -105,6 +138,12 @@ if (isCovered && wanted.length === 0) results.push({ isPassed: reportCoverage(),
 const total = (what) => results.reduce((sum, result) => sum + result[what], 0);
 console.log(`${total('passed')} passed, ${total('failed')} failed, ${total('skipped')} skipped`);
 process.exit(results.every(({ isPassed }) => isPassed) ? 0 : 1);
+
+/** Where a file stands among the longest; behind all of them otherwise. */
+function rankOf(file) {
+  const rank = LONGEST.findIndex((part) => file.includes(part));
+  return rank < 0 ? LONGEST.length : rank;
+}
 
 function run({ name, env }, chosen) {
   console.log(`\n==== ${name}: ${chosen.length} files`);

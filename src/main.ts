@@ -36,7 +36,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
   };
   const [word] = words;
   const engine = text('engine');
-  const overrides = engine === undefined ? {} : { engine };
+  const overrides: Readonly<Record<string, string>> = engine === undefined ? {} : { engine };
   switch (command) {
     case 'serve':
       return serveDirectory({
@@ -50,7 +50,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
       });
     case 'check':
       if (word === undefined) throw new UsageError('check needs the FILE to check');
-      return checkFile(word, values.connect === true, values.dump === true);
+      return check(words, text('config'), overrides, values);
     case 'run':
       if (word === undefined) throw new UsageError('run needs the SCRIPT to run');
       return runScript(word, {
@@ -61,6 +61,10 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         config: text('config'),
         overrides,
       });
+    case 'console': {
+      const { runConsole } = await import('./cli/console.js');
+      return runConsole({ script: word, config: text('config'), overrides });
+    }
     case 'new':
       if (word === undefined) throw new UsageError('new needs the DIRECTORY to make');
       return makeApplication(word);
@@ -84,6 +88,22 @@ async function main(argv: readonly string[]): Promise<Outcome> {
       });
     }
   }
+}
+
+/** Several words, or one beside the settings for pages, are pages; else the file itself tells what it is. */
+async function check(
+  words: readonly string[],
+  config: string | undefined,
+  overrides: Readonly<Record<string, string>>,
+  { connect, dump }: CommandLine['values'],
+): Promise<Outcome> {
+  const [word = ''] = words;
+  const { checkPages, namesPage } = await import('./cli/check-pages.js');
+  const arePages = words.length > 1 || config !== undefined || overrides.engine !== undefined || namesPage(word);
+  if (!arePages) return checkFile(word, connect === true, dump === true);
+  if (connect === true || dump === true)
+    throw new UsageError('--connect and --dump are for a configuration, not for pages');
+  return checkPages(words, config, overrides);
 }
 
 function frontOf(name: string | undefined): string | undefined {

@@ -1,6 +1,10 @@
 /** Answers that the server makes itself: small pages that say what happened, in one look, with everything escaped. */
+
+import { replaceEach } from '../base/bounded-text.js';
 import { toText } from '../base/byte-string.js';
 import { escapeHtml } from '../base/html.js';
+import type { ErrorForm } from './negotiation.js';
+import type { RequestDetail } from './request-detail.js';
 import { statusLine } from './status.js';
 
 /** What a page may show of a script's error, when `showerrors` allows it. All text is one character per byte. */
@@ -11,11 +15,16 @@ export interface ErrorDetail {
   readonly source?: SourceExcerpt;
   /** Source lines around the places that led to it, the innermost first. */
   readonly callers?: readonly SourceExcerpt[];
+  readonly request?: RequestDetail;
+  /** The address that opens a file in an editor, with `{file}` and `{line}`; empty: there is none. */
+  readonly editor?: string;
 }
 
 export interface SourceExcerpt {
   readonly file: string;
   readonly lines: readonly SourceLine[];
+  /** The local variables of the function there, with their values as text. */
+  readonly locals?: readonly (readonly [name: string, value: string])[];
 }
 
 export interface SourceLine {
@@ -29,8 +38,8 @@ export interface ErrorPage {
   /** Finds the request in the log. */
   readonly requestName?: string | undefined;
   readonly detail?: ErrorDetail | undefined;
-  /** For a client that asks for JSON: a problem as RFC 9457 has it in the place of a page. */
-  readonly isJson?: boolean;
+  /** A page when left out; JSON is a problem as RFC 9457 has it. */
+  readonly form?: ErrorForm;
 }
 
 /** What the page tells its reader. It names no file: that is for the log, or for `showerrors`. */
@@ -58,20 +67,57 @@ const STYLE =
   'body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:52rem;padding:0 1rem;color:#222;background:#fff}' +
   'h1{font-size:1.5rem}p,summary{overflow-wrap:anywhere}summary{margin:.5rem 0;cursor:pointer}' +
   'pre{background:#f4f4f4;padding:.8rem;overflow:auto;font-size:.85rem}' +
+  'table{border-collapse:collapse;font:.8rem/1.4 ui-monospace,monospace;margin:0 0 1rem}' +
+  'th,td{text-align:left;vertical-align:top;padding:.1rem .8rem .1rem 0;overflow-wrap:anywhere;border-bottom:1px solid #8883}' +
+  'th{font-weight:600;min-width:6rem;max-width:14rem}' +
   '.text{white-space:pre-wrap;overflow-wrap:anywhere}mark{background:#ffd6d6;color:inherit}small{color:#666}' +
   '@media(max-width:40rem){body{margin:1.5rem auto}pre{font-size:.75rem;padding:.5rem}}' +
-  '@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#262626}mark{background:#6b2020}small{color:#999}}';
+  '@media(prefers-color-scheme:dark){a{color:#8bf}body{color:#ddd;background:#181818}pre{background:#262626}mark{background:#6b2020}small{color:#999}}';
 
 /** The detail of a script's error as HTML. */
-export function renderDetail({ message, source, callers = [], traceback }: ErrorDetail): string {
+export function renderDetail({ message, source, callers = [], traceback, request, editor }: ErrorDetail): string {
   let html = `<pre class="text">${escapeHtml(message)}</pre>\n`;
-  if (source !== undefined) html += `<p>${escapeHtml(source.file)}</p>\n${renderLines(source)}`;
+  if (source !== undefined) {
+    const place = `${source.file}:${faultyLine(source)}`;
+    html += `<p>${escapeHtml(place)}${renderLink(source, editor)}</p>\n${renderLines(source)}${renderLocals(source, true)}`;
+  }
   for (const caller of callers) {
-    const line = caller.lines.find(({ isFault }) => isFault)?.number ?? 0;
-    html += `<details><summary>called at ${escapeHtml(`${caller.file}:${line}`)}</summary>\n${renderLines(caller)}</details>\n`;
+    const place = escapeHtml(`${caller.file}:${faultyLine(caller)}`);
+    html += `<details><summary>called at ${place}</summary>\n${renderLink(caller, editor)}${renderLines(caller)}${renderLocals(caller, true)}</details>\n`;
   }
   if (traceback) html += `<pre class="text">${escapeHtml(traceback)}</pre>\n`;
-  return html;
+  return request === undefined ? html : html + renderRequest(request);
+}
+
+function faultyLine({ lines }: SourceExcerpt): number {
+  return lines.find(({ isFault }) => isFault)?.number ?? 0;
+}
+
+function renderLink(excerpt: SourceExcerpt, editor = ''): string {
+  if (editor === '') return '';
+  const line = String(faultyLine(excerpt));
+  const address = editor.replace('{file}', encodePath(excerpt.file)).replace('{line}', line);
+  return ` <a href="${escapeHtml(address)}">open in the editor</a>`;
+}
+
+/** A path, one character per byte, as it stands in a URL. */
+function encodePath(path: string): string {
+  return replaceEach(path, /[^A-Za-z0-9/._~-]/g, (byte) => {
+    return `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+  });
+}
+
+function renderLocals({ locals = [] }: SourceExcerpt, isOpen: boolean): string {
+  return locals.length === 0 ? '' : renderTable('Local variables', locals, isOpen);
+}
+
+function renderRequest({ method, url, headers }: RequestDetail): string {
+  return renderTable('Request', [[method, url], ...headers], false);
+}
+
+function renderTable(title: string, rows: readonly (readonly [string, string])[], isOpen: boolean): string {
+  const shown = rows.map(([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>\n`);
+  return `<details${isOpen ? ' open' : ''}><summary>${title}</summary>\n<table>\n${shown.join('')}</table></details>\n`;
 }
 
 function renderLines({ lines }: SourceExcerpt): string {
@@ -84,7 +130,14 @@ function renderLines({ lines }: SourceExcerpt): string {
 
 /** A whole CGI answer, header block and page, as bytes. */
 export function renderErrorPage(page: ErrorPage): Buffer {
-  return page.isJson === true ? renderProblem(page) : renderPage(page);
+  switch (page.form) {
+    case 'json':
+      return renderProblem(page);
+    case 'text':
+      return renderText(page);
+    default:
+      return renderPage(page);
+  }
 }
 
 function head(status: number, type: string, bodyBytes: number): string {
@@ -102,10 +155,32 @@ function renderProblem({ status, requestName, detail }: ErrorPage): Buffer {
     detail: TEXTS[status] ?? title,
     request: requestName,
     message: detail && toText(detail.message),
+    source: detail?.source && { file: toText(detail.source.file), line: faultyLine(detail.source) },
     traceback: detail?.traceback ? toText(detail.traceback) : undefined,
   };
   const body = Buffer.from(`${JSON.stringify(members)}\n`, 'utf8');
   return Buffer.concat([Buffer.from(head(status, 'application/problem+json', body.length), 'latin1'), body]);
+}
+
+/** For terminals: what happened, the faulty lines, and the stack. */
+function renderText({ status, requestName, detail }: ErrorPage): Buffer {
+  let text = `${statusLine(status)}\n${TEXTS[status] ?? ''}\n`;
+  if (detail !== undefined) {
+    text += `\n${detail.message}\n`;
+    if (detail.source !== undefined) {
+      text += `\n${detail.source.file}\n${textLines(detail.source)}`;
+      for (const [name, value] of detail.source.locals ?? []) text += `        ${name} = ${value}\n`;
+    }
+    if (detail.traceback) text += `\n${detail.traceback}\n`;
+  }
+  if (requestName !== undefined) text += `\nRequest ${requestName}\n`;
+  return Buffer.from(head(status, 'text/plain; charset=utf-8', text.length) + text, 'latin1');
+}
+
+function textLines({ lines }: SourceExcerpt): string {
+  return lines
+    .map(({ number, text, isFault }) => `${isFault ? '>' : ' '}${String(number).padStart(5)}  ${text}\n`)
+    .join('');
 }
 
 function renderPage(page: ErrorPage): Buffer {

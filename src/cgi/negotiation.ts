@@ -1,4 +1,4 @@
-/** Which form of an error a client can read: a page, or JSON. */
+/** Which form of an error a client can read: a page, JSON, or plain text. */
 import { forEachPair } from '../fcgi/session.js';
 
 /** Longer header values are cut: they say nothing more. */
@@ -19,13 +19,16 @@ function rangesOf(accept: string): { readonly type: string; readonly weight: num
     });
 }
 
+/** Forms in which an error can be told. */
+export type ErrorForm = 'html' | 'json' | 'text';
+
 /**
- * Whether the client of a request wants JSON rather than a page: its Accept header names JSON, and HTML not before it; or
- * it takes anything and has sent JSON itself.
+ * The form in which the client of a request wants an error: JSON when its Accept header names that, and HTML not before
+ * it, or when it takes anything and has sent JSON itself; plain text when that is named before both; else a page.
  *
  * @param params name-value pairs
  */
-export function wantsJson(params: Uint8Array): boolean {
+export function errorFormFor(params: Uint8Array): ErrorForm {
   const bytes = Buffer.from(params.buffer, params.byteOffset, params.length);
   let accept = '';
   let sent = '';
@@ -39,13 +42,14 @@ export function wantsJson(params: Uint8Array): boolean {
     forEachPair(params, look);
   } catch {
     // Those of a request that is refused because of them say nothing.
-    return false;
+    return 'html';
   }
   const ranges = rangesOf(accept);
   const best = (isWanted: (type: string) => boolean): number =>
     Math.max(0, ...ranges.filter(({ type }) => isWanted(type)).map(({ weight }) => weight));
   const json = best((type) => JSON_TYPE.test(type));
   const html = best((type) => type === 'text/html' || type === 'application/xhtml+xml');
-  if (json > 0) return json >= html;
-  return html === 0 && JSON_TYPE.test(sent.toLowerCase().replace(/;.*$/, '').trim());
+  if (best((type) => type === 'text/plain') > Math.max(html, json)) return 'text';
+  if (json > 0) return json >= html ? 'json' : 'html';
+  return html === 0 && JSON_TYPE.test(sent.toLowerCase().replace(/;.*$/, '').trim()) ? 'json' : 'html';
 }

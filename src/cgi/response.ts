@@ -174,15 +174,16 @@ export class ResponseHead {
   /** Refuses what would make the header block too large. @param before what it replaces */
   #requireRoom(before: string | undefined, text: string): void {
     const { httpStatus, contentType, headers } = this.#defaults;
-    const fields = [this.#status, this.#contentType, this.#location, this.#contentLength];
-    let bytes = FRAME_BYTES + httpStatus.length + contentType.length + headers.length + this.#lines.length;
-    for (const value of fields) bytes += value?.length ?? 0;
-    if (bytes - (before?.length ?? 0) + text.length > HEAD_LIMIT_BYTES) throw headTooLarge();
+    const ofDefaults = httpStatus.length + contentType.length + headers.length;
+    const ofFields =
+      lengthOf(this.#status) + lengthOf(this.#contentType) + lengthOf(this.#location) + lengthOf(this.#contentLength);
+    const bytes = FRAME_BYTES + ofDefaults + ofFields + this.#lines.length;
+    if (bytes - lengthOf(before) + text.length > HEAD_LIMIT_BYTES) throw headTooLarge();
   }
 
   /** The status code that `encode` will write. */
   get statusCode(): number {
-    return Number.parseInt(this.#statusText(), 10);
+    return codeOf(this.#statusText());
   }
 
   /**
@@ -191,7 +192,7 @@ export class ResponseHead {
    */
   grant(): boolean {
     const status = this.#status ?? (this.#location === undefined ? OK : statusLine(302));
-    if (Number.parseInt(status, 10) !== 200) return false;
+    if (codeOf(status) !== 200) return false;
     this.#status = OK;
     this.#contentType = undefined;
     this.#contentLength = undefined;
@@ -259,6 +260,15 @@ export class ResponseHead {
     if (this.#status !== undefined) return this.#status;
     return this.#location === undefined ? this.#defaults.httpStatus : statusLine(302);
   }
+}
+
+function lengthOf(text: string | undefined): number {
+  return text === undefined ? 0 : text.length;
+}
+
+/** The code of a status line, which begins with three digits. */
+function codeOf(status: string): number {
+  return Number(status.slice(0, 3));
 }
 
 /** Header lines without their ends. */

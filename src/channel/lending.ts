@@ -200,6 +200,8 @@ export interface LentRequest {
   readonly descriptor: number;
   readonly request: number;
   readonly state: number;
+  /** For how long it has been under way, as far as its worker has said. */
+  readonly ageMs?: number;
   /** All its records. */
   readonly bytes: Uint8Array;
 }

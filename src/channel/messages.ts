@@ -210,22 +210,29 @@ export function decodeServed(payload: Uint8Array): number {
   return numbers[0] as number;
 }
 
-const BEGUN_FIXED_BYTES = 4;
+const BEGUN_FIXED_BYTES = 8;
 
 /** Most bytes of a PROMOTED besides those of the request. */
 export const PROMOTED_MORE_BYTES = BEGUN_FIXED_BYTES;
 
 /** A request on the lent connection with this descriptor, with all its records. */
-export function encodePromoted(descriptor: number, bytes: Uint8Array): Uint8Array {
+/** @param ageMs for how long the request has been under way */
+export function encodePromoted(descriptor: number, bytes: Uint8Array, ageMs: number): Uint8Array {
   const out = Buffer.allocUnsafe(BEGUN_FIXED_BYTES + bytes.length);
   out.writeUInt32LE(descriptor, 0);
+  out.writeFloatLE(ageMs, 4);
   out.set(bytes, BEGUN_FIXED_BYTES);
   return out;
 }
 
 /** `bytes` is a view into the payload. */
-export function decodePromoted(payload: Uint8Array): { readonly descriptor: number; readonly bytes: Uint8Array } {
-  return { descriptor: uint32(payload, 0), bytes: payload.subarray(BEGUN_FIXED_BYTES) };
+export function decodePromoted(payload: Uint8Array): {
+  readonly descriptor: number;
+  readonly ageMs: number;
+  readonly bytes: Uint8Array;
+} {
+  const ageMs = new DataView(payload.buffer, payload.byteOffset).getFloat32(4, true);
+  return { descriptor: uint32(payload, 0), ageMs, bytes: payload.subarray(BEGUN_FIXED_BYTES) };
 }
 
 /** What a worker is told to start. */

@@ -87,12 +87,27 @@ export const COMMANDS = {
       engine: ENGINE,
     },
   },
-  check: {
-    takes: 'FILE',
-    summary: 'check a configuration and tell every fault',
-    text: 'The exit status is 0 when the server would start with it, else 1.',
+  console: {
+    takes: '[SCRIPT]',
+    summary: 'run what is typed as Lua, in a state of a script',
+    text: `An expression is printed with its value. Ctrl-C stops what runs, Ctrl-D ends. The state has the globals of SCRIPT, and no con.`,
     words: 1,
+    options: { config: CONFIG, engine: ENGINE },
+  },
+  check: {
+    takes: 'FILE...',
+    summary: 'check a configuration, or pages, and tell every fault',
+    text: `FILE is a configuration, or a page: a script that defines main, or has to do with con. Of pages are told faults of syntax, a missing
+handler, globals that were not meant as such or that nobody defines, and methods of con that do not exist.
+The exit status is 0 when nothing is wrong, else 1.`,
+    words: Number.POSITIVE_INFINITY,
     options: {
+      config: {
+        type: 'string',
+        value: 'FILE',
+        text: 'configuration that pages are checked for: FILE... are pages then',
+      },
+      engine: { ...ENGINE, text: 'Lua engine that pages are checked for: embedded, lua5.1, lua5.4 or luajit' },
       connect: { type: 'boolean', text: 'try its data sources, too' },
       dump: { type: 'boolean', text: 'print every setting with its value and where that comes from; no secrets' },
     },

@@ -23,12 +23,14 @@ export interface FoundServer {
 }
 
 /**
- * @param where undefined: config.lua here, or else the usual socket
+ * @param where undefined: config.lua here, or else what the environment has as `status`, or else the usual socket
  * @throws LuafcgidError `LUAFCGID_CONTROL_NOT_FOUND`, ConfigError
  */
 export function findServer(where: string | undefined): FoundServer {
   if (where === undefined) {
     if (statSync('config.lua', { throwIfNoEntry: false }) !== undefined) return byConfig(undefined);
+    const { LUAFCGID_STATUS: named = '' } = process.env;
+    if (named !== '') return findServer(named);
     return { address: { kind: 'unix', path: USUAL_SOCKET }, pid: undefined, name: USUAL_SOCKET };
   }
   if (/^[0-9]{1,10}$/.test(where)) return byProcess(Number(where), where);

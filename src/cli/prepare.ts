@@ -32,6 +32,7 @@ export function prepare(
   const embedded = prepareEngine(version);
   const printed: Printed = { to: printToStandardError };
   const loaded = loadConfig(file, overrides, createEngine(embedded), {
+    environment: { ...process.env, ...service.settings },
     log: (level, text) => printed.to(level, toText(text)),
     hasPassedSockets: service.sockets.length > 0,
     open: [...(now?.listen ?? []), ...service.sockets.flatMap(({ address }) => address ?? [])],
@@ -55,23 +56,23 @@ const STAY: Overrides = { user: '', group: '', socketowner: '', socketgroup: '' 
 
 /** Starts a server on a socket in a folder that only this user can enter, and that goes away with it. */
 export async function startPrivately(
-  config: string | null,
+  file: string | null,
   overrides: Overrides,
   isQuiet = false,
-): Promise<{ server: Server; socket: string; close(): Promise<void> }> {
+): Promise<{ server: Server; socket: string; config: Config; close(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'luafcgid-'));
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
   // However the process ends: nobody else knows the folder.
   process.once('exit', removeFolder);
   const socket = join(folder, 'fastcgi.sock');
   try {
-    const prepared = prepare(config, { ...overrides, ...STAY, listen: socket, daemonize: false });
+    const prepared = prepare(file, { ...overrides, ...STAY, listen: socket, daemonize: false });
     const server = await startServer(prepared, { isQuiet });
     const close = async (): Promise<void> => {
       await server.stop();
       removeFolder();
     };
-    return { server, socket, close };
+    return { server, socket, config: prepared.loaded.config, close };
   } catch (error) {
     removeFolder();
     throw error;

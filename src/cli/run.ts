@@ -44,8 +44,11 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   }
 }
 
-/** Whoever names a script wants that one, whatever its name is. */
-const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*', accesslog: '' };
+/**
+ * Whoever names a script wants that one, whatever its name is. For one request a thread of its own for sockets takes longer
+ * to start than it saves.
+ */
+const NAMED_SCRIPT: Overrides = { workers: 1, extensions: '*', accesslog: '', io: 'node' };
 
 const STDIN = 0;
 const EXIT_FAILED = 1;

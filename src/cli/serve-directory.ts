@@ -1,7 +1,7 @@
 /** Serving a folder over HTTP, for development. */
 
 import { spawn } from 'node:child_process';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { version } from '../base/version.js';
 import type { Overrides } from '../config/load.js';
 import type { Answered } from '../gateway/gateway.js';
@@ -27,8 +27,9 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
   const root = resolve(options.directory);
   // Only what serves HTTP pays for loading it.
   const { startGateway } = await import('../gateway/gateway.js');
-  const { server, socket, close } = await startPrivately(options.config ?? null, {
+  const { server, socket, config, close } = await startPrivately(options.config ?? null, {
     ...options.overrides,
+    ...editorOf(process.env.LUAFCGID_EDITOR),
     showerrors: true,
   });
   try {
@@ -37,9 +38,11 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
       port: options.port,
       host: options.host,
       front: options.front,
+      extensions: ['.lua', ...Object.keys(config.adapters)],
       socket,
       log: (level, text) => server.log.write(level, text),
       reloads: true,
+      watches: options.config === undefined ? [] : [dirname(resolve(options.config))],
       beforeScript: () => server.lookForChanges(),
       onAnswered: (answered) => process.stdout.write(requestLine(answered)),
     });
@@ -57,6 +60,11 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
     await close();
     throw error;
   }
+}
+
+/** The setting that an environment variable stands for. */
+function editorOf(address = ''): Overrides {
+  return address === '' ? {} : { editor: address };
 }
 
 /** The name under which this machine's browser reaches an address that the gateway listens on. */

@@ -2,7 +2,7 @@
 
 import { formatListenAddress } from '../base/listen-address.js';
 import { version } from '../base/version.js';
-import type { LoadedConfig, Overrides } from '../config/load.js';
+import { type LoadedConfig, type Overrides, settingVariables } from '../config/load.js';
 import { addressOfSocket } from '../linux/socket-table.js';
 import { formatLogTarget } from '../logging/target.js';
 import { attachToParent, complain, releaseParent, startInBackground } from '../process/background.js';
@@ -14,7 +14,7 @@ import { type Outcome, prepare } from './prepare.js';
 
 /** `luafcgid [config.lua]` */
 export async function serveConfig(file: string | undefined, overrides: Overrides): Promise<Outcome> {
-  const service = withAddresses(takeServiceEnvironment(process.env, process.pid, process.ppid));
+  const service = withAddresses(takeServiceEnvironment(process.env, process.pid, process.ppid, settingVariables));
   if (service.isBackground) attachToParent();
   const prepared = prepare(file, overrides, service);
   const { loaded } = prepared;

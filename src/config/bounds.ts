@@ -1,5 +1,6 @@
 /** What the values of an option may be, in words that continue "must be". Messages and documents share them. */
 import { FIELDS } from '../logging/access-format.js';
+import { adapterNames } from '../lua/state.js';
 import { DATA_ALLOWED } from './data-sources.js';
 import { DICTIONARIES_ALLOWED } from './dictionaries.js';
 import { HTTP_ALLOWED } from './http-client.js';
@@ -64,6 +65,8 @@ export function allowedValues(row: OptionRow): string {
       return `the name or the number of a ${row.type}`;
     case 'extensions':
       return 'an extension like ".lua", a list of them, or "*" for any file';
+    case 'adapters':
+      return `a table of extensions and adapters like { lp = "cgilua" }; adapters are ${adapterNames.map((name) => `"${name}"`).join(', ')}`;
     case 'files':
       return 'a table of directories like { read = { "data" }, write = { "data" } }';
     case 'environment':

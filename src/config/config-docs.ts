@@ -52,7 +52,9 @@ function sampleOption({ name, row }: (typeof rows)[number]): string {
   const fallback = written === undefined ? ` Default: ${row.defaultText?.replaceAll('`', '')}.` : '';
   const allowed = row.type === 'boolean' ? '' : `${capitalise(allowedValues(row))}.`;
   const comment = luaComment(row.summary) + luaComment(allowed + fallback);
-  return `${comment}--${name} = ${written ?? luaLiteral(row.example)}\n`;
+  const isBytes = 'unit' in row && row.unit === 'bytes' && typeof row.example === 'number';
+  const example = isBytes ? bytesExpression(row.example) : luaLiteral(row.example);
+  return `${comment}--${name} = ${written ?? example}\n`;
 }
 
 /** packaging/config.lua: every option with its default, commented out. */
@@ -101,6 +103,11 @@ that is missing or has a fault never starts a server.
   command line start at the working directory.
 - **Numbers** may be written as strings and strings as numbers, so \`workers = os.getenv("WORKERS")\` works. A setting that
   is \`nil\` has its default.
+- **The environment** wins over the file, and the command line over both: \`LUAFCGID_WORKERS=4\` is \`workers = 4\`, and so for every
+  setting, its name in capitals. Text stands for itself, \`true\` and \`false\` for themselves. What begins with a bracket is JSON, for
+  lists and tables: \`LUAFCGID_DATA='{"main":"postgres://app@db/app"}'\`. An empty variable is as good as none. Relative file names start at
+  the working directory. A server takes these variables out of its environment, so scripts do not see them. A name that is no setting
+  is named in the log. \`luafcgid check --dump FILE\` tells where each setting comes from.
 - **What the script may use**: the Lua language and its string, table and math functions, \`os.getenv\`, \`os.time\` and
   \`os.date\`, and \`require\`, \`dofile\` and \`loadfile\` for further Lua files. The embedded Lua opens no other files and
   starts no processes: \`io.open\` and \`os.execute\`, which the C daemon had, fail.

@@ -7,11 +7,14 @@ export interface EffectiveSetting {
   readonly name: string;
   /** In Lua syntax; `nil` for what is nothing by default. */
   readonly value: string;
-  readonly origin: 'default' | 'file' | 'command line';
+  readonly origin: 'default' | 'file' | 'environment' | 'command line';
 }
 
 /** Options whose values, or the values of whose fields, may be secret. */
 const SECRET: ReadonlySet<string> = new Set(['app', 'environment', 'keys', 'sessions']);
+
+/** By the labels of sources. */
+const ORIGINS: Readonly<Record<string, EffectiveSetting['origin']>> = { '': 'file', ' (environment)': 'environment' };
 
 /** @param label of the source that it comes from, see `Source`; undefined: it is the default */
 export function effectiveSetting(
@@ -20,7 +23,7 @@ export function effectiveSetting(
   value: LuaValue,
   label: string | undefined,
 ): EffectiveSetting {
-  const origin = label === undefined ? 'default' : label === '' ? 'file' : 'command line';
+  const origin = label === undefined ? 'default' : (ORIGINS[label] ?? 'command line');
   const isShown = label === undefined || !SECRET.has(name);
   const text =
     value === undefined ? (row.defaultText ?? 'nil').replaceAll('`', '') : luaLiteral(isShown ? value : masked(value));
@@ -36,6 +39,11 @@ function masked(value: LuaValue): LuaValue {
 
 /** A line each: name, value, and where it comes from unless that is the default. */
 export function formatSettings(settings: readonly EffectiveSetting[], file: string | undefined): string {
-  const origins = { default: 'default', file: file ?? 'file', 'command line': 'command line' };
+  const origins = {
+    default: 'default',
+    file: file ?? 'file',
+    environment: 'environment',
+    'command line': 'command line',
+  };
   return settings.map(({ name, value, origin }) => `${name} = ${value}  -- ${origins[origin]}`).join('\n');
 }

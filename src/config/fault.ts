@@ -24,7 +24,10 @@ export class ConfigError extends LuafcgidError {
   readonly file: string | undefined;
 
   constructor(file: string | undefined, faults: readonly ConfigFault[]) {
-    super('LUAFCGID_CONFIG_INVALID', { file: file ?? 'the command line', count: countFaults(faults.length) });
+    super('LUAFCGID_CONFIG_INVALID', {
+      file: file ?? 'the environment and the command line',
+      count: countFaults(faults.length),
+    });
     this.file = file;
     this.faults = faults;
   }

@@ -3,7 +3,6 @@
  * with every fault. Nothing falls back: a configuration with a fault starts no server.
  */
 import { statSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
@@ -11,8 +10,10 @@ import { formatListenAddress } from '../base/listen-address.js';
 import type { LuaEngine, LuaValue } from '../lua/state.js';
 import { checkAccounts } from './accounts.js';
 import type { EffectiveSetting } from './effective.js';
+import { readEnvironment } from './environment.js';
 import { ConfigError, type ConfigFault, configFault } from './fault.js';
 import { type AlreadyOpen, checkFiles } from './files.js';
+import { usableMachine } from './machine.js';
 import { formatConfigError, formatValid } from './report.js';
 import type { Config } from './schema.js';
 import { type ConfigHooks, noHooks, runScript, type ScriptSurroundings } from './script.js';
@@ -21,6 +22,7 @@ import { type RawConfig, type Source, validate } from './validate.js';
 export { identityOf, socketOwnerOf } from './accounts.js';
 export { optionHelp } from './config-docs.js';
 export { formatSettings } from './effective.js';
+export { settingVariables } from './environment.js';
 export { ConfigError, type ConfigFault } from './fault.js';
 export { formatConfigError } from './report.js';
 export { type Config, type HookName, type OptionName, scriptValues } from './schema.js';
@@ -35,6 +37,8 @@ export interface Surroundings extends ScriptSurroundings, AlreadyOpen {
   readonly directory: string;
   /** Processors to have workers for. */
   readonly cpus: number;
+  /** Memory that the process may use. */
+  readonly memoryBytes: number;
   /** Whether a service manager has passed listening sockets: then they are what is listened on by default. */
   readonly hasPassedSockets: boolean;
   /** It is that of a server that runs already: files and accounts that it names are not looked at. */
@@ -61,7 +65,7 @@ export interface LoadedConfig {
 function processSurroundings(): Surroundings {
   return {
     directory: process.cwd(),
-    cpus: availableParallelism(),
+    ...usableMachine(),
     hasPassedSockets: false,
     isOfOther: false,
     open: [],
@@ -157,15 +161,20 @@ export function loadConfig(
   if (chosen !== undefined && script) {
     sources.push({ values: script.values, label: '', absolute: (name) => resolve(dirname(chosen), name) });
   }
+  const environment = readEnvironment(around.environment);
+  const absolute = (name: string): string => resolve(around.directory, name);
+  sources.push({ values: environment.values, label: ' (environment)', absolute });
   sources.push({
     values: Object.fromEntries(Object.entries(overrides).map(([name, value]) => [name, toBytes(value)])),
     label: ' (command line)',
-    absolute: (name) => resolve(around.directory, name),
+    absolute,
   });
 
-  const { config, faults: invalid, notices, settings } = validate(sources, around);
+  const { config, faults: invalid, notices: further, settings } = validate(sources, around);
+  const notices = [...environment.notices, ...further];
   const faults = [
     ...(script?.faults ?? []),
+    ...environment.faults,
     ...invalid,
     ...(around.isOfOther ? [] : [...checkFiles(config, around), ...checkAccounts(config)]),
     ...checkTogether(config),

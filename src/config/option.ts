@@ -5,7 +5,7 @@ import type { ListenSetting } from '../base/listen-address.js';
 import type { StatusAddress } from '../base/status-address.js';
 import type { HttpSettings, SourceSettings } from '../io/sources.js';
 import type { LogTarget } from '../logging/target.js';
-import type { LuaValue } from '../lua/state.js';
+import type { Adapters, LuaValue } from '../lua/state.js';
 import type { DictionarySettings } from '../shared/settings.js';
 
 /** Directories whose files scripts may read and write. */
@@ -58,6 +58,7 @@ export interface SessionSettings {
  * - `directories`: one directory that must exist, or a list
  * - `user`, `group`: a name of the system's accounts, or a number
  * - `extensions`: endings of file names, one or a list; `Config` holds none for `"*"`, which stands for all names
+ * - `adapters`: a table of extensions, without their dots, and adapters; `Config` has the dots
  * - `files`: a table of two lists of directories, `read` and `write`
  * - `environment`: names of environment variables (`true` in `Config`), or a table of names and values
  * - `keys`: a table of names and secrets, or lists of secrets
@@ -92,6 +93,7 @@ export interface ValueTypes {
   user: string | undefined;
   group: string | undefined;
   extensions: readonly string[];
+  adapters: Adapters;
   files: FileDirectories | undefined;
   environment: Readonly<Record<string, string | true>>;
   keys: Readonly<Record<string, readonly string[]>>;
@@ -108,8 +110,10 @@ export type OptionType = keyof ValueTypes;
 
 /** What a default may depend on. */
 export interface DefaultContext {
-  /** Processors of this machine. */
+  /** Processors that the process may use. */
   readonly cpus: number;
+  /** Memory that it may use. */
+  readonly memoryBytes: number;
   /** The value that `workers` got. */
   readonly workers: number;
   /** What `engine` says, as it is written. */

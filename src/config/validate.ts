@@ -7,7 +7,7 @@ import { formatListenAddress, type ListenSetting, parseListenAddress } from '../
 import { nearestName } from '../base/nearest-name.js';
 import { AccessFormat, AccessFormatError, FIELDS } from '../logging/access-format.js';
 import { type LogTarget, parseLogTarget } from '../logging/target.js';
-import type { LuaValue } from '../lua/state.js';
+import { type AdapterName, type Adapters, adapterNames, type LuaValue } from '../lua/state.js';
 import { allowedValues } from './bounds.js';
 import { readDataSources } from './data-sources.js';
 import { readDictionaries } from './dictionaries.js';
@@ -212,6 +212,23 @@ function convertExtensions(task: Task<OptionRow>): readonly string[] {
   return texts.includes('*') ? [] : texts;
 }
 
+/** By extension with its dot. */
+function convertAdapters({ value, report }: Task<OptionRow>): Adapters | undefined {
+  const fields = isList(value) && value.length > 0 ? undefined : fieldsOf(value);
+  if (fields === undefined) return void report(value);
+  const adapters: Record<string, AdapterName> = {};
+  for (const [key, member] of fields) {
+    const adapter = adapterNames.find((name) => name === member);
+    if (/^\.?[\w-]+$/.test(key) && adapter !== undefined) {
+      adapters[key.startsWith('.') ? key : `.${key}`] = adapter;
+      continue;
+    }
+    const meant = typeof member === 'string' ? nearestName(member, adapterNames) : undefined;
+    report(value, undefined, meant === undefined || adapter !== undefined ? undefined : `Did you mean "${meant}"?`);
+  }
+  return adapters;
+}
+
 /** The fields of a table; undefined for anything else. An empty table may come as a list. */
 function fieldsOf(value: LuaValue): readonly (readonly [string, LuaValue])[] | undefined {
   if (isList(value)) return value.map((member, at) => [String(at + 1), member] as const);
@@ -332,6 +349,8 @@ function convert(task: Task<OptionRow>): unknown {
       return convertAccount(task);
     case 'extensions':
       return convertExtensions(task);
+    case 'adapters':
+      return convertAdapters(task);
     case 'files':
       return convertFiles(task);
     case 'environment':
@@ -372,7 +391,7 @@ export interface Validation {
 /** Checks all settings of all sources, and fills in defaults. */
 export function validate(
   sources: readonly Source[],
-  { cpus, hasPassedSockets }: Pick<DefaultContext, 'cpus' | 'hasPassedSockets'>,
+  { cpus, memoryBytes, hasPassedSockets }: Pick<DefaultContext, 'cpus' | 'memoryBytes' | 'hasPassedSockets'>,
 ): Validation {
   const config: Record<string, unknown> = {};
   const faults: ConfigFault[] = [];
@@ -383,6 +402,7 @@ export function validate(
     sources.findLast(({ values }) => values[name] !== undefined)?.values[name];
   const context = () => ({
     cpus,
+    memoryBytes,
     workers: typeof config.workers === 'number' ? config.workers : cpus,
     engine: written('engine') ?? options.engine.default,
     // One that cannot be used is told by itself.
@@ -407,6 +427,7 @@ export function validate(
     config[row.key] = chosen === undefined ? undefined : convert({ row, value: chosen, absolute, report });
   }
   // Each key of the table was set to a value of its row's type, unless there is a fault: that is what Config says.
+  config.extensions = withAdapters(config.extensions, config.adapters);
   const complete = config as Config;
   if (complete.states < complete.workers) {
     notices.push(
@@ -445,6 +466,12 @@ export function validate(
     }
   }
   return { config: complete, faults, notices, settings };
+}
+
+/** Files with an adapter are scripts. No extensions stand for all. */
+function withAdapters(extensions: unknown, adapters: unknown): unknown {
+  if (!Array.isArray(extensions) || extensions.length === 0 || adapters === undefined) return extensions;
+  return [...new Set([...extensions, ...Object.keys(adapters as Adapters)])];
 }
 
 function undoRemedy(row: OptionRow, fallback: LuaValue): string {

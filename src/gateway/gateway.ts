@@ -31,8 +31,12 @@ export interface GatewayOptions {
   readonly log: GatewayLog;
   /** The name of a script that answers for paths that are no files, see `Site.open`. */
   readonly front?: string | undefined;
+  /** How the names of scripts end; `.lua` when left out. */
+  readonly extensions?: readonly string[];
   /** Pages are loaded anew in the browser when a file below `root` changes. */
   readonly reloads?: boolean;
+  /** Folders whose changes count as well: what pages are made of lies beside `root`. */
+  readonly watches?: readonly string[];
   /** Done before each script is asked: afterwards it is served as its files are now. */
   beforeScript?(): Promise<void>;
   /** Told of each answer when its last byte is handed on, or its client has gone. */
@@ -71,10 +75,10 @@ const DEFAULT_GRACE_MS = 5000;
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { root, host = LOOPBACK } = options;
-  const site = await Site.open(root, options.front).catch((error: Error) => {
+  const site = await Site.open(root, options.front, options.extensions).catch((error: Error) => {
     throw new LuafcgidError('LUAFCGID_GATEWAY_ROOT', { root, detail: error.message }, error);
   });
-  const live = options.reloads === true ? startReloading(site, options.log) : undefined;
+  const live = options.reloads === true ? startReloading(site, options) : undefined;
   const server = http.createServer();
   const connections = new Connections(server);
   server.on('request', (request, response) => {
@@ -96,9 +100,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-function startReloading(site: Site, log: GatewayLog): LiveReload {
-  const root = Buffer.from(site.root, 'latin1').toString();
-  return new LiveReload(root === '' ? '/' : root, (reason) => {
+function startReloading(site: Site, { log, watches = [] }: GatewayOptions): LiveReload {
+  const root = Buffer.from(site.root, 'latin1').toString() || '/';
+  const isBelow = (folder: string, other: string): boolean =>
+    `${folder}/`.startsWith(other === '/' ? '/' : `${other}/`);
+  const others = watches.filter((folder) => !isBelow(folder, root));
+  // A folder that holds the root is enough.
+  const folders = others.some((folder) => isBelow(root, folder)) ? others : [root, ...others];
+  return new LiveReload(folders, (reason) => {
     log('warn', `pages are not loaded anew after every change: ${reason}`);
   });
 }

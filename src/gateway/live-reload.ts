@@ -36,14 +36,17 @@ export function htmlTrailer(response: ServerResponse): Buffer | undefined {
 }
 
 export class LiveReload {
-  readonly #watcher: TreeWatcher;
+  readonly #watchers: readonly TreeWatcher[];
   readonly #listeners = new Set<ServerResponse>();
   #timer: NodeJS.Timeout | undefined;
   #changes = 0;
 
-  /** @param onTrouble told when changes cannot be watched, or not all of them */
-  constructor(root: string, onTrouble: (reason: string) => void) {
-    this.#watcher = new TreeWatcher(root, () => this.#changed(), onTrouble);
+  /**
+   * @param folders each watched with all that is below it
+   * @param onTrouble told when changes cannot be watched, or not all of them
+   */
+  constructor(folders: readonly string[], onTrouble: (reason: string) => void) {
+    this.#watchers = folders.map((folder) => new TreeWatcher(folder, () => this.#changed(), onTrouble));
   }
 
   /** Answers what is asked of it; returns false when the request is for something else. */
@@ -66,7 +69,7 @@ export class LiveReload {
 
   close(): void {
     clearTimeout(this.#timer);
-    this.#watcher.close();
+    for (const watcher of this.#watchers) watcher.close();
     for (const response of this.#listeners) response.destroy();
   }
 

@@ -12,6 +12,8 @@ export interface ScriptCall {
   readonly body: Uint8Array | undefined;
 }
 
+/** Whoever reads the answer in a terminal wants an error as text. */
+const DEFAULT_ACCEPT = 'text/plain, */*;q=0.9';
 const DEFAULT_CONTENT_TYPE = 'application/x-www-form-urlencoded';
 
 /**
@@ -25,7 +27,7 @@ export function callScript(
 ): Promise<{ readonly status: number; readonly appStatus: number }> {
   return new Promise((resolve, reject) => {
     let status = 0;
-    const upstream = new Upstream(address, paramsOf(call), {
+    const upstream = new Upstream(address, callParams(call), {
       onOutput: (bytes) => {
         // The server begins every answer with "Status: NNN".
         if (status === 0) status = Number.parseInt(Buffer.from(bytes.subarray(8, 11)).toString('latin1'), 10);
@@ -41,7 +43,8 @@ export function callScript(
   });
 }
 
-function paramsOf(call: ScriptCall): Params {
+/** The parameters that a web server would send. */
+export function callParams(call: ScriptCall): Params {
   const name = call.script.slice(call.script.lastIndexOf('/'));
   const params: [string, string][] = [
     ['SCRIPT_FILENAME', call.script],
@@ -65,5 +68,6 @@ function paramsOf(call: ScriptCall): Params {
     else params.push([`HTTP_${header.toUpperCase().replaceAll('-', '_')}`, value]);
   }
   params.push(['CONTENT_TYPE', contentType]);
+  if (!params.some(([name]) => name === 'HTTP_ACCEPT')) params.push(['HTTP_ACCEPT', DEFAULT_ACCEPT]);
   return params.map(([key, value]) => [key, toByteString(value)]);
 }

@@ -21,26 +21,33 @@ export type Place =
   /** `detail` says what was looked for. */
   | { readonly kind: 'refused'; readonly status: 400 | 403 | 404; readonly detail?: string };
 
-const INDEX_NAMES = ['index.lua', 'index.html'];
+const DEFAULT_EXTENSIONS: readonly string[] = ['.lua'];
 
 export class Site {
   /** The root folder's real path, as a byte string without a slash at its end. */
   readonly root: string;
   readonly #front: string | undefined;
+  /** How the names of scripts end. */
+  readonly #extensions: readonly string[];
+  /** What a folder is answered with. */
+  readonly #indexNames: readonly string[];
 
-  private constructor(root: string, front: string | undefined) {
+  private constructor(root: string, front: string | undefined, extensions: readonly string[]) {
     this.root = root;
     this.#front = front;
+    this.#extensions = extensions;
+    this.#indexNames = [...extensions.map((extension) => `index${extension}`), 'index.html'];
   }
 
   /**
    * @param front the name of a script that answers for all paths in its folder, and in those below it, that are no files
+   * @param extensions how the names of scripts end
    * @throws the file system's error when there is no such folder
    */
-  static async open(root: string, front?: string): Promise<Site> {
+  static async open(root: string, front?: string, extensions = DEFAULT_EXTENSIONS): Promise<Site> {
     const real = await realpath(root, { encoding: 'buffer' });
     if (!(await stat(real)).isDirectory()) throw new Error('not a folder');
-    return new Site(real.toString('latin1').replace(/\/$/, ''), front);
+    return new Site(real.toString('latin1').replace(/\/$/, ''), front, extensions);
   }
 
   /** Finds what the path of a URL, still percent-encoded, stands for. */
@@ -95,7 +102,7 @@ export class Site {
       return this.#file(path, rest, stats);
     }
     if (segments.at(-1) !== '') return { kind: 'redirect', path: `${encodePath(path)}/` };
-    for (const name of INDEX_NAMES) {
+    for (const name of this.#indexNames) {
       const stats = await this.#stat(`${path}/${name}`).catch(() => undefined);
       if (stats?.isFile()) return this.#file(`${path}/${name}`, '', stats);
     }
@@ -126,15 +133,30 @@ export class Site {
     // A symbolic link may lead out of the root.
     if (!real.startsWith(`${this.root}/`)) return { kind: 'refused', status: 403 };
     if (!stats.isFile() || this.#isHidden(real)) return { kind: 'refused', status: 404 };
-    if (path.endsWith('.lua')) return { kind: 'script', scriptName: path, pathInfo: rest };
+    if (this.#extensions.some((extension) => path.endsWith(extension)))
+      return { kind: 'script', scriptName: path, pathInfo: rest };
     if (rest !== '') return { kind: 'refused', status: 404 };
-    if (isSource(path) || isSource(real)) return { kind: 'refused', status: 404 };
+    if (this.#isSource(path) || this.#isSource(real)) return { kind: 'refused', status: 404 };
     return { kind: 'file', file: this.#bytes(path), name: path };
   }
 
   /** Whether a link has led to what may not be asked for by its own name. */
   #isHidden(real: string): boolean {
     return real.slice(this.root.length).includes('/.');
+  }
+
+  /**
+   * Whether a name is that of a script's source under another ending, as editors and people leave it: `a.lua~`,
+   * `a.lua.bak`, and `a.LUA`, which is `a.lua` where letter case does not count. Other endings that are types of their own,
+   * such as `a.lua.txt`, are files.
+   */
+  #isSource(path: string): boolean {
+    const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
+    if (hasType(path)) return false;
+    return this.#extensions.some((extension) => {
+      const at = name.indexOf(extension.toLowerCase());
+      return at >= 0 && !/^[a-z0-9]/.test(name.slice(at + extension.length));
+    });
   }
 
   #stat(path: string): Promise<Stats> {
@@ -144,15 +166,6 @@ export class Site {
   #bytes(path: string): Buffer {
     return Buffer.from(this.root + path, 'latin1');
   }
-}
-
-/**
- * Whether a name is that of a script's source under another ending, as editors and people leave it: `a.lua~`,
- * `a.lua.bak`, and `a.LUA`, which is `a.lua` where letter case does not count. Other endings that are types of their own,
- * such as `a.lua.txt`, are files.
- */
-function isSource(path: string): boolean {
-  return /\.lua(?![a-z0-9])[^/]*$/i.test(path) && !hasType(path);
 }
 
 /** Percent-decodes a path to bytes; undefined when it is malformed or has a NUL. */

@@ -101,11 +101,12 @@ export type FieldName = keyof typeof FIELDS;
 const FIELD_NAMES = Object.keys(FIELDS) as readonly FieldName[];
 /** Any other parameter of the request. */
 const PARAM = /^param:([\x21-\x7a\x7c\x7e]+)$/;
-/** What takes the worker to find out. */
-const USAGE: ReadonlySet<string> = new Set<FieldName>(['cpu_ms', 'memory_bytes']);
+/** What the worker has to find out. */
+const CPU_TIME: FieldName = 'cpu_ms';
+const USAGE: ReadonlySet<string> = new Set<FieldName>([CPU_TIME, 'memory_bytes']);
 
 export const DEFAULT_ACCESS_FORMAT =
-  '{time} {remote} "{method} {uri}" {status} {sent_bytes} {duration_ms} {cpu_ms} {memory_bytes} {script} {state} {request}';
+  '{time} {remote} "{method} {uri}" {status} {sent_bytes} {duration_ms} {memory_bytes} {script} {state} {request}';
 
 /** Most bytes of a value: as much as web servers take of one header. */
 export const FIELD_BYTES = 8 * 1024;
@@ -133,6 +134,8 @@ export class AccessFormatError extends Error {
 export class AccessFormat {
   /** Whether it has a field that a worker has to measure. */
   readonly needsUsage: boolean;
+  /** Whether that is processor time: each look at that clock costs as much as all else that a line takes. */
+  readonly needsCpuTime: boolean;
   readonly #pieces: readonly Piece[];
   /** The parameters in it: indexes by length of the name, and the names. */
   readonly #params: readonly Buffer[];
@@ -190,6 +193,7 @@ export class AccessFormat {
       same.push(index);
     }
     this.#paramsByLength = byLength;
+    this.needsCpuTime = names.has(CPU_TIME);
     this.needsUsage = [...names].some((name) => USAGE.has(name));
   }
 
@@ -230,7 +234,9 @@ export class AccessFormat {
     const values: (string | undefined)[] = [];
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     forEachPair(bytes, (nameStart, valueStart, valueEnd) => {
-      for (const index of this.#paramsByLength[valueStart - nameStart] ?? NO_INDEX) {
+      const indexes = this.#paramsByLength[valueStart - nameStart];
+      if (indexes === undefined) return;
+      for (const index of indexes) {
         if (isAt(bytes, nameStart, this.#params[index] as Buffer)) {
           values[index] = buffer.toString('latin1', valueStart, valueEnd);
         }
@@ -241,7 +247,6 @@ export class AccessFormat {
 }
 
 const NONE: readonly undefined[] = [];
-const NO_INDEX: readonly number[] = [];
 
 /** @throws AccessFormatError */
 function fieldOf(name: string): Field {
@@ -304,16 +309,21 @@ function isAt(bytes: Uint8Array, at: number, name: Uint8Array): boolean {
   return true;
 }
 
-/** Days, hours, minutes and seconds are only put together once a second. */
+/** Times are only put together when they are others than before; days, hours, minutes and seconds once a second. */
 let lastSecond = Number.NaN;
 let lastText = '';
+let lastWhole = Number.NaN;
+let lastTime = '';
 
 function isoTime(ms: number): string {
   const whole = Math.trunc(ms);
+  if (whole === lastWhole) return lastTime;
+  lastWhole = whole;
   const second = Math.floor(whole / 1000);
   if (second !== lastSecond) {
     lastSecond = second;
     lastText = new Date(second * 1000).toISOString().slice(0, 20);
   }
-  return `${lastText}${String(whole - second * 1000).padStart(3, '0')}Z`;
+  lastTime = `${lastText}${String(whole - second * 1000).padStart(3, '0')}Z`;
+  return lastTime;
 }

@@ -13,6 +13,7 @@ import { LuaError, type LuaErrorKind } from './lua-error.js';
 import { ScriptLog } from './script-log.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from './source-text.js';
 import type {
+  Adaptation,
   ByteString,
   Finished,
   HookTarget,
@@ -92,7 +93,7 @@ export abstract class EngineState implements LuaState, HostedState {
   #canWait = false;
   /** The request whose handler waits. */
   #suspended: RequestHost | undefined;
-  #reported: { readonly message: ByteString; readonly traceback: ByteString } | undefined;
+  #reported: { readonly message: ByteString; readonly traceback: ByteString; readonly frames: ByteString } | undefined;
   #hostError: Error | undefined;
   /** The chunk that was run last, until somebody asks for its lines. */
   #script: { readonly chunkName: ByteString; readonly source: Uint8Array } | undefined;
@@ -120,6 +121,7 @@ export abstract class EngineState implements LuaState, HostedState {
       memory_bytes: this.options.memoryBytes,
       has_files: this.options.files !== undefined,
       allows_bytecode: this.options.allowsBytecode === true,
+      shows_locals: this.options.showsLocals === true,
     });
   }
 
@@ -127,8 +129,10 @@ export abstract class EngineState implements LuaState, HostedState {
   protected abstract callEntry(entry: EntryName): number;
   /** Pushes `onerror` and a compiled chunk, or an error message. Never raises. */
   protected abstract compile(source: Uint8Array, name: ByteString): number;
-  /** Calls what `compile` pushed. */
+  /** Calls what `compile` pushed; leaves its first result on the stack. */
   protected abstract callCompiled(): number;
+  /** Hands the value on top of the stack to the entry `returned`. */
+  protected abstract keepReturned(): void;
   /** Whether the value on top of the stack is true. */
   protected abstract topIsTrue(): boolean;
   /** The string on top of the stack, valid until Lua runs on; nothing when it is no string. */
@@ -171,6 +175,7 @@ export abstract class EngineState implements LuaState, HostedState {
       this.#mayBeStopped = false;
       if (this.#stop !== undefined) throw this.#stopped(this.#stop, 'at its top level');
       if (status !== luaStatus.ok) throw this.#error(status);
+      this.keepReturned();
     });
   }
 
@@ -178,6 +183,13 @@ export abstract class EngineState implements LuaState, HostedState {
     if (this.#canWait) return;
     this.#canWait = true;
     this.#call('can_wait');
+  }
+
+  adapt(adaptation: Adaptation): void {
+    this.enableWaiting();
+    const { source, ...rest } = adaptation;
+    const text = source && Buffer.from(withoutFirstLine(source)).toString('latin1');
+    this.#call('adapt', { ...rest, source: text });
   }
 
   /**
@@ -210,8 +222,8 @@ export abstract class EngineState implements LuaState, HostedState {
 
   takeImage?(handler: ByteString, role?: RoleName): StateImage | WhyNoImage;
 
-  hasFunction(name: ByteString): boolean {
-    return this.#call('has', name);
+  hasFunction(name: ByteString, role?: RoleName): boolean {
+    return this.#call('has', { name, role });
   }
 
   call(name: ByteString): void {
@@ -374,8 +386,8 @@ export abstract class EngineState implements LuaState, HostedState {
     return lines.slice(first - 1, last).join('\n');
   }
 
-  noteError(message: ByteString, traceback: ByteString): void {
-    this.#reported = { message, traceback };
+  noteError(message: ByteString, traceback: ByteString, frames: ByteString): void {
+    this.#reported = { message, traceback, frames };
   }
 
   /** An error of a host function that is about to become a Lua error. */
@@ -528,6 +540,7 @@ export abstract class EngineState implements LuaState, HostedState {
       message,
       trimTraceback(reported?.traceback ?? ''),
       isHostError ? hostError : undefined,
+      reported?.frames,
     );
   }
 }

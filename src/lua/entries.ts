@@ -4,6 +4,8 @@ export const entryNames = [
   'report',
   'traceback',
   'init',
+  'returned',
+  'adapt',
   'handler',
   'settle',
   'reseed',

@@ -21,6 +21,7 @@ import {
   wholeText,
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
+import { outputFunctions } from './output-functions.js';
 import type { ScriptLog } from './script-log.js';
 import { callSessions } from './session-functions.js';
 import { callShared } from './shared-functions.js';
@@ -35,6 +36,9 @@ import {
   type StateOptions,
   type WaitHost,
 } from './state.js';
+
+/** More than `frames.lua` makes. */
+const framesLimitBytes = 1 << 20;
 
 /** The state that calls, as these functions know it. */
 export interface HostedState {
@@ -53,8 +57,8 @@ export interface HostedState {
   deferredPart(name: ByteString): Uint8Array | undefined;
   /** Lines of the script that the state was made from, numbered from 1. Undefined for other chunks, and asked again. */
   sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined;
-  /** An error text and its Lua stack. */
-  noteError(message: ByteString, traceback: ByteString): void;
+  /** An error text, its Lua stack, and the local variables of that (`frames.lua`). */
+  noteError(message: ByteString, traceback: ByteString, frames: ByteString): void;
   /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
   beginExit(code: number | undefined): void;
 }
@@ -150,31 +154,7 @@ export function requireGlobals(state: HostedState): void {
 }
 
 export const hostFunctions = {
-  /**
-   * Adds to the body, from an offset on. Gives the offset of what is left when that would have to wait for the client, unless it
-   * may (a third argument that is true).
-   */
-  write(state, args) {
-    const request = running(state);
-    const mayBlock = args.isTrue(3);
-    let at = Math.max(0, Math.trunc(args.number(2)) || 0);
-    for (const piece of piecesOf(args.string(1), bodyPieceBytes, at)) {
-      const taken = mayBlock ? piece.length : request.tryWrite(piece);
-      if (mayBlock) request.write(piece);
-      at += taken;
-      if (taken < piece.length) return at;
-    }
-    return undefined;
-  },
-
-  /** Starts to wait for the client to read: its token, or nothing when output is to be tried again so that it may block. */
-  awaitoutput: (state) => state.options.waits?.awaitOutput(),
-
-  /** Output is about to block the worker at this place, if the client still does not read. */
-  blockedoutput(state, args) {
-    if (running(state).isHeld) state.options.waits?.noteBlocked(word(args, 1));
-    return undefined;
-  },
+  ...outputFunctions,
 
   headerline(state, args) {
     running(state).headerLine(headText(args, 1));
@@ -204,27 +184,8 @@ export const hostFunctions = {
     return { ...place, ...(problem !== undefined && { problem: { ...problem } }) };
   },
 
-  /** Sends what there is. Gives true when that would have to wait for the client, unless it may. */
-  flush(state, args) {
-    const request = running(state);
-    if (!args.isTrue(1)) return !request.tryFlush();
-    request.flush();
-    return undefined;
-  },
-
-  /** The handler has returned. Gives true when what it has put has to wait for the client before the request can end. */
-  lastflush: (state) => !running(state).tryLastFlush(),
-
   reset(state) {
     running(state).reset();
-    return undefined;
-  },
-
-  /** The same, and ends the answer. */
-  finish(state, args) {
-    const request = running(state);
-    if (!args.isTrue(1)) return !request.tryFinish();
-    request.finish();
     return undefined;
   },
 
@@ -352,6 +313,9 @@ export const hostFunctions = {
     return (performance.now() - state.startMs) / 1000;
   },
 
+  /** Seconds since 1970, with fractions. */
+  now: () => Date.now() / 1000,
+
   /** Starts a timer: its token. */
   starttimer(state, args) {
     return waits(state).startTimer(args.number(1) * 1000);
@@ -447,7 +411,8 @@ export const hostFunctions = {
   /** What an error says, and the Lua stack where it was raised. */
   report(state, args) {
     const message = excerpt(args.string(1), messageLimitBytes);
-    state.noteError(message, excerpt(args.string(2), tracebackLimitBytes));
+    const traceback = excerpt(args.string(2), tracebackLimitBytes);
+    state.noteError(message, traceback, wholeText(args.string(3), framesLimitBytes) ?? '');
     return undefined;
   },
 } satisfies Record<string, HostFunction>;

@@ -23,10 +23,20 @@ export class LuaError extends Error {
   /** A catalogued error that a host function raised and no script caught, e.g. a body over `maxpost`. */
   readonly hostError: Error | undefined;
 
-  constructor(kind: LuaErrorKind, message: ByteString, traceback: ByteString = '', hostError?: Error) {
+  /** The local variables of the functions on that stack, as `frames.lua` writes them; empty where they are not asked for. */
+  readonly frames: ByteString;
+
+  constructor(
+    kind: LuaErrorKind,
+    message: ByteString,
+    traceback: ByteString = '',
+    hostError?: Error,
+    frames: ByteString = '',
+  ) {
     super(message);
     this.kind = kind;
     this.traceback = traceback;
     this.hostError = hostError;
+    this.frames = frames;
   }
 }

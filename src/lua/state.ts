@@ -8,8 +8,10 @@
 import type { ByteString } from '../base/byte-string.js';
 import type { RoleName } from '../base/roles.js';
 import type { Dictionary } from '../shared/dictionary.js';
+import type { AdapterName } from './adapters.js';
 
 export type { ByteString } from '../base/byte-string.js';
+export { type AdapterName, type Adapters, adapterFor, adapterNames, runsItself } from './adapters.js';
 export { type EngineName, engineNames } from './engine-names.js';
 export { LuaError, type LuaErrorKind } from './lua-error.js';
 
@@ -268,6 +270,8 @@ export interface StateOptions {
   readonly keys?: Readonly<Record<string, readonly string[]>>;
   /** Whether precompiled chunks are loaded; refused when left out. */
   readonly allowsBytecode?: boolean;
+  /** Whether errors have the local variables of the functions on the stack; not when left out. */
+  readonly showsLocals?: boolean;
   /** Whether `globals()` may be called; not when left out. */
   readonly givesGlobals?: boolean;
   /** What `io.open` and the like reach in a confined state; nothing when left out. Native states reach all files. */
@@ -282,13 +286,29 @@ export interface StateOptions {
   readonly image?: StateImage;
 }
 
+/** A script that is written for another interface than `main(env, con)`: what an adapter makes its handler of. */
+export interface Adaptation {
+  readonly adapter: AdapterName;
+  /** The name of the function that the handler stands for. */
+  readonly handler: ByteString;
+  /** The script's file. */
+  readonly path: ByteString;
+  /** Its text, where the adapter runs it by itself; else `run` has run it. */
+  readonly source?: Uint8Array;
+}
+
 export interface LuaState {
   /** Undefined where the engine looks at its `interrupts` by itself. */
   readonly hookTarget: HookTarget | undefined;
   /** Compiles and runs a chunk at top level. Throws `LuaError`. */
   run(chunk: Uint8Array, chunkName: ByteString): void;
-  /** Whether the global `name` can be called. */
-  hasFunction(name: ByteString): boolean;
+  /** Makes the handler of a script by an adapter. Throws `LuaError`. */
+  adapt(adaptation: Adaptation): void;
+  /**
+   * Whether the global `name` can be called.
+   * @param role for a Responder, what the script's main chunk has returned counts as well
+   */
+  hasFunction(name: ByteString, role?: RoleName): boolean;
   /**
    * Calls the global function `handler` with `env` and `con` of this request. Throws `LuaError`.
    * @param role what the web server asks for; a Responder's when left out

@@ -32,6 +32,8 @@ export interface ServiceEnvironment {
   /** This process serves in the background, and its parent waits to hear that it does. */
   readonly isBackground: boolean;
   readonly kept: readonly KeptSocket[];
+  /** Variables that are settings of the server, with their values. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** Nobody has handed anything. */
@@ -41,6 +43,7 @@ export const noService: ServiceEnvironment = {
   watchdogMs: undefined,
   isBackground: false,
   kept: [],
+  settings: {},
 };
 
 /** Number of the first descriptor that is passed. */
@@ -62,9 +65,10 @@ export function bequeath(service: ServiceEnvironment, pid: number): Record<strin
 }
 
 /** The same for a child that is to have it. */
-export function passOn({ sockets }: ServiceEnvironment, pid: number): Environment {
-  if (sockets.length === 0) return { [BACKGROUND_VARIABLE]: String(pid) };
+export function passOn({ sockets, settings }: ServiceEnvironment, pid: number): Environment {
+  if (sockets.length === 0) return { ...settings, [BACKGROUND_VARIABLE]: String(pid) };
   return {
+    ...settings,
     [BACKGROUND_VARIABLE]: String(pid),
     LISTEN_PID: String(pid),
     LISTEN_FDS: String(sockets.length),
@@ -75,13 +79,24 @@ export function passOn({ sockets }: ServiceEnvironment, pid: number): Environmen
 /**
  * @param pid of this process; `parentPid` of the one that started it
  * @param environment what is taken is deleted from it
+ * @param settingNames of the variables that are settings
  */
-export function takeServiceEnvironment(environment: Environment, pid: number, parentPid: number): ServiceEnvironment {
+export function takeServiceEnvironment(
+  environment: Environment,
+  pid: number,
+  parentPid: number,
+  settingNames: readonly string[] = [],
+): ServiceEnvironment {
   const take = (name: string): string | undefined => {
     const value = environment[name];
     delete environment[name];
     return value;
   };
+  const settings: Record<string, string> = {};
+  for (const name of settingNames) {
+    const value = take(name);
+    if (value !== undefined) settings[name] = value;
+  }
   const inherited = take(SUCCESSOR_VARIABLE);
   if (inherited !== undefined) {
     const { pid: owner, service } = JSON.parse(inherited) as { pid: number; service: ServiceEnvironment };
@@ -107,6 +122,7 @@ export function takeServiceEnvironment(environment: Environment, pid: number, pa
     watchdogMs: watchdogUs !== undefined && watchdogUs > 0 && isWatched ? watchdogUs / 1000 : undefined,
     isBackground,
     kept: [],
+    settings,
   };
 }
 

@@ -3,7 +3,6 @@ import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { type Config, type LoadedConfig, scriptValues } from '../config/load.js';
 import type { SourceGrant } from '../io/handle.js';
-import { AccessFormat } from '../logging/access-format.js';
 import type { Log, LogLevel } from '../logging/sinks/logs.js';
 import { createHookSetter, type EngineData } from '../lua/engine.js';
 import { type FileGrants, holdGrants, releaseGrants } from '../scripts/held-directory.js';
@@ -55,7 +54,7 @@ export function workerSettings({ loaded: { config }, engine, files, sources, sha
     shared,
     roots: config.root.map(toByteString),
     runName,
-    measuresUsage: accessFormat !== undefined && new AccessFormat(accessFormat).needsUsage,
+    accessFormat,
     ringBytes: config.ringBytes,
     setHook: createHookSetter(engine),
   };

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { createInterrupts, Interrupter, type InterruptRequest } from '../channel/interrupts.js';
 import { createLoans } from '../channel/lending.js';
+import { createLineRing } from '../channel/line-ring.js';
 import { firstLentRequest } from '../channel/messages.js';
 import type { Parker } from '../channel/park.js';
 import { createRing, disturb } from '../channel/ring.js';
@@ -39,7 +40,7 @@ export interface WorkerEvents {
 /** What all workers of a server share. */
 export type WorkerSettings = Omit<
   ThreadData,
-  'index' | 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'firstRequest' | 'io' | 'worker'
+  'index' | 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'lines' | 'firstRequest' | 'io' | 'worker'
 > & {
   readonly ringBytes: number;
   /** Lets native Lua call a hook, see `createHookSetter`. */
@@ -66,6 +67,8 @@ export class WorkerHandle {
   readonly loans: SharedArrayBuffer = createLoans();
   /** What it has done so far. */
   readonly counters: SharedArrayBuffer = createCounters();
+  /** Lines of the access log; undefined: there is none. */
+  readonly lines: SharedArrayBuffer | undefined;
   /** Resolves when the thread has ended. */
   readonly ended: Promise<void>;
   /** Resolves when it has ended or was given up. */
@@ -96,6 +99,7 @@ export class WorkerHandle {
     this.#isNative = settings.engine.name !== 'embedded';
     this.toWorker = createRing(ringBytes);
     this.toFront = createRing(ringBytes);
+    this.lines = settings.accessFormat === undefined ? undefined : createLineRing();
     const data: ThreadData = {
       ...shared,
       index,
@@ -104,6 +108,7 @@ export class WorkerHandle {
       interrupts: this.interrupts,
       loans: this.loans,
       counters: this.counters,
+      lines: this.lines,
       worker: id,
       firstRequest: firstLentRequest(id),
       io: io?.openChannel(id, { ring: this.toWorker, loans: this.loans, usesFutex: sleeper !== undefined }),

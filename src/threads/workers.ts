@@ -18,7 +18,7 @@ export interface ReadyWorker {
   /** Its place, which a replacement takes over. */
   readonly index: number;
   /** What it shares with the front. */
-  readonly channels: Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters'>;
+  readonly channels: Pick<WorkerHandle, 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'lines'>;
 }
 
 export interface WorkersEvents {
@@ -193,8 +193,8 @@ export class Workers {
         clearTimeout(startTimer);
         if (!this.#handles.has(id)) return; // it was given up
         this.#events.log('debug', `worker ${place.index} has started in ${handle.ageMs.toFixed(1)} ms`);
-        const { toWorker, toFront, interrupts, loans, counters } = handle;
-        const channels = { toWorker, toFront, interrupts, loans, counters };
+        const { toWorker, toFront, interrupts, loans, counters, lines } = handle;
+        const channels = { toWorker, toFront, interrupts, loans, counters, lines };
         const worker: ReadyWorker = { id, index: place.index, channels };
         if (onReady !== undefined) onReady(worker);
         else if (place.generation.isRetired) void handle.abandon();

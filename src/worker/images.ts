@@ -5,11 +5,10 @@
 
 import { toText } from '../base/byte-string.js';
 import { describeError, LuafcgidError } from '../base/errors.js';
-import type { RoleName } from '../base/roles.js';
 import type { ByteString, Isolation, LogLevel, StateImage } from '../lua/state.js';
 import { LuaError, type WhyNoImage } from '../lua/state.js';
 import type { NoImage, WorkerCounters } from '../metrics/counters.js';
-import { type ScriptImage, ScriptState, type StateSettings } from './script-state.js';
+import { type Handler, type ScriptImage, ScriptState, type StateSettings } from './script-state.js';
 
 const TEXTS: Readonly<Record<WhyNoImage, string>> = {
   files: 'it has files open',
@@ -32,12 +31,6 @@ interface KeptImage extends ScriptImage {
   readonly script: ByteString;
   /** States that go back to it after each request. */
   users: number;
-}
-
-/** The function that answers requests of a role. */
-export interface Handler {
-  readonly name: ByteString;
-  readonly role: RoleName;
 }
 
 /** What becomes of a state after each request. */
@@ -108,7 +101,7 @@ export class Images {
   ): { readonly memoryBytes: number; readonly imageBytes: number; readonly reason: string } {
     const state = new ScriptState(0, script, { ...this.#parts.settings, ...surroundings });
     try {
-      state.load(handler.name);
+      state.load(handler);
       const image = this.#take(state, handler, holdsOperations());
       const memoryBytes = state.lua.memoryBytes();
       if (typeof image === 'string') return { memoryBytes, imageBytes: 0, reason: image };

@@ -10,8 +10,8 @@ import type { LockTable } from '../shared/lock-table.js';
 /** A request, as far as locks are concerned. */
 export interface LockOwner {
   readonly id: number;
-  /** What it holds: tokens by name. */
-  readonly locks: Map<string, number>;
+  /** What it holds: tokens by name. Most requests never hold one. */
+  locks: Map<string, number> | undefined;
 }
 
 export interface LockParts {
@@ -29,6 +29,11 @@ interface Pending {
   readonly owner: LockOwner;
   readonly waiter: number;
   readonly name: string;
+}
+
+function noteLock(owner: LockOwner, name: string, token: number): void {
+  owner.locks ??= new Map();
+  owner.locks.set(name, token);
 }
 
 const bytes = (name: string): Uint8Array => Buffer.from(name, 'latin1');
@@ -51,7 +56,7 @@ export class LockWaits {
     const acquired = table.acquire(bytes(name), { worker, run: owner.id }, mayWait);
     switch (acquired.outcome) {
       case 'held':
-        owner.locks.set(name, acquired.token);
+        noteLock(owner, name, acquired.token);
         return { token: acquired.token };
       case 'waits':
         return { waiter: acquired.waiter };
@@ -123,7 +128,7 @@ export class LockWaits {
   /** Returns false when the request does not hold it (any more). */
   release(owner: LockOwner, name: string, token: number, isLeft = false): boolean {
     const { table, worker, wake } = this.#parts;
-    if (owner.locks.get(name) === token) owner.locks.delete(name);
+    if (owner.locks?.get(name) === token) owner.locks.delete(name);
     const next = table.release(bytes(name), { worker, run: owner.id }, token, isLeft);
     if (next !== undefined && next !== 0 && next !== worker) wake(next);
     return next !== undefined;
@@ -135,8 +140,9 @@ export class LockWaits {
       const { waiter, name } = this.#pending.get(operation) as Pending;
       this.#pending.delete(operation);
       const token = this.#parts.table.cancel(waiter);
-      if (token !== undefined) owner.locks.set(name, token);
+      if (token !== undefined) noteLock(owner, name, token);
     }
+    if (owner.locks === undefined) return;
     for (const [name, token] of owner.locks) this.release(owner, name, token, true);
   }
 
@@ -147,7 +153,7 @@ export class LockWaits {
   #grant(operation: number, token: number): void {
     const { owner, name } = this.#pending.get(operation) as Pending;
     this.#pending.delete(operation);
-    owner.locks.set(name, token);
+    noteLock(owner, name, token);
     this.#end(operation, { isError: false, value: { token } });
   }
 

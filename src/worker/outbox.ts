@@ -16,7 +16,7 @@ import {
   withTook,
 } from '../channel/messages.js';
 import type { RingWriter } from '../channel/ring.js';
-import type { RequestOutlet } from './script-request.js';
+import type { RequestOutlet } from './request-channels.js';
 import type { UsageMeter } from './usage-meter.js';
 
 /** Output goes out in pieces of this size while it is looked at whether the client reads. */
@@ -209,9 +209,9 @@ export class Outbox implements RequestOutlet {
     }
   }
 
-  /** A request on a lent connection is the front's from now on. @param bytes all its records */
-  promoted(requestId: number, stateId: number, descriptor: number, bytes: Uint8Array): void {
-    this.#write(FromWorker.PROMOTED, requestId, stateId, encodePromoted(descriptor, bytes));
+  /** A request on a lent connection is the front's from now on. @param bytes all its records @param ageMs since it has begun */
+  promoted(requestId: number, stateId: number, descriptor: number, bytes: Uint8Array, ageMs: number): void {
+    this.#write(FromWorker.PROMOTED, requestId, stateId, encodePromoted(descriptor, bytes, ageMs));
     this.#ringBell();
   }
 

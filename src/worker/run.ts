@@ -2,13 +2,8 @@
 
 import type { ByteString } from '../lua/state.js';
 import type { OutputBuffer } from './output-buffer.js';
-import {
-  type RequestInlet,
-  type RequestOrigin,
-  type RequestOutlet,
-  type RequestSettings,
-  ScriptRequest,
-} from './script-request.js';
+import type { RequestInlet, RequestOrigin, RequestOutlet, RequestSettings } from './request-channels.js';
+import { ScriptRequest } from './script-request.js';
 import type { ScriptState } from './script-state.js';
 import type { WaitOwner } from './waits.js';
 
@@ -52,8 +47,8 @@ export class Run implements WaitOwner {
   hasBlockedForClient = false;
   /** It has been suspended before. */
   isLasting = false;
-  readonly tokens = new Set<number>();
-  readonly locks = new Map<string, number>();
+  tokens: Set<number> | undefined;
+  locks: Map<string, number> | undefined;
   holdsPlace = false;
   hasPosted = false;
 

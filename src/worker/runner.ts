@@ -11,13 +11,14 @@ import { END_STATE_GONE } from '../channel/messages.js';
 import type { Config } from '../config/load.js';
 import { type ByteString, type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
+import { BlockedPlaces } from './blocked-places.js';
 import { describeFailure } from './error-detail.js';
 import { Images } from './images.js';
 import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
+import type { RequestOrigin } from './request-channels.js';
 import { Run, type RunStart } from './run.js';
-import type { RequestOrigin } from './script-request.js';
-import type { ScriptState, StateReports, StateSettings } from './script-state.js';
+import type { Handler, ScriptState, StateReports, StateSettings } from './script-state.js';
 import type { UsageMeter } from './usage-meter.js';
 import { holdsOperations, Waits, type WaitsParts } from './waits.js';
 import { type WarmedScript, WarmStart } from './warm-start.js';
@@ -26,9 +27,6 @@ import { type WarmedScript, WarmStart } from './warm-start.js';
 const MEMORY_EVERY_MS = 1_000;
 /** The status of a request that a time limit has ended. */
 const TIMED_OUT = 504;
-
-/** Places in Lua at which waits are counted. */
-const MOST_PLACES = 1000;
 
 export interface RunnerParts {
   readonly config: Config;
@@ -50,15 +48,15 @@ export class Runner {
   readonly #parts: RunnerParts;
   readonly #images: Images;
   readonly #states = new Map<number, ScriptState>();
-  /** Requests that have begun and are not over, by number. */
-  readonly #runs = new Map<number, Run>();
+  /** Requests that have been suspended and are not over, by number. */
+  readonly #lasting = new Map<number, Run>();
   /** The run whose script executes now. */
   #executing: Run | undefined;
   /** Suspended runs that can go on, in the order in which their operations were over. */
   readonly #ready: Run[] = [];
   readonly #waits: Waits;
   readonly #warmStart = new WarmStart();
-  readonly #blocked = new Map<string, number>();
+  readonly #blocked = new BlockedPlaces();
   /** Buffers that no run uses. */
   readonly #buffers: OutputBuffer[] = [];
 
@@ -108,9 +106,12 @@ export class Runner {
 
   /** Whether a request can run in this state now: the state is here, and no request executes or waits in it. */
   isIdle(id: number): boolean {
-    if (!this.#states.has(id)) return false;
-    for (const { start } of this.#runs.values()) if (start.stateId === id) return false;
-    return true;
+    return this.#states.get(id)?.isBusy === false;
+  }
+
+  /** The script of a state; '' when there is none. */
+  scriptOf(id: number): string {
+    return this.#states.get(id)?.path ?? '';
   }
 
   /**
@@ -120,11 +121,10 @@ export class Runner {
   execute(start: RunStart): void {
     const { config, origin } = this.#parts;
     const run = new Run(start, config, origin, this.#buffers.pop() ?? new OutputBuffer(), performance.now());
-    this.#runs.set(run.id, run);
     const handler = handlerFor(start.role, config);
     this.#execute(run, () => {
       const { lua } = this.#enterState(run, handler);
-      return this.#recovering(run, () => lua.serve(handler, run.request, roleName(start.role)));
+      return this.#recovering(run, () => lua.serve(handler.name, run.request, handler.role));
     });
   }
 
@@ -154,14 +154,14 @@ export class Runner {
 
   /** Tells the front where a suspended run waits. */
   reportStack(id: number): void {
-    const run = this.#runs.get(id);
+    const run = this.#lasting.get(id);
     if (run?.state === undefined || !run.isSuspended) return;
     this.#parts.outbox.trace(id, run.state.lua.suspendedTraceback());
   }
 
   /** The front says that output of a run has to wait for its client when it goes on, or has not to wait any more. */
   setOutputHeld(id: number, isHeld: boolean): void {
-    const run = this.#runs.get(id);
+    const run = this.#lasting.get(id);
     if (run === undefined) return;
     this.#parts.outbox.setHeld(id, isHeld);
     if (!isHeld) this.#waits.outputHasRoom(run);
@@ -169,7 +169,7 @@ export class Runner {
 
   /** Ends a suspended run where it waits. @param reason an `InterruptRequest` */
   cancel(id: number, reason: number): void {
-    const run = this.#runs.get(id);
+    const run = this.#lasting.get(id);
     if (run?.state === undefined || !run.isSuspended) return;
     run.isSuspended = false;
     run.waitedMs += performance.now() - run.suspendedMs;
@@ -222,6 +222,7 @@ export class Runner {
   #suspend(run: Run): void {
     const { outbox } = this.#parts;
     run.outlive(outbox);
+    this.#lasting.set(run.id, run);
     this.#waits.settle(run);
     run.isSuspended = true;
     run.suspendedMs = performance.now();
@@ -234,9 +235,12 @@ export class Runner {
     run.request.release();
     this.#waits.endOwner(run);
     this.#parts.forgetBody(run.id);
-    this.#parts.outbox.setHeld(run.id, false);
     this.#count(run);
-    this.#runs.delete(run.id);
+    if (run.isLasting) {
+      this.#lasting.delete(run.id);
+      this.#parts.outbox.setHeld(run.id, false);
+    }
+    if (run.state !== undefined) run.state.isBusy = false;
     this.#buffers.push(run.buffer);
     if (run.hasBlockedForClient) this.#letWait(run.state);
     this.#rewind(run.state);
@@ -322,36 +326,31 @@ export class Runner {
   }
 
   /** The run's state, made now if it does not exist; interrupts find the run there. */
-  #enterState(run: Run, handler: ByteString): ScriptState {
+  #enterState(run: Run, handler: Handler): ScriptState {
     const { stateId, createdFrom } = run.start;
     const state = createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
+    state.isBusy = true;
+    state.uses += 1;
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);
-      this.#images.loaded(state, { name: handler, role: roleName(run.start.role) }, holdsOperations(run));
+      this.#images.loaded(state, handler, holdsOperations(run));
     }
     if (createdFrom !== undefined) this.#states.set(stateId, state);
     state.requireHandler(handler);
     return state;
   }
 
-  /** Counts the waits that blocked this worker, by place in Lua; the first at a place is logged. */
+  /** A wait blocks this worker, which others have to wait for. */
   #noteBlocked(run: Run, where: string, isForClient: boolean): void {
     const { id, script } = run;
-    // At the end of a request its handler is left already.
-    const place = where === '' ? `the end of ${script}` : where;
     if (isForClient) run.hasBlockedForClient = true;
     this.#parts.counters.noteBlocked(script);
-    const count = this.#blocked.get(place) ?? 0;
-    if (count === 0 && this.#blocked.size >= MOST_PLACES) return;
-    this.#blocked.set(place, count + 1);
-    if (count > 0) return;
-    const text = isForClient
-      ? `${place}: output blocks the worker here until the client reads, since Lua is not suspended at this place`
-      : `${place}: a wait blocks the worker here, since Lua cannot be suspended inside of this construct`;
-    this.#parts.outbox.log(id, 'debug', text);
+    // At the end of a request its handler is left already.
+    const text = this.#blocked.note(where === '' ? `the end of ${script}` : where, isForClient);
+    if (text !== undefined) this.#parts.outbox.log(id, 'debug', text);
   }
 
   /** Interrupts find the run that executes in this state. */
@@ -361,9 +360,15 @@ export class Runner {
 
   #finish({ start, state, request }: Run, exitCode: number): void {
     if (state !== undefined) this.#parts.usage?.noteMemory(state.lua.memoryBytes());
-    const isSpent = start.retiresState || (state !== undefined && this.#images.isSpent(state));
+    const isSpent = start.retiresState || (state !== undefined && this.#isSpent(state));
     if (isSpent) this.close(start.stateId);
     request.end(isSpent ? END_STATE_GONE : 0, exitCode);
+  }
+
+  /** A state has served its last request. The front does not know how many this worker has served in it by itself. */
+  #isSpent(state: ScriptState): boolean {
+    const { maxCount } = this.#parts.config;
+    return (maxCount > 0 && state.uses >= maxCount) || this.#images.isSpent(state);
   }
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
@@ -375,10 +380,15 @@ export class Runner {
     request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.get(state.id) === state;
     const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
-    const lives = isLoaded && isFit && !start.retiresState && !this.#images.isSpent(state);
+    const lives = isLoaded && isFit && !start.retiresState && !this.#isSpent(state);
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) this.#close(state);
-    request.fail(lives ? 0 : END_STATE_GONE, status, config.showErrors ? detail : undefined);
+    const { editor, showErrors } = config;
+    request.fail(
+      lives ? 0 : END_STATE_GONE,
+      status,
+      showErrors ? { ...detail, ...(editor !== 'none' && { editor }) } : undefined,
+    );
   }
 
   #count({ start, script, state, request, startedMs, waitedMs, failedStatus }: Run): void {
@@ -427,7 +437,7 @@ export class Runner {
 }
 
 /** The global function that answers requests of a role. */
-function handlerFor(role: number, config: Config): ByteString {
-  if (role === Role.AUTHORIZER) return config.authorizer;
-  return role === Role.FILTER ? config.filter : config.handler;
+function handlerFor(role: number, config: Config): Handler {
+  const name = role === Role.AUTHORIZER ? config.authorizer : role === Role.FILTER ? config.filter : config.handler;
+  return { name, role: roleName(role) };
 }

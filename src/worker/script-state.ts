@@ -3,8 +3,10 @@
 import { dirname } from 'node:path';
 import { toByteString, toText } from '../base/byte-string.js';
 import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
+import type { RoleName } from '../base/roles.js';
 import type { Config } from '../config/load.js';
 import {
+  adapterFor,
   type ByteString,
   type InterruptSource,
   type LogLevel,
@@ -13,6 +15,7 @@ import {
   type LuaState,
   type LuaValue,
   type NamedDictionary,
+  runsItself,
   type StateImage,
   type WaitHost,
 } from '../lua/state.js';
@@ -28,6 +31,12 @@ export interface StateReports {
   /** It depends on this file. */
   depends(stateId: number, path: ByteString, fingerprint: string): void;
   log(level: LogLevel, text: ByteString): void;
+}
+
+/** The function that answers requests of a role. */
+export interface Handler {
+  readonly name: ByteString;
+  readonly role: RoleName;
 }
 
 /** What all states of a worker have in common. */
@@ -71,7 +80,11 @@ export class ScriptState {
   readonly lua: LuaState;
   /** When its memory is looked at again, as `performance.now()` counts. */
   memoryDueMs = 0;
+  /** Requests that have begun in it. */
+  uses = 0;
   isLoaded: boolean;
+  /** A request executes or waits in it. */
+  isBusy = false;
   /** What it was made of, and all that it has loaded since. */
   readonly files: UsedFiles;
   /** Folders that files were asked for in which no file is loaded. */
@@ -120,6 +133,7 @@ export class ScriptState {
       path: config.path.map(toByteString),
       config: settings.luaConfig,
       allowsBytecode: config.bytecode,
+      showsLocals: config.showErrors,
       keys: config.keys,
       environment: settings.environment,
       ...(settings.files !== undefined && { files: new GrantedFiles(settings.files, directory, rules.directories) }),
@@ -131,19 +145,24 @@ export class ScriptState {
 
   /**
    * Runs `preload`, then the script. After an error the state has to be closed.
-   * @param handler the function that is about to be called
+   * @param handler the function that is about to be called, and in which role
    * @throws LuafcgidError when a file cannot be read or the handler is missing; LuaError when a chunk fails
    */
-  load(handler: ByteString): void {
-    const { rules } = this.#settings;
-    const { preload } = this.#settings.config;
+  load({ name: handler, role }: Handler): void {
+    const { rules, config } = this.#settings;
+    const { preload } = config;
     if (preload !== undefined) {
       const file = toByteString(preload);
       this.lua.run(this.#readScript(file, 'preload', readSource), `@${file}`);
     }
     const script = this.#readScript(this.path, 'script', (path) => rules.readScript(path, readSource));
-    this.lua.run(script, `@${this.path}`);
-    if (!this.lua.hasFunction(handler)) throw this.#noHandler(handler);
+    const adapter = adapterFor(this.path, config);
+    if (adapter === undefined || !runsItself(adapter)) this.lua.run(script, `@${this.path}`);
+    if (adapter !== undefined) {
+      const source = runsItself(adapter) ? { source: script } : {};
+      this.lua.adapt({ adapter, handler: config.handler, path: this.path, ...source });
+    }
+    if (!this.lua.hasFunction(handler, role)) throw this.#noHandler(handler);
     this.#handler = handler;
     this.isLoaded = true;
   }
@@ -152,9 +171,9 @@ export class ScriptState {
    * To be called before each request of a loaded state.
    * @throws LuaError when the script defines no such function; the state lives on, since it has those of other roles
    */
-  requireHandler(handler: ByteString): void {
+  requireHandler({ name: handler, role }: Handler): void {
     if (handler === this.#handler) return;
-    if (!this.lua.hasFunction(handler)) {
+    if (!this.lua.hasFunction(handler, role)) {
       const error = this.#noHandler(handler);
       throw new LuaError('runtime', toByteString(error.message), '', error);
     }

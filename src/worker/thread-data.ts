@@ -18,8 +18,6 @@ export interface ThreadData {
   readonly files: FileGrants | undefined;
   /** Scripts that are loaded before the first request: files, links resolved, one character per byte. */
   readonly warmScripts: readonly string[];
-  /** Whether the access log wants to know what requests take. */
-  readonly measuresUsage: boolean;
   /** Begins the name of every request. */
   readonly runName: string;
   /** The number of this worker, as the log has it. */
@@ -31,6 +29,9 @@ export interface ThreadData {
   readonly loans: SharedArrayBuffer;
   /** What it has done, see `metrics/counters.ts`. */
   readonly counters: SharedArrayBuffer;
+  /** The format of the access log, and where lines of it go (`channel/line-ring.ts`); undefined: there is none. */
+  readonly accessFormat: string | undefined;
+  readonly lines: SharedArrayBuffer | undefined;
   /** Requests that come on lent connections are numbered from here on. */
   readonly firstRequest: number;
   /** One word: how many requests of all workers wait for results. */

@@ -8,6 +8,7 @@ import { toByteString, toText } from '../base/byte-string.js';
 import { Role } from '../base/roles.js';
 import { Abandoned, Interrupts } from '../channel/interrupts.js';
 import { Borrower } from '../channel/lending.js';
+import { LineRingWriter } from '../channel/line-ring.js';
 import {
   decodeStart,
   roleOf,
@@ -24,19 +25,21 @@ import type { Parker } from '../channel/park.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Config } from '../config/load.js';
 import { IoClient } from '../io/client.js';
+import { AccessFormat } from '../logging/access-format.js';
 import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
 import { Dictionary } from '../shared/dictionary.js';
 import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
+import { AccessLines } from './direct/access-lines.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
+import type { RequestInlet } from './request-channels.js';
 import { Runner, type RunnerParts } from './runner.js';
-import type { RequestInlet } from './script-request.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 import type { WarmedScript } from './warm-start.js';
@@ -101,6 +104,28 @@ interface System {
   };
 }
 
+/** The access log of requests that this worker serves by itself. */
+function accessLines(
+  { lines, runName, index }: ThreadData,
+  format: AccessFormat | undefined,
+  usage: UsageMeter | undefined,
+  scriptOf: (state: number) => string,
+  ringBell: () => void,
+): AccessLines | undefined {
+  if (format === undefined || lines === undefined) return undefined;
+  return new AccessLines({
+    format,
+    ring: new LineRingWriter(lines),
+    runName,
+    place: index,
+    scriptOf,
+    usage,
+    nowMs,
+    timeMs: () => Date.now(),
+    ringBell,
+  });
+}
+
 class WorkerThread {
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
@@ -112,8 +137,17 @@ class WorkerThread {
   /** Undefined where no connections can be lent. */
   readonly #direct: DirectServer | undefined;
 
-  /** @param usage measures what requests take; undefined: nobody wants to know */
-  constructor(data: ThreadData, system: System, ringBell: () => void, usage: UsageMeter | undefined) {
+  /**
+   * @param format of the access log; undefined: there is none
+   * @param usage measures what requests take; undefined: nobody wants to know
+   */
+  constructor(
+    data: ThreadData,
+    system: System,
+    ringBell: () => void,
+    format: AccessFormat | undefined,
+    usage: UsageMeter | undefined,
+  ) {
     const { config, runName } = data;
     const interrupts = new Interrupts(data.interrupts);
     const ring = new RingReader(data.toWorker, system.parker);
@@ -179,6 +213,7 @@ class WorkerThread {
       maxPostBytes: config.maxPostBytes,
       statusPath: config.statusPath,
       isIdle: (state) => this.#runner.isIdle(state),
+      access: accessLines(data, format, usage, (state) => this.#runner.scriptOf(state), ringBell),
       run: (start) => this.#runner.execute(start),
     });
     const sockets = this.#direct && { service: this.#direct, events };
@@ -316,8 +351,10 @@ async function run(data: ThreadData): Promise<void> {
     // Native code may hang, and then this thread cannot be ended.
     if (isNative) new Interrupts(data.interrupts).thread = currentThread();
   }
-  const usage = data.measuresUsage ? new UsageMeter(await findCpuClock()) : undefined;
-  const thread = new WorkerThread(data, system, ringBell, usage);
+  const format = data.accessFormat === undefined ? undefined : new AccessFormat(data.accessFormat);
+  const clock = format?.needsCpuTime ? await findCpuClock() : undefined;
+  const usage = format?.needsUsage ? new UsageMeter(clock) : undefined;
+  const thread = new WorkerThread(data, system, ringBell, format, usage);
   if (data.warmScripts.length > 0) parentPort?.postMessage({ warmed: thread.warm(data.warmScripts) });
   parentPort?.postMessage('ready');
   thread.serve();

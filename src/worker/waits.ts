@@ -20,8 +20,8 @@ import { Timers } from './timers.js';
 export interface WaitOwner extends LockOwner {
   /** The number of the request. */
   readonly id: number;
-  /** Operations that it has started and not taken the results of. */
-  readonly tokens: Set<number>;
+  /** Operations that it has started and not taken the results of. Most requests start none. */
+  tokens: Set<number> | undefined;
   /** The script's file. */
   readonly script: ByteString;
   /** Whether its output has to wait for its client to read. */
@@ -36,8 +36,10 @@ export interface WaitOwner extends LockOwner {
 
 /** Whether it has what no copy of its script's memory may have: operations that are not over, or locks. */
 export function holdsOperations({ tokens, locks }: Pick<WaitOwner, 'tokens' | 'locks'>): boolean {
-  return tokens.size > 0 || locks.size > 0;
+  return (tokens?.size ?? 0) > 0 || (locks?.size ?? 0) > 0;
 }
+
+const NO_TOKENS: readonly number[] = [];
 
 interface Operation {
   readonly owner: WaitOwner;
@@ -154,8 +156,9 @@ export class Waits implements WaitHost {
 
   /** The client of a suspended request has read. */
   outputHasRoom(owner: WaitOwner): void {
-    for (const token of owner.tokens) {
-      if (this.#operations.get(token)?.waitsFor === WaitsFor.OUTPUT) this.#end(token, { isError: false, value: undefined });
+    for (const token of owner.tokens ?? NO_TOKENS) {
+      if (this.#operations.get(token)?.waitsFor === WaitsFor.OUTPUT)
+        this.#end(token, { isError: false, value: undefined });
     }
   }
 
@@ -179,7 +182,7 @@ export class Waits implements WaitHost {
 
   /** A request is about to be suspended: if it waits for locks only, somebody who is not suspended has to hold them. */
   settle(owner: WaitOwner): void {
-    for (const token of owner.tokens) {
+    for (const token of owner.tokens ?? NO_TOKENS) {
       const operation = this.#operations.get(token);
       if (operation?.waitsFor !== WaitsFor.LOCK || operation.result !== undefined) return;
     }
@@ -195,6 +198,7 @@ export class Waits implements WaitHost {
   #add(waitsFor: WaitsFor): number {
     const owner = this.#parts.owner();
     this.#lastToken = (this.#lastToken % 0x7fffffff) + 1;
+    owner.tokens ??= new Set();
     owner.tokens.add(this.#lastToken);
     this.#operations.set(this.#lastToken, { owner, waitsFor, result: undefined });
     return this.#lastToken;
@@ -213,7 +217,7 @@ export class Waits implements WaitHost {
     const operation = this.#operations.get(token);
     if (operation?.result === undefined) throw new Error(`operation ${token} is not over`);
     this.#operations.delete(token);
-    operation.owner.tokens.delete(token);
+    operation.owner.tokens?.delete(token);
     return operation.result;
   }
 
@@ -232,7 +236,7 @@ export class Waits implements WaitHost {
 
   /** While this worker blocks, nobody else looks whether more of the body has come. */
   #lookAtBody({ tokens, body }: WaitOwner): void {
-    for (const token of tokens) {
+    for (const token of tokens ?? NO_TOKENS) {
       if (this.#operations.get(token)?.waitsFor !== WaitsFor.BODY || !body.isReady) continue;
       this.#end(token, { isError: false, value: undefined });
     }
@@ -241,7 +245,7 @@ export class Waits implements WaitHost {
   /** What a suspended run waits for. */
   waitsForOf(owner: WaitOwner): WaitsFor {
     let found: WaitsFor | undefined;
-    for (const token of owner.tokens) {
+    for (const token of owner.tokens ?? NO_TOKENS) {
       const operation = this.#operations.get(token);
       if (operation === undefined || operation.result !== undefined) continue;
       if (found !== undefined) return WaitsFor.SEVERAL;
@@ -252,7 +256,7 @@ export class Waits implements WaitHost {
 
   /** Whether one of its operations is over. */
   hasResult({ tokens }: WaitOwner): boolean {
-    for (const token of tokens) if (this.#operations.get(token)?.result !== undefined) return true;
+    for (const token of tokens ?? NO_TOKENS) if (this.#operations.get(token)?.result !== undefined) return true;
     return false;
   }
 
@@ -264,11 +268,8 @@ export class Waits implements WaitHost {
   /** Whether `poll` may find something. */
   get mayHaveNews(): boolean {
     const { io, nowMs } = this.#parts;
-    return (
-      this.#locks.mayHaveNews ||
-      io?.hasCompletion === true ||
-      (this.#timers.nextMs ?? Number.POSITIVE_INFINITY) <= nowMs()
-    );
+    const dueMs = this.#timers.nextMs;
+    return this.#locks.mayHaveNews || io?.hasCompletion === true || (dueMs !== undefined && dueMs <= nowMs());
   }
 
   /** Notes which operations are over. */
@@ -302,8 +303,8 @@ export class Waits implements WaitHost {
   /** Its request is over: what it has started is cancelled, and what it holds of data sources is released. */
   endOwner(owner: WaitOwner): void {
     this.leavePlace(owner);
-    for (const token of owner.tokens) this.#operations.delete(token);
-    owner.tokens.clear();
+    for (const token of owner.tokens ?? NO_TOKENS) this.#operations.delete(token);
+    owner.tokens = undefined;
     this.#locks.endOwner(owner);
     if (owner.hasPosted) this.#parts.io?.endRun(owner.id);
   }

@@ -4,7 +4,8 @@ import { LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
 import type { ByteString, InterruptSource, LogLevel } from '../lua/state.js';
 import { describeFailure } from './error-detail.js';
-import type { Handler, Images } from './images.js';
+import type { Images } from './images.js';
+import type { Handler } from './script-state.js';
 import { holdsOperations, type WaitOwner, type Waits, type WaitsParts } from './waits.js';
 
 /** What has become of a script that was to be loaded. */

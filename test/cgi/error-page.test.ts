@@ -62,10 +62,46 @@ describe('an error page', () => {
     assert.ok(!body.includes('<script'));
   });
 
+  it('shows local variables and the request, and leads to the editor, all escaped', () => {
+    const lines = [{ number: 7, text: 'x', isFault: true }];
+    const locals = [[EVIL, EVIL]] as const;
+    const { body } = render({
+      status: 500,
+      detail: {
+        message: 'm',
+        source: { file: '/srv/a b"<.lua', lines, locals },
+        callers: [{ file: '/srv/c.lua', lines, locals }],
+        request: { method: 'GET', url: `/${EVIL}`, headers: [['X-Evil', EVIL]] },
+        editor: 'vscode://file/{file}:{line}',
+      },
+    });
+    assert.ok(body.includes('<a href="vscode://file//srv/a%20b%22%3C.lua:7">open in the editor</a>'), body);
+    assert.ok(body.includes('<a href="vscode://file//srv/c.lua:7">'));
+    assert.equal(body.split(`<tr><th>${SAFE}</th><td>${SAFE}</td></tr>`).length, 3);
+    assert.ok(body.includes(`<tr><th>GET</th><td>/${SAFE}</td></tr>`));
+    assert.ok(body.includes(`<tr><th>X-Evil</th><td>${SAFE}</td></tr>`));
+    assert.ok(!body.includes('<script'));
+  });
+
   it('shows a detail that has a message only', () => {
     const { body } = render({ status: 500, detail: { message: 'just this' } });
     assert.ok(body.includes('<pre class="text">just this</pre>'));
     assert.ok(!body.includes('<mark>') && !body.includes('undefined'));
+  });
+
+  it('is text for whoever wants text, with nothing escaped and the faulty line marked', () => {
+    const lines = [
+      { number: 9, text: 'local a = 1 < 2', isFault: false },
+      { number: 10, text: EVIL, isFault: true },
+    ];
+    const detail = { message: `${EVIL}1`, traceback: 'stack', source: { file: '/srv/a.lua', lines } };
+    const { head, body } = render({ status: 500, requestName: 'r-1', form: 'text', detail });
+    assert.ok(head.includes('Content-Type: text/plain; charset=utf-8'));
+    assert.ok(head.includes(`Content-Length: ${body.length}`));
+    assert.equal(
+      body,
+      `500 Internal Server Error\nThis page failed.\n\n${EVIL}1\n\n/srv/a.lua\n     9  local a = 1 < 2\n>   10  ${EVIL}\n\nstack\n\nRequest r-1\n`,
+    );
   });
 
   it('names no file and no code without a detail', () => {

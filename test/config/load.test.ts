@@ -59,7 +59,17 @@ function write(name: string, text: string): string {
 
 function surroundings(environment: Surroundings['environment'] = {}): Surroundings {
   const log: Surroundings['log'] = (_level, text) => logged.push(text);
-  return { directory, environment, cpus: 4, hasPassedSockets: false, open: [], isReload: false, isOfOther: false, log };
+  return {
+    directory,
+    environment,
+    cpus: 4,
+    memoryBytes: 2 ** 40,
+    hasPassedSockets: false,
+    open: [],
+    isReload: false,
+    isOfOther: false,
+    log,
+  };
 }
 
 function load(script: string, overrides: Overrides = {}, environment: Surroundings['environment'] = {}) {

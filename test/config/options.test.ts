@@ -11,6 +11,7 @@ import type { LuaValue, RequestSetting } from '../../src/lua/state.js';
 function check(values: RawConfig) {
   return validate([{ values, label: '', absolute: (name) => `/etc/luafcgid/${name}` }], {
     cpus: 4,
+    memoryBytes: 2 ** 40,
     hasPassedSockets: false,
   });
 }
@@ -74,6 +75,8 @@ function wrongValues(row: OptionRow): readonly LuaValue[] {
       return ['a b', 'a:b', '-x', true, {}, ['root'], 'a\0b', '\xff'];
     case 'extensions':
       return ['lua', '', '.', '.a/b', true, {}, [true], 'a\0b', '\xff'];
+    case 'adapters':
+      return ['lp', true, 1, ['cgilua'], { lp: 'php' }, { lp: true }, { 'a/b': 'cgilua' }, { '': 'cgilua' }];
     case 'files':
       return ['a', true, 1, ['a'], { read: true }, { read: [1, true] }, { reads: 'a' }, { write: 'a\0b' }, { 1: 'a' }];
     case 'environment':
@@ -297,8 +300,8 @@ describe('values', () => {
   it('derives workers from the processors, and has at least as many clones and states as workers', () => {
     const { workers, clones, states } = check({}).config;
     assert.deepEqual([workers, clones, states], [4, 64, 256]);
-    assert.equal(validate([], { cpus: 1, hasPassedSockets: false }).config.workers, 2);
-    assert.equal(validate([], { cpus: 1000, hasPassedSockets: false }).config.workers, 256);
+    assert.equal(validate([], { cpus: 1, memoryBytes: 2 ** 40, hasPassedSockets: false }).config.workers, 2);
+    assert.equal(validate([], { cpus: 1000, memoryBytes: 2 ** 40, hasPassedSockets: false }).config.workers, 256);
     assert.deepEqual([check({ workers: 99 }).config.clones, check({ workers: 256 }).config.states], [99, 256]);
   });
 
@@ -315,7 +318,7 @@ describe('values', () => {
 
   it('listens by default on loopback, or on the sockets that systemd has passed', () => {
     assert.deepEqual(check({}).config.listen, [{ kind: 'tcp', host: '127.0.0.1', port: 9000 }]);
-    const passed = { cpus: 1, hasPassedSockets: true };
+    const passed = { cpus: 1, memoryBytes: 2 ** 40, hasPassedSockets: true };
     assert.deepEqual(validate([], passed).config.listen, [{ kind: 'systemd', name: undefined }]);
   });
 
@@ -390,7 +393,7 @@ describe('values', () => {
     const source = (values: RawConfig, label: string) => ({ values, label, absolute: (name: string) => name });
     const { config, faults } = validate(
       [source({ workers: 3, states: 9 }, ''), source({ workers: 0, maxpost: 1 }, ' (command line)')],
-      { cpus: 4, hasPassedSockets: false },
+      { cpus: 4, memoryBytes: 2 ** 40, hasPassedSockets: false },
     );
     assert.deepEqual([config.states, config.maxPostBytes], [9, 1]);
     assert.match(faults[0]?.message ?? '', /^workers = 0 \(command line\): must be a whole number from 1 to 256$/);

@@ -46,7 +46,6 @@ describe('luafcgid', () => {
     ['a.lua', 'b.lua'],
     ['check'],
     ['run'],
-    ['check', 'a', 'b'],
     ['run', 'a.lua', '--method'],
     ['run', 'a.lua', '--header', 'no colon'],
     ['serve', '.', '--port', 'http'],
@@ -126,6 +125,37 @@ describe('a broken configuration', () => {
     assert.match(stdout, /good\.lua/);
     assert.match(stdout, /retries/, 'what has no effect is told');
     assert.deepEqual(readdirSync(cwd), ['good.lua']);
+  });
+});
+
+describe('luafcgid check of pages', () => {
+  it('tells every fault by file, line and column, for the Lua of the engine: users.md section 3', async (t) => {
+    const cwd = tempDir(t);
+    writeFileSync(
+      join(cwd, 'good.lua'),
+      'local lib = require("lib")\nfunction main(env, con) con:puts(shared_title) end',
+    );
+    writeFileSync(join(cwd, 'lib.lua'), 'shared_title = "x"\nreturn {}');
+    writeFileSync(
+      join(cwd, 'bad.lua'),
+      'function main(env, con)\n  con:pust("x")\n  con:param("x")\n  n = unpack({})\nend',
+    );
+    const bad = await runCommand(['check', 'bad.lua'], { cwd });
+    assert.deepEqual([bad.code, bad.stderr], [1, '']);
+    assert.deepEqual(
+      bad.stdout.split('\n').map((line) => line.slice(0, 45)),
+      ['bad.lua:2:7: con has no method pust; did you ', 'bad.lua:4:3: n is assigned in a function and ', ''],
+    );
+    const newer = await runCommand(['check', '--engine', 'lua5.4', 'good.lua', 'bad.lua'], { cwd });
+    assert.match(newer.stdout, /^bad\.lua:4:7: unpack is a global that nobody defines$/m);
+    assert.doesNotMatch(newer.stdout, /good/);
+    assert.deepEqual(await runCommand(['check', 'good.lua'], { cwd }).then(({ code, stdout }) => [code, stdout]), [
+      0,
+      'good.lua: no faults found\n',
+    ]);
+    writeFileSync(join(cwd, 'broken.lua'), 'function main(env, con)\n  local x = = 1\nend');
+    const broken = await runCommand(['check', 'broken.lua', 'good.lua'], { cwd });
+    assert.deepEqual([broken.code, broken.stdout], [1, "broken.lua:2:11: unexpected symbol near '='\n"]);
   });
 });
 
@@ -241,8 +271,15 @@ describe('luafcgid run', () => {
     writeFileSync(file, 'function main() error("oh no") end');
     const run = await runCommand(['run', file]);
     assert.equal(run.code, 1);
-    assert.equal(parseCgiAnswer(run.stdoutBytes).status, 500);
+    const answer = parseCgiAnswer(run.stdoutBytes);
+    assert.equal(answer.status, 500);
     assert.match(run.stderr, /fails\.lua:1: oh no/);
+    // users.md section 3: a terminal shows no HTML.
+    assert.match(
+      answer.body.toString(),
+      /^500 Internal Server Error\n[\s\S]*oh no\n[\s\S]*\n> {4}1 {2}function main\(\) error/,
+    );
+    assert.doesNotMatch(answer.body.toString(), /<[a-z]+>/);
   });
 
   it('says so when a file is missing', async (t) => {

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { engineNames } from '../../src/lua/engine-names.js';
 import { FcgiConnection, requestBytes, scriptParams } from '../support/fcgi-client.js';
 import { HttpExchange } from '../support/http.js';
 import { startNginx } from '../support/nginx.js';
-import { type Server, startServer } from '../support/server.js';
+import { IO, type Server, startServer } from '../support/server.js';
 import { ask, eventually, shared } from '../support/shared.js';
 
 const FILES = {
@@ -159,4 +160,37 @@ describe('a browser that goes away behind nginx', () => {
     }
     await assertGoesOn(server());
   });
+});
+
+describe('a client that goes away while its script runs', () => {
+  // One driver sees all engines.
+  for (const engine of IO === 'node' ? (['embedded', 'lua5.1'] as const) : engineNames) {
+    it(`has its script stopped when that asks for it (${engine})`, async (t) => {
+      const server = await startServer(t, {
+        config: `engine = "${engine}"; workers = 1; bodymemory = 0`,
+        files: {
+          'wait.lua': `if jit then jit.off() end
+          function main(env, con)
+            con:config("onabort", "stop")
+            con:puts("running") con:flush()
+            if env.QUERY_STRING == "loop" then while true do end end
+            if env.QUERY_STRING == "write" then while true do con:puts(("x"):rep(65536)) con:flush() end end
+            con:gets()
+          end`,
+        },
+      });
+      for (const work of ['loop', 'write', 'read']) {
+        const connection = await FcgiConnection.connect(server.socket);
+        t.after(() => connection.destroy());
+        await connection.begin(1);
+        const params = { REQUEST_METHOD: 'POST', CONTENT_LENGTH: '1', QUERY_STRING: work };
+        await connection.params(1, scriptParams(server.path('wait.lua'), params));
+        await connection.stdoutUntil(1, 'running');
+        connection.destroy();
+        const stopped = () => server.log().split('LUAFCGID_SCRIPT_UNWANTED').length - 1;
+        const wanted = ['loop', 'write', 'read'].indexOf(work) + 1;
+        if (work !== 'read') await eventually('the stop', () => stopped() === wanted);
+      }
+    });
+  }
 });

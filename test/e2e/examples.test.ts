@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
+import type { Cleanup } from '../support/cleanup.js';
 import { fetchHttp, type HttpAnswer, HttpExchange, type HttpOptions } from '../support/http.js';
 import { startNginxWith } from '../support/nginx.js';
 import { ROOT, startServer } from '../support/server.js';
+import { shared } from '../support/shared.js';
 
 const EXAMPLES = join(ROOT, 'examples');
 const PAGES = readdirSync(EXAMPLES).filter((name) => name.endsWith('.lua'));
@@ -20,7 +22,7 @@ function siteAt(port: number): Site {
 }
 
 /** `npm start` without the build. */
-async function throughGateway(t: TestContext): Promise<Site> {
+async function throughGateway(t: Cleanup): Promise<Site> {
   const server = await startServer(t, {
     args: () => ['serve', EXAMPLES, '--port', '0'],
     ready: /http:\/\/127\.0\.0\.1:\d+\//,
@@ -29,7 +31,7 @@ async function throughGateway(t: TestContext): Promise<Site> {
 }
 
 /** examples/nginx.conf with this machine's paths. */
-async function throughNginx(t: TestContext): Promise<Site> {
+async function throughNginx(t: Cleanup): Promise<Site> {
   const server = await startServer(t);
   const text = readFileSync(join(EXAMPLES, 'nginx.conf'), 'utf8');
   const nginx = await startNginxWith(t, (port) =>
@@ -54,8 +56,32 @@ for (const [name, start] of [
   ['nginx with examples/nginx.conf', throughNginx],
 ] as const) {
   describe(`the examples through ${name}`, () => {
-    it('are listed at /, each with a line, and each answers', async (t) => {
+    const site = shared(start);
+    const fetch: Site['fetch'] = (path, options) => site().fetch(path, options);
+
+    // The first one: what it counts must not have been asked for before.
+    it('count requests from one to the next', async () => {
+      for (const [count, noun] of [
+        [1, 'request'],
+        [2, 'requests'],
+        [3, 'requests'],
+      ] as const) {
+        assert.ok((await fetch('/counter.lua')).text.includes(`<strong>${count}</strong> ${noun}.`));
+      }
+    });
+
+    it('count visits of all workers, and refuse too many of one visitor', async (t) => {
+      // Of its own: nobody else must have visited, nor be refused.
       const { fetch } = await start(t);
+      for (let visit = 1; visit <= 20; visit += 1) {
+        const { text } = await fetch('/visits.lua');
+        assert.ok(text.includes(`This is visit <strong>${visit}</strong> since`), text);
+      }
+      const refused = await fetch('/visits.lua');
+      assert.equal(refused.status, 429);
+    });
+
+    it('are listed at /, each with a line, and each answers', async () => {
       const list = await fetch('/');
       assert.equal(list.status, 200);
       for (const page of PAGES) {
@@ -69,8 +95,7 @@ for (const [name, start] of [
       }
     });
 
-    it('say hello', async (t) => {
-      const { fetch } = await start(t);
+    it('say hello', async () => {
       const answer = await fetch('/hello.lua');
       assert.deepEqual(
         [answer.header('content-type'), answer.text],
@@ -78,16 +103,14 @@ for (const [name, start] of [
       );
     });
 
-    it('show the environment, escaped', async (t) => {
-      const { fetch } = await start(t);
+    it('show the environment, escaped', async () => {
       const { text } = await fetch('/environment.lua/more?a=<b>&c', { headers: { 'X-Test': `<i>"'&` } });
       assert.ok(text.includes('HTTP_X_TEST</th><td>&lt;i&gt;&quot;&#39;&amp;</td>'));
       assert.ok(text.includes('QUERY_STRING</th><td>a=&lt;b&gt;&amp;c</td>'));
       assert.ok(text.includes('PATH_INFO</th><td>/more</td>'));
     });
 
-    it('read queries, forms and uploads', async (t) => {
-      const { fetch } = await start(t);
+    it('read queries, forms and uploads', async () => {
       assert.ok(
         (await fetch('/form.lua?word=%3Cb%3E')).text.includes('<input id="word" name="word" value="&lt;b&gt;">'),
       );
@@ -111,29 +134,8 @@ for (const [name, start] of [
       assert.ok(upload.text.includes('a file named <b>&lt;a&gt;.bin</b>, image/x, 1000 bytes'), upload.text);
     });
 
-    it('count requests from one to the next', async (t) => {
-      const { fetch } = await start(t);
-      for (const [count, noun] of [
-        [1, 'request'],
-        [2, 'requests'],
-        [3, 'requests'],
-      ] as const) {
-        assert.ok((await fetch('/counter.lua')).text.includes(`<strong>${count}</strong> ${noun}.`));
-      }
-    });
-
-    it('count visits of all workers, and refuse too many of one visitor', async (t) => {
-      const { fetch } = await start(t);
-      for (let visit = 1; visit <= 20; visit += 1) {
-        const { text } = await fetch('/visits.lua');
-        assert.ok(text.includes(`This is visit <strong>${visit}</strong> since`), text);
-      }
-      const refused = await fetch('/visits.lua');
-      assert.equal(refused.status, 429);
-    });
-
-    it('send lines while they are made', async (t) => {
-      const { port } = await start(t);
+    it('send lines while they are made', async () => {
+      const { port } = site();
       const exchange = new HttpExchange({ port, path: '/stream.lua' });
       exchange.end();
       const first = await exchange.bodyUntil('Step 1 of 10');
@@ -141,8 +143,8 @@ for (const [name, start] of [
       assert.ok((await exchange.body()).includes('That was all.'));
     });
 
-    it('wait for two things at once', async (t) => {
-      const { text } = await (await start(t)).fetch('/together.lua');
+    it('wait for two things at once', async () => {
+      const { text } = await fetch('/together.lua');
       const steps = [...text.matchAll(/<li>(\w+): step \d/g)].map(([, what]) => what);
       // The later one of the two is through its first step before the other is.
       assert.equal(steps[0], 'Toast', text);
@@ -150,8 +152,7 @@ for (const [name, start] of [
       assert.match(text, /Tea is ready, and Toast is ready\./);
     });
 
-    it('remember a name in a cookie', async (t) => {
-      const { fetch } = await start(t);
+    it('remember a name in a cookie', async () => {
       const post = (body: string) =>
         fetch('/remember.lua', {
           method: 'POST',

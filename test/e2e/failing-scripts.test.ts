@@ -30,6 +30,24 @@ describe('a failing script', () => {
     assert.ok(!text.includes('-- line 26'));
   });
 
+  it('shows local variables and the request, and no secrets: users.md section 3', async () => {
+    server().write(
+      'locals.lua',
+      'local function pay(amount, card_token)\n  local fee = amount / 4\n  error("declined")\n  return fee\nend\nfunction main(env) pay(8, ("terc3s"):reverse()) return 1 end',
+    );
+    const params = { HTTP_COOKIE: 'id=s3cret', HTTP_USER_AGENT: 'agent 7', QUERY_STRING: 'password=s3cret&a=b' };
+    const { text } = await ask(server(), 'locals.lua', { params });
+    for (const part of [
+      '<th>fee</th><td>2',
+      '<th>card_token</th><td>(hidden)',
+      '<td>agent 7',
+      'password=(hidden)&amp;a=b',
+    ]) {
+      assert.ok(text.includes(part), `${part} in ${text}`);
+    }
+    assert.doesNotMatch(text, /s3cret/);
+  });
+
   it('after output that is not sent yet still gets an error page, without what it had set', async () => {
     server().write(
       'late.lua',

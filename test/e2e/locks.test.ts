@@ -1,9 +1,10 @@
 /** Locks of scripts: among all workers, in turn, and released by whatever ends a request (issue 13, 6; data-access.md 4.5). */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import type { Cleanup } from '../support/cleanup.js';
 import { FcgiConnection, scriptParams } from '../support/fcgi-client.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
 
 const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
 
@@ -67,7 +68,7 @@ function main(env, con)
 end`,
 };
 
-function start(t: TestContext, config: string): Promise<Server> {
+function start(t: Cleanup, config: string): Promise<Server> {
   return startServer(t, { config, files: FILES });
 }
 
@@ -80,13 +81,23 @@ async function begin(t: TestContext, server: Server, script: string, query: stri
   return connection;
 }
 
+/** Has a request take the lock, which it keeps until its connection is destroyed. */
+async function hold(t: TestContext, server: Server): Promise<FcgiConnection> {
+  const times = () => server.log().split('holds the lock').length;
+  const before = times();
+  const holder = await begin(t, server, 'hold.lua', 'sleep');
+  await eventually('the holder', () => times() > before);
+  return holder;
+}
+
 const query = (QUERY_STRING: string) => ({ params: { QUERY_STRING } });
 
-describe('a lock', () => {
-  for (const engine of ENGINES) {
-    it(`is held by one request of all workers at a time, and no waiting request holds a worker (${engine})`, async (t) => {
-      const server = await start(t, `engine = "${engine}" workers = 2 clones = 16 states = 40`);
-      const answers = await Promise.all(Array.from({ length: 24 }, () => ask(server, 'count.lua')));
+for (const engine of ENGINES) {
+  describe(`with ${engine}, a lock`, () => {
+    const server = shared((t) => start(t, `engine = "${engine}" workers = 2 clones = 16 states = 40`));
+
+    it('is held by one request of all workers at a time, and no waiting request holds a worker', async () => {
+      const answers = await Promise.all(Array.from({ length: 24 }, () => ask(server(), 'count.lua')));
       const values = answers.map(({ text }) => Number(/^true (\d+)/.exec(text)?.[1]));
       assert.deepEqual(
         values.sort((a, b) => a - b),
@@ -94,73 +105,71 @@ describe('a lock', () => {
       );
     });
 
-    it(`ends with the deadlock that two requests would make, which is told (${engine})`, async (t) => {
-      const server = await start(t, `engine = "${engine}" workers = 2 clones = 8`);
-      const first = await begin(t, server, 'pair.lua', 'ab');
-      const second = await begin(t, server, 'pair.lua', 'ba');
-      await server.logged(/holds a/);
-      await server.logged(/holds b/);
-      await ask(server, 'go.lua');
+    it('ends with the deadlock that two requests would make, which is told', async (t) => {
+      const first = await begin(t, server(), 'pair.lua', 'ab');
+      const second = await begin(t, server(), 'pair.lua', 'ba');
+      await server().logged(/holds a/);
+      await server().logged(/holds b/);
+      await ask(server(), 'go.lua');
       const texts = [first, second].map(async (one) => (await one.response(1)).stdout.toString().split('\r\n\r\n')[1]);
       assert.deepEqual((await Promise.all(texts)).sort(), ['both', 'deadlock']);
-      assert.match((await ask(server, 'pair.lua', query('cc'))).text, /^deadlock$/, 'a lock that the request holds');
+      assert.match((await ask(server(), 'pair.lua', query('cc'))).text, /^deadlock$/, 'a lock that the request holds');
     });
-  }
+
+    it('has fetch of a shared dictionary compute once for all requests that miss the value at the same time', async () => {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => ask(server(), 'fetch.lua')));
+      for (const { text } of answers) assert.equal(text, 'the page 1');
+    });
+  });
+}
+
+describe('a lock', () => {
+  const server = shared((t) => start(t, 'workers = 2 clones = 6 watchdog = 0.3 onabort = "stop"'));
 
   for (const how of ['return', 'error', 'exit', 'loop', 'hang']) {
-    it(`is released when its request ends by ${how}`, async (t) => {
-      const server = await start(t, 'workers = 2 clones = 4 watchdog = 0.3');
-      await ask(server, 'hold.lua', query(how));
-      assert.equal((await ask(server, 'try.lua', query('60'))).text, 'free');
+    it(`is released when its request ends by ${how}`, async () => {
+      await ask(server(), 'hold.lua', query(how));
+      assert.equal((await ask(server(), 'try.lua', query('60'))).text, 'free');
     });
   }
 
   it('is released when its client goes and onabort says so', async (t) => {
-    const server = await start(t, 'workers = 2 clones = 6 onabort = "stop"');
-    const holder = await begin(t, server, 'hold.lua', 'sleep');
-    await server.logged(/holds the lock/);
-    assert.equal((await ask(server, 'try.lua', query('0'))).text, 'timeout');
-    assert.equal((await ask(server, 'try.lua', query('0.05'))).text, 'timeout');
+    const holder = await hold(t, server());
+    assert.equal((await ask(server(), 'try.lua', query('0'))).text, 'timeout');
+    assert.equal((await ask(server(), 'try.lua', query('0.05'))).text, 'timeout');
     holder.destroy();
-    assert.equal((await ask(server, 'try.lua', query('60'))).text, 'free');
-  });
-
-  it('is released when the time of its request is over', async (t) => {
-    const server = await start(t, 'workers = 2 clones = 6 requesttime = 0.3');
-    assert.equal((await ask(server, 'hold.lua', query('sleep'))).status, 504);
-    assert.equal((await ask(server, 'try.lua', query('0'))).text, 'free');
+    assert.equal((await ask(server(), 'try.lua', query('60'))).text, 'free');
   });
 
   it('is not waited for where Lua cannot be suspended: the error says where', async (t) => {
-    const server = await start(t, 'workers = 1 clones = 6 onabort = "stop"');
-    await begin(t, server, 'hold.lua', 'sleep');
-    await server.logged(/holds the lock/);
-    assert.match((await ask(server, 'inside.lua')).text, /cannot wait for a lock at .*inside\.lua:3/);
+    const holder = await hold(t, server());
+    assert.match((await ask(server(), 'inside.lua')).text, /cannot wait for a lock at .*inside\.lua:3/);
+    holder.destroy();
   });
 
-  it('has no options but wait: any other is an error, and no lock', async (t) => {
-    const server = await start(t, 'workers = 1');
-    assert.match((await ask(server, 'options.lua')).text, /unknown option 'timeout' of 'lock' \(there is wait\)/);
-    assert.equal((await ask(server, 'try.lua', query('0'))).text, 'free');
+  it('has no options but wait: any other is an error, and no lock', async () => {
+    assert.equal((await ask(server(), 'try.lua', query('60'))).text, 'free');
+    assert.match((await ask(server(), 'options.lua')).text, /unknown option 'timeout' of 'lock' \(there is wait\)/);
+    assert.equal((await ask(server(), 'try.lua', query('0'))).text, 'free');
+  });
+
+  it('is released when the time of its request is over', async (t) => {
+    const limited = await start(t, 'workers = 2 clones = 6 requesttime = 0.3');
+    assert.equal((await ask(limited, 'hold.lua', query('sleep'))).status, 504);
+    assert.equal((await ask(limited, 'try.lua', query('0'))).text, 'free');
   });
 
   it('of a reloaded server is the same as before', async (t) => {
-    const server = await start(t, 'workers = 1 clones = 6 onabort = "stop"');
-    const holder = await begin(t, server, 'hold.lua', 'sleep');
-    await server.logged(/holds the lock/);
-    server.signal('SIGHUP');
-    await server.logged(/reloaded: listening/);
-    assert.equal((await ask(server, 'try.lua', query('0'))).text, 'timeout', 'held by a request of the former workers');
-    const waiting = ask(server, 'try.lua', query('60'));
+    const holder = await hold(t, server());
+    server().signal('SIGHUP');
+    await server().logged(/reloaded: listening/);
+    assert.equal(
+      (await ask(server(), 'try.lua', query('0'))).text,
+      'timeout',
+      'held by a request of the former workers',
+    );
+    const waiting = ask(server(), 'try.lua', query('60'));
     holder.destroy();
     assert.equal((await waiting).text, 'free');
-  });
-});
-
-describe('fetch of a shared dictionary', () => {
-  it('computes once for all requests that miss the value at the same time', async (t) => {
-    const server = await start(t, 'workers = 2 clones = 16 states = 40');
-    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(server, 'fetch.lua')));
-    for (const { text } of answers) assert.equal(text, 'the page 1');
   });
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { FcgiConnection } from '../support/fcgi-client.js';
 import { Held, HOLD } from '../support/held.js';
 import { fetchHttp } from '../support/http.js';
@@ -193,6 +194,9 @@ describe('SIGHUP', () => {
   });
 });
 
+/** Between two requests of a client: clients that do not pause take the processors that a reload needs. */
+const PAUSE_MS = 5;
+
 describe('twenty reloads under load', () => {
   it('lose no request', async (t) => {
     const server = await start(t, 'workers = 2');
@@ -206,6 +210,7 @@ describe('twenty reloads under load', () => {
         assert.equal(status, 200, `${path}: ${text}`);
         assert.match(text, new RegExp(`^\\d+ \\d+ ${name}-${at}$`));
         answered += 1;
+        await pause(PAUSE_MS);
       }
     };
     const direct = async (name: string): Promise<void> => {
@@ -214,6 +219,7 @@ describe('twenty reloads under load', () => {
         assert.equal(status, 200, text);
         assert.match(text, new RegExp(`^\\d+ \\d+ ${name}-${at}$`));
         answered += 1;
+        await pause(PAUSE_MS);
       }
     };
     const clients = [load('a'), load('b'), load('c'), direct('d'), direct('e')];

@@ -89,7 +89,11 @@ describe('a request whose client reads slowly', () => {
   it('blocks the worker where Lua cannot be suspended, which is counted by script and told with its line', async (t) => {
     const server = await start(t, 'loglevel = "debug"');
     const reader = await slowReader(t, server, 'in-sort.lua');
-    const { requests } = await statusWhen(server, 'a blocked worker', (status) => blockedWaits(status, 'in-sort.lua') > 0);
+    const { requests } = await statusWhen(
+      server,
+      'a blocked worker',
+      (status) => blockedWaits(status, 'in-sort.lua') > 0,
+    );
     assert.equal(requests.suspended, 0);
     assert.ok((await bodyOf(reader)).length >= 6 * MIB);
     await server.logged(/in-sort\.lua:4: output blocks the worker here until the client reads/);

@@ -9,15 +9,3 @@ it('everything bad together costs no good request, and leaves nothing behind', a
   t.diagnostic(summary);
   assert.deepEqual(failures, []);
 });
-
-it('the same holds where each request has a pristine state (issue 16)', async (t) => {
-  const { failures, summary } = await torture({
-    seconds: 3,
-    seed: 2,
-    engine: 'embedded',
-    io: IO,
-    isolation: 'request',
-  });
-  t.diagnostic(summary);
-  assert.deepEqual(failures, []);
-});

@@ -56,7 +56,7 @@ async function sleeper(t: TestContext, server: Server, seconds: string): Promise
 describe('a request that waits', () => {
   for (const engine of ENGINES) {
     it(`leaves its worker to others, in any number, with ${engine}`, async (t) => {
-      const server = await start(t, `engine = "${engine}"`);
+      const server = await start(t, `engine = "${engine}" onabort = "stop"`);
       const sleepers = [];
       for (let at = 0; at < 5; at += 1) sleepers.push(await sleeper(t, server, '1000'));
       assert.equal((await ask(server, 'plain.lua')).text, 'plain', 'the only worker serves others');

@@ -145,7 +145,11 @@ interface Seen {
 }
 
 function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL): Seen {
-  const seen: Seen = { stops: 0, heldSuspensions: 0, direct: { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 } };
+  const seen: Seen = {
+    stops: 0,
+    heldSuspensions: 0,
+    direct: { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 },
+  };
   fc.assert(
     fc.property(options, kind.connections, kind.steps, (chosen, connections, steps) => {
       const world = new World(chosen);
@@ -255,9 +259,10 @@ describe('any order of events', () => {
           workers: fc.integer({ min: 1, max: 3 }),
           queue: fc.constantFrom(100, 3),
           halfLifeMs: fc.constant(1000),
-          maxCount: fc.constant(0),
+          maxCount: fc.constantFrom(0, 0, 3),
         }),
         front: fc.record({
+          tracesRequests: fc.boolean(),
           bodyMemoryBytes: fc.constantFrom(64, 1000),
           sendBufferBytes: fc.constantFrom(1, 10_000),
           queueTimeoutMs: fc.constantFrom(500, 50_000),

@@ -11,7 +11,11 @@ import { fetchHttp, HttpExchange } from '../support/http.js';
 const SHOWN = { 'Sec-Fetch-Dest': 'document' };
 const TAG = /\n<script src="\/\.luafcgid\/reload\.js"><\/script>\n$/;
 
-async function setUp(t: TestContext, answer = 'Content-Type: text/html\r\nContent-Length: 9\r\n\r\n<p>script') {
+async function setUp(
+  t: TestContext,
+  answer = 'Content-Type: text/html\r\nContent-Length: 9\r\n\r\n<p>script',
+  watches: readonly string[] = [],
+) {
   const root = tempDir(t);
   writeFileSync(join(root, 'app.lua'), '');
   writeFileSync(join(root, 'page.html'), '<p>page');
@@ -24,6 +28,7 @@ async function setUp(t: TestContext, answer = 'Content-Type: text/html\r\nConten
     socket,
     log: () => {},
     reloads: true,
+    watches,
     beforeScript: async () => void done.push('looked for changes'),
     onAnswered: ({ method, url, status }) => done.push(`${method} ${url} ${status}`),
   });
@@ -81,6 +86,17 @@ describe('an edit', () => {
     await told('event: change\ndata: 2\n\n');
     writeFileSync(join(root, 'deep/new.lua'), '');
     await told('event: change\ndata: 3\n\n');
+  });
+
+  it('is told as well when it is one of the application that the pages belong to', async (t) => {
+    const application = tempDir(t);
+    mkdirSync(join(application, 'templates'));
+    const { gateway } = await setUp(t, undefined, [application]);
+    const page = new HttpExchange({ port: gateway.port, path: '/.luafcgid/events' });
+    page.end();
+    await page.bodyUntil(':\n\n');
+    writeFileSync(join(application, 'templates/page.html'), '<p>');
+    await page.bodyUntil('event: change\ndata: 1\n\n');
   });
 });
 

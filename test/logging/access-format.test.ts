@@ -50,7 +50,7 @@ describe('a line of the access log', () => {
   it('has by default who asked for what, with what result, and what it took', () => {
     assert.equal(
       line(DEFAULT_ACCESS_FORMAT),
-      '2026-11-23T10:15:02.013Z ::1 "GET /a?b" 200 10 12.346 0.250 65536 /srv/a.lua 4 run-1',
+      '2026-11-23T10:15:02.013Z ::1 "GET /a?b" 200 10 12.346 65536 /srv/a.lua 4 run-1',
     );
   });
 
@@ -184,7 +184,10 @@ describe('a format', () => {
   it('says whether workers have to measure something', () => {
     assert.ok(new AccessFormat('{cpu_ms}').needsUsage);
     assert.ok(new AccessFormat('json').needsUsage);
+    assert.ok(new AccessFormat('{memory_bytes}').needsUsage);
     assert.ok(!new AccessFormat('{status} {param:cpu_ms}').needsUsage);
+    assert.ok(new AccessFormat('{cpu_ms}').needsCpuTime);
+    assert.ok(!new AccessFormat('{memory_bytes}').needsCpuTime);
   });
 
   it('of unknown fields, lone braces or no field is refused with the reason', () => {

@@ -5,7 +5,8 @@ import { describe, it } from 'node:test';
 import type { LuaState, OperationResult, WaitHost } from '../../src/lua/state.js';
 import { NO_BODY } from '../../src/worker/inbox.js';
 import { OutputBuffer } from '../../src/worker/output-buffer.js';
-import { type RequestOutlet, ScriptRequest } from '../../src/worker/script-request.js';
+import type { RequestOutlet } from '../../src/worker/request-channels.js';
+import { ScriptRequest } from '../../src/worker/script-request.js';
 import { compatible, engineName, isPlain51, newState } from './support.js';
 
 const HEAD = /^Status: 200 OK\r\n[^]*?\r\n\r\n/;
@@ -161,8 +162,7 @@ const WAYS: Readonly<Record<string, string>> = {
     'for piece in coroutine.wrap(function() for _ = 1, 30 do coroutine.yield(("x"):rep(50000)) end end) do con:puts(piece) end',
   'puts in a coroutine': 'coroutine.wrap(function() con:puts(("x"):rep(1500000)) end)()',
   'an answer that is finished': 'con:puts(("x"):rep(1500000)) con:finish()',
-  'a template':
-    'require("luafcgid.template").puts(con, "page", { piece = ("x"):rep(1000) })',
+  'a template': 'require("luafcgid.template").puts(con, "page", { piece = ("x"):rep(1000) })',
   'an answer that ends with os.exit': 'for _ = 1, 30 do con:puts(("x"):rep(50000)) end os.exit(0)',
 };
 
@@ -174,7 +174,10 @@ describe(`output to a slow client, on ${engineName}`, () => {
       assert.ok(suspended >= 5, `suspended ${suspended} times`);
       assert.deepEqual(slow.waits.blockedAt, []);
       assert.ok(slow.client.body === ALL, `${slow.client.body.length} bytes`);
-      assert.ok(slow.client.lastBytes <= 64 * 1024, `the end of the request waits for nobody: ${slow.client.lastBytes}`);
+      assert.ok(
+        slow.client.lastBytes <= 64 * 1024,
+        `the end of the request waits for nobody: ${slow.client.lastBytes}`,
+      );
     });
   }
 

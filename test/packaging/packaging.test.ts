@@ -41,6 +41,23 @@ describe('the systemd units', () => {
     assert.doesNotMatch(service, /^MemoryDenyWriteExecute=/m);
   });
 
+  it('are made one of several by what the documents say', (t) => {
+    const docs = readFileSync(join(ROOT, 'docs/operating.md'), 'utf8');
+    const [, edit = ''] = /^sed -i '([^']+)' \/etc\/systemd/m.exec(docs) ?? [];
+    const file = join(tempDir(t), 'luafcgid-one.service');
+    writeFileSync(file, service);
+    assert.equal(spawnSync('sed', ['-i', edit, file]).status, 0);
+    const one = readFileSync(file, 'utf8');
+    for (const line of [
+      'User=luafcgid-one',
+      `ExecStart=${PROGRAM} /etc/luafcgid/one.lua`,
+      'RuntimeDirectory=luafcgid-one',
+      'LogsDirectory=luafcgid-one',
+    ])
+      assert.ok(one.includes(`\n${line}\n`), line);
+    assert.doesNotMatch(one, /^Also=|config\.lua/m);
+  });
+
   it('make the socket that the web servers of the documents connect to', () => {
     const path = /^ListenStream=(.+)$/m.exec(socket)?.[1];
     assert.ok(readFileSync(join(ROOT, 'docs/getting-started.md'), 'utf8').includes(`unix:${path};`));

@@ -18,10 +18,11 @@ interface Place {
   ask(script: string): Promise<string>;
 }
 
+/** Whether a process runs. One that has ended stays a zombie until the first process of the machine looks after it. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return process.platform !== 'linux' || !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
     return false;
   }

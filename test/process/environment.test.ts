@@ -4,7 +4,8 @@ import { bequeath, noService, passOn, takeServiceEnvironment } from '../../src/p
 
 const PID = 500;
 const PARENT = 400;
-const take = (environment: Record<string, string | undefined>) => takeServiceEnvironment(environment, PID, PARENT);
+const take = (environment: Record<string, string | undefined>) =>
+  takeServiceEnvironment(environment, PID, PARENT, ['LUAFCGID_WORKERS', 'LUAFCGID_KEYS']);
 
 describe('what a service manager hands over', () => {
   it('are sockets with their names, where to tell how it is, and how often', () => {
@@ -26,6 +27,7 @@ describe('what a service manager hands over', () => {
       watchdogMs: 30_000,
       isBackground: false,
       kept: [],
+      settings: {},
     });
     assert.deepEqual(environment, { PATH: '/bin' }, 'no child takes it for its own');
   });
@@ -64,5 +66,15 @@ describe('what a service manager hands over', () => {
     take(environment);
     assert.deepEqual(environment, {});
     assert.deepEqual(take(bequeath(service, 7)), noService);
+  });
+
+  it('has settings of the server taken out, and passed on to those who need them', () => {
+    const environment = { LUAFCGID_WORKERS: '2', LUAFCGID_KEYS: '{}', LUAFCGID_OTHER: 'x', PATH: '/bin' };
+    const service = take(environment);
+    const settings = { LUAFCGID_WORKERS: '2', LUAFCGID_KEYS: '{}' };
+    assert.deepEqual(service.settings, settings);
+    assert.deepEqual(environment, { LUAFCGID_OTHER: 'x', PATH: '/bin' });
+    assert.deepEqual(take(passOn(service, PARENT)).settings, settings);
+    assert.deepEqual(take(bequeath(service, PID)).settings, settings);
   });
 });

@@ -12,7 +12,7 @@ import { sourceFiles } from './source-tree.js';
 const CALL = /(?:(?<!['"`])\.(?:replace\((?!['"])|split\()|\.(?:replaceAll|match|matchAll)\()/;
 
 /** Rooms whose texts come from the operator: the command line, the environment, a configuration (8 MiB at most). */
-const OF_THE_OPERATOR = /^(main|cli|config|process|server|threads)(\/|$)/;
+const OF_THE_OPERATOR = /^(analysis|main|cli|config|process|server|threads)(\/|$)/;
 
 /** What bounds the texts, and in which files how many calls see only such texts. */
 const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Record<string, number>> }[] = [
@@ -27,6 +27,10 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
       'scripts/source-files': 1,
       'linux/trusted-path': 2,
     },
+  },
+  {
+    bound: 'a text that is cut to some thousand characters before',
+    calls: { 'cgi/request-detail': 1, 'cgi/secrets': 1 },
   },
   {
     bound: 'a text that the server itself has made, of some hundred characters',
@@ -96,7 +100,7 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
   },
   {
     bound: 'a message, a stack or a path that left Lua by `lua/crossing.ts`, or a Lua source, which has 16 MiB at most',
-    calls: { 'lua/engine-state': 2, 'lua/traceback': 1, 'scripts/opened-file': 2, 'worker/error-detail': 1 },
+    calls: { 'lua/engine-state': 2, 'lua/traceback': 1, 'scripts/opened-file': 2, 'worker/error-detail': 2 },
   },
   {
     bound: 'one format of `strftime`: Lua hands it over conversion by conversion',

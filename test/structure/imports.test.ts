@@ -19,8 +19,21 @@ interface Rule {
 const RULES: Readonly<Record<string, Rule>> = {
   main: { mayImport: ['cli', 'config', 'lua', 'process'], doors: [] },
   cli: {
-    mayImport: ['config', 'control', 'gateway', 'io', 'linux', 'logging', 'lua', 'process', 'server', 'status'],
+    mayImport: [
+      'analysis',
+      'config',
+      'control',
+      'gateway',
+      'io',
+      'linux',
+      'logging',
+      'lua',
+      'process',
+      'server',
+      'status',
+    ],
   },
+  analysis: { mayImport: [], doors: ['page-check', 'outline'] },
   server: {
     mayImport: [
       'config',
@@ -28,7 +41,6 @@ const RULES: Readonly<Record<string, Rule>> = {
       'front/host',
       'io',
       'linux',
-      'logging',
       'logging/sinks',
       'lua',
       'process',
@@ -43,7 +55,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   status: { mayImport: ['metrics'], doors: ['json', 'model', 'render', 'text', 'top', 'words'] },
   threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'shared', 'worker'] },
   process: { mayImport: ['linux'] },
-  gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call', 'script-tests'] },
+  gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call', 'script-console', 'script-tests'] },
   'logging/sinks': { mayImport: ['channel', 'config', 'linux', 'logging'], doors: ['logs'] },
   config: { mayImport: ['config/options', 'io', 'logging', 'lua', 'shared'] },
   'config/options': { mayImport: ['config', 'logging', 'lua'] },
@@ -90,9 +102,21 @@ const RULES: Readonly<Record<string, Rule>> = {
   pool: { mayImport: [], doors: ['pool'] },
 
   worker: {
-    mayImport: ['cgi', 'channel', 'config', 'io', 'linux', 'lua', 'metrics', 'scripts', 'shared', 'worker/direct'],
+    mayImport: [
+      'cgi',
+      'channel',
+      'config',
+      'io',
+      'linux',
+      'logging',
+      'lua',
+      'metrics',
+      'scripts',
+      'shared',
+      'worker/direct',
+    ],
   },
-  'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'worker'] },
+  'worker/direct': { mayImport: ['cgi', 'channel', 'fcgi', 'linux', 'logging', 'worker'] },
 
   io: { mayImport: ['channel', 'io/http', 'io/pool', 'io/redis', 'io/sql', 'linux'] },
   'io/http': { mayImport: ['io', 'io/pool'], doors: ['http-source'] },

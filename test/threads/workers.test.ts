@@ -56,7 +56,7 @@ class Team {
       locks: createLocks([1, 2]),
       io: undefined,
       runName: 'test',
-      measuresUsage: false,
+      accessFormat: undefined,
       warmScripts: [],
       ringBytes: 16 * 1024,
       waiting: new SharedArrayBuffer(4),

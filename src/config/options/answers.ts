@@ -71,8 +71,9 @@ own, and Location and lengths belong to scripts.`,
     default: MIB,
     script: 'read',
     summary: 'How much of an answer is kept for a slow reader.',
-    text: `When more than this waits to be sent, the script waits too. An answer that fits frees its worker at once. See
-\`spool\` for longer ones.`,
+    text: `When more than this waits to be sent, the script waits too: it is suspended, and its worker serves others. Where Lua
+cannot be suspended it holds its worker, which the status counts as a blocking wait. An answer that fits frees worker and state at
+once. See \`spool\` for longer ones.`,
   },
   spool: {
     key: 'spoolBytes',
@@ -84,7 +85,7 @@ own, and Location and lengths belong to scripts.`,
     default: GIB,
     script: 'read',
     summary: 'How much of all answers to slow readers may wait in temporary files.',
-    text: `When a slow reader keeps a script waiting and with it a worker that other requests want, the rest of the answer
+    text: `When a slow reader keeps a script waiting, and with it a state or a worker that other requests want, the rest of the answer
 goes to a file without a name in the system's folder for temporary files (\`TMPDIR\`), and the worker is free when the
 script ends. With 0, or when the disk is full, scripts wait for their readers.`,
   },
@@ -96,8 +97,23 @@ script ends. With 0, or when the disk is full, scripts wait for their readers.`,
     fromC: true,
     script: 'read',
     summary: 'Show script errors in the browser.',
-    text: `\`true\` shows message, traceback and source lines. Set it to \`false\` on a public site: the page then shows the
-request's id only, and the log has the detail.`,
+    text: `\`true\` shows message, traceback, source lines with their local variables, and the request. What has the name of a
+secret (\`password\`, \`token\`, \`key\`, \`cookie\`, \`authorization\` and the like) is not shown. Set it to \`false\` on a public site: the
+page then shows the request's id only, and the log has the detail.`,
+  },
+  editor: {
+    key: 'editor',
+    group: 'Answers',
+    type: 'text',
+    pattern: /^none$|^(?!javascript:|data:)[a-z][a-z0-9+.-]*:[\x21-\x7e]*\{file\}[\x21-\x7e]*$/i,
+    allowed: '"none", or an address with {file} in it, like "vscode://file/{file}:{line}"',
+    default: 'none',
+    example: 'vscode://file/{file}:{line}',
+    script: 'hidden',
+    summary: 'The address that opens a file in your editor.',
+    text: `Error pages link each place of the source to it; with \`"none"\` there are no links. \`{file}\` becomes the path of the file, \`{line}\` the number of the line:
+\`"vscode://file/{file}:{line}"\`, \`"idea://open?file={file}&line={line}"\`, \`"txmt://open?url=file://{file}&line={line}"\`.
+\`luafcgid serve\` takes it from the environment variable \`LUAFCGID_EDITOR\`, too.`,
   },
   sendfile: {
     key: 'sendfile',

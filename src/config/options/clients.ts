@@ -1,6 +1,6 @@
 /** Options: how long clients may take, and how much of the server they may hold together. */
 import type { OptionRow } from '../option.js';
-import { DAY_SECONDS, MIB } from '../units.js';
+import { DAY_SECONDS, MIB, wholeMebibytes } from '../units.js';
 
 export const clients = {
   connections: {
@@ -64,7 +64,9 @@ script may take as long as it likes between two pieces of its answer.`,
     unit: 'bytes',
     min: MIB,
     max: 2 ** 53 - 1,
-    default: 256 * MIB,
+    default: ({ memoryBytes }) => wholeMebibytes(256 * MIB, memoryBytes / 8),
+    defaultText: '256 MiB, or an eighth of the memory that the server may use if that is less',
+    example: 256 * MIB,
     script: 'read',
     summary: 'How much all requests together may hold of their parameters and bodies.',
     text: `Past it, the largest request that no worker runs is answered with 503 and Retry-After, and then the next one, until
@@ -78,7 +80,9 @@ there is room: small requests get through while large ones pile up. What a worke
     unit: 'bytes',
     min: MIB,
     max: 2 ** 53 - 1,
-    default: 256 * MIB,
+    default: ({ memoryBytes }) => wholeMebibytes(256 * MIB, memoryBytes / 8),
+    defaultText: '256 MiB, or an eighth of the memory that the server may use if that is less',
+    example: 256 * MIB,
     script: 'read',
     summary: 'How much of all answers together may wait in memory for their readers.',
     text: `Past it, the clients that have taken nothing for the longest are disconnected, until there is room; while all of them

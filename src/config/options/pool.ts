@@ -1,7 +1,7 @@
 /** Options: how many workers and states there are, and how long they live. */
 import { isolations } from '../../lua/state.js';
 import type { OptionRow } from '../option.js';
-import { DAY_SECONDS, GIB, KIB, MIB } from '../units.js';
+import { DAY_SECONDS, GIB, KIB, MIB, wholeMebibytes } from '../units.js';
 
 export const pool = {
   workers: {
@@ -11,13 +11,14 @@ export const pool = {
     min: 1,
     max: 256,
     default: ({ cpus }) => Math.min(256, Math.max(2, cpus)),
-    defaultText: 'the number of processors, at least 2',
+    defaultText: 'the number of processors that the server may use, at least 2',
     example: 4,
     fromC: true,
     script: 'read',
     summary: 'Threads that run Lua: the most requests that run at once.',
     text: `Each worker runs one request at a time. Scripts that compute need no more workers than there are processors;
-scripts that wait (for a database, for a slow client) are served by more.`,
+scripts that wait (for a database, for a slow client) are served by more. The limits of control groups count, those of containers and of
+services of systemd: a part of a processor counts as one.`,
   },
   states: {
     key: 'states',
@@ -85,7 +86,9 @@ long one what was used most.`,
     min: 2 * MIB,
     max: 4 * GIB,
     special: { value: 0, means: '4 GiB, which no state can pass', becomes: 4 * GIB },
-    default: 128 * MIB,
+    default: ({ memoryBytes }) => wholeMebibytes(128 * MIB, memoryBytes / 4),
+    defaultText: '128 MiB, or a quarter of the memory that the server may use if that is less',
+    example: 128 * MIB,
     script: 'read',
     summary: 'The most memory of one Lua state.',
     text: `A script that asks for more gets the Lua error "not enough memory", and its state is replaced. The native engines
@@ -100,7 +103,9 @@ hold more for a moment.`,
     min: 64 * KIB,
     max: 64 * GIB,
     special: { value: 0, means: 'no images' },
-    default: 64 * MIB,
+    default: ({ memoryBytes }) => wholeMebibytes(64 * MIB, memoryBytes / 16),
+    defaultText: '64 MiB, or a sixteenth of the memory that the server may use if that is less',
+    example: 64 * MIB,
     script: 'read',
     summary: 'The most memory of all images: copies of loaded scripts, from which further states are made.',
     text: `Each worker has an equal share. When a script has been loaded, its worker keeps a copy of its memory; further

@@ -37,7 +37,23 @@ The configuration itself always runs in the embedded engine. \`--engine\` on the
     fromC: true,
     script: 'read',
     summary: 'The function of a script that answers a request.',
-    text: 'The name of a global function. It is called as `main(env, con)` for each request.',
+    text: `The name of a global function. It is called as \`main(env, con)\` for each request. A script that defines none can
+return a function instead, which is called in the same way. \`"wsapi"\`, \`"luafcgid2"\`, \`"cgilua"\`, \`"orbit"\` and \`"ngx"\` are no
+names of functions: they are adapters for all scripts, see \`adapters\`.`,
+  },
+  adapters: {
+    key: 'adapters',
+    group: 'Scripts',
+    type: 'adapters',
+    default: {},
+    defaultText: 'none',
+    example: { lp: 'cgilua', ws: 'wsapi' },
+    script: 'hidden',
+    summary: 'Scripts that are written for another interface, by the ending of their names.',
+    text: `A table of extensions and adapters: \`{ lp = "cgilua", ws = "wsapi", op = "orbit" }\`. Files with such a name are
+scripts, whatever \`extensions\` says. \`"wsapi"\` runs WSAPI applications, \`"cgilua"\` CGILua's pages and scripts, \`"orbit"\` Orbit's
+pages (which need the Debian packages lua-orbit and lua-cosmo, and the engine \`lua5.1\` or \`luajit\`), \`"luafcgid2"\` scripts of luafcgid2, \`"ngx"\` files that
+OpenResty runs by \`content_by_lua_file\`. [existing-software.md](existing-software.md) tells what each of them has.`,
   },
   authorizer: {
     key: 'authorizer',

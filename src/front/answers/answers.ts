@@ -8,7 +8,7 @@ import { toByteString } from '../../base/byte-string.js';
 import { NOTHING } from '../../base/bytes.js';
 import type { LuafcgidError } from '../../base/errors.js';
 import { renderErrorPage } from '../../cgi/error-page.js';
-import { wantsJson } from '../../cgi/negotiation.js';
+import { errorFormFor } from '../../cgi/negotiation.js';
 import { BodyFault, type LogLevel, requestName } from '../../channel/messages.js';
 import {
   AnswerEncoder,
@@ -101,7 +101,7 @@ export class Answers {
     const page = renderErrorPage({
       status: error.status,
       requestName: this.nameOf(request),
-      isJson: wantsJson(request.cgi.params),
+      form: errorFormFor(request.cgi.params),
       detail: this.#options.showErrors ? { message: toByteString(`${error.message}\n${error.solve}`) } : undefined,
     });
     this.finish(request, request.cgi.method === 'HEAD' ? page.subarray(0, page.indexOf('\r\n\r\n') + 4) : page, 0);

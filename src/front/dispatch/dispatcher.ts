@@ -52,6 +52,7 @@ export interface DispatcherOwner extends LentRequestsOwner {
 
 export class Dispatcher {
   readonly #options: FrontOptions;
+  readonly #actions: FrontActions;
   readonly #pool: Pool<FrontRequest>;
   readonly #answers: Answers;
   readonly #room: SharedRoom;
@@ -77,12 +78,13 @@ export class Dispatcher {
   ) {
     const { tally } = room;
     this.#options = options;
+    this.#actions = actions;
     this.#pool = pool;
     this.#answers = answers;
     this.#room = room;
     const { meters } = room;
     const workers = new WorkerTable(options, actions, pool, meters, tally);
-    const lending = new Lending(options, actions, pool, {
+    const lending = new Lending(actions, pool, {
       recalled: (connection) => answers.settle(connection, false),
       fileOf: (path) => owner.fileOf(path),
     });
@@ -190,6 +192,7 @@ export class Dispatcher {
    */
   poll(nowMs: number): boolean {
     let hasRead = false;
+    this.#actions.takeLines?.();
     this.#pool.reviewOffers(nowMs);
     for (const worker of this.#workers) {
       hasRead = this.#mailbox.read(worker, nowMs) || hasRead;

@@ -79,11 +79,14 @@ export class LentRequests {
     const connection = this.connectionOf(lent.descriptor);
     worker.lending.lender.acknowledgeAccepted();
     this.#lending.returned(connection, worker, false);
-    const request = this.#owner.adopt(connection, lent.request, lent.bytes, nowMs);
+    const arrivedMs = nowMs - (lent.ageMs ?? 0);
+    const request = this.#owner.adopt(connection, lent.request, lent.bytes, arrivedMs);
     this.#lending.setServingDirect(worker, false);
     const state = this.#pool.begun(worker.id, lent.state, request.script, nowMs);
     request.script = state.script;
     this.#workers.beginRun(worker, request, state, nowMs);
+    // It has waited for nothing.
+    request.times.startedMs = arrivedMs;
     if (connection.isClosing) this.#owner.lose(request);
   }
 

@@ -6,6 +6,7 @@
 import { describeError, type ErrorCode, LuafcgidError } from '../../base/errors.js';
 import { Interrupter, type InterruptRequest } from '../../channel/interrupts.js';
 import { Lender } from '../../channel/lending.js';
+import { LineRingReader } from '../../channel/line-ring.js';
 import { OfferSlots } from '../../channel/offer-slots.js';
 import { atomicsParker, type Parker } from '../../channel/park.js';
 import { RingReader, RingWriter } from '../../channel/ring.js';
@@ -45,6 +46,8 @@ export interface WorkerChannels {
   readonly loans: SharedArrayBuffer;
   /** What it counts. */
   readonly counters: SharedArrayBuffer;
+  /** Lines of the access log; undefined: there is none. */
+  readonly lines: SharedArrayBuffer | undefined;
 }
 
 /** A worker that is ready; `index` is its place. */
@@ -132,6 +135,7 @@ export class FrontApi {
         logs.requestOver(entry);
       },
       renderStatus: (question) => this.#renderStatus(question),
+      takeLines: () => logs.takeManyLines(),
       flushLogs: () => logs.flush(),
       slow: (record) => events.slow(record),
       interrupt: (worker, request, reason) => events.interrupt(worker, request, reason),
@@ -145,7 +149,7 @@ export class FrontApi {
 
   /** A worker is ready. `index` is its place. */
   workerReady(id: number, index: number, channels: WorkerChannels): void {
-    const { toWorker, toFront, interrupts, loans, counters } = channels;
+    const { toWorker, toFront, interrupts, loans, counters, lines } = channels;
     const out = new RingWriter(toWorker, this.#sleeper);
     const link = new WorkerLink(
       id,
@@ -155,6 +159,7 @@ export class FrontApi {
       new Interrupter(interrupts),
       new Lender(loans),
     );
+    if (lines !== undefined) this.#logs.addLines(id, new LineRingReader(lines));
     link.counters = new CountersView(counters);
     this.#front.workerReady(link, index, performance.now());
     this.#front.wakeWorkers();
@@ -180,12 +185,14 @@ export class FrontApi {
   /** A worker's thread has ended. */
   workerGone(id: number, reason: string): void {
     this.#front.workerGone(id, reason, performance.now());
+    this.#logs.removeLines(id);
     this.#front.wakeWorkers();
   }
 
   /** The thread of a worker that was given up has ended. */
   workerEnded(id: number): void {
     this.#front.workerEnded(id);
+    this.#logs.removeLines(id);
   }
 
   scriptFound(request: number, file: string): void {

@@ -3,7 +3,7 @@
  * them does. A part of the front's core.
  */
 import { LONG_MS } from '../../pool/pool.js';
-import type { FrontOptions, LendingDriver } from '../model/actions.js';
+import type { LendingDriver } from '../model/actions.js';
 import type { WorkerLink } from '../model/worker-link.js';
 
 /** After so many accepted connections in a row that workers could do nothing with, the front accepts for a while. */
@@ -12,16 +12,7 @@ const FRONT_ACCEPTS_MS = 20;
 /** The while doubles each time, up to this. */
 const FRONT_ACCEPTS_AT_MOST_MS = 1280;
 
-/**
- * Whether workers may serve connections by themselves. The access log has a line for each request, and a state that
- * retires after `maxcount` requests has them counted one by one: both take the front.
- */
-export function isDirectServiceAllowed({ tracesRequests, pool }: FrontOptions): boolean {
-  return tracesRequests !== true && pool.maxCount === 0;
-}
-
 export class Accepting {
-  readonly #options: FrontOptions;
   readonly #driver: LendingDriver | undefined;
   #frontAccepts = true;
   /**
@@ -34,8 +25,7 @@ export class Accepting {
   /** Until then workers do not accept. */
   #workersAcceptFromMs = 0;
 
-  constructor(options: FrontOptions, driver: LendingDriver | undefined) {
-    this.#options = options;
+  constructor(driver: LendingDriver | undefined) {
     this.#driver = driver;
   }
 
@@ -44,7 +34,7 @@ export class Accepting {
    * @param hasRoom whether so many connections may be open as workers can accept before the front knows of them
    */
   review(workers: Iterable<WorkerLink>, hasRoom: boolean, nowMs: number): void {
-    const may = isDirectServiceAllowed(this.#options) && hasRoom && nowMs >= this.#workersAcceptFromMs;
+    const may = hasRoom && nowMs >= this.#workersAcceptFromMs;
     let doWorkers = false;
     for (const worker of workers) {
       const { lending, busySinceMs } = worker;

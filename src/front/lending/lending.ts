@@ -8,11 +8,11 @@ import { SHORT_MS } from '../../base/usual-time.js';
 import { MAX_LENT_BYTES } from '../../channel/lending.js';
 import { PROMOTED_MORE_BYTES, ToWorker } from '../../channel/messages.js';
 import { LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
-import type { FrontActions, FrontOptions, LendingDriver } from '../model/actions.js';
+import type { FrontActions, LendingDriver } from '../model/actions.js';
 import type { Loans } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
-import { Accepting, isDirectServiceAllowed } from './accepting.js';
+import { Accepting } from './accepting.js';
 
 /** Most connections lent to one worker. */
 const LENT_AT_MOST = 256;
@@ -36,22 +36,15 @@ export interface LendingOwner {
 
 export class Lending {
   readonly accepting: Accepting;
-  readonly #options: FrontOptions;
   readonly #driver: LendingDriver | undefined;
   readonly #pool: Pool<FrontRequest>;
   readonly #owner: LendingOwner;
 
-  constructor(
-    options: FrontOptions,
-    actions: Pick<FrontActions, 'lending'>,
-    pool: Pool<FrontRequest>,
-    owner: LendingOwner,
-  ) {
-    this.#options = options;
+  constructor(actions: Pick<FrontActions, 'lending'>, pool: Pool<FrontRequest>, owner: LendingOwner) {
     this.#driver = actions.lending;
     this.#pool = pool;
     this.#owner = owner;
-    this.accepting = new Accepting(options, actions.lending);
+    this.accepting = new Accepting(actions.lending);
   }
 
   /** Whether workers may be serving connections that the books do not know, or not as theirs. */
@@ -86,7 +79,7 @@ export class Lending {
     if (driver === undefined || state === undefined || state.status === 'closing' || !this.isShort(state)) return;
     // The path that was asked for may lead to another file by now.
     if (this.#owner.fileOf(cgi.scriptPath) !== state.script) return;
-    if (!isDirectServiceAllowed(this.#options) || !mayBorrow(worker)) return;
+    if (!mayBorrow(worker)) return;
     const { lending } = worker;
     const lends = mayLend(connection);
     // The route before the connection: a worker that has the connection can then read the route.

@@ -3,6 +3,7 @@
  * are handed over in batches.
  */
 import { roleName } from '../../base/roles.js';
+import type { LineRingReader } from '../../channel/line-ring.js';
 import { LOG_LEVELS, type LogLevel } from '../../channel/messages.js';
 import { AccessFormat } from '../../logging/access-format.js';
 import type { LogSubject } from '../../logging/line.js';
@@ -36,6 +37,8 @@ export class FrontLogs {
   /** Bytes at once, since strings that are put together piece by piece keep all their pieces. */
   readonly #batch: Buffer;
   #batchBytes = 0;
+  /** What workers have written by themselves. */
+  readonly #lines = new Map<number, LineRingReader>();
 
   constructor({ lowestLevel, accessFormat }: LogSettings, events: LogEvents) {
     this.#lowest = LOG_LEVELS.indexOf(lowestLevel);
@@ -49,9 +52,27 @@ export class FrontLogs {
     if (LOG_LEVELS.indexOf(level) >= this.#lowest) this.#repeats.take(level, text, about, performance.now());
   };
 
+  /** A worker writes lines of the access log by itself, of requests that the front does not know. */
+  addLines(worker: number, lines: LineRingReader): void {
+    this.#lines.set(worker, lines);
+  }
+
+  /** The thread of a worker has ended: nothing more comes from it. */
+  removeLines(worker: number): void {
+    this.#takeLines(({ isEmpty }) => !isEmpty);
+    this.#lines.delete(worker);
+  }
+
+  /** Takes the lines of workers where many wait. */
+  takeManyLines(): void {
+    this.#takeLines(({ isHalfFull }) => isHalfFull);
+  }
+
   /** Notes a request that is over. */
   requestOver({ name, record, times, script, state, role, method, receivedBytes, params }: AccessEntry): void {
     if (this.#format === undefined) return;
+    // A request before this one may have been served on its connection by a worker.
+    this.#takeLines(({ isEmpty }) => !isEmpty);
     const { arrivedMs, startedMs, endedMs = arrivedMs } = times;
     const durationMs = Math.max(0, endedMs - arrivedMs);
     this.#add(
@@ -79,6 +100,7 @@ export class FrontLogs {
   /** Time has passed: hands over the batch, and logs the counts of floods. */
   flush(): void {
     this.#repeats.review(performance.now());
+    this.#takeLines(({ isEmpty }) => !isEmpty);
     this.#handOver();
     this.#events.flush?.(false);
   }
@@ -86,6 +108,7 @@ export class FrontLogs {
   /** The front ends: nothing is kept. */
   end(): void {
     this.#repeats.end(performance.now());
+    this.#takeLines(({ isEmpty }) => !isEmpty);
     this.#handOver();
     this.#events.flush?.(true);
   }
@@ -98,6 +121,20 @@ export class FrontLogs {
     this.#batchBytes += this.#batch.write(line, this.#batchBytes);
     this.#batch[this.#batchBytes] = LINE_END;
     this.#batchBytes += 1;
+  }
+
+  /** Takes the lines that workers have written, behind those that are collected already. */
+  #takeLines(isWanted: (lines: LineRingReader) => boolean): void {
+    for (const lines of this.#lines.values()) {
+      if (!isWanted(lines)) continue;
+      const bytes = lines.take();
+      if (this.#batchBytes + bytes.length > BATCH_BYTES) this.#handOver();
+      if (bytes.length > BATCH_BYTES) this.#events.access(bytes);
+      else {
+        this.#batch.set(bytes, this.#batchBytes);
+        this.#batchBytes += bytes.length;
+      }
+    }
   }
 
   #handOver(): void {

@@ -53,6 +53,8 @@ export interface FrontActions {
   requestOver?(entry: AccessEntry): void;
   /** The status page (`statuspath`) as a CGI answer. It may ask the front for its snapshot. */
   renderStatus?(question: StatusQuestion): Uint8Array;
+  /** Lines of the access log that workers have written are to be taken where many of them wait. */
+  takeLines?(): void;
   /** Time has passed: collected log lines are to go out. */
   flushLogs?(): void;
   /** After `drain`: the last request is over. */

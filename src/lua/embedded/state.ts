@@ -113,7 +113,14 @@ export class EmbeddedState extends EngineState {
   }
 
   protected callCompiled(): number {
-    return this.machine.x.lua_pcall(this.machine.L, 0, 0, 1);
+    return this.machine.x.lua_pcall(this.machine.L, 0, 1, 1);
+  }
+
+  protected keepReturned(): void {
+    const { x, L } = this.machine;
+    x.lua_rawgeti(L, registryIndex, this.#machines.entries.returned);
+    x.lua_pushvalue(L, -2);
+    x.lua_pcall(L, 1, 0, 1);
   }
 
   protected topIsTrue(): boolean {

@@ -98,6 +98,14 @@ function M.app()
   return settings or {}
 end
 
+--- luafcgid.con_methods()
+---
+--- Gives the names of all methods of [con](#con), in the order of the alphabet: for tools that look at scripts.
+---
+--- Errors: none.
+--- Example: assert(luafcgid.con_methods()[1] == "check_csrf")
+function M.con_methods() return parts.run.names() end
+
 -- Scripts that require this module can wait from then on.
 package.preload.luafcgid = function()
   waiting.enable()

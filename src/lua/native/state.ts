@@ -74,7 +74,13 @@ export class NativeState extends EngineState {
   }
 
   protected callCompiled(): number {
-    return this.#library.pcall(this.#L, 0, 0, slots.onerror);
+    return this.#library.pcall(this.#L, 0, 1, slots.onerror);
+  }
+
+  protected keepReturned(): void {
+    this.#library.pushValue(this.#L, slots.returned);
+    this.#library.pushValue(this.#L, -2);
+    this.#library.pcall(this.#L, 1, 0, slots.onerror);
   }
 
   protected topIsTrue(): boolean {

@@ -210,5 +210,5 @@ end
 
 return {
   query = query_fields, cookies = cookie_fields, form = form_fields,
-  input = input, read_body = read_body, refuse_input = refuse_input,
+  field_limit = field_limit, limits = upload_limits, input = input, read_body = read_body, refuse_input = refuse_input,
 }

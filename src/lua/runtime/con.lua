@@ -17,8 +17,8 @@
 --- When the handler raises an error and nothing was sent yet, the script's global function `on_error(env, con)` (the setting
 --- `errorhandler`) makes the answer, if there is one. What was put and set before is dropped; the status is set. `con.problem`
 --- is a table of `status`, `code`, `message` and `traceback`: show the last two to nobody but developers. Without such a function,
---- and for errors outside of the script, the server answers: with a page, or with JSON (`application/problem+json`) when
---- the client asks for JSON.
+--- and for errors outside of the script, the server answers: with a page, or with JSON (`application/problem+json`) or text
+--- when the client asks for that.
 ---
 --- The C daemon had `puts`, `header`, `flush`, `reset`, `gets`, `config` and `log`; the other methods are new.
 
@@ -117,7 +117,8 @@ end
 --- con:puts(...)
 ---
 --- Adds strings and numbers to the body of the answer, in order and byte for byte. Many small pieces are cheap. The
---- answer to a HEAD request, or of status 204 or 304, goes without its body.
+--- answer to a HEAD request, or of status 204 or 304, goes without its body. When more than the setting `sendbuffer` waits
+--- for the client to read it, the script waits, too; where Lua can be suspended it holds no worker meanwhile.
 ---
 --- Errors: an argument that is neither string nor number; after `con:finish()`.
 --- Example: con:puts("<p>", 6 * 7, "</p>\n")
@@ -248,27 +249,6 @@ function Con.type(self, mime)
   if self ~= current or finished then refuse(self, "type") end
   if type(mime) ~= "string" then bad_argument(1, "type", "string", mime) end
   local ok, message = host.header("Content-Type", mime)
-  if not ok then error(message, 2) end
-end
-
-local redirect_codes = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
-
---- con:redirect(url[, code])
----
---- Answers with a redirect to `url`. The code is 301, 302 (if left out), 303, 307 or 308. The script goes on; `return`
---- after it.
----
---- Errors: another code; a URL that is no string or has a line break; after headers were sent.
---- Example: con:redirect("/thanks.lua", 303)
-function Con.redirect(self, url, code)
-  if self ~= current or finished then refuse(self, "redirect") end
-  if type(url) ~= "string" then bad_argument(1, "redirect", "string", url) end
-  code = code == nil and 302 or code
-  if not redirect_codes[tonumber(code) or 0] then
-    error("con:redirect with the code " .. tostring(code) .. "; use 301, 302, 303, 307 or 308", 2)
-  end
-  local ok, message = host.header("Location", url)
-  if ok then ok, message = host.status(format("%d", code)) end
   if not ok then error(message, 2) end
 end
 

@@ -17,7 +17,7 @@ local is_native = host.hasroom ~= nil
 local is_51 = _VERSION == "Lua 5.1"
 local own_source = getinfo(1, "S").source
 
-local library = { getinfo = getinfo, traceback = debug.traceback }
+local library = { getinfo = getinfo, getlocal = debug.getlocal, traceback = debug.traceback }
 
 -- What a wrapper stands for is shown as the wrapper.
 local function shown(value)

@@ -2,7 +2,7 @@
 
 local parts = ...
 
-local methods, con_meta = parts.run.methods, parts.run.meta
+local methods, con_meta, names = parts.run.methods, parts.run.meta, parts.run.names
 local match, sub, min = string.match, string.sub, math.min
 local next, getlocal, getmetatable = next, debug.getlocal, debug.getmetatable
 
@@ -30,7 +30,7 @@ end
 -- The method of con with the most similar name; nothing when none is similar.
 local function similar_method(name)
   local best, best_distance
-  for method in next, methods do
+  for _, method in next, names() do
     local far = distance(name, method)
     if far <= (#name < 7 and 1 or 2) and (not best or far < best_distance or far == best_distance and method < best) then
       best, best_distance = method, far

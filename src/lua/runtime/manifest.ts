@@ -48,6 +48,7 @@ export function loadedParts(kind: EngineKind): readonly LuaPart[] {
 
 /** Parts that a state loads when one of them is first needed. */
 export const deferredParts: readonly LuaPart[] = [
+  { name: 'frames', file: 'runtime/frames.lua' },
   { name: 'con_fields', file: 'library/con-fields.lua' },
   { name: 'con_response', file: 'library/con-response.lua' },
   { name: 'con_file', file: 'library/con-file.lua' },
@@ -82,9 +83,25 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'template', file: 'library/template.lua', module: 'luafcgid.template', namespace: 'template' },
   { name: 'router', file: 'library/router.lua', module: 'luafcgid.router', namespace: 'router' },
   { name: 'test', file: 'library/test.lua', module: 'luafcgid.test', namespace: 'test' },
+  { name: 'console', file: 'library/console.lua', module: 'luafcgid.console' },
   { name: 'validate', file: 'library/validate.lua', module: 'luafcgid.validate', namespace: 'validate' },
   { name: 'template_compile', file: 'library/template-compile.lua' },
   { name: 'template_jit', file: 'library/template-jit.lua' },
+  { name: 'adapters', file: 'library/adapters.lua' },
+  { name: 'wsapi', file: 'library/wsapi.lua', module: 'luafcgid.wsapi', namespace: 'wsapi' },
+  { name: 'wsapi_request', file: 'library/wsapi-request.lua', standsInFor: 'wsapi.request' },
+  { name: 'wsapi_response', file: 'library/wsapi-response.lua', standsInFor: 'wsapi.response' },
+  { name: 'wsapi_util', file: 'library/wsapi-util.lua', standsInFor: 'wsapi.util' },
+  { name: 'lua_page', file: 'library/lua-page.lua' },
+  { name: 'cgilua', file: 'library/cgilua.lua', module: 'luafcgid.cgilua', namespace: 'cgilua' },
+  { name: 'cgilua_interface', file: 'library/cgilua-interface.lua' },
+  { name: 'cgilua_name', file: 'library/cgilua-name.lua', standsInFor: 'cgilua' },
+  { name: 'cgilua_urlcode', file: 'library/cgilua-urlcode.lua', standsInFor: 'cgilua.urlcode' },
+  { name: 'cgilua_cookies', file: 'library/cgilua-cookies.lua', standsInFor: 'cgilua.cookies' },
+  { name: 'cgilua_session', file: 'library/cgilua-session.lua', standsInFor: 'cgilua.session' },
+  { name: 'ngx', file: 'library/ngx.lua', module: 'luafcgid.ngx', namespace: 'ngx' },
+  { name: 'ngx_request', file: 'library/ngx-request.lua' },
+  { name: 'wsapi_name', file: 'library/wsapi-name.lua', standsInFor: 'wsapi' },
   { name: 'form', file: 'library/form.lua' },
   { name: 'cookie', file: 'library/cookie.lua' },
 ];

@@ -20,7 +20,8 @@ local globals = {
   table = { concat = table.concat, insert = table.insert, remove = table.remove, sort = table.sort, unpack = table.unpack },
   math = { floor = math.floor, fmod = math.fmod, huge = math.huge, max = math.max, min = math.min,
     mininteger = math.mininteger, tointeger = math.tointeger, type = math.type },
-  io = io, os = { date = os.date, time = os.time },
+  io = io, os = { clock = os.clock, date = os.date, exit = os.exit, time = os.time },
+  coroutine = { wrap = coroutine.wrap },
   debug = { getmetatable = debug.getmetatable, upvalueid = debug.upvalueid },
   utf8 = utf8 and { len = utf8.len },
 }

@@ -15,6 +15,9 @@
 --- end
 --- ```
 ---
+--- A script that defines no such function can return one at its end, `return function(env, con) ... end`, which is called in its
+--- place. Scripts that are written for other interfaces run through [adapters](existing-software.md).
+---
 --- When a state is made for the script, the file runs once, from top to bottom. After that every request that this
 --- state gets calls `main(env, con)`. Globals and the file's local variables keep their values between requests; a
 --- script that is in demand has several states, each with values of its own (`clones`). The values that `main` returns
@@ -128,7 +131,17 @@ if G._VERSION == "Lua 5.1" and not G.jit then
   end
 end
 
-local reported, reported_traceback
+local reported, reported_traceback, reported_frames
+local shows_locals = false
+
+-- The local variables where an error was raised, where they may be shown. Loading what collects them may fail, as after a stack
+-- overflow: then there are none.
+local function frames_of(thread)
+  if not shows_locals then return nil end
+  local ok, text = pcall(function() return parts.frames.collect(thread) end)
+  return ok and text or nil
+end
+
 -- An error of the run thread was described there, where its Lua stack was.
 local is_reported = false
 
@@ -143,15 +156,16 @@ function engine.onerror(value)
     reported_traceback = stack_from("", 2)
     reported = describe(value)
     if type(value) == "string" then reported = add_hint(value, 2) end
+    reported_frames = frames_of()
   end
   return value
 end
 
 -- After an error: tells what the message handler has found.
 function engine.report()
-  local message, stack = reported, reported_traceback
-  reported, reported_traceback = nil, nil
-  if message then host.report(message, stack) end
+  local message, stack, frames = reported, reported_traceback, reported_frames
+  reported, reported_traceback, reported_frames = nil, nil, nil
+  if message then host.report(message, stack, frames) end
 end
 
 -- Called by a hook: where the code is that runs now.
@@ -164,6 +178,7 @@ end
 function engine.init()
   local _, start = host.argument()
   randomseed(start.seed)
+  shows_locals = start.shows_locals
   sources.init(start)
   library.init(start)
   con.init()
@@ -182,9 +197,25 @@ local function named_function(name)
   return value
 end
 
+-- What the script's main chunk has returned, and whether it can be called: its handler when it defines none.
+local returned, is_handler
+-- The handler that an adapter has made of the script, and the name that it stands for.
+local adapted, adapted_name
+
+function engine.returned(value)
+  returned, is_handler = value, callable(value)
+end
+
+-- Makes the handler of a script that is written for another interface. Without a source its main chunk has run already.
+function engine.adapt()
+  local _, asked = host.argument()
+  adapted, adapted_name = parts.adapters.adapt(asked, returned), asked.handler
+end
+
 function engine.has()
-  local _, name = host.argument()
-  return callable(G[name])
+  local _, asked = host.argument()
+  if callable(G[asked.name]) then return true end
+  return asked.role == "RESPONDER" and (is_handler or adapted_name == asked.name)
 end
 
 function engine.call()
@@ -200,9 +231,18 @@ function engine.handler()
   handler_name, run.role = asked.name, asked.role
 end
 
+-- Found by a function of its own, so that in stack traces the handler does not bear the name of a variable here.
+local function find_handler()
+  if adapted_name == handler_name and run.role == "RESPONDER" then return adapted end
+  local handler = G[handler_name]
+  if type(handler) == "function" then return handler end
+  if is_handler and run.role == "RESPONDER" and not callable(handler) then return returned end
+  return named_function(handler_name)
+end
+
 -- The script is loaded: finds out now what its first request would. Gives whether nothing that it has belongs to a request.
 function engine.settle()
-  env.judge(G[handler_name])
+  env.judge(find_handler())
   return next(waiting.leases) == nil
 end
 
@@ -210,12 +250,6 @@ end
 function engine.reseed()
   local _, seed = host.argument()
   randomseed(seed)
-end
-
--- Found by a function of its own, so that in stack traces the handler does not bear the name of a variable here.
-local function find_handler()
-  local handler = G[handler_name]
-  return type(handler) == "function" and handler or named_function(handler_name)
 end
 
 -- The handler has returned: gives the output that is left to be handed over, or nil. Of an Authorizer the result counts:
@@ -238,6 +272,7 @@ local function go_on_after(outcome, value, thread)
     reported_traceback = traceback(thread, "", 0)
     reported = describe(value)
     if type(value) == "string" then reported = add_hint(value, 0, thread) end
+    reported_frames = frames_of(thread)
     is_reported = true
   end
   error(value, 0)
@@ -293,7 +328,7 @@ function engine.forget()
   env.forget()
   exit.clear()
   waiting.drop()
-  reported, reported_traceback, is_reported = nil, nil, false
+  reported, reported_traceback, reported_frames, is_reported = nil, nil, nil, false
 end
 
 local COLLECT_STEPS = 64

@@ -3,13 +3,14 @@
 local parts = ...
 
 local host = parts.host
-local error, getmetatable, rawget, setmetatable = error, debug.getmetatable, rawget, setmetatable
+local error, getmetatable, rawget, setmetatable, next = error, debug.getmetatable, rawget, setmetatable, next
+local sort = table.sort
 
 local methods = {}
 -- Methods that few scripts use are loaded when they are first called: by method, the part that has it.
 local deferred = {
   param = "con_fields", params = "con_fields", file = "con_fields", files = "con_fields", json = "con_fields",
-  get_header = "con_response", remove_header = "con_response", etag = "con_response", last_modified = "con_response",
+  redirect = "con_response", get_header = "con_response", remove_header = "con_response", etag = "con_response", last_modified = "con_response",
   sendfile = "con_file",
   session = "con_session", csrf = "con_session", csrf_field = "con_session", check_csrf = "con_session",
 }
@@ -36,6 +37,21 @@ local meta = { __index = methods, __metatable = "con" }
 local run = {
   methods = methods, meta = meta, con = nil, env = nil, finished = false, input = nil, settings = nil, role = nil,
 }
+
+-- The names of all methods of con, also of those that are not loaded yet.
+function run.names()
+  local seen, names = {}, {}
+  for _, methods_of in next, { methods, deferred } do
+    for name in next, methods_of do
+      if not seen[name] then
+        seen[name] = true
+        names[#names + 1] = name
+      end
+    end
+  end
+  sort(names)
+  return names
+end
 
 -- Raises the error of a method that cannot be called now, at the line that called the method.
 function run.refuse(self, method)

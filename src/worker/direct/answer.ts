@@ -8,21 +8,9 @@ import type { Borrower } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
 import { AnswerEncoder, ProtocolStatus } from '../../fcgi/session.js';
 import type { Outbox } from '../outbox.js';
-import type { RequestOutlet } from '../script-request.js';
-
-/** Where a request came from. */
-export interface Origin {
-  readonly descriptor: number;
-  /** Its connection was accepted here, and the front does not know of it. */
-  readonly isNew: boolean;
-  /** The connection stays open after it. */
-  readonly keepsConnection: boolean;
-  /** Its id on that connection. */
-  readonly fcgiId: number;
-  readonly state: number;
-  /** All its records. */
-  readonly bytes: Uint8Array;
-}
+import type { RequestOutlet } from '../request-channels.js';
+import type { AccessLines } from './access-lines.js';
+import type { Origin } from './origin.js';
 
 /** The connection that the request came on. */
 export interface DirectConnection {
@@ -39,11 +27,14 @@ export class DirectAnswer implements RequestOutlet {
   readonly #borrower: Borrower;
   readonly #outbox: PromotedOutbox;
   readonly #connection: DirectConnection;
+  readonly #access: AccessLines | undefined;
   readonly #encoder = new AnswerEncoder();
   /** Undefined when the request is the front's, or over. */
   #origin: Origin | undefined;
 
-  constructor(borrower: Borrower, outbox: PromotedOutbox, connection: DirectConnection) {
+  /** @param access has a line for each request; undefined: there is no access log */
+  constructor(borrower: Borrower, outbox: PromotedOutbox, connection: DirectConnection, access?: AccessLines) {
+    this.#access = access;
     this.#borrower = borrower;
     this.#outbox = outbox;
     this.#connection = connection;
@@ -89,12 +80,17 @@ export class DirectAnswer implements RequestOutlet {
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void {
     // The front has to hear of a state that is gone.
     if (flags !== 0) this.#promote(requestId);
+    const access = this.#origin === undefined ? undefined : this.#access;
+    const line = access?.lineFor(requestId, this.#origin as Origin, lastOutput, appStatus);
+    // No line may be lost: where there is no room for it, the front writes it.
+    if (access !== undefined && line === undefined) this.#promote(requestId);
     const origin = this.#origin;
     this.#origin = undefined;
     // A request that the front has taken over is the front's by now.
     if (origin === undefined || !this.#borrower.claim()) {
       return this.#outbox.end(requestId, flags, appStatus, lastOutput, startedMs);
     }
+    if (line !== undefined) access?.write(line);
     const records = this.#encoder.end(origin.fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE);
     this.#connection.send(origin, records, startedMs);
   }
@@ -111,7 +107,7 @@ export class DirectAnswer implements RequestOutlet {
     if (origin === undefined || !this.#borrower.claim()) return;
     // Before the front hears of it: what its client sends from now on, this worker must not take for another request.
     if (!origin.isNew) this.#connection.stopWatching(origin.descriptor);
-    this.#outbox.promoted(requestId, origin.state, origin.descriptor, origin.bytes);
+    this.#outbox.promoted(requestId, origin.state, origin.descriptor, origin.bytes, this.#access?.ageMs ?? 0);
     this.#borrower.leave();
   }
 }

@@ -15,10 +15,12 @@ import { type DirectSocketCalls, FAILED, readNow, sendNow, TRY_LATER } from '../
 import type { Outbox } from '../outbox.js';
 import type { SocketService } from '../reactor.js';
 import type { ReadyEvents } from '../ready-events.js';
+import type { RequestOutlet } from '../request-channels.js';
 import type { RunStart } from '../run.js';
-import type { RequestOutlet } from '../script-request.js';
 import { Acceptor, NO_CONNECTION } from './acceptor.js';
-import { DirectAnswer, type Origin } from './answer.js';
+import type { AccessLines } from './access-lines.js';
+import { DirectAnswer } from './answer.js';
+import type { Origin } from './origin.js';
 import { ServedCounts } from './served-counts.js';
 import { WholeBody } from './whole-body.js';
 
@@ -49,6 +51,8 @@ export interface DirectServerParts {
   readonly statusPath: string | undefined;
   /** Whether a state is there, and no request executes or waits in it. */
   readonly isIdle: (state: number) => boolean;
+  /** Has a line for each request; undefined: there is no access log. */
+  readonly access?: AccessLines | undefined;
   readonly run: (start: RunStart) => void;
 }
 
@@ -79,10 +83,15 @@ export class DirectServer implements SocketService {
     this.#borrower = borrower;
     this.#events = events;
     this.#served = new ServedCounts(outbox, ringBell);
-    this.#answer = new DirectAnswer(borrower, outbox, {
-      send: (origin, records, startedMs) => this.#send(origin, records, startedMs),
-      stopWatching: (descriptor) => events.stopWatching(descriptor),
-    });
+    this.#answer = new DirectAnswer(
+      borrower,
+      outbox,
+      {
+        send: (origin, records, startedMs) => this.#send(origin, records, startedMs),
+        stopWatching: (descriptor) => events.stopWatching(descriptor),
+      },
+      parts.access,
+    );
     this.#acceptor = new Acceptor({
       borrower,
       events,
@@ -157,16 +166,18 @@ export class DirectServer implements SocketService {
     const state = cgi === undefined ? undefined : this.#stateFor(cgi.scriptPath);
     if (cgi === undefined || state === undefined) return false;
     const { requestId: fcgiId, keepsConnection } = request;
-    this.#run(request, cgi, { descriptor, isNew, keepsConnection, fcgiId, state, bytes });
+    this.#run(request, { descriptor, isNew, keepsConnection, fcgiId, state, bytes, cgi, bodyBytes: request.bodyBytes });
     return true;
   }
 
-  #run(request: WholeRequest, cgi: CgiRequest, origin: Origin): void {
+  #run(request: WholeRequest, origin: Origin): void {
     const borrower = this.#borrower;
+    const { cgi } = origin;
     this.#requests = (this.#requests + 1) % REQUEST_NUMBERS;
     const id = this.#parts.firstRequest + this.#requests;
     this.#body.begin(request.body);
     this.#answer.begin(origin);
+    this.#parts.access?.begin();
     borrower.run(id, origin.state, origin.bytes.length);
     if (borrower.askToWatch()) this.#parts.ringBell();
     this.#parts.run({

@@ -4,11 +4,14 @@
  * before it goes on: see `Pauses`. It sleeps as a real one does, and only what wakes that one wakes it.
  */
 import { Borrower } from '../../../src/channel/lending.js';
-import { END_STATE_GONE } from '../../../src/channel/messages.js';
+import { createLineRing, LineRingWriter } from '../../../src/channel/line-ring.js';
+import { END_STATE_GONE, requestName } from '../../../src/channel/messages.js';
 import type { Parker } from '../../../src/channel/park.js';
 import type { RingReader } from '../../../src/channel/ring.js';
 import { findWholeRequest } from '../../../src/fcgi/session.js';
 import type { DirectSocketCalls } from '../../../src/linux/socket-calls.js';
+import { AccessFormat } from '../../../src/logging/access-format.js';
+import { AccessLines } from '../../../src/worker/direct/access-lines.js';
 import { type DirectOutbox, DirectServer } from '../../../src/worker/direct/server.js';
 import type { Message } from '../../../src/worker/inbox.js';
 import { Reactor } from '../../../src/worker/reactor.js';
@@ -25,6 +28,8 @@ export interface DirectSystem {
   nowMs(): number;
   /** The file that a script path leads to now, as far as the front knows. */
   fileOf(path: string): string | undefined;
+  /** Whether there is an access log. */
+  readonly isTraced: boolean;
 }
 
 /** What it needs of its worker. */
@@ -70,6 +75,10 @@ export class DirectWorker {
   /** The bell has been rung that wakes it where it waits for connections. */
   isRung = false;
   /** Requests that it has begun with, and what has become of connections and requests. */
+  /** Lines of its access log, each the name of a request, on their way to the front. */
+  readonly lines: SharedArrayBuffer = createLineRing();
+  /** Names of the requests that it has begun with. */
+  readonly begun: string[] = [];
   readonly counts = { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 };
   readonly #host: DirectHost;
   readonly #system: DirectSystem;
@@ -98,8 +107,10 @@ export class DirectWorker {
       maxPostBytes: 10_000,
       statusPath: undefined,
       isIdle: (state) => this.#hasState(state),
+      access: system.isTraced ? this.#accessLines() : undefined,
       run: (start) => {
         this.counts.begun += 1;
+        this.begun.push(requestName('run', start.id));
         host.runs(start);
       },
     });
@@ -248,6 +259,20 @@ export class DirectWorker {
     };
   }
 
+  #accessLines(): AccessLines {
+    return new AccessLines({
+      format: new AccessFormat('{request}'),
+      scriptOf: (state) => this.#host.scriptOf(state) ?? '',
+      ring: new LineRingWriter(this.lines),
+      runName: 'run',
+      place: 0,
+      usage: undefined,
+      nowMs: () => this.#system.nowMs(),
+      timeMs: () => this.#system.nowMs(),
+      ringBell: () => this.#host.ringBell(),
+    });
+  }
+
   #countingOutbox(): DirectOutbox {
     const { outbox } = this.#host;
     const { counts } = this;
@@ -257,9 +282,9 @@ export class DirectWorker {
         counts.returned += 1;
         outbox.returned(descriptor, bytes);
       },
-      promoted: (request, state, descriptor, bytes) => {
+      promoted: (request, state, descriptor, bytes, ageMs) => {
         counts.promoted += 1;
-        outbox.promoted(request, state, descriptor, bytes);
+        outbox.promoted(request, state, descriptor, bytes, ageMs);
       },
       accepted: (descriptor, isAnswered, bytes) => {
         counts.accepted += 1;

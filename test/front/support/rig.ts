@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import type { LuafcgidError } from '../../../src/base/errors.js';
 import { type Lender, LentMark } from '../../../src/channel/lending.js';
+import { LineRingReader } from '../../../src/channel/line-ring.js';
 import { Front, type FrontOptions } from '../../../src/front/core/front.js';
 import type { AccessEntry } from '../../../src/front/model/access-record.js';
 import type { ConnectionPort, LendingDriver, SlowRequest } from '../../../src/front/model/actions.js';
@@ -181,6 +182,8 @@ export class Rig {
   readonly logs: string[] = [];
   /** Requests that are over, by name: what the access log is told of each. */
   readonly overs = new Map<string, AccessEntry>();
+  /** Names of requests whose lines of the access log their workers have written. */
+  readonly directOvers = new Set<string>();
   readonly slow: SlowRequest[] = [];
   /** Why workers were given up. */
   readonly abandoned: string[] = [];
@@ -238,6 +241,8 @@ export class Rig {
       },
       requestOver: (entry) => {
         assert.ok(entry.record.outcome, `${entry.name} is over, and nobody knows how it ended`);
+        this.takeLines();
+        assert.ok(!this.directOvers.has(entry.name), `${entry.name} has a line of its worker already`);
         assert.ok(!this.overs.has(entry.name), `${entry.name} is over twice`);
         this.overs.set(entry.name, entry);
       },
@@ -256,6 +261,27 @@ export class Rig {
       },
       lending: lends ? this.#lending : undefined,
     });
+  }
+
+  get isTraced(): boolean {
+    return this.#frontOptions.tracesRequests === true;
+  }
+
+  /** Whether a worker has begun with a request of this name by itself. */
+  isDirectName(name: string): boolean {
+    return this.workers.some(({ direct }) => direct?.begun.includes(name) === true);
+  }
+
+  /** Takes the lines of the access log that workers have written. */
+  takeLines(): void {
+    for (const { direct } of this.workers) {
+      if (direct === undefined) continue;
+      const lines = Buffer.from(new LineRingReader(direct.lines).take()).toString();
+      for (const name of lines.split('\n').filter((line) => line !== '')) {
+        assert.ok(!this.overs.has(name) && !this.directOvers.has(name), `${name} has two lines`);
+        this.directOvers.add(name);
+      }
+    }
   }
 
   /** What a driver does to lend connections: here their numbers are their descriptors. */
@@ -334,6 +360,7 @@ export class Rig {
       stopWatching: (fd) => void list()?.connections.delete(fd),
       nowMs: () => this.nowMs,
       fileOf: (path) => this.front.lookUps.find(path),
+      isTraced: this.#frontOptions.tracesRequests === true,
       sockets: {
         accept: () => this.#backlog.shift()?.id ?? fail(Errno.EAGAIN),
         read: (id, into) => {

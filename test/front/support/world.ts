@@ -328,9 +328,25 @@ export class World {
     assert.equal(freeWorkers, workers);
     assert.equal(states, idle);
     assert.deepEqual(rig.registry.size, states);
+    this.#checkLines();
     // Requests are numbered as they come: the access log has been told of each.
-    for (let number = 1; number <= rig.overs.size; number += 1) {
+    const known = [...rig.overs.keys()].filter((name) => !rig.isDirectName(name)).length;
+    for (let number = 1; number <= known; number += 1) {
       assert.ok(rig.overs.has(requestName('run', number)), `nobody was told that request ${number} is over`);
+    }
+  }
+
+  /** Each request that a worker has begun with by itself has one line of the access log: its worker's, or the front's. */
+  #checkLines(): void {
+    const { rig } = this;
+    if (!rig.isTraced) return;
+    rig.takeLines();
+    for (const { direct, isGone } of rig.workers) {
+      // One that was killed between its answer and its line has none.
+      if (direct === undefined || isGone) continue;
+      for (const name of direct.begun) {
+        assert.ok(rig.directOvers.has(name) || rig.overs.has(name), `request ${name} has no line`);
+      }
     }
   }
 

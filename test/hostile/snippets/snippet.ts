@@ -57,7 +57,7 @@ end
 `;
 
 /** What a hostile handler gets. Others get more, so that a busy machine stops none of them. */
-const WATCHDOG_S = 0.5;
+const WATCHDOG_S = 0.25;
 
 /** The file of a snippet. @param canWait its handler runs where it can wait, which changes what \`pcall\` and coroutines are */
 export function scriptOf(snippet: string | Snippet, canWait: boolean): string {

@@ -1,0 +1,96 @@
+/**
+ * Lines of a log on their way from one thread to another, as bytes in shared memory. One thread writes, one reads. Nobody
+ * is woken: the reader looks now and then, and the writer says when it should look sooner.
+ *
+ * Two words count the bytes that were written and read, modulo 2^32. A line is there as soon as the first word says so:
+ * what a thread that ends has written in part is never seen.
+ */
+
+/** A power of two, so that a place in it stays the same when the counts begin anew. */
+const DATA_BYTES = 256 * 1024;
+const HEAD_BYTES = 8;
+const WRITTEN = 0;
+const READ = 1;
+
+export function createLineRing(): SharedArrayBuffer {
+  return new SharedArrayBuffer(HEAD_BYTES + DATA_BYTES);
+}
+
+/** The bytes that wait. */
+function waitingIn(words: Int32Array): number {
+  return (Atomics.load(words, WRITTEN) - Atomics.load(words, READ)) >>> 0;
+}
+
+export class LineRingWriter {
+  readonly #words: Int32Array;
+  readonly #data: Buffer;
+
+  constructor(shared: SharedArrayBuffer) {
+    this.#words = new Int32Array(shared, 0, 2);
+    this.#data = Buffer.from(shared, HEAD_BYTES, DATA_BYTES);
+  }
+
+  /** Whether there is room for this line, whatever characters are in it. */
+  hasRoomFor(line: string): boolean {
+    return waitingIn(this.#words) + mostBytesOf(line) <= DATA_BYTES;
+  }
+
+  /**
+   * Writes a line that there is room for.
+   * @returns whether the reader should look soon: more than half is full since this line
+   */
+  write(line: string): boolean {
+    const before = waitingIn(this.#words);
+    const written = Atomics.load(this.#words, WRITTEN);
+    const at = (written >>> 0) % DATA_BYTES;
+    const isWhole = at + mostBytesOf(line) <= DATA_BYTES;
+    const bytes = isWhole ? this.#data.write(line, at) : this.#writeAround(line, at);
+    Atomics.store(this.#words, WRITTEN, (written + bytes) | 0);
+    return before <= DATA_BYTES / 2 && before + bytes > DATA_BYTES / 2;
+  }
+
+  /** The line may go on at the begin of the memory. */
+  #writeAround(line: string, at: number): number {
+    const bytes = Buffer.from(line);
+    const first = bytes.subarray(0, DATA_BYTES - at);
+    this.#data.set(first, at);
+    if (first.length < bytes.length) this.#data.set(bytes.subarray(first.length), 0);
+    return bytes.length;
+  }
+}
+
+/** No character takes more than three bytes of UTF-8 for each unit of its string. */
+function mostBytesOf(line: string): number {
+  return 3 * line.length;
+}
+
+export class LineRingReader {
+  readonly #words: Int32Array;
+  readonly #data: Uint8Array;
+
+  constructor(shared: SharedArrayBuffer) {
+    this.#words = new Int32Array(shared, 0, 2);
+    this.#data = new Uint8Array(shared, HEAD_BYTES, DATA_BYTES);
+  }
+
+  get isEmpty(): boolean {
+    return waitingIn(this.#words) === 0;
+  }
+
+  get isHalfFull(): boolean {
+    return waitingIn(this.#words) > DATA_BYTES / 2;
+  }
+
+  /** Takes all whole lines that are there. */
+  take(): Uint8Array {
+    const bytes = waitingIn(this.#words);
+    const read = Atomics.load(this.#words, READ);
+    const at = (read >>> 0) % DATA_BYTES;
+    const taken = new Uint8Array(bytes);
+    const first = this.#data.subarray(at, Math.min(DATA_BYTES, at + bytes));
+    taken.set(first, 0);
+    if (first.length < bytes) taken.set(this.#data.subarray(0, bytes - first.length), first.length);
+    Atomics.store(this.#words, READ, (read + bytes) | 0);
+    return taken;
+  }
+}

@@ -1,0 +1,5 @@
+-- Stands in for the module `cgilua`.
+
+local parts = ...
+
+return parts.cgilua_interface.cgilua
