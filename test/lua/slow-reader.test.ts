@@ -9,7 +9,7 @@ import type { RequestOutlet } from '../../src/worker/request-channels.js';
 import { ScriptRequest } from '../../src/worker/script-request.js';
 import { compatible, engineName, isPlain51, newState } from './support.js';
 
-const HEAD = /^Status: 200 OK\r\n[^]*?\r\n\r\n/;
+const HEAD = /^Status: 200 OK\r\n[\s\S]*?\r\n\r\n/;
 
 /** Takes so much and no more until it is told to read. */
 class SlowClient implements RequestOutlet {
