@@ -86,8 +86,11 @@ export interface WaitHost {
   source(name: ByteString): DataSource;
   /** The number of the HTTP client. @throws when the configuration has none, or the script may not use it */
   httpClient(): number;
-  /** Starts to wait for more of the request's body; undefined when reading need not wait, or has to be done at once. */
-  awaitBody(): number | undefined;
+  /**
+   * Starts to wait for more of the request's body; undefined when reading need not wait, or has to be done at once.
+   * @param isFile for more of the file that a Filter is given instead
+   */
+  awaitBody(isFile: boolean): number | undefined;
   /** Starts to wait for the client to read; undefined when it has, or when output has to block the thread. */
   awaitOutput(): number | undefined;
   /** Output is about to block the thread until the client reads. @param place in Lua, as `file:line` */
