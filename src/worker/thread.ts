@@ -159,13 +159,14 @@ class WorkerThread {
     this.#inbox = new Inbox(ring, ringBell, interrupts, stopReason);
     const outgoing = new RingWriter(data.toFront, system.parker);
     this.#outbox = new Outbox({ ring: outgoing, ringBell, interrupts, stopReason, usage, borrower });
+    const counters = new WorkerCounters(data.counters);
     this.#runner = new Runner({
       config,
       origin: { runName, worker: data.index },
       interrupts,
       outbox: this.#outbox,
       usage,
-      counters: new WorkerCounters(data.counters),
+      counters,
       states: this.#states,
       forgetBody: (id) => this.#inbox.forgetBody(id),
       waits: {
@@ -213,6 +214,7 @@ class WorkerThread {
       maxPostBytes: config.maxPostBytes,
       statusPath: config.statusPath,
       isIdle: (state) => this.#runner.isIdle(state),
+      ownConnectionClosed: () => counters.noteOwnConnection(),
       access: accessLines(data, format, usage, (state) => this.#runner.scriptOf(state), ringBell),
       run: (start) => this.#runner.execute(start),
     });

@@ -69,7 +69,7 @@ export function takeSnapshot(parts: SnapshotParts, nowMs: number): FrontSnapshot
     connections: {
       open: parts.connections.size,
       lent: [...parts.connections.values()].filter(({ lentTo }) => lentTo !== undefined).length,
-      openedTotal: tally.opened,
+      openedTotal: tally.openedTotal,
     },
     requests: {
       total: tally.total,

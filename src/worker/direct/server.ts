@@ -51,6 +51,8 @@ export interface DirectServerParts {
   readonly statusPath: string | undefined;
   /** Whether a state is there, and no request executes or waits in it. */
   readonly isIdle: (state: number) => boolean;
+  /** Called for each connection that was accepted, served and closed here, without the front. Left out: nobody counts. */
+  readonly ownConnectionClosed?: () => void;
   /** Has a line for each request; undefined: there is no access log. */
   readonly access?: AccessLines | undefined;
   readonly run: (start: RunStart) => void;
@@ -98,6 +100,7 @@ export class DirectServer implements SocketService {
       outbox,
       sockets: calls.sockets,
       tellServed: () => this.#served.tell(calls.nowMs()),
+      closed: () => parts.ownConnectionClosed?.(),
       serveWhole: (descriptor, bytes) => this.#serveWhole(descriptor, bytes, true),
     });
   }
