@@ -54,10 +54,10 @@ export function wordOf(string: LuaString): ByteString {
   return wholeText(string, WORD_LIMIT_BYTES) ?? '';
 }
 
-/** All of the string, piece by piece; an empty one is one piece. */
-export function* piecesOf(string: LuaString, pieceBytes: number): Generator<Uint8Array> {
+/** All of the string from an offset on, piece by piece; an empty one is one piece. */
+export function* piecesOf(string: LuaString, pieceBytes: number, from = 0): Generator<Uint8Array> {
   const { sizeBytes } = string;
-  for (let at = 0; at === 0 || at < sizeBytes; at += pieceBytes) {
+  for (let at = from; at === 0 || at < sizeBytes; at += pieceBytes) {
     yield string.bytes(at, Math.min(sizeBytes, at + pieceBytes));
   }
 }

@@ -101,10 +101,7 @@ export abstract class EngineState extends StateVisits implements LuaState {
     if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
-    if (!this.#canWait && includesAny(source, waitingModules)) {
-      this.#canWait = true;
-      this.invoke('can_wait');
-    }
+    if (includesAny(source, waitingModules)) this.enableWaiting();
     this.visit(() => {
       const compiled = this.compile(source, chunkName);
       if (compiled !== luaStatus.ok) throw this.errorOf(compiled);
@@ -116,11 +113,14 @@ export abstract class EngineState extends StateVisits implements LuaState {
     });
   }
 
+  enableWaiting(): void {
+    if (this.#canWait) return;
+    this.#canWait = true;
+    this.invoke('can_wait');
+  }
+
   adapt(adaptation: Adaptation): void {
-    if (!this.#canWait) {
-      this.#canWait = true;
-      this.invoke('can_wait');
-    }
+    this.enableWaiting();
     const { source, ...rest } = adaptation;
     const text = source && Buffer.from(withoutFirstLine(source)).toString('latin1');
     this.invoke('adapt', { ...rest, source: text });

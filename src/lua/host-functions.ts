@@ -20,11 +20,12 @@ import {
   wordOf,
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
-import type { HostArguments, HostedState, HostFunction } from './hosted-state.js';
+import { type HostArguments, type HostedState, type HostFunction, running } from './hosted-state.js';
+import { outputFunctions } from './output-functions.js';
 import { callSessions } from './session-functions.js';
 import { callShared } from './shared-functions.js';
 import { bytecodeRefusal } from './source-text.js';
-import { type ByteString, isolations, type LogLevel, type RequestHost } from './state.js';
+import { type ByteString, isolations, type LogLevel } from './state.js';
 import { waitFunctions } from './wait-functions.js';
 
 /** More than `frames.lua` makes. */
@@ -32,11 +33,6 @@ const framesLimitBytes = 1 << 20;
 
 /** Most bytes that one read of the request body gives. */
 export const largestReadBytes = 1 << 18;
-
-export function running(state: HostedState): RequestHost {
-  if (state.request === undefined) throw new Error('no request is running');
-  return state.request;
-}
 
 /** The path of a file; one that is longer than paths are names none. */
 function pathText(args: HostArguments, at: number): ByteString {
@@ -80,11 +76,7 @@ export function requireGlobals(state: HostedState): void {
 }
 
 export const hostFunctions = {
-  write(state, args) {
-    const request = running(state);
-    for (const piece of piecesOf(args.string(1), bodyPieceBytes)) request.write(piece);
-    return undefined;
-  },
+  ...outputFunctions,
 
   headerline(state, args) {
     running(state).headerLine(headText(args, 1));
@@ -114,18 +106,8 @@ export const hostFunctions = {
     return { ...place, ...(problem !== undefined && { problem: { ...problem } }) };
   },
 
-  flush(state) {
-    running(state).flush();
-    return undefined;
-  },
-
   reset(state) {
     running(state).reset();
-    return undefined;
-  },
-
-  finish(state) {
-    running(state).finish();
     return undefined;
   },
 

@@ -1,8 +1,8 @@
-/** What the host functions are given: the state that calls, and its arguments. */
+/** What the host functions are given: the state that calls, with its request and what it may wait for, and their arguments. */
 
 import type { LuaString } from './crossing.js';
 import type { ScriptLog } from './script-log.js';
-import type { ByteString, Isolation, LuaValue, RequestHost, StateOptions } from './state.js';
+import type { ByteString, Isolation, LuaValue, RequestHost, StateOptions, WaitHost } from './state.js';
 
 /** The state that calls, as these functions know it. */
 export interface HostedState {
@@ -41,3 +41,14 @@ export type HostResult = LuaValue | Uint8Array;
 
 /** In Lua these return true and the result, or nil and the message of what was thrown. */
 export type HostFunction = (state: HostedState, args: HostArguments) => HostResult;
+
+/** The request that is being answered. */
+export function running({ request }: HostedState): RequestHost {
+  if (request === undefined) throw new Error('no request is running');
+  return request;
+}
+
+export function waits({ options }: HostedState): WaitHost {
+  if (options.waits === undefined) throw new Error('nothing can be waited for here');
+  return options.waits;
+}

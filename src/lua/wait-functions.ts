@@ -4,16 +4,11 @@ import { toByteString } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { MOST_NAME_BYTES } from '../shared/lock-table.js';
 import { type LuaString, wholeText, wordOf } from './crossing.js';
-import type { HostArguments, HostedState, HostFunction } from './hosted-state.js';
-import type { ByteString, WaitHost } from './state.js';
+import { type HostArguments, type HostFunction, waits } from './hosted-state.js';
+import type { ByteString } from './state.js';
 
 /** Most values of an operation: what databases take in a statement is less. */
 const shapeLimitBytes = 70_000;
-
-function waits(state: HostedState): WaitHost {
-  if (state.options.waits === undefined) throw new Error('nothing can be waited for here');
-  return state.options.waits;
-}
 
 /** A copy of a string: a later argument may be read into the same memory. */
 function wholeBytes(string: LuaString): Uint8Array {
