@@ -43,6 +43,7 @@ const DRIVER_FREE = [
   'native',
   'native-process',
   'operator',
+  'profile',
   'pool',
   'script-interface',
   'sendfile',
@@ -71,6 +72,7 @@ const LONGEST = [
   'streaming',
   'slow-clients',
   'operator',
+  'profile',
   'background',
   'io/thread',
 ];

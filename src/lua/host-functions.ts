@@ -21,6 +21,7 @@ import {
   wholeText,
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
+import { outputFunctions } from './output-functions.js';
 import type { ScriptLog } from './script-log.js';
 import { callSessions } from './session-functions.js';
 import { callShared } from './shared-functions.js';
@@ -153,11 +154,7 @@ export function requireGlobals(state: HostedState): void {
 }
 
 export const hostFunctions = {
-  write(state, args) {
-    const request = running(state);
-    for (const piece of piecesOf(args.string(1), bodyPieceBytes)) request.write(piece);
-    return undefined;
-  },
+  ...outputFunctions,
 
   headerline(state, args) {
     running(state).headerLine(headText(args, 1));
@@ -187,18 +184,8 @@ export const hostFunctions = {
     return { ...place, ...(problem !== undefined && { problem: { ...problem } }) };
   },
 
-  flush(state) {
-    running(state).flush();
-    return undefined;
-  },
-
   reset(state) {
     running(state).reset();
-    return undefined;
-  },
-
-  finish(state) {
-    running(state).finish();
     return undefined;
   },
 
@@ -211,8 +198,8 @@ export const hostFunctions = {
   /** Whether nobody has to wait for the client: all of the body has come. */
   bodyiswhole: (state) => running(state).isBodyWhole,
 
-  /** Starts to wait for more of the body: its token, or nothing when that is not needed. */
-  awaitbody: (state) => state.options.waits?.awaitBody(),
+  /** Starts to wait for more of the body, or (true) of a Filter's file: its token, or nothing when that is not needed. */
+  awaitbody: (state, args) => state.options.waits?.awaitBody(args.isTrue(1)),
 
   /** Bytes, or nil at the end of the body. */
   readbody(state, args) {
@@ -325,6 +312,9 @@ export const hostFunctions = {
   clock(state) {
     return (performance.now() - state.startMs) / 1000;
   },
+
+  /** Seconds since 1970, with fractions. */
+  now: () => Date.now() / 1000,
 
   /** Starts a timer: its token. */
   starttimer(state, args) {

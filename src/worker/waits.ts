@@ -14,7 +14,11 @@ import { mayUse } from '../io/sources.js';
 import type { DataSource, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
 import { type LockOwner, type LockParts, LockWaits } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
+import type { RequestInlet } from './request-channels.js';
 import { Timers } from './timers.js';
+
+/** A stream of the request. */
+type Input = Pick<RequestInlet, 'isReady' | 'awaitMore'>;
 
 /** The run that started an operation. */
 export interface WaitOwner extends LockOwner {
@@ -24,8 +28,10 @@ export interface WaitOwner extends LockOwner {
   tokens: Set<number> | undefined;
   /** The script's file. */
   readonly script: ByteString;
-  /** Its body, as far as it was not read. */
-  readonly body: { readonly isReady: boolean; awaitMore(call: () => void): void };
+  /** Whether its output has to wait for its client to read. */
+  readonly isOutputHeld: boolean;
+  /** What was not read of its body, and of the file that a Filter is given. */
+  readonly body: Input & { readonly file?: Input | undefined };
   /** It counts among the requests that wait. */
   holdsPlace: boolean;
   /** The I/O thread knows of it. */
@@ -42,6 +48,8 @@ const NO_TOKENS: readonly number[] = [];
 interface Operation {
   readonly owner: WaitOwner;
   readonly waitsFor: WaitsFor;
+  /** What it waits for more of. */
+  readonly input: Input | undefined;
   result: OperationResult | undefined;
 }
 
@@ -62,8 +70,11 @@ export interface WaitsParts {
   isReady(owner: WaitOwner): void;
   /** Sleeps until `isDone`, or something may have happened, at most until a moment. @throws why the script has to stop */
   sleep(isDone: () => boolean, untilMs: number | undefined): void;
-  /** A script blocks this worker at this place in Lua: other requests have to wait for it. */
-  blocks(owner: WaitOwner, place: string): void;
+  /**
+   * A script blocks this worker at this place in Lua: other requests have to wait for it.
+   * @param isForClient it waits for its client to read
+   */
+  blocks(owner: WaitOwner, place: string, isForClient: boolean): void;
 }
 
 export class Waits implements WaitHost {
@@ -130,13 +141,32 @@ export class Waits implements WaitHost {
     return token;
   }
 
-  awaitBody(): number | undefined {
+  awaitBody(isFile: boolean): number | undefined {
     const owner = this.#parts.owner();
+    const input = isFile ? owner.body.file : owner.body;
     // Where no more may wait, the worker waits itself.
-    if (owner.body.isReady || !this.#tryTakePlace(owner)) return undefined;
-    const token = this.#add(WaitsFor.BODY);
-    owner.body.awaitMore(() => this.#end(token, { isError: false, value: undefined }));
+    if (input === undefined || input.isReady || !this.#tryTakePlace(owner)) return undefined;
+    const token = this.#add(WaitsFor.BODY, input);
+    input.awaitMore(() => this.#end(token, { isError: false, value: undefined }));
     return token;
+  }
+
+  awaitOutput(): number | undefined {
+    const owner = this.#parts.owner();
+    if (!owner.isOutputHeld || !this.#tryTakePlace(owner)) return undefined;
+    return this.#add(WaitsFor.OUTPUT);
+  }
+
+  noteBlocked(place: string): void {
+    this.#parts.blocks(this.#parts.owner(), place, true);
+  }
+
+  /** The client of a suspended request has read. */
+  outputHasRoom(owner: WaitOwner): void {
+    for (const token of owner.tokens ?? NO_TOKENS) {
+      if (this.#operations.get(token)?.waitsFor === WaitsFor.OUTPUT)
+        this.#end(token, { isError: false, value: undefined });
+    }
   }
 
   lock(name: ByteString, waitMs: number): LockStart {
@@ -172,12 +202,12 @@ export class Waits implements WaitHost {
     this.#locks.goOn(owner);
   }
 
-  #add(waitsFor: WaitsFor): number {
+  #add(waitsFor: WaitsFor, input?: Input): number {
     const owner = this.#parts.owner();
     this.#lastToken = (this.#lastToken % 0x7fffffff) + 1;
     owner.tokens ??= new Set();
     owner.tokens.add(this.#lastToken);
-    this.#operations.set(this.#lastToken, { owner, waitsFor, result: undefined });
+    this.#operations.set(this.#lastToken, { owner, waitsFor, input, result: undefined });
     return this.#lastToken;
   }
 
@@ -200,21 +230,21 @@ export class Waits implements WaitHost {
 
   block(place: string): void {
     const owner = this.#parts.owner();
-    this.#parts.blocks(owner, place);
+    this.#parts.blocks(owner, place, false);
     this.#locks.refuse(owner, place);
     const isDone = (): boolean => {
       this.poll();
-      this.#lookAtBody(owner);
+      this.#lookAtInput(owner);
       return this.hasResult(owner);
     };
     while (!isDone()) this.#parts.sleep(isDone, this.#timers.nextMs);
     this.leavePlace(owner);
   }
 
-  /** While this worker blocks, nobody else looks whether more of the body has come. */
-  #lookAtBody({ tokens, body }: WaitOwner): void {
+  /** While this worker blocks, nobody else looks whether more of the body or the file has come. */
+  #lookAtInput({ tokens }: WaitOwner): void {
     for (const token of tokens ?? NO_TOKENS) {
-      if (this.#operations.get(token)?.waitsFor !== WaitsFor.BODY || !body.isReady) continue;
+      if (this.#operations.get(token)?.input?.isReady !== true) continue;
       this.#end(token, { isError: false, value: undefined });
     }
   }

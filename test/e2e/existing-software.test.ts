@@ -141,3 +141,20 @@ describe('pages of CGILua', () => {
     assert.match(text, /&lt;%= nothing\.at\.all %&gt;/);
   });
 });
+
+describe('scripts written for OpenResty', () => {
+  it('run by handler = "ngx", count in shared memory, and sleep without holding the only worker', async (t) => {
+    const server = await startServer(t, {
+      config: 'workers = 1 handler = "ngx" shared = { hits = 65536 }',
+      files: {
+        'count.lua': 'ngx.header.content_type = "text/plain" ngx.say((ngx.shared.hits:incr("n", 1, 0)))',
+        'sleep.lua': 'ngx.sleep(1) ngx.say(ngx.shared.hits:get("n"))',
+        'shut.lua': 'ngx.exit(ngx.HTTP_FORBIDDEN)',
+      },
+    });
+    const sleeping = ask(server, 'sleep.lua');
+    for (const n of ['1', '2']) assert.equal((await ask(server, 'count.lua')).text, `${n}\n`);
+    assert.equal((await ask(server, 'shut.lua')).status, 403);
+    assert.equal((await sleeping).text, '2nil\n', 'what came later was answered while it slept');
+  });
+});

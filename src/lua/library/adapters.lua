@@ -30,6 +30,12 @@ function makers.cgilua(asked)
   return handler
 end
 
+-- What OpenResty runs by content_by_lua_file.
+function makers.ngx(asked)
+  local _ = parts.ngx
+  return parts.ngx_request.handler(asked.source, asked.path)
+end
+
 local adapters = {}
 
 -- Gives the handler. `value` is what the script has returned, if it has run.

@@ -99,6 +99,8 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'cgilua_urlcode', file: 'library/cgilua-urlcode.lua', standsInFor: 'cgilua.urlcode' },
   { name: 'cgilua_cookies', file: 'library/cgilua-cookies.lua', standsInFor: 'cgilua.cookies' },
   { name: 'cgilua_session', file: 'library/cgilua-session.lua', standsInFor: 'cgilua.session' },
+  { name: 'ngx', file: 'library/ngx.lua', module: 'luafcgid.ngx', namespace: 'ngx' },
+  { name: 'ngx_request', file: 'library/ngx-request.lua' },
   { name: 'wsapi_name', file: 'library/wsapi-name.lua', standsInFor: 'wsapi' },
   { name: 'form', file: 'library/form.lua' },
   { name: 'cookie', file: 'library/cookie.lua' },
