@@ -211,8 +211,8 @@ export const hostFunctions = {
   /** Whether nobody has to wait for the client: all of the body has come. */
   bodyiswhole: (state) => running(state).isBodyWhole,
 
-  /** Starts to wait for more of the body: its token, or nothing when that is not needed. */
-  awaitbody: (state) => state.options.waits?.awaitBody(),
+  /** Starts to wait for more of the body, or (true) of a Filter's file: its token, or nothing when that is not needed. */
+  awaitbody: (state, args) => state.options.waits?.awaitBody(args.isTrue(1)),
 
   /** Bytes, or nil at the end of the body. */
   readbody(state, args) {

@@ -86,8 +86,11 @@ export interface WaitHost {
   source(name: ByteString): DataSource;
   /** The number of the HTTP client. @throws when the configuration has none, or the script may not use it */
   httpClient(): number;
-  /** Starts to wait for more of the request's body; undefined when reading need not wait, or has to be done at once. */
-  awaitBody(): number | undefined;
+  /**
+   * Starts to wait for more of the request's body; undefined when reading need not wait, or has to be done at once.
+   * @param isFile for more of the file that a Filter is given instead
+   */
+  awaitBody(isFile: boolean): number | undefined;
   post(operation: PostedOperation): number;
   /** Takes a lock, or begins to wait for it. @param name at most 255 bytes @param waitMs 0: does not wait */
   lock(name: ByteString, waitMs: number): LockStart;

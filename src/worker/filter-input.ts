@@ -3,15 +3,15 @@
 import type { RequestInlet } from './script-request.js';
 
 /** A stream of a request, as `Inbox` gives it. */
-type Stream = Omit<RequestInlet, 'readData'>;
+type Stream = Omit<RequestInlet, 'readData' | 'file'>;
 
 export class FilterInput implements RequestInlet {
   readonly #body: Stream;
-  readonly #data: Stream;
+  readonly file: Stream;
 
-  constructor(body: Stream, data: Stream) {
+  constructor(body: Stream, file: Stream) {
     this.#body = body;
-    this.#data = data;
+    this.file = file;
   }
 
   get isWhole(): boolean {
@@ -31,12 +31,12 @@ export class FilterInput implements RequestInlet {
   }
 
   readData(maxBytes: number): Uint8Array | null {
-    return this.#data.readBody(maxBytes);
+    return this.file.readBody(maxBytes);
   }
 
   outlive(): RequestInlet {
     this.#body.outlive();
-    this.#data.outlive();
+    this.file.outlive();
     return this;
   }
 }

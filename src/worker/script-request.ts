@@ -35,6 +35,8 @@ export interface RequestInlet {
   readBody(maxBytes: number): Uint8Array | null;
   /** The same of the file that a Filter is given. */
   readData(maxBytes: number): Uint8Array | null;
+  /** That file; left out where there is none. */
+  readonly file?: Pick<RequestInlet, 'isReady' | 'awaitMore'>;
   /** The request is suspended: gives what is left of its body, kept from now on whatever else the worker reads. */
   outlive(): RequestInlet;
 }

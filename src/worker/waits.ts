@@ -14,7 +14,11 @@ import { mayUse } from '../io/sources.js';
 import type { DataSource, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
 import { type LockOwner, type LockParts, LockWaits } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
+import type { RequestInlet } from './script-request.js';
 import { Timers } from './timers.js';
+
+/** A stream of the request. */
+type Input = Pick<RequestInlet, 'isReady' | 'awaitMore'>;
 
 /** The run that started an operation. */
 export interface WaitOwner extends LockOwner {
@@ -24,8 +28,8 @@ export interface WaitOwner extends LockOwner {
   tokens: Set<number> | undefined;
   /** The script's file. */
   readonly script: ByteString;
-  /** Its body, as far as it was not read. */
-  readonly body: { readonly isReady: boolean; awaitMore(call: () => void): void };
+  /** What was not read of its body, and of the file that a Filter is given. */
+  readonly body: Input & { readonly file?: Input | undefined };
   /** It counts among the requests that wait. */
   holdsPlace: boolean;
   /** The I/O thread knows of it. */
@@ -42,6 +46,8 @@ const NO_TOKENS: readonly number[] = [];
 interface Operation {
   readonly owner: WaitOwner;
   readonly waitsFor: WaitsFor;
+  /** What it waits for more of. */
+  readonly input: Input | undefined;
   result: OperationResult | undefined;
 }
 
@@ -130,12 +136,13 @@ export class Waits implements WaitHost {
     return token;
   }
 
-  awaitBody(): number | undefined {
+  awaitBody(isFile: boolean): number | undefined {
     const owner = this.#parts.owner();
+    const input = isFile ? owner.body.file : owner.body;
     // Where no more may wait, the worker waits itself.
-    if (owner.body.isReady || !this.#tryTakePlace(owner)) return undefined;
-    const token = this.#add(WaitsFor.BODY);
-    owner.body.awaitMore(() => this.#end(token, { isError: false, value: undefined }));
+    if (input === undefined || input.isReady || !this.#tryTakePlace(owner)) return undefined;
+    const token = this.#add(WaitsFor.BODY, input);
+    input.awaitMore(() => this.#end(token, { isError: false, value: undefined }));
     return token;
   }
 
@@ -172,12 +179,12 @@ export class Waits implements WaitHost {
     this.#locks.goOn(owner);
   }
 
-  #add(waitsFor: WaitsFor): number {
+  #add(waitsFor: WaitsFor, input?: Input): number {
     const owner = this.#parts.owner();
     this.#lastToken = (this.#lastToken % 0x7fffffff) + 1;
     owner.tokens ??= new Set();
     owner.tokens.add(this.#lastToken);
-    this.#operations.set(this.#lastToken, { owner, waitsFor, result: undefined });
+    this.#operations.set(this.#lastToken, { owner, waitsFor, input, result: undefined });
     return this.#lastToken;
   }
 
@@ -204,17 +211,17 @@ export class Waits implements WaitHost {
     this.#locks.refuse(owner, place);
     const isDone = (): boolean => {
       this.poll();
-      this.#lookAtBody(owner);
+      this.#lookAtInput(owner);
       return this.hasResult(owner);
     };
     while (!isDone()) this.#parts.sleep(isDone, this.#timers.nextMs);
     this.leavePlace(owner);
   }
 
-  /** While this worker blocks, nobody else looks whether more of the body has come. */
-  #lookAtBody({ tokens, body }: WaitOwner): void {
+  /** While this worker blocks, nobody else looks whether more of the body or the file has come. */
+  #lookAtInput({ tokens }: WaitOwner): void {
     for (const token of tokens ?? NO_TOKENS) {
-      if (this.#operations.get(token)?.waitsFor !== WaitsFor.BODY || !body.isReady) continue;
+      if (this.#operations.get(token)?.input?.isReady !== true) continue;
       this.#end(token, { isError: false, value: undefined });
     }
   }

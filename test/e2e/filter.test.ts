@@ -17,8 +17,8 @@ import {
   TYPE,
   toBytes,
 } from '../support/fcgi-client.js';
-import { type Server, startServer } from '../support/server.js';
-import { eventually, shared } from '../support/shared.js';
+import { IO, type Server, startServer } from '../support/server.js';
+import { ask as askScript, eventually, shared } from '../support/shared.js';
 
 const FILTER = `
 local luafcgid = require("luafcgid")
@@ -198,6 +198,48 @@ describe('a Filter', () => {
     await other.nextRecord();
     other.destroy();
     await eventually('a worker', async () => text(await ask(server(), { what: 'upper', data: 'on' })).endsWith(':ON'));
+  });
+
+  it('that waits for more of its file leaves its worker to others, and gets all of it', async (t) => {
+    const files = {
+      'filter.lua': `require("luafcgid")
+function filter(env, con)
+  con:log("reads")
+  local size, text = tonumber(env.QUERY_STRING), ""
+  local piece = con:data(size)
+  while piece do text = text .. piece piece = con:data(size) end
+  con:puts((text:gsub("d", "")), " ", #text, " ", con:gets() or "no body")
+end`,
+      'plain.lua': 'function main(env, con) con:puts("plain") end',
+    };
+    for (const engine of IO === 'node' ? ['embedded'] : ['embedded', 'lua5.1', 'lua5.4', 'luajit']) {
+      const config = `engine = "${engine}" workers = 1 clones = 4 bodymemory = 1024 ring = 16384`;
+      const other = await startServer(t, { files, config });
+      const file = 'd'.repeat(40_000);
+      const sent: Sent[] = [{ what: '' }, { what: '', body: 'in' }, { what: '70', body: 'in' }];
+      const connections: FcgiConnection[] = [];
+      for (const { what, body = '' } of sent) {
+        const connection = await FcgiConnection.connect(other.socket);
+        t.after(() => connection.destroy());
+        const begun = { what, body, dataLength: String(file.length), data: file.slice(0, 5000) };
+        connection.send(bytesOf(other, { ...begun, endsData: false }));
+        connections.push(connection);
+      }
+      await eventually('all scripts', () => other.log().split('reads').length > sent.length);
+      assert.equal(
+        (await askScript(other, 'plain.lua')).text,
+        'plain',
+        `the only worker serves others, with ${engine}`,
+      );
+      for (let at = 5000; at < file.length; at += 5000) {
+        for (const connection of connections) connection.send(record(TYPE.DATA, 1, file.slice(at, at + 5000)));
+      }
+      for (const [index, connection] of connections.entries()) {
+        connection.send(record(TYPE.DATA, 1));
+        const { body } = parseCgiAnswer((await connection.response(1)).stdout);
+        assert.equal(body.toString(), ` 40000 ${sent[index]?.body ?? 'no body'}`, engine);
+      }
+    }
   });
 
   it('may be answered by one script for all files', async (t) => {

@@ -28,6 +28,12 @@ function main(env, con)
   while more do text = text .. more more = con:gets(size) end
   con:puts(#text, " ", select(2, text:gsub(text:sub(1, 1), "")))
 end`,
+  'form.lua': `require("luafcgid")
+function main(env, con)
+  con:log("reads")
+  local file = con:form().file
+  con:puts(file.size, " ", select(2, file.content:gsub("x", "")))
+end`,
   'try.lua': `local luafcgid = require("luafcgid")
 function main(env, con)
   local ok, message = pcall(luafcgid.sleep, 0.001)
@@ -96,6 +102,24 @@ describe('a request that waits', () => {
       }
     });
   }
+
+  it('for more of a posted file leaves its worker to others', async (t) => {
+    const server = await start(t, 'bodymemory = 1024');
+    const head = '--B\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n';
+    const body = `${head}${'x'.repeat(40_000)}\r\n--B--\r\n`;
+    const params = { REQUEST_METHOD: 'POST', CONTENT_LENGTH: String(body.length) };
+    const connection = await FcgiConnection.connect(server.socket);
+    t.after(() => connection.destroy());
+    connection.begin(1);
+    const type = { CONTENT_TYPE: 'multipart/form-data; boundary=B' };
+    connection.params(1, scriptParams(server.path('form.lua'), { ...params, ...type }));
+    await connection.stdin(1, body.slice(0, 5000), { end: false });
+    await eventually('the script', () => server.log().includes('reads'));
+    assert.equal((await ask(server, 'plain.lua')).text, 'plain', 'the only worker serves others');
+    await connection.stdin(1, body.slice(5000, 30_000), { end: false });
+    await connection.stdin(1, body.slice(30_000));
+    assert.match((await connection.response(1)).stdout.toString(), /\r\n40000 40000$/);
+  });
 
   it('for more of a body than its ring takes gets all of it, whatever it waits for between', async (t) => {
     const server = await startServer(t, {

@@ -27,6 +27,7 @@ const WAITS_FOR: Readonly<Record<number, string>> = {
   [WaitsFor.TIMER]: 'a time',
   [WaitsFor.DATA]: 'a data source',
   [WaitsFor.SEVERAL]: 'several results',
+  [WaitsFor.BODY]: 'its body',
   [WaitsFor.LOCK]: 'a lock',
 };
 

@@ -145,6 +145,7 @@ local piece_bytes = 262144
 
 -- The next piece of the body. Nil at its end, or nil and a message.
 local function next_piece()
+  if waiting.can_suspend() then await_more() end
   local ok, piece = host.readbody(piece_bytes)
   if not ok then return nil, piece end
   return piece

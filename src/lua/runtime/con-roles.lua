@@ -2,7 +2,7 @@
 
 local parts = ...
 
-local host, run = parts.host, parts.run
+local host, run, waiting = parts.host, parts.run, parts.waiting
 local Con, refuse = run.methods, run.refuse
 local bad_argument, text_argument = parts.arguments.bad, parts.arguments.text
 
@@ -32,10 +32,19 @@ function Con.variable(self, name, value)
   if not ok then error(message, 2) end
 end
 
+-- Waits for more of the file while the request is suspended, where that is possible. What cannot be waited for so is waited
+-- for by reading.
+local function await_more()
+  if not waiting.can_suspend() then return end
+  local ok, token = host.awaitbody(true)
+  if ok and token then waiting.wait(token) end
+end
+
 --- con:data([n])
 ---
 --- In `filter` only: reads the file that the web server gives to a Filter, all of it, or at most `n` bytes of what is left.
---- Gives less than `n` bytes only at the end, and nil when nothing is left. Waits for bytes that have not come yet. Body and
+--- Gives less than `n` bytes only at the end, and nil when nothing is left. Waits for bytes that have not come yet; a script that has
+--- required `luafcgid`, or another module that waits, holds no worker meanwhile. Body and
 --- file are read apart from each other, in any order; web servers send the body first. `env.FCGI_DATA_LENGTH` is the length
 --- of the file in bytes, `env.FCGI_DATA_LAST_MOD` the time of its last change in seconds since 1970, as `os.time` gives it.
 ---
@@ -55,6 +64,7 @@ function Con.data(self, wanted)
   end
   local pieces, count, left = {}, 0, wanted
   while left > 0 do
+    await_more()
     local ok, piece = host.readdata(left)
     if not ok then error(piece, 2) end
     if not piece then break end
