@@ -42,6 +42,7 @@ const DRIVER_FREE = [
   'native',
   'native-process',
   'operator',
+  'profile',
   'pool',
   'script-interface',
   'sendfile',
@@ -70,6 +71,7 @@ const LONGEST = [
   'streaming',
   'slow-clients',
   'operator',
+  'profile',
   'background',
   'io/thread',
 ];

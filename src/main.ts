@@ -59,6 +59,7 @@ async function main(argv: readonly string[]): Promise<Outcome> {
         query: text('query') ?? '',
         headers: headersOf(values.header),
         body: text('body'),
+        profile: text('profile'),
         config: text('config'),
         overrides,
       });

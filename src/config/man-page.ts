@@ -50,6 +50,8 @@ export function manualPage(): string {
   });
   return `.\\" Written by "npm run docs" from src/config/options: do not edit.
 .TH LUAFCGID.CONF 5 "" "luafcgid" "File Formats"
+.\\" Lines are not stretched: addresses leave no place to do it.
+.ad l
 .SH NAME
 luafcgid.conf \\- configuration of luafcgid, a Lua script
 .SH DESCRIPTION

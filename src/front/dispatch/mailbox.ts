@@ -265,9 +265,10 @@ export class Mailbox {
 
   /** The Lua stack of a request has come, for the slow log or for an operator. */
   #traced(worker: WorkerLink, run: Run, traceback: string): void {
-    if (run.isStackWanted) {
-      run.isStackWanted = false;
-      this.#actions.stack?.(this.#answers.nameOf(run.request), traceback);
+    if (run.stacksWanted > 0) {
+      const seen = { isWaiting: run.isSuspended, times: run.stacksWanted };
+      run.stacksWanted = 0;
+      this.#actions.stack?.(this.#answers.nameOf(run.request), traceback, seen);
     }
     this.reportSlow(worker, run, traceback);
   }
