@@ -126,7 +126,7 @@
 -- A number of seconds from 0.001 to 86400, or 0 (no limit).
 --requesttime = 0
 
--- How many requests may wait for timers, databases and other servers at a time.
+-- How many requests may wait for timers, databases, other servers and their clients at a time.
 -- A whole number from 1 to 1000000.
 --waiting = 1000
 

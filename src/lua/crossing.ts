@@ -46,10 +46,10 @@ export function wholeText(string: LuaString, limitBytes: number): ByteString | u
   return string.sizeBytes <= limitBytes ? textOf(string, 0, string.sizeBytes) : undefined;
 }
 
-/** All of the string, piece by piece; an empty one is one piece. */
-export function* piecesOf(string: LuaString, pieceBytes: number): Generator<Uint8Array> {
+/** All of the string from an offset on, piece by piece; an empty one is one piece. */
+export function* piecesOf(string: LuaString, pieceBytes: number, from = 0): Generator<Uint8Array> {
   const { sizeBytes } = string;
-  for (let at = 0; at === 0 || at < sizeBytes; at += pieceBytes) {
+  for (let at = from; at === 0 || at < sizeBytes; at += pieceBytes) {
     yield string.bytes(at, Math.min(sizeBytes, at + pieceBytes));
   }
 }

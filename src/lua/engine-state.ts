@@ -167,10 +167,7 @@ export abstract class EngineState implements LuaState, HostedState {
     if (isBytecode(source) && !this.options.allowsBytecode) {
       throw new LuaError('syntax', `${chunkName.replace(/^[@=]/, '')}: ${bytecodeRefusal}`);
     }
-    if (!this.#canWait && includesAny(source, waitingModules)) {
-      this.#canWait = true;
-      this.#call('can_wait');
-    }
+    if (includesAny(source, waitingModules)) this.enableWaiting();
     this.#visit(() => {
       const compiled = this.compile(source, chunkName);
       if (compiled !== luaStatus.ok) throw this.#error(compiled);
@@ -182,11 +179,14 @@ export abstract class EngineState implements LuaState, HostedState {
     });
   }
 
+  enableWaiting(): void {
+    if (this.#canWait) return;
+    this.#canWait = true;
+    this.#call('can_wait');
+  }
+
   adapt(adaptation: Adaptation): void {
-    if (!this.#canWait) {
-      this.#canWait = true;
-      this.#call('can_wait');
-    }
+    this.enableWaiting();
     const { source, ...rest } = adaptation;
     const text = source && Buffer.from(withoutFirstLine(source)).toString('latin1');
     this.#call('adapt', { ...rest, source: text });

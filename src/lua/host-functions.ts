@@ -21,6 +21,7 @@ import {
   wholeText,
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
+import { outputFunctions } from './output-functions.js';
 import type { ScriptLog } from './script-log.js';
 import { callSessions } from './session-functions.js';
 import { callShared } from './shared-functions.js';
@@ -153,11 +154,7 @@ export function requireGlobals(state: HostedState): void {
 }
 
 export const hostFunctions = {
-  write(state, args) {
-    const request = running(state);
-    for (const piece of piecesOf(args.string(1), bodyPieceBytes)) request.write(piece);
-    return undefined;
-  },
+  ...outputFunctions,
 
   headerline(state, args) {
     running(state).headerLine(headText(args, 1));
@@ -187,18 +184,8 @@ export const hostFunctions = {
     return { ...place, ...(problem !== undefined && { problem: { ...problem } }) };
   },
 
-  flush(state) {
-    running(state).flush();
-    return undefined;
-  },
-
   reset(state) {
     running(state).reset();
-    return undefined;
-  },
-
-  finish(state) {
-    running(state).finish();
     return undefined;
   },
 

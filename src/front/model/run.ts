@@ -12,6 +12,8 @@ export class Run {
   isOutputHeld = false;
   /** Ticks in a row that found it so. */
   heldTicks = 0;
+  /** Its worker was told so, and was not told since then that it may go on. */
+  mayBeHeld = false;
   /** Since when its worker executes it without a pause, or is about to. */
   executingSinceMs: number;
   /** What its script waits for, a `WaitsFor`; 0: it executes, or is about to. Its worker may run others meanwhile. */
