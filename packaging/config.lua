@@ -126,7 +126,7 @@
 -- A number of seconds from 0.001 to 86400, or 0 (no limit).
 --requesttime = 0
 
--- How many requests may wait for timers, databases and other servers at a time.
+-- How many requests may wait for timers, databases, other servers and their clients at a time.
 -- A whole number from 1 to 1000000.
 --waiting = 1000
 
@@ -219,7 +219,7 @@
 
 -- Scripts that are written for another interface, by the ending of their names.
 -- A table of extensions and adapters like { lp = "cgilua" }; adapters are "wsapi", "luafcgid2",
--- "cgilua", "orbit", "ngx". Default: none.
+-- "mod_lua", "cgilua", "orbit", "ngx". Default: none.
 --adapters = { ["lp"] = "cgilua", ["ws"] = "wsapi" }
 
 -- The function of a script that decides whether a client may have something.

@@ -1,5 +1,5 @@
-// The tests drive real web servers, databases and the system's Lua libraries. Makes sure that they are there: installs them where
-// that is possible without asking (root, apt), and otherwise says what to install. Without nginx, a database or a Lua library tests
+// The tests drive real web servers, databases, a browser and the system's Lua libraries. Makes sure that they are there: installs them where
+// that is possible without asking (root, apt), and otherwise says what to install. Without nginx, a database, Chromium or a Lua library tests
 // fail; without one of the other web servers its tests are skipped, which is said here and by the tests.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -49,6 +49,7 @@ const WANTED = [
   program('haproxy', 'haproxy', false),
   program('systemd-analyze', 'systemd', false),
   program('groff', 'groff-base', false),
+  program('chromium', 'chromium', true),
   {
     what: 'PostgreSQL',
     packageName: 'postgresql',

@@ -30,6 +30,7 @@ const RUNNING = 1;
 const REQUESTED = 2;
 const ABANDONED = 3;
 const THREAD = 4;
+const HELD = 5;
 const WORDS = 6;
 /** 64-bit numbers after them: addresses of the running state's main Lua thread and of the hook to set in it. */
 const STATE = 0;
@@ -129,6 +130,11 @@ export class Interrupts extends Shared {
   get isAbandoned(): boolean {
     return Atomics.load(this.words, ABANDONED) !== 0;
   }
+
+  /** Whether the front has said that this request's client reads too slowly for more output. */
+  isHeld(request: number): boolean {
+    return Atomics.load(this.words, HELD) === request;
+  }
 }
 
 /** The end of the threads that interrupt. */
@@ -153,6 +159,16 @@ export class Interrupter extends Shared {
     } finally {
       this.unlock();
     }
+  }
+
+  /** The output of the executing request has to wait for its client. */
+  hold(request: number): void {
+    Atomics.store(this.words, HELD, request);
+  }
+
+  /** It has not any more. */
+  letGo(request: number): void {
+    Atomics.compareExchange(this.words, HELD, request, 0);
   }
 
   #lock(): boolean {

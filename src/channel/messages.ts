@@ -60,6 +60,10 @@ export const ToWorker = {
   DATA_END: 10,
   /** The Lua stack of a suspended request is wanted. Answered with `TRACE`, unless the request is over. */
   STACK: 11,
+  /** The client of a suspended request reads too slowly: its output has to wait when it goes on. */
+  HOLD: 12,
+  /** The client of a request has read: its output has to wait no longer. */
+  ROOM: 13,
 } as const;
 
 /** Worker to front. */
@@ -114,7 +118,7 @@ export const FromWorker = {
 } as const;
 
 /** What a suspended request waits for. */
-export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3, BODY: 4, LOCK: 5 } as const;
+export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3, BODY: 4, LOCK: 5, OUTPUT: 6 } as const;
 export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**

@@ -144,10 +144,13 @@ export class RingWriter extends RingEnd {
     else if (was === ASLEEP_ELSEWHERE) ringElsewhere?.();
   }
 
-  /** Blocks this thread until the reader has taken something since `tryWrite` last failed, or it is disturbed. */
-  waitForRoom(isDisturbed: () => boolean = undisturbed): void {
+  /**
+   * Blocks this thread until the reader has taken something since `tryWrite` last failed, or it is disturbed.
+   * @param longestMs the longest sleep; undefined: no limit
+   */
+  waitForRoom(isDisturbed: () => boolean = undisturbed, longestMs?: number): void {
     Atomics.store(this.control, WRITER_WAITS, BLOCKS);
-    if (!isDisturbed()) this.sleeper.wait(this.readAt, this.#seenReadAt);
+    if (!isDisturbed()) this.sleeper.wait(this.readAt, this.#seenReadAt, longestMs);
     Atomics.store(this.control, WRITER_WAITS, NONE);
   }
 
@@ -197,6 +200,11 @@ export class RingReader extends RingEnd {
   /** Whether the writer waits for room. */
   get isWriterWaiting(): boolean {
     return Atomics.load(this.control, WRITER_WAITS) !== NONE;
+  }
+
+  /** Has a writer that blocks ask whether it is disturbed. One that is just about to sleep does not notice. */
+  disturbWriter(): void {
+    if (Atomics.load(this.control, WRITER_WAITS) === BLOCKS) this.sleeper.wake(this.readAt);
   }
 
   /** Whether there is a frame. */

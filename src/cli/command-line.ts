@@ -10,6 +10,8 @@ interface OptionHelp {
   readonly type: 'boolean' | 'string';
   readonly short?: string;
   readonly multiple?: true;
+  /** The value when there is none: `--name` and `--name=VALUE` are both right, `--name VALUE` is not. */
+  readonly otherwise?: string;
   /** What stands for its value in help texts. */
   readonly value?: string;
   readonly text: string;
@@ -83,6 +85,12 @@ export const COMMANDS = {
       query: { type: 'string', value: 'QUERY', text: 'query string' },
       header: { type: 'string', multiple: true, value: 'NAME:VALUE', text: 'request header; may come several times' },
       body: { type: 'string', value: 'FILE', text: 'request body, - for standard input' },
+      profile: {
+        type: 'string',
+        value: 'FILE',
+        otherwise: 'profile.html',
+        text: 'write a flame graph of where the time goes (default: profile.html); a GET is repeated for a second',
+      },
       config: CONFIG,
       engine: ENGINE,
     },
@@ -115,6 +123,13 @@ The exit status is 0 when nothing is wrong, else 1.`,
   new: {
     takes: 'DIRECTORY',
     summary: 'make a small application to begin with',
+    text: '',
+    words: 1,
+    options: {},
+  },
+  convert: {
+    takes: 'FILE',
+    summary: 'print a configuration of luafcgid2 as one of this server',
     text: '',
     words: 1,
     options: {},
@@ -218,7 +233,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   const options = { ...GENERAL, ...known.options };
   let parsed: ReturnType<typeof parseArgs>;
   try {
-    const args = [...argv.slice(isNamed ? 1 : 0)];
+    const args = argv.slice(isNamed ? 1 : 0).map((word) => withValue(word, options));
     parsed = parseArgs({ args, options: parseable(options), allowPositionals: true });
   } catch (error) {
     throw optionError(error as Error, command, Object.keys(options));
@@ -232,6 +247,12 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
     );
   }
   return { command, values, words };
+}
+
+/** A value for an option that may have none. */
+function withValue(word: string, options: Readonly<Record<string, OptionHelp>>): string {
+  const otherwise = word.startsWith('--') ? options[word.slice(2)]?.otherwise : undefined;
+  return otherwise === undefined ? word : `${word}=${otherwise}`;
 }
 
 function parseable(options: Readonly<Record<string, OptionHelp>>) {
@@ -274,8 +295,9 @@ export function helpText(command: CommandName, settings: () => string): string {
 }
 
 function optionList(options: Readonly<Record<string, OptionHelp>>): string {
-  const rows = Object.entries(options).map(([name, { short, value, text }]) => {
+  const rows = Object.entries(options).map(([name, { short, value, text, otherwise }]) => {
     const names = `${short === undefined ? '' : `-${short}, `}--${name}`;
+    if (otherwise !== undefined) return [`${names}[=${value}]`, text] as const;
     return [value === undefined ? names : `${names} ${value}`, text] as const;
   });
   return rows.length === 0 ? '' : `Options:\n${columns(rows)}`;

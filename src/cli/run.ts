@@ -1,10 +1,11 @@
 /** Running a script once. */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LuafcgidError } from '../base/errors.js';
 import type { Overrides } from '../config/load.js';
 import type { ScriptCall } from '../gateway/script-call.js';
+import type { Server } from '../server/server.js';
 import { type Outcome, startPrivately } from './prepare.js';
 
 /** What `luafcgid run` is given. */
@@ -14,6 +15,8 @@ export interface RunOptions {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** File to send as the body; `-` is standard input. */
   readonly body: string | undefined;
+  /** File for the profile; left out: none is made. */
+  readonly profile: string | undefined;
   readonly config: string | undefined;
   readonly overrides: Overrides;
 }
@@ -24,7 +27,7 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
   readInput(script);
   const body = options.body === undefined ? undefined : readInput(options.body === '-' ? STDIN : options.body);
   const { callScript } = await import('../gateway/script-call.js');
-  const { socket, close } = await startPrivately(
+  const { server, socket, close } = await startPrivately(
     options.config ?? null,
     { ...options.overrides, ...NAMED_SCRIPT },
     true,
@@ -37,11 +40,40 @@ export async function runScript(script: string, options: RunOptions): Promise<Ou
       headers: options.headers,
       body,
     };
-    const { status, appStatus } = await callScript(socket, call, (bytes) => process.stdout.write(bytes));
+    const { status, appStatus } =
+      options.profile === undefined
+        ? await callScript(socket, call, (bytes) => process.stdout.write(bytes))
+        : await profileScript(server, socket, call, options.profile);
     return { exitCode: appStatus !== 0 ? appStatus & 0xff || EXIT_FAILED : status < 500 ? 0 : EXIT_FAILED };
   } finally {
     await close();
   }
+}
+
+/** The same with a profile. Only the first answer is printed. */
+async function profileScript(
+  server: Server,
+  socket: string,
+  call: ScriptCall,
+  file: string,
+): Promise<{ readonly status: number; readonly appStatus: number }> {
+  const [{ profile }, { callScript }] = await Promise.all([
+    import('./profile.js'),
+    import('../gateway/script-call.js'),
+  ]);
+  const title = `${call.method} ${call.script}${call.query === '' ? '' : `?${call.query}`}`;
+  const repeats = call.method === 'GET' || call.method === 'HEAD';
+  let isFirst = true;
+  const { html, first } = await profile(server, { title, repeats }, () => {
+    const prints = isFirst;
+    isFirst = false;
+    return callScript(socket, call, (bytes) => {
+      if (prints) process.stdout.write(bytes);
+    });
+  });
+  writeFileSync(file, html);
+  process.stderr.write(`luafcgid: the profile is in ${file}\n`);
+  return first;
 }
 
 /**

@@ -6,7 +6,9 @@ import { version } from '../base/version.js';
 import type { Overrides } from '../config/load.js';
 import type { Answered } from '../gateway/gateway.js';
 import { complain } from '../process/background.js';
+import type { Server } from '../server/server.js';
 import { type Outcome, startPrivately } from './prepare.js';
+import { PrintedLines } from './printed-lines.js';
 
 /** What `luafcgid serve` is given. */
 export interface ServeDirectoryOptions {
@@ -31,7 +33,14 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
     ...options.overrides,
     ...editorOf(process.env.LUAFCGID_EDITOR),
     showerrors: true,
+    // The main thread sees every request, for profiles.
+    io: 'node',
   });
+  const printed = new PrintedLines();
+  server.log.onWrite = (level, text, { isOfScript, script }) => {
+    if (isOfScript !== true || script === undefined) return;
+    printed.note(script, level === 'info' ? text : `${level}: ${text}`);
+  };
   try {
     const gateway = await startGateway({
       root,
@@ -43,6 +52,8 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
       log: (level, text) => server.log.write(level, text),
       reloads: true,
       watches: options.config === undefined ? [] : [dirname(resolve(options.config))],
+      collectNotes: (script) => printed.collect(script),
+      profile: (target) => profilePage(server, () => gateway.port, target),
       beforeScript: () => server.lookForChanges(),
       onAnswered: (answered) => process.stdout.write(requestLine(answered)),
     });
@@ -60,6 +71,17 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
     await close();
     throw error;
   }
+}
+
+/** The profile of a page, which is requested again and again for a moment. */
+async function profilePage(server: Server, port: () => number, target: string): Promise<string> {
+  const [{ profile }, { sendRequest }] = await Promise.all([
+    import('./profile.js'),
+    import('../gateway/script-tests.js'),
+  ]);
+  const request = { method: 'GET', path: target, headers: [], body: undefined };
+  const { html } = await profile(server, { title: `GET ${target}`, repeats: true }, () => sendRequest(port(), request));
+  return html;
 }
 
 /** The setting that an environment variable stands for. */

@@ -11,6 +11,7 @@ import { LiveReload } from './live-reload.js';
 import { hasSeveralHosts, isForThisServer } from './own-names.js';
 import { sendErrorPage, sendPage } from './pages.js';
 import { type GatewayLog, relay } from './relay.js';
+import type { TakeNotes } from './script-notes.js';
 import { encodePath, Site } from './site.js';
 import { sendFile } from './static.js';
 import type { UpstreamAddress } from './upstream.js';
@@ -37,6 +38,10 @@ export interface GatewayOptions {
   readonly reloads?: boolean;
   /** Folders whose changes count as well: what pages are made of lies beside `root`. */
   readonly watches?: readonly string[];
+  /** Begins to collect what a script prints, which is shown in the page that it makes; left out: it is not. */
+  collectNotes?(script: string): TakeNotes;
+  /** Makes the page with the profile of a GET of this server, by its target; left out: there are none. */
+  profile?(target: string): Promise<string>;
   /** Done before each script is asked: afterwards it is served as its files are now. */
   beforeScript?(): Promise<void>;
   /** Told of each answer when its last byte is handed on, or its client has gone. */
@@ -66,6 +71,8 @@ export interface Gateway {
 
 /** TRACE would show the headers that a browser keeps from scripts; CONNECT is for proxies. */
 const NOT_SERVED: ReadonlySet<string> = new Set(['TRACE', 'CONNECT']);
+/** What follows is the address whose profile is wanted. Names with a leading dot are never files of a site. */
+const PROFILE_PATH = '/.luafcgid/profile/';
 const LOOPBACK = '127.0.0.1';
 const DEFAULT_GRACE_MS = 5000;
 
@@ -140,6 +147,14 @@ async function serve(
   const path = pathOf(request.url ?? '');
   if (path === undefined) return sendPage(response, 400);
   if (live?.answers(request, response, path)) return;
+  if (options.profile !== undefined && path.startsWith(PROFILE_PATH)) {
+    if (request.method !== 'GET') return sendPage(response, 405, '', { Allow: 'GET' });
+    const html = await options.profile(
+      (request.url ?? '').slice((request.url ?? '').indexOf(PROFILE_PATH) + PROFILE_PATH.length - 1),
+    );
+    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store' }).end(html);
+    return;
+  }
   if (options.onAnswered !== undefined) tellAnswered(request, response, options.onAnswered);
   const place = await site.find(path);
   if (response.destroyed) return; // the client has gone meanwhile
@@ -162,7 +177,7 @@ async function serve(
       await options.beforeScript?.();
       if (response.destroyed) return;
       const params = cgiParams(request, { root: site.root, ...place }, host);
-      return relay(request, response, { address, params, log });
+      return relay(request, response, { address, params, log, collectNotes: options.collectNotes });
     }
   }
 }

@@ -46,10 +46,18 @@ export function wholeText(string: LuaString, limitBytes: number): ByteString | u
   return string.sizeBytes <= limitBytes ? textOf(string, 0, string.sizeBytes) : undefined;
 }
 
-/** All of the string, piece by piece; an empty one is one piece. */
-export function* piecesOf(string: LuaString, pieceBytes: number): Generator<Uint8Array> {
+/** A short text that tells what is meant: one that is longer than this names nothing. */
+const WORD_LIMIT_BYTES = 1024;
+
+/** The string as a word; empty when it is too long for one. */
+export function wordOf(string: LuaString): ByteString {
+  return wholeText(string, WORD_LIMIT_BYTES) ?? '';
+}
+
+/** All of the string from an offset on, piece by piece; an empty one is one piece. */
+export function* piecesOf(string: LuaString, pieceBytes: number, from = 0): Generator<Uint8Array> {
   const { sizeBytes } = string;
-  for (let at = 0; at === 0 || at < sizeBytes; at += pieceBytes) {
+  for (let at = from; at === 0 || at < sizeBytes; at += pieceBytes) {
     yield string.bytes(at, Math.min(sizeBytes, at + pieceBytes));
   }
 }

@@ -91,6 +91,10 @@ export interface WaitHost {
    * @param isFile for more of the file that a Filter is given instead
    */
   awaitBody(isFile: boolean): number | undefined;
+  /** Starts to wait for the client to read; undefined when it has, or when output has to block the thread. */
+  awaitOutput(): number | undefined;
+  /** Output is about to block the thread until the client reads. @param place in Lua, as `file:line` */
+  noteBlocked(place: ByteString): void;
   post(operation: PostedOperation): number;
   /** Takes a lock, or begins to wait for it. @param name at most 255 bytes @param waitMs 0: does not wait */
   lock(name: ByteString, waitMs: number): LockStart;
@@ -156,12 +160,22 @@ export interface RequestHost {
   readonly problem: RequestProblem | undefined;
   /** Adds to the response body. The bytes are only valid during the call. */
   write(body: Uint8Array): void;
+  /** The same until it would have to wait for the client to read; gives how many bytes were added. */
+  tryWrite(body: Uint8Array): number;
   /** Sends headers and everything written so far to the client, now. */
   flush(): void;
+  /** The same; false when it would have to wait for the client to read. Some of it may have been sent. */
+  tryFlush(): boolean;
+  /** The handler has returned: the same for what is too much to go out with the end of the request. */
+  tryLastFlush(): boolean;
+  /** Whether output would have to wait for the client to read. */
+  readonly isHeld: boolean;
   /** Drops unsent body, headers and status. */
   reset(): void;
   /** Sends the whole answer and ends it for the client; the script goes on. */
   finish(): void;
+  /** The same; false when it would have to wait for the client to read. Some of it may have been sent. */
+  tryFinish(): boolean;
   /** The handler of an Authorizer has returned true: the client may have what it asks for. */
   grant(): void;
   /** Whether nobody has to wait for the client: all of the body has come. */
@@ -303,6 +317,8 @@ export interface LuaState {
    * @param role what the web server asks for; a Responder's when left out
    */
   serve(handler: ByteString, request: RequestHost, role?: RoleName): ServeResult;
+  /** From now on handlers can wait, whether the script has required a module that waits or not. Not while one runs or waits. */
+  enableWaiting(): void;
   /** Goes on with a handler that was suspended, since one of its operations is over. Throws `LuaError`. */
   resume(): ServeResult;
   /** Ends a suspended handler where it waits; none of its code runs any more. Gives the Lua stack of that place. */

@@ -66,9 +66,10 @@ const HEAD_WORDS = 2;
 /** Of each slot: where its name begins and how long it is. */
 const NAME_PLACES_AT = HEAD_WORDS * 4;
 const NAMES_AT = NAME_PLACES_AT + MOST_SCRIPTS * 8;
-/** One number: requests of all scripts. */
+/** Two numbers: requests of all scripts, and connections that the worker has accepted and closed. */
 const TOTAL_AT = NAMES_AT + NAME_BYTES;
-const STATES_AT = TOTAL_AT + 8;
+const TOTALS = 2;
+const STATES_AT = TOTAL_AT + TOTALS * 8;
 const SLOTS_AT = STATES_AT + STATE_PLACES * 16;
 const TOTAL_BYTES = SLOTS_AT + MOST_SCRIPTS * NUMBERS * 8;
 
@@ -112,7 +113,7 @@ export class WorkerCounters {
     this.#words = new Int32Array(shared, 0, HEAD_WORDS);
     this.#namePlaces = new Int32Array(shared, NAME_PLACES_AT, MOST_SCRIPTS * 2);
     this.#names = Buffer.from(shared, NAMES_AT, NAME_BYTES);
-    this.#total = new Float64Array(shared, TOTAL_AT, 1);
+    this.#total = new Float64Array(shared, TOTAL_AT, TOTALS);
     this.#states = new Float64Array(shared, STATES_AT, STATE_PLACES * 2);
     this.#numbers = new Float64Array(shared, SLOTS_AT, MOST_SCRIPTS * NUMBERS);
   }
@@ -138,6 +139,11 @@ export class WorkerCounters {
     if (run.isFailed) this.#add(slot + At.FAILED, 1);
     if (run.isTimedOut) this.#add(slot + At.TIMED_OUT, 1);
     this.#total[0] = (this.#total[0] as number) + 1;
+  }
+
+  /** The worker has accepted a connection for one request and closed it: the front never knew it. */
+  noteOwnConnection(): void {
+    this.#total[1] = (this.#total[1] as number) + 1;
   }
 
   /** A wait for a result has blocked the worker. */
@@ -197,7 +203,7 @@ export class CountersView {
     this.#words = new Int32Array(shared, 0, HEAD_WORDS);
     this.#namePlaces = new Int32Array(shared, NAME_PLACES_AT, MOST_SCRIPTS * 2);
     this.#names = Buffer.from(shared, NAMES_AT, NAME_BYTES);
-    this.#total = new Float64Array(shared, TOTAL_AT, 1);
+    this.#total = new Float64Array(shared, TOTAL_AT, TOTALS);
     this.#states = new Float64Array(shared, STATES_AT, STATE_PLACES * 2);
     this.#numbers = new Float64Array(shared, SLOTS_AT, MOST_SCRIPTS * NUMBERS);
   }
@@ -205,6 +211,11 @@ export class CountersView {
   /** Requests of all scripts. */
   get total(): number {
     return this.#total[0] as number;
+  }
+
+  /** Connections that the worker has accepted and closed without the front. */
+  get ownConnections(): number {
+    return this.#total[1] as number;
   }
 
   /** The memory of a state; undefined where it is not known. */

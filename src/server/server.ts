@@ -38,6 +38,7 @@ import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
 import { HungThreads, type Succeed } from './restart.js';
+import { Sampler, type TakeStack } from './sampler.js';
 import { SharedMemory, sessionMemory } from './shared-memory.js';
 import { type ServerCommands, StatusDesk } from './status-desk.js';
 import { repeat, Signal, within } from './timing.js';
@@ -61,6 +62,11 @@ export interface Server {
   reload(prepare: (now: Config) => Prepared): Promise<StatusReload | undefined>;
   /** Resolves when no state serves any more whose files had changed when it was called. */
   lookForChanges(): Promise<void>;
+  /**
+   * Looks at the Lua stacks of all requests, a thousand times a second.
+   * @returns what ends it
+   */
+  sample(take: TakeStack): () => void;
   /** Finishes what runs, for a limited time, and gives everything back. */
   stop(): Promise<void>;
 }
@@ -119,6 +125,7 @@ class RunningServer implements Server {
   readonly #shared = new SharedMemory();
   #hung!: HungThreads;
   readonly #status: StatusDesk;
+  readonly #sampler = new Sampler(() => this.#parts.front.call('askForStacks'));
   readonly #io = new IoHandle({ log: (level, text) => this.log.write(level, text) });
 
   constructor({ isQuiet = false, service = noService, succeed, commands }: StartOptions) {
@@ -160,6 +167,10 @@ class RunningServer implements Server {
 
   async lookForChanges(): Promise<void> {
     if (!this.#isStopping) await lookForChanges(this.#parts);
+  }
+
+  sample(take: TakeStack): () => void {
+    return this.#sampler.start(take);
   }
 
   async stop(): Promise<void> {
@@ -258,7 +269,10 @@ class RunningServer implements Server {
       slow: (record) => logs.slow?.write(record),
       interrupt: (worker, request, wish) => parts.workers.interrupt(worker, request, wish),
       abandon: (worker, reason) => parts.workers.abandon(worker, reason),
-      stack: (request, traceback) => this.#status.stackCame(request, traceback),
+      stack: (request, traceback, { isWaiting, times }) => {
+        this.#status.stackCame(request, traceback);
+        for (let time = 0; time < times; time += 1) this.#sampler.stackCame(traceback, isWaiting);
+      },
       drained: () => this.#drained.set(),
       allClosed: () => this.#allClosed.set(),
     });

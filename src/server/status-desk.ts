@@ -119,7 +119,8 @@ export class StatusDesk {
         before = { total: requests.total, timeMs };
         const busy = workers.filter(({ state }) => state !== 'idle').length;
         const failed = requests.failed + requests.refused.reduce((sum, { count }) => sum + count, 0);
-        const load = `${busy} of ${workers.length} workers busy, ${requests.waiting} requests wait`;
+        const waiting = requests.waiting === 1 ? '1 request waits' : `${requests.waiting} requests wait`;
+        const load = `${busy} of ${workers.length} workers busy, ${waiting}`;
         manager.status(`${load}, ${formatRate(perSecond)} requests/s, ${failed} of ${requests.total} failed`);
       },
       reportBug,

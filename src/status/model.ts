@@ -100,7 +100,6 @@ export interface StatusLimit {
 }
 
 export interface FrontSnapshot {
-  /** `openedTotal` is without those that a worker accepted for one request and closed by itself. */
   readonly connections: { readonly open: number; readonly lent: number; readonly openedTotal: number };
   readonly requests: {
     readonly total: number;

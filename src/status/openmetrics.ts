@@ -106,11 +106,7 @@ function requests(out: Exposition, { requests: all, connections }: Status): void
   }
   out.gauge('luafcgid_connections_open', 'Connections of web servers.', connections.open);
   out.gauge('luafcgid_connections_lent', 'Those of them that workers serve by themselves.', connections.lent);
-  out.counter(
-    'luafcgid_connections_opened',
-    'Connections that were accepted, without those that a worker accepted for one request and closed by itself.',
-    connections.openedTotal,
-  );
+  out.counter('luafcgid_connections_opened', 'Connections that were accepted.', connections.openedTotal);
 }
 
 function resources(out: Exposition, { server: facts, workers, states, limits }: Status): void {

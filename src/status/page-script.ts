@@ -125,6 +125,14 @@ function show(status) {
     ['Busy', (s) => count(s.busy), 'number'], ['Waiting', (s) => s.waiting + ' of ' + s.queue, 'number'],
     ['', (s) => { const state = make('span', s.down || 'reachable', s.down ? 'bad' : 'good'); return state; }],
   ], server.sources, 'No data source is configured.');
+  table('dictionaries', [
+    ['Name', (d) => d.name], ['Values', (d) => count(d.items), 'number'],
+    ['Used', (d) => mebibytes(d.used_bytes) + ' of ' + mebibytes(d.size_bytes), 'number'],
+    ['', (d) => { const bar = make('meter'); bar.max = d.size_bytes || 1; bar.value = d.used_bytes; bar.title = d.name; return bar; }],
+    ['Hits', (d) => count(d.hits), 'number'], ['Misses', (d) => count(d.misses), 'number'], ['Expired', (d) => count(d.expired), 'number'],
+    ['Evicted', (d) => count(d.evictions), 'number'],
+    ['No room', (d) => make('span', count(d.failures), d.failures ? 'bad' : ''), 'number'],
+  ], server.dictionaries, 'No shared dictionary is configured.');
   table('states', [
     ['State', (s) => s.state, 'number'], ['Script', (s) => s.script, 'wide'], ['Worker', (s) => s.worker, 'number'], ['Phase', (s) => s.phase],
     ['Requests', (s) => count(s.requests), 'number'], ['Age', (s) => time(s.age_ms), 'number'], ['Memory', (s) => mebibytes(s.memory_bytes), 'number'],

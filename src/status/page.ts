@@ -33,6 +33,7 @@ export const STATUS_PAGE = `<!doctype html>
 <section><h2>Limits</h2><div id="limits"></div></section>
 <section><h2>Workers</h2><div id="workers"></div></section>
 <section><h2>Data sources</h2><div id="sources"></div></section>
+<section><h2>Shared dictionaries</h2><div id="dictionaries"></div></section>
 <section><h2>States</h2><div id="states"></div></section>
 <noscript><p>This page needs JavaScript. The same figures as text: <a href="?text">?text</a>, <a href="?json">?json</a>,
 <a href="?openmetrics">?openmetrics</a>.</p></noscript>

@@ -1,6 +1,6 @@
 /** What comes to a Filter: its body and, behind that, a file (FastCGI 1.0, 6.4). Scripts read the two in any order. */
 
-import type { RequestInlet } from './script-request.js';
+import type { RequestInlet } from './request-channels.js';
 
 /** A stream of a request, as `Inbox` gives it. */
 type Stream = Omit<RequestInlet, 'readData' | 'file'>;

@@ -10,7 +10,7 @@ import { Abandoned, type Interrupts } from '../channel/interrupts.js';
 import { BodyFault, MORE, roleOf, START_NO_BODY, ToWorker, typeOf } from '../channel/messages.js';
 import type { Frame, RingReader } from '../channel/ring.js';
 import { FilterInput } from './filter-input.js';
-import type { RequestInlet } from './script-request.js';
+import type { RequestInlet } from './request-channels.js';
 
 const FIRST_MESSAGE_BYTES = 16 * 1024;
 const nothingElse = (): boolean => false;

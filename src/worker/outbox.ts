@@ -16,8 +16,13 @@ import {
   withTook,
 } from '../channel/messages.js';
 import type { RingWriter } from '../channel/ring.js';
-import type { RequestOutlet } from './script-request.js';
+import type { RequestOutlet } from './request-channels.js';
 import type { UsageMeter } from './usage-meter.js';
+
+/** Output goes out in pieces of this size while it is looked at whether the client reads. */
+const TRIED_AT_ONCE_BYTES = 64 * 1024;
+/** A thread that is about to sleep when the front says so does not notice: it looks again. */
+const LOOK_AGAIN_MS = 20;
 
 export interface OutboxParts {
   readonly ring: RingWriter;
@@ -39,6 +44,8 @@ export class Outbox implements RequestOutlet {
   readonly #stopReason: () => Error;
   readonly #usage: UsageMeter | undefined;
   readonly #borrower: Pick<Borrower, 'post'> | undefined;
+  /** Requests of which the front has said that their clients read too slowly, while they were suspended. */
+  readonly #held = new Set<number>();
 
   constructor({ ring, ringBell, interrupts, stopReason, usage, borrower }: OutboxParts) {
     this.#ring = ring;
@@ -56,6 +63,34 @@ export class Outbox implements RequestOutlet {
   output(requestId: number, bytes: Uint8Array): void {
     this.#stream(requestId, bytes, 0, true);
     this.#ringBell();
+  }
+
+  /**
+   * Sends output as long as it need not wait for the client to read.
+   * @returns how many bytes were sent
+   * @throws the reason when the script has to stop
+   */
+  tryOutput(requestId: number, bytes: Uint8Array): number {
+    const isHeld = (): boolean => this.isHeld(requestId);
+    let at = 0;
+    while (at < bytes.length && !isHeld()) {
+      const piece = bytes.subarray(at, at + Math.min(this.#ring.maxPayloadBytes, TRIED_AT_ONCE_BYTES));
+      if (!this.#write(FromWorker.OUTPUT, requestId, 0, piece, true, isHeld)) break;
+      at += piece.length;
+    }
+    this.#ringBell();
+    return at;
+  }
+
+  /** Whether output of this request would have to wait for its client. */
+  isHeld(requestId: number): boolean {
+    return this.#interrupts.isHeld(requestId) || (this.#held.size > 0 && this.#held.has(requestId));
+  }
+
+  /** The front says that output of a request has to wait, or has not any more. */
+  setHeld(requestId: number, isHeld: boolean): void {
+    if (isHeld) this.#held.add(requestId);
+    else this.#held.delete(requestId);
   }
 
   /** Ends the answer; the worker goes on with the request. */
@@ -197,15 +232,30 @@ export class Outbox implements RequestOutlet {
     return at;
   }
 
-  #write(type: number, id: number, argument: number, payload: Uint8Array, mayStop = false): void {
+  /**
+   * @param isUseless asked while the ring is full: whether it will be for long
+   * @returns whether it was written, which it always is without that
+   */
+  #write(
+    type: number,
+    id: number,
+    argument: number,
+    payload: Uint8Array,
+    mayStop = false,
+    isUseless?: () => boolean,
+  ): boolean {
     const interrupts = this.#interrupts;
     // Before the message can be read: the front may not hold the gate from here on until it has handled it.
     if (isCounted(type)) this.#borrower?.post(type);
     while (!this.#ring.tryWrite(type, id, argument, payload)) {
       this.#ringBell();
-      this.#ring.waitForRoom(() => interrupts.isAbandoned || (mayStop && interrupts.isStopWanted));
+      const isOver = (): boolean => interrupts.isAbandoned || (mayStop && interrupts.isStopWanted);
+      if (isUseless === undefined) this.#ring.waitForRoom(isOver);
+      else this.#ring.waitForRoom(() => isOver() || isUseless(), LOOK_AGAIN_MS);
       if (interrupts.isAbandoned) throw new Abandoned();
       if (mayStop && interrupts.isStopWanted) throw this.#stopReason();
+      if (isUseless?.() === true) return false;
     }
+    return true;
   }
 }

@@ -2,13 +2,8 @@
 
 import type { ByteString } from '../lua/state.js';
 import type { OutputBuffer } from './output-buffer.js';
-import {
-  type RequestInlet,
-  type RequestOrigin,
-  type RequestOutlet,
-  type RequestSettings,
-  ScriptRequest,
-} from './script-request.js';
+import type { RequestInlet, RequestOrigin, RequestOutlet, RequestSettings } from './request-channels.js';
+import { ScriptRequest } from './script-request.js';
 import type { ScriptState } from './script-state.js';
 import type { WaitOwner } from './waits.js';
 
@@ -48,6 +43,8 @@ export class Run implements WaitOwner {
   waitedMs = 0;
   /** The status of the error that ended it; 0: none did. */
   failedStatus = 0;
+  /** Its output has blocked this worker, since its client read slowly. */
+  hasBlockedForClient = false;
   /** It has been suspended before. */
   isLasting = false;
   tokens: Set<number> | undefined;
@@ -91,6 +88,10 @@ export class Run implements WaitOwner {
 
   get body(): RequestInlet {
     return this.request.inlet;
+  }
+
+  get isOutputHeld(): boolean {
+    return this.request.isHeld;
   }
 
   get id(): number {

@@ -11,25 +11,23 @@ import { END_STATE_GONE } from '../channel/messages.js';
 import type { Config } from '../config/load.js';
 import { type ByteString, type InterruptSource, LuaError, type ServeResult } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
+import { BlockedPlaces } from './blocked-places.js';
 import { describeFailure } from './error-detail.js';
 import { Images } from './images.js';
 import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
+import type { RequestOrigin } from './request-channels.js';
 import { Run, type RunStart } from './run.js';
-import type { RequestOrigin } from './script-request.js';
 import type { Handler, ScriptState, StateReports, StateSettings } from './script-state.js';
 import { StateRoom } from './state-room.js';
 import type { UsageMeter } from './usage-meter.js';
-import { holdsOperations, type WaitOwner, Waits, type WaitsParts } from './waits.js';
+import { holdsOperations, Waits, type WaitsParts } from './waits.js';
 import { type WarmedScript, WarmStart } from './warm-start.js';
 
 /** A state's memory is looked at so often, when a request has run in it. */
 const MEMORY_EVERY_MS = 1_000;
 /** The status of a request that a time limit has ended. */
 const TIMED_OUT = 504;
-
-/** Places in Lua at which waits are counted. */
-const MOST_PLACES = 1000;
 
 export interface RunnerParts {
   readonly config: Config;
@@ -61,7 +59,7 @@ export class Runner {
   readonly #ready: Run[] = [];
   readonly #waits: Waits;
   readonly #warmStart = new WarmStart();
-  readonly #blocked = new Map<string, number>();
+  readonly #blocked = new BlockedPlaces();
   /** Buffers that no run uses. */
   readonly #buffers: OutputBuffer[] = [];
 
@@ -69,8 +67,8 @@ export class Runner {
     this.#parts = parts;
     this.#waits = new Waits({
       ...parts.waits,
-      blocks: (owner, place) => {
-        if (owner !== this.#warmStart.loading) this.#noteBlocked(owner, place);
+      blocks: (owner, place, isForClient) => {
+        if (owner !== this.#warmStart.loading) this.#noteBlocked(owner as Run, place, isForClient);
       },
       owner: () => {
         const owner = this.#executing ?? this.#warmStart.loading;
@@ -173,6 +171,14 @@ export class Runner {
     this.#parts.outbox.trace(id, run.state.lua.suspendedTraceback());
   }
 
+  /** The front says that output of a run has to wait for its client when it goes on, or has not to wait any more. */
+  setOutputHeld(id: number, isHeld: boolean): void {
+    const run = this.#lasting.get(id);
+    if (run === undefined) return;
+    this.#parts.outbox.setHeld(id, isHeld);
+    if (!isHeld) this.#waits.outputHasRoom(run);
+  }
+
   /** Ends a suspended run where it waits. @param reason an `InterruptRequest` */
   cancel(id: number, reason: number): void {
     const run = this.#lasting.get(id);
@@ -242,10 +248,25 @@ export class Runner {
     this.#waits.endOwner(run);
     this.#parts.forgetBody(run.id);
     this.#count(run);
-    if (run.isLasting) this.#lasting.delete(run.id);
+    if (run.isLasting) {
+      this.#lasting.delete(run.id);
+      this.#parts.outbox.setHeld(run.id, false);
+    }
     if (run.state !== undefined) run.state.isBusy = false;
     this.#buffers.push(run.buffer);
+    if (run.hasBlockedForClient) this.#letWait(run.state);
     this.#rewind(run.state);
+  }
+
+  /** The clients of a script read slowly: its state can be suspended from the next request on, even if it needs no module that waits. */
+  #letWait(state: ScriptState | undefined): void {
+    if (state === undefined || this.#states.get(state.id) !== state || this.#images.isRewound(state)) return;
+    try {
+      state.lua.enableWaiting();
+    } catch (error) {
+      this.#parts.outbox.log(0, 'error', `${state.path}: its state is closed: ${(error as Error).message}`);
+      this.close(state.id);
+    }
   }
 
   /** The run that executed before goes on: it blocks until another one has ended or waits. */
@@ -339,15 +360,14 @@ export class Runner {
     return state;
   }
 
-  /** Counts the waits that blocked this worker, by place in Lua; the first at a place is logged. */
-  #noteBlocked({ id, script }: WaitOwner, place: string): void {
+  /** A wait blocks this worker, which others have to wait for. */
+  #noteBlocked(run: Run, where: string, isForClient: boolean): void {
+    const { id, script } = run;
+    if (isForClient) run.hasBlockedForClient = true;
     this.#parts.counters.noteBlocked(script);
-    const count = this.#blocked.get(place) ?? 0;
-    if (count === 0 && this.#blocked.size >= MOST_PLACES) return;
-    this.#blocked.set(place, count + 1);
-    if (count > 0) return;
-    const text = `${place}: a wait blocks the worker here, since Lua cannot be suspended inside of this construct`;
-    this.#parts.outbox.log(id, 'debug', text);
+    // At the end of a request its handler is left already.
+    const text = this.#blocked.note(where === '' ? `the end of ${script}` : where, isForClient);
+    if (text !== undefined) this.#parts.outbox.log(id, 'debug', text);
   }
 
   /** Interrupts find the run that executes in this state. */

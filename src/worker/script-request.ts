@@ -9,73 +9,22 @@ import { Role } from '../base/roles.js';
 import { type ErrorDetail, renderDetail, renderErrorPage } from '../cgi/error-page.js';
 import { errorFormFor } from '../cgi/negotiation.js';
 import { describeRequest } from '../cgi/request-detail.js';
-import { type ResponseDefaults, ResponseHead } from '../cgi/response.js';
+import { ResponseHead } from '../cgi/response.js';
 import { FromWorker, requestName } from '../channel/messages.js';
 import type { ByteString, LogLevel, RequestHost, RequestPlace, RequestProblem, RequestSetting } from '../lua/state.js';
 import type { OutputBuffer } from './output-buffer.js';
+import type {
+  RequestChannels,
+  RequestInlet,
+  RequestKind,
+  RequestOrigin,
+  RequestOutlet,
+  RequestSettings,
+} from './request-channels.js';
 import { UploadFile } from './upload-file.js';
 
-export interface RequestSettings extends ResponseDefaults {
-  readonly buffering: boolean;
-  readonly outputBufferBytes: number;
-  readonly watchdogMs: number;
-  /** The most that a script may set; 0: no limit. */
-  readonly watchdogMaxMs: number;
-}
-
-/** Where its body comes from. */
-export interface RequestInlet {
-  /** Whether nobody has to wait for the client: all of it has come. */
-  readonly isWhole: boolean;
-  /** Whether `readBody` gives something, or the end, without waiting. */
-  readonly isReady: boolean;
-  /** Calls once when it does; the request is suspended meanwhile. */
-  awaitMore(call: () => void): void;
-  /** The next piece, at most `maxBytes` long and valid until the next call; null at the end. */
-  readBody(maxBytes: number): Uint8Array | null;
-  /** The same of the file that a Filter is given. */
-  readData(maxBytes: number): Uint8Array | null;
-  /** That file; left out where there is none. */
-  readonly file?: Pick<RequestInlet, 'isReady' | 'awaitMore'>;
-  /** The request is suspended: gives what is left of its body, kept from now on whatever else the worker reads. */
-  outlive(): RequestInlet;
-}
-
-/** Where that goes which is said about it. */
-export interface RequestOutlet {
-  output(requestId: number, bytes: Uint8Array): void;
-  finish(requestId: number, appStatus: number): void;
-  log(requestId: number, level: LogLevel, text: string, isOfScript?: boolean): void;
-  limit(type: number, requestId: number, value: number): void;
-  /** The request is about to be suspended: nothing of it may stay with whoever read it. */
-  suspend?(requestId: number): void;
-  /** @param startedMs when the request began, as `performance.now()` counts */
-  end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void;
-}
-
-/** Where requests run: what the names of requests begin with, and the number of the worker. */
-export interface RequestOrigin {
-  readonly runName: string;
-  readonly worker: number;
-}
-
-/** What a request uses of its worker. */
-export interface RequestChannels {
-  readonly origin: RequestOrigin;
-  readonly stateId: number;
-  readonly inlet: RequestInlet;
-  readonly outlet: RequestOutlet;
-  readonly buffer: OutputBuffer;
-  readonly startedMs: number;
-}
-
-/** What the web server wants of a request. */
-export interface RequestKind {
-  /** A `Role` of FastCGI. */
-  readonly role: number;
-  /** The answer goes without its body. */
-  readonly isHead: boolean;
-}
+/** What the end of a request takes along without waiting, at the least. */
+const LAST_BYTES = 64 * 1024;
 
 export class ScriptRequest implements RequestHost {
   params: Uint8Array;
@@ -90,6 +39,7 @@ export class ScriptRequest implements RequestHost {
   readonly #origin: RequestOrigin;
   readonly #stateId: number;
   readonly #limitBytes: number;
+  readonly #sendBufferBytes: number;
   readonly #watchdogMaxMs: number;
   #isBuffering: boolean;
   #headIsSent = false;
@@ -118,6 +68,7 @@ export class ScriptRequest implements RequestHost {
     this.#isAuthorizer = role === Role.AUTHORIZER;
     this.#head = new ResponseHead(settings);
     this.#limitBytes = settings.outputBufferBytes;
+    this.#sendBufferBytes = settings.sendBufferBytes;
     this.#isBuffering = settings.buffering;
     this.watchdogMs = settings.watchdogMs;
     this.#watchdogMaxMs = settings.watchdogMaxMs;
@@ -190,17 +141,53 @@ export class ScriptRequest implements RequestHost {
 
   write(body: Uint8Array): void {
     this.#requireOpen('con:puts');
-    // It is left out, and `end` says so.
-    if (this.#isGranted) return this.#buffer.add(body);
-    if (this.#isBuffering && this.#buffer.length + body.length <= this.#limitBytes) return this.#buffer.add(body);
+    if (this.#isKept(body)) return this.#buffer.add(body);
     this.flush();
     if (this.#mayHaveBody && body.length > 0) this.#send(body);
+  }
+
+  tryWrite(body: Uint8Array): number {
+    this.#requireOpen('con:puts');
+    if (this.#isKept(body)) this.#buffer.add(body);
+    else if (!this.tryFlush()) return 0;
+    else if (this.#mayHaveBody && body.length > 0) return this.#trySend(body);
+    return body.length;
+  }
+
+  /** Whether this piece of the body stays here for now. Where an Authorizer has let the client in, `end` says that it is left out. */
+  #isKept(body: Uint8Array): boolean {
+    return this.#isGranted || (this.#isBuffering && this.#buffer.length + body.length <= this.#limitBytes);
   }
 
   flush(): void {
     this.#requireOpen('con:flush');
     const output = this.#takeOutput();
     if (output.length > 0) this.#send(output);
+  }
+
+  tryFlush(): boolean {
+    this.#requireOpen('con:flush');
+    if (this.#headIsSent && this.#buffer.length === 0) return true;
+    if (this.isHeld) return false;
+    const output = this.#takeOutput();
+    if (output.length === 0) return true;
+    const sent = this.#trySend(output);
+    if (sent === output.length) return true;
+    this.#buffer.add(output.subarray(sent));
+    return false;
+  }
+
+  get isHeld(): boolean {
+    return this.#outlet.isHeld?.(this.#id) === true;
+  }
+
+  tryLastFlush(): boolean {
+    const bytes = this.#buffer.length;
+    if (this.#isFinished || this.#isAuthorizer || bytes <= LAST_BYTES) return true;
+    // What fits into the send buffer goes out with the end of the request, whoever reads it.
+    if (!this.#headIsSent && bytes <= this.#sendBufferBytes) return true;
+    if (!this.#headIsSent && !this.#isHead) this.#checkLength();
+    return this.tryFlush();
   }
 
   reset(): void {
@@ -213,6 +200,18 @@ export class ScriptRequest implements RequestHost {
     this.#requireOpen('con:finish');
     if (!this.#headIsSent && !this.#isHead) this.#checkLength();
     this.flush();
+    this.#endAnswer();
+  }
+
+  tryFinish(): boolean {
+    this.#requireOpen('con:finish');
+    if (!this.#headIsSent && !this.#isHead) this.#checkLength();
+    if (!this.tryFlush()) return false;
+    this.#endAnswer();
+    return true;
+  }
+
+  #endAnswer(): void {
     this.#isFinished = true;
     this.#outlet.finish(this.#id, 0);
   }
@@ -313,6 +312,17 @@ export class ScriptRequest implements RequestHost {
       }
     }
     this.#endWith(flags, 1, output);
+  }
+
+  /** Gives how many bytes were sent before it would have had to wait for the client. */
+  #trySend(bytes: Uint8Array): number {
+    if (this.#outlet.tryOutput === undefined) {
+      this.#send(bytes);
+      return bytes.length;
+    }
+    const sent = this.#outlet.tryOutput(this.#id, bytes);
+    this.sentBytes += sent;
+    return sent;
   }
 
   #send(bytes: Uint8Array): void {

@@ -38,8 +38,8 @@ import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
+import type { RequestInlet } from './request-channels.js';
 import { Runner, type RunnerParts } from './runner.js';
-import type { RequestInlet } from './script-request.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 import type { WarmedScript } from './warm-start.js';
@@ -159,13 +159,14 @@ class WorkerThread {
     this.#inbox = new Inbox(ring, ringBell, interrupts, stopReason);
     const outgoing = new RingWriter(data.toFront, system.parker);
     this.#outbox = new Outbox({ ring: outgoing, ringBell, interrupts, stopReason, usage, borrower });
+    const counters = new WorkerCounters(data.counters);
     this.#runner = new Runner({
       config,
       origin: { runName, worker: data.index },
       interrupts,
       outbox: this.#outbox,
       usage,
-      counters: new WorkerCounters(data.counters),
+      counters,
       states: this.#states,
       forgetBody: (id) => this.#inbox.forgetBody(id),
       waits: {
@@ -213,6 +214,7 @@ class WorkerThread {
       maxPostBytes: config.maxPostBytes,
       statusPath: config.statusPath,
       isIdle: (state) => this.#runner.isIdle(state),
+      ownConnectionClosed: () => counters.noteOwnConnection(),
       access: accessLines(data, format, usage, (state) => this.#runner.scriptOf(state), ringBell),
       run: (start) => this.#runner.execute(start),
     });
@@ -271,6 +273,10 @@ class WorkerThread {
         return true;
       case ToWorker.STACK:
         this.#runner.reportStack(message.id);
+        return true;
+      case ToWorker.HOLD:
+      case ToWorker.ROOM:
+        this.#runner.setOutputHeld(message.id, type === ToWorker.HOLD);
         return true;
       case ToWorker.COLLECT:
         this.#runner.collect(argument);

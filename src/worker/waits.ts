@@ -14,7 +14,7 @@ import { mayUse } from '../io/sources.js';
 import type { DataSource, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
 import { type LockOwner, type LockParts, LockWaits } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
-import type { RequestInlet } from './script-request.js';
+import type { RequestInlet } from './request-channels.js';
 import { Timers } from './timers.js';
 
 /** A stream of the request. */
@@ -28,6 +28,8 @@ export interface WaitOwner extends LockOwner {
   tokens: Set<number> | undefined;
   /** The script's file. */
   readonly script: ByteString;
+  /** Whether its output has to wait for its client to read. */
+  readonly isOutputHeld: boolean;
   /** What was not read of its body, and of the file that a Filter is given. */
   readonly body: Input & { readonly file?: Input | undefined };
   /** It counts among the requests that wait. */
@@ -68,8 +70,11 @@ export interface WaitsParts {
   isReady(owner: WaitOwner): void;
   /** Sleeps until `isDone`, or something may have happened, at most until a moment. @throws why the script has to stop */
   sleep(isDone: () => boolean, untilMs: number | undefined): void;
-  /** A script blocks this worker at this place in Lua: other requests have to wait for it. */
-  blocks(owner: WaitOwner, place: string): void;
+  /**
+   * A script blocks this worker at this place in Lua: other requests have to wait for it.
+   * @param isForClient it waits for its client to read
+   */
+  blocks(owner: WaitOwner, place: string, isForClient: boolean): void;
 }
 
 export class Waits implements WaitHost {
@@ -146,6 +151,24 @@ export class Waits implements WaitHost {
     return token;
   }
 
+  awaitOutput(): number | undefined {
+    const owner = this.#parts.owner();
+    if (!owner.isOutputHeld || !this.#tryTakePlace(owner)) return undefined;
+    return this.#add(WaitsFor.OUTPUT);
+  }
+
+  noteBlocked(place: string): void {
+    this.#parts.blocks(this.#parts.owner(), place, true);
+  }
+
+  /** The client of a suspended request has read. */
+  outputHasRoom(owner: WaitOwner): void {
+    for (const token of owner.tokens ?? NO_TOKENS) {
+      if (this.#operations.get(token)?.waitsFor === WaitsFor.OUTPUT)
+        this.#end(token, { isError: false, value: undefined });
+    }
+  }
+
   lock(name: ByteString, waitMs: number): LockStart {
     const owner = this.#parts.owner();
     const taken = this.#locks.acquire(owner, name, waitMs > 0);
@@ -207,7 +230,7 @@ export class Waits implements WaitHost {
 
   block(place: string): void {
     const owner = this.#parts.owner();
-    this.#parts.blocks(owner, place);
+    this.#parts.blocks(owner, place, false);
     this.#locks.refuse(owner, place);
     const isDone = (): boolean => {
       this.poll();

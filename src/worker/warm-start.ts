@@ -34,6 +34,7 @@ class Loading implements WaitOwner {
   readonly #startedMs = performance.now();
   /** There is none. */
   readonly body = { isReady: true, awaitMore() {} };
+  readonly isOutputHeld = false;
   holdsPlace = false;
   hasPosted = false;
 

@@ -7,6 +7,7 @@ import { listenAt } from '../../src/linux/sockets.js';
 import { type Cleanup, tempDir } from '../support/cleanup.js';
 import { DatagramReceiver } from '../support/datagrams.js';
 import { FcgiConnection, request, scriptParams } from '../support/fcgi-client.js';
+import { Held, HOLD } from '../support/held.js';
 import { runCommand, type Server, type ServerOptions, startServer } from '../support/server.js';
 import { ask, eventually } from '../support/shared.js';
 
@@ -153,6 +154,23 @@ describe('the service manager', () => {
     });
   }
 
+  it('gets a line with figures of the moment', async (t) => {
+    const address = join(tempDir(t), 'notify.sock');
+    const manager = new DatagramReceiver(t, address);
+    const server = await startServer(t, {
+      files: { ...HELLO, 'hold.lua': HOLD, 'fail.lua': 'function main() error("broken") end' },
+      config: 'workers = 1 bodymemory = 0',
+      env: { NOTIFY_SOCKET: address },
+    });
+    for (const script of ['hello.lua', 'hello.lua', 'fail.lua']) await ask(server, script);
+    const held = await Held.ask(t, server, 'hold.lua');
+    await held.running;
+    const waiting = ask(server, 'hello.lua');
+    await manager.got(/^STATUS=1 of 1 workers busy, 1 request waits, \d+\.\d requests\/s, 1 of \d+ failed$/);
+    await held.release();
+    assert.equal((await waiting).text, 'hello');
+  });
+
   it('that is not there costs one line of the log', async (t) => {
     const server = await startServer(t, {
       files: HELLO,
@@ -161,5 +179,32 @@ describe('the service manager', () => {
     assert.equal((await ask(server, 'hello.lua')).text, 'hello');
     await server.stop();
     assert.equal(server.log().match(/LUAFCGID_SERVICE_MANAGER/g)?.length, 1);
+  });
+});
+
+describe('the journal of systemd', () => {
+  /** Standard error is a socket here, as it is there: only its number has to be told. */
+  const stream = 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$0" "$@"';
+  const files = { ...HELLO, 'fail.lua': 'function main(env, con)\n  con:log("warn", "look")\n  error("broken")\nend' };
+
+  it('gets the level of each line, so that "journalctl -p err" finds errors', async (t) => {
+    const server = await startServer(t, { files, under: ['sh', '-c', stream] });
+    await ask(server, 'fail.lua');
+    await server.logged(/^<3>.*LUAFCGID_SCRIPT_FAILED.*\n<3> +stack traceback:\n(<3>.*\n)*<3>.*fail\.lua:3/m);
+    await server.logged(/^<4>.* look$/m);
+    await server.stop();
+    const lines = server.log().trim().split('\n');
+    assert.ok(lines.some((line) => /^<6>.*ready/.test(line)));
+    assert.deepEqual(
+      lines.filter((line) => !/^<[3467]>/.test(line)),
+      [],
+    );
+  });
+
+  it('is not what another stream is taken for', async (t) => {
+    const server = await startServer(t, { files, env: { JOURNAL_STREAM: '1:2' } });
+    await ask(server, 'fail.lua');
+    await server.logged(/LUAFCGID_SCRIPT_FAILED/);
+    assert.doesNotMatch(server.log(), /^<\d>/m);
   });
 });

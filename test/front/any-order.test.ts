@@ -119,6 +119,19 @@ const LENDING = {
   ).map((steps) => [...Array.from({ length: 4 }, () => ({ step: 'open' as const, a: 0, b: 0 })), ...steps]),
 };
 
+/** Good requests of clients that stop reading now and then, and scripts that put more than these take. */
+const SLOW = {
+  connections: fc.array(GOOD_CONNECTION, { minLength: 2, maxLength: 8 }),
+  steps: stepsOf(
+    {
+      ...WEIGHTS,
+      ...{ open: 8, request: 30, found: 20, listen: 20, ring: 30, output: 40, slow: 8, sent: 4, end: 6 },
+      ...{ suspend: 4, resume: 10, drain: 1, die: 1, close: 1, flush: 1 },
+    },
+    { minLength: 60, maxLength: 240 },
+  ),
+};
+
 /** To look longer: `LUAFCGID_TEST_TIMES=50 node scripts/test.mjs any-order`. */
 const TIMES = Number(process.env.LUAFCGID_TEST_TIMES ?? 1);
 
@@ -127,18 +140,24 @@ type Options = ConstructorParameters<typeof World>[0];
 /** What has happened in all worlds together. */
 interface Seen {
   stops: number;
+  heldSuspensions: number;
   readonly direct: Record<keyof DirectWorker['counts'], number>;
 }
 
 function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL): Seen {
-  const seen: Seen = { stops: 0, direct: { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 } };
+  const seen: Seen = {
+    stops: 0,
+    heldSuspensions: 0,
+    direct: { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 },
+  };
   fc.assert(
     fc.property(options, kind.connections, kind.steps, (chosen, connections, steps) => {
       const world = new World(chosen);
       world.play(steps, connections);
       world.comeToAnEnd();
       seen.stops += world.stops;
-      for (const { direct } of world.rig.workers) {
+      for (const { direct, heldSuspensions } of world.rig.workers) {
+        seen.heldSuspensions += heldSuspensions;
         if (direct === undefined) continue;
         for (const [what, count] of Object.entries(direct.counts))
           seen.direct[what as keyof typeof direct.counts] += count;
@@ -200,6 +219,33 @@ describe('any order of events', () => {
       }),
       250,
     );
+  });
+
+  it('does so with requests that are suspended until their clients read', (t) => {
+    const { heldSuspensions } = holdsIn(
+      fc.record({
+        ringBytes: fc.constantFrom(256, 4096),
+        pool: fc.record({
+          states: fc.integer({ min: 1, max: 6 }),
+          clones: fc.integer({ min: 1, max: 4 }),
+          workers: fc.integer({ min: 1, max: 2 }),
+          queue: fc.constant(100),
+          halfLifeMs: fc.constant(1000),
+          maxCount: fc.constantFrom(0, 3),
+        }),
+        front: fc.record({
+          bodyMemoryBytes: fc.constant(1000),
+          sendBufferBytes: fc.constantFrom(1, 100, 300),
+          sendTotalBytes: fc.constantFrom(500, 1e9),
+          sendTimeoutMs: fc.constantFrom(2_000, 1e9),
+          onAbort: fc.constantFrom('finish', 'stop'),
+        }),
+      }),
+      150,
+      SLOW,
+    );
+    t.diagnostic(JSON.stringify({ heldSuspensions }));
+    assert.ok(heldSuspensions > 20, 'hardly any request waited for its client to read');
   });
 
   it('does so with connections lent to workers, and accepted by them', (t) => {

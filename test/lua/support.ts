@@ -154,6 +154,20 @@ export function newRequest({
     write(bytes) {
       recorded.body += Buffer.from(bytes).toString('latin1');
     },
+    tryWrite(bytes) {
+      recorded.write(bytes);
+      return bytes.length;
+    },
+    tryFlush() {
+      recorded.flush();
+      return true;
+    },
+    tryFinish() {
+      recorded.finish();
+      return true;
+    },
+    tryLastFlush: () => true,
+    isHeld: false,
     flush: () => recorded.calls.push(`flush after ${recorded.body.length}`),
     reset() {
       recorded.body = '';

@@ -27,6 +27,12 @@ class ManualWaits implements WaitHost {
     return undefined;
   }
 
+  awaitOutput(): number | undefined {
+    return this.startTimer();
+  }
+
+  noteBlocked(): void {}
+
   httpClient(): never {
     throw new Error('no HTTP');
   }

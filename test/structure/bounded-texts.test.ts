@@ -29,6 +29,10 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
     },
   },
   {
+    bound: 'the stacks of a profile: 32 KiB each, and 20,000 names of them at most',
+    calls: { 'profile/stacks': 1, 'profile/flame-graph': 1 },
+  },
+  {
     bound: 'a text that is cut to some thousand characters before',
     calls: { 'cgi/request-detail': 1, 'cgi/secrets': 1 },
   },

@@ -29,10 +29,12 @@ const RULES: Readonly<Record<string, Rule>> = {
       'logging',
       'lua',
       'process',
+      'profile',
       'server',
       'status',
     ],
   },
+  profile: { mayImport: [] },
   analysis: { mayImport: [], doors: ['page-check', 'outline'] },
   server: {
     mayImport: [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BodyFault, MORE, START_CREATE, ToWorker } from '../../src/channel/messages.js';
 import { NO_BODY } from '../../src/worker/inbox.js';
-import type { RequestInlet } from '../../src/worker/script-request.js';
+import type { RequestInlet } from '../../src/worker/request-channels.js';
 import { Ends } from './support/ends.js';
 
 const NOTHING = new Uint8Array(0);

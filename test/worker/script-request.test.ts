@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import { END_STATE_GONE, FromWorker } from '../../src/channel/messages.js';
 import { NO_BODY } from '../../src/worker/inbox.js';
 import { OutputBuffer } from '../../src/worker/output-buffer.js';
-import { type RequestSettings, ScriptRequest } from '../../src/worker/script-request.js';
+import type { RequestSettings } from '../../src/worker/request-channels.js';
+import { ScriptRequest } from '../../src/worker/script-request.js';
 import { Ends } from './support/ends.js';
 
 const SETTINGS: RequestSettings = {
@@ -13,6 +14,7 @@ const SETTINGS: RequestSettings = {
   headers: '',
   buffering: true,
   outputBufferBytes: 100,
+  sendBufferBytes: 200,
   watchdogMs: 60_000,
   watchdogMaxMs: 0,
 };

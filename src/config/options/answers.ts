@@ -71,8 +71,9 @@ own, and Location and lengths belong to scripts.`,
     default: MIB,
     script: 'read',
     summary: 'How much of an answer is kept for a slow reader.',
-    text: `When more than this waits to be sent, the script waits too. An answer that fits frees its worker at once. See
-\`spool\` for longer ones.`,
+    text: `When more than this waits to be sent, the script waits too: it is suspended, and its worker serves others. Where Lua
+cannot be suspended it holds its worker, which the status counts as a blocking wait. An answer that fits frees worker and state at
+once. See \`spool\` for longer ones.`,
   },
   spool: {
     key: 'spoolBytes',
@@ -84,7 +85,7 @@ own, and Location and lengths belong to scripts.`,
     default: GIB,
     script: 'read',
     summary: 'How much of all answers to slow readers may wait in temporary files.',
-    text: `When a slow reader keeps a script waiting and with it a worker that other requests want, the rest of the answer
+    text: `When a slow reader keeps a script waiting, and with it a state or a worker that other requests want, the rest of the answer
 goes to a file without a name in the system's folder for temporary files (\`TMPDIR\`), and the worker is free when the
 script ends. With 0, or when the disk is full, scripts wait for their readers.`,
   },

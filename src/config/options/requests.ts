@@ -162,9 +162,9 @@ running time alone.`,
     max: 1_000_000,
     default: 1000,
     script: 'read',
-    summary: 'How many requests may wait for timers, databases and other servers at a time.',
+    summary: 'How many requests may wait for timers, databases, other servers and their clients at a time.',
     text: `A request that waits so holds its Lua state, not its worker. Past the limit the operation that would have to wait
-fails with an error that the script can catch.`,
+fails with an error that the script can catch. Reading a body and output to a slow reader do not fail then: they hold the worker.`,
   },
   onabort: {
     key: 'onAbort',

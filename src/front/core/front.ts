@@ -385,6 +385,11 @@ export class Front {
     return 'unknown';
   }
 
+  /** Asks for the Lua stacks of all requests that run or wait for results. */
+  askForStacks(): void {
+    for (const request of this.#requests.values()) this.#dispatcher.askForStack(request);
+  }
+
   /** Faults of the books, in words; for tests. */
   audit(): string[] {
     return [

@@ -27,7 +27,9 @@ const WAITS_FOR: Readonly<Record<number, string>> = {
   [WaitsFor.TIMER]: 'a time',
   [WaitsFor.DATA]: 'a data source',
   [WaitsFor.SEVERAL]: 'several results',
+  [WaitsFor.BODY]: 'its body',
   [WaitsFor.LOCK]: 'a lock',
+  [WaitsFor.OUTPUT]: 'its client to read',
 };
 
 /** Requests and states that are listed one by one. */
@@ -67,7 +69,7 @@ export function takeSnapshot(parts: SnapshotParts, nowMs: number): FrontSnapshot
     connections: {
       open: parts.connections.size,
       lent: [...parts.connections.values()].filter(({ lentTo }) => lentTo !== undefined).length,
-      openedTotal: tally.opened,
+      openedTotal: tally.openedTotal,
     },
     requests: {
       total: tally.total,

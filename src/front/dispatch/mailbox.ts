@@ -28,6 +28,7 @@ import type { Run } from '../model/run.js';
 import type { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import type { LentRequests } from './lent-requests.js';
+import { PATIENCE_TICKS, SlowReaders } from './slow-readers.js';
 import type { WorkerTable } from './worker-table.js';
 
 /**
@@ -36,9 +37,6 @@ import type { WorkerTable } from './worker-table.js';
  */
 const READ_AT_ONCE_BYTES = 256 * 1024;
 const FRAME_COST_BYTES = 1024;
-
-/** Ticks for which a slow reader may hold the output of a worker that others need: it may just be about to read. */
-const PATIENCE_TICKS = 2;
 
 /** Characters of a traceback in which its innermost line is looked for. */
 const TRACEBACK_CHARS = 4_096;
@@ -65,6 +63,7 @@ export class Mailbox {
   readonly #requests: ReadonlyMap<number, FrontRequest>;
   readonly #tally: Tally;
   readonly #owner: MailboxOwner;
+  readonly #slowReaders: SlowReaders;
 
   constructor(
     parts: {
@@ -90,6 +89,7 @@ export class Mailbox {
     this.#requests = parts.requests;
     this.#tally = parts.tally;
     this.#owner = owner;
+    this.#slowReaders = new SlowReaders(parts.options, () => owner.hasSendRoom());
   }
 
   /**
@@ -99,7 +99,7 @@ export class Mailbox {
   read(worker: WorkerLink, nowMs: number): boolean {
     let hasRead = false;
     for (let left = READ_AT_ONCE_BYTES; left > 0; left -= FRAME_COST_BYTES) {
-      if (this.#hasToHold(worker.executing)) return hasRead;
+      if (this.#hasToHold(worker)) return hasRead;
       const frame = worker.peek();
       if (frame === undefined) return hasRead;
       hasRead = true;
@@ -124,8 +124,9 @@ export class Mailbox {
     }
   }
 
-  /** Reads the workers whose output had to wait for this connection. */
+  /** Output that had to wait for this connection may go on. */
   readHeldFor(connection: FrontConnection, nowMs: number): void {
+    this.#slowReaders.release(connection);
     for (const worker of this.#workers) {
       const run = worker.executing;
       if (run?.isOutputHeld === true && run.request.connection === connection) this.read(worker, nowMs);
@@ -138,6 +139,8 @@ export class Mailbox {
    * @param isNeeded requests wait, or were turned away
    */
   freeHeld(isNeeded: boolean, nowMs: number): void {
+    // Where a worker is free and requests wait all the same, states are lacking.
+    this.#slowReaders.tick(isNeeded && [...this.#workers].some(({ executing }) => executing === undefined));
     for (const worker of this.#workers) {
       const run = worker.executing;
       if (run === undefined) continue;
@@ -151,13 +154,14 @@ export class Mailbox {
     }
   }
 
-  /** Whether a worker's output has to wait: the client that it is for does not read, or all clients together do not. */
-  #hasToHold(run: Run | undefined): boolean {
-    if (run === undefined) return false;
-    const { isAnswered, connection } = run.request;
-    run.isOutputHeld =
-      !isAnswered && (connection.unsentBytes > this.#options.sendBufferBytes || !this.#owner.hasSendRoom());
-    return run.isOutputHeld;
+  /**
+   * Whether a worker's output has to wait in its ring for a client that does not read. What lies there of a run that is
+   * suspended by now is read all the same: others of this worker come behind it. That is no more than the ring holds.
+   */
+  #hasToHold(worker: WorkerLink): boolean {
+    const run = worker.executing;
+    if (run === undefined || !this.#slowReaders.reviewExecuting(worker, run)) return false;
+    return !worker.hasLeft(run.request);
   }
 
   /** Releases the frame even if its handler throws, or it would be handled again for ever. */
@@ -245,6 +249,7 @@ export class Mailbox {
       case FromWorker.SUSPENDED:
         return this.#suspended(worker, run, frame.argument, nowMs);
       case FromWorker.RESUMED:
+        this.#slowReaders.forget(run);
         worker.resume(run, nowMs);
         this.#pool.resumed(run.state.id, nowMs);
         // A CANCEL that has not reached it yet does nothing while it executes.
@@ -265,9 +270,10 @@ export class Mailbox {
 
   /** The Lua stack of a request has come, for the slow log or for an operator. */
   #traced(worker: WorkerLink, run: Run, traceback: string): void {
-    if (run.isStackWanted) {
-      run.isStackWanted = false;
-      this.#actions.stack?.(this.#answers.nameOf(run.request), traceback);
+    if (run.stacksWanted > 0) {
+      const seen = { isWaiting: run.isSuspended, times: run.stacksWanted };
+      run.stacksWanted = 0;
+      this.#actions.stack?.(this.#answers.nameOf(run.request), traceback, seen);
     }
     this.reportSlow(worker, run, traceback);
   }
@@ -275,6 +281,7 @@ export class Mailbox {
   /** A request waits for a result: its worker is free for others. */
   #suspended(worker: WorkerLink, run: Run, waitsFor: number, nowMs: number): void {
     worker.suspend(run, waitsFor, nowMs);
+    this.#slowReaders.noteSuspended(worker, run);
     this.#pool.suspend(run.state.id);
     if (!worker.duties.isEmpty) this.#workers.reviewOccupied(worker);
     this.#owner.beginOffered(worker, nowMs);
@@ -296,6 +303,7 @@ export class Mailbox {
     // Its Lua stack was asked for while it was in C, or just over.
     this.reportSlow(worker, run, undefined);
     worker.end(run, nowMs);
+    this.#slowReaders.forget(run);
     request.worker = undefined;
     const hasToClose = this.#pool.release(state.id, (frame.type & END_STATE_GONE) !== 0, tookMsOf(frame.type));
     if (hasToClose) this.#workers.close(worker, state);

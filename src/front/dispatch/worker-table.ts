@@ -10,6 +10,9 @@ import { Run } from '../model/run.js';
 import type { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
 
+/** A worker that executes another request is asked again only so often. */
+const RESEND_EVERY = 16;
+
 export class WorkerTable implements Iterable<WorkerLink> {
   readonly #options: FrontOptions;
   readonly #actions: FrontActions;
@@ -114,7 +117,10 @@ export class WorkerTable implements Iterable<WorkerLink> {
     const worker = this.#workers.get(request.worker?.id ?? -1);
     const run = worker?.runs.get(request.id);
     if (worker === undefined || run === undefined) return false;
-    run.isStackWanted = true;
+    run.stacksWanted += 1;
+    // Its worker may execute another one: what it has not read yet must not grow without end.
+    const isSent = run.stacksWanted > 1 && run.stacksWanted % RESEND_EVERY !== 0;
+    if (run.isSuspended && isSent) return true;
     if (run.isSuspended) worker.send(ToWorker.STACK, request.id, 0);
     else this.#actions.interrupt(worker.id, request.id, InterruptRequest.TRACE);
     return true;

@@ -17,7 +17,7 @@ import { formOf, renderStatus } from '../../status/render.js';
 import { Front, type FrontCounts, type FrontOptions } from '../core/front.js';
 import type { Driver, DriverReports, DriverSettings } from '../io/driver.js';
 import type { FrontLogs, LogEvents, LogSettings } from '../logging/front-logs.js';
-import type { LogSubject, SlowRequest, StatusQuestion } from '../model/actions.js';
+import type { LogSubject, SlowRequest, StackSeen, StatusQuestion } from '../model/actions.js';
 import { WorkerLink } from '../model/worker-link.js';
 
 /** What the front tells the main thread. */
@@ -29,7 +29,7 @@ export interface FrontEvents extends LogEvents {
   interrupt(worker: number, request: number, reason: InterruptRequest): void;
   abandon(worker: number, reason: string): void;
   /** The Lua stack of a request that `askForStack` was called for. */
-  stack(request: string, traceback: string): void;
+  stack(request: string, traceback: string, seen: StackSeen): void;
   /** After `drain`: the last request is over. */
   drained(): void;
   /** After `tellAllClosed`: no connection is open any more. */
@@ -140,7 +140,7 @@ export class FrontApi {
       slow: (record) => events.slow(record),
       interrupt: (worker, request, reason) => events.interrupt(worker, request, reason),
       abandon: (worker, reason) => events.abandon(worker, reason),
-      stack: (request, traceback) => events.stack(request, traceback),
+      stack: (request, traceback, seen) => events.stack(request, traceback, seen),
       drained: () => events.drained(),
       lending: driver.lending,
     });
@@ -233,6 +233,11 @@ export class FrontApi {
   /** Asks for the Lua stack of a request; told by `stack`. */
   askForStack(request: string): 'asked' | 'waits' | 'unknown' {
     return this.#front.askForStack(request);
+  }
+
+  /** The same for all requests at once. */
+  askForStacks(): void {
+    this.#front.askForStacks();
   }
 
   #renderStatus({ query, accept, isHead }: StatusQuestion): Uint8Array {

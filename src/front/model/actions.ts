@@ -37,6 +37,14 @@ export interface ConnectionPort {
 }
 
 /** All other actions of the front. */
+/** How a Lua stack was come by. */
+export interface StackSeen {
+  /** The request waits for a result there. */
+  readonly isWaiting: boolean;
+  /** How often it was asked for until it came: code of C is at no place where the stack can be taken. */
+  readonly times: number;
+}
+
 export interface FrontActions {
   /** Finds a script's file; answered with `scriptFound` or `scriptRefused`, at once or later. */
   lookUp(path: string, request: number): void;
@@ -47,7 +55,7 @@ export interface FrontActions {
   /** A request runs slowly; reported once. */
   slow(record: SlowRequest): void;
   /** The Lua stack of a request that `askForStack` was called for. */
-  stack?(request: string, traceback: string): void;
+  stack?(request: string, traceback: string, seen: StackSeen): void;
   log(level: LogLevel, text: string, about?: LogSubject): void;
   /** A request that has an access record is over. */
   requestOver?(entry: AccessEntry): void;

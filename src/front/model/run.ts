@@ -12,12 +12,14 @@ export class Run {
   isOutputHeld = false;
   /** Ticks in a row that found it so. */
   heldTicks = 0;
+  /** Its worker was told so, and was not told since then that it may go on. */
+  mayBeHeld = false;
   /** Since when its worker executes it without a pause, or is about to. */
   executingSinceMs: number;
   /** What its script waits for, a `WaitsFor`; 0: it executes, or is about to. Its worker may run others meanwhile. */
   waitsFor = 0;
-  /** An operator has asked for its Lua stack. */
-  isStackWanted = false;
+  /** How often its Lua stack was asked for since it last came. */
+  stacksWanted = 0;
   /** The line that its script was at when it was found to be slow, `file:line`; '' before. */
   slowLine = '';
   /** It was told to end where it waits. */

@@ -17,7 +17,7 @@ export class QueueTimes {
 }
 
 export class Tally {
-  /** Connections that were opened; the front knows none of those that a worker accepts for one request, and closes. */
+  /** Connections that the front knows, or has known. */
   opened = 0;
   evicted = 0;
   slow = 0;
@@ -27,8 +27,9 @@ export class Tally {
   waitingMax = 0;
   /** Counts of workers that are no more. */
   readonly ended = new ScriptTotals();
-  /** Requests of those workers. */
+  /** Requests of those workers, and connections that they accepted and closed without the front. */
   #endedTotal = 0;
+  #endedConnections = 0;
   readonly #refused = new Map<string, { readonly status: number; count: number }>();
   readonly #queued = new Map<string, QueueTimes>();
   readonly #living = new Set<CountersView>();
@@ -58,6 +59,13 @@ export class Tally {
     return total;
   }
 
+  /** All connections that were opened. */
+  get openedTotal(): number {
+    let total = this.opened + this.#endedConnections;
+    for (const { ownConnections } of this.#living) total += ownConnections;
+    return total;
+  }
+
   /** Requests a second, over the last ten seconds at most. */
   get perSecond(): number {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
@@ -74,6 +82,7 @@ export class Tally {
     if (!this.#living.delete(counters)) return;
     this.ended.add(counters);
     this.#endedTotal += counters.total;
+    this.#endedConnections += counters.ownConnections;
   }
 
   noteRefused(code: string, status: number): void {

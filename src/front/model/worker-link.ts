@@ -160,6 +160,22 @@ export class WorkerLink implements RequestWorker {
     return this.#interrupter.running === request.id;
   }
 
+  /**
+   * Whether the worker has left a request that it has begun with, since that waits: what it says about it is in its ring, or
+   * about to be.
+   */
+  hasLeft(request: FrontRequest): boolean {
+    return Math.abs(this.#interrupter.running) !== request.id;
+  }
+
+  /** The output of the executing run has to wait for its client, or has not any more. */
+  holdOutput({ request }: Run, isHeld: boolean): void {
+    if (!isHeld) return this.#interrupter.letGo(request.id);
+    this.#interrupter.hold(request.id);
+    // It may wait for room in the ring, which there will not be before the client has read.
+    this.#in.disturbWriter();
+  }
+
   /** Whether the script of a request is over: the worker has yet to post its END, and perhaps to close its state. */
   isOver(request: FrontRequest): boolean {
     return this.#interrupter.running === -request.id;

@@ -1,5 +1,6 @@
 /** Host functions that do work of the library's modules in the memory of the embedded Lua. Each may give nothing: then Lua does it. */
 
+import { bodyPieceBytes } from '../crossing.js';
 import type { RequestHost } from '../state.js';
 import { decodeJson } from './json-decode.js';
 import { encodeJson } from './json-encode.js';
@@ -8,7 +9,7 @@ import { withPage } from './pages.js';
 
 /** Works on the stack of `L`, gives the number of its results there. */
 type LibraryFunction = (
-  state: { readonly machine: Machine; readonly request: Pick<RequestHost, 'write'> | undefined },
+  state: { readonly machine: Machine; readonly request: Pick<RequestHost, 'tryWrite'> | undefined },
   L: number,
 ) => number;
 
@@ -48,14 +49,23 @@ export const libraryFunctions = {
     return withPage(machine, L, (page) => machine.pushBytes(L, page)) ? 2 : 1;
   },
 
-  /** The same to the client: true and whether it was written. */
+  /** The same to the client: true, whether it was written, and what of it has to wait for the client to read. */
   writepieces({ machine, request }, L) {
     machine.x.lua_settop(L, 1);
     if (request === undefined) throw new Error('no request is running');
-    const isWritten = withPage(machine, L, (page) => {
-      if (page.length > 0) request.write(page);
-    });
     machine.x.lua_pushboolean(L, 1);
+    let hasRest = false;
+    const isWritten = withPage(machine, L, (page) => {
+      for (let at = 0; at < page.length && !hasRest; at += bodyPieceBytes) {
+        const piece = page.subarray(at, at + bodyPieceBytes);
+        const taken = request.tryWrite(piece);
+        if (taken === piece.length) continue;
+        hasRest = true;
+        machine.x.lua_pushboolean(L, 1);
+        machine.pushBytes(L, page.subarray(at + taken));
+      }
+    });
+    if (hasRest) return 3;
     machine.x.lua_pushboolean(L, isWritten ? 1 : 0);
     return 2;
   },

@@ -2,11 +2,11 @@
 
 local parts = ...
 
-local host, run, con = parts.host, parts.run, parts.con
+local host, run, con, waiting = parts.host, parts.run, parts.con, parts.waiting
 local Con, refuse = run.methods, run.refuse
 local bad_argument = parts.arguments.bad
 local resolve = parts.sources.resolve
-local io, type, error, next, tonumber, pcall = io, type, error, next, tonumber, pcall
+local io, type, error, next, tonumber = io, type, error, next, tonumber
 local byte, find, format, gsub, lower, match, sub = string.byte, string.find, string.format, string.gsub, string.lower, string.match, string.sub
 local min = math.min
 
@@ -92,7 +92,7 @@ function Con.sendfile(self, path, options)
     file:close()
     return nil, path .. ": it is no regular file"
   end
-  local ok, wrong = pcall(function()
+  local ok, wrong = waiting.pcall(function()
     set_header("Content-Type", options.type or types[lower(match(path, "%.(%w+)$") or "")] or "application/octet-stream")
     set_header("X-Content-Type-Options", "nosniff")
     if options.download then

@@ -5,9 +5,30 @@ local parts = ...
 local host, run = parts.host, parts.run
 local Con, refuse = run.methods, run.refuse
 local bad_argument = parts.arguments.bad
-local type, error, tonumber = type, error, tonumber
+local type, error, tonumber, tostring = type, error, tonumber, tostring
 local find, gmatch, match, format, floor, date, time = string.find, string.gmatch, string.match, string.format, math.floor, os.date, os.time
 local unpack = unpack or table.unpack
+
+local redirect_codes = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+--- con:redirect(url[, code])
+---
+--- Answers with a redirect to `url`. The code is 301, 302 (if left out), 303, 307 or 308. The script goes on; `return`
+--- after it.
+---
+--- Errors: another code; a URL that is no string or has a line break; after headers were sent.
+--- Example: con:redirect("/thanks.lua", 303)
+function Con.redirect(self, url, code)
+  if self ~= run.con or run.finished then refuse(self, "redirect") end
+  if type(url) ~= "string" then bad_argument(1, "redirect", "string", url) end
+  code = code == nil and 302 or code
+  if not redirect_codes[tonumber(code) or 0] then
+    error("con:redirect with the code " .. tostring(code) .. "; use 301, 302, 303, 307 or 308", 2)
+  end
+  local ok, message = host.header("Location", url)
+  if ok then ok, message = host.status(format("%d", code)) end
+  if not ok then error(message, 2) end
+end
 
 --- con:get_header(name)
 ---

@@ -35,7 +35,7 @@
 
 local parts = ...
 
-local host, run, arguments = parts.host, parts.run, parts.arguments
+local host, run, arguments, waiting = parts.host, parts.run, parts.arguments, parts.waiting
 local compile = parts.template_compile.compile
 local resolve = parts.sources.resolve
 local escape, urlencode = parts.luafcgid.escape, parts.luafcgid.urlencode
@@ -281,7 +281,7 @@ end
 
 local function output(maker, values, finish)
   local out, count = pieces_of(maker, values)
-  local ok, result, detail = pcall(finish, out)
+  local ok, result, detail = waiting.pcall(finish, out)
   if not ok then error(find_line(maker, values, result), 0) end
   keep(out, count)
   return result, detail

@@ -24,12 +24,12 @@
 
 local parts = ...
 
-local host, run, exit = parts.host, parts.run, parts.exit
+local host, run, exit, waiting = parts.host, parts.run, parts.exit, parts.waiting
 local Con, refuse = run.methods, run.refuse
 local bad_argument, text_argument, type_name = parts.arguments.bad, parts.arguments.text, parts.arguments.type_name
 
 local type, tostring, tonumber, select, error, pcall = type, tostring, tonumber, select, error, pcall
-local setmetatable = setmetatable
+local setmetatable, sub = setmetatable, string.sub
 local format, concat, floor, sort, next = string.format, table.concat, math.floor, table.sort, next
 
 -- Output is collected here and handed over in larger pieces: a call to the host costs more than many small puts.
@@ -40,11 +40,53 @@ local current -- the con of the running request; nil between requests
 local finished -- whether con:finish() was called
 local direct -- whether each puts goes out at once (buffering is off)
 
-local function hand_over()
+-- Whether the host has any of the answer.
+local has_handed_over = false
+-- A text that the client is too slow for, and how much of it was taken.
+local unsent, taken_bytes
+
+local hand_over
+
+-- Waits for the client to read until all is taken, also what others put meanwhile. True, or nil and a message.
+local function send_rest()
+  while unsent do
+    local may_block = waiting.for_output()
+    -- Another coroutine of the script may have sent it meanwhile.
+    if unsent then
+      local ok, at = host.write(unsent, taken_bytes, may_block)
+      if not ok then
+        unsent = nil
+        return nil, at
+      end
+      if at then taken_bytes = at else unsent = nil end
+    end
+  end
+  return hand_over()
+end
+
+-- Gives a text to the host, when nothing is left of another one. True, or nil and a message.
+local function send(text)
+  has_handed_over = true
+  local ok, at = host.write(text)
+  if not (ok and at) then return ok, at end
+  unsent, taken_bytes = text, at
+  return send_rest()
+end
+
+-- Gives all to the host that was put so far.
+function hand_over()
+  if unsent then return send_rest() end
   if count == 0 then return true end
   local text = concat(pieces, "", 1, count)
   count, bytes = 0, 0
-  return host.write(text)
+  return send(text)
+end
+
+-- Calls a function of the host again until it needs not wait for the client. True, or nil and a message.
+local function repeat_while_held(call)
+  local ok, is_held = call()
+  while ok and is_held do ok, is_held = call(waiting.for_output()) end
+  return ok, is_held
 end
 
 -- Raises an error at the line that called puts if one of its arguments can be no output.
@@ -75,7 +117,8 @@ end
 --- con:puts(...)
 ---
 --- Adds strings and numbers to the body of the answer, in order and byte for byte. Many small pieces are cheap. The
---- answer to a HEAD request, or of status 204 or 304, goes without its body.
+--- answer to a HEAD request, or of status 204 or 304, goes without its body. When more than the setting `sendbuffer` waits
+--- for the client to read it, the script waits, too; where Lua can be suspended it holds no worker meanwhile.
 ---
 --- Errors: an argument that is neither string nor number; after `con:finish()`.
 --- Example: con:puts("<p>", 6 * 7, "</p>\n")
@@ -109,7 +152,7 @@ function Con.puts(self, ...)
     if not ok then error(message, 2) end
   elseif size > 0 then
     local ok, message = hand_over()
-    if ok then ok, message = host.write(piece) end
+    if ok then ok, message = send(piece) end
     if not ok then error(message, 2) end
   end
 end
@@ -209,27 +252,6 @@ function Con.type(self, mime)
   if not ok then error(message, 2) end
 end
 
-local redirect_codes = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
-
---- con:redirect(url[, code])
----
---- Answers with a redirect to `url`. The code is 301, 302 (if left out), 303, 307 or 308. The script goes on; `return`
---- after it.
----
---- Errors: another code; a URL that is no string or has a line break; after headers were sent.
---- Example: con:redirect("/thanks.lua", 303)
-function Con.redirect(self, url, code)
-  if self ~= current or finished then refuse(self, "redirect") end
-  if type(url) ~= "string" then bad_argument(1, "redirect", "string", url) end
-  code = code == nil and 302 or code
-  if not redirect_codes[tonumber(code) or 0] then
-    error("con:redirect with the code " .. tostring(code) .. "; use 301, 302, 303, 307 or 308", 2)
-  end
-  local ok, message = host.header("Location", url)
-  if ok then ok, message = host.status(format("%d", code)) end
-  if not ok then error(message, 2) end
-end
-
 --- con:cookie(name, value[, options])
 --- con:cookie(name)
 ---
@@ -269,7 +291,8 @@ function Con.flush(self)
   if self ~= current or finished then refuse(self, "flush") end
   if exit.at_end then exit.at_end() end
   local ok, message = hand_over()
-  if ok then ok, message = host.flush() end
+  has_handed_over = true
+  if ok then ok, message = repeat_while_held(host.flush) end
   if not ok then error(message, 2) end
 end
 
@@ -299,7 +322,7 @@ function Con.finish(self)
   if self ~= current or finished then refuse(self, "finish") end
   if exit.at_end then exit.at_end() end
   local ok, message = hand_over()
-  if ok then ok, message = host.finish() end
+  if ok then ok, message = repeat_while_held(host.finish) end
   if not ok then error(message, 2) end
   finished, run.finished = true, true
 end
@@ -321,6 +344,7 @@ function con.begin(env)
   finished, run.finished = false, false
   direct = not buffers_output
   count, bytes = 0, 0
+  unsent, has_handed_over = nil, false
   return current
 end
 
@@ -335,28 +359,44 @@ end
 -- Hands over a text after what was put before it. True, or nil and a message.
 function con.put_text(text)
   local ok, message = hand_over()
-  if ok and #text > 0 then return host.write(text) end
+  if ok and #text > 0 then return send(text) end
   return ok, message
 end
 
 -- The same with a page's pieces, where the host can write them: true and whether it did, or nil and a message.
 function con.put_pieces(page)
   local ok, message = hand_over()
-  if ok then return host.writepieces(page) end
-  return ok, message
+  if not ok then return nil, message end
+  has_handed_over = true
+  local has_written, is_written, rest = host.writepieces(page)
+  if not rest then return has_written, is_written end
+  unsent, taken_bytes = rest, 0
+  ok, message = send_rest()
+  if not ok then return nil, message end
+  return true, is_written
 end
 
 -- The output that was not handed over yet, at the end of a request; nil when there is none.
 function con.take()
-  if finished or count == 0 then return nil end
+  if finished or (count == 0 and not unsent) then return nil end
+  if unsent then return sub(unsent, taken_bytes + 1) .. concat(pieces, "", 1, count) end
   if count == 1 then return pieces[1] end
   return concat(pieces, "", 1, count)
+end
+
+-- The request is about to end: what is more than can go out with its end is handed over now, and waits for the client.
+function exit.last_flush()
+  if not has_handed_over or finished then return end
+  local ok, is_held = hand_over()
+  if ok then ok, is_held = host.lastflush() end
+  while ok and is_held and not waiting.for_output() do ok, is_held = host.lastflush() end
 end
 
 function con.forget()
   current, run.con, run.env, run.input, run.settings = nil, nil, nil, nil, nil
   if pieces[64] then pieces = {} end
   count, bytes = 0, 0
+  unsent, has_handed_over = nil, false
 end
 
 return con

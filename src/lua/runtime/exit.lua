@@ -20,6 +20,8 @@ local exit = {
   WAIT = {},
   -- What has to be done before the answer of the running request goes out, such as to save its session.
   at_end = nil,
+  -- Hands over what the running request has put, as far as that may have to wait for its client (con.lua).
+  last_flush = function() end,
 }
 
 replace(os, "os", "exit", function(...)
@@ -32,6 +34,7 @@ replace(os, "os", "exit", function(...)
     exit.at_end = nil
     at_end()
   end
+  exit.last_flush()
   exiting = true
   host.exit(number)
   error(exit_signal, 0) -- in case that hooks are off, as they are inside a debug hook

@@ -285,6 +285,7 @@ function engine.serve()
   if waiting.is_enabled then return go_on_after(waiting.begin(find_handler(), request_env, request_con)) end
   local result = find_handler()(request_env, request_con)
   if exit.at_end then exit.at_end() end
+  exit.last_flush()
   return finish(result)
 end
 
@@ -307,11 +308,13 @@ end
 -- The globals before the script runs.
 local baseline = {}
 
--- The script that is about to be loaded has to do with modules that wait.
+-- From now on handlers can wait.
 function engine.can_wait()
-  waiting.enable()
+  local has_pcall, has_xpcall = G.pcall == baseline.pcall, G.xpcall == baseline.xpcall
+  waiting.enable(baseline)
   -- These are the engine's own: the script has not changed them.
-  baseline.pcall, baseline.xpcall = G.pcall, G.xpcall
+  if has_pcall then baseline.pcall = G.pcall end
+  if has_xpcall then baseline.xpcall = G.xpcall end
 end
 
 -- After a request that did not complete: gives the output it had collected.

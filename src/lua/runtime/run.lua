@@ -10,7 +10,7 @@ local methods = {}
 -- Methods that few scripts use are loaded when they are first called: by method, the part that has it.
 local deferred = {
   param = "con_fields", params = "con_fields", file = "con_fields", files = "con_fields", json = "con_fields",
-  get_header = "con_response", remove_header = "con_response", etag = "con_response", last_modified = "con_response",
+  redirect = "con_response", get_header = "con_response", remove_header = "con_response", etag = "con_response", last_modified = "con_response",
   sendfile = "con_file",
   session = "con_session", csrf = "con_session", csrf_field = "con_session", check_csrf = "con_session",
 }

@@ -10,7 +10,7 @@ local parts = ...
 
 local host, exit, stock = parts.host, parts.exit, parts.stock
 
-local error, select, type, setmetatable, next = error, select, type, setmetatable, next
+local error, select, type, setmetatable, next, rawget = error, select, type, setmetatable, next, rawget
 local create, resume, status, yield, running = exit.create, exit.plain_resume, coroutine.status, coroutine.yield, coroutine.running
 local plain_pcall, plain_xpcall, traceback, getinfo = pcall, xpcall, debug.traceback, debug.getinfo
 local is_plain_51 = _VERSION == "Lua 5.1" and not jit
@@ -82,12 +82,27 @@ function waiting.wait(token)
   return true, result.value
 end
 
+-- Waits until the client has read, before output that it is too slow for. Gives true when the output is to be tried again so that
+-- it may block the worker.
+function waiting.for_output()
+  if is_active and may_yield() then
+    local ok, token = host.awaitoutput()
+    if ok and token then
+      waiting.wait(token)
+      return false
+    end
+  end
+  host.blockedoutput(place())
+  return true
+end
+
 -- ---- the run thread ------------------------------------------------------------------------------------------------
 
 local function loop(handler, request_env, con)
   while true do
     local result = handler(request_env, con)
     if exit.at_end then exit.at_end() end
+    exit.last_flush()
     handler, request_env, con = yield(DONE, result)
   end
 end
@@ -164,7 +179,8 @@ end
 -- yields: the signal to wait, and what the script's own coroutines yield through it.
 local parent = setmetatable({}, { __mode = "k" })
 
-local function install_protected_calls()
+-- `known`: see `enable`.
+local function install_protected_calls(known)
   local free, count = {}, 0
 
   local function body(f, ...) return body(yield(DONE, f(...))) end
@@ -204,14 +220,20 @@ local function install_protected_calls()
     return type(f) == "function" and not stock.original[f] and getinfo(f, "S").what == "C"
   end
 
-  local pcall_wrapper = stock.replace(_G, "_G", "pcall", function(...)
+  -- A script that has put its own function in the place of one keeps that.
+  local function put(name, wrapper)
+    if known == nil or rawget(_G, name) == known[name] then stock.replace(_G, "_G", name, wrapper) end
+    return wrapper
+  end
+
+  local pcall_wrapper = put("pcall", function(...)
     if not is_active or select("#", ...) == 0 or is_of_c((...)) then return plain_pcall(...) end
     local thread = take()
     parent[thread] = running()
     return finish(thread, nil, resume(thread, ...))
   end)
 
-  stock.replace(_G, "_G", "xpcall", function(...)
+  put("xpcall", function(...)
     local f, handler = ...
     if not is_active or select("#", ...) < 2 or is_of_c(f) then return plain_xpcall(...) end
     local function handle(value, thread)
@@ -259,13 +281,13 @@ local function tells_truth()
   return plainly == true and protected == false
 end
 
--- From now on handlers of this state can wait.
-function waiting.enable()
+-- From now on handlers of this state can wait. `known`: the engine's own functions by name, when a script may have replaced some.
+function waiting.enable(known)
   if waiting.is_enabled then return end
   waiting.is_enabled = true
   if is_plain_51 then
     if not tells_truth() then may_yield = function() return false end end
-    waiting.pcall = install_protected_calls()
+    waiting.pcall = install_protected_calls(known)
   end
   install_running()
 end

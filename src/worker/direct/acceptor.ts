@@ -28,6 +28,8 @@ export interface AcceptorParts {
   readonly sockets: DirectSocketCalls;
   /** The front judges whether accepting here is worth while: what was served is told before what could not be. */
   readonly tellServed: () => void;
+  /** A connection was served and closed here: the front never knew it. */
+  readonly closed: () => void;
   /** Runs the request that the bytes are. Returns false when they are none for this worker. */
   readonly serveWhole: (descriptor: number, bytes: Uint8Array) => boolean;
 }
@@ -75,6 +77,7 @@ export class Acceptor {
     // If this thread is given up just now, the front must not close the next connection of this number for it.
     borrower.accepted(NO_CONNECTION);
     sockets.close(descriptor);
+    this.#parts.closed();
     borrower.leave();
   }
 

@@ -8,7 +8,7 @@ import type { Borrower } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
 import { AnswerEncoder, ProtocolStatus } from '../../fcgi/session.js';
 import type { Outbox } from '../outbox.js';
-import type { RequestOutlet } from '../script-request.js';
+import type { RequestOutlet } from '../request-channels.js';
 import type { AccessLines } from './access-lines.js';
 import type { Origin } from './origin.js';
 
@@ -48,6 +48,18 @@ export class DirectAnswer implements RequestOutlet {
   output(requestId: number, bytes: Uint8Array): void {
     this.#promote(requestId);
     this.#outbox.output(requestId, bytes);
+  }
+
+  tryOutput(requestId: number, bytes: Uint8Array): number {
+    this.#promote(requestId);
+    if (this.#outbox.tryOutput !== undefined) return this.#outbox.tryOutput(requestId, bytes);
+    this.#outbox.output(requestId, bytes);
+    return bytes.length;
+  }
+
+  /** The front tells it of requests that it knows. */
+  isHeld(requestId: number): boolean {
+    return this.#origin === undefined && this.#outbox.isHeld?.(requestId) === true;
   }
 
   finish(requestId: number, appStatus: number): void {

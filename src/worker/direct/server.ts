@@ -15,8 +15,8 @@ import { type DirectSocketCalls, FAILED, readNow, sendNow, TRY_LATER } from '../
 import type { Outbox } from '../outbox.js';
 import type { SocketService } from '../reactor.js';
 import type { ReadyEvents } from '../ready-events.js';
+import type { RequestOutlet } from '../request-channels.js';
 import type { RunStart } from '../run.js';
-import type { RequestOutlet } from '../script-request.js';
 import { Acceptor, NO_CONNECTION } from './acceptor.js';
 import type { AccessLines } from './access-lines.js';
 import { DirectAnswer } from './answer.js';
@@ -51,6 +51,8 @@ export interface DirectServerParts {
   readonly statusPath: string | undefined;
   /** Whether a state is there, and no request executes or waits in it. */
   readonly isIdle: (state: number) => boolean;
+  /** Called for each connection that was accepted, served and closed here, without the front. Left out: nobody counts. */
+  readonly ownConnectionClosed?: () => void;
   /** Has a line for each request; undefined: there is no access log. */
   readonly access?: AccessLines | undefined;
   readonly run: (start: RunStart) => void;
@@ -98,6 +100,7 @@ export class DirectServer implements SocketService {
       outbox,
       sockets: calls.sockets,
       tellServed: () => this.#served.tell(calls.nowMs()),
+      closed: () => parts.ownConnectionClosed?.(),
       serveWhole: (descriptor, bytes) => this.#serveWhole(descriptor, bytes, true),
     });
   }

@@ -1,6 +1,6 @@
 /** The body of a request that was read whole. */
 
-import type { RequestInlet } from '../script-request.js';
+import type { RequestInlet } from '../request-channels.js';
 
 export class WholeBody implements RequestInlet {
   #pieces: readonly Uint8Array[] = [];

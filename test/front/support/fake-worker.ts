@@ -62,6 +62,8 @@ export interface Run {
   readonly isDirect: boolean;
   /** Some of its answer was handed on, or the end of it. */
   hasAnswered?: boolean;
+  /** It is suspended until the front says that its client has read. */
+  waitsForRoom?: boolean;
 }
 
 interface Unsaid {
@@ -95,6 +97,10 @@ export class FakeWorker {
   running: Run | undefined;
   /** Requests whose scripts wait for something, the oldest first. */
   readonly suspended: Run[] = [];
+  /** Requests of which the front has said that their output has to wait. */
+  readonly held = new Set<number>();
+  /** How often a request was suspended since its client does not read. */
+  heldSuspensions = 0;
   isGone = false;
   isToldToStop = false;
   /** It hangs in something between two requests. */
@@ -382,13 +388,22 @@ export class FakeWorker {
     this.suspended.push(run);
     this.running = undefined;
     this.#interrupts.suspend();
-    this.#say(FromWorker.SUSPENDED, run.id, WaitsFor.TIMER, Buffer.alloc(0));
+    run.waitsForRoom = this.isHeld(run.id);
+    if (run.waitsForRoom) this.heldSuspensions += 1;
+    const waitsFor = run.waitsForRoom ? WaitsFor.OUTPUT : WaitsFor.TIMER;
+    this.#say(FromWorker.SUSPENDED, run.id, waitsFor, Buffer.alloc(0));
+  }
+
+  /** Whether the front has said that output of this request has to wait. */
+  isHeld(id: number): boolean {
+    return this.#interrupts.isHeld(id) || this.held.has(id);
   }
 
   /** Goes on with the request that has waited for the longest. Returns whether there is any. */
   resume(): boolean {
     if (this.running !== undefined || this.isBlocked || this.direct?.isInside) return false;
-    const run = this.suspended.shift();
+    const at = this.suspended.findIndex(({ waitsForRoom }) => waitsForRoom !== true);
+    const [run] = at < 0 ? [] : this.suspended.splice(at, 1);
     if (run === undefined) return false;
     this.running = run;
     this.#interrupts.begin(run.id);
@@ -581,6 +596,8 @@ export class FakeWorker {
 
   #takeShort(type: number, argument: number, id: number): void {
     if (type === ToWorker.CANCEL) this.#cancel(id);
+    else if (type === ToWorker.HOLD) this.held.add(id);
+    else if (type === ToWorker.ROOM) this.#room(id);
     else if (type === ToWorker.CLOSE) this.#close(argument);
     else if (type === ToWorker.COLLECT) {
       this.isStuck = this.hangsAt === 'collect' && this.running === undefined;
@@ -592,6 +609,12 @@ export class FakeWorker {
       this.isStuck = this.hangsAt === 'close' && this.states.size > 0 && this.running === undefined;
       this.isToldToStop = !this.isStuck;
     } else this.violations.push(`message of type ${type}`);
+  }
+
+  #room(id: number): void {
+    this.held.delete(id);
+    const run = this.suspended.find((each) => each.id === id);
+    if (run !== undefined) run.waitsForRoom = false;
   }
 
   #closeNext(): boolean {

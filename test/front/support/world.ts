@@ -537,6 +537,11 @@ export class World {
         worker.read();
         break;
       case 'output':
+        // As a real one does where its script can be suspended.
+        if (amount % 4 > 0 && worker.isHeld(running.id)) {
+          if (running.bodyEnded && running.dataEnded) worker.suspend();
+          break;
+        }
         this.#said.say(name, tag.repeat(1 + (amount % 20)));
         worker.output(tag.repeat(1 + (amount % 20)));
         break;

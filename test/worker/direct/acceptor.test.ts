@@ -18,6 +18,8 @@ class Setting {
   readonly handedOn: [descriptor: number, bytes: string][] = [];
   readonly served: string[] = [];
   readonly closed: number[] = [];
+  /** Connections that the front never knew. */
+  counted = 0;
   /** How often it has waited for the first bytes. */
   waits = 0;
   serves = true;
@@ -57,6 +59,9 @@ class Setting {
       errorNumber: () => this.#errorNumber,
     },
     tellServed: () => {},
+    closed: () => {
+      this.counted += 1;
+    },
     serveWhole: (_, bytes) => {
       this.served.push(Buffer.from(bytes).toString());
       if (this.serves) this.borrower.leave();

@@ -1,0 +1,61 @@
+/** Headless Chromium of the distribution, for tests of pages that people see. */
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+const SIZES = { wide: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } } as const;
+
+export interface Look {
+  readonly size: keyof typeof SIZES;
+  readonly colors: 'light' | 'dark';
+}
+
+/** Every look that a page has to be good in. */
+export const LOOKS: readonly Look[] = (['wide', 'phone'] as const).flatMap((size) =>
+  (['light', 'dark'] as const).map((colors) => ({ size, colors })),
+);
+
+/** To be closed by whoever starts it. */
+export function startBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-sync'],
+  });
+}
+
+export async function openPage(browser: Browser, url: string, { size, colors }: Look): Promise<Page> {
+  const page = await browser.newPage({ viewport: SIZES[size], colorScheme: colors });
+  await page.goto(url);
+  return page;
+}
+
+/** How far the page can be scrolled sideways: text that leaves the window is not read on a phone. */
+export function overflow(page: Page): Promise<number> {
+  return page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
+}
+
+/** The least contrast of text and background among these elements (WCAG 2: 4.5 is readable). */
+export function leastContrast(page: Page, selector: string): Promise<number> {
+  return page.evaluate(`(${contrastOf.toString()})(${JSON.stringify(selector)})`);
+}
+
+/** Runs in the page. */
+function contrastOf(selector: string): number {
+  // biome-ignore lint/suspicious/noExplicitAny: the types of the browser are not those of this program
+  const { document, getComputedStyle } = globalThis as any;
+  const parse = (text: string): number[] => (text.match(/[\d.]+/g) ?? []).map(Number);
+  const light = ([red = 0, green = 0, blue = 0]: number[]): number => {
+    const part = (value: number): number => {
+      const share = value / 255;
+      return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    };
+    return 0.2126 * part(red) + 0.7152 * part(green) + 0.0722 * part(blue);
+  };
+  let least = 21;
+  for (const element of document.querySelectorAll(selector)) {
+    let behind = element;
+    while (behind !== null && parse(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
+    const back = light(behind === null ? [255, 255, 255] : parse(getComputedStyle(behind).backgroundColor));
+    const text = light(parse(getComputedStyle(element).color));
+    least = Math.min(least, (Math.max(back, text) + 0.05) / (Math.min(back, text) + 0.05));
+  }
+  return least;
+}
