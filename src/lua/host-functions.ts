@@ -21,6 +21,7 @@ import {
   wholeText,
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
+import { callFiles } from './file-functions.js';
 import { outputFunctions } from './output-functions.js';
 import type { ScriptLog } from './script-log.js';
 import { callSessions } from './session-functions.js';
@@ -288,6 +289,9 @@ export const hostFunctions = {
 
   /** What `crypto-functions.ts` has. */
   crypto: (state, args) => callCrypto(state, args),
+
+  /** What `file-functions.ts` has. */
+  files: (state, args) => callFiles(state, args),
 
   /** What `session-functions.ts` has. */
   sessions: (state, args) => callSessions(state, args),
