@@ -4,8 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { describeError, LuafcgidError } from '../base/errors.js';
+import { describeError, type LuafcgidError } from '../base/errors.js';
 import type { ListenAddress } from '../base/listen-address.js';
 import { type Config, identityOf } from '../config/load.js';
 import { createFront } from '../front/host/create-front.js';
@@ -18,7 +17,7 @@ import { requireDescriptors } from '../process/descriptors.js';
 import { noService, type ServiceEnvironment } from '../process/environment.js';
 import { serviceManager } from '../process/notify.js';
 import { PidFile, systemLock } from '../process/pid-file.js';
-import { planUserChange, runsAsRoot } from '../process/user-change.js';
+import { planUserChange } from '../process/user-change.js';
 import type { StatusReload } from '../status/model.js';
 import { Workers } from '../threads/workers.js';
 import { warnOfExposure } from './exposure.js';
@@ -38,6 +37,7 @@ import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
 import { HungThreads, type Succeed } from './restart.js';
+import { giveUpRights, reportSocketsLeft } from './rights.js';
 import { Sampler, type TakeStack } from './sampler.js';
 import { SharedMemory, sessionMemory } from './shared-memory.js';
 import { type ServerCommands, StatusDesk } from './status-desk.js';
@@ -210,7 +210,8 @@ class RunningServer implements Server {
     await this.#listen();
     pidFile?.write();
     await this.#status.open(this.#parts, this.#undo);
-    this.#giveUpRights(becomeUser);
+    giveUpRights(becomeUser, this.log, this.#warnLevel);
+    if (becomeUser !== undefined) this.#undo.push(() => reportSocketsLeft(this.addresses, this.log));
     this.#isSetUp.set();
     this.#undo.push(() => this.#stopServing());
     this.#startHousekeeping();
@@ -350,14 +351,6 @@ class RunningServer implements Server {
     requireDescriptors();
   }
 
-  #giveUpRights(becomeUser: (() => void) | undefined): void {
-    if (becomeUser !== undefined) {
-      becomeUser();
-      this.#undo.push(() => reportSocketsLeft(this.addresses, this.log));
-    }
-    if (runsAsRoot()) this.log.write(this.#warnLevel, describeError(new LuafcgidError('LUAFCGID_USER_ROOT')));
-  }
-
   #startHousekeeping(): void {
     const parts = this.#parts;
     const housekeeping = repeat(
@@ -408,16 +401,5 @@ class RunningServer implements Server {
 
   #add(made: Partial<ServerParts>): void {
     Object.assign(this.#parts, made);
-  }
-}
-
-/** Removing a socket takes the right to write to its folder, which the user that the server became may not have. */
-function reportSocketsLeft(addresses: readonly ListenAddress[], log: Log): void {
-  for (const address of addresses) {
-    if (address.kind !== 'unix' || !existsSync(address.path)) continue;
-    log.write(
-      'info',
-      `the socket ${address.path} stays, since this user may not remove it; the next start replaces it`,
-    );
   }
 }
