@@ -361,6 +361,8 @@ export interface LuaEngine {
   /** Whether states can be copied (`takeImage`). */
   readonly hasImages: boolean;
   createState(options: StateOptions): LuaState;
+  /** Takes what a first state needs of the system. @throws LuafcgidError when there is no room for it */
+  reserve?(): void;
   /** Gives back what the engine itself holds, when all states are closed. */
   close?(): void;
 }

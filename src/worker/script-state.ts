@@ -82,6 +82,8 @@ export class ScriptState {
   memoryDueMs = 0;
   /** Requests that have begun in it. */
   uses = 0;
+  /** Rises with every request of the worker: the order of last uses. */
+  lastUse = 0;
   isLoaded: boolean;
   /** A request executes or waits in it. */
   isBusy = false;
