@@ -67,8 +67,11 @@ export interface Server {
    * @returns what ends it
    */
   sample(take: TakeStack): () => void;
-  /** Finishes what runs, for a limited time, and gives everything back. */
-  stop(): Promise<void>;
+  /**
+   * Finishes what runs, for a limited time, and gives everything back.
+   * @param how `at-once`: what runs is broken off
+   */
+  stop(how?: 'in-order' | 'at-once'): Promise<void>;
 }
 
 export interface StartOptions {
@@ -86,6 +89,9 @@ export interface StartOptions {
 const RELOAD_MS = 10_000;
 /** How long the last bytes of answers may take to be sent. */
 const LAST_BYTES_MS = 1_000;
+
+/** The same where nobody waits for answers: what takes longer is broken off. */
+const BROKEN_OFF_MS = 20;
 
 /**
  * Starts a server.
@@ -119,6 +125,7 @@ class RunningServer implements Server {
   #parts!: ServerParts;
   #reloading = Promise.resolve();
   #isStopping = false;
+  #breaksOff = false;
   /** One word: how many requests of all workers wait for results. */
   readonly #waiting = new SharedArrayBuffer(4);
   /** Dictionaries of the configuration in service. */
@@ -173,8 +180,9 @@ class RunningServer implements Server {
     return this.#sampler.start(take);
   }
 
-  async stop(): Promise<void> {
+  async stop(how: 'in-order' | 'at-once' = 'in-order'): Promise<void> {
     this.#isStopping = true;
+    this.#breaksOff = how === 'at-once';
     await this.#hung.restarting;
     await within(RELOAD_MS, this.#reloading);
     await this.takeApart();
@@ -299,7 +307,7 @@ class RunningServer implements Server {
     this.#undo.push(async () => {
       if (!(await this.#io.stop())) leaveThreadsBehind();
     });
-    this.#undo.push(() => workers.stop());
+    this.#undo.push(() => workers.stop(this.#breaksOff ? BROKEN_OFF_MS : undefined));
     await this.#startWorkers(parts.current);
     // Only now: before it is ready, the service manager waits for nothing but that.
     const watch = parts.manager.watch(() => front.call('counts'));
@@ -382,13 +390,13 @@ class RunningServer implements Server {
   async #drain(): Promise<void> {
     const { current, front, log } = this.#parts;
     await front.call('drain');
-    const { drainTimeoutMs } = current.loaded.config;
+    const drainTimeoutMs = this.#breaksOff ? BROKEN_OFF_MS : current.loaded.config.drainTimeoutMs;
     if (!(await within(drainTimeoutMs, this.#drained.isSet))) {
       const { requests } = await front.call('counts');
       log.write('warn', `${requests} requests did not end within ${drainTimeoutMs / 1000} s and are broken off`);
     }
     await front.call('tellAllClosed');
-    await within(LAST_BYTES_MS, this.#allClosed.isSet);
+    await within(this.#breaksOff ? BROKEN_OFF_MS : LAST_BYTES_MS, this.#allClosed.isSet);
   }
 
   #add(made: Partial<ServerParts>): void {

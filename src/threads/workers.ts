@@ -166,11 +166,12 @@ export class Workers {
     void this.#endAbandoned(member.handle);
   }
 
-  async stop(): Promise<void> {
+  /** @param limitMs how long a thread may take to end by itself */
+  async stop(limitMs = END_MS): Promise<void> {
     this.#isStopping = true;
     await this.#events.stop();
     const ends = [...this.#handles.values()].map(async ({ handle }) => {
-      await endsWithin(END_MS, handle);
+      await endsWithin(limitMs, handle);
       await handle.terminate();
     });
     await Promise.all(ends);
