@@ -434,6 +434,12 @@ export function validate(
       `states = ${complete.states} is less than workers = ${complete.workers}: the further workers stay idle`,
     );
   }
+  if (complete.locks !== 'memory' && !complete.data.some(({ name }) => name === complete.locks)) {
+    const values = { option: 'locks', value: `"${complete.locks}"`, allowed: '"memory" or the name of a data source' };
+    faults.push(
+      configFault('LUAFCGID_CONFIG_VALUE', values, 'Name it in the option data, as data = { cache = "redis://HOST" }.'),
+    );
+  }
   for (const { name, store } of complete.shared ?? []) {
     if (store === undefined || complete.data?.some((source) => source.name === store && source.kind === 'redis'))
       continue;
