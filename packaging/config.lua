@@ -219,7 +219,7 @@
 
 -- Scripts that are written for another interface, by the ending of their names.
 -- A table of extensions and adapters like { lp = "cgilua" }; adapters are "wsapi", "luafcgid2",
--- "cgilua", "orbit", "ngx". Default: none.
+-- "mod_lua", "cgilua", "orbit", "ngx". Default: none.
 --adapters = { ["lp"] = "cgilua", ["ws"] = "wsapi" }
 
 -- The function of a script that decides whether a client may have something.

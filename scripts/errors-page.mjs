@@ -1,4 +1,5 @@
 // docs/errors.md: the error catalogue as a page, one chapter for each area and one section for each code.
+import { readFileSync } from 'node:fs';
 import { catalogue } from '../dist/src/base/errors.js';
 
 const WHO = {
@@ -8,12 +9,16 @@ const WHO = {
   bug: 'the developers of luafcgid',
 };
 
+const { bugs } = JSON.parse(readFileSync('package.json', 'utf8'));
+
 const INTRODUCTION = `# Errors
 
 <!-- Written by \`npm run docs\` from src/base/errors.ts: do not edit. -->
 
 Each error that luafcgid reports begins with a code, in the log and in messages of the command line. A code never changes
 its meaning. Words in braces stand for values that the message has when it is written.
+
+Errors of luafcgid itself are reported at <${bugs}>, and those that concern security as [SECURITY.md](../SECURITY.md) says.
 
 _HTTP status_ is what the client gets when the error ends its request; _none_ means that it ends no request, or that the
 connection is closed without an answer.

@@ -6,9 +6,10 @@
 // --unit       only what needs no web server, no database and no other engine: under a minute on two processors
 // --coverage   prints the coverage of all but the end-to-end tests, and fails below what .c8rc.json demands
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 const isLinux = process.platform === 'linux';
 /** Drivers of the front, by the name that the configuration has for them. */
@@ -81,6 +82,10 @@ const NATIVE_ENGINES = ['lua5.1', 'lua5.4', 'luajit'];
 const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|e2e\/service-manager\.)/;
 /** Starts programs of others, whole servers, or takes long: not for `--unit`. */
 const NOT_UNIT = /^dist\/test\/(e2e|docs|fuzz|golden|hostile|io|packaging|torture|lua\/native)\//;
+/** Tests that leave their process as it was. Many such files share one: starting it takes longer than most of their tests. */
+const SHARING =
+  /^dist\/test\/((base|cgi|channel|config|fcgi|gateway|linux|logging|metrics|pool|scripts|status|structure|worker)\/|front\/(?!host|io\/epoll)|lua\/[^/]*$)/;
+const FILES_OF_PROCESS = 12;
 /** Much of its time a file waits for processes that it has started: more files than processors run at a time. */
 const CONCURRENCY = availableParallelism() + 1;
 /** A file that takes longer hangs: it is ended, and fails. */
@@ -142,6 +147,19 @@ const total = (what) => results.reduce((sum, result) => sum + result[what], 0);
 console.log(`${total('passed')} passed, ${total('failed')} failed, ${total('skipped')} skipped`);
 process.exit(results.every(({ isPassed }) => isPassed) ? 0 : 1);
 
+/** The files to start: those that share a process are imported by one that is written for them. */
+function inProcesses(chosen) {
+  const sharing = chosen.filter((file) => SHARING.test(file));
+  const shared = [];
+  while (sharing.length > 0) {
+    const file = join(folder, `shared-${shared.length + 1}.mjs`);
+    const imports = sharing.splice(0, FILES_OF_PROCESS).map((each) => `import '${pathToFileURL(resolve(each))}';\n`);
+    writeFileSync(file, imports.join(''));
+    shared.push(file);
+  }
+  return [...shared, ...chosen.filter((file) => !SHARING.test(file))];
+}
+
 /** Where a file stands among the longest; behind all of them otherwise. */
 function rankOf(file) {
   const rank = LONGEST.findIndex((part) => file.includes(part));
@@ -161,7 +179,7 @@ function run({ name, env }, chosen) {
     '--test-reporter-destination=stdout',
     '--test-reporter=./scripts/count-reporter.mjs',
     `--test-reporter-destination=${counts}`,
-    ...chosen,
+    ...inProcesses(chosen),
   ];
   const coverage = isCovered && Object.keys(env).length === 0 ? { NODE_V8_COVERAGE: join(folder, 'coverage') } : {};
   const { status } = spawnSync(process.execPath, args, {

@@ -5,6 +5,7 @@ import { LuafcgidError } from './base/errors.js';
 import { version } from './base/version.js';
 import { checkFile } from './cli/check.js';
 import { type CommandLine, helpText, readCommandLine, UsageError } from './cli/command-line.js';
+import { convertFile } from './cli/convert.js';
 import { makeApplication } from './cli/new.js';
 import type { Outcome } from './cli/prepare.js';
 import { runScript } from './cli/run.js';
@@ -69,6 +70,9 @@ async function main(argv: readonly string[]): Promise<Outcome> {
     case 'new':
       if (word === undefined) throw new UsageError('new needs the DIRECTORY to make');
       return makeApplication(word);
+    case 'convert':
+      if (word === undefined) throw new UsageError('convert needs the FILE to convert');
+      return convertFile(word);
     case 'test':
       return testDirectory({ directory: word ?? '.', config: text('config'), overrides });
     case 'status':

@@ -721,6 +721,12 @@ export const catalogue = {
     message: 'cannot read {file}: {reason}',
     solve: 'Name a file that exists and that this user may read.',
   },
+  LUAFCGID_CONVERT_FILE: {
+    blame: 'operator',
+    status: 0,
+    message: '{file} could not be converted: {reason}',
+    solve: 'Name a configuration of luafcgid2, which is a Lua file that sets WorkerThreads and the like.',
+  },
   LUAFCGID_NEW_NAME: {
     blame: 'operator',
     status: 0,

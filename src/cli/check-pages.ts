@@ -7,7 +7,7 @@ import { type ByteString, toByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import type { Config, Overrides } from '../config/load.js';
 import { createEngine } from '../lua/engine.js';
-import type { LuaEngine } from '../lua/state.js';
+import { adapterFor, type LuaEngine } from '../lua/state.js';
 import { type Outcome, prepare } from './prepare.js';
 
 /** What pages define where the configuration names no other functions. */
@@ -30,6 +30,11 @@ export function checkPages(pages: readonly string[], config: string | undefined,
     const source = tryRead(page);
     if (source === undefined)
       throw new LuafcgidError('LUAFCGID_RUN_FILE', { file: page, reason: 'it cannot be opened' });
+    const adapter = adapterFor(toByteString(resolve(page)), loaded.config);
+    if (adapter !== undefined) {
+      process.stdout.write(`${page}: not checked, since the adapter ${adapter} runs it\n`);
+      continue;
+    }
     const findings = checkPage(source, rulesFor(page, loaded.config, engine));
     for (const { line, column, text } of findings) process.stdout.write(`${page}:${line}:${column}: ${text}\n`);
     faults += findings.length;

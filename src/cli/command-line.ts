@@ -127,6 +127,13 @@ The exit status is 0 when nothing is wrong, else 1.`,
     words: 1,
     options: {},
   },
+  convert: {
+    takes: 'FILE',
+    summary: 'print a configuration of luafcgid2 as one of this server',
+    text: '',
+    words: 1,
+    options: {},
+  },
   test: {
     takes: '[directory]',
     summary: 'run the tests of an application',

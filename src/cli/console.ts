@@ -55,7 +55,7 @@ export async function runConsole({ script, config, overrides }: ConsoleOptions):
   // On the first line, so that the lines of the configuration's own file keep their numbers.
   writeFileSync(preload, DEFINITION + given.replace(/^(?:\xef\xbb\xbf)?(?:#.*)?/, ''), 'latin1');
   const path = [...loaded.config.path, join(process.cwd(), '?.lua'), join(process.cwd(), '?/init.lua')];
-  const { server, socket, close } = await startPrivately(
+  const { socket, close } = await startPrivately(
     config ?? null,
     {
       ...overrides,
@@ -66,7 +66,6 @@ export async function runConsole({ script, config, overrides }: ConsoleOptions):
     },
     true,
   );
-  server.log.onWrite = undefined;
   try {
     const dialogue = new Dialogue(socket, file);
     process.stdout.write(dialogue.isTerminal ? greeting(loaded.config.engine, script) : '');

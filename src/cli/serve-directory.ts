@@ -8,6 +8,7 @@ import type { Answered } from '../gateway/gateway.js';
 import { complain } from '../process/background.js';
 import type { Server } from '../server/server.js';
 import { type Outcome, startPrivately } from './prepare.js';
+import { PrintedLines } from './printed-lines.js';
 
 /** What `luafcgid serve` is given. */
 export interface ServeDirectoryOptions {
@@ -35,6 +36,11 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
     // The main thread sees every request, for profiles.
     io: 'node',
   });
+  const printed = new PrintedLines();
+  server.log.onWrite = (level, text, { isOfScript, script }) => {
+    if (isOfScript !== true || script === undefined) return;
+    printed.note(script, level === 'info' ? text : `${level}: ${text}`);
+  };
   try {
     const gateway = await startGateway({
       root,
@@ -46,6 +52,7 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
       log: (level, text) => server.log.write(level, text),
       reloads: true,
       watches: options.config === undefined ? [] : [dirname(resolve(options.config))],
+      collectNotes: (script) => printed.collect(script),
       profile: (target) => profilePage(server, () => gateway.port, target),
       beforeScript: () => server.lookForChanges(),
       onAnswered: (answered) => process.stdout.write(requestLine(answered)),

@@ -21,6 +21,7 @@ import { type RawConfig, type Source, validate } from './validate.js';
 
 export { identityOf, socketOwnerOf } from './accounts.js';
 export { optionHelp } from './config-docs.js';
+export { convertLuafcgid2 } from './convert.js';
 export { formatSettings } from './effective.js';
 export { settingVariables } from './environment.js';
 export { ConfigError, type ConfigFault } from './fault.js';

@@ -1,4 +1,5 @@
 /** packaging/man/luafcgid.conf.5: the option table as a manual page. */
+import { version } from '../base/version.js';
 import { allowedValues } from './bounds.js';
 import { readableDefault } from './config-docs.js';
 import type { OptionRow } from './option.js';
@@ -49,7 +50,7 @@ export function manualPage(): string {
     return `.SH ${group.toUpperCase()}\n${rows.map((name) => section(name, options[name])).join('')}`;
   });
   return `.\\" Written by "npm run docs" from src/config/options: do not edit.
-.TH LUAFCGID.CONF 5 "" "luafcgid" "File Formats"
+.TH LUAFCGID.CONF 5 "" "luafcgid ${version}" "File Formats"
 .\\" Lines are not stretched: addresses leave no place to do it.
 .ad l
 .SH NAME

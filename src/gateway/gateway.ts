@@ -11,6 +11,7 @@ import { LiveReload } from './live-reload.js';
 import { hasSeveralHosts, isForThisServer } from './own-names.js';
 import { sendErrorPage, sendPage } from './pages.js';
 import { type GatewayLog, relay } from './relay.js';
+import type { TakeNotes } from './script-notes.js';
 import { encodePath, Site } from './site.js';
 import { sendFile } from './static.js';
 import type { UpstreamAddress } from './upstream.js';
@@ -37,6 +38,8 @@ export interface GatewayOptions {
   readonly reloads?: boolean;
   /** Folders whose changes count as well: what pages are made of lies beside `root`. */
   readonly watches?: readonly string[];
+  /** Begins to collect what a script prints, which is shown in the page that it makes; left out: it is not. */
+  collectNotes?(script: string): TakeNotes;
   /** Makes the page with the profile of a GET of this server, by its target; left out: there are none. */
   profile?(target: string): Promise<string>;
   /** Done before each script is asked: afterwards it is served as its files are now. */
@@ -174,7 +177,7 @@ async function serve(
       await options.beforeScript?.();
       if (response.destroyed) return;
       const params = cgiParams(request, { root: site.root, ...place }, host);
-      return relay(request, response, { address, params, log });
+      return relay(request, response, { address, params, log, collectNotes: options.collectNotes });
     }
   }
 }

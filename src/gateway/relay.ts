@@ -11,6 +11,7 @@ import { type AnswerHead, AnswerReader } from './answer.js';
 import type { Params } from './cgi-params.js';
 import { htmlTrailer } from './live-reload.js';
 import { sendErrorPage } from './pages.js';
+import { renderNotes, type TakeNotes } from './script-notes.js';
 import { Upstream, type UpstreamAddress } from './upstream.js';
 
 /** Longest line of a server's error stream that is logged whole. */
@@ -22,6 +23,8 @@ export interface RelayOptions {
   readonly address: UpstreamAddress;
   readonly params: Params;
   readonly log: GatewayLog;
+  /** Begins to collect what the script prints; left out: nobody shows it. */
+  readonly collectNotes?: ((script: string) => TakeNotes) | undefined;
 }
 
 /** Sends the request on and the answer back. */
@@ -38,6 +41,8 @@ class Relay {
   /** What the script's Content-Length leaves to be sent; without one there is no bound. */
   #bodyBytesLeft = Number.POSITIVE_INFINITY;
   #errorText = '';
+  /** Ends the collecting of what the script prints. */
+  readonly #takeNotes: TakeNotes | undefined;
   /** Sent after the answer. */
   #trailer: Buffer | undefined;
 
@@ -45,6 +50,10 @@ class Relay {
     this.#request = request;
     this.#response = response;
     this.#options = options;
+    const { collectNotes, params } = options;
+    // Only a page that the browser shows can show them.
+    const script = htmlTrailer(response) === undefined ? undefined : new Map(params).get('SCRIPT_FILENAME');
+    this.#takeNotes = script === undefined ? undefined : collectNotes?.(script);
     this.#upstream = new Upstream(options.address, options.params, {
       onOutput: (bytes) => this.#takeOutput(bytes),
       onErrorText: (bytes) => this.#takeErrorText(bytes),
@@ -63,6 +72,7 @@ class Relay {
     const abort = (): void => this.#upstream.close();
     request.socket.on('close', abort);
     response.on('close', () => {
+      this.#takeNotes?.();
       request.socket.off('close', abort);
       abort();
     });
@@ -118,6 +128,8 @@ class Relay {
     const left = this.#bodyBytesLeft;
     if (left > 0 && Number.isFinite(left)) return this.#fail(badAnswer(`${left} bytes short of its Content-Length`));
     this.#takeErrorText(undefined);
+    const notes = renderNotes(this.#takeNotes?.() ?? []);
+    if (this.#trailer !== undefined && notes !== '') this.#response.write(notes);
     this.#response.end(this.#trailer);
     this.#dropBody();
   }

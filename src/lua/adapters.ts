@@ -2,10 +2,11 @@
 
 import type { ByteString } from '../base/byte-string.js';
 
-/** Whether the adapter runs the script by itself, for each request, or takes what its main chunk has left. */
+/** Whether the adapter runs the script by itself, once or for each request, or takes what its main chunk has left. */
 const adapters = {
   wsapi: 'takes',
-  luafcgid2: 'takes',
+  luafcgid2: 'runs',
+  mod_lua: 'runs',
   cgilua: 'runs',
   orbit: 'runs',
   ngx: 'runs',

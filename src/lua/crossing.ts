@@ -46,6 +46,14 @@ export function wholeText(string: LuaString, limitBytes: number): ByteString | u
   return string.sizeBytes <= limitBytes ? textOf(string, 0, string.sizeBytes) : undefined;
 }
 
+/** A short text that tells what is meant: one that is longer than this names nothing. */
+const WORD_LIMIT_BYTES = 1024;
+
+/** The string as a word; empty when it is too long for one. */
+export function wordOf(string: LuaString): ByteString {
+  return wholeText(string, WORD_LIMIT_BYTES) ?? '';
+}
+
 /** All of the string from an offset on, piece by piece; an empty one is one piece. */
 export function* piecesOf(string: LuaString, pieceBytes: number, from = 0): Generator<Uint8Array> {
   const { sizeBytes } = string;

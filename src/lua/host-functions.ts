@@ -7,11 +7,9 @@ import { isUtf8 } from 'node:buffer';
 import { toByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { HEAD_LIMIT_BYTES, headTooLarge } from '../cgi/response.js';
-import { MOST_NAME_BYTES } from '../shared/lock-table.js';
 import {
   bodyPieceBytes,
   excerpt,
-  type LuaString,
   logPieceBytes,
   messageLimitBytes,
   pathLimitBytes,
@@ -19,98 +17,22 @@ import {
   textPiecesOf,
   tracebackLimitBytes,
   wholeText,
+  wordOf,
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
+import { type HostArguments, type HostedState, type HostFunction, running } from './hosted-state.js';
 import { outputFunctions } from './output-functions.js';
-import type { ScriptLog } from './script-log.js';
 import { callSessions } from './session-functions.js';
 import { callShared } from './shared-functions.js';
 import { bytecodeRefusal } from './source-text.js';
-import {
-  type ByteString,
-  type Isolation,
-  isolations,
-  type LogLevel,
-  type LuaValue,
-  type RequestHost,
-  type StateOptions,
-  type WaitHost,
-} from './state.js';
+import { type ByteString, isolations, type LogLevel } from './state.js';
+import { waitFunctions } from './wait-functions.js';
 
 /** More than `frames.lua` makes. */
 const framesLimitBytes = 1 << 20;
 
-/** The state that calls, as these functions know it. */
-export interface HostedState {
-  readonly options: StateOptions;
-  readonly log: ScriptLog;
-  readonly startMs: number;
-  /** The script that is being loaded wants its values to live so long. @throws LuafcgidError where that cannot be */
-  isolate(isolation: Isolation): void;
-  /** The request that is being answered. */
-  readonly request: RequestHost | undefined;
-  /** Whether a stop is under way: errors are only raised to leave what runs. */
-  readonly isStopping: boolean;
-  /** What the engine hands to the Lua function it calls. */
-  readonly callArgument: LuaValue;
-  /** The precompiled chunk of a part that is loaded when it is needed. */
-  deferredPart(name: ByteString): Uint8Array | undefined;
-  /** Lines of the script that the state was made from, numbered from 1. Undefined for other chunks, and asked again. */
-  sourceLines(chunkName: ByteString, first: number, last: number): ByteString | undefined;
-  /** An error text, its Lua stack, and the local variables of that (`frames.lua`). */
-  noteError(message: ByteString, traceback: ByteString, frames: ByteString): void;
-  /** `os.exit` in the calling thread; without a code the exit reaches another thread. */
-  beginExit(code: number | undefined): void;
-}
-
-/** The arguments of a call, counted from 1. What is missing or of another type comes as zero or empty. */
-export interface HostArguments {
-  readonly count: number;
-  number(at: number): number;
-  isTrue(at: number): boolean;
-  /** The string at `at`, to be read through `crossing.ts`. Valid until the next one is asked for. */
-  string(at: number): LuaString;
-}
-
-/** What a call gives back. Bytes become a Lua string. */
-export type HostResult = LuaValue | Uint8Array;
-
-/** In Lua these return true and the result, or nil and the message of what was thrown. */
-export type HostFunction = (state: HostedState, args: HostArguments) => HostResult;
-
 /** Most bytes that one read of the request body gives. */
 export const largestReadBytes = 1 << 18;
-
-export function running(state: HostedState): RequestHost {
-  if (state.request === undefined) throw new Error('no request is running');
-  return state.request;
-}
-
-function waits(state: HostedState): WaitHost {
-  if (state.options.waits === undefined) throw new Error('nothing can be waited for here');
-  return state.options.waits;
-}
-
-/** A short text that tells what is meant: one that is longer than this names nothing. */
-const wordLimitBytes = 1024;
-
-/** Most values of an operation: what databases take in a statement is less. */
-const shapeLimitBytes = 70_000;
-
-/** A copy of a string: a later argument may be read into the same memory. */
-function wholeBytes(string: LuaString): Uint8Array {
-  return Uint8Array.from(string.bytes(0, string.sizeBytes));
-}
-
-function word(args: HostArguments, at: number): ByteString {
-  return wholeText(args.string(at), wordLimitBytes) ?? '';
-}
-
-function lockName(args: HostArguments): ByteString {
-  const name = wholeText(args.string(1), MOST_NAME_BYTES);
-  if (name === undefined) throw new Error(`the name of a lock has more than ${MOST_NAME_BYTES} bytes`);
-  return name;
-}
 
 /** The path of a file; one that is longer than paths are names none. */
 function pathText(args: HostArguments, at: number): ByteString {
@@ -231,11 +153,11 @@ export const hostFunctions = {
 
   /** Raises the error for input of the client that a script has asked for and that cannot be taken. */
   refuse(state, args): never {
-    throw refusedInput(word(args, 1), word(args, 2), state);
+    throw refusedInput(wordOf(args.string(1)), wordOf(args.string(2)), state);
   },
 
   log(state, args) {
-    const level = word(args, 1);
+    const level = wordOf(args.string(1));
     const request = running(state);
     for (const piece of textPiecesOf(args.string(2), logPieceBytes)) {
       request.log(isLogLevel(level) ? level : 'info', piece);
@@ -244,7 +166,7 @@ export const hostFunctions = {
   },
 
   configure(state, args) {
-    const name = word(args, 1);
+    const name = wordOf(args.string(1));
     if (name === 'buffering') running(state).configure(name, args.isTrue(2));
     else if (name === 'watchdog') running(state).configure(name, args.number(2));
     else if (name === 'httpstatus' || name === 'contenttype' || name === 'onabort') {
@@ -256,13 +178,13 @@ export const hostFunctions = {
   /** The value of a configuration setting. */
   config(state, args) {
     const { config } = state.options;
-    const name = word(args, 1);
+    const name = wordOf(args.string(1));
     return Object.hasOwn(config, name) ? config[name] : undefined;
   },
 
   /** How long the script's values live. */
   isolation(state, args) {
-    const name = word(args, 1);
+    const name = wordOf(args.string(1));
     const isolation = isolations.find((known) => known === name);
     if (isolation === undefined) throw new Error(`there is no isolation ${name}`);
     state.isolate(isolation);
@@ -278,7 +200,7 @@ export const hostFunctions = {
 
   getenv(state, args) {
     const { environment = {} } = state.options;
-    const name = toText(word(args, 1));
+    const name = toText(wordOf(args.string(1)));
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
     return value === undefined ? undefined : toByteString(value);
   },
@@ -316,85 +238,7 @@ export const hostFunctions = {
   /** Seconds since 1970, with fractions. */
   now: () => Date.now() / 1000,
 
-  /** Starts a timer: its token. */
-  starttimer(state, args) {
-    return waits(state).startTimer(args.number(1) * 1000);
-  },
-
-  /** A data source: its number and kind. */
-  datasource(state, args) {
-    const { id, kind } = waits(state).source(word(args, 1));
-    return { id, kind };
-  },
-
-  /** The HTTP client: a table of its `id`, or of the `code` and `message` of why there is none. */
-  httpclient(state) {
-    try {
-      return { id: waits(state).httpClient() };
-    } catch (error) {
-      if (!(error instanceof LuafcgidError)) throw error;
-      return { code: error.code, message: toByteString(error.message), solve: toByteString(error.solve) };
-    }
-  },
-
-  /** Posts an operation of a data source: source, action, handle, seconds, shape, values …; gives its token. */
-  post(state, args) {
-    const shape = wholeText(args.string(5), shapeLimitBytes);
-    if (shape === undefined) throw new Error(`an operation has more than ${shapeLimitBytes} arguments`);
-    let at = 5;
-    const values: (number | Uint8Array)[] = [];
-    for (const kind of shape) {
-      if ('tf0'.includes(kind)) continue;
-      at += 1;
-      values.push('nAM'.includes(kind) ? args.number(at) : wholeBytes(args.string(at)));
-    }
-    return waits(state).post({
-      source: args.number(1),
-      action: args.number(2),
-      handle: args.number(3),
-      limitMs: args.number(4) * 1000,
-      shape,
-      values,
-    });
-  },
-
-  /**
-   * Takes a lock, or begins to wait for it at most so many seconds: a table of `token` or `wait`, or a word. The third argument:
-   * whether the request can be suspended.
-   */
-  lock(state, args) {
-    const waitMs = args.number(2) * 1000;
-    const canSuspend = args.isTrue(3);
-    return waits(state).lock(lockName(args), waitMs > 0 ? waitMs : 0, canSuspend);
-  },
-
-  /** The error for a lock that cannot be waited for at this place in Lua. */
-  blockedlock(_state, args) {
-    const { code, message, solve } = new LuafcgidError('LUAFCGID_LOCK_BLOCKED', { place: word(args, 1) });
-    return { code, message: toByteString(message), solve: toByteString(solve) };
-  },
-
-  /** Releases a lock. */
-  unlock: (state, args) => waits(state).unlock(lockName(args), args.number(2)),
-
-  holdslock: (state, args) => waits(state).holdsLock(lockName(args), args.number(2)),
-
-  /** Whether an operation is over. */
-  isover(state, args) {
-    return waits(state).isOver(args.number(1));
-  },
-
-  /** The result of an operation that is over: a table of `failed` and `value`. */
-  takeresult(state, args) {
-    const { isError, value } = waits(state).take(args.number(1));
-    return { failed: isError, value };
-  },
-
-  /** Waits here, in the host, until one of the request's operations is over. */
-  block(state, args) {
-    waits(state).block(word(args, 1));
-    return undefined;
-  },
+  ...waitFunctions,
 
   /** Ends the request, with a code when there is an argument. */
   exit(state, args) {

@@ -1,30 +1,7 @@
 /** Host functions by which a script gives its answer to the host, the same for all engines. */
 
-import { bodyPieceBytes, type LuaString, piecesOf, wholeText } from './crossing.js';
-import type { RequestHost, WaitHost } from './state.js';
-
-/** What these functions need of the state that calls. */
-interface State {
-  readonly options: { readonly waits?: WaitHost };
-  readonly request: RequestHost | undefined;
-}
-
-/** Their arguments, counted from 1. */
-interface Arguments {
-  number(at: number): number;
-  isTrue(at: number): boolean;
-  string(at: number): LuaString;
-}
-
-type OutputFunction = (state: State, args: Arguments) => number | boolean | undefined;
-
-/** Most bytes of `file:line`. */
-const placeLimitBytes = 1024;
-
-function running({ request }: State): RequestHost {
-  if (request === undefined) throw new Error('no request is running');
-  return request;
-}
+import { bodyPieceBytes, piecesOf, wordOf } from './crossing.js';
+import { type HostFunction, running } from './hosted-state.js';
 
 export const outputFunctions = {
   /**
@@ -49,7 +26,7 @@ export const outputFunctions = {
 
   /** Output is about to block the worker at this place, if the client still does not read. */
   blockedoutput(state, args) {
-    if (running(state).isHeld) state.options.waits?.noteBlocked(wholeText(args.string(1), placeLimitBytes) ?? '');
+    if (running(state).isHeld) state.options.waits?.noteBlocked(wordOf(args.string(1)));
     return undefined;
   },
 
@@ -71,4 +48,4 @@ export const outputFunctions = {
     request.finish();
     return undefined;
   },
-} satisfies Record<string, OutputFunction>;
+} satisfies Record<string, HostFunction>;

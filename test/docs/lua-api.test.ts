@@ -32,7 +32,7 @@ function namesAtRunTime(): string[] {
 }
 
 /** Modules that are required by names of their own; lua-cjson's settings are described together. */
-const modules = ['json', 'crypto', 'template', 'router', 'validate', 'wsapi', 'cgilua'];
+const modules = ['json', 'crypto', 'template', 'router', 'validate', 'wsapi', 'cgilua', 'mod_lua', 'lapis', 'pegasus'];
 /** Gives each module the name that the page does. */
 const requireModules = modules.map((name) => `local ${name} = require("luafcgid.${name}")`).join(' ');
 /** Methods that there are in other roles alone. */

@@ -335,6 +335,27 @@ describe('luafcgid serve', () => {
     await server.logged(/^404 +[\d.]+ ms {2}GET \/helo\.lua$/m);
   });
 
+  it("shows what a script prints in the page that it makes, and no other script's: users.md section 3", async (t) => {
+    const page = (word: string) =>
+      `function main(env, con) print("${word}", 1) con:log("warn", "<w>") con:puts("<p>") end`;
+    const server = await startServer(t, {
+      files: { 'one.lua': page('first'), 'two.lua': page('second') },
+      args: ({ scripts }) => ['serve', scripts],
+      env: { PORT: '0' },
+      ready: /Ctrl-C/,
+    });
+    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+    const headers = { 'Sec-Fetch-Dest': 'document' };
+    for (let round = 0; round < 3; round += 1) {
+      const texts = await Promise.all(
+        ['/one.lua', '/two.lua'].map(async (path) => (await fetchHttp({ port: Number(port), path, headers })).text),
+      );
+      assert.match(texts[0] as string, /^<p>\n<details [\s\S]*>2 lines printed<[\s\S]*>first\t1\nwarn: &lt;w&gt;</);
+      assert.match(texts[1] as string, />second\t1\n/);
+    }
+    assert.equal((await fetchHttp({ port: Number(port), path: '/one.lua' })).text, '<p>');
+  });
+
   it('takes its port from PORT, and --port before that', async (t) => {
     const [port, other] = [await freePort(), await freePort()];
     for (const args of [[], ['--port', String(other)]]) {

@@ -15,6 +15,7 @@ async function setUp(
   t: TestContext,
   answer = 'Content-Type: text/html\r\nContent-Length: 9\r\n\r\n<p>script',
   watches: readonly string[] = [],
+  printed: readonly string[] = [],
 ) {
   const root = tempDir(t);
   writeFileSync(join(root, 'app.lua'), '');
@@ -22,6 +23,7 @@ async function setUp(
   writeFileSync(join(root, 'style.css'), 'p { color: red }');
   const { socket } = await startResponder(t, (exchange) => exchange.end(answer));
   const done: string[] = [];
+  const asked: string[] = [];
   const gateway = await startGateway({
     root,
     port: 0,
@@ -29,13 +31,17 @@ async function setUp(
     log: () => {},
     reloads: true,
     watches,
+    collectNotes: (script) => {
+      asked.push(script);
+      return () => printed;
+    },
     beforeScript: async () => void done.push('looked for changes'),
     onAnswered: ({ method, url, status }) => done.push(`${method} ${url} ${status}`),
   });
   t.after(() => gateway.close(0));
   const fetch = (path: string, headers: Record<string, string> = SHOWN, method = 'GET') =>
     fetchHttp({ port: gateway.port, path, headers, method });
-  return { root, gateway, fetch, done };
+  return { root, gateway, fetch, done, asked };
 }
 
 describe('a page that the browser shows', () => {
@@ -68,6 +74,32 @@ describe('a page that the browser shows', () => {
   it('is left as it is when it is compressed', async (t) => {
     const { fetch } = await setUp(t, 'Content-Type: text/html\r\nContent-Encoding: gzip\r\n\r\nbytes');
     assert.equal((await fetch('/app.lua')).text, 'bytes');
+  });
+});
+
+describe('what a script has printed', () => {
+  const answers = (t: TestContext, lines: readonly string[], type = 'text/html') =>
+    setUp(t, `Content-Type: ${type}\r\nContent-Length: 9\r\n\r\n<p>script`, [], lines);
+
+  it('stands at the foot of its page, escaped and of bounded size: users.md section 3', async (t) => {
+    const many = Array.from({ length: 500 }, (_, index) => `line ${index}`);
+    const { fetch, asked } = await answers(t, ['<b>one</b>', 'x'.repeat(5000), ...many]);
+    const { text } = await fetch('/app.lua');
+    assert.match(text, /^<p>script\n<details open [^>]*><summary[^>]*>502 lines printed<\/summary>/);
+    assert.ok(text.includes('&lt;b&gt;one&lt;/b&gt;') && !text.includes('<b>'));
+    assert.match(text, /\nx{500}\.\.\.\n[\s\S]*\n\.\.\. and 302 lines more, in the terminal</);
+    assert.match(text, TAG);
+    assert.match(asked[0] as string, /\/app\.lua$/);
+  });
+
+  it('is in no other answer', async (t) => {
+    const { fetch } = await answers(t, ['printed']);
+    assert.equal((await fetch('/app.lua', {})).text, '<p>script', 'whoever else requests it');
+    assert.doesNotMatch((await fetch('/page.html')).text, /printed/);
+    const plain = await answers(t, ['printed'], 'text/plain');
+    assert.equal((await plain.fetch('/app.lua')).text, '<p>script');
+    const silent = await answers(t, []);
+    assert.doesNotMatch((await silent.fetch('/app.lua')).text, /details/);
   });
 });
 

@@ -56,3 +56,16 @@ test('chunks of another Lua are refused by Lua itself', () => {
   assert.match(error.message, /precompiled|bytecode|version|truncated/);
   state.close();
 });
+
+test('a state may load again what string.dump has just given it, as Lapis clones functions (cases/users F10)', () => {
+  const { state, run, evaluate } = newState();
+  run(`${compatible}local function clone(f) return loadstring(string.dump(f)) end
+    cloned = clone(function(a) return a + 1 end)
+    old = string.dump(cloned)
+    forged = old:sub(1, -2) .. string.char((old:byte(-1) + 1) % 256)
+    for at = 1, 8 do clone(loadstring("return " .. at)) end`);
+  assert.equal(evaluate('cloned(41)'), '42');
+  assert.match(evaluate('select(2, loadstring(forged))'), /^precompiled Lua chunks are not loaded/);
+  assert.match(evaluate('select(2, loadstring(old))'), /^precompiled/, 'only the last ones are remembered');
+  state.close();
+});

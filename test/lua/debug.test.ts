@@ -49,6 +49,7 @@ if (!isEmbedded) {
     run(`${compatible}
       local seen, raw = {}, {}
       local bytecode = string.dump(function() return "loaded" end)
+      for at = 1, 8 do string.dump(loadstring("return " .. at)) end -- the last ones may be loaded again
       local function try(f)
         for _, args in ipairs({ { bytecode }, { bytecode, "=x", "b" }, { bytecode, "=x", "bt" } }) do
           local ok, chunk = pcall(f, unpack(args))

@@ -70,7 +70,9 @@ describe('load, loadstring and loadfile', () => {
     ];
     // An empty first piece is the end of the source.
     for (const way of ways.slice(1)) {
-      assert.match(evaluate(`select(2, ${way})`), refusal, way);
+      // Not what string.dump has given: that may be loaded again.
+      const changed = way.replace(dump, `(${dump} .. "x")`);
+      assert.match(evaluate(`select(2, ${changed})`), refusal, changed);
       assert.equal(evaluate(`type(${way})`, {}, true), 'function', way);
     }
   });

@@ -38,7 +38,7 @@ The configuration itself always runs in the embedded engine. \`--engine\` on the
     script: 'read',
     summary: 'The function of a script that answers a request.',
     text: `The name of a global function. It is called as \`main(env, con)\` for each request. A script that defines none can
-return a function instead, which is called in the same way. \`"wsapi"\`, \`"luafcgid2"\`, \`"cgilua"\`, \`"orbit"\` and \`"ngx"\` are no
+return a function instead, which is called in the same way. \`"wsapi"\`, \`"luafcgid2"\`, \`"mod_lua"\`, \`"cgilua"\`, \`"orbit"\` and \`"ngx"\` are no
 names of functions: they are adapters for all scripts, see \`adapters\`.`,
   },
   adapters: {
@@ -52,7 +52,7 @@ names of functions: they are adapters for all scripts, see \`adapters\`.`,
     summary: 'Scripts that are written for another interface, by the ending of their names.',
     text: `A table of extensions and adapters: \`{ lp = "cgilua", ws = "wsapi", op = "orbit" }\`. Files with such a name are
 scripts, whatever \`extensions\` says. \`"wsapi"\` runs WSAPI applications, \`"cgilua"\` CGILua's pages and scripts, \`"orbit"\` Orbit's
-pages (which need the Debian packages lua-orbit and lua-cosmo, and the engine \`lua5.1\` or \`luajit\`), \`"luafcgid2"\` scripts of luafcgid2, \`"ngx"\` files that
+pages (which need the Debian packages lua-orbit and lua-cosmo, and the engine \`lua5.1\` or \`luajit\`), \`"luafcgid2"\` scripts of luafcgid2, \`"mod_lua"\` those of Apache's mod_lua, \`"ngx"\` files that
 OpenResty runs by \`content_by_lua_file\`. [existing-software.md](existing-software.md) tells what each of them has.`,
   },
   authorizer: {
@@ -210,7 +210,8 @@ out of the configuration's file with \`os.getenv\` or \`dofile\`. Scripts name a
     script: 'read',
     summary: 'Load precompiled Lua.',
     text: `\`true\` lets \`load\`, \`loadstring\`, \`loadfile\`, \`dofile\` and \`require\` take precompiled chunks, and scripts and
-\`preload\` be files of \`luac\` (of the same Lua version, and for the embedded engine of a 32-bit machine). Lua does not check
+\`preload\` be files of \`luac\` (of the same Lua version, and for the embedded engine of a 32-bit machine). What \`string.dump\` has just
+given a script, it may load again without that. Lua does not check
 them: a forged one breaks its state in the embedded engine, and can do anything in a native one. Allow it only where no
 script loads what visitors send.`,
   },

@@ -12,7 +12,7 @@ export type { LogSubject } from '../line.js';
 
 export class Log {
   /** Told of each line that is written. */
-  onWrite: ((level: LogLevel, text: string) => void) | undefined;
+  onWrite: ((level: LogLevel, text: string, about: LogSubject) => void) | undefined;
   readonly #lowest: number;
   readonly #format: LogFormat;
   readonly #writer: LineWriter;
@@ -43,7 +43,7 @@ export class Log {
   /** Writes a line of one who counts floods himself. */
   pass(level: LogLevel, text: string, about: LogSubject = {}): void {
     if (LOG_LEVELS.indexOf(level) < this.#lowest) return;
-    this.onWrite?.(level, text);
+    this.onWrite?.(level, text, about);
     this.#writer.write(level, this.#line(level, text, about));
   }
 

@@ -3,16 +3,9 @@
 import { NOTHING } from '../../base/bytes.js';
 import { forEachPair } from '../../fcgi/session.js';
 import { type LuaString, pathLimitBytes, wholeText } from '../crossing.js';
-import { luaStatus } from '../engine-state.js';
-import {
-  type HostArguments,
-  type HostedState,
-  type HostResult,
-  hostFunctions,
-  largestReadBytes,
-  requireGlobals,
-  running,
-} from '../host-functions.js';
+import { hostFunctions, largestReadBytes, requireGlobals } from '../host-functions.js';
+import { type HostArguments, type HostedState, type HostResult, running } from '../hosted-state.js';
+import { luaStatus } from '../lua-status.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from '../source-text.js';
 import type { LuaValue } from '../state.js';
 import { ownChunkName } from '../traceback.js';

@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { LuafcgidError } from '../../base/errors.js';
 import { excerpt, messageLimitBytes } from '../crossing.js';
-import { luaStatus } from '../engine-state.js';
 import { type Entries, type EntryName, entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
+import { luaStatus } from '../lua-status.js';
 import { deferredModules, deferredParts, type LuaPart, loadedParts, luaFile, standIns } from '../runtime/manifest.js';
 import type { ByteString } from '../state.js';
 import { ownChunkName } from '../traceback.js';

@@ -2,10 +2,11 @@
 
 import type { RoleName } from '../../base/roles.js';
 import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
-import { EngineState, type Hook, type Settled } from '../engine-state.js';
+import { EngineState, type Settled } from '../engine-state.js';
 import type { EntryName } from '../entries.js';
 import { mebibytes } from '../lua-error.js';
 import type { ByteString, StateImage, StateOptions, WhyNoImage } from '../state.js';
+import type { Hook } from '../state-visits.js';
 import { EngineAbort, isFatal } from './faults.js';
 import { OpenFiles } from './libc/open-files.js';
 import { collectorColour, isCollectorStopped } from './lua-memory.js';

@@ -36,6 +36,9 @@ function makers.ngx(asked)
   return parts.ngx_request.handler(asked.source, asked.path)
 end
 
+function makers.mod_lua(asked) return parts.mod_lua.adapt(asked.source, asked.path) end
+function makers.luafcgid2(asked) return parts.luafcgid2.adapt(asked.source, asked.path) end
+
 local adapters = {}
 
 -- Gives the handler. `value` is what the script has returned, if it has run.

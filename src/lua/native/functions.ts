@@ -2,14 +2,8 @@
 
 import { globalsLimitBytes, pathLimitBytes, wholeText } from '../crossing.js';
 import { gmtime, localtime, strftime } from '../embedded/libc/calendar.js';
-import {
-  type HostArguments,
-  type HostedState,
-  type HostFunction,
-  type HostResult,
-  hostFunctions,
-  requireGlobals,
-} from '../host-functions.js';
+import { hostFunctions, requireGlobals } from '../host-functions.js';
+import type { HostArguments, HostedState, HostFunction, HostResult } from '../hosted-state.js';
 import { withoutFirstLine } from '../source-text.js';
 import type { LuaValue } from '../state.js';
 import { readFlattened } from './values.js';

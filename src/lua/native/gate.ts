@@ -6,7 +6,7 @@
 
 import type { Ffi } from '../../base/ffi.js';
 import type { LuaString } from '../crossing.js';
-import type { HostResult } from '../host-functions.js';
+import type { HostResult } from '../hosted-state.js';
 import type { ByteString } from '../state.js';
 import { type StringChunk, valueChunk } from './chunks.js';
 import { type CallingState, functionsByNumber, type NativeArguments } from './functions.js';

@@ -1,10 +1,11 @@
 /** One state of a native Lua library, behind the interface of `state.ts`. */
 
 import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
-import { EngineState, type Hook } from '../engine-state.js';
+import { EngineState } from '../engine-state.js';
 import { type EntryName, entryNames } from '../entries.js';
 import { mebibytes } from '../lua-error.js';
 import type { ByteString, HookTarget, StateOptions } from '../state.js';
+import type { Hook } from '../state-visits.js';
 import { tracebackSlot } from './boot.js';
 import type { CStack } from './c-stack.js';
 import type { HostGate } from './gate.js';

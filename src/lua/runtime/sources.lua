@@ -18,6 +18,25 @@ local allows_bytecode = false
 
 local escape = 27 -- the first byte of a precompiled chunk
 
+-- What string.dump has given this state last. Such a chunk may be loaded again: frameworks clone functions that way, and it is
+-- nobody else's. By number, and by the chunk itself.
+local most_dumps = 8
+local dumps, last_dump = {}, 0
+local is_own_dump = {}
+
+local dump = string.dump
+replace(string, "string", "dump", function(...)
+  local ok, text = pcall(dump, ...)
+  if not ok then raise(text) end
+  if not allows_bytecode and not is_own_dump[text] then
+    last_dump = last_dump % most_dumps + 1
+    local former = dumps[last_dump]
+    if former then is_own_dump[former] = nil end
+    dumps[last_dump], is_own_dump[text] = text, true
+  end
+  return text
+end)
+
 -- Whether a precompiled chunk is refused that the caller would have taken.
 local function is_refused(source, mode)
   if allows_bytecode or byte(source, 1) ~= escape then return false end
@@ -40,7 +59,7 @@ local function wrap_load(name, load)
   return replace(_G, "_G", name, function(...)
     local source, _, mode = ...
     if type(source) == "string" then
-      if is_refused(source, mode) then return nil, refusal() end
+      if is_refused(source, mode) and not is_own_dump[source] then return nil, refusal() end
     elseif type(source) == "function" and not allows_bytecode then
       local reader, at_start = source, true
       local function checked(...)

@@ -1,0 +1,5 @@
+-- Stands in for the module `openssl.rand` of luaossl.
+
+local parts = ...
+
+return { bytes = parts.crypto.random }
