@@ -14,6 +14,8 @@ import { type Value, ValueReader, ValueWriter } from './values.js';
 /** A server that is lost keeps its locks so long. */
 const LEASE_MS = 15_000;
 const RENEW_MS = 5_000;
+/** A server that ends waits so long for its locks to be given back. */
+const CLOSE_MS = 2_000;
 /** Whoever waits looks so often; locks of this server are handed on at once. */
 const LOOK_MS = 100;
 
@@ -65,7 +67,14 @@ export class LockingSource implements Source {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#leases.values()].map((lease) => this.#giveBack(lease).catch(() => false)));
+    const givenBack = Promise.allSettled([...this.#leases.values()].map((lease) => this.#giveBack(lease)));
+    let timer: NodeJS.Timeout | undefined;
+    // What cannot be given back ends by itself.
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_MS);
+    });
+    await Promise.race([givenBack, late]);
+    clearTimeout(timer);
     await this.#source.close();
   }
 

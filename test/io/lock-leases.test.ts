@@ -37,6 +37,11 @@ const SERVERS: Readonly<Record<SourceKind, () => Promise<Setting>>> = {
 
 for (const kind of ['redis', 'postgres', 'mysql', 'sqlite'] as const) {
   describe(`locks in ${kind}`, async () => {
+    const opened: LockingSource[] = [];
+    // Before the server is stopped.
+    after(async () => {
+      for (const source of opened) await closeWithRuns(source);
+    });
     const { given, server } = await SERVERS[kind]();
 
     /** What one server of ours has of it. */
@@ -47,7 +52,7 @@ for (const kind of ['redis', 'postgres', 'mysql', 'sqlite'] as const) {
         kind,
         { lookMs: 20, ...times },
       );
-      after(() => closeWithRuns(source));
+      opened.push(source);
       return source;
     }
 
