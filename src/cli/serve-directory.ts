@@ -63,8 +63,9 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
     );
     if (options.opens) openInBrowser(url);
     const stop = async (): Promise<void> => {
-      await gateway.close();
-      await close();
+      // Whoever develops does not wait for a page that hangs.
+      await gateway.close(0);
+      await close('at-once');
     };
     return { exitCode: 0, server: { stop, reopenLogs: () => server.reopenLogs() } };
   } catch (error) {

@@ -356,6 +356,22 @@ describe('luafcgid serve', () => {
     assert.equal((await fetchHttp({ port: Number(port), path: '/one.lua' })).text, '<p>');
   });
 
+  it('ends at Ctrl-C without waiting for a page that hangs: issue 15', async (t) => {
+    const server = await startServer(t, {
+      files: { 'loop.lua': 'function main(env, con) print("begun") while true do end end' },
+      args: ({ scripts }) => ['serve', scripts],
+      env: { PORT: '0' },
+      ready: /Ctrl-C/,
+    });
+    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+    const cut = fetchHttp({ port: Number(port), path: '/loop.lua' }).catch(() => 'cut');
+    await server.logged(/begun/);
+    server.signal('SIGINT');
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
+    await server.logged(/1 requests did not end within 0\.02 s and are broken off/);
+    assert.equal(await cut, 'cut');
+  });
+
   it('takes its port from PORT, and --port before that', async (t) => {
     const [port, other] = [await freePort(), await freePort()];
     for (const args of [[], ['--port', String(other)]]) {
