@@ -102,7 +102,8 @@ const RED = 31;
 const GREEN = 32;
 const YELLOW = 33;
 const CYAN = 36;
-const isColoured = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+/** As https://no-color.org has it: an empty NO_COLOR says nothing. */
+const isColoured = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
 
 /** e.g. `200    1.3 ms  GET /hello.lua?name=you` */
 function requestLine({ method, url, status, durationMs, isCut }: Answered): string {
