@@ -37,8 +37,7 @@
 ---- Pool
 
 -- Threads that run Lua: the most requests that run at once.
--- A whole number from 1 to 256. Default: the number of processors that the server may use, at
--- least 2.
+-- A whole number from 1 to 256. Default: the number of processors, at least 2.
 --workers = 4
 
 -- The most Lua states, over all scripts.
