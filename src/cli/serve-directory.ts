@@ -31,7 +31,6 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
   const { startGateway } = await import('../gateway/gateway.js');
   const { server, socket, config, close } = await startPrivately(options.config ?? null, {
     ...options.overrides,
-    ...editorOf(process.env.LUAFCGID_EDITOR),
     showerrors: true,
     // The main thread sees every request, for profiles.
     io: 'node',
@@ -83,11 +82,6 @@ async function profilePage(server: Server, port: () => number, target: string): 
   const request = { method: 'GET', path: target, headers: [], body: undefined };
   const { html } = await profile(server, { title: `GET ${target}`, repeats: true }, () => sendRequest(port(), request));
   return html;
-}
-
-/** The setting that an environment variable stands for. */
-function editorOf(address = ''): Overrides {
-  return address === '' ? {} : { editor: address };
 }
 
 /** The name under which this machine's browser reaches an address that the gateway listens on. */
