@@ -262,6 +262,10 @@
 -- A table of directories like { read = { "data" }, write = { "data" } }. Default: no files.
 --files = { ["read"] = { "/srv/data" }, ["write"] = { "/srv/data" } }
 
+-- The largest file that a script of the embedded engine may write.
+-- A whole number of bytes from 0 to 1125899906842624 (1048576 GiB), or 0 (no limit).
+--filesmax = 0
+
 -- The environment that scripts of the embedded engine see by `os.getenv`.
 -- A list of names like { "HOME" }, or a table of names and values like { MODE = "test" }. Default:
 -- nothing.

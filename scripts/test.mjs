@@ -38,6 +38,7 @@ const DRIVER_FREE = [
   'huge-texts',
   'images',
   'locks',
+  'looks',
   'logs',
   'lost-workers',
   'native',

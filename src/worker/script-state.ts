@@ -138,7 +138,9 @@ export class ScriptState {
       showsLocals: config.showErrors,
       keys: config.keys,
       environment: settings.environment,
-      ...(settings.files !== undefined && { files: new GrantedFiles(settings.files, directory, rules.directories) }),
+      ...(settings.files !== undefined && {
+        files: new GrantedFiles(settings.files, directory, rules.directories, config.filesMaxBytes),
+      }),
       ...(image !== undefined && { image: image.lua }),
     });
     this.isLoaded = image !== undefined;

@@ -262,7 +262,11 @@ export class MachineFactory {
       x.lua_rawset(L, -3);
     });
     x.lua_rawset(L, parts);
-    for (const [name, value] of Object.entries({ version, deferred: deferredModules, stand_ins: standIns })) {
+    for (const [name, value] of Object.entries({
+      version,
+      deferred: deferredModules,
+      stand_ins: standIns('embedded'),
+    })) {
       machine.pushText(L, name);
       pushValue(machine, L, value);
       x.lua_rawset(L, parts);
