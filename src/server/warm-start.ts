@@ -6,8 +6,7 @@ import { toByteString, toText } from '../base/byte-string.js';
 import { describeError, LuafcgidError } from '../base/errors.js';
 import type { Config } from '../config/load.js';
 import type { EngineData } from '../lua/engine.js';
-import { WorkerHandle } from '../threads/worker-handle.js';
-import type { WarmedScript } from '../worker/warm-start.js';
+import { type WarmedScript, WorkerHandle } from '../threads/worker-handle.js';
 import { type Generation, generationOf, holdFiles, releaseFiles, workerSettings } from './generation.js';
 import { SharedMemory, sessionMemory } from './shared-memory.js';
 
