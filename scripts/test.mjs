@@ -50,6 +50,7 @@ const DRIVER_FREE = [
   'sendfile',
   'sessions',
   'shared',
+  'source-locks',
   'sql-compatibility',
   'torture-pristine',
   'uploads',
