@@ -304,6 +304,10 @@
 -- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
 --http = { ["allow"] = { "api.example.com:443" } }
 
+-- Where the locks of luafcgid.lock lie.
+-- "memory" or the name of a data source.
+--locks = "memory"
+
 -- Dictionaries in memory that all workers share, by name.
 -- A table of names and sizes in bytes, from 32 KiB to 1 GiB, or of tables like { size = 64 * 2^20,
 -- evict = true } and { store = "NAME OF A DATA SOURCE" }. Default: a dictionary cache of 16 MiB

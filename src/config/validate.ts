@@ -91,6 +91,12 @@ export function validate(
 /** What is wrong with options beside each other, each of which is right by itself. */
 function faultsTogether(config: Config, sources: readonly Source[]): ConfigFault[] {
   const faults: ConfigFault[] = [];
+  if (config.locks !== 'memory' && !config.data?.some(({ name }) => name === config.locks)) {
+    const values = { option: 'locks', value: `"${config.locks}"`, allowed: '"memory" or the name of a data source' };
+    faults.push(
+      configFault('LUAFCGID_CONFIG_VALUE', values, 'Name it in the option data, as data = { cache = "redis://HOST" }.'),
+    );
+  }
   for (const { name, store } of config.shared ?? []) {
     if (store === undefined || config.data?.some((source) => source.name === store && source.kind === 'redis'))
       continue;

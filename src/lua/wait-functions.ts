@@ -64,10 +64,19 @@ export const waitFunctions = {
     });
   },
 
-  /** Takes a lock, or begins to wait for it at most so many seconds: a table of `token` or `wait`, or a word. */
+  /**
+   * Takes a lock, or begins to wait for it at most so many seconds: a table of `token` or `wait`, or a word. The third argument:
+   * whether the request can be suspended.
+   */
   lock(state, args) {
     const waitMs = args.number(2) * 1000;
-    return waits(state).lock(lockName(args), waitMs > 0 ? waitMs : 0);
+    return waits(state).lock(lockName(args), waitMs > 0 ? waitMs : 0, args.isTrue(3));
+  },
+
+  /** The error for a lock that cannot be waited for at this place in Lua. */
+  blockedlock(_state, args) {
+    const { code, message, solve } = new LuafcgidError('LUAFCGID_LOCK_BLOCKED', { place: wordOf(args.string(1)) });
+    return { code, message: toByteString(message), solve: toByteString(solve) };
   },
 
   /** Releases a lock. */

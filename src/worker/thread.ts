@@ -172,6 +172,7 @@ class WorkerThread {
       waits: {
         io: data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted),
         sources: data.sources,
+        lockSource: data.sources.find(({ name, kind }) => name === config.locks && kind !== 'http')?.id,
         locks: {
           table: new LockTable(data.locks, data.worker),
           worker: data.worker,

@@ -9,9 +9,9 @@ import { LuafcgidError } from '../base/errors.js';
 import { WaitsFor } from '../channel/messages.js';
 import type { Completion, IoClient } from '../io/client.js';
 import type { SourceGrant } from '../io/handle.js';
-import type { Action } from '../io/protocol.js';
+import { Action } from '../io/protocol.js';
 import { mayUse } from '../io/sources.js';
-import type { DataSource, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
+import type { DataSource, LockAnswer, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
 import { type LockOwner, type LockParts, LockWaits } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
 import type { RequestInlet } from './request-channels.js';
@@ -45,6 +45,9 @@ export function holdsOperations({ tokens, locks }: Pick<WaitOwner, 'tokens' | 'l
 
 const NO_TOKENS: readonly number[] = [];
 
+/** What the names of locks begin with that scripts take by name (lock.lua). */
+const SCRIPT_LOCKS = 'lock:';
+
 interface Operation {
   readonly owner: WaitOwner;
   readonly waitsFor: WaitsFor;
@@ -60,6 +63,8 @@ export interface WaitsParts {
   readonly sources: readonly SourceGrant[];
   /** Locks of all workers. */
   readonly locks: LockParts;
+  /** The number of the data source that the locks of scripts lie in; undefined: memory. */
+  readonly lockSource: number | undefined;
   /** One word: how many requests of all workers wait. */
   readonly waiting: SharedArrayBuffer;
   readonly waitingLimit: number;
@@ -127,7 +132,11 @@ export class Waits implements WaitHost {
     return found.id;
   }
 
-  post({ source, action, handle, limitMs, shape, values }: PostedOperation): number {
+  post(operation: PostedOperation): number {
+    return this.#post(operation, WaitsFor.DATA);
+  }
+
+  #post({ source, action, handle, limitMs, shape, values }: PostedOperation, waitsFor: WaitsFor): number {
     const { io, owner } = this.#parts;
     if (io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
     const run = owner();
@@ -136,7 +145,7 @@ export class Waits implements WaitHost {
     const id = io.post({ run: run.id, source, action: action as Action, script, limitMs, handle, body });
     run.hasPosted = true;
     if (id === undefined) throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
-    const token = this.#add(WaitsFor.DATA);
+    const token = this.#add(waitsFor);
     this.#posted.set(id, token);
     return token;
   }
@@ -169,7 +178,12 @@ export class Waits implements WaitHost {
     }
   }
 
-  lock(name: ByteString, waitMs: number): LockStart {
+  lock(name: ByteString, waitMs: number, canSuspend: boolean): LockStart {
+    if (this.#liesInSource(name)) {
+      // Whoever gives it may be a request of this worker: one that cannot be suspended must not wait for it.
+      const isTry = waitMs > 0 && !canSuspend;
+      return { wait: this.#askSource(Action.LOCK, name, isTry ? 0 : waitMs), isTry };
+    }
     const owner = this.#parts.owner();
     const taken = this.#locks.acquire(owner, name, waitMs > 0);
     if (typeof taken === 'string' || 'token' in taken) return taken;
@@ -179,12 +193,25 @@ export class Waits implements WaitHost {
     return { wait };
   }
 
-  unlock(name: ByteString, token: number): boolean {
+  unlock(name: ByteString, token: number): LockAnswer {
+    if (this.#liesInSource(name)) return { wait: this.#askSource(Action.UNLOCK, name, token) };
     return this.#locks.release(this.#parts.owner(), name, token);
   }
 
-  holdsLock(name: ByteString, token: number): boolean {
+  holdsLock(name: ByteString, token: number): LockAnswer {
+    if (this.#liesInSource(name)) return { wait: this.#askSource(Action.HOLDS_LOCK, name, token) };
     return this.#locks.holds(this.#parts.owner(), name, token);
+  }
+
+  /** Locks by which values are computed once concern dictionaries of this server, and stay in its memory. */
+  #liesInSource(name: ByteString): boolean {
+    return this.#parts.lockSource !== undefined && name.startsWith(SCRIPT_LOCKS);
+  }
+
+  #askSource(action: Action, name: ByteString, value: number): number {
+    const values = [Buffer.from(name, 'latin1'), value];
+    const source = this.#parts.lockSource ?? 0;
+    return this.#post({ source, action, handle: 0, limitMs: 0, shape: 'sn', values }, WaitsFor.LOCK);
   }
 
   /** A request is about to be suspended: if it waits for locks only, somebody who is not suspended has to hold them. */

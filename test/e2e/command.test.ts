@@ -356,6 +356,29 @@ describe('luafcgid serve', () => {
     assert.equal((await fetchHttp({ port: Number(port), path: '/one.lua' })).text, '<p>');
   });
 
+  it('colours the statuses of its lines in a terminal, unless NO_COLOR says otherwise', async (t) => {
+    const dir = tempDir(t);
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
+    for (const [noColor, expected] of [
+      ['', '\x1b[32m200\x1b[39m'],
+      ['1', '\n200 '],
+    ] as const) {
+      const command = `${process.execPath} ${join(ROOT, 'bin/luafcgid')} serve ${dir} --port 0`;
+      const child = new Child({
+        name: 'luafcgid serve in a terminal',
+        command: 'script',
+        args: ['-qefc', command, '/dev/null'],
+        env: { ...process.env, NO_COLOR: noColor, TERM: 'xterm', TMPDIR: dir },
+      });
+      t.after(() => child.stop('SIGKILL'));
+      const [, port] = await child.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+      assert.equal((await fetchHttp({ port: Number(port), path: '/hello.lua' })).text, 'hello');
+      await child.logged(/ms {2}GET \/hello\.lua/);
+      assert.ok(child.stdout.includes(expected), child.stdout.toString());
+      await child.stop('SIGTERM');
+    }
+  });
+
   it('ends at Ctrl-C without waiting for a page that hangs: issue 15', async (t) => {
     const server = await startServer(t, {
       files: { 'loop.lua': 'function main(env, con) print("begun") while true do end end' },

@@ -112,6 +112,22 @@ script to a machine that is not meant. Certificates are always verified.
 
 Scripts can ask for less than these limits. The server needs the package \`undici\`; npm installs it with luafcgid where it can.`,
   },
+  locks: {
+    key: 'locks',
+    group: 'Data',
+    type: 'text',
+    pattern: /^[A-Za-z_]\w{0,63}$/,
+    allowed: '"memory" or the name of a data source',
+    default: 'memory',
+    script: 'hidden',
+    summary: 'Where the locks of luafcgid.lock lie.',
+    text: `\`"memory"\`: in this process, for all its workers. The name of a data source keeps them there, so that one request of all
+servers that use it holds a name: Redis or Valkey, PostgreSQL, MySQL or MariaDB, SQLite. In a database the server makes its table
+\`luafcgid_locks\` when that is not there and it may. Such a lock is a lease of 15 seconds that is renewed as long as its request
+lasts, and given back when that ends; when this server or its connection is lost, others get the lock after that time.
+Waiting requests of one server take turns; between servers whoever looks first gets the lock. Two requests that wait for each other
+get \`"timeout"\`.`,
+  },
   shared: {
     key: 'shared',
     group: 'Data',

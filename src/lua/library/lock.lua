@@ -14,6 +14,9 @@
 --- end
 --- ```
 ---
+--- The setting [`locks`](configuration.md#locks) puts the locks into a data source, where they are those of all servers that use it: see there.
+--- Then `lock`, `l:unlock` and `l:held` may also raise the errors of that source.
+---
 --- A script that waits for a lock holds no worker. Whoever waits gets the lock in turn. A lock belongs to the request: it is released when that
 --- ends, however it ends, also when its worker is lost. Names are strings of at most 200 bytes.
 ---
@@ -37,20 +40,31 @@ local MOST_NAME_BYTES = 200
 
 -- Gives a token, or nil and a word.
 local function acquire(name, seconds)
-  local ok, start = host.lock(name, seconds)
+  local ok, start = host.lock(name, seconds, waiting.can_suspend())
   if not ok then error(start, 0) end
   if type(start) == "string" then return nil, start end
   if start.token then return start.token end
   local done, result = waiting.wait(start.wait)
   if not done then parts.data.raise(result) end
+  if start.isTry and result == "timeout" then
+    local _, fault = host.blockedlock(waiting.place())
+    parts.data.raise(fault)
+  end
   if type(result) == "string" then return nil, result end
   return result.token
 end
 
+-- An answer of the host, or of the data source that locks lie in.
+local function answer(ok, result)
+  if not ok then error(result, 0) end
+  if type(result) ~= "table" then return result end
+  local done, value = waiting.wait(result.wait)
+  if not done then parts.data.raise(value) end
+  return value
+end
+
 local function release(name, token)
-  local ok, released = host.unlock(name, token)
-  if not ok then error(released, 0) end
-  return released
+  return answer(host.unlock(name, token))
 end
 
 -- For luafcgid.shared, with names that scripts cannot lock.
@@ -108,8 +122,9 @@ M.try = function(name)
 end
 
 local function finish(l, ok, ...)
-  l:unlock()
+  local is_asked, fault = waiting.pcall(l.unlock, l)
   if not ok then error((...), 0) end
+  if not is_asked then error(fault, 0) end
   return true, ...
 end
 
@@ -142,8 +157,7 @@ end
 --- Whether this request holds the lock.
 function methods:held()
   check(self, "held")
-  local ok, is_held = host.holdslock(self.full_name, self.token)
-  if not ok then error(is_held, 2) end
+  local is_held = answer(host.holdslock(self.full_name, self.token))
   return is_held
 end
 

@@ -52,6 +52,8 @@ local function place()
   return ""
 end
 
+waiting.place = place
+
 -- Waits until one of the request's operations is over.
 function waiting.pause()
   if is_active and may_yield() then
