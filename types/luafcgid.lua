@@ -44,7 +44,7 @@ function con:reset() end
 ---Sends the answer and ends it for the client. The script goes on, for work that nobody has to wait for; its worker stays busy until `main` returns. `con:log`, `con:config` and what was read of the input still work; an error after it is in the log only.
 function con:finish() end
 
----Reads the request body: all of it, or at most `n` bytes of what is left. Gives less than `n` bytes only at the end, and nil when nothing is left. Waits for bytes that have not come yet; a script that has required `luafcgid`, or another module that waits, holds no worker meanwhile.
+---Reads the request body: all of it, or at most `n` bytes of what is left. Gives less than `n` bytes only at the end, and nil when nothing is left, also of a request without a body. Waits for bytes that have not come yet; a script that has required `luafcgid`, or another module that waits, holds no worker meanwhile.
 ---@param n? number
 ---@return string?
 function con:gets(n) end
@@ -57,7 +57,7 @@ function con:query() end
 ---@return table<string, string|string[]>
 function con:cookies() end
 
----The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the browser says), `type`, `size` and `content`. A name that comes more than once has a list of these. A multipart body is read piece by piece: a file of more than `uploadmemory` bytes goes to a temporary file, which is gone when the request is over. Its `content` is read when it is asked for; `file:read(count, offset)` gives a part of it (nil at its end), and `file:save(path)` writes it to a file that the script may write, and gives true, or nil and a message. With `{ csrf = true }` it has to come from a page of this site: see `con:check_csrf`.
+---The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the browser says), `type`, `size` and `content`. An input for files in which none was chosen is one as well, with `filename` "" and `size` 0. A name that comes more than once has a list of these. A multipart body is read piece by piece: a file of more than `uploadmemory` bytes goes to a temporary file, which is gone when the request is over. Its `content` is read when it is asked for; `file:read(count, offset)` gives a part of it (nil at its end), and `file:save(path)` writes it to a file that the script may write, and gives true, or nil and a message. With `{ csrf = true }` it has to come from a page of this site: see `con:check_csrf`.
 ---@param options? table
 ---@return table<string, string|luafcgid.file|(string|luafcgid.file)[]>
 function con:form(options) end
