@@ -37,8 +37,7 @@
 ---- Pool
 
 -- Threads that run Lua: the most requests that run at once.
--- A whole number from 1 to 256. Default: the number of processors that the server may use, at
--- least 2.
+-- A whole number from 1 to 256. Default: the number of processors, at least 2.
 --workers = 4
 
 -- The most Lua states, over all scripts.
@@ -262,6 +261,10 @@
 -- Directories whose files scripts of the embedded engine may use.
 -- A table of directories like { read = { "data" }, write = { "data" } }. Default: no files.
 --files = { ["read"] = { "/srv/data" }, ["write"] = { "/srv/data" } }
+
+-- The largest file that a script of the embedded engine may write.
+-- A whole number of bytes from 0 to 1125899906842624 (1048576 GiB), or 0 (no limit).
+--filesmax = 0
 
 -- The environment that scripts of the embedded engine see by `os.getenv`.
 -- A list of names like { "HOME" }, or a table of names and values like { MODE = "test" }. Default:

@@ -38,6 +38,7 @@ const DRIVER_FREE = [
   'huge-texts',
   'images',
   'locks',
+  'looks',
   'logs',
   'lost-workers',
   'native',
@@ -84,7 +85,7 @@ const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|
 const NOT_UNIT = /^dist\/test\/(e2e|docs|fuzz|golden|hostile|io|packaging|torture|lua\/native)\//;
 /** Tests that leave their process as it was. Many such files share one: starting it takes longer than most of their tests. */
 const SHARING =
-  /^dist\/test\/((base|cgi|channel|config|fcgi|gateway|linux|logging|metrics|pool|scripts|status|structure|worker)\/|front\/(?!host|io\/epoll)|lua\/[^/]*$)/;
+  /^dist\/test\/((base|cgi|channel|config|fcgi|gateway|linux|logging|metrics|pool|scripts|status|structure|worker)\/|front\/(?!host|io\/epoll)|lua\/(embedded\/(?!bytes))?[^/]*$)/;
 const FILES_OF_PROCESS = 12;
 /** Much of its time a file waits for processes that it has started: more files than processors run at a time. */
 const CONCURRENCY = availableParallelism() + 1;

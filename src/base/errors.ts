@@ -689,7 +689,7 @@ export const catalogue = {
     status: 503,
     message: 'the system has no address space for another Lua state ({reason})',
     solve:
-      'Each takes about 10 GiB of it. Lift the limit (`ulimit -v`), lower states, or start with NODE_OPTIONS=--disable-wasm-trap-handler.',
+      'Each takes about 10 GiB of it. Lift the limit (`ulimit -v`), start with NODE_OPTIONS=--disable-wasm-trap-handler, or lower workers.',
   },
   LUAFCGID_LUA_SECOND_LIBRARY: {
     blame: 'operator',

@@ -59,7 +59,7 @@ export async function startPrivately(
   file: string | null,
   overrides: Overrides,
   isQuiet = false,
-): Promise<{ server: Server; socket: string; config: Config; close(): Promise<void> }> {
+): Promise<{ server: Server; socket: string; config: Config; close(how?: 'in-order' | 'at-once'): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'luafcgid-'));
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
   // However the process ends: nobody else knows the folder.
@@ -68,8 +68,8 @@ export async function startPrivately(
   try {
     const prepared = prepare(file, { ...overrides, ...STAY, listen: socket, daemonize: false });
     const server = await startServer(prepared, { isQuiet });
-    const close = async (): Promise<void> => {
-      await server.stop();
+    const close = async (how?: 'in-order' | 'at-once'): Promise<void> => {
+      await server.stop(how);
       removeFolder();
     };
     return { server, socket, config: prepared.loaded.config, close };

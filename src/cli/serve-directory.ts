@@ -31,7 +31,6 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
   const { startGateway } = await import('../gateway/gateway.js');
   const { server, socket, config, close } = await startPrivately(options.config ?? null, {
     ...options.overrides,
-    ...editorOf(process.env.LUAFCGID_EDITOR),
     showerrors: true,
     // The main thread sees every request, for profiles.
     io: 'node',
@@ -63,8 +62,9 @@ export async function serveDirectory(options: ServeDirectoryOptions): Promise<Ou
     );
     if (options.opens) openInBrowser(url);
     const stop = async (): Promise<void> => {
-      await gateway.close();
-      await close();
+      // Whoever develops does not wait for a page that hangs.
+      await gateway.close(0);
+      await close('at-once');
     };
     return { exitCode: 0, server: { stop, reopenLogs: () => server.reopenLogs() } };
   } catch (error) {
@@ -84,11 +84,6 @@ async function profilePage(server: Server, port: () => number, target: string): 
   return html;
 }
 
-/** The setting that an environment variable stands for. */
-function editorOf(address = ''): Overrides {
-  return address === '' ? {} : { editor: address };
-}
-
 /** The name under which this machine's browser reaches an address that the gateway listens on. */
 function nameOf(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
@@ -101,7 +96,8 @@ const RED = 31;
 const GREEN = 32;
 const YELLOW = 33;
 const CYAN = 36;
-const isColoured = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+/** As https://no-color.org has it: an empty NO_COLOR says nothing. */
+const isColoured = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
 
 /** e.g. `200    1.3 ms  GET /hello.lua?name=you` */
 function requestLine({ method, url, status, durationMs, isCut }: Answered): string {

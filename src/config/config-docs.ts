@@ -32,11 +32,15 @@ function capitalise(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** Columns of a terminal that are used. */
+const WIDEST_HELP = 120;
+
 /** The settings in `luafcgid --help`: a line each. */
 export function optionHelp(): string {
   const lines = rows.map(({ name, row }) => {
     const fallback = readableDefault(row).replaceAll('`', '');
-    return `  ${name.padEnd(16)}${row.summary.replace(/\.$/, '')} [${fallback}]`;
+    const line = `  ${name.padEnd(16)}${row.summary.replace(/\.$/, '')} [${fallback}]`;
+    return line.length <= WIDEST_HELP ? line : line.replace(/ (\[[^[]*)$/, `\n${' '.repeat(18)}$1`);
   });
   return ['Settings of the configuration file [default]:', ...lines].join('\n');
 }

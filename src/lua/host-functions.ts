@@ -20,6 +20,7 @@ import {
   wordOf,
 } from './crossing.js';
 import { callCrypto } from './crypto-functions.js';
+import { callFiles } from './file-functions.js';
 import { type HostArguments, type HostedState, type HostFunction, running } from './hosted-state.js';
 import { outputFunctions } from './output-functions.js';
 import { callSessions } from './session-functions.js';
@@ -210,6 +211,9 @@ export const hostFunctions = {
 
   /** What `crypto-functions.ts` has. */
   crypto: (state, args) => callCrypto(state, args),
+
+  /** What `file-functions.ts` has. */
+  files: (state, args) => callFiles(state, args),
 
   /** What `session-functions.ts` has. */
   sessions: (state, args) => callSessions(state, args),

@@ -222,6 +222,26 @@ export interface OpenHow {
   readonly appends: boolean;
 }
 
+/** What the system knows of a file, in the words of LuaFileSystem; times in seconds. */
+export interface FileAttributes {
+  readonly mode: string;
+  readonly permissions: string;
+  readonly size: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly dev: number;
+  readonly ino: number;
+  readonly rdev: number;
+  readonly blocks: number;
+  readonly blksize: number;
+  readonly access: number;
+  readonly modification: number;
+  readonly change: number;
+  /** Of a link: where it leads. */
+  readonly target?: ByteString;
+}
+
 /** The files that a confined state may use. Each call throws the system's error, or one with a system's code. */
 export interface FileHost {
   /** Opens a regular file; gives its descriptor, which the state closes. */
@@ -231,6 +251,14 @@ export interface FileHost {
   rename(from: ByteString, to: ByteString): void;
   /** Makes an empty file of a new name. */
   makeTemporary(): ByteString;
+  /** Most bytes of a file that is written. */
+  readonly largestBytes: number;
+  attributes(path: ByteString, follows: boolean): FileAttributes;
+  /** The names in a directory, "." and ".." among them. */
+  list(path: ByteString): readonly ByteString[];
+  makeDirectory(path: ByteString): void;
+  removeDirectory(path: ByteString): void;
+  touch(path: ByteString, accessSeconds: number, modifiedSeconds: number): void;
 }
 
 /** What may break into running Lua code from outside. Asked from inside of it, at an instruction. */
@@ -372,6 +400,8 @@ export interface LuaEngine {
   /** Whether states can be copied (`takeImage`). */
   readonly hasImages: boolean;
   createState(options: StateOptions): LuaState;
+  /** Takes what a first state needs of the system. @throws LuafcgidError when there is no room for it */
+  reserve?(): void;
   /** Gives back what the engine itself holds, when all states are closed. */
   close?(): void;
 }

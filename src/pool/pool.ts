@@ -14,51 +14,29 @@ import { auditPool } from './audit.js';
 import { Offering, type OfferOrder } from './offering.js';
 import type { OfferDesk } from './offers.js';
 import { decide, expectedAfter, usualAfter } from './policy.js';
-import { type PoolLimits, type PoolState, type State, Worker } from './records.js';
+import type { Assignment, PoolCounts, PoolLimits, PoolState, State, Worker } from './records.js';
 import { StateTable } from './state-table.js';
 import { type Waiter, WaitQueue } from './wait-queue.js';
+import { WorkerTable } from './worker-table.js';
 
 export type { OfferOrder } from './offering.js';
 export type { OfferDesk } from './offers.js';
 export { LONG_MS } from './policy.js';
-export type { PoolLimits, PoolState } from './records.js';
+export type { Assignment, PoolCounts, PoolLimits, PoolState } from './records.js';
 export type { Place, Waiter } from './wait-queue.js';
-
-/** A waiter's turn has come: run its request in this state. */
-export interface Assignment<W extends Waiter> {
-  readonly waiter: W;
-  readonly state: PoolState;
-  /** The state has to be created first. */
-  readonly create: boolean;
-  /** The state to close before, in the same worker. */
-  readonly evicted: PoolState | undefined;
-  /** It is the state's last request: the worker closes it afterwards. */
-  readonly retire: boolean;
-}
-
-export interface PoolCounts {
-  readonly states: number;
-  readonly idle: number;
-  readonly workers: number;
-  readonly freeWorkers: number;
-  readonly waiting: number;
-}
 
 export class Pool<W extends Waiter> {
   #limits: PoolLimits;
-  readonly #workers = new Map<number, Worker>();
-  readonly #free = new Set<Worker>();
+  readonly #workers = new WorkerTable();
   readonly #states: StateTable;
   readonly #line: WaitQueue<W>;
   readonly #offers: Offering<W>;
-  /** Workers that serve lent connections just now. */
-  #servingDirect = 0;
 
   constructor(limits: PoolLimits, desk: OfferDesk<W>) {
     this.#limits = limits;
     this.#line = new WaitQueue(limits.queue);
     this.#states = new StateTable(limits);
-    this.#offers = new Offering(limits, this.#workers, this.#states, this.#line, desk);
+    this.#offers = new Offering(limits, this.#workers.byId, this.#states, this.#line, desk);
   }
 
   /** Other limits from now on: workers that are there keep their shares, so they have to be retired for others. */
@@ -66,17 +44,14 @@ export class Pool<W extends Waiter> {
     this.#states.setLimits(limits, nowMs);
     this.#offers.limits = limits;
     this.#limits = limits;
-    this.#line.limit = limits.queue + this.#servingDirect;
+    this.#limitLine();
   }
 
   /** A worker is ready. `index` (0 to `workers` - 1) is its place, which a replacement takes over. */
   addWorker(id: number, index: number): void {
     const { states, workers } = this.#limits;
     const share = Math.floor(states / workers) + (index < states % workers ? 1 : 0);
-    if (share === 0) return;
-    const worker = new Worker(id, share);
-    this.#workers.set(id, worker);
-    this.#free.add(worker);
+    if (share > 0) this.#workers.add(id, share);
   }
 
   /**
@@ -88,7 +63,7 @@ export class Pool<W extends Waiter> {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     worker.isRetired = true;
-    this.#free.delete(worker);
+    this.#workers.free.delete(worker);
     const hasRun = [...this.#states.values()].some((state) => state.home === worker && state.status === 'busy');
     if (!hasRun) return;
     // It can close its idle states only when its request ends, which may take long. They are given up now, so that others
@@ -103,9 +78,8 @@ export class Pool<W extends Waiter> {
     const lost = this.#offers.workerGone(id);
     const worker = this.#workers.get(id);
     if (worker === undefined) return lost;
-    this.setOccupied(id, false);
-    this.#workers.delete(id);
-    this.#free.delete(worker);
+    this.#workers.remove(worker);
+    this.#limitLine();
     for (const state of this.#states.values()) if (state.home === worker) this.#states.forget(state);
     for (const state of this.#states.evicted.values()) if (state.home === worker) this.closed(state.id);
     return lost;
@@ -127,32 +101,26 @@ export class Pool<W extends Waiter> {
 
   /** A worker without a request serves a lent connection, or does so no longer. */
   setOccupied(id: number, isServingDirect: boolean): void {
-    const worker = this.#workers.get(id);
-    if (worker === undefined || worker.isServingDirect === isServingDirect) return;
-    worker.isServingDirect = isServingDirect;
-    worker.isAway = false;
-    this.#servingDirect += isServingDirect ? 1 : -1;
-    // A worker that serves a lent connection is free again in moments, or turns out to run a request. Until that is known,
-    // the queue limit is one higher for it, so that no request is turned away because of it.
-    this.#line.limit = this.#limits.queue + this.#servingDirect;
-    this.#listIfFree(worker);
+    this.#workers.setOccupied(id, isServingDirect);
+    this.#limitLine();
   }
 
   /** A worker that is occupied will be so for long: requests do not wait for its states any more. */
   setAway(id: number): void {
-    const worker = this.#workers.get(id);
-    if (worker?.isServingDirect === true) worker.isAway = true;
+    this.#workers.setAway(id);
   }
 
   /** Whether that was said of a worker. */
   isAway(id: number): boolean {
-    return this.#workers.get(id)?.isAway ?? true;
+    return this.#workers.isAway(id);
   }
 
-  #listIfFree(worker: Worker): void {
-    const { running, isBouncing, isRetired, isServingDirect } = worker;
-    if (running === undefined && !isBouncing && !isRetired && !isServingDirect) this.#free.add(worker);
-    else this.#free.delete(worker);
+  /**
+   * A worker that serves a lent connection is free again in moments, or turns out to run a request. Until that is known, the
+   * queue limit is one higher for it, so that no request is turned away because of it.
+   */
+  #limitLine(): void {
+    this.#line.limit = this.#limits.queue + this.#workers.servingDirect;
   }
 
   /**
@@ -207,17 +175,17 @@ export class Pool<W extends Waiter> {
 
   /** The next request that can start now, with its state; undefined when none can. Call until then. */
   assign(nowMs: number): Assignment<W> | undefined {
-    if (this.#free.size === 0) return undefined;
+    if (this.#workers.free.size === 0) return undefined;
     for (let waiter = this.#line.head; waiter !== undefined; waiter = this.#line.headAfter(waiter)) {
-      const idle = this.#idleStateOf(waiter.script);
+      const idle = this.#workers.idleStateOf(waiter.script);
       // That worker will be free in a moment, or be found to run a request: do not make one more state for this one.
-      if (idle === undefined && this.#isServingDirectWith(waiter.script)) continue;
+      if (idle === undefined && this.#workers.isServingDirectWith(waiter.script)) continue;
       const decision = decide<State, Worker>({
         idle,
         scriptStates: this.#states.countOf(waiter.script),
         clones: this.#limits.clones,
         isFull: this.#states.size >= this.#limits.states,
-        freeWorkers: this.#free,
+        freeWorkers: this.#workers.free,
       });
       if (decision.action === 'wait') continue;
       this.#line.leave(waiter);
@@ -263,7 +231,7 @@ export class Pool<W extends Waiter> {
     // The worker took it just when its state was closed, or when the request in its state began to wait. It is not free
     // before it has reported that.
     worker.isBouncing = true;
-    this.#free.delete(worker);
+    this.#workers.free.delete(worker);
     return undefined;
   }
 
@@ -273,7 +241,7 @@ export class Pool<W extends Waiter> {
     const first = this.#offers.first(workerId);
     if (worker === undefined || first === undefined) return;
     worker.isBouncing = false;
-    this.#listIfFree(worker);
+    this.#workers.listIfFree(worker);
     this.#offers.bounced(first);
   }
 
@@ -322,14 +290,14 @@ export class Pool<W extends Waiter> {
     state.isSuspended = false;
     state.home.active.unshift(state);
     state.home.sinceMs = nowMs;
-    this.#free.delete(state.home);
+    this.#workers.free.delete(state.home);
   }
 
   /** A worker executes the state's request no longer. */
   #leave(state: State): void {
     const { active } = state.home;
     if (active.includes(state)) active.splice(active.indexOf(state), 1);
-    this.#listIfFree(state.home);
+    this.#workers.listIfFree(state.home);
   }
 
   /** Whether a state was evicted, and its worker has not closed it yet. */
@@ -375,7 +343,7 @@ export class Pool<W extends Waiter> {
   takeUncollected(perWorker: number): PoolState[] {
     const taken: PoolState[] = [];
     const left = new Map<Worker, number>();
-    for (const worker of this.#free) left.set(worker, perWorker);
+    for (const worker of this.#workers.free) left.set(worker, perWorker);
     for (const state of this.#states.values()) {
       const places = left.get(state.home) ?? 0;
       if (places === 0 || state.status !== 'idle' || state.collectedUses === state.uses) continue;
@@ -387,13 +355,11 @@ export class Pool<W extends Waiter> {
   }
 
   counts(): PoolCounts {
-    let idle = 0;
-    for (const worker of this.#workers.values()) idle += worker.victims.size;
     return {
       states: this.#states.size,
-      idle,
-      workers: this.#workers.size,
-      freeWorkers: this.#free.size,
+      idle: this.#workers.idleStates,
+      workers: this.#workers.byId.size,
+      freeWorkers: this.#workers.free.size,
       waiting: this.#line.size,
     };
   }
@@ -404,30 +370,12 @@ export class Pool<W extends Waiter> {
       limits: this.#limits,
       states: this.#states.byId,
       evicted: this.#states.evicted,
-      workers: this.#workers,
-      free: this.#free,
+      workers: this.#workers.byId,
+      free: this.#workers.free,
       scriptStates: this.#states.countsByScript,
       waiting: this.#line.size,
       offersOf: (worker) => this.#offers.countOf(worker),
     });
-  }
-
-  /** Whether a worker that serves a lent connection has an idle state of the script. */
-  #isServingDirectWith(script: string): boolean {
-    if (this.#servingDirect === 0) return false;
-    for (const { isServingDirect, isAway, idle } of this.#workers.values()) {
-      if (isServingDirect && !isAway && idle.has(script)) return true;
-    }
-    return false;
-  }
-
-  #idleStateOf(script: string): State | undefined {
-    let found: State | undefined;
-    for (const worker of this.#free) {
-      const state = worker.idle.get(script)?.at(-1);
-      if (state !== undefined && (found === undefined || state.lastUse > found.lastUse)) found = state;
-    }
-    return found;
   }
 
   #occupy(waiter: W, state: State, nowMs: number, evicted: State | undefined): Assignment<W> {
@@ -444,6 +392,6 @@ export class Pool<W extends Waiter> {
     state.status = 'busy';
     state.home.active.push(state);
     state.home.sinceMs = nowMs;
-    this.#free.delete(state.home);
+    this.#workers.free.delete(state.home);
   }
 }

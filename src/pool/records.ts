@@ -2,6 +2,7 @@
 
 import { EvictionHeap } from './eviction-heap.js';
 import { type Candidate, type FreeWorker, type Score, UNKNOWN_MS } from './policy.js';
+import type { Waiter } from './wait-queue.js';
 
 export interface PoolLimits {
   /** Most states in all. */
@@ -102,4 +103,24 @@ export class Worker implements FreeWorker<State> {
   get victim(): State | undefined {
     return this.victims.first;
   }
+}
+
+/** A waiter's turn has come: run its request in this state. */
+export interface Assignment<W extends Waiter> {
+  readonly waiter: W;
+  readonly state: PoolState;
+  /** The state has to be created first. */
+  readonly create: boolean;
+  /** The state to close before, in the same worker. */
+  readonly evicted: PoolState | undefined;
+  /** It is the state's last request: the worker closes it afterwards. */
+  readonly retire: boolean;
+}
+
+export interface PoolCounts {
+  readonly states: number;
+  readonly idle: number;
+  readonly workers: number;
+  readonly freeWorkers: number;
+  readonly waiting: number;
 }

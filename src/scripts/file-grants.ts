@@ -13,16 +13,20 @@ import {
   constants,
   fstatSync,
   lstatSync,
+  lutimesSync,
+  mkdirSync,
   openSync,
+  readdirSync,
   readlinkSync,
   realpathSync,
   renameSync,
   rmdirSync,
+  type Stats,
   unlinkSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { errorOfSystem } from '../base/system-error.js';
-import type { ByteString, FileHost, OpenHow } from '../lua/state.js';
+import type { ByteString, FileAttributes, FileHost, OpenHow } from '../lua/state.js';
 import { type FileGrants, O_PATH, placeOfHeld } from './held-directory.js';
 import { liesIn, stepsTo } from './opened-file.js';
 
@@ -43,12 +47,20 @@ export class GrantedFiles implements FileHost {
   readonly #grants: FileGrants;
   readonly #directory: ByteString;
   readonly #fixed: readonly ByteString[];
+  readonly largestBytes: number;
 
   /**
    * @param directory where relative names start: that of the script
    * @param fixed further directories that scripts may not move: those that Lua sources are loaded from
+   * @param largestBytes that a file may have which is written
    */
-  constructor(grants: FileGrants, directory: ByteString, fixed: readonly ByteString[] = []) {
+  constructor(
+    grants: FileGrants,
+    directory: ByteString,
+    fixed: readonly ByteString[] = [],
+    largestBytes = Number.POSITIVE_INFINITY,
+  ) {
+    this.largestBytes = largestBytes;
     this.#grants = grants;
     this.#directory = directory;
     this.#fixed = [directory, ...fixed];
@@ -70,7 +82,7 @@ export class GrantedFiles implements FileHost {
       constants.O_NOCTTY |
       // Opening a named pipe would wait for its other end.
       constants.O_NONBLOCK;
-    let name = this.#absolute(path);
+    let name: ByteString = resolve(this.#absolute(path));
     for (let links = 0; links < MOST_LINKS; links += 1) {
       const outcome = this.#within(name, (entry) => {
         const target = linkAt(entry);
@@ -116,15 +128,72 @@ export class GrantedFiles implements FileHost {
     return path;
   }
 
+  attributes(path: ByteString, follows: boolean): FileAttributes {
+    let name: ByteString = resolve(this.#absolute(path));
+    for (let links = 0; links < MOST_LINKS; links += 1) {
+      const outcome = this.#within(name, (entry) => {
+        this.#requireAny(entry);
+        const target = linkAt(entry);
+        if (target === undefined || !follows) return attributesOf(lstatSync(entry.name), target);
+        return target.startsWith('/') ? target : `${dirname(entry.place)}/${target}`;
+      });
+      if (typeof outcome !== 'string') return outcome;
+      name = outcome;
+    }
+    throw errorOfSystem('ELOOP');
+  }
+
+  list(path: ByteString): readonly ByteString[] {
+    let name: ByteString = resolve(this.#absolute(path));
+    for (let links = 0; links < MOST_LINKS; links += 1) {
+      const outcome = this.#within(name, (entry) => {
+        const target = linkAt(entry);
+        if (target !== undefined) return target.startsWith('/') ? target : `${dirname(entry.place)}/${target}`;
+        if (!this.#may('read', entry, true)) throw errorOfSystem('EACCES');
+        return namesIn(entry.name);
+      });
+      if (typeof outcome !== 'string') return outcome;
+      name = outcome;
+    }
+    throw errorOfSystem('ELOOP');
+  }
+
+  makeDirectory(path: ByteString): void {
+    this.#within(resolve(this.#absolute(path)), (entry) => {
+      this.#require('write', entry);
+      mkdirSync(entry.name, 0o777);
+    });
+  }
+
+  removeDirectory(path: ByteString): void {
+    this.#within(resolve(this.#absolute(path)), (entry) => {
+      this.#require('write', entry);
+      this.#requireMovable(entry);
+      rmdirSync(entry.name);
+    });
+  }
+
+  touch(path: ByteString, accessSeconds: number, modifiedSeconds: number): void {
+    this.#within(this.#absolute(path), (entry) => {
+      this.#require('write', entry);
+      lutimesSync(entry.name, accessSeconds, modifiedSeconds);
+    });
+  }
+
   #absolute(path: ByteString): ByteString {
     return path.startsWith('/') ? path : `${this.#directory}/${path}`;
   }
 
-  #may(what: keyof FileGrants, { place }: Entry): boolean {
+  /** @param countsItself whether the granted directory itself counts, and not only what lies in it */
+  #may(what: keyof FileGrants, { place }: Entry, countsItself = false): boolean {
     return this.#grants[what].some((grant) => {
       const directory = placeOfHeld(grant);
-      return directory !== undefined && liesIn(place, directory);
+      return directory !== undefined && (liesIn(place, directory) || (countsItself && place === directory));
     });
+  }
+
+  #requireAny(entry: Entry): void {
+    if (!this.#may('read', entry, true) && !this.#may('write', entry, true)) throw errorOfSystem('EACCES');
   }
 
   /** What is moved, removed or replaced is no directory that decides what scripts may use, nor does it hold one. */
@@ -186,6 +255,51 @@ function linkAt({ name }: Entry): ByteString | undefined {
     if (code === 'EINVAL' || code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** Longer lists would fill a state. */
+const MOST_NAMES = 100_000;
+
+function namesIn(directory: Buffer): readonly ByteString[] {
+  const names = readdirSync(directory, { encoding: 'buffer' });
+  if (names.length > MOST_NAMES) throw errorOfSystem('EOVERFLOW');
+  return ['.', '..', ...names.map((name) => name.toString('latin1'))];
+}
+
+function attributesOf(stats: Stats, target: ByteString | undefined): FileAttributes {
+  const permission = (bit: number, letter: string): string => ((stats.mode & bit) === 0 ? '-' : letter);
+  const permissions = [6, 3, 0]
+    .map((shift) => permission(4 << shift, 'r') + permission(2 << shift, 'w') + permission(1 << shift, 'x'))
+    .join('');
+  const seconds = (milliseconds: number): number => Math.floor(milliseconds / 1000);
+  return {
+    mode: kindOf(stats),
+    permissions,
+    size: stats.size,
+    nlink: stats.nlink,
+    uid: stats.uid,
+    gid: stats.gid,
+    dev: stats.dev,
+    ino: stats.ino,
+    rdev: stats.rdev,
+    blocks: stats.blocks,
+    blksize: stats.blksize,
+    access: seconds(stats.atimeMs),
+    modification: seconds(stats.mtimeMs),
+    change: seconds(stats.ctimeMs),
+    ...(target !== undefined && { target }),
+  };
+}
+
+/** In the words of LuaFileSystem. */
+function kindOf(stats: Stats): string {
+  if (stats.isFile()) return 'file';
+  if (stats.isDirectory()) return 'directory';
+  if (stats.isSymbolicLink()) return 'link';
+  if (stats.isSocket()) return 'socket';
+  if (stats.isFIFO()) return 'named pipe';
+  if (stats.isCharacterDevice()) return 'char device';
+  return stats.isBlockDevice() ? 'block device' : 'other';
 }
 
 function openRegular(name: Buffer, flags: number): number {

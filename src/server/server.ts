@@ -4,8 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { describeError, LuafcgidError } from '../base/errors.js';
+import { describeError, type LuafcgidError } from '../base/errors.js';
 import type { ListenAddress } from '../base/listen-address.js';
 import { type Config, identityOf } from '../config/load.js';
 import { createFront } from '../front/host/create-front.js';
@@ -18,7 +17,7 @@ import { requireDescriptors } from '../process/descriptors.js';
 import { noService, type ServiceEnvironment } from '../process/environment.js';
 import { serviceManager } from '../process/notify.js';
 import { PidFile, systemLock } from '../process/pid-file.js';
-import { planUserChange, runsAsRoot } from '../process/user-change.js';
+import { planUserChange } from '../process/user-change.js';
 import type { StatusReload } from '../status/model.js';
 import { Workers } from '../threads/workers.js';
 import { warnOfExposure } from './exposure.js';
@@ -38,6 +37,7 @@ import { Listeners } from './listeners.js';
 import type { ServerParts } from './parts.js';
 import { reload } from './reload.js';
 import { HungThreads, type Succeed } from './restart.js';
+import { giveUpRights, reportSocketsLeft } from './rights.js';
 import { Sampler, type TakeStack } from './sampler.js';
 import { SharedMemory, sessionMemory } from './shared-memory.js';
 import { type ServerCommands, StatusDesk } from './status-desk.js';
@@ -67,8 +67,11 @@ export interface Server {
    * @returns what ends it
    */
   sample(take: TakeStack): () => void;
-  /** Finishes what runs, for a limited time, and gives everything back. */
-  stop(): Promise<void>;
+  /**
+   * Finishes what runs, for a limited time, and gives everything back.
+   * @param how `at-once`: what runs is broken off
+   */
+  stop(how?: 'in-order' | 'at-once'): Promise<void>;
 }
 
 export interface StartOptions {
@@ -86,6 +89,9 @@ export interface StartOptions {
 const RELOAD_MS = 10_000;
 /** How long the last bytes of answers may take to be sent. */
 const LAST_BYTES_MS = 1_000;
+
+/** The same where nobody waits for answers: what takes longer is broken off. */
+const BROKEN_OFF_MS = 20;
 
 /**
  * Starts a server.
@@ -119,6 +125,7 @@ class RunningServer implements Server {
   #parts!: ServerParts;
   #reloading = Promise.resolve();
   #isStopping = false;
+  #breaksOff = false;
   /** One word: how many requests of all workers wait for results. */
   readonly #waiting = new SharedArrayBuffer(4);
   /** Dictionaries of the configuration in service. */
@@ -173,8 +180,9 @@ class RunningServer implements Server {
     return this.#sampler.start(take);
   }
 
-  async stop(): Promise<void> {
+  async stop(how: 'in-order' | 'at-once' = 'in-order'): Promise<void> {
     this.#isStopping = true;
+    this.#breaksOff = how === 'at-once';
     await this.#hung.restarting;
     await within(RELOAD_MS, this.#reloading);
     await this.takeApart();
@@ -202,7 +210,8 @@ class RunningServer implements Server {
     await this.#listen();
     pidFile?.write();
     await this.#status.open(this.#parts, this.#undo);
-    this.#giveUpRights(becomeUser);
+    giveUpRights(becomeUser, this.log, this.#warnLevel);
+    if (becomeUser !== undefined) this.#undo.push(() => reportSocketsLeft(this.addresses, this.log));
     this.#isSetUp.set();
     this.#undo.push(() => this.#stopServing());
     this.#startHousekeeping();
@@ -298,7 +307,7 @@ class RunningServer implements Server {
     this.#undo.push(async () => {
       if (!(await this.#io.stop())) leaveThreadsBehind();
     });
-    this.#undo.push(() => workers.stop());
+    this.#undo.push(() => workers.stop(this.#breaksOff ? BROKEN_OFF_MS : undefined));
     await this.#startWorkers(parts.current);
     // Only now: before it is ready, the service manager waits for nothing but that.
     const watch = parts.manager.watch(() => front.call('counts'));
@@ -342,14 +351,6 @@ class RunningServer implements Server {
     requireDescriptors();
   }
 
-  #giveUpRights(becomeUser: (() => void) | undefined): void {
-    if (becomeUser !== undefined) {
-      becomeUser();
-      this.#undo.push(() => reportSocketsLeft(this.addresses, this.log));
-    }
-    if (runsAsRoot()) this.log.write(this.#warnLevel, describeError(new LuafcgidError('LUAFCGID_USER_ROOT')));
-  }
-
   #startHousekeeping(): void {
     const parts = this.#parts;
     const housekeeping = repeat(
@@ -389,27 +390,16 @@ class RunningServer implements Server {
   async #drain(): Promise<void> {
     const { current, front, log } = this.#parts;
     await front.call('drain');
-    const { drainTimeoutMs } = current.loaded.config;
+    const drainTimeoutMs = this.#breaksOff ? BROKEN_OFF_MS : current.loaded.config.drainTimeoutMs;
     if (!(await within(drainTimeoutMs, this.#drained.isSet))) {
       const { requests } = await front.call('counts');
       log.write('warn', `${requests} requests did not end within ${drainTimeoutMs / 1000} s and are broken off`);
     }
     await front.call('tellAllClosed');
-    await within(LAST_BYTES_MS, this.#allClosed.isSet);
+    await within(this.#breaksOff ? BROKEN_OFF_MS : LAST_BYTES_MS, this.#allClosed.isSet);
   }
 
   #add(made: Partial<ServerParts>): void {
     Object.assign(this.#parts, made);
-  }
-}
-
-/** Removing a socket takes the right to write to its folder, which the user that the server became may not have. */
-function reportSocketsLeft(addresses: readonly ListenAddress[], log: Log): void {
-  for (const address of addresses) {
-    if (address.kind !== 'unix' || !existsSync(address.path)) continue;
-    log.write(
-      'info',
-      `the socket ${address.path} stays, since this user may not remove it; the next start replaces it`,
-    );
   }
 }

@@ -68,7 +68,7 @@ export async function tryScripts(
   let worker: WorkerHandle | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      worker = new WorkerHandle(1, 0, settings, {
+      worker = new WorkerHandle(1, 0, settings, true, {
         onWarmed(scripts) {
           for (const { script, tookMs, memoryBytes, imageBytes, reason, isLoaded } of scripts) {
             const path = toText(script);

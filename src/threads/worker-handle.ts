@@ -40,7 +40,17 @@ export interface WorkerEvents {
 /** What all workers of a server share. */
 export type WorkerSettings = Omit<
   ThreadData,
-  'index' | 'toWorker' | 'toFront' | 'interrupts' | 'loans' | 'counters' | 'lines' | 'firstRequest' | 'io' | 'worker'
+  | 'index'
+  | 'toWorker'
+  | 'toFront'
+  | 'interrupts'
+  | 'loans'
+  | 'counters'
+  | 'lines'
+  | 'firstRequest'
+  | 'io'
+  | 'worker'
+  | 'needsRoom'
 > & {
   readonly ringBytes: number;
   /** Lets native Lua call a hook, see `createHookSetter`. */
@@ -89,8 +99,9 @@ export class WorkerHandle {
   /**
    * @param id unlike that of any other worker
    * @param index its number in the log, which a worker that takes its place has too
+   * @param needsRoom it fails where the system has no room for a single state
    */
-  constructor(id: number, index: number, settings: WorkerSettings, events: WorkerEvents) {
+  constructor(id: number, index: number, settings: WorkerSettings, needsRoom: boolean, events: WorkerEvents) {
     const { ringBytes, setHook, sleeper, io, ...shared } = settings;
     this.#interrupter = new Interrupter(this.interrupts, setHook);
     this.#sleeper = sleeper;
@@ -109,6 +120,7 @@ export class WorkerHandle {
       loans: this.loans,
       counters: this.counters,
       lines: this.lines,
+      needsRoom,
       worker: id,
       firstRequest: firstLentRequest(id),
       io: io?.openChannel(id, { ring: this.toWorker, loans: this.loans, usesFutex: sleeper !== undefined }),

@@ -131,9 +131,7 @@ export class Workers {
   #startAt(generation: Generation, index: number): Promise<ReadyWorker> {
     return new Promise((resolve, reject) => {
       const failed = (reason: string): void => {
-        const isWantOfDescriptors = reason.includes('EMFILE') || reason.includes('ENFILE');
-        const code = isWantOfDescriptors ? 'LUAFCGID_SERVER_DESCRIPTORS' : 'LUAFCGID_WORKER_START';
-        reject(new LuafcgidError(code, { reason }));
+        reject(startError(reason));
       };
       this.#spawn({ generation, index, failures: 0 }, resolve, failed);
     });
@@ -168,11 +166,12 @@ export class Workers {
     void this.#endAbandoned(member.handle);
   }
 
-  async stop(): Promise<void> {
+  /** @param limitMs how long a thread may take to end by itself */
+  async stop(limitMs = END_MS): Promise<void> {
     this.#isStopping = true;
     await this.#events.stop();
     const ends = [...this.#handles.values()].map(async ({ handle }) => {
-      await endsWithin(END_MS, handle);
+      await endsWithin(limitMs, handle);
       await handle.terminate();
     });
     await Promise.all(ends);
@@ -188,7 +187,8 @@ export class Workers {
   #spawn(place: Place, onReady?: (worker: ReadyWorker) => void, onFailed?: (reason: string) => void): void {
     this.#lastId += 1;
     const id = this.#lastId;
-    const handle: WorkerHandle = new WorkerHandle(id, place.index, place.generation.settings, {
+    const needsRoom = this.#generation === undefined;
+    const handle: WorkerHandle = new WorkerHandle(id, place.index, place.generation.settings, needsRoom, {
       onReady: () => {
         clearTimeout(startTimer);
         if (!this.#handles.has(id)) return; // it was given up
@@ -268,4 +268,14 @@ async function endsWithin(limitMs: number, handle: WorkerHandle): Promise<boolea
   const hasEnded = await Promise.race([handle.ended.then(() => true), limit]);
   clearTimeout(timer);
   return hasEnded;
+}
+
+/** The error for why a worker did not start. */
+function startError(reason: string): LuafcgidError {
+  if (reason.includes('EMFILE') || reason.includes('ENFILE')) {
+    return new LuafcgidError('LUAFCGID_SERVER_DESCRIPTORS', { reason });
+  }
+  const refusal = /^LuafcgidError: the system has no address space .*?\((.*)\)$/m.exec(reason)?.[1];
+  if (refusal !== undefined) return new LuafcgidError('LUAFCGID_LUA_ADDRESS_SPACE', { reason: refusal });
+  return new LuafcgidError('LUAFCGID_WORKER_START', { reason });
 }

@@ -19,6 +19,7 @@ import { OutputBuffer } from './output-buffer.js';
 import type { RequestOrigin } from './request-channels.js';
 import { Run, type RunStart } from './run.js';
 import type { Handler, ScriptState, StateReports, StateSettings } from './script-state.js';
+import { StateRoom } from './state-room.js';
 import type { UsageMeter } from './usage-meter.js';
 import { holdsOperations, Waits, type WaitsParts } from './waits.js';
 import { type WarmedScript, WarmStart } from './warm-start.js';
@@ -48,6 +49,8 @@ export class Runner {
   readonly #parts: RunnerParts;
   readonly #images: Images;
   readonly #states = new Map<number, ScriptState>();
+  readonly #room: StateRoom;
+  #uses = 0;
   /** Requests that have been suspended and are not over, by number. */
   readonly #lasting = new Map<number, Run>();
   /** The run whose script executes now. */
@@ -77,6 +80,15 @@ export class Runner {
         const run = owner as Run;
         if (run.isSuspended && !this.#ready.includes(run)) this.#ready.push(run);
       },
+    });
+    this.#room = new StateRoom({
+      states: this.#states,
+      nowMs: () => performance.now(),
+      close: (id) => {
+        this.close(id);
+        parts.outbox.closed(id);
+      },
+      tellFull: (message) => parts.outbox.log(0, 'warn', `${message}; idle states are closed for others`),
     });
     const { config } = parts;
     this.#images = new Images({
@@ -328,11 +340,16 @@ export class Runner {
   /** The run's state, made now if it does not exist; interrupts find the run there. */
   #enterState(run: Run, handler: Handler): ScriptState {
     const { stateId, createdFrom } = run.start;
-    const state = createdFrom === undefined ? this.#states.get(stateId) : this.#images.open(stateId, createdFrom);
+    const state =
+      createdFrom === undefined
+        ? this.#states.get(stateId)
+        : this.#room.open(() => this.#images.open(stateId, createdFrom));
     if (state === undefined) throw new Error(`state ${stateId} is not here`);
     run.state = state;
     state.isBusy = true;
     state.uses += 1;
+    this.#uses += 1;
+    state.lastUse = this.#uses;
     this.#setTarget(state);
     if (createdFrom !== undefined && !state.isLoaded) {
       state.load(handler);

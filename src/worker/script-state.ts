@@ -82,6 +82,8 @@ export class ScriptState {
   memoryDueMs = 0;
   /** Requests that have begun in it. */
   uses = 0;
+  /** Rises with every request of the worker: the order of last uses. */
+  lastUse = 0;
   isLoaded: boolean;
   /** A request executes or waits in it. */
   isBusy = false;
@@ -136,7 +138,9 @@ export class ScriptState {
       showsLocals: config.showErrors,
       keys: config.keys,
       environment: settings.environment,
-      ...(settings.files !== undefined && { files: new GrantedFiles(settings.files, directory, rules.directories) }),
+      ...(settings.files !== undefined && {
+        files: new GrantedFiles(settings.files, directory, rules.directories, config.filesMaxBytes),
+      }),
       ...(image !== undefined && { image: image.lua }),
     });
     this.isLoaded = image !== undefined;

@@ -40,6 +40,8 @@ export interface ThreadData {
   readonly io: IoChannel | undefined;
   /** The data sources of the configuration. */
   readonly sources: readonly SourceGrant[];
+  /** The server is starting: a worker without room for a single state fails. */
+  readonly needsRoom: boolean;
   /** The number of this worker, unlike that of any other. */
   readonly worker: number;
   /** Locks of all workers, see `shared/lock-table.ts`. */

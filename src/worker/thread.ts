@@ -231,6 +231,15 @@ class WorkerThread {
     });
   }
 
+  /** Takes room for a first state, before other workers and other programs leave none. @throws when there is none now and `isNeeded` */
+  reserve(isNeeded: boolean): void {
+    try {
+      this.#states.engine.reserve?.();
+    } catch (error) {
+      if (isNeeded) throw error;
+    }
+  }
+
   /** Loads scripts before the first request. */
   warm(scripts: ThreadData['warmScripts']): WarmedScript[] {
     return this.#runner.warm(scripts);
@@ -358,6 +367,7 @@ async function run(data: ThreadData): Promise<void> {
   const clock = format?.needsCpuTime ? await findCpuClock() : undefined;
   const usage = format?.needsUsage ? new UsageMeter(clock) : undefined;
   const thread = new WorkerThread(data, system, ringBell, format, usage);
+  thread.reserve(data.needsRoom);
   if (data.warmScripts.length > 0) parentPort?.postMessage({ warmed: thread.warm(data.warmScripts) });
   parentPort?.postMessage('ready');
   thread.serve();

@@ -356,6 +356,45 @@ describe('luafcgid serve', () => {
     assert.equal((await fetchHttp({ port: Number(port), path: '/one.lua' })).text, '<p>');
   });
 
+  it('colours the statuses of its lines in a terminal, unless NO_COLOR says otherwise', async (t) => {
+    const dir = tempDir(t);
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
+    for (const [noColor, expected] of [
+      ['', '\x1b[32m200\x1b[39m'],
+      ['1', '\n200 '],
+    ] as const) {
+      const command = `${process.execPath} ${join(ROOT, 'bin/luafcgid')} serve ${dir} --port 0`;
+      const child = new Child({
+        name: 'luafcgid serve in a terminal',
+        command: 'script',
+        args: ['-qefc', command, '/dev/null'],
+        env: { ...process.env, NO_COLOR: noColor, TERM: 'xterm', TMPDIR: dir },
+      });
+      t.after(() => child.stop('SIGKILL'));
+      const [, port] = await child.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+      assert.equal((await fetchHttp({ port: Number(port), path: '/hello.lua' })).text, 'hello');
+      await child.logged(/ms {2}GET \/hello\.lua/);
+      assert.ok(child.stdout.includes(expected), child.stdout.toString());
+      await child.stop('SIGTERM');
+    }
+  });
+
+  it('ends at Ctrl-C without waiting for a page that hangs: issue 15', async (t) => {
+    const server = await startServer(t, {
+      files: { 'loop.lua': 'function main(env, con) print("begun") while true do end end' },
+      args: ({ scripts }) => ['serve', scripts],
+      env: { PORT: '0' },
+      ready: /Ctrl-C/,
+    });
+    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+    const cut = fetchHttp({ port: Number(port), path: '/loop.lua' }).catch(() => 'cut');
+    await server.logged(/begun/);
+    server.signal('SIGINT');
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
+    await server.logged(/1 requests did not end within 0\.02 s and are broken off/);
+    assert.equal(await cut, 'cut');
+  });
+
   it('takes its port from PORT, and --port before that', async (t) => {
     const [port, other] = [await freePort(), await freePort()];
     for (const args of [[], ['--port', String(other)]]) {

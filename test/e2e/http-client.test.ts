@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { echo, serve, type TestServer } from '../io/http/support.js';
 import type { Cleanup } from '../support/cleanup.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
 
 const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
 
@@ -35,17 +35,25 @@ async function start(
   });
 }
 
-describe('luafcgid.http', () => {
-  for (const engine of ENGINES) {
-    it(`sends requests with bodies and headers, and gives answers, with ${engine}`, async (t) => {
-      const upstream = await serve(t, (request, response) => {
+for (const engine of ENGINES) {
+  describe(`luafcgid.http with ${engine}`, () => {
+    const held: (() => void)[] = [];
+    const upstream = shared((t) =>
+      serve(t, (request, response) => {
         if (request.url === '/none') response.writeHead(404, { 'Set-Cookie': ['a=1', 'b=2'] }).end('no');
-        else echo(request, response);
-      });
-      const server = await start(t, upstream, { engine });
+        else if (request.url === '/large') response.end(Buffer.alloc(300_000, 'x'));
+        // Each is answered when the other is there.
+        else if (request.url === '/both') held.push(() => response.end('ok'));
+        else if (request.url !== '/silent') echo(request, response);
+        if (held.length === 2) for (const answer of held.splice(0)) answer();
+      }),
+    );
+    const server = shared((t) => start(t, upstream(), { engine }));
+
+    it('sends requests with bodies and headers, and gives answers', async () => {
       const text = await run(
-        server,
-        upstream,
+        server(),
+        upstream(),
         `local a = http.get(base .. "/x?y=" .. luafcgid.urlencode("a b"), { headers = { ["X-A"] = { "1", 2 } } })
         local seen = a:json()
         con:puts(a.status, " ", a.headers["Content-TYPE"], " ", seen.method, seen.path, seen.headers["x-a"], seen.headers["user-agent"], "\\n")
@@ -70,18 +78,10 @@ describe('luafcgid.http', () => {
       ]);
     });
 
-    it(`streams, waits for several at once, and raises what gives no answer, with ${engine}`, async (t) => {
-      const held: (() => void)[] = [];
-      const upstream = await serve(t, (request, response) => {
-        if (request.url === '/large') response.end(Buffer.alloc(300_000, 'x'));
-        // Each is answered when the other is there.
-        if (request.url === '/both') held.push(() => response.end('ok'));
-        if (held.length === 2) for (const answer of held.splice(0)) answer();
-      });
-      const server = await start(t, upstream, { engine });
+    it('streams, waits for several at once, and raises what gives no answer', async () => {
       const text = await run(
-        server,
-        upstream,
+        server(),
+        upstream(),
         `local stream, size = http.stream(base .. "/large"), 0
         local piece = stream:read()
         while piece do size = size + #piece piece = stream:read() end
@@ -108,8 +108,10 @@ describe('luafcgid.http', () => {
       assert.match(lines[5] as string, /the header X-A has a line end/);
       assert.match(lines[6] as string, /there is no option metod/);
     });
-  }
+  });
+}
 
+describe('luafcgid.http', () => {
   it('is off until the setting names a server, and for scripts that it does not name', async (t) => {
     const upstream = await serve(t, echo);
     const off = await startServer(t, { config: 'workers = 1' });

@@ -7,7 +7,7 @@ import { startMariadb } from '../support/mariadb.js';
 import { startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { type AskOptions, ask, type TextAnswer } from '../support/shared.js';
+import { type AskOptions, ask, shared, type TextAnswer } from '../support/shared.js';
 
 const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
 
@@ -162,8 +162,10 @@ describe('con:session', () => {
 });
 
 describe('a session', () => {
-  it('is never one that the server did not make: forged, fixed, damaged or far too long numbers (issue 14)', async (t) => {
-    const { browser } = await site(t, 'embedded', 'main = "sqlite:main.db"', '"main"');
+  const common = shared((t) => site(t, 'embedded', 'main = "sqlite:main.db"', '"main"'));
+
+  it('is never one that the server did not make: forged, fixed, damaged or far too long numbers (issue 14)', async () => {
+    const { browser } = common();
     for (const number of [
       'A'.repeat(43),
       'x',
@@ -181,8 +183,8 @@ describe('a session', () => {
     }
   });
 
-  it('is found among several cookies of its name, of which others are not its own', async (t) => {
-    const { browser } = await site(t, 'embedded', 'main = "sqlite:main.db"', '"main"');
+  it('is found among several cookies of its name, of which others are not its own', async () => {
+    const { browser } = common();
     const ann = browser();
     await ann.run('s.name = "Ann"');
     const own = ann.cookies.get('session');
@@ -273,7 +275,7 @@ describe('a session', () => {
   });
 
   it('has a cookie that is Secure over HTTPS, and what the setting says', async (t) => {
-    const { browser } = await site(t, 'embedded', 'main = "sqlite:main.db"', '"main"');
+    const { browser } = common();
     const ann = browser();
     await ann.run('s.name = "Ann"', { params: { HTTPS: 'on' } });
     assert.match(ann.set[0] ?? '', /; HttpOnly; Secure; SameSite=Lax$|; Secure; HttpOnly; SameSite=Lax$/);
@@ -330,6 +332,8 @@ describe('a session', () => {
 });
 
 describe('a form with a token', () => {
+  const common = shared((t) => site(t, 'embedded', 'main = "sqlite:main.db"', '"main"'));
+
   const CHECK = 'con:check_csrf() con:puts("done")';
   const PLAIN = { HTTP_X_PLAIN: '1' };
   const posted = (token: string | undefined): AskOptions => ({
@@ -337,8 +341,8 @@ describe('a form with a token', () => {
     body: token === undefined ? 'a=1' : `a=1&csrf=${encodeURIComponent(token)}`,
   });
 
-  it('is accepted from the browser that it was given to, and from no other', async (t) => {
-    const { browser } = await site(t, 'embedded', 'main = "sqlite:main.db"', '"main"');
+  it('is accepted from the browser that it was given to, and from no other', async () => {
+    const { browser } = common();
     const ann = browser();
     await ann.run('s.name = "Ann"');
     const token = await ann.run('con:puts(con:csrf())', { params: PLAIN });
@@ -361,8 +365,8 @@ describe('a form with a token', () => {
     assert.equal((await browser().send(CHECK, posted(token))).status, 403);
   });
 
-  it('is worth nothing after the login that has renewed the session', async (t) => {
-    const { browser } = await site(t, 'embedded', 'main = "sqlite:main.db"', '"main"');
+  it('is worth nothing after the login that has renewed the session', async () => {
+    const { browser } = common();
     const ann = browser();
     await ann.run('s.name = "Ann"');
     const token = await ann.run('con:puts(con:csrf())', { params: PLAIN });
@@ -391,8 +395,8 @@ describe('a form with a token', () => {
     assert.equal(visitor.set.length, 1);
   });
 
-  it('of a session is not accepted with a token of another cookie that was planted beside it', async (t) => {
-    const { browser } = await site(t, 'embedded', 'main = "sqlite:main.db"', '"main"');
+  it('of a session is not accepted with a token of another cookie that was planted beside it', async () => {
+    const { browser } = common();
     const ann = browser();
     await ann.run('s.name = "Ann"');
     const eve = browser();

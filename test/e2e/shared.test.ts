@@ -45,9 +45,9 @@ describe('a shared dictionary', () => {
   });
 });
 
-/** What is done to a dictionary, and what comes of it, wherever it lies. */
+/** What is done to a dictionary, which the query names, and what comes of it, wherever it lies. */
 const STEPS = `function main(env, con)
-  local d = require("luafcgid.shared").carts
+  local d = require("luafcgid.shared")[env.QUERY_STRING]
   local function tell(...)
     local count = select("#", ...)
     while count > 1 and select(count, ...) == nil do count = count - 1 end
@@ -139,13 +139,15 @@ end`,
   for (const engine of ENGINES) {
     it(`does what one in memory does (${engine})`, async (t) => {
       const redis = await startRedis(t);
-      const settings = `engine = "${engine}" workers = 1 data = { main = "redis://127.0.0.1:${redis.port}" }`;
-      const files = { 'steps.lua': STEPS };
-      const far = await startServer(t, { config: `${settings} shared = { carts = { store = "main" } }`, files });
-      const near = await startServer(t, { config: `${settings} shared = { carts = 2^20 }`, files });
-      const expected = (await ask(near, 'steps.lua')).text;
+      const server = await startServer(t, {
+        config: `engine = "${engine}" workers = 1 data = { main = "redis://127.0.0.1:${redis.port}" }
+          shared = { far = { store = "main" }, near = 2^20 }`,
+        files: { 'steps.lua': STEPS },
+      });
+      const steps = async (name: string) => (await ask(server, 'steps.lua', { params: { QUERY_STRING: name } })).text;
+      const expected = await steps('near');
       assert.match(expected, /^nil\ntrue nil false\ntrue\nnil exists false\n/);
-      assert.equal((await ask(far, 'steps.lua')).text, expected);
+      assert.equal(await steps('far'), expected);
     });
   }
 });

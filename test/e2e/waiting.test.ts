@@ -1,9 +1,10 @@
 /** Requests that wait: each holds its Lua state and nobody's worker, and however it ends, its place is free again. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import type { Cleanup } from '../support/cleanup.js';
 import { FcgiConnection, scriptParams } from '../support/fcgi-client.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
 
 const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
 
@@ -43,7 +44,7 @@ end`,
 
 const LONG = { params: { QUERY_STRING: '1000' } };
 
-function start(t: TestContext, config: string): Promise<Server> {
+function start(t: Cleanup, config: string): Promise<Server> {
   return startServer(t, { config: `workers = 1 clones = 16 ${config}`, files: FILES });
 }
 
@@ -59,10 +60,12 @@ async function sleeper(t: TestContext, server: Server, seconds: string): Promise
   return connection;
 }
 
-describe('a request that waits', () => {
-  for (const engine of ENGINES) {
-    it(`leaves its worker to others, in any number, with ${engine}`, async (t) => {
-      const server = await start(t, `engine = "${engine}" onabort = "stop"`);
+for (const engine of ENGINES) {
+  describe(`a request that waits with ${engine}`, () => {
+    const common = shared((t) => start(t, `engine = "${engine}" onabort = "stop" bodymemory = 1024`));
+
+    it('leaves its worker to others, in any number', async (t) => {
+      const server = common();
       const sleepers = [];
       for (let at = 0; at < 5; at += 1) sleepers.push(await sleeper(t, server, '1000'));
       assert.equal((await ask(server, 'plain.lua')).text, 'plain', 'the only worker serves others');
@@ -72,11 +75,9 @@ describe('a request that waits', () => {
       for (const { text } of answers) assert.match(text, /^slept body \d+$/);
       for (const connection of sleepers) connection.destroy();
     });
-  }
 
-  for (const engine of ENGINES) {
-    it(`for its client to send more of its body leaves its worker to others, with ${engine}`, async (t) => {
-      const server = await start(t, `engine = "${engine}" bodymemory = 1024 requesttime = 20`);
+    it('for its client to send more of its body leaves its worker to others', async (t) => {
+      const server = common();
       const bodyBytes = 40_000;
       const readers = await Promise.all(
         ['', '', '100', '100', '3000', '3000'].map(async (size, index) => {
@@ -101,8 +102,10 @@ describe('a request that waits', () => {
         assert.match(stdout.toString(), new RegExp(`${bodyBytes} ${bodyBytes}$`));
       }
     });
-  }
+  });
+}
 
+describe('a request that waits', () => {
   it('for more of a posted file leaves its worker to others', async (t) => {
     const server = await start(t, 'bodymemory = 1024');
     const head = '--B\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n';

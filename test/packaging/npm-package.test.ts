@@ -1,5 +1,6 @@
 /** The package for npm, installed into an empty place: it runs without the tools that it was made with (users B4). */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -79,6 +80,15 @@ describe('the package for npm', () => {
   it('has its version, and a command that offers help', () => {
     assert.equal(luafcgid('--version'), `luafcgid ${packed.version}\n`);
     assert.match(luafcgid('--help'), /luafcgid serve \[directory\]/);
+  });
+
+  it('says so where Node.js is too old', () => {
+    const old = join(work, 'old.cjs');
+    writeFileSync(old, "Object.defineProperty(process.versions, 'node', { value: '18.20.4' })");
+    const bin = join(prefix, 'node_modules/luafcgid/bin/luafcgid');
+    const { status, stderr } = spawnSync(process.execPath, ['--require', old, bin, '--version'], { encoding: 'utf8' });
+    assert.equal(status, 1);
+    assert.match(stderr, /^luafcgid: this is Node\.js 18\.20\.4, and luafcgid needs version 20 or newer\n/);
   });
 
   it('runs a script', () => {

@@ -239,6 +239,26 @@ describe('an offer', () => {
     assert.equal(second, undefined);
   });
 
+  it('in a state that its worker closes for want of room is rejected, and served in another (reports A11)', () => {
+    const setting = new Setting({ workers: 1 });
+    const idle = setting.runShort('a').state;
+    setting.end(idle);
+    const busy = setting.runShort('b').state;
+    setting.come('a', 'next');
+    const offer = setting.offer();
+    assert.equal(offer?.state, idle);
+    setting.pool.closed(idle);
+    setting.check();
+    setting.claimed.add(offer?.offer as number);
+    setting.end(busy);
+    assert.equal(setting.begin(1), undefined);
+    assert.equal(setting.assign(), undefined, 'the worker is not free before it has rejected the offer');
+    setting.pool.bounced(1);
+    const next = setting.assign();
+    assert.equal(next?.name, 'next');
+    assert.notEqual(next?.state, idle);
+  });
+
   it('in a state that has become stale is taken back; a claimed one is served, and then the state is closed', () => {
     const setting = new Setting({ workers: 1 });
     const { state } = setting.runShort('a');

@@ -255,6 +255,17 @@ describe('the pool', () => {
     assert.equal(setting.start().length, 1);
   });
 
+  it('goes on where a worker has closed an idle state unasked, to make room for another (reports A11)', () => {
+    const setting = new Setting({ states: 3, workers: 1, clones: 1 });
+    const { state } = setting.serve('a');
+    setting.come('b');
+    setting.pool.closed(state.id);
+    assert.deepEqual(setting.pool.audit(), []);
+    assert.equal(setting.pool.counts().states, 1);
+    setting.pool.closed(state.id);
+    assert.deepEqual(setting.pool.audit(), []);
+  });
+
   it('forgets the states of a worker that is gone, and gives its share to the one that replaces it', () => {
     const setting = new Setting({ states: 2, workers: 2, clones: 1 });
     setting.come('a');

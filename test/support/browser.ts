@@ -49,11 +49,17 @@ function contrastOf(selector: string): number {
     };
     return 0.2126 * part(red) + 0.7152 * part(green) + 0.0722 * part(blue);
   };
+  // What is behind everything: white, or what dark pages have where they say no more than that they can be dark.
+  const canvas = document.createElement('i');
+  canvas.style.background = 'Canvas';
+  document.body.append(canvas);
+  const plain = parse(getComputedStyle(canvas).backgroundColor);
+  canvas.remove();
   let least = 21;
   for (const element of document.querySelectorAll(selector)) {
     let behind = element;
     while (behind !== null && parse(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
-    const back = light(behind === null ? [255, 255, 255] : parse(getComputedStyle(behind).backgroundColor));
+    const back = light(behind === null ? plain : parse(getComputedStyle(behind).backgroundColor));
     const text = light(parse(getComputedStyle(element).color));
     least = Math.min(least, (Math.max(back, text) + 0.05) / (Math.min(back, text) + 0.05));
   }

@@ -113,7 +113,7 @@ page then shows the request's id only, and the log has the detail.`,
     summary: 'The address that opens a file in your editor.',
     text: `Error pages link each place of the source to it; with \`"none"\` there are no links. \`{file}\` becomes the path of the file, \`{line}\` the number of the line:
 \`"vscode://file/{file}:{line}"\`, \`"idea://open?file={file}&line={line}"\`, \`"txmt://open?url=file://{file}&line={line}"\`.
-\`luafcgid serve\` takes it from the environment variable \`LUAFCGID_EDITOR\`, too.`,
+It is yours, not the application's, so the environment variable \`LUAFCGID_EDITOR\` is a good place for it.`,
   },
   sendfile: {
     key: 'sendfile',

@@ -11,7 +11,7 @@ export const pool = {
     min: 1,
     max: 256,
     default: ({ cpus }) => Math.min(256, Math.max(2, cpus)),
-    defaultText: 'the number of processors that the server may use, at least 2',
+    defaultText: 'the number of processors, at least 2',
     example: 4,
     fromC: true,
     script: 'read',

@@ -177,6 +177,21 @@ another name, and whatever gets its name later is not granted until a reload. Sc
 directory, one above it, or one that scripts and modules are loaded from. Never grant \`write\` to a directory that scripts or modules are loaded from: what is written there
 runs. Not for native engines, which reach all files that the server's user may.`,
   },
+  filesmax: {
+    key: 'filesMaxBytes',
+    group: 'Scripts',
+    type: 'integer',
+    unit: 'bytes',
+    min: 0,
+    max: 2 ** 50,
+    special: { value: 0, means: 'no limit', becomes: Number.POSITIVE_INFINITY },
+    default: 0,
+    script: 'hidden',
+    summary: 'The largest file that a script of the embedded engine may write.',
+    text: `What would make a file larger is refused: \`file:write\` gives nil and "File too large", and what the
+call had written before stays. It bounds single files: how much all files together may take, a quota of the file system or a file system of its own says. Not for
+native engines.`,
+  },
   environment: {
     key: 'environment',
     group: 'Scripts',

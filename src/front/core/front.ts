@@ -9,7 +9,7 @@
 
 import { LuafcgidError } from '../../base/errors.js';
 import type { ServerValues } from '../../fcgi/session.js';
-import { Pool, type PoolCounts } from '../../pool/pool.js';
+import { Pool } from '../../pool/pool.js';
 import { LookUps } from '../../scripts/path-cache.js';
 import type { FrontSnapshot } from '../../status/model.js';
 import { Answers } from '../answers/answers.js';
@@ -17,9 +17,10 @@ import { readAheadForAbort } from '../clients/abort-read-ahead.js';
 import { LoadShedding } from '../clients/load-shedding.js';
 import { Timeouts } from '../clients/timeouts.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
-import type { ConnectionPort, FrontActions, FrontOptions } from '../model/actions.js';
+import type { ConnectionPort, FrontActions, FrontCounts, FrontOptions } from '../model/actions.js';
 import { Connection, type Meters } from '../model/connection.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
+import { serverValues } from '../model/server-values.js';
 import { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { auditFront } from './audit.js';
@@ -27,18 +28,7 @@ import { Intake } from './intake.js';
 import { takeSnapshot } from './snapshot.js';
 import { dependenciesOf, retireStale } from './stale-states.js';
 
-export type { FrontActions, FrontOptions, LogSubject } from '../model/actions.js';
-
-/** How much there is of everything. */
-export interface FrontCounts extends PoolCounts {
-  readonly connections: number;
-  readonly requests: number;
-  /** Memory of requests that no worker runs, and of those that run. */
-  readonly requestBytes: number;
-  readonly runningBytes: number;
-  /** Memory of unsent answers. */
-  readonly unsentBytes: number;
-}
+export type { FrontActions, FrontCounts, FrontOptions, LogSubject } from '../model/actions.js';
 
 export class Front {
   /** Shared with the parts below, which find new settings in it after a reload. */
@@ -406,8 +396,4 @@ export class Front {
       }),
     ];
   }
-}
-
-function serverValues({ pool, connectionLimit }: FrontOptions): ServerValues {
-  return { maxConnections: connectionLimit, maxRequests: pool.workers + pool.queue };
 }

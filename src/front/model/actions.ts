@@ -5,7 +5,7 @@ import type { InterruptRequest } from '../../channel/interrupts.js';
 import type { Lender } from '../../channel/lending.js';
 import type { LogLevel } from '../../channel/messages.js';
 import type { Asked, LogSubject } from '../../logging/line.js';
-import type { PoolLimits } from '../../pool/pool.js';
+import type { PoolCounts, PoolLimits } from '../../pool/pool.js';
 import type { AccessEntry } from './access-record.js';
 
 export type { StatusQuestion } from '../../cgi/status-path.js';
@@ -164,4 +164,15 @@ export interface FrontOptions {
   readonly tracesRequests?: boolean;
   /** Begins the name of every request, so that names of different runs differ in the log. */
   readonly runName: string;
+}
+
+/** How much there is of everything. */
+export interface FrontCounts extends PoolCounts {
+  readonly connections: number;
+  readonly requests: number;
+  /** Memory of requests that no worker runs, and of those that run. */
+  readonly requestBytes: number;
+  readonly runningBytes: number;
+  /** Memory of unsent answers. */
+  readonly unsentBytes: number;
 }

@@ -62,6 +62,7 @@ export function createEmbeddedEngine(
     isConfined: true,
     hasImages: true,
     booted: machines.booted,
+    reserve: () => machines.reserve(),
     createState: (stateOptions) => new EmbeddedState(machines, running, stateOptions),
   };
 }

@@ -154,6 +154,11 @@ export class MachineFactory {
     return machine;
   }
 
+  /** Makes the machine of a first state now: what others take of the address space later leaves that one. */
+  reserve(): void {
+    this.release(this.#takeNew(bootMemoryBytes, this.#image));
+  }
+
   #takeSpare(memoryLimitBytes: number, image: MemoryImage): Machine | undefined {
     const fits = ({ memoryBytes }: Machine) => memoryBytes <= memoryLimitBytes && memoryBytes >= image.length;
     let machine: Machine | undefined;
@@ -257,7 +262,11 @@ export class MachineFactory {
       x.lua_rawset(L, -3);
     });
     x.lua_rawset(L, parts);
-    for (const [name, value] of Object.entries({ version, deferred: deferredModules, stand_ins: standIns })) {
+    for (const [name, value] of Object.entries({
+      version,
+      deferred: deferredModules,
+      stand_ins: standIns('embedded'),
+    })) {
       machine.pushText(L, name);
       pushValue(machine, L, value);
       x.lua_rawset(L, parts);

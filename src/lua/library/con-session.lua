@@ -11,11 +11,10 @@ local type, error, next, pcall, tostring, setmetatable, rawequal = type, error, 
 local find, match, sub, format = string.find, string.match, string.sub, string.format
 local min, floor, time, sort = math.min, math.floor, os.time, table.sort
 
-local id_bytes = 32
+local id_bytes, longest_name = 32, 64
 local id_pattern = "^" .. ("[%w_%-]"):rep(43) .. "$"
 -- Of several cookies with the name of the session's, so many are tried.
 local most_cookies = 4
-local longest_name = 64
 -- A session that is read only is marked as used when this part of `idle` has passed, at most a minute.
 local touch_part, most_touch = 10, 60
 
@@ -23,7 +22,6 @@ local touch_part, most_touch = 10, 60
 local of_value, of_flash = "v", "f"
 
 local settings -- the setting sessions
-
 local function configuration()
   if not settings then
     local _, value = host.config("sessions")

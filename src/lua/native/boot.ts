@@ -244,7 +244,7 @@ export class NativeBoot {
       entries: entryNames,
       parts: parts.map(({ name }) => name),
       deferred: deferredModules,
-      stand_ins: standIns,
+      stand_ins: standIns('native'),
       traceback_slot: tracebackSlot,
       most_values: globalsLimitValues,
       most_bytes: globalsLimitBytes,

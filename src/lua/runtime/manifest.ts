@@ -8,6 +8,8 @@ export interface LuaPart {
   readonly module?: string;
   /** The module that it stands in for where `require` finds none of that name. */
   readonly standsInFor?: string;
+  /** The only kind of engine whose scripts have it. */
+  readonly kind?: EngineKind;
   /** What its documented functions `M.name` are called in scripts: `luafcgid` for `luafcgid.name`. */
   readonly namespace?: string;
 }
@@ -109,6 +111,7 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'openssl_hmac', file: 'library/openssl-hmac.lua', standsInFor: 'openssl.hmac' },
   { name: 'openssl_rand', file: 'library/openssl-rand.lua', standsInFor: 'openssl.rand' },
   { name: 'pegasus', file: 'library/pegasus.lua', module: 'luafcgid.pegasus', namespace: 'pegasus' },
+  { name: 'lfs', file: 'library/lfs.lua', standsInFor: 'lfs', kind: 'embedded' },
   { name: 'wsapi_name', file: 'library/wsapi-name.lua', standsInFor: 'wsapi' },
   { name: 'form', file: 'library/form.lua' },
   { name: 'cookie', file: 'library/cookie.lua' },
@@ -120,9 +123,12 @@ export const deferredModules: Readonly<Record<string, string>> = Object.fromEntr
 );
 
 /** The deferred parts that stand in for modules, by the name of the module. */
-export const standIns: Readonly<Record<string, string>> = Object.fromEntries(
-  deferredParts.flatMap(({ name, standsInFor }) => (standsInFor === undefined ? [] : [[standsInFor, name]])),
-);
+export function standIns(engine: EngineKind): Readonly<Record<string, string>> {
+  const parts = deferredParts.filter(({ kind = engine }) => kind === engine);
+  return Object.fromEntries(
+    parts.flatMap(({ name, standsInFor }) => (standsInFor === undefined ? [] : [[standsInFor, name]])),
+  );
+}
 
 /** The place of a part's file. */
 export function luaFile(file: string): URL {

@@ -61,8 +61,7 @@ local caller_level = parts.arguments.caller_level
 local type, error, pcall, select = type, error, pcall, select
 local concat, gmatch, sub, gsub = table.concat, string.gmatch, string.sub, string.gsub
 local collectgarbage, setmetatable, newproxy, getmetatable = collectgarbage, setmetatable, newproxy, debug.getmetatable
-local ipairs, max, unpack = ipairs, math.max, unpack
-local tonumber = tonumber
+local ipairs, max, unpack, tonumber = ipairs, math.max, unpack, tonumber
 local is_51 = _VERSION == "Lua 5.1"
 
 if warn then

@@ -11,8 +11,9 @@ export function grantedFiles(
   paths: { readonly read: readonly string[]; readonly write: readonly string[] },
   directory: string,
   fixed: readonly string[] = [],
+  largestBytes?: number,
 ): GrantedFiles {
   const grants = holdGrants(paths);
   after(() => releaseGrants(grants));
-  return new GrantedFiles(grants, directory, fixed);
+  return new GrantedFiles(grants, directory, fixed, largestBytes);
 }

@@ -73,7 +73,8 @@ test('an image holds only the pages that the script has changed', () => {
   const small = newState();
   small.run('function main(env, con) con:puts("Hello") end');
   const { sizeBytes } = imageOf(small.state);
-  assert.ok(sizeBytes <= 200 * 1024, `${sizeBytes} bytes`);
+  // Of some 960 KiB. How many pages a script touches depends on where the booted heap has room.
+  assert.ok(sizeBytes <= 240 * 1024, `${sizeBytes} bytes`);
   const large = newState();
   large.run('kept = {} for i = 1, 20000 do kept[i] = { i } end local garbage = ("x"):rep(1e6) function main() end');
   const image = imageOf(large.state);

@@ -121,7 +121,16 @@ describe('file:seek beyond 2 GiB', () => {
   const folder = mkdtempSync(join(tmpdir(), 'luafcgid-seek-'));
   const file = join(folder, 'large');
   const bytes = 3 * 2 ** 30;
+  const notUsed = (): never => {
+    throw new Error('these tests do not use it');
+  };
   const files: FileHost = {
+    largestBytes: Number.POSITIVE_INFINITY,
+    attributes: notUsed,
+    list: notUsed,
+    makeDirectory: notUsed,
+    removeDirectory: notUsed,
+    touch: notUsed,
     open: (path, how) => openSync(path, how.writes ? (how.truncates ? 'w' : 'r+') : 'r'),
     remove() {},
     rename() {},

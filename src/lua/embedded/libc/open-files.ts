@@ -58,6 +58,8 @@ export class OpenFiles {
 
   write(number: number, bytes: Uint8Array): number {
     const file = this.#file(number);
+    const start = file.how.appends ? fstatSync(file.fd).size : file.position;
+    if (start + bytes.length > this.host.largestBytes) throw errorOfSystem('EFBIG');
     const count = writeSync(file.fd, bytes, 0, bytes.length, file.position);
     // The kernel adds to the end of a file that was opened so, whatever the position is.
     file.position = file.how.appends ? fstatSync(file.fd).size : file.position + count;
