@@ -107,11 +107,14 @@ end`;
       it(`does what one in memory does, and loses no change of any request (${kind}, ${engine})`, async (t) => {
         const settings = `engine = "${engine}" workers = 2 clones = 4 data = { main = "${await sourceFor(t)}" }`;
         const files = { 'steps.lua': STEPS, 'count.lua': counter };
-        const far = await startServer(t, { config: `${settings} shared = { carts = { store = "main" } }`, files });
-        const near = await startServer(t, { config: `${settings} shared = { carts = 2^20 }`, files });
-        assert.equal((await ask(far, 'steps.lua')).text, (await ask(near, 'steps.lua')).text);
-        await Promise.all(Array.from({ length: 8 }, () => ask(far, 'count.lua')));
-        assert.equal(Number((await ask(far, 'count.lua')).text), 45);
+        const config = `${settings} shared = { carts = { store = "main" }, near = 2^20 }`;
+        const server = await startServer(t, { config, files });
+        const steps = async (name: string) => (await ask(server, 'steps.lua', { params: { QUERY_STRING: name } })).text;
+        const expected = await steps('near');
+        assert.match(expected, /^nil\ntrue nil false\ntrue\nnil exists false\n/);
+        assert.equal(await steps('carts'), expected);
+        await Promise.all(Array.from({ length: 8 }, () => ask(server, 'count.lua')));
+        assert.equal(Number((await ask(server, 'count.lua')).text), 45);
       });
     }
   }

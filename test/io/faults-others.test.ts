@@ -92,7 +92,8 @@ describe('MariaDB at its worst', async () => {
       proxy.onReply = () => {};
       connection.cut();
     };
-    const rows = "with recursive n(x) as (select 1 union all select x + 1 from n where x < 900) select repeat('x', 1000) from n";
+    const rows =
+      "with recursive n(x) as (select 1 union all select x + 1 from n where x < 900) select repeat('x', 1000) from n";
     await assert.rejects(run.query(rows), code('LUAFCGID_DATA_LOST'));
     await until(() => succeeds(run.query('select 1')), 'it works again');
     run.end();

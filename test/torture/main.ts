@@ -17,8 +17,8 @@ import { parseArgs } from 'node:util';
 import type { EngineName } from '../../src/lua/engine-names.js';
 import { allHostileScripts, attackWires } from './hostile.js';
 import { torture } from './run.js';
-import { tortureWaiting } from './waiting.js';
 import { stopAllEngines } from './stop-engines.js';
+import { tortureWaiting } from './waiting.js';
 
 const ENGINES = ['embedded', 'lua5.1', 'lua5.4', 'luajit'];
 const DRIVERS = ['auto', 'epoll', 'node'];
@@ -41,7 +41,13 @@ const { engine = 'embedded', io, isolation, mode } = values;
 const seconds = Number(values.seconds);
 const seed = Number(values.seed);
 if (
-  !(seconds > 0 && Number.isInteger(seed) && Number(values.stops) > 0 && Number(values.attacks) > 0 && Number(values.requests) > 0) ||
+  !(
+    seconds > 0 &&
+    Number.isInteger(seed) &&
+    Number(values.stops) > 0 &&
+    Number(values.attacks) > 0 &&
+    Number(values.requests) > 0
+  ) ||
   !['server', 'stops', 'hostile', 'wire', 'waiting'].includes(mode) ||
   !ENGINES.includes(engine) ||
   !DRIVERS.includes(io) ||

@@ -17,7 +17,8 @@ function main(env, con)
   local piece = ("x"):rep(65536)
   for _ = 1, 32 do con:puts(piece) end
 end`,
-  'try.lua': 'local luafcgid = require("luafcgid")\nfunction main(env, con) luafcgid.sleep(0.001) con:puts("slept") end',
+  'try.lua':
+    'local luafcgid = require("luafcgid")\nfunction main(env, con) luafcgid.sleep(0.001) con:puts("slept") end',
   'plain.lua': 'function main(env, con) con:puts("plain") end',
 };
 
@@ -141,7 +142,10 @@ export async function manyWaiting(
     peaks.push(residentBytes(server));
     const beyond = await ask(server, 'try.lua');
     check(beyond.status === 503, `round ${round}: one too many gets ${beyond.status}`);
-    check(beyond.text.includes(`${count} requests wait already`), `round ${round}: one too many is told ${beyond.text}`);
+    check(
+      beyond.text.includes(`${count} requests wait already`),
+      `round ${round}: one too many is told ${beyond.text}`,
+    );
     check((await ask(server, 'plain.lua')).text === 'plain', `round ${round}: others are not served`);
     failures.push(...(await crowd.disperse()));
     const { connections, states, requests } = await statusWhen(
@@ -154,7 +158,10 @@ export async function manyWaiting(
     check(connections.lent === 0, `round ${round}: ${connections.lent} connections are lent`);
     check((await ask(server, 'try.lua')).text === 'slept', `round ${round}: no place is free again`);
     const descriptors = descriptorsOf(server);
-    check(descriptors <= before.descriptors + 8, `round ${round}: ${descriptors} descriptors, ${before.descriptors} before`);
+    check(
+      descriptors <= before.descriptors + 8,
+      `round ${round}: ${descriptors} descriptors, ${before.descriptors} before`,
+    );
   }
   const [first = 0, second = 0] = peaks;
   check(
