@@ -45,7 +45,7 @@ import { repeat, Signal, within } from './timing.js';
 import { describeNotFound, findWarmScripts } from './warm-start.js';
 
 export { type Prepared, type Printed, printToStandardError } from './generation.js';
-export { tryScripts } from './warm-start.js';
+export { tryPreload, tryScripts } from './warm-start.js';
 
 export interface Server {
   /** Where it listens, with the ports that were found for those given as 0. */

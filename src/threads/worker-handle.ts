@@ -12,6 +12,9 @@ import { createWaker } from '../io/waker.js';
 import { createCounters } from '../metrics/counters.js';
 import { recover } from '../shared/guarded-memory.js';
 import type { ThreadData } from '../worker/thread-data.js';
+
+export type { WarmedScript } from '../worker/warm-start.js';
+
 import type { WarmedScript } from '../worker/warm-start.js';
 import { releaseLocksOf } from './lock-release.js';
 

@@ -382,6 +382,9 @@ export class ScriptRequest implements RequestHost {
   }
 
   #tellLeftOut(name: string | undefined): void {
-    if (name !== undefined) this.tell('warn', `header ${name} left out: only the web server may set it`);
+    if (name === undefined) return;
+    // Many scripts of the C daemon set Connection, in each request. It does nothing and harms nobody.
+    const level = name.toLowerCase() === 'connection' ? 'debug' : 'warn';
+    this.tell(level, `header ${name} left out: only the web server may set it`);
   }
 }

@@ -1,6 +1,7 @@
 /** Clients that are slow, silent or too many: each meets its limit, and who behaves is served all the while. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   beginRequest,
   FcgiConnection,
@@ -23,8 +24,8 @@ const FILES = {
   'hold.lua': HOLD,
 };
 
-/** Timeouts short enough to be waited for. */
-const IMPATIENT = 'loglevel = "debug" workers = 2 idletimeout = 1.5 readtimeout = 0.5 sendtimeout = 0.5';
+/** Timeouts short enough to be waited for. A client that behaves must not come to be idle for too long on a busy machine. */
+const IMPATIENT = 'loglevel = "debug" workers = 2 idletimeout = 3 readtimeout = 0.5 sendtimeout = 0.5';
 
 const BOTH_TRANSPORTS = ({ socket }: Pick<Server, 'socket'>): string =>
   `listen = {${JSON.stringify(socket)}, "127.0.0.1:0"}`;
@@ -41,6 +42,9 @@ async function connect(t: TestContext, target: Target, lenient = false): Promise
   return connection;
 }
 
+/** Between two requests of who behaves. */
+const PAUSE_MS = 10;
+
 /** A web server that keeps its connection asks one thing after the other until `attack` is over. */
 async function servedDuring<Result>(t: TestContext, server: Server, attack: Promise<Result>): Promise<Result> {
   const connection = await connect(t, server.socket);
@@ -52,6 +56,7 @@ async function servedDuring<Result>(t: TestContext, server: Server, attack: Prom
     connection.send(requestBytes({ keepConn: true, params: scriptParams(server.path('hello.lua')) }));
     const { status, body } = parseCgiAnswer((await connection.response(1)).stdout);
     assert.deepEqual([status, body.toString()], [200, 'hello']);
+    await pause(PAUSE_MS);
   } while (!isOver);
   assert.equal((await ask(server, 'hello.lua')).text, 'hello');
   return over;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { runCommand, type Server, startServer } from '../support/server.js';
+import { IO, runCommand, type Server, startServer } from '../support/server.js';
 import { ask, eventually } from '../support/shared.js';
 
 const page = (version: number): string => `
@@ -105,5 +105,29 @@ describe('scripts of preloadscripts', () => {
     const native = await runCommand(['check', file]);
     assert.equal(native.code, 1);
     assert.match(native.stderr, /preloadscripts = .*left out with engine = "lua5\.4", whose states cannot be copied/);
+  });
+});
+
+describe('the file preload', () => {
+  it('is run by check, which fails when each state would fail (users D7)', async (t) => {
+    const server = await startServer(t, { files: { 'a.lua': page(1) } });
+    const [file, preload] = [join(server.dir, 'checked.lua'), join(server.dir, 'pre.lua')];
+    const engines = IO === 'node' ? ['embedded'] : ['embedded', 'lua5.4'];
+    for (const engine of engines) {
+      writeFileSync(file, `engine = "${engine}" root = "/" preload = "pre.lua" watchdog = 1`);
+      for (const [text, wanted] of [
+        ['error("as written")', /preload \/.*pre\.lua: each state would fail: .*pre\.lua:1: as written/],
+        ['this is no Lua', /each state would fail: .*pre\.lua:1: /],
+        ['while true do end', /each state would fail: LUAFCGID_SCRIPT_TIMEOUT/],
+      ] as const) {
+        writeFileSync(preload, text);
+        const { code, stderr } = await runCommand(['check', file]);
+        assert.equal(code, 1, text);
+        assert.match(stderr, wanted);
+      }
+      writeFileSync(preload, 'function helper() return 1 end');
+      const good = await runCommand(['check', file]);
+      assert.equal(good.code, 0, good.stderr);
+    }
   });
 });

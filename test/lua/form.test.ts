@@ -51,6 +51,11 @@ test('a multipart form with fields and files', () => {
   );
 });
 
+test('an input for files in which none was chosen is a file without a name and of no bytes (users D12)', () => {
+  const body = `${part('Content-Disposition: form-data; name="photo"; filename=""\r\nContent-Type: application/octet-stream', '')}--XX--\r\n`;
+  assert.equal(form(multipart, body), 'photo=file(|application/octet-stream|)');
+});
+
 test('multipart forms as they are seen in the wild', () => {
   const cases: [what: string, type: string, body: string, wanted: string][] = [
     [

@@ -224,6 +224,12 @@ describe("a script's answer", () => {
     const [line] = ends.told();
     assert.match(line ?? '', /^log warn .*Transfer-Encoding/);
   });
+
+  it('tells of Connection at level debug: many scripts set it in each request (users D11)', () => {
+    const { request, ends } = begin();
+    request.header('Connection', 'close');
+    assert.match(ends.told()[0] ?? '', /^log debug .*Connection/);
+  });
 });
 
 describe('an answer that fails', () => {

@@ -89,7 +89,7 @@ end
 --- con:gets([n])
 ---
 --- Reads the request body: all of it, or at most `n` bytes of what is left. Gives less than `n` bytes only at the end,
---- and nil when nothing is left. Waits for bytes that have not come yet; a script that has
+--- and nil when nothing is left, also of a request without a body. Waits for bytes that have not come yet; a script that has
 --- required `luafcgid`, or another module that waits, holds no worker meanwhile.
 ---
 --- All of the body at once takes twice its size of the state's memory, with native engines up to five times. Read large bodies
@@ -100,7 +100,7 @@ end
 ---
 --- Errors: `n` is no whole number above 0; the body is larger than the setting `maxpost` (status 413); it ended before
 ---   its announced length (status 400).
---- Example: local text = con:gets()
+--- Example: for piece in function() return con:gets(65536) end do con:puts(#piece, " bytes\n") end
 --- C daemon: cut off what was longer than `maxpost`, and had no `n`.
 function Con.gets(self, wanted)
   if self ~= run.con then refuse(self, "gets") end
@@ -190,7 +190,8 @@ end
 ---
 --- The fields of a posted form, as a table: `application/x-www-form-urlencoded` or `multipart/form-data`; empty for any
 --- other body, which `con:gets` can still read. A field is a string. A file is a table with `filename` (what the
---- browser says), `type`, `size` and `content`. A name that comes more than once has a list of these. A multipart body is read piece
+--- browser says), `type`, `size` and `content`. An input for files in which none was chosen is one as well, with `filename` ""
+--- and `size` 0. A name that comes more than once has a list of these. A multipart body is read piece
 --- by piece: a file of more than `uploadmemory` bytes goes to a temporary file, which is gone when the request is over. Its `content`
 --- is read when it is asked for; `file:read(count, offset)` gives a part of it (nil at its end), and `file:save(path)` writes it to a file that
 --- the script may write, and gives true, or nil and a message. With `{ csrf = true }` it has to come from a page of this site: see `con:check_csrf`.
@@ -198,7 +199,7 @@ end
 --- Errors: the body was read with `con:gets` before; more fields than the setting `maxfields`, a field of a multipart
 ---   body of more bytes than `maxfield` (status 413), or a multipart body that is
 ---   malformed or ends before its last boundary (status 400); those of `con:gets`.
---- Example: local name = con:form().name
+--- Example: local photo = con:form().photo; if photo and photo.size > 0 then assert(photo:save("../files/photo.jpg")) end
 function Con.form(self, options)
   if self ~= run.con then refuse(self, "form") end
   if options ~= nil then

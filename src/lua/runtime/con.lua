@@ -9,7 +9,7 @@
 --- headers may be set after output, and an error replaces the whole answer by an error page. A script that sets nothing
 --- answers with the settings `httpstatus`, `contenttype` and `headers`.
 ---
---- Every method raises a Lua error when it cannot do what it is asked. An error that nobody catches ends the request
+--- A method gives nothing back where its text names no result. Every method raises a Lua error when it cannot do what it is asked. An error that nobody catches ends the request
 --- with status 500, or with the status that is named below.
 ---
 --- `con.id` is the name of the request in the log, `con.state` and `con.worker` are the numbers of its state and its worker.
