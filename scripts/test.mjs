@@ -86,11 +86,11 @@ const NOT_UNIT = /^dist\/test\/(e2e|docs|fuzz|golden|hostile|io|packaging|tortur
 /** Tests that leave their process as it was. Many such files share one: starting it takes longer than most of their tests. */
 const SHARING =
   /^dist\/test\/((base|cgi|channel|config|fcgi|gateway|linux|logging|metrics|pool|scripts|status|structure|worker)\/|front\/(?!host|io\/epoll)|lua\/(embedded\/(?!bytes))?[^/]*$)/;
-const FILES_OF_PROCESS = 12;
+const FILES_OF_PROCESS = 10;
 /** Much of its time a file waits for processes that it has started: more files than processors run at a time. */
 const CONCURRENCY = availableParallelism() + 1;
-/** A file that takes longer hangs: it is ended, and fails. */
-const FILE_TIMEOUT_MS = 300_000;
+/** A process that takes longer hangs: it is ended, and fails. */
+const PROCESS_TIMEOUT_MS = 600_000;
 
 /** Property tests do the same each time, unless another seed, or `random`, is asked for. */
 const seed = process.env.LUAFCGID_TEST_SEED ?? '1';
@@ -173,7 +173,7 @@ function run({ name, env }, chosen) {
   const args = [
     '--test',
     `--test-concurrency=${CONCURRENCY}`,
-    `--test-timeout=${FILE_TIMEOUT_MS}`,
+    `--test-timeout=${PROCESS_TIMEOUT_MS}`,
     '--enable-source-maps',
     ...(seed === 'random' ? [] : ['--import', './dist/test/support/seed.js']),
     `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,

@@ -4,11 +4,11 @@ import { dirname, resolve } from 'node:path';
 import type { LoadedFile } from '../analysis/outline.js';
 import { checkPage, isPage, type PageRules } from '../analysis/page-check.js';
 import { type ByteString, toByteString, toText } from '../base/byte-string.js';
-import { LuafcgidError } from '../base/errors.js';
 import type { Config, Overrides } from '../config/load.js';
 import { createEngine } from '../lua/engine.js';
 import { adapterFor, type LuaEngine } from '../lua/state.js';
 import { type Outcome, prepare } from './prepare.js';
+import { readInput } from './run.js';
 
 /** What pages define where the configuration names no other functions. */
 const USUAL_HANDLERS = ['main', 'authorize', 'filter'];
@@ -27,9 +27,7 @@ export function checkPages(pages: readonly string[], config: string | undefined,
   const engine = createEngine(data);
   let faults = 0;
   for (const page of pages) {
-    const source = tryRead(page);
-    if (source === undefined)
-      throw new LuafcgidError('LUAFCGID_RUN_FILE', { file: page, reason: 'it cannot be opened' });
+    const source = readInput(page).toString('latin1');
     const adapter = adapterFor(toByteString(resolve(page)), loaded.config);
     if (adapter !== undefined) {
       process.stdout.write(`${page}: not checked, since the adapter ${adapter} runs it\n`);

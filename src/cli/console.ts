@@ -7,6 +7,7 @@ import { version } from '../base/version.js';
 import type { Overrides } from '../config/load.js';
 import { type ConsoleOutcome, type Evaluation, evaluate } from '../gateway/script-console.js';
 import { type Outcome, prepare, startPrivately } from './prepare.js';
+import { readInput } from './run.js';
 
 export interface ConsoleOptions {
   /** Left out: an empty one. */
@@ -47,7 +48,8 @@ export async function runConsole({ script, config, overrides }: ConsoleOptions):
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const file = script === undefined ? join(folder, 'console.lua') : resolve(script);
   if (script === undefined) writeFileSync(file, '');
-  readFileSync(file);
+  // Better said here than with a page of status 404.
+  readInput(file);
   const preload = join(folder, 'preload.lua');
   const { loaded } = prepare(config ?? null, overrides);
   loaded.hooks.close();

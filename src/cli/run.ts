@@ -86,7 +86,7 @@ const STDIN = 0;
 const EXIT_FAILED = 1;
 
 /** @throws LuafcgidError `LUAFCGID_RUN_FILE` */
-function readInput(file: string | typeof STDIN): Buffer {
+export function readInput(file: string | typeof STDIN): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {

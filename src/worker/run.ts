@@ -38,6 +38,8 @@ export class Run implements WaitOwner {
   state: ScriptState | undefined;
   /** Its handler waits. */
   isSuspended = false;
+  /** It is listed among those that can go on. */
+  isListed = false;
   /** When it was last suspended, and for how long it was suspended in all. */
   suspendedMs = 0;
   waitedMs = 0;

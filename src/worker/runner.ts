@@ -13,16 +13,15 @@ import { type ByteString, type InterruptSource, LuaError, type ServeResult } fro
 import type { WorkerCounters } from '../metrics/counters.js';
 import { BlockedPlaces } from './blocked-places.js';
 import { describeFailure } from './error-detail.js';
-import { Images } from './images.js';
 import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import type { RequestOrigin } from './request-channels.js';
 import { Run, type RunStart } from './run.js';
 import type { Handler, ScriptState, StateReports, StateSettings } from './script-state.js';
-import { StateRoom } from './state-room.js';
 import type { UsageMeter } from './usage-meter.js';
 import { holdsOperations, Waits, type WaitsParts } from './waits.js';
 import { type WarmedScript, WarmStart } from './warm-start.js';
+import { WorkerStates } from './worker-states.js';
 
 /** A state's memory is looked at so often, when a request has run in it. */
 const MEMORY_EVERY_MS = 1_000;
@@ -47,10 +46,7 @@ export interface RunnerParts {
 
 export class Runner {
   readonly #parts: RunnerParts;
-  readonly #images: Images;
-  readonly #states = new Map<number, ScriptState>();
-  readonly #room: StateRoom;
-  #uses = 0;
+  readonly #states: WorkerStates;
   /** Requests that have been suspended and are not over, by number. */
   readonly #lasting = new Map<number, Run>();
   /** The run whose script executes now. */
@@ -78,52 +74,37 @@ export class Runner {
       sleep: (isDone, untilMs) => this.#warmStart.sleep(parts.waits.sleep, isDone, untilMs),
       isReady: (owner) => {
         const run = owner as Run;
-        if (run.isSuspended && !this.#ready.includes(run)) this.#ready.push(run);
+        if (run.isSuspended) this.#listReady(run);
       },
     });
-    this.#room = new StateRoom({
-      states: this.#states,
-      nowMs: () => performance.now(),
-      close: (id) => {
-        this.close(id);
-        parts.outbox.closed(id);
-      },
-      tellFull: (message) => parts.outbox.log(0, 'warn', `${message}; idle states are closed for others`),
-    });
-    const { config } = parts;
-    this.#images = new Images({
+    this.#states = new WorkerStates({
+      config: parts.config,
       counters: parts.counters,
-      limitBytes: Math.floor(config.imagesBytes / config.workers),
-      isolation: config.isolation,
-      sweepMs: config.sweepMs,
       settings: {
         ...parts.states,
         reports: this.#reports(),
         interrupts: this.#interruptSource(),
         waits: this.#waits,
       } satisfies StateSettings,
-      log: (level, text) => parts.outbox.log(this.#executing?.id ?? 0, level, text),
+      closed: (id) => parts.outbox.closed(id),
+      log: (level, text) => parts.outbox.log(0, level, text),
+      logOfRun: (level, text) => parts.outbox.log(this.#executing?.id ?? 0, level, text),
     });
+  }
+
+  /** The Lua states of this worker. */
+  get states(): WorkerStates {
+    return this.#states;
   }
 
   /** Loads scripts before the first request, one after the other. */
   warm(scripts: readonly ByteString[]): WarmedScript[] {
-    return this.#warmStart.load(scripts, this.#images, this.#parts.config, this.#waits);
+    return this.#warmStart.load(scripts, this.#states.images, this.#parts.config, this.#waits);
   }
 
   /** The operations that scripts of this worker wait for. */
   get waits(): Waits {
     return this.#waits;
-  }
-
-  /** Whether a request can run in this state now: the state is here, and no request executes or waits in it. */
-  isIdle(id: number): boolean {
-    return this.#states.get(id)?.isBusy === false;
-  }
-
-  /** The script of a state; '' when there is none. */
-  scriptOf(id: number): string {
-    return this.#states.get(id)?.path ?? '';
   }
 
   /**
@@ -149,6 +130,7 @@ export class Runner {
   resumeNext(): boolean {
     const run = this.#ready.shift();
     if (run === undefined) return false;
+    run.isListed = false;
     // It was cancelled meanwhile.
     if (!run.isSuspended) return true;
     const { state } = run;
@@ -240,7 +222,13 @@ export class Runner {
     run.suspendedMs = performance.now();
     outbox.suspended(run.id, this.#waits.waitsForOf(run));
     // Its operation may be over by now.
-    if (this.#waits.hasResult(run)) this.#ready.push(run);
+    if (this.#waits.hasResult(run)) this.#listReady(run);
+  }
+
+  #listReady(run: Run): void {
+    if (run.isListed) return;
+    run.isListed = true;
+    this.#ready.push(run);
   }
 
   #over(run: Run): void {
@@ -252,21 +240,8 @@ export class Runner {
       this.#lasting.delete(run.id);
       this.#parts.outbox.setHeld(run.id, false);
     }
-    if (run.state !== undefined) run.state.isBusy = false;
     this.#buffers.push(run.buffer);
-    if (run.hasBlockedForClient) this.#letWait(run.state);
-    this.#rewind(run.state);
-  }
-
-  /** The clients of a script read slowly: its state can be suspended from the next request on, even if it needs no module that waits. */
-  #letWait(state: ScriptState | undefined): void {
-    if (state === undefined || this.#states.get(state.id) !== state || this.#images.isRewound(state)) return;
-    try {
-      state.lua.enableWaiting();
-    } catch (error) {
-      this.#parts.outbox.log(0, 'error', `${state.path}: its state is closed: ${(error as Error).message}`);
-      this.close(state.id);
-    }
+    if (run.state !== undefined) this.#states.leave(run.state, run.hasBlockedForClient);
   }
 
   /** The run that executed before goes on: it blocks until another one has ended or waits. */
@@ -292,72 +267,17 @@ export class Runner {
     return new LuafcgidError('LUAFCGID_SCRIPT_TIMEOUT', { seconds: (run?.request.watchdogMs ?? 0) / 1000 });
   }
 
-  /** The answer was sent: a state that keeps nothing of its requests becomes what it was before. */
-  #rewind(state: ScriptState | undefined): void {
-    if (state === undefined || this.#states.get(state.id) !== state) return;
-    try {
-      this.#images.rewind(state);
-    } catch (error) {
-      // Its next request finds no state, and gets a new one.
-      this.#parts.outbox.log(0, 'error', `${state.path}: its state is closed: ${(error as Error).message}`);
-      this.close(state.id);
-    }
-  }
-
-  /** Does a step of garbage collection in an idle state. An error of a script's finalizer is logged and ends nothing. */
-  collect(stateId: number): void {
-    const state = this.#states.get(stateId);
-    // All garbage of a state that goes back to what it was is gone with that.
-    if (state !== undefined && this.#images.isRewound(state)) return;
-    try {
-      state?.lua.collectStep();
-    } catch (error) {
-      if (!(error instanceof LuaError)) throw error;
-      this.#parts.outbox.log(0, 'warn', `${state?.path}: garbage collection failed: ${error.message}`);
-    }
-  }
-
-  /** Closes an idle state. */
-  close(stateId: number): void {
-    const state = this.#states.get(stateId);
-    if (state !== undefined) this.#close(state);
-  }
-
-  #close(state: ScriptState): void {
-    state.lua.close();
-    this.#states.delete(state.id);
-    this.#images.closed(state);
-  }
-
-  dropStaleImages(): void {
-    this.#images.dropStale();
-  }
-
-  closeAll(): void {
-    for (const id of [...this.#states.keys()]) this.close(id);
-  }
-
   /** The run's state, made now if it does not exist; interrupts find the run there. */
   #enterState(run: Run, handler: Handler): ScriptState {
-    const { stateId, createdFrom } = run.start;
-    const state =
-      createdFrom === undefined
-        ? this.#states.get(stateId)
-        : this.#room.open(() => this.#images.open(stateId, createdFrom));
-    if (state === undefined) throw new Error(`state ${stateId} is not here`);
-    run.state = state;
-    state.isBusy = true;
-    state.uses += 1;
-    this.#uses += 1;
-    state.lastUse = this.#uses;
-    this.#setTarget(state);
-    if (createdFrom !== undefined && !state.isLoaded) {
-      state.load(handler);
-      this.#images.loaded(state, handler, holdsOperations(run));
-    }
-    if (createdFrom !== undefined) this.#states.set(stateId, state);
-    state.requireHandler(handler);
-    return state;
+    return this.#states.enter(
+      run.start,
+      handler,
+      () => holdsOperations(run),
+      (state) => {
+        run.state = state;
+        this.#setTarget(state);
+      },
+    );
   }
 
   /** A wait blocks this worker, which others have to wait for. */
@@ -377,15 +297,9 @@ export class Runner {
 
   #finish({ start, state, request }: Run, exitCode: number): void {
     if (state !== undefined) this.#parts.usage?.noteMemory(state.lua.memoryBytes());
-    const isSpent = start.retiresState || (state !== undefined && this.#isSpent(state));
-    if (isSpent) this.close(start.stateId);
+    const isSpent = start.retiresState || (state !== undefined && this.#states.isSpent(state));
+    if (isSpent) this.#states.close(start.stateId);
     request.end(isSpent ? END_STATE_GONE : 0, exitCode);
-  }
-
-  /** A state has served its last request. The front does not know how many this worker has served in it by itself. */
-  #isSpent(state: ScriptState): boolean {
-    const { maxCount } = this.#parts.config;
-    return (maxCount > 0 && state.uses >= maxCount) || this.#images.isSpent(state);
   }
 
   /** The request failed; its state lives on unless it never came to be, or is not fit for another request. */
@@ -395,11 +309,11 @@ export class Runner {
     const { status, logText, detail } = describeFailure(error, (file) => state?.isMadeFrom(file) ?? false);
     run.failedStatus = status;
     request.tell(status >= 500 ? 'error' : 'info', logText);
-    const isLoaded = state !== undefined && this.#states.get(state.id) === state;
+    const isLoaded = state !== undefined && this.#states.has(state);
     const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
-    const lives = isLoaded && isFit && !start.retiresState && !this.#isSpent(state);
+    const lives = isLoaded && isFit && !start.retiresState && !this.#states.isSpent(state);
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
-    if (!lives && state !== undefined) this.#close(state);
+    if (!lives && state !== undefined) this.#states.closeState(state);
     const { editor, showErrors } = config;
     request.fail(
       lives ? 0 : END_STATE_GONE,
@@ -422,7 +336,7 @@ export class Runner {
       isFailed: failedStatus >= 500,
       isTimedOut: failedStatus === TIMED_OUT,
     });
-    if (state === undefined || this.#states.get(state.id) !== state || nowMs < state.memoryDueMs) return;
+    if (state === undefined || !this.#states.has(state) || nowMs < state.memoryDueMs) return;
     state.memoryDueMs = nowMs + MEMORY_EVERY_MS;
     counters.noteMemory(state.id, state.lua.memoryBytes());
   }

@@ -214,9 +214,9 @@ class WorkerThread {
       firstRequest: data.firstRequest,
       maxPostBytes: config.maxPostBytes,
       statusPath: config.statusPath,
-      isIdle: (state) => this.#runner.isIdle(state),
+      isIdle: (state) => this.#runner.states.isIdle(state),
       ownConnectionClosed: () => counters.noteOwnConnection(),
-      access: accessLines(data, format, usage, (state) => this.#runner.scriptOf(state), ringBell),
+      access: accessLines(data, format, usage, (state) => this.#runner.states.scriptOf(state), ringBell),
       run: (start) => this.#runner.execute(start),
     });
     const sockets = this.#direct && { service: this.#direct, events };
@@ -252,7 +252,7 @@ class WorkerThread {
     } catch (error) {
       if (!(error instanceof Abandoned)) throw error;
     }
-    this.#runner.closeAll();
+    this.#runner.states.closeAll();
     this.#states.engine.close?.();
   }
 
@@ -266,7 +266,7 @@ class WorkerThread {
       case ToWorker.CLOSE:
         this.#close(argument);
         // A file of the state has changed.
-        this.#runner.dropStaleImages();
+        this.#runner.states.dropStaleImages();
         this.#usage?.skip();
         return true;
       case ToWorker.CANCEL:
@@ -280,7 +280,7 @@ class WorkerThread {
         this.#runner.setOutputHeld(message.id, type === ToWorker.HOLD);
         return true;
       case ToWorker.COLLECT:
-        this.#runner.collect(argument);
+        this.#runner.states.collect(argument);
         this.#outbox.collected(argument);
         this.#usage?.skip();
         return true;
@@ -298,7 +298,8 @@ class WorkerThread {
     const { subject, slot, path, params } = decodeStart(payload);
     if ((flags & START_OFFER) !== 0) {
       if (!this.#slots.claim(slot, subject)) return this.#inbox.forgetBody(id);
-      if ((flags & START_CREATE) === 0 && !this.#runner.isIdle(stateId)) return this.#outbox.offerRejected(id, subject);
+      if ((flags & START_CREATE) === 0 && !this.#runner.states.isIdle(stateId))
+        return this.#outbox.offerRejected(id, subject);
     } else if (subject !== 0) this.#close(subject);
     this.#runner.execute({
       id,
@@ -323,7 +324,7 @@ class WorkerThread {
   }
 
   #close(stateId: number): void {
-    this.#runner.close(stateId);
+    this.#runner.states.close(stateId);
     this.#outbox.closed(stateId);
   }
 }

@@ -86,6 +86,9 @@ describe('luafcgid console', () => {
     const { code, stdout } = await runCommand(['console', 'page.lua'], { cwd, stdin: '1' });
     assert.equal(code, 1);
     assert.match(stdout, /page\.lua:1: unexpected symbol near '='/);
+    const missing = await runCommand(['console', 'no.lua'], { cwd, stdin: '1' });
+    assert.deepEqual([missing.code, missing.stdout], [1, '']);
+    assert.match(missing.stderr, /^luafcgid: cannot read .*no\.lua: ENOENT: no such file or directory\n/);
   });
 });
 
