@@ -24,7 +24,7 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ]);
 
-const HEADER_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/;
+const HEADER_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that no header may have
 const FORBIDDEN = /[\x00-\x08\x0a-\x1f\x7f]/;
 const LF = 0x0a;
@@ -84,12 +84,20 @@ function headEnd(bytes: Buffer, from: number): number | undefined {
   return undefined;
 }
 
+/** A pattern would try each run of spaces from each of its characters on. */
+function withoutSpacesAtEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1;
+  return text.slice(0, end);
+}
+
 function parseHead(text: string): AnswerHead {
   const all = text
     .split(/\r?\n/)
     .filter((line) => line !== '')
     .map((line): [string, string] => {
-      const [, name, value] = HEADER_LINE.exec(line) ?? [];
+      const [, name, rest] = HEADER_LINE.exec(line) ?? [];
+      const value = rest && withoutSpacesAtEnd(rest);
       if (name === undefined || value === undefined || FORBIDDEN.test(value)) {
         throw new Error(`a malformed header line, ${JSON.stringify(line.slice(0, 200))}`);
       }

@@ -122,6 +122,12 @@ test('a script sets headers, cookies and redirects, and reads what the server sa
   assert.match(luaError(() => answer(forged, {}, '/srv/page.lua')).message, /path of a cookie cannot have a semicolon/);
 });
 
+test('a cookie with a million spaces takes no more than to look at them (reports A2)', () => {
+  const cookie = `x=1; long=a${' '.repeat(1e6)}b; seen= y %26  `;
+  const script = 'local cookies = require("cgilua.cookies") write(#cookies.get("long"), "[", cookies.get("seen"), "]")';
+  assert.equal(answer(script, { params: { HTTP_COOKIE: cookie } }, '/srv/page.lua').body, '1000002[y &]');
+});
+
 test('files are included beside the script, with its globals or those that are given', () => {
   const files = { '/srv/part.lp': 'part <%= x or "none" %>', '/srv/set.lua': 'cgilua.put("script ") return 5' };
   assert.equal(

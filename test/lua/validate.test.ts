@@ -21,6 +21,12 @@ test('values get the types of their rules', () => {
   assert.equal(check('{ "1", "2" }', '{ list = true, type = "integer" }').slice(0, 5), 'table');
 });
 
+test('a number of a million digits is none, and takes no longer than another text (reports A2)', () => {
+  const digits = '("1"):rep(1e6) .. "x"';
+  assert.equal(check(digits, '{ type = "number" }'), 'has to be a number');
+  assert.equal(check(digits, '{ type = "integer" }'), 'has to be a whole number');
+});
+
 test('what is wrong is said in words, or in those of the rule', () => {
   assert.equal(check('nil', '{ required = true }'), 'is missing');
   assert.equal(check('""', '{ required = true }'), 'is missing');

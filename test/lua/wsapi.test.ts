@@ -106,6 +106,18 @@ test('wsapi.request has queries, forms, cookies and links', () => {
   assert.deepEqual(calls, ['status 200', `header Content-Length: ${body.length}`, 'header Content-Type: text/html']);
 });
 
+test('a cookie with a million spaces takes no more than to look at them (reports A2)', () => {
+  const source = `return function(env)
+    local cookies = require("wsapi.request").new(env).cookies
+    local response = require("wsapi.response").new()
+    response:write(#cookies.long, "[", cookies.seen, "]")
+    return response:finish()
+  end`;
+  const cookie = `long=a${' '.repeat(1e6)}b; seen= y %26  `;
+  const { body } = answer(source, { params: { ...params, HTTP_COOKIE: cookie } });
+  assert.equal(body, '1000002[y &]');
+});
+
 test('a file of a form has its name without folders, its contents and its type', () => {
   const text =
     '--B\r\nContent-Disposition: form-data; name="f"; filename="C:\\\\dir\\\\a.txt"\r\nContent-Type: text/plain\r\n\r\nabc\r\n' +

@@ -32,7 +32,9 @@ end
 
 function M.get(name)
   for pair in gmatch(run.env.HTTP_COOKIE or "", "[^;]+") do
-    local sent, value = match(pair, "^%s*([^=%s]+)%s*=%s*(.-)%s*$")
+    local sent, value = match(pair, "^%s*([^=%s]+)%s*=%s*(.*)$")
+    -- A pattern that ends in "(.-)%s*$" takes time by the square of the spaces before another character.
+    value = value and (match(value, "^(.*%S)") or "")
     if sent == name then return urlcode.unescape(value) end
   end
   return nil

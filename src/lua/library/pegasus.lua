@@ -47,7 +47,8 @@ function Answer:read_head()
   if not stop then return false end
   local con, is_first = run.con, true
   for line in gmatch(sub(self.text, 1, stop + 1), "(.-)\r\n") do
-    local name, value = match(line, "^([^:]+):%s*(.-)%s*$")
+    local name, value = match(line, "^([^:]+):%s*(.*)$")
+    value = value and (match(value, "^(.*%S)") or "")
     if is_first then
       con:status(match(line, "^HTTP/%d%.%d (%d%d%d)") or 200)
       is_first = false

@@ -34,7 +34,8 @@ local find, floor, huge, match = string.find, math.floor, math.huge, string.matc
 
 local function to_number(value)
   if type(value) == "string" then
-    if not find(value, "^[+-]?%d+%.?%d*$") or #value > 40 then return nil end
+    -- The pattern takes time by the square of the digits before something that is none.
+    if #value > 40 or not find(value, "^[+-]?%d+%.?%d*$") then return nil end
     value = tonumber((match(value, "^%+?(.*)$")))
   end
   if type(value) ~= "number" or value ~= value or value == huge or value == -huge then return nil end

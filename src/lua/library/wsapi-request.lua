@@ -138,7 +138,9 @@ function M.new(wsapi_env, options)
   })
   request.cookies = {}
   for pair in gmatch(wsapi_env.HTTP_COOKIE or "", "[^;]+") do
-    local name, value = match(pair, "^%s*([^=%s]+)%s*=%s*(.-)%s*$")
+    local name, value = match(pair, "^%s*([^=%s]+)%s*=%s*(.*)$")
+    -- A pattern that ends in "(.-)%s*$" takes time by the square of the spaces before another character.
+    value = value and (match(value, "^(.*%S)") or "")
     if name and request.cookies[name] == nil then request.cookies[name] = util.url_decode(value) end
   end
   return setmetatable(request, meta)
