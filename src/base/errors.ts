@@ -810,7 +810,8 @@ export const catalogue = {
   LUAFCGID_LOCK_BLOCKED: {
     blame: 'script',
     status: 500,
-    message: 'cannot wait for a lock at {place}: Lua cannot be suspended inside of this construct',
+    message:
+      'cannot wait for a lock at {place}: Lua cannot be suspended inside of this construct, and who holds the lock may need this worker',
     solve: 'Take the lock outside of the iterator, metamethod, sort or gsub callback, or do not wait (lock.try).',
   },
   LUAFCGID_SHARED_BUSY: {

@@ -98,12 +98,11 @@ function faultsTogether(config: Config, sources: readonly Source[]): ConfigFault
     );
   }
   for (const { name, store } of config.shared ?? []) {
-    if (store === undefined || config.data?.some((source) => source.name === store && source.kind === 'redis'))
-      continue;
+    if (store === undefined || config.data?.some((source) => source.name === store)) continue;
     const values = {
       option: 'shared',
       value: `${name}: store = "${store}"`,
-      allowed: 'the name of a data source of Redis',
+      allowed: 'the name of a data source',
     };
     faults.push(
       configFault('LUAFCGID_CONFIG_VALUE', values, 'Name it in the option data, as data = { cache = "redis://HOST" }.'),

@@ -1,7 +1,9 @@
 /** Shared dictionaries in the whole server: all workers see them, and they outlive workers and reloads (issue 13, 6). */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
+import { startMariadb } from '../support/mariadb.js';
+import { startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 import { IO, startServer } from '../support/server.js';
 import { ask } from '../support/shared.js';
@@ -87,6 +89,36 @@ const STEPS = `function main(env, con)
   d:flush_all()
   tell(#d:get_keys())
 end`;
+
+describe('a shared dictionary in a database', () => {
+  const counter = `function main(env, con)
+  local d = require("luafcgid.shared").carts
+  for _ = 1, 5 do d:incr("n", 1, 0) end
+  con:puts(tostring(d:get("n")))
+end`;
+  const SOURCES: Readonly<Record<string, (t: TestContext) => Promise<string>>> = {
+    SQLite: async () => 'sqlite:main.db',
+    PostgreSQL: async (t) => `postgres://postgres@127.0.0.1:${(await startPostgres(t)).port}/postgres`,
+    MariaDB: async (t) => `mysql://root@127.0.0.1:${(await startMariadb(t)).port}/test`,
+  };
+
+  for (const [kind, sourceFor] of Object.entries(SOURCES)) {
+    for (const engine of kind === 'SQLite' ? ENGINES : (['embedded'] as const)) {
+      it(`does what one in memory does, and loses no change of any request (${kind}, ${engine})`, async (t) => {
+        const settings = `engine = "${engine}" workers = 2 clones = 4 data = { main = "${await sourceFor(t)}" }`;
+        const files = { 'steps.lua': STEPS, 'count.lua': counter };
+        const config = `${settings} shared = { carts = { store = "main" }, near = 2^20 }`;
+        const server = await startServer(t, { config, files });
+        const steps = async (name: string) => (await ask(server, 'steps.lua', { params: { QUERY_STRING: name } })).text;
+        const expected = await steps('near');
+        assert.match(expected, /^nil\ntrue nil false\ntrue\nnil exists false\n/);
+        assert.equal(await steps('carts'), expected);
+        await Promise.all(Array.from({ length: 8 }, () => ask(server, 'count.lua')));
+        assert.equal(Number((await ask(server, 'count.lua')).text), 45);
+      });
+    }
+  }
+});
 
 describe('a shared dictionary in Redis', () => {
   it('that is down is an error of the script', async (t) => {

@@ -81,6 +81,39 @@ describe('MariaDB at its worst', async () => {
     run.end();
   });
 
+  it('cut in the middle of a result: an error, and nothing of the result (issue 13)', async () => {
+    const source = open({ ...own, connections: 1, maxResultBytes: 2 ** 30 });
+    const run = new TestRun(source);
+    await until(() => succeeds(run.query('select 1')), 'it is connected');
+    let bytes = 0;
+    proxy.onReply = (piece, connection) => {
+      bytes += piece.length;
+      if (bytes < 200_000) return;
+      proxy.onReply = () => {};
+      connection.cut();
+    };
+    const rows =
+      "with recursive n(x) as (select 1 union all select x + 1 from n where x < 900) select repeat('x', 1000) from n";
+    await assert.rejects(run.query(rows), code('LUAFCGID_DATA_LOST'));
+    await until(() => succeeds(run.query('select 1')), 'it works again');
+    run.end();
+  });
+
+  it('cut in the middle of BEGIN: an error, and no transaction is open anywhere (issue 13)', async () => {
+    const source = open({ ...own, connections: 1 });
+    const run = new TestRun(source);
+    await until(() => succeeds(run.query('select 1')), 'it is connected');
+    proxy.onRequest = (bytes, connection) => {
+      if (!/begin|start transaction/.test(bytes.toString('latin1'))) return;
+      proxy.onRequest = () => {};
+      connection.cutBehind();
+    };
+    await assert.rejects(run.begin(), code('LUAFCGID_DATA_LOST'));
+    const transactions = 'select count(*) as n from information_schema.innodb_trx';
+    await until(async () => ((await run.query(transactions)) as { n: number }[])[0]?.n === 0, 'the server has noticed');
+    run.end();
+  });
+
   it('cut in the middle of COMMIT: an error that says that its outcome is not known', async () => {
     const source = open({ ...own, connections: 1 });
     const run = new TestRun(source);

@@ -151,8 +151,12 @@ shared = {
 | field | meaning | default |
 |---|---|---|
 | \`size\` | bytes of memory, from 32 KiB to 1 GiB; the system gives it as it is used | |
-| \`store\` | the name of a data source of Redis or Valkey that it lies in, in the place of \`size\` and \`evict\`: other servers see it, too | |
+| \`store\` | the name of a data source that it lies in, in the place of \`size\` and \`evict\`: other servers see it, too | |
 | \`evict\` | when it is full, what was not used for the longest time makes room; otherwise what does not fit is refused with "no memory" | \`false\` |
+
+A dictionary in Redis or Valkey is made of keys there. In a database it lies in the table \`luafcgid_shared\`, which the server makes
+when it is not there and it may; keys have at most 255 bytes then, and what a script changes in a transaction of its own on the
+same source is seen by others when that commits.
 
 A key with its value takes 64 bytes, and as many blocks of 64 bytes as the two need. A value has at most 8 MiB. What a
 dictionary holds outlives workers and reloads, unless a reload changes its size. It ends with the server, also when that restarts

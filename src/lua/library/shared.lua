@@ -348,7 +348,9 @@ setmetatable(M, { __index = function(self, name)
   if not ok then error(id, 2) end
   local dictionary
   if type(id) == "table" then
-    dictionary = parts.shared_redis(name, id.store)
+    local _, source = host.datasource(id.store)
+    local is_database = type(source) == "table" and source.kind ~= "redis"
+    dictionary = (is_database and parts.shared_sql or parts.shared_redis)(name, id.store)
   else
     dictionary = setmetatable({ id = id, name = name }, meta)
   end
