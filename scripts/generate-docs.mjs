@@ -4,8 +4,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { configurationPage, sampleConfig } from '../dist/src/config/config-docs.js';
 import { manualPage } from '../dist/src/config/man-page.js';
+import { optionNames } from '../dist/src/config/schema.js';
 import { errorsPage } from './errors-page.mjs';
 import { luaApiPage } from './lua-api.mjs';
+import { luacheckSettings, luaTypes } from './lua-types.mjs';
 
 const files = {
   'docs/configuration.md': configurationPage(),
@@ -13,6 +15,8 @@ const files = {
   'docs/lua-api.md': luaApiPage(),
   'packaging/config.lua': sampleConfig(),
   'packaging/man/luafcgid.conf.5': manualPage(),
+  'types/luacheckrc': luacheckSettings(optionNames),
+  ...luaTypes(),
 };
 for (const [file, text] of Object.entries(files)) {
   if (!process.argv.includes('--check')) {

@@ -1,9 +1,10 @@
 /** Software written for other servers: Debian's Orbit through luafcgid.wsapi, and the settings that name adapters (issue 14, point 8). */
 import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { headerValue } from '../support/cgi-answer.js';
-import { type Server, startServer } from '../support/server.js';
+import { ROOT, type Server, startServer } from '../support/server.js';
 import { ask, shared } from '../support/shared.js';
 
 /** Where Debian has Lua modules for Lua 5.1. */
@@ -63,10 +64,13 @@ function copyOrbit(server: Server): void {
   }
 }
 
-for (const engine of ['embedded', 'lua5.1', 'luajit']) {
+for (const engine of ['embedded', 'lua5.1', 'luajit', 'lua5.4']) {
   describe(`Orbit on ${engine}`, () => {
     const server = shared((t) =>
-      startServer(t, { config: `workers = 1 engine = "${engine}" ${DEBIAN} adapters = { ws = "wsapi" }` }),
+      startServer(t, {
+        config: `workers = 1 engine = "${engine}" ${DEBIAN} adapters = { ws = "wsapi" }
+          preload = "${join(ROOT, 'packaging/lua51-names.lua')}"`,
+      }),
     );
 
     it('runs its own example', async () => {

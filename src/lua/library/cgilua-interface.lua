@@ -33,15 +33,16 @@ function File:read(what)
     return text
   end
   if what ~= "l" then error("a file of a form is read by \"*a\", \"*l\" or a number of bytes", 2) end
-  local text, line_end = "", nil
+  local pieces, line_end = {}, nil
   repeat
-    local piece = self.source:read(4096, self.at + #text)
-    if piece then text = text .. piece end
-    line_end = find(text, "\n", 1, true)
-  until line_end or not piece
-  if text == "" then return nil end
-  self.at = self.at + (line_end or #text)
-  return line_end and sub(text, 1, line_end - 1) or text
+    local piece = self.source:read(4096, self.at)
+    if piece == nil or piece == "" then break end
+    line_end = find(piece, "\n", 1, true)
+    pieces[#pieces + 1] = line_end and sub(piece, 1, line_end - 1) or piece
+    self.at = self.at + (line_end or #piece)
+  until line_end
+  if #pieces == 0 then return nil end
+  return concat(pieces)
 end
 
 function File:lines() return function() return self:read("l") end end

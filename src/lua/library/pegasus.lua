@@ -70,13 +70,15 @@ function Answer:add(text)
     self.text = ""
     return
   end
+  local at = 1
   while true do
-    local digits, size_end = match(self.text, "^(%x+)[^\r\n]*\r\n()")
+    local digits, size_end = match(self.text, "^(%x+)[^\r\n]*\r\n()", at)
     local size = digits and tonumber(digits, 16)
-    if not size or #self.text < size_end + size + 1 then return end
+    if not size or #self.text < size_end + size + 1 then break end
     if size > 0 then run.con:puts(sub(self.text, size_end, size_end + size - 1)) end
-    self.text = sub(self.text, size_end + size + 2)
+    at = size_end + size + 2
   end
+  self.text = sub(self.text, at)
 end
 
 -- What looks like a socket to Pegasus.

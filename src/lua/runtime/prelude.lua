@@ -16,7 +16,8 @@
 --- ```
 ---
 --- A script that defines no such function can return one at its end, `return function(env, con) ... end`, which is called in its
---- place. Scripts that are written for other interfaces run through [adapters](existing-software.md).
+--- place. So keep modules that return functions where no address leads (the setting `path`): beside a script they could be asked for.
+--- Scripts that are written for other interfaces run through [adapters](existing-software.md).
 ---
 --- When a state is made for the script, the file runs once, from top to bottom. After that every request that this
 --- state gets calls `main(env, con)`. Globals and the file's local variables keep their values between requests; a
