@@ -62,15 +62,9 @@ export interface Server {
   reload(prepare: (now: Config) => Prepared): Promise<StatusReload | undefined>;
   /** Resolves when no state serves any more whose files had changed when it was called. */
   lookForChanges(): Promise<void>;
-  /**
-   * Looks at the Lua stacks of all requests, a thousand times a second.
-   * @returns what ends it
-   */
+  /** Looks at the Lua stacks of all requests, a thousand times a second. @returns what ends it */
   sample(take: TakeStack): () => void;
-  /**
-   * Finishes what runs, for a limited time, and gives everything back.
-   * @param how `at-once`: what runs is broken off
-   */
+  /** Finishes what runs, for a limited time, or breaks it off `at-once`; gives everything back. */
   stop(how?: 'in-order' | 'at-once'): Promise<void>;
 }
 
