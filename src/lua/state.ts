@@ -76,10 +76,7 @@ export interface NamedDictionary {
   readonly store?: string;
 }
 
-/**
- * A lock that was taken, the token of the operation that waits for it, or the word for why there is neither. `isTry`: it is only tried,
- * since Lua cannot be suspended here.
- */
+/** A lock, the token of the operation that waits for it (`isTry`: it is only tried), or the word for why there is neither. */
 export type LockStart = { readonly token: number } | { readonly wait: number; readonly isTry?: boolean } | string;
 
 /** An answer, or the token of the operation that gets it where locks lie in a data source. */
@@ -102,12 +99,7 @@ export interface WaitHost {
   /** Output is about to block the thread until the client reads. @param place in Lua, as `file:line` */
   noteBlocked(place: ByteString): void;
   post(operation: PostedOperation): number;
-  /**
-   * Takes a lock, or begins to wait for it.
-   * @param name at most 255 bytes
-   * @param waitMs 0: does not wait
-   * @param canSuspend whether the request can be suspended meanwhile
-   */
+  /** Takes a lock, or begins to wait for it. @param name at most 255 bytes @param waitMs 0: does not wait */
   lock(name: ByteString, waitMs: number, canSuspend: boolean): LockStart;
   /** Gives false when the request does not hold it (any more). */
   unlock(name: ByteString, token: number): LockAnswer;

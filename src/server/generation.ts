@@ -76,8 +76,13 @@ export function retire(generation: Generation, log: Log): void {
   retireHooks(generation, log);
 }
 
-/** A configuration goes out of service. */
-export function retireHooks({ loaded }: Generation, log: Log): void {
+const retired = new WeakSet<Generation>();
+
+/** A configuration goes out of service; nothing happens when it has done so before. */
+export function retireHooks(generation: Generation, log: Log): void {
+  if (retired.has(generation)) return;
+  retired.add(generation);
+  const { loaded } = generation;
   runHook(loaded, 'shutdown', log);
   loaded.hooks.close();
 }

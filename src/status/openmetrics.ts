@@ -185,6 +185,7 @@ function scripts(out: Exposition, all: readonly StatusScript[]): void {
   out.family('luafcgid_script_without_image', 'counter', 'Loads of a script that could not be copied, by the reason.');
   for (const { script, labels } of labelled) {
     for (const [why, count] of Object.entries(script.noImage)) {
+      if (count === 0) continue;
       out.sample('luafcgid_script_without_image_total', `${labels},reason="${why}"`, count);
     }
   }

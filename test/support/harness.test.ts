@@ -129,7 +129,7 @@ describe('scripts/require-packages.mjs', () => {
 
   it('does nothing where all are present', (t) => {
     const webServers = ['nginx', 'apache2', 'lighttpd', 'caddy', 'haproxy'];
-    const others = ['systemd-analyze', 'groff', 'redis-server', 'lua5.1', 'lua5.4', 'luajit'];
+    const others = ['systemd-analyze', 'groff', 'chromium', 'redis-server', 'lua5.1', 'lua5.4', 'luajit'];
     assert.deepEqual(runWith(t, [...webServers, ...others]), { status: 0, output: '' });
   });
 });

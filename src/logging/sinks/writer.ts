@@ -74,6 +74,7 @@ export class LineWriter {
 
   /** Writes what can be written in short time, and closes the channel. @returns how many lines are lost and not told */
   async close(): Promise<number> {
+    if (this.#isClosed) return 0;
     this.#add([]);
     const deadline = performance.now() + LAST_MS;
     while (this.#waiting.length > 0 && performance.now() < deadline) {

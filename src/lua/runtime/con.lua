@@ -40,11 +40,8 @@ local current -- the con of the running request; nil between requests
 local finished -- whether con:finish() was called
 local direct -- whether each puts goes out at once (buffering is off)
 
--- Whether the host has any of the answer.
-local has_handed_over = false
--- A text that the client is too slow for, and how much of it was taken.
-local unsent, taken_bytes
-
+local has_handed_over = false -- whether the host has any of the answer
+local unsent, taken_bytes -- a text that the client is too slow for, and how much of it was taken
 local hand_over
 
 -- Waits for the client to read until all is taken, also what others put meanwhile. True, or nil and a message.
