@@ -15,6 +15,7 @@ import { testDirectory } from './cli/test.js';
 import { ConfigError, formatConfigError, optionHelp } from './config/load.js';
 import { endProcess } from './lua/engine.js';
 import { complain } from './process/background.js';
+import { SUCCESSOR_VARIABLE } from './process/environment.js';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -184,6 +185,8 @@ process.stdout.on('error', () => endProcess(EXIT_FAILED));
 
 /** What runs until it is stopped, once it does. */
 let running: Outcome['server'];
+/** It has taken the place of a server that was not to be stopped before it could do so in order. */
+const isSuccessor = SUCCESSOR_VARIABLE in process.env;
 let signals = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
@@ -194,14 +197,18 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     }
     signals += 1;
     // What has not begun to serve has nothing to finish: it ends as the signal would have ended it.
-    if (running === undefined) endProcess(SIGNALLED + constants.signals[signal]);
+    if (running === undefined && !isSuccessor) endProcess(SIGNALLED + constants.signals[signal]);
     // The second one does not wait for anything.
     if (signals > 1) endProcess(EXIT_FAILED);
-    running.stop().then(
-      () => endProcess(0),
-      (error) => endProcess(report(error)),
-    );
+    if (running !== undefined) stop(running);
   });
+}
+
+function stop(server: NonNullable<Outcome['server']>): void {
+  server.stop().then(
+    () => endProcess(0),
+    (error) => endProcess(report(error)),
+  );
 }
 
 // Also before anything serves: without a listener the signal would open Node's debugger.
@@ -211,6 +218,7 @@ main(process.argv.slice(2)).then(
   ({ exitCode, server }) => {
     running = server;
     if (server === undefined) leave(exitCode);
+    else if (signals > 0) stop(server);
   },
   (error) => endProcess(report(error)),
 );

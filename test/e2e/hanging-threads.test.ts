@@ -1,6 +1,6 @@
 /** What hangs in native code ends with the program, which starts itself anew in the same process; nobody notices. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { startServer } from '../support/server.js';
 import { ask, eventually } from '../support/shared.js';
@@ -48,5 +48,22 @@ describe('a thread that hangs in native code', () => {
     await server.stop();
     assert.ok(!existsSync(server.socket));
     assert.doesNotMatch(server.log(), /LUAFCGID_BUG/);
+  });
+
+  it('and a server that is stopped while it takes its own place stops in order', async (t) => {
+    const server = await startServer(t, {
+      config: 'engine = "lua5.1"; workers = 1; watchdog = 0.2; sweep = 200',
+      files: { 'a.lua': SCRIPT },
+    });
+    await ask(server, 'a.lua', { params: { QUERY_STRING: 'hang' } });
+    // The new program has this in its environment, and starts its front's thread before it serves.
+    const about = (file: string): string => readFileSync(`/proc/${server.pid}/${file}`, 'latin1');
+    const names = (): string[] =>
+      readdirSync(`/proc/${server.pid}/task`).map((task) => about(`task/${task}/comm`).trim());
+    const begins = (): boolean =>
+      about('environ').includes('LUAFCGID_SUCCESSOR=') && names().includes('luafcgid front');
+    await eventually('the new program', begins);
+    await server.stop();
+    assert.match(server.log(), /LUAFCGID_SERVER_RESTARTS[^]*stopped\n/);
   });
 });

@@ -12,7 +12,7 @@ import { findProgram } from '../support/web-server.js';
 import { runToEnd } from './support/pack.js';
 
 /** What a checkout has, and the modules that the build has made. */
-const PARTS = ['bin', 'docs', 'examples', 'packaging', 'scripts', 'skeleton', 'src', 'dist/src'];
+const PARTS = ['bin', 'docs', 'examples', 'packaging', 'scripts', 'skeleton', 'types', 'src', 'dist/src'];
 const IDENTITY = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
 
 describe('the release script', () => {
