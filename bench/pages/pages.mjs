@@ -25,6 +25,11 @@ export const pages = [
     about: 'a table of 200 rows with two escaped columns (24 KB)',
     expected: { ending: '</table>\n', contains: '<td>Name &lt;200&gt;</td>', minBytes: 20_000 },
   },
+  {
+    name: 'template',
+    about: 'the same table, made by luafcgid.template; in PHP as before',
+    expected: { ending: '</table>\n', contains: '<td>Name &lt;200&gt;</td>', minBytes: 20_000 },
+  },
 ];
 
 /** @param {string} name @param {'lua' | 'php'} language */

@@ -108,8 +108,7 @@ export class WorkerStates {
     try {
       state.lua.enableWaiting();
     } catch (error) {
-      this.#parts.log('error', `${state.path}: its state is closed: ${(error as Error).message}`);
-      this.close(state.id);
+      this.#giveUp(state, error);
     }
   }
 
@@ -125,10 +124,15 @@ export class WorkerStates {
     try {
       this.images.rewind(state);
     } catch (error) {
-      // Its next request finds no state, and gets a new one.
-      this.#parts.log('error', `${state.path}: its state is closed: ${(error as Error).message}`);
-      this.close(state.id);
+      this.#giveUp(state, error);
     }
+  }
+
+  /** Its next request gets another state. */
+  #giveUp(state: ScriptState, error: unknown): void {
+    this.#parts.log('error', `${state.path}: its state is closed: ${(error as Error).message}`);
+    this.close(state.id);
+    this.#parts.closed(state.id);
   }
 
   /** Does a step of garbage collection in an idle state. An error of a script's finalizer is logged and ends nothing. */
