@@ -127,7 +127,7 @@ export async function manyWaiting(
   { engine = 'embedded', io = 'auto' }: { readonly engine?: string; readonly io?: string } = {},
 ): Promise<WaitingResult> {
   const config = `status = "status.sock" engine = "${engine}" io = "${io}" workers = 2 onabort = "stop" bodymemory = 0 sendbuffer = 65536
-    spool = 0 waiting = ${count} states = ${count + 20} clones = ${count} queue = ${count} queuetimeout = 600 connections = ${count + 100}`;
+    spool = 0 readtimeout = 3600 sendtimeout = 3600 waiting = ${count} states = ${count + 20} clones = ${count} queue = ${count} queuetimeout = 600 connections = ${count + 100}`;
   const server = await startServer(t, { config, files: FILES });
   const failures: string[] = [];
   const check = (isRight: boolean, what: string): void => {
