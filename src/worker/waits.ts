@@ -48,6 +48,9 @@ const NO_TOKENS: readonly number[] = [];
 /** What the names of locks begin with that scripts take by name (lock.lua). */
 const SCRIPT_LOCKS = 'lock:';
 
+/** A lock of a data source that is free is had in this time, wherever Lua is. */
+const LONGEST_LOCK_WAIT_MS = 500;
+
 interface Operation {
   readonly owner: WaitOwner;
   readonly waitsFor: WaitsFor;
@@ -211,7 +214,8 @@ export class Waits implements WaitHost {
   #askSource(action: Action, name: ByteString, value: number): number {
     const values = [Buffer.from(name, 'latin1'), value];
     const source = this.#parts.lockSource ?? 0;
-    return this.#post({ source, action, handle: 0, limitMs: 0, shape: 'sn', values }, WaitsFor.LOCK);
+    const waitsFor = action === Action.LOCK ? WaitsFor.LOCK : WaitsFor.DATA;
+    return this.#post({ source, action, handle: 0, limitMs: 0, shape: 'sn', values }, waitsFor);
   }
 
   /** A request is about to be suspended: if it waits for locks only, somebody who is not suspended has to hold them. */
@@ -264,8 +268,24 @@ export class Waits implements WaitHost {
       this.#lookAtInput(owner);
       return this.hasResult(owner);
     };
-    while (!isDone()) this.#parts.sleep(isDone, this.#timers.nextMs);
+    const refusesMs = this.#parts.nowMs() + LONGEST_LOCK_WAIT_MS;
+    while (!isDone()) {
+      const locks = this.#locksOfSource(owner);
+      if (locks.length > 0 && this.#parts.nowMs() >= refusesMs) this.#refuseLocks(locks, place);
+      else this.#parts.sleep(isDone, earlier(this.#timers.nextMs, locks.length > 0 ? refusesMs : undefined));
+    }
     this.leavePlace(owner);
+  }
+
+  /** Operations that take a lock which lies in a data source. */
+  #locksOfSource({ tokens }: WaitOwner): number[] {
+    return [...(tokens ?? NO_TOKENS)].filter((token) => this.#operations.get(token)?.waitsFor === WaitsFor.LOCK);
+  }
+
+  /** A request of this worker may hold them. One that is taken later all the same is given back when the request ends. */
+  #refuseLocks(tokens: readonly number[], place: string): void {
+    const { code, message } = new LuafcgidError('LUAFCGID_LOCK_BLOCKED', { place });
+    for (const token of tokens) this.#end(token, { isError: true, value: { code, message } });
   }
 
   /** While this worker blocks, nobody else looks whether more of the body or the file has come. */
@@ -371,4 +391,8 @@ function scriptNumber(path: ByteString): number {
   let hash = 0;
   for (let at = 0; at < path.length; at += 1) hash = (Math.imul(hash, 31) + path.charCodeAt(at)) | 0;
   return hash >>> 0;
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }

@@ -56,12 +56,12 @@ describe('a thread that hangs in native code', () => {
       files: { 'a.lua': SCRIPT },
     });
     await ask(server, 'a.lua', { params: { QUERY_STRING: 'hang' } });
-    // The new program has this in its environment, and starts its front's thread before it serves.
+    // The new program has this in its environment, and starts its threads before it serves.
     const about = (file: string): string => readFileSync(`/proc/${server.pid}/${file}`, 'latin1');
     const names = (): string[] =>
       readdirSync(`/proc/${server.pid}/task`).map((task) => about(`task/${task}/comm`).trim());
     const begins = (): boolean =>
-      about('environ').includes('LUAFCGID_SUCCESSOR=') && names().includes('luafcgid front');
+      about('environ').includes('LUAFCGID_SUCCESSOR=') && names().some((name) => name.startsWith('luafcgid '));
     await eventually('the new program', begins);
     await server.stop();
     assert.match(server.log(), /LUAFCGID_SERVER_RESTARTS[\s\S]*stopped\n/);

@@ -53,7 +53,7 @@ end`,
 };
 
 async function startTwo(t: TestContext, data: string, settings = ''): Promise<readonly [Server, Server]> {
-  const config = `data = { main = "${data}" } locks = "main" workers = 1 clones = 8 onabort = "stop" ${settings}`;
+  const config = `data = { main = "${data}" } locks = "main" workers = 1 clones = 8 onabort = "stop" draintimeout = 1 ${settings}`;
   return Promise.all([startServer(t, { config, files: FILES }), startServer(t, { config, files: FILES })]);
 }
 

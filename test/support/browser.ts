@@ -27,6 +27,12 @@ export async function openPage(browser: Browser, url: string, { size, colors }: 
   return page;
 }
 
+/** Shows an open page in another look. */
+export async function changeLook(page: Page, { size, colors }: Look): Promise<void> {
+  await page.setViewportSize(SIZES[size]);
+  await page.emulateMedia({ colorScheme: colors });
+}
+
 /** How far the page can be scrolled sideways: text that leaves the window is not read on a phone. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
