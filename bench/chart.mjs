@@ -1,5 +1,5 @@
 // Draws a chart of the results of `npm run bench -- pages`: node bench/chart.mjs RESULTS.json > docs/pictures/speed.svg
-// Each bar is the median of the runs; the command, the date and the machine stand below.
+// Each bar is the median of the runs; the date and the machine stand below, and the lines of CHART_COMMAND.
 import { readFileSync } from 'node:fs';
 import { median } from './statistics.mjs';
 
@@ -20,6 +20,8 @@ const { date, machine, options, pages } = JSON.parse(readFileSync(file, 'utf8'))
 const escaped = (/** @type {string} */ text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 const servers = [...new Set(pages.flatMap(({ runs }) => Object.keys(runs[0])))];
 const color = (/** @type {string} */ name) => COLORS[servers.indexOf(name) % COLORS.length];
+const own = new Set(options.servers.map((/** @type {{name: string}} */ { name }) => name));
+const labelOf = (/** @type {string} */ name) => (own.has(name) && name !== 'luafcgid' ? `luafcgid, ${name}` : name);
 const most = Math.max(...pages.flatMap(({ runs }) => Object.keys(runs[0]).map((name) => rateOf(runs, name))));
 
 /** @param {Record<string, {requests: number, seconds: number}>[]} runs @param {string} name */
@@ -38,7 +40,7 @@ for (const { page, way, keep, connections, runs } of pages) {
     const rate = rateOf(runs, name);
     const width = Math.max(1, Math.round(((WIDTH - LABEL_WIDTH - 90) * rate) / most));
     parts.push(
-      `<text x="${LABEL_WIDTH - 10}" y="${y + 15}" text-anchor="end">${escaped(name)}</text>`,
+      `<text x="${LABEL_WIDTH - 10}" y="${y + 15}" text-anchor="end">${escaped(labelOf(name))}</text>`,
       `<rect x="${LABEL_WIDTH}" y="${y}" width="${width}" height="${BAR_HEIGHT}" rx="2" fill="${color(name)}"/>`,
       `<text x="${LABEL_WIDTH + width + 8}" y="${y + 15}">${Math.round(rate).toLocaleString('en-US')}</text>`,
     );
@@ -49,7 +51,7 @@ for (const { page, way, keep, connections, runs } of pages) {
 const facts = [
   `requests a second, medians of ${options.runs} runs; ${options.workers} workers in each server`,
   `${date.slice(0, 10)}, ${machine.processors} × ${machine.processor}, Linux ${machine.kernel.split('-')[0]}, Node.js ${machine.node}`,
-  process.env.CHART_COMMAND ?? '',
+  ...(process.env.CHART_COMMAND ?? '').split('\n'),
 ];
 for (const fact of facts.filter((text) => text !== '')) {
   parts.push(`<text class="fact" x="0" y="${y + 14}">${escaped(fact)}</text>`);
