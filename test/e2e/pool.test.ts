@@ -3,21 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Held, HOLD } from '../support/held.js';
 import { type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
-
-/** Counts the requests of its state. */
-const COUNT = `
-served = 0
-function main(env, con)
-  served = served + 1
-  con:puts(served)
-end`;
-
-const served = async (server: Server, script: string): Promise<number> => {
-  const answer = await ask(server, script);
-  assert.equal(answer.status, 200, answer.text);
-  return Number(answer.text);
-};
+import { ask, COUNT, eventually, served } from '../support/shared.js';
 
 describe('the limits of the pool', () => {
   it('hold at every moment under load', async (t) => {

@@ -4,21 +4,7 @@ import { describe, it } from 'node:test';
 import { FcgiConnection, PROTOCOL_STATUS, parseCgiAnswer, requestBytes, scriptParams } from '../support/fcgi-client.js';
 import { Held, HOLD } from '../support/held.js';
 import { type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
-
-/** Counts the requests of its state. */
-const COUNT = `
-served = 0
-function main(env, con)
-  served = served + 1
-  con:puts(served)
-end`;
-
-const served = async (server: Server, script: string): Promise<number> => {
-  const answer = await ask(server, script);
-  assert.equal(answer.status, 200, answer.text);
-  return Number(answer.text);
-};
+import { ask, COUNT, eventually, served } from '../support/shared.js';
 
 describe('waiting for a state', () => {
   const start = (t: Parameters<typeof startServer>[0], settings: string): Promise<Server> =>

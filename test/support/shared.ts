@@ -68,3 +68,18 @@ export async function eventually<T>(
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }
+
+/** A script that says how many requests its state has served. */
+export const COUNT = `
+served = 0
+function main(env, con)
+  served = served + 1
+  con:puts(served)
+end`;
+
+/** Asks `COUNT`: how many requests the state has served that answers. */
+export async function served(server: Server, script: string): Promise<number> {
+  const answer = await ask(server, script);
+  assert.equal(answer.status, 200, answer.text);
+  return Number(answer.text);
+}
