@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Held, HOLD } from '../support/held.js';
-import { type Server, startServer } from '../support/server.js';
+import { startServer } from '../support/server.js';
 import { ask, COUNT, eventually, served } from '../support/shared.js';
 
 describe('the limits of the pool', () => {
