@@ -5,10 +5,9 @@ local parts = ...
 
 local getmetatable, next, pcall, select, tostring, type = debug.getmetatable, next, pcall, select, tostring, type
 local error, load, loadstring, setfenv, rawset, rawget = error, load, loadstring, setfenv, rawset, rawget
-local find, format, gmatch, gsub, match, rep, sub = string.find, string.format, string.gmatch, string.gsub, string.match,
-  string.rep, string.sub
-local byte, concat, sort = string.byte, table.concat, table.sort
-local con_meta, traceback = parts.run.meta, parts.debug.traceback
+local find, gmatch, gsub, match = string.find, string.gmatch, string.gsub, string.match
+local concat, sort = table.concat, table.sort
+local con_meta, traceback, quoted_up_to = parts.run.meta, parts.debug.traceback, parts.frames.quoted
 local G = parts.globals
 
 local MOST_BYTES, MOST_FIELDS, MOST_DEPTH, WIDTH = 4000, 200, 6, 76
@@ -16,17 +15,7 @@ local NAME = "^[%a_][%w_]*$"
 
 -- ---- values, readable -----------------------------------------------------------------------------------------------
 
-local function escaped(character)
-  if character == "\n" then return "\\n" end
-  if character == "\t" then return "\\t" end
-  if character == '"' or character == "\\" then return "\\" .. character end
-  return format("\\%d", byte(character))
-end
-
-local function quoted(text)
-  local shown = '"' .. gsub(sub(text, 1, MOST_BYTES), '[%c"\\]', escaped) .. '"'
-  return #text > MOST_BYTES and shown .. " ... (" .. #text .. " bytes)" or shown
-end
+local function quoted(text) return quoted_up_to(text, MOST_BYTES) end
 
 -- Numbers before names, each in their order; other keys come last.
 local function comes_first(left, right)

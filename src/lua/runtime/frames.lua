@@ -15,6 +15,8 @@ local HIDDEN = "(hidden)"
 -- Parts of the names of secrets; src/cgi/secrets.ts has them for requests.
 local SECRETS = { "pass", "pwd", "token", "secret", "key", "cookie", "auth", "session", "csrf", "credential", "signature" }
 
+local frames = {}
+
 local function is_secret(name)
   local plain = lower(name)
   for at = 1, #SECRETS do
@@ -30,15 +32,22 @@ local function escaped(character)
   return format("\\%d", byte(character))
 end
 
--- A string as Lua has it, on one line. Values of a query or a form that have the names of secrets are left out.
-local function quoted(text)
-  local shown = sub(text, 1, MOST_BYTES)
-  shown = gsub(shown, "([%w_%.%-%%]+)=([^&;%s]+)", function(name)
-    return is_secret(name) and name .. "=" .. HIDDEN or nil
-  end)
+-- A string as Lua has it, on one line. Of a longer one so many bytes are shown. `mask` may change what is shown.
+function frames.quoted(text, most, mask)
+  local shown = sub(text, 1, most)
+  if mask then shown = mask(shown) end
   shown = '"' .. gsub(shown, '[%c"\\]', escaped) .. '"'
-  return #text > MOST_BYTES and shown .. " ... (" .. #text .. " bytes)" or shown
+  return #text > most and shown .. " ... (" .. #text .. " bytes)" or shown
 end
+
+-- Values of a query or a form that have the names of secrets are left out.
+local function without_secrets(text)
+  return (gsub(text, "([%w_%.%-%%]+)=([^&;%s]+)", function(name)
+    return is_secret(name) and name .. "=" .. HIDDEN or nil
+  end))
+end
+
+local function quoted(text) return frames.quoted(text, MOST_BYTES, without_secrets) end
 
 local render
 
@@ -92,8 +101,6 @@ local function locals_of(lines, thread, level)
   end
   for at = 1, count do lines[#lines + 1] = "L" .. names[at] .. "\t" .. values[at] end
 end
-
-local frames = {}
 
 -- Gives text: a line for each function, "F", its file, a tab and its line, and one for each of its variables, "L", its name, a
 -- tab and its value. `thread` is the coroutine that the error has ended; nil: the calling one.
