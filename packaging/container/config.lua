@@ -1,6 +1,7 @@
 -- Configuration of the container image. Variables of the environment win over it: LUAFCGID_WORKERS=4 is workers = 4.
 
--- The web server is in another container. Who reaches the network of the two can run any script: keep it to them.
+-- The web server is in another container and connects over the network. Whoever can connect to this address can run any script
+-- below root: let only the two containers use that network.
 listen = ":9000"
 root = "/srv/www"
 showerrors = false

@@ -1,4 +1,4 @@
-/** What of a Lua source can be known without running it: the globals it uses, and what it calls on its parameters. */
+/** The outline of a Lua source, found without running it: the globals that it uses, and the methods of parameters that it calls. */
 import type { ByteString } from '../base/byte-string.js';
 
 export interface SourcePlace {

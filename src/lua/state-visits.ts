@@ -51,7 +51,7 @@ export abstract class StateVisits implements HostedState {
   protected abstract callEntry(entry: EntryName): number;
   /** Whether the value on top of the stack is true. */
   protected abstract topIsTrue(): boolean;
-  /** What of the string on top of the stack may become a message; nothing when it is no string. */
+  /** The string on top of the stack, cut to the length that a message may have; nothing when it is no string. */
   protected abstract topMessage(): ByteString | undefined;
   protected abstract clearStack(): void;
   /** Lets callbacks find this state; gives what was there before, for `leaveRunning`. */

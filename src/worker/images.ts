@@ -192,7 +192,7 @@ export class Images {
     const former = this.#images.get(state.path);
     if (former !== undefined) this.#drop(former);
     if (!this.#makeRoom(lua.sizeBytes)) {
-      // Always the same text: it is told once for a script.
+      // The text does not say how large the image is: `#report` logs a reason once, and sizes differ from load to load.
       return none('limit', `it takes more than the ${limitBytes} bytes that the images of this worker may take`);
     }
     const image = { lua, files: state.files.copy(), script: state.path, users: 0 };

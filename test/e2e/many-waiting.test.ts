@@ -1,4 +1,4 @@
-/** A thousand requests that wait at a time (issue 13): what they hold is given back, and one more is told why it may not wait. */
+/** A thousand requests wait at the same time (issue 13). What they hold is given back, and one more gets an error that says why. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { IO } from '../support/server.js';

@@ -1,6 +1,7 @@
 /**
- * Requests whose output has to wait for their clients. A worker that executes one is told by a word in shared memory (its
- * script is suspended at its next output, where Lua can be), one that has it suspended by messages.
+ * Requests whose clients read too slowly for their output. The front tells the worker of such a request that its output has to
+ * wait. While the request executes, a word in shared memory tells it: the script is suspended at its next output, where Lua can
+ * be. While the request is suspended, messages tell it.
  */
 import { ToWorker, WaitsFor } from '../../channel/messages.js';
 import type { FrontOptions } from '../model/actions.js';
