@@ -43,10 +43,25 @@ export function leastContrast(page: Page, selector: string): Promise<number> {
   return page.evaluate(`(${contrastOf.toString()})(${JSON.stringify(selector)})`);
 }
 
+/** What `contrastOf` uses of the page that it runs in. */
+interface PageGlobals {
+  readonly document: {
+    readonly body: { append(element: PageElement): void };
+    createElement(name: string): PageElement;
+    querySelectorAll(selector: string): Iterable<PageElement>;
+  };
+  getComputedStyle(element: PageElement): { readonly backgroundColor: string; readonly color: string };
+}
+
+interface PageElement {
+  readonly parentElement: PageElement | null;
+  readonly style: { background: string };
+  remove(): void;
+}
+
 /** Runs in the page. */
 function contrastOf(selector: string): number {
-  // biome-ignore lint/suspicious/noExplicitAny: the types of the browser are not those of this program
-  const { document, getComputedStyle } = globalThis as any;
+  const { document, getComputedStyle } = globalThis as unknown as PageGlobals;
   const parse = (text: string): number[] => (text.match(/[\d.]+/g) ?? []).map(Number);
   const light = ([red = 0, green = 0, blue = 0]: number[]): number => {
     const part = (value: number): number => {
@@ -63,7 +78,7 @@ function contrastOf(selector: string): number {
   canvas.remove();
   let least = 21;
   for (const element of document.querySelectorAll(selector)) {
-    let behind = element;
+    let behind: PageElement | null = element;
     while (behind !== null && parse(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
     const back = light(behind === null ? plain : parse(getComputedStyle(behind).backgroundColor));
     const text = light(parse(getComputedStyle(element).color));
