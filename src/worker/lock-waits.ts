@@ -31,6 +31,12 @@ interface Pending {
   readonly name: string;
 }
 
+/** How a wait for a lock ends at a place where Lua cannot be suspended. */
+export function refusalAt(place: string): Parameters<LockEnd>[1] {
+  const { code, message } = new LuafcgidError('LUAFCGID_LOCK_BLOCKED', { place });
+  return { isError: true, value: { code, message } };
+}
+
 function noteLock(owner: LockOwner, name: string, token: number): void {
   owner.locks ??= new Map();
   owner.locks.set(name, token);
@@ -100,9 +106,8 @@ export class LockWaits {
 
   /** Lua cannot be suspended at this place, and what others have to give is not waited for there. */
   refuse(owner: LockOwner, place: string): void {
-    const error = new LuafcgidError('LUAFCGID_LOCK_BLOCKED', { place });
-    const value = { code: error.code, message: error.message };
-    for (const operation of this.#operationsOf(owner)) this.#giveUp(operation, { isError: true, value });
+    const result = refusalAt(place);
+    for (const operation of this.#operationsOf(owner)) this.#giveUp(operation, result);
   }
 
   /** The request waits for these locks only. Ends its waits if it would wait for ever. */

@@ -12,7 +12,7 @@ import type { SourceGrant } from '../io/handle.js';
 import { Action } from '../io/protocol.js';
 import { mayUse } from '../io/sources.js';
 import type { DataSource, LockAnswer, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
-import { type LockOwner, type LockParts, LockWaits } from './lock-waits.js';
+import { type LockOwner, type LockParts, LockWaits, refusalAt } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
 import type { RequestInlet } from './request-channels.js';
 import { Timers } from './timers.js';
@@ -284,8 +284,7 @@ export class Waits implements WaitHost {
 
   /** A request of this worker may hold them. One that is taken later all the same is given back when the request ends. */
   #refuseLocks(tokens: readonly number[], place: string): void {
-    const { code, message } = new LuafcgidError('LUAFCGID_LOCK_BLOCKED', { place });
-    for (const token of tokens) this.#end(token, { isError: true, value: { code, message } });
+    for (const token of tokens) this.#end(token, refusalAt(place));
   }
 
   /** While this worker blocks, nobody else looks whether more of the body or the file has come. */
