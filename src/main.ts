@@ -188,11 +188,17 @@ let running: Outcome['server'];
 /** It has taken the place of a server that was not to be stopped before it could do so in order. */
 const isSuccessor = SUCCESSOR_VARIABLE in process.env;
 let signals = 0;
+let isReloadWanted = false;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (signal === 'SIGHUP' && running?.reload !== undefined) {
       // Who stops has nothing to reload.
       if (signals === 0) void running.reload();
+      return;
+    }
+    if (signal === 'SIGHUP' && running === undefined && isSuccessor) {
+      // It may have read the configuration already.
+      isReloadWanted = true;
       return;
     }
     signals += 1;
@@ -219,6 +225,7 @@ main(process.argv.slice(2)).then(
     running = server;
     if (server === undefined) leave(exitCode);
     else if (signals > 0) stop(server);
+    else if (isReloadWanted) void server.reload?.();
   },
   (error) => endProcess(report(error)),
 );

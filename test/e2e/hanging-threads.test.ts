@@ -1,8 +1,8 @@
 /** What hangs in native code ends with the program, which starts itself anew in the same process; nobody notices. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
-import { startServer } from '../support/server.js';
+import { describe, it, type TestContext } from 'node:test';
+import { type Server, startServer } from '../support/server.js';
 import { ask, eventually } from '../support/shared.js';
 
 const SCRIPT = `function main(env, con)
@@ -50,7 +50,8 @@ describe('a thread that hangs in native code', () => {
     assert.doesNotMatch(server.log(), /LUAFCGID_BUG/);
   });
 
-  it('and a server that is stopped while it takes its own place stops in order', async (t) => {
+  /** A server that takes its own place just now, and does not serve yet. */
+  async function startRestarting(t: TestContext): Promise<Server> {
     const server = await startServer(t, {
       config: 'engine = "lua5.1"; workers = 1; watchdog = 0.2; sweep = 200',
       files: { 'a.lua': SCRIPT },
@@ -63,7 +64,19 @@ describe('a thread that hangs in native code', () => {
     const begins = (): boolean =>
       about('environ').includes('LUAFCGID_SUCCESSOR=') && names().some((name) => name.startsWith('luafcgid '));
     await eventually('the new program', begins);
+    return server;
+  }
+
+  it('and a server that is stopped while it takes its own place stops in order', async (t) => {
+    const server = await startRestarting(t);
     await server.stop();
     assert.match(server.log(), /LUAFCGID_SERVER_RESTARTS[\s\S]*stopped\n/);
+  });
+
+  it('and one that is told to reload meanwhile reloads when it serves', async (t) => {
+    const server = await startRestarting(t);
+    server.signal('SIGHUP');
+    await server.logged(/reloaded: listening/);
+    assert.equal((await ask(server, 'a.lua')).text, 'alive ');
   });
 });

@@ -217,7 +217,7 @@ describe('SQLite at its worst', () => {
     const database = join(dir, 'locked.db');
     const other = new TestRun(open({ kind: 'sqlite', database }));
     await other.execute('create table t (n)');
-    const run = new TestRun(open({ kind: 'sqlite', database, waitMs: 1000 }));
+    const run = new TestRun(open({ kind: 'sqlite', database, waitMs: 3000 }));
     t.after(() => {
       run.end();
       other.end();
