@@ -1,5 +1,6 @@
 /** Threads that hang in native code cannot be ended: the program replaces itself in the same process instead. */
 import { describeError, LuafcgidError } from '../base/errors.js';
+import type { Log } from '../logging/sinks/logs.js';
 import type { ServiceEnvironment } from '../process/environment.js';
 import { retireHooks } from './generation.js';
 import type { ServerParts } from './parts.js';
@@ -25,6 +26,13 @@ export class HungThreads {
 
   get restarting(): Promise<void> | undefined {
     return this.#restarting;
+  }
+
+  /** Whether the program is being replaced, which reads the configuration anew; the log says so then. */
+  makesReloadNeedless(log: Pick<Log, 'write'>): boolean {
+    if (this.#restarting === undefined) return false;
+    log.write('info', 'not reloaded: the server restarts itself, and reads its configuration anew');
+    return true;
   }
 
   /** A thread hangs for good. @param isIdle it gets only processor time that nobody else wants */

@@ -157,11 +157,7 @@ class RunningServer implements Server {
 
   reload(prepare: (now: Config) => Prepared): Promise<StatusReload | undefined> {
     const next = this.#reloading.then(async () => {
-      if (this.#isStopping) return undefined;
-      if (this.#hung.restarting !== undefined) {
-        this.log.write('info', 'not reloaded: the server restarts itself, and reads its configuration anew');
-        return undefined;
-      }
+      if (this.#isStopping || this.#hung.makesReloadNeedless(this.log)) return undefined;
       const outcome = await reload(this.#parts, prepare);
       this.#status.noteReload(outcome);
       return outcome;
