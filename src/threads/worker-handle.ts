@@ -92,7 +92,7 @@ export class WorkerHandle {
   readonly #thread: Worker;
   readonly #isNative: boolean;
   /** Whatever its requests hold of data sources is released: also when it hangs and does not end. */
-  readonly #closeChannel: () => void;
+  readonly #closeChannel: (hasEnded: boolean) => void;
   readonly #interrupter: Interrupter;
   readonly #sleeper: Parker | undefined;
   #waker: Promise<() => void> | undefined;
@@ -109,7 +109,7 @@ export class WorkerHandle {
     this.#interrupter = new Interrupter(this.interrupts, setHook);
     this.#sleeper = sleeper;
     this.#releaseLocks = () => void releaseLocksOf(settings.locks, id, (worker) => events.onWake(worker));
-    this.#closeChannel = () => io?.closeChannel(id);
+    this.#closeChannel = (hasEnded) => io?.closeChannel(id, hasEnded);
     this.#isNative = settings.engine.name !== 'embedded';
     this.toWorker = createRing(ringBytes);
     this.toFront = createRing(ringBytes);
@@ -149,7 +149,7 @@ export class WorkerHandle {
         // It may have been ended while it changed a dictionary.
         for (const memory of [settings.locks, ...settings.shared.map((grant) => grant.memory)]) recover(memory, id);
         this.#releaseLocks();
-        this.#closeChannel();
+        this.#closeChannel(true);
         events.onGone(reason);
       });
     });
@@ -195,7 +195,7 @@ export class WorkerHandle {
   /** Nobody listens to the thread any more: it ends when it comes to itself, or is ended. */
   async abandon(): Promise<void> {
     this.#interrupter.abandon();
-    this.#closeChannel();
+    this.#closeChannel(false);
     this.#releaseLocks();
     this.#giveUp();
     disturb(this.toWorker, this.#sleeper);

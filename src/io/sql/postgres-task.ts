@@ -17,6 +17,8 @@ export interface Wire {
     destroy(): void;
     cork(): void;
     uncork(): void;
+    pause(): void;
+    resume(): void;
   };
   on(event: string, listener: (message: Message) => void): void;
   parse(message: { readonly name: string; readonly text: string; readonly types: readonly number[] }): void;

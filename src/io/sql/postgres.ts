@@ -7,6 +7,7 @@ import type { Client, QueryArrayConfig } from 'pg';
 import { readPassword, tlsOptions } from '../credentials.js';
 import { DataError } from '../protocol.js';
 import { loadDriver } from '../source.js';
+import { stopReading } from '../socket-handle.js';
 import type { ResolvedSource } from '../sources.js';
 import { plainStatement, type Statement } from './placeholders.js';
 import { sendCancelRequest } from './postgres-cancel.js';
@@ -41,10 +42,13 @@ const RESET_PERHAPS = `set session authorization default; reset all; close all; 
 export class PostgresDriver implements SqlDriver {
   readonly dialect = 'postgres';
   readonly versionQuery = 'show server_version';
+  /** Encrypted connections have keys that only this thread has. */
+  readonly lends: boolean;
   readonly #source: ResolvedSource;
 
   constructor(source: ResolvedSource) {
     this.#source = source;
+    this.lends = source.tls.mode === 'off';
   }
 
   begin({ isolation, isReadOnly }: TransactionOptions): string[] {
@@ -201,6 +205,19 @@ class PostgresConnection implements SqlConnection {
       this.#prepared.clear();
     }
     this.#residue = Residue.NONE;
+  }
+
+  lend(): number | undefined {
+    const isAtRest = this.#task === undefined && this.#transaction === 'none' && this.#residue === Residue.NONE;
+    if (!isAtRest || this.#isLost) return undefined;
+    return stopReading(this.#client.connection.stream)?.fd;
+  }
+
+  async takeBack(): Promise<void> {
+    this.#client.connection.stream.resume();
+    // What the other thread has prepared is of no use to this one.
+    await this.#plain('deallocate all');
+    this.#prepared.clear();
   }
 
   async end(): Promise<void> {

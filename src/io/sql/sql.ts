@@ -89,6 +89,10 @@ export interface SqlConnection {
   cancel(): Promise<void>;
   /** Makes it like new: no settings, temporary tables or locks. */
   reset(): Promise<void>;
+  /** Lets another thread use it, when nothing is left on it. Gives its descriptor; undefined: it cannot be lent. */
+  lend?(): number | undefined;
+  /** That thread uses it no more. */
+  takeBack?(): Promise<void>;
   /** Closes it, in order where that is possible within a second. */
   end(): Promise<void>;
   /** Closes it at once. */
@@ -102,6 +106,8 @@ export interface TransactionOptions {
 
 export interface SqlDriver {
   readonly dialect: Dialect;
+  /** Whether its connections can be lent to workers. */
+  readonly lends?: boolean;
   /** Opens a connection. @param lost called once, when the connection has ended by itself @throws DataError */
   connect(lost: (reason: string) => void): Promise<SqlConnection>;
   /** What begins a transaction, statement by statement. */
