@@ -26,6 +26,7 @@ import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Config } from '../config/load.js';
 import { IoClient } from '../io/client.js';
 import { AccessFormat } from '../logging/access-format.js';
+import type { Epoll } from '../linux/epoll.js';
 import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
@@ -33,6 +34,7 @@ import { Dictionary } from '../shared/dictionary.js';
 import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
 import { AccessLines } from './direct/access-lines.js';
+import type { LentConnections, LentConnectionsParts } from './data/lent-connections.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
@@ -99,8 +101,9 @@ interface System {
   /** Left out where connections cannot be lent. */
   readonly direct?: {
     readonly calls: DirectCalls;
-    readonly openList: (fd: number) => EventList;
+    readonly openList: (fd?: number) => Epoll;
     readonly createServer: (parts: DirectServerParts) => DirectServer;
+    readonly createData: (parts: LentConnectionsParts) => LentConnections;
   };
 }
 
@@ -126,6 +129,21 @@ function accessLines(
   });
 }
 
+/** Connections to data sources that this worker uses by itself; undefined where none can be lent. */
+function lentConnections(
+  { io: channel, sources }: ThreadData,
+  { direct }: System,
+  io: IoClient | undefined,
+  borrower: Borrower,
+): LentConnections | undefined {
+  const isAny = sources.some(({ limits }) => limits !== undefined);
+  if (direct === undefined || channel === undefined || io === undefined || !isAny) return undefined;
+  const { loans, waiting } = channel;
+  const { openList, createData } = direct;
+  const { clearBell, sockets } = direct.calls;
+  return createData({ io, sources, loans, waiting, sockets, nowMs, borrower, openList, clearBell });
+}
+
 class WorkerThread {
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
@@ -136,6 +154,8 @@ class WorkerThread {
   readonly #reactor: Reactor;
   /** Undefined where no connections can be lent. */
   readonly #direct: DirectServer | undefined;
+  /** The same for those to data sources. */
+  readonly #connections: LentConnections | undefined;
 
   /**
    * @param format of the access log; undefined: there is none
@@ -160,6 +180,9 @@ class WorkerThread {
     const outgoing = new RingWriter(data.toFront, system.parker);
     this.#outbox = new Outbox({ ring: outgoing, ringBell, interrupts, stopReason, usage, borrower });
     const counters = new WorkerCounters(data.counters);
+    const io = data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted);
+    const connections = lentConnections(data, system, io, borrower);
+    this.#connections = connections;
     this.#runner = new Runner({
       config,
       origin: { runName, worker: data.index },
@@ -170,7 +193,8 @@ class WorkerThread {
       states: this.#states,
       forgetBody: (id) => this.#inbox.forgetBody(id),
       waits: {
-        io: data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted),
+        io,
+        createData: (events) => connections?.open(events),
         sources: data.sources,
         lockSource: data.sources.find(({ name, kind }) => name === config.locks && kind !== 'http')?.id,
         locks: {
@@ -185,7 +209,9 @@ class WorkerThread {
           // What the front has to know before it sends more of a body is in its ring.
           ringBell();
           const isOver = (): boolean => isDone() || interrupts.isStopWanted || interrupts.isAbandoned;
-          ring.sleep(isOver, untilMs === undefined ? undefined : Math.max(0, untilMs - nowMs()));
+          const longestMs = untilMs === undefined ? undefined : Math.max(0, untilMs - nowMs());
+          if (connections?.hasLines === true) connections.sleep(ring, isOver, longestMs ?? Number.POSITIVE_INFINITY);
+          else ring.sleep(isOver, longestMs);
           if (interrupts.isAbandoned) throw new Abandoned();
           if (interrupts.isStopWanted) throw stopReason();
         },
@@ -228,6 +254,7 @@ class WorkerThread {
       suspended,
       nowMs,
       sockets,
+      data: connections,
     });
   }
 
@@ -253,6 +280,7 @@ class WorkerThread {
       if (!(error instanceof Abandoned)) throw error;
     }
     this.#runner.states.closeAll();
+    this.#connections?.close();
     this.#states.engine.close?.();
   }
 
@@ -332,13 +360,14 @@ class WorkerThread {
 /** Only where threads are woken by the kernel's calls FFI is loaded for it. */
 async function findSystem({ fd }: ThreadData['bell']): Promise<System> {
   if (fd === undefined) return { wakeFront: () => parentPort?.postMessage('bell') };
-  const [{ Epoll }, { clearEventfd, ringEventfd }, { futexSleeper }, { kernelSockets }, { DirectServer }] =
+  const [{ Epoll }, { clearEventfd, ringEventfd }, { futexSleeper }, { kernelSockets }, { DirectServer }, data] =
     await Promise.all([
       import('../linux/epoll.js'),
       import('../linux/eventfd.js'),
       import('../linux/futex.js'),
       import('../linux/sockets.js'),
       import('./direct/server.js'),
+      import('./data/lent-connections.js'),
     ]);
   return {
     wakeFront: () => ringEventfd(fd),
@@ -347,6 +376,7 @@ async function findSystem({ fd }: ThreadData['bell']): Promise<System> {
       calls: { sockets: kernelSockets, nowMs: () => performance.now(), clearBell: clearEventfd },
       openList: (list) => new Epoll(EVENTS_AT_ONCE, list),
       createServer: (parts) => new DirectServer(parts),
+      createData: (parts) => new data.LentConnections(parts),
     },
   };
 }

@@ -14,6 +14,7 @@ import { mayUse } from '../io/sources.js';
 import type { DataSource, LockAnswer, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
 import { type LockOwner, type LockParts, LockWaits, refusalAt } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
+import type { DirectData, DirectDataParts } from './data/direct-data.js';
 import type { RequestInlet } from './request-channels.js';
 import { Timers } from './timers.js';
 
@@ -36,6 +37,8 @@ export interface WaitOwner extends LockOwner {
   holdsPlace: boolean;
   /** The I/O thread knows of it. */
   hasPosted: boolean;
+  /** See `DataOwner`. */
+  boundSources?: Set<number> | undefined;
 }
 
 /** Whether it has what no copy of its script's memory may have: operations that are not over, or locks. */
@@ -62,6 +65,8 @@ interface Operation {
 export interface WaitsParts {
   /** Undefined where no data source is configured. */
   readonly io: IoClient | undefined;
+  /** Left out where this worker uses no data source by itself. */
+  readonly createData?: ((events: Pick<DirectDataParts, 'over' | 'post'>) => DirectData | undefined) | undefined;
   /** The data sources, and which scripts may use them. */
   readonly sources: readonly SourceGrant[];
   /** Locks of all workers. */
@@ -93,12 +98,18 @@ export class Waits implements WaitHost {
   /** Tokens of posted operations, by the numbers that the I/O thread knows them by. */
   readonly #posted = new Map<number, number>();
   readonly #locks: LockWaits;
+  /** Operations that are done on connections lent to this worker. */
+  readonly data: DirectData | undefined;
   #lastToken = 0;
 
   constructor(parts: WaitsParts) {
     this.#parts = parts;
     this.#waiting = new Int32Array(parts.waiting);
     this.#locks = new LockWaits(parts.locks, (token, result) => this.#end(token, result));
+    this.data = parts.createData?.({
+      over: (token, result) => this.#end(token, result),
+      post: (token, run, operation) => this.#postToIoThread(token, run, operation),
+    });
   }
 
   startTimer(delayMs: number): number {
@@ -139,18 +150,28 @@ export class Waits implements WaitHost {
     return this.#post(operation, WaitsFor.DATA);
   }
 
-  #post({ source, action, handle, limitMs, shape, values }: PostedOperation, waitsFor: WaitsFor): number {
-    const { io, owner } = this.#parts;
-    if (io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
-    const run = owner();
-    const body = encodeOperation(shape, values);
-    const script = scriptNumber(run.script);
-    const id = io.post({ run: run.id, source, action: action as Action, script, limitMs, handle, body });
-    run.hasPosted = true;
-    if (id === undefined) throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
+  #post(operation: PostedOperation, waitsFor: WaitsFor): number {
+    if (this.#parts.io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
+    const run = this.#parts.owner();
     const token = this.#add(waitsFor);
-    this.#posted.set(id, token);
+    if (this.data?.start(token, operation, scriptNumber(run.script), run) !== true) {
+      this.#postToIoThread(token, run.id, operation);
+    }
     return token;
+  }
+
+  #postToIoThread(token: number, run: number, operation: PostedOperation): void {
+    const { source, action, handle, limitMs, shape, values } = operation;
+    const owner = this.#operations.get(token)?.owner;
+    if (owner === undefined) return;
+    owner.hasPosted = true;
+    const body = encodeOperation(shape, values);
+    const script = scriptNumber(owner.script);
+    const id = this.#parts.io?.post({ run, source, action: action as Action, script, limitMs, handle, body });
+    if (id !== undefined) return void this.#posted.set(id, token);
+    this.#operations.delete(token);
+    owner.tokens?.delete(token);
+    throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
   }
 
   awaitBody(isFile: boolean): number | undefined {
@@ -272,7 +293,7 @@ export class Waits implements WaitHost {
     while (!isDone()) {
       const locks = this.#locksOfSource(owner);
       if (locks.length > 0 && this.#parts.nowMs() >= refusesMs) this.#refuseLocks(locks, place);
-      else this.#parts.sleep(isDone, earlier(this.#timers.nextMs, locks.length > 0 ? refusesMs : undefined));
+      else this.#parts.sleep(isDone, earlier(this.nextMs, locks.length > 0 ? refusesMs : undefined));
     }
     this.leavePlace(owner);
   }
@@ -313,15 +334,15 @@ export class Waits implements WaitHost {
     return false;
   }
 
-  /** When the nearest timer is due; undefined when there is none. */
+  /** When `poll` surely finds something to do; undefined: nobody knows. */
   get nextMs(): number | undefined {
-    return this.#timers.nextMs;
+    return this.data === undefined ? this.#timers.nextMs : earlier(this.#timers.nextMs, this.data.nextMs);
   }
 
   /** Whether `poll` may find something. */
   get mayHaveNews(): boolean {
     const { io, nowMs } = this.#parts;
-    const dueMs = this.#timers.nextMs;
+    const dueMs = this.nextMs;
     return this.#locks.mayHaveNews || io?.hasCompletion === true || (dueMs !== undefined && dueMs <= nowMs());
   }
 
@@ -335,6 +356,7 @@ export class Waits implements WaitHost {
         else this.#end(token, { isError: false, value: undefined });
       }
     }
+    if (this.data?.nextMs !== undefined) this.data.look(nowMs());
     this.#locks.poll();
     if (io === undefined || !io.hasCompletion) return;
     for (let next = io.next(); next !== undefined; next = io.next()) this.#complete(next);
@@ -356,7 +378,10 @@ export class Waits implements WaitHost {
   /** Its request is over: what it has started is cancelled, and what it holds of data sources is released. */
   endOwner(owner: WaitOwner): void {
     this.leavePlace(owner);
-    for (const token of owner.tokens ?? NO_TOKENS) this.#operations.delete(token);
+    for (const token of owner.tokens ?? NO_TOKENS) {
+      if (this.#operations.get(token)?.result === undefined) this.data?.abandon(token);
+      this.#operations.delete(token);
+    }
     owner.tokens = undefined;
     this.#locks.endOwner(owner);
     if (owner.hasPosted) this.#parts.io?.endRun(owner.id);

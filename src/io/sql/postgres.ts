@@ -11,6 +11,7 @@ import { stopReading } from '../socket-handle.js';
 import type { ResolvedSource } from '../sources.js';
 import { plainStatement, type Statement } from './placeholders.js';
 import { sendCancelRequest } from './postgres-cancel.js';
+import { lostError, staleness } from './postgres-outcome.js';
 import { residueOf } from './postgres-residue.js';
 import { isServerError, type Message, PostgresTask, type Wire } from './postgres-task.js';
 import {
@@ -276,17 +277,16 @@ class PostgresConnection implements SqlConnection {
 
   /** Whether a prepared statement is to be made again: its tables have changed, or the server has forgotten it. */
   #forgetStale(error: unknown, { text }: Statement): boolean {
-    if (!(error instanceof DataError) || this.#transaction !== 'none') return false;
-    const isForgotten = error.sqlstate === '26000';
-    if (!isForgotten && !(error.sqlstate === '0A000' && /cached plan/.test(error.message))) return false;
-    if (isForgotten) this.#prepared.clear();
+    const why = this.#transaction === 'none' ? staleness(error) : undefined;
+    if (why === undefined) return false;
+    if (why === 'forgotten') this.#prepared.clear();
     // A new name: the old one may still stand for the old statement.
     else this.#prepared.delete(text);
     return true;
   }
 
   #run(task: PostgresTask): Promise<Outcome> {
-    if (this.#isLost) return Promise.reject(lostError(this.#source, 'it was closed'));
+    if (this.#isLost) return Promise.reject(lostError(this.#source.name, undefined, 'it was closed'));
     if (this.#task !== undefined) return Promise.reject(new Error('a statement runs on this connection already'));
     this.#task = task;
     return new Promise((resolve, reject) => {
@@ -318,19 +318,10 @@ class PostgresConnection implements SqlConnection {
     this.#task = undefined;
     this.#client.connection.stream.destroy();
     const isTooLarge = task?.error instanceof DataError && task.error.code === 'LUAFCGID_DATA_RESULT_SIZE';
-    task?.settle(isTooLarge ? task.error : lostError(this.#source, saidReason(task.error) ?? reason));
+    task?.settle(isTooLarge ? task.error : lostError(this.#source.name, task.error, reason));
     this.#lost?.(reason);
     this.#lost = undefined;
   }
-}
-
-/** What the server said before it closed the connection. */
-function saidReason(error: Error | undefined): string | undefined {
-  return error instanceof DataError ? String(error.values.reason) : error?.message;
-}
-
-function lostError(source: ResolvedSource, reason: string): DataError {
-  return new DataError('LUAFCGID_DATA_LOST', { source: source.name, reason }, { retry: true });
 }
 
 function first<Item>(items: Iterable<Item>): Item {
