@@ -6,6 +6,8 @@
 import { LuafcgidError } from '../base/errors.js';
 import { type Frame, RingReader, RingWriter } from '../channel/ring.js';
 import { IoBell, type IoChannel, type IoCommon } from './channel.js';
+import { Borrower, type DescriptorCalls } from './lending/borrower.js';
+import { PLACES, placeOfSource, WaitingCounts } from './loan-words.js';
 import {
   decodeOperation,
   encodeError,
@@ -18,8 +20,6 @@ import {
   type Return,
   ToIo,
 } from './protocol.js';
-import { Borrower, type DescriptorCalls } from './lending/borrower.js';
-import { PLACES, placeOfSource, WaitingCounts } from './loan-words.js';
 import { Run, type Source } from './source.js';
 
 /** Frames taken from one ring before the next ring has its turn. */
@@ -50,7 +50,8 @@ class Client {
 
   constructor(channel: IoChannel, epoch: number, wake: () => void, calls: DescriptorCalls | undefined) {
     this.borrower =
-      calls && new Borrower(channel.loans, calls, (slot, source, descriptor) => this.#tellLent(slot, source, descriptor));
+      calls &&
+      new Borrower(channel.loans, calls, (slot, source, descriptor) => this.#tellLent(slot, source, descriptor));
     this.reader = new RingReader(channel.toIo);
     this.#writer = new RingWriter(channel.toWorker);
     this.#epoch = epoch;

@@ -18,8 +18,14 @@ export function stopReading(socket: { pause(): unknown }): SocketHandle | undefi
   const handle = handleOf(socket);
   if (handle === undefined) return undefined;
   socket.pause();
+  // `reading` stays true: a paused stream would else fill its buffer, and so begin to read again.
   handle.readStop();
-  // So that `resume` begins to read again.
-  handle.reading = false;
   return handle;
+}
+
+/** After `stopReading`: what comes is read here again. */
+export function resumeReading(socket: { resume(): unknown }): void {
+  const handle = handleOf(socket);
+  if (handle !== undefined) handle.reading = false;
+  socket.resume();
 }

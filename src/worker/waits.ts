@@ -12,9 +12,9 @@ import type { SourceGrant } from '../io/handle.js';
 import { Action } from '../io/protocol.js';
 import { mayUse } from '../io/sources.js';
 import type { DataSource, LockAnswer, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
+import type { DirectData, DirectDataParts } from './data/direct-data.js';
 import { type LockOwner, type LockParts, LockWaits, refusalAt } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
-import type { DirectData, DirectDataParts } from './data/direct-data.js';
 import type { RequestInlet } from './request-channels.js';
 import { Timers } from './timers.js';
 

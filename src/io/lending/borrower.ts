@@ -2,7 +2,7 @@
  * A worker that connections are lent to: its slots, and the descriptors that it was given. Each loan has a descriptor of its
  * own, a copy of the I/O thread's, so that neither thread closes what the other uses. Runs in the I/O thread.
  */
-import { type LoanState as State, LoanState, LoanWords, placeOfSource, SLOTS } from '../loan-words.js';
+import { LoanState, LoanWords, placeOfSource, SLOTS, type LoanState as State } from '../loan-words.js';
 import { Return } from '../protocol.js';
 import type { Lendable, Loan, LoanTaker } from '../source.js';
 

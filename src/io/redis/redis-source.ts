@@ -4,9 +4,9 @@
  */
 import { LuafcgidError } from '../../base/errors.js';
 import { systemClock } from '../clock.js';
+import { SourceLoans } from '../lending/source-loans.js';
 import { Pool } from '../pool/pool.js';
 import { refusalError } from '../pool/refusals.js';
-import { SourceLoans } from '../lending/source-loans.js';
 import { Action, DataError, Return } from '../protocol.js';
 import type { Log, Operation, Source, SourceStatus } from '../source.js';
 import type { ResolvedSource } from '../sources.js';

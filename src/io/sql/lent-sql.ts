@@ -13,7 +13,6 @@ export function lendSql(
   pool: Pool<SqlConnection>,
   lost: (connection: SqlConnection, reason: string) => void,
 ): SourceLoans {
-
   function lendable(connection: SqlConnection): Lendable | undefined {
     const descriptor = connection.lend?.();
     if (descriptor === undefined) return undefined;

@@ -6,8 +6,8 @@
 import type { Client, QueryArrayConfig } from 'pg';
 import { readPassword, tlsOptions } from '../credentials.js';
 import { DataError } from '../protocol.js';
+import { resumeReading, stopReading } from '../socket-handle.js';
 import { loadDriver } from '../source.js';
-import { stopReading } from '../socket-handle.js';
 import type { ResolvedSource } from '../sources.js';
 import { plainStatement, type Statement } from './placeholders.js';
 import { sendCancelRequest } from './postgres-cancel.js';
@@ -215,7 +215,7 @@ class PostgresConnection implements SqlConnection {
   }
 
   async takeBack(): Promise<void> {
-    this.#client.connection.stream.resume();
+    resumeReading(this.#client.connection.stream);
     // What the other thread has prepared is of no use to this one.
     await this.#plain('deallocate all');
     this.#prepared.clear();

@@ -51,7 +51,8 @@ export class SqlSource implements Source {
       },
       systemClock,
     );
-    if (driver.lends === true) this.lending = lendSql(this.#pool, (connection, reason) => this.#lost(connection, reason));
+    if (driver.lends === true)
+      this.lending = lendSql(this.#pool, (connection, reason) => this.#lost(connection, reason));
   }
 
   /** Whether the transaction or cursor is one of this source. */

@@ -170,4 +170,9 @@ export abstract class Line {
 }
 
 /** As Node.js names them. */
-const ERROR_NAMES: Readonly<Record<number, string>> = { 32: 'EPIPE', 104: 'ECONNRESET', 110: 'ETIMEDOUT', 113: 'EHOSTUNREACH' };
+const ERROR_NAMES: Readonly<Record<number, string>> = {
+  32: 'EPIPE',
+  104: 'ECONNRESET',
+  110: 'ETIMEDOUT',
+  113: 'EHOSTUNREACH',
+};

@@ -3,11 +3,21 @@
  * the first time on the connection, in the extended protocol, which takes one statement and binds its values.
  */
 import { DataError, Return } from '../../io/protocol.js';
-import { lostError, outcomeOf, serverError, staleness } from '../../io/sql/postgres-outcome.js';
 import type { Statement } from '../../io/sql/placeholders.js';
+import { lostError, outcomeOf, serverError, staleness } from '../../io/sql/postgres-outcome.js';
 import type { LuaValue } from '../../lua/state.js';
 import { Line, type LineParts } from './line.js';
-import { columnsOf, faultOf, type Message, MessageReader, MessageWriter, needsTypes, tagOf, TooLarge, typesOf } from './postgres-messages.js';
+import {
+  columnsOf,
+  faultOf,
+  type Message,
+  MessageReader,
+  MessageWriter,
+  needsTypes,
+  TooLarge,
+  tagOf,
+  typesOf,
+} from './postgres-messages.js';
 import { type Prepared, PreparedStatements } from './postgres-prepared.js';
 import { headBytes, PostgresValues } from './postgres-values.js';
 import type { Task } from './task.js';
@@ -202,7 +212,8 @@ export class PostgresLine extends Line {
   #takeRow(current: Current, bytes: Buffer): void {
     const { columns } = current.prepared;
     if (!current.task.wantsRows || current.isTooLarge) return;
-    if (columns === undefined || bytes.readUInt16BE(0) !== columns.length) throw new RangeError('a row has other columns');
+    if (columns === undefined || bytes.readUInt16BE(0) !== columns.length)
+      throw new RangeError('a row has other columns');
     const row = Object.create(null) as Record<string, LuaValue>;
     let at = 2;
     for (const { name, type } of columns) {

@@ -1,8 +1,8 @@
 /** Messages of PostgreSQL's protocol (version 3), as far as a statement needs them. Pure. */
 import { isUtf8 } from 'node:buffer';
+import type { Argument, Statement } from '../../io/sql/placeholders.js';
 import type { ServerFault } from '../../io/sql/postgres-outcome.js';
 import { PostgresType } from '../../io/sql/postgres-values.js';
-import type { Argument, Statement } from '../../io/sql/placeholders.js';
 import { Bytes, Digits } from '../../io/values.js';
 
 const FIRST_BYTES = 1024;

@@ -1,7 +1,7 @@
 /** Which operations on PostgreSQL are done on lent connections, and what they are there. Pure. */
 import { Action } from '../../io/protocol.js';
-import { residueOf } from '../../io/sql/postgres-residue.js';
 import type { Statement } from '../../io/sql/placeholders.js';
+import { residueOf } from '../../io/sql/postgres-residue.js';
 import type { ScannedStatement } from '../../io/sql/scanner.js';
 import { Residue } from '../../io/sql/sql.js';
 import { Statements } from '../../io/sql/statements.js';

@@ -1,5 +1,5 @@
 /** Values of PostgreSQL, which come as the server's text, as Lua gets them. Pure. `io/sql/postgres-values.ts` has the same table. */
-import { PostgresType, isoTime } from '../../io/sql/postgres-values.js';
+import { isoTime, PostgresType } from '../../io/sql/postgres-values.js';
 import type { LuaValue } from '../../lua/state.js';
 
 const TAG_BYTES = 1;

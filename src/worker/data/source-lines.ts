@@ -1,9 +1,10 @@
 /** The lent connections of one data source, and what waits in this worker for them. */
-import { DataError } from '../../io/protocol.js';
+
 import type { LentLimits } from '../../io/lent-limits.js';
 import type { LoanWords, WaitingCounts } from '../../io/loan-words.js';
 import { refusalError } from '../../io/pool/refusals.js';
 import { WaitQueue } from '../../io/pool/wait-queue.js';
+import type { DataError } from '../../io/protocol.js';
 import type { Line } from './line.js';
 import type { Task, TaskEvents } from './task.js';
 
