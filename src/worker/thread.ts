@@ -21,11 +21,9 @@ import {
   ToWorker,
 } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
-import type { Parker } from '../channel/park.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Config } from '../config/load.js';
 import { IoClient } from '../io/client.js';
-import type { Epoll } from '../linux/epoll.js';
 import { AccessFormat } from '../logging/access-format.js';
 import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
@@ -33,15 +31,16 @@ import { SourceRules } from '../scripts/source-files.js';
 import { Dictionary } from '../shared/dictionary.js';
 import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
-import type { LentConnections, LentConnectionsParts } from './data/lent-connections.js';
+import type { LentConnections } from './data/lent-connections.js';
 import { AccessLines } from './direct/access-lines.js';
-import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
+import type { DirectServer } from './direct/server.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
 import type { RequestInlet } from './request-channels.js';
 import { Runner, type RunnerParts } from './runner.js';
+import { findSystem, type System } from './system.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 import type { WarmedScript } from './warm-start.js';
@@ -63,9 +62,6 @@ const sharedNowMs = (): number => {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1000 + nanoseconds / 1e6;
 };
-
-/** Events of sockets taken from the kernel at once. */
-const EVENTS_AT_ONCE = 64;
 
 /** What all states of this worker have in common. */
 function stateSettings({ config, engine, files, luaConfig, roots, shared, worker }: ThreadData): RunnerParts['states'] {
@@ -90,20 +86,6 @@ function stateSettings({ config, engine, files, luaConfig, roots, shared, worker
       ...config.shared.flatMap(({ name, store }) => (store === undefined ? [] : [{ name, store }])),
     ],
     sessions: dictionaries.find(({ name }) => name === SESSIONS)?.dictionary,
-  };
-}
-
-/** How this thread and the front wake each other, and how it serves sockets. */
-interface System {
-  readonly wakeFront: () => void;
-  /** Left out: the language's own. */
-  readonly parker?: Parker | undefined;
-  /** Left out where connections cannot be lent. */
-  readonly direct?: {
-    readonly calls: DirectCalls;
-    readonly openList: (fd?: number) => Epoll;
-    readonly createServer: (parts: DirectServerParts) => DirectServer;
-    readonly createData: (parts: LentConnectionsParts) => LentConnections;
   };
 }
 
@@ -355,30 +337,6 @@ class WorkerThread {
     this.#runner.states.close(stateId);
     this.#outbox.closed(stateId);
   }
-}
-
-/** Only where threads are woken by the kernel's calls FFI is loaded for it. */
-async function findSystem({ fd }: ThreadData['bell']): Promise<System> {
-  if (fd === undefined) return { wakeFront: () => parentPort?.postMessage('bell') };
-  const [{ Epoll }, { clearEventfd, ringEventfd }, { futexSleeper }, { kernelSockets }, { DirectServer }, data] =
-    await Promise.all([
-      import('../linux/epoll.js'),
-      import('../linux/eventfd.js'),
-      import('../linux/futex.js'),
-      import('../linux/sockets.js'),
-      import('./direct/server.js'),
-      import('./data/lent-connections.js'),
-    ]);
-  return {
-    wakeFront: () => ringEventfd(fd),
-    parker: futexSleeper(),
-    direct: {
-      calls: { sockets: kernelSockets, nowMs: () => performance.now(), clearBell: clearEventfd },
-      openList: (list) => new Epoll(EVENTS_AT_ONCE, list),
-      createServer: (parts) => new DirectServer(parts),
-      createData: (parts) => new data.LentConnections(parts),
-    },
-  };
 }
 
 async function run(data: ThreadData): Promise<void> {
