@@ -3,7 +3,7 @@ import { DataError } from '../protocol.js';
 import type { Outcome } from './sql.js';
 
 /** The server was told to stop. */
-const CANCELED = '57014';
+export const CANCELED = '57014';
 /** The same may succeed when it is tried again: a conflict, a deadlock, a lock that was not free. */
 const RETRY = new Set(['40001', '40P01', '55P03']);
 

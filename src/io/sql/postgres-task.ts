@@ -6,7 +6,7 @@
 import { DataError } from '../protocol.js';
 import { Bytes, Digits } from '../values.js';
 import type { Argument, Statement } from './placeholders.js';
-import { outcomeOf, serverError } from './postgres-outcome.js';
+import { CANCELED, outcomeOf, serverError } from './postgres-outcome.js';
 import { writePostgresValue } from './postgres-values.js';
 import type { Outcome, RowSink } from './sql.js';
 import { isText } from './text.js';
@@ -65,6 +65,8 @@ export class PostgresTask {
   /** Called when the rows are more than are allowed: the server has to be told to stop. */
   tooLarge: () => void = () => {};
   error: Error | undefined;
+  /** The server was told to stop it, and did. */
+  wasCanceled = false;
   columns: readonly Column[] = [];
   /** Types of the parameters. */
   types: readonly number[] | undefined;
@@ -188,6 +190,7 @@ export class PostgresTask {
   handleCopyData(): void {}
 
   handleError(error: Error): void {
+    this.wasCanceled ||= (error as { readonly code?: string }).code === CANCELED;
     this.error ??= isServerError(error) ? serverError(this.#source, error) : error;
   }
 

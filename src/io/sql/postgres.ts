@@ -119,6 +119,7 @@ class PostgresConnection implements SqlConnection {
   readonly #seen = new Set<string>();
   #lastName = 0;
   #isLost = false;
+  #mayBeCancelled = false;
 
   constructor(source: ResolvedSource, client: Client, lost: (reason: string) => void) {
     this.#source = source;
@@ -141,6 +142,10 @@ class PostgresConnection implements SqlConnection {
     return this.#transaction;
   }
 
+  get mayBeCancelled(): boolean {
+    return this.#mayBeCancelled;
+  }
+
   get residue(): Residue {
     return this.#residue;
   }
@@ -153,7 +158,10 @@ class PostgresConnection implements SqlConnection {
     this.#residue = Math.max(this.#residue, residueOf(statement.scanned)) as Residue;
     const prepared = await this.#prepare(statement);
     const task = new PostgresTask(this.#source.name, statement, sink, prepared?.types);
-    task.tooLarge = () => void this.cancel();
+    task.tooLarge = () => {
+      this.#mayBeCancelled = true;
+      void this.cancel();
+    };
     task.send = (wire) => task.sendWhole(wire, prepared?.name);
     try {
       return await this.#run(task);
@@ -308,6 +316,7 @@ class PostgresConnection implements SqlConnection {
     this.#transaction = status === 'I' ? 'none' : status === 'T' ? 'open' : 'failed';
     const task = this.#task;
     this.#task = undefined;
+    if (task?.wasCanceled === true) this.#mayBeCancelled = false;
     task?.settle(task.error);
   }
 

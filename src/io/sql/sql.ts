@@ -82,6 +82,8 @@ export interface SqlConnection {
   readonly isOpen: boolean;
   readonly transaction: TransactionState;
   readonly residue: Residue;
+  /** The server was told to stop something that may have been over by then: what runs next may be hit. */
+  readonly mayBeCancelled?: boolean;
   /** Runs a statement. With `sink` full, it is broken off with `LUAFCGID_DATA_RESULT_SIZE`. */
   execute(statement: Statement, sink: RowSink | undefined): Promise<Outcome>;
   openCursor(statement: Statement): Promise<SqlCursor>;

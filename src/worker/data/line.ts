@@ -69,7 +69,10 @@ export abstract class Line {
   tryUse(): boolean {
     const { words } = this.parts;
     if (this.#isGone) return false;
-    if (!this.isUnused) return words.stateOf(this.slot) === LoanState.USED;
+    // It was used until now, or still is.
+    const state = words.stateOf(this.slot);
+    if (state === LoanState.USED) return true;
+    if (state === LoanState.WANTED) return false;
     if (words.move(this.slot, LoanState.IDLE, LoanState.USED)) {
       words.noteUse(this.slot);
       return true;

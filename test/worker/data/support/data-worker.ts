@@ -13,7 +13,7 @@ import { Epoll } from '../../../../src/linux/epoll.js';
 import { clearEventfd, closeEventfd, createEventfd } from '../../../../src/linux/eventfd.js';
 import { kernelSockets } from '../../../../src/linux/sockets.js';
 import type { LuaValue, OperationResult, PostedOperation } from '../../../../src/lua/state.js';
-import type { DirectData } from '../../../../src/worker/data/direct-data.js';
+import type { DataOwner, DirectData } from '../../../../src/worker/data/direct-data.js';
 import { LentConnections } from '../../../../src/worker/data/lent-connections.js';
 import { decodeResult, encodeOperation } from '../../../../src/worker/operation-values.js';
 import type { Cleanup } from '../../../support/cleanup.js';
@@ -84,9 +84,13 @@ export class DataWorker {
 
   /** Begins an operation on a lent connection. Gives its token; undefined: it is for the I/O thread. */
   begin(source: number, action: Action, given: readonly Given[], run = 1, limitMs = 0): number | undefined {
+    return this.beginFor({ id: run }, source, action, given, limitMs);
+  }
+
+  beginFor(owner: DataOwner, source: number, action: Action, given: readonly Given[], limitMs = 0): number | undefined {
     this.#lastToken += 1;
     const operation: PostedOperation = { source, action, handle: 0, limitMs, ...encode(given) };
-    return this.#data.start(this.#lastToken, operation, 1, { id: run }) ? this.#lastToken : undefined;
+    return this.#data.start(this.#lastToken, operation, 1, owner) ? this.#lastToken : undefined;
   }
 
   /** Does an operation on a lent connection; waits until one is lent. */
