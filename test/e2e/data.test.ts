@@ -1,10 +1,11 @@
 /** Data sources from scripts, on real servers: values, transactions, and that nothing of a request is seen by another. */
 import assert from 'node:assert/strict';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
+import type { Cleanup } from '../support/cleanup.js';
 import { startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
 
 const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
 
@@ -25,16 +26,26 @@ async function run(server: Server, body: string, source?: string): Promise<strin
   return text;
 }
 
-async function start(t: TestContext, engine: string, data: string, more = ''): Promise<Server> {
+async function start(t: Cleanup, engine: string, data: string, more = ''): Promise<Server> {
   return startServer(t, { config: `workers = 1 clones = 8 engine = "${engine}" data = { ${data} } ${more}` });
 }
 
+const redis = shared((t) => startRedis(t));
+/** One server for each engine. */
+const serverOf = (engine: string) =>
+  shared((t) => start(t, engine, `main = "sqlite:main.db", cache = "redis://127.0.0.1:${redis().port}"`));
+const servers: Readonly<Record<string, () => Server>> = Object.fromEntries(
+  ENGINES.map((engine) => [engine, serverOf(engine)]),
+);
+const serverWith = (engine: string): Server => (servers[engine] ?? assert.fail(engine))();
+
 describe('luafcgid.db', () => {
+  const postgres = shared((t) => startPostgres(t));
+
   for (const engine of ENGINES) {
-    it(`binds values and gives rows on SQLite, with ${engine}`, async (t) => {
-      const server = await start(t, engine, 'main = "sqlite:main.db"');
+    it(`binds values and gives rows on SQLite, with ${engine}`, async () => {
       const text = await run(
-        server,
+        serverWith(engine),
         `db:exec("create table t (id integer primary key, name text, x real)")
         db:transaction(function()
           db:exec("insert into t (name, x) values (?, ?)", "A'da", 1.5)
@@ -50,20 +61,19 @@ describe('luafcgid.db', () => {
     });
   }
 
-  it('rolls back what fails, keeps what a savepoint allows, and retries nothing in silence', async (t) => {
-    const server = await start(t, 'embedded', 'main = "sqlite:main.db"');
+  it('rolls back what fails, keeps what a savepoint allows, and retries nothing in silence', async () => {
     const text = await run(
-      server,
-      `db:exec("create table t (id integer)")
-      local ok, e = pcall(db.transaction, db, function() db:exec("insert into t values (1)") error("stop", 0) end)
-      con:puts(tostring(ok), e, db:value("select count(*) from t"))
+      serverWith('embedded'),
+      `db:exec("create table r (id integer)")
+      local ok, e = pcall(db.transaction, db, function() db:exec("insert into r values (1)") error("stop", 0) end)
+      con:puts(tostring(ok), e, db:value("select count(*) from r"))
       db:transaction(function()
-        db:exec("insert into t values (2)")
-        pcall(db.transaction, db, function() db:exec("insert into t values (3)") error("inner") end)
+        db:exec("insert into r values (2)")
+        pcall(db.transaction, db, function() db:exec("insert into r values (3)") error("inner") end)
       end)
-      con:puts(" ", db:value("select group_concat(id) from t"))
-      con:puts(" ", tostring(db:transaction(function() db:exec("insert into t values (4)") db:rollback() end)))
-      con:puts(" ", db:value("select count(*) from t"))
+      con:puts(" ", db:value("select group_concat(id) from r"))
+      con:puts(" ", tostring(db:transaction(function() db:exec("insert into r values (4)") db:rollback() end)))
+      con:puts(" ", db:value("select count(*) from r"))
       local rows, fault = db:safe():query("select nonsense")
       con:puts(" ", tostring(rows), " ", fault.code)`,
     );
@@ -71,7 +81,7 @@ describe('luafcgid.db', () => {
   });
 
   it('lets requests wait for PostgreSQL at the same time on one worker', async (t) => {
-    const { port } = await startPostgres(t);
+    const { port } = postgres();
     const server = await start(
       t,
       'embedded',
@@ -91,12 +101,12 @@ describe('luafcgid.db', () => {
   });
 
   it('releases what a request had open, however it ended', async (t) => {
-    const { port } = await startPostgres(t);
+    const { port } = postgres();
     const server = await start(
       t,
       'embedded',
       `main = { "postgres://postgres@127.0.0.1:${port}/postgres", connections = 1 }`,
-      'requesttime = 1',
+      'requesttime = 3',
     );
     server.write('setup.lua', script('db:exec("create table t (id int)") con:puts("ok")'));
     await ask(server, 'setup.lua');
@@ -117,7 +127,7 @@ describe('luafcgid.db', () => {
   });
 
   it('fails with a clear error while the database is down, and works again when it is back', async (t) => {
-    const database = await startPostgres(t);
+    const database = postgres();
     const server = await start(t, 'embedded', `main = "postgres://postgres@127.0.0.1:${database.port}/postgres"`);
     server.write('one.lua', script('con:puts(db:value("select 1"))'));
     assert.equal((await ask(server, 'one.lua')).text, '1');
@@ -142,18 +152,18 @@ describe('luafcgid.db', () => {
 
 describe('luafcgid.redis', () => {
   for (const engine of ENGINES) {
-    it(`sends commands, pipelines and transactions, with ${engine}`, async (t) => {
-      const { port } = await startRedis(t);
-      const server = await start(t, engine, `cache = "redis://127.0.0.1:${port}"`);
+    it(`sends commands, pipelines and transactions, with ${engine}`, async () => {
+      const server = serverWith(engine);
       server.write(
         'r.lua',
         `local r = require("luafcgid.redis").open("cache")
+        local k, n = "k ${engine}", "n ${engine}"
         function main(env, con)
-          r:set("k", "v\\0\\255", "EX", 60)
-          con:puts(#r:get("k"), " ", tostring(r:get("none")), " ")
-          local out = r:pipeline(function(p) p:incr("n") p:incrby("n", 5) end)
-          con:puts(out[1], ",", out[2], " ", r:multi(function(m) m:incr("n") end)[1], " ")
-          local ok, e = pcall(r.lpush, r, "k", 1)
+          r:set(k, "v\\0\\255", "EX", 60)
+          con:puts(#r:get(k), " ", tostring(r:get("none")), " ")
+          local out = r:pipeline(function(p) p:incr(n) p:incrby(n, 5) end)
+          con:puts(out[1], ",", out[2], " ", r:multi(function(m) m:incr(n) end)[1], " ")
+          local ok, e = pcall(r.lpush, r, k, 1)
           con:puts(tostring(ok), " ", tostring(tostring(e):match("WRONGTYPE")), " ")
           con:puts(tostring(pcall(r.subscribe, r, "x")))
         end`,

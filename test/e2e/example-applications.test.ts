@@ -149,9 +149,10 @@ async function checkGuestbook(port: number): Promise<void> {
   assert.ok((await ann.ask('/source')).text.includes(readFileSync(join(ROOT, 'examples/guestbook/index.lua'), 'utf8')));
 }
 
-describe('the guestbook', () => {
-  const port = shared((t) => startExamples(t));
+/** All of them are in one place, and count requests apart from each other. */
+const port = shared((t) => startExamples(t));
 
+describe('the guestbook', () => {
   it('has users, entries with photos, and an API, on SQLite', () => checkGuestbook(port()));
 
   it('lets nobody guess passwords for long', async () => {
@@ -175,7 +176,6 @@ describe('the guestbook', () => {
 });
 
 describe('the link shortener', () => {
-  const port = shared((t) => startExamples(t));
   const json = { 'content-type': 'application/json', accept: 'application/json' };
 
   it('makes short addresses, leads to the long ones, and counts', async () => {
@@ -228,7 +228,6 @@ describe('the link shortener', () => {
 });
 
 describe('the wiki, a WSAPI application', () => {
-  const port = shared((t) => startExamples(t));
   const origin = (): Record<string, string> => ({ origin: `http://127.0.0.1:${port()}`, host: `127.0.0.1:${port()}` });
   const post = (path: string, fields: Readonly<Record<string, string>>, headers = origin()): Promise<HttpAnswer> =>
     new Browser(port(), '/wiki').ask(path, {

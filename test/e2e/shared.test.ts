@@ -30,7 +30,7 @@ describe('a shared dictionary', () => {
   }
 
   it('outlives a reload and a worker that is replaced; one whose size changes begins empty', async (t) => {
-    const config = 'workers = 1 clones = 2 watchdog = 0.2';
+    const config = 'workers = 1 clones = 2 watchdog = 1';
     const server = await startServer(t, { config: `${config} shared = { cache = 2^20 }`, files: FILES });
     assert.equal((await ask(server, 'count.lua')).text, '20');
     assert.equal((await ask(server, 'hang.lua')).status, 504);
