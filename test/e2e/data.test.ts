@@ -109,7 +109,7 @@ describe('luafcgid.db', () => {
       'requesttime = 3',
     );
     server.write('setup.lua', script('db:exec("create table t (id int)") con:puts("ok")'));
-    await ask(server, 'setup.lua');
+    assert.equal((await ask(server, 'setup.lua')).text, 'ok');
     const ends = {
       'error.lua': 'db:transaction(function() db:exec("insert into t values (1)") error("x") end)',
       'exit.lua': 'db:transaction(function() db:exec("insert into t values (2)") os.exit(0) end)',

@@ -24,7 +24,8 @@ describe('a shared dictionary', () => {
   for (const engine of ENGINES) {
     it(`is one for all workers, and loses no change of any, without a configuration (${engine})`, async (t) => {
       const server = await startServer(t, { config: `workers = 3 clones = 3 engine = "${engine}"`, files: FILES });
-      await Promise.all(Array.from({ length: 30 }, () => ask(server, 'count.lua')));
+      const answers = await Promise.all(Array.from({ length: 30 }, () => ask(server, 'count.lua')));
+      for (const { status, text } of answers) assert.equal(status, 200, text);
       assert.equal((await ask(server, 'read.lua')).text, '600');
     });
   }
