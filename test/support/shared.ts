@@ -18,7 +18,10 @@ export function itOnce(name: string, test: (t: TestContext) => Promise<void>): v
   if (!isRepetition) it(name, test);
 }
 
-/** To be called in the body of a suite: starts something before its tests, gives it back after them. */
+/**
+ * To be called in the body of a suite, never outside of all: starts something before its tests, gives it back after them. What a
+ * suite around it shares is there by then.
+ */
 export function shared<T>(start: (t: Cleanup) => Promise<T>): () => T {
   const undo: (() => Promise<void> | void)[] = [];
   let started: { readonly value: T } | undefined;
