@@ -6,6 +6,7 @@ import type { EngineData } from '../lua/engine.js';
 import type { LuaValue } from '../lua/state.js';
 import type { FileGrants } from '../scripts/held-directory.js';
 import type { SharedGrant } from '../shared/settings.js';
+import type { ImageChannel } from './image-exchange.js';
 
 export interface ThreadData {
   readonly config: Config;
@@ -18,6 +19,8 @@ export interface ThreadData {
   readonly files: FileGrants | undefined;
   /** Scripts that are loaded before the first request: files, links resolved, one character per byte. */
   readonly warmScripts: readonly string[];
+  /** How it shares images of scripts with other workers; undefined: it does not. */
+  readonly images: ImageChannel | undefined;
   /** Begins the name of every request. */
   readonly runName: string;
   /** The number of this worker, as the log has it. */

@@ -107,6 +107,44 @@ describe('an image of a script', () => {
     assert.equal((await ask(server, 'site/a.lua')).status, 403);
   });
 
+  it('comes to other workers when the script takes long to load, and is not used there after a change of the file', async (t) => {
+    const slow = `
+      print("loaded again")
+      local endless = os.clock() + 0.1 repeat until os.clock() > endless
+      function main(env, con)
+        local turn = require("luafcgid.shared").turn
+        if env.QUERY_STRING == "hold" then
+          turn:set("step", "held")
+          repeat until turn:get("step") == "over"
+        elseif env.QUERY_STRING ~= "" then con:puts(tostring(turn:get("step"))) turn:set("step", env.QUERY_STRING) end
+        con:puts(" worker ", con.worker, " version ", VERSION or 1)
+      end`;
+    const server = await startServer(t, {
+      files: { 'a.lua': slow },
+      config: 'workers = 2 clones = 2 sweep = 20 watchdog = 60 shared = { turn = 2^16 }',
+    });
+    /** One request holds the worker that has a state, so that the other worker serves those that come meanwhile. */
+    const askBoth = async (): Promise<string[]> => {
+      await text(server, 'a.lua', 'begin');
+      const first = text(server, 'a.lua', 'hold');
+      let second = '';
+      await eventually('a worker is held', async () => {
+        second = await text(server, 'a.lua', 'held');
+        return second.startsWith('held');
+      });
+      await text(server, 'a.lua', 'over');
+      return [await first, second.replace('held', '')];
+    };
+    for (const version of [1, 2]) {
+      await eventually('the version', async () => (await text(server, 'a.lua')).endsWith(`version ${version}`));
+      const answers = await askBoth();
+      const all = [0, 1].map((worker) => ` worker ${worker} version ${version}`);
+      assert.deepEqual(answers.sort(), all);
+      await assertLogged(server, version);
+      server.write('a.lua', `VERSION = ${version + 1} ${slow}`);
+    }
+  });
+
   it('is not kept when it is larger than images allows, and with images = 0', async (t) => {
     for (const images of ['0', '2^16']) {
       const server = await startServer(t, {
