@@ -1,7 +1,12 @@
 /** Images of scripts that workers have offered to each other. Each is kept as long as a worker uses it, and so counts it. */
 
-import type { ByteString } from '../lua/state.js';
-import { type ImageAnswer, type ImageNews, INDEX_WORDS, type OfferedImage, placeOf } from '../worker/image-exchange.js';
+import {
+  type ImageAnswer,
+  type ImageNews,
+  INDEX_WORDS,
+  type OfferedImage,
+  placeOf,
+} from '../channel/image-messages.js';
 
 interface Kept {
   readonly image: OfferedImage;
@@ -14,7 +19,7 @@ export class ImageStore {
   readonly index = new SharedArrayBuffer(INDEX_WORDS * Int32Array.BYTES_PER_ELEMENT);
   readonly #counts = new Int32Array(this.index);
   /** By script, the newest one only. */
-  readonly #images = new Map<ByteString, Kept>();
+  readonly #images = new Map<string, Kept>();
 
   get size(): number {
     return this.#images.size;

@@ -1,6 +1,7 @@
 /** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
 import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import type { ImageAnswer, ImageNews } from '../channel/image-messages.js';
 import { createInterrupts, Interrupter, type InterruptRequest } from '../channel/interrupts.js';
 import { createLoans } from '../channel/lending.js';
 import { createLineRing } from '../channel/line-ring.js';
@@ -11,7 +12,6 @@ import type { IoHandle } from '../io/handle.js';
 import { createWaker } from '../io/waker.js';
 import { createCounters } from '../metrics/counters.js';
 import { recover } from '../shared/guarded-memory.js';
-import type { ImageAnswer, ImageNews } from '../worker/image-exchange.js';
 import type { ThreadData } from '../worker/thread-data.js';
 
 export type { WarmedScript } from '../worker/warm-start.js';

@@ -4,50 +4,17 @@
  */
 
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import {
+  type ImageAnswer,
+  type ImageChannel,
+  type ImageNews,
+  type OfferedImage,
+  placeOf,
+} from '../channel/image-messages.js';
 import type { ByteString, SharedStateImage } from '../lua/state.js';
 import type { UsedFile } from './used-files.js';
 
-/** An image that other workers may use. */
-export interface OfferedImage {
-  readonly script: ByteString;
-  /** Unlike that of any other image. */
-  readonly key: string;
-  readonly lua: SharedStateImage;
-  readonly files: ReadonlyMap<ByteString, UsedFile>;
-  /** What a state with the script takes. */
-  readonly memoryBytes: number;
-}
-
-/** What a worker tells the main thread. */
-export type ImageNews =
-  | { readonly offered: OfferedImage }
-  | { readonly wanted: ByteString; readonly question: number }
-  /** It uses this image no more. */
-  | { readonly dropped: string; readonly script: ByteString };
-
-/** What the main thread answers a question. */
-export interface ImageAnswer {
-  readonly question: number;
-  readonly image: OfferedImage | undefined;
-}
-
-/** What a worker and the main thread share for this. */
-export interface ImageChannel {
-  /** One word: the number of the last question that was answered. */
-  readonly answered: SharedArrayBuffer;
-  /** The same for all workers: how many images are kept of scripts with the same hash (`placeOf`). */
-  readonly index: SharedArrayBuffer;
-}
-
-/** Words of `ImageChannel.index`. */
-export const INDEX_WORDS = 1024;
-
-/** Which word of the index counts images of a script. */
-export function placeOf(script: ByteString): number {
-  let hash = 0;
-  for (let at = 0; at < script.length; at += 1) hash = (Math.imul(hash, 31) + script.charCodeAt(at)) | 0;
-  return hash & (INDEX_WORDS - 1);
-}
+type Offered = OfferedImage<SharedStateImage, ReadonlyMap<ByteString, UsedFile>>;
 
 /** A main thread that is busy for longer is not waited for. */
 const ANSWER_MS = 50;
@@ -69,7 +36,7 @@ export class ImageExchange {
   }
 
   /** An image of the script that another worker has made. Its files may have changed since. */
-  ask(script: ByteString): OfferedImage | undefined {
+  ask(script: ByteString): Offered | undefined {
     if (Atomics.load(this.#index, placeOf(script)) === 0) return undefined;
     this.#questions += 1;
     const question = this.#questions;
@@ -86,7 +53,7 @@ export class ImageExchange {
   }
 
   /** Offers an image to the other workers. Gives its key. */
-  offer(image: Omit<OfferedImage, 'key'>): string {
+  offer(image: Omit<Offered, 'key'>): string {
     this.#offers += 1;
     const key = `${this.#worker}.${this.#offers}`;
     this.#tell({ offered: { ...image, key } });
@@ -98,11 +65,11 @@ export class ImageExchange {
     this.#tell({ dropped: key, script });
   }
 
-  #receive(question: number): OfferedImage | undefined {
-    let found: OfferedImage | undefined;
+  #receive(question: number): Offered | undefined {
+    let found: Offered | undefined;
     for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) {
       const { image, question: answered } = next.message as ImageAnswer;
-      if (answered === question) found = image;
+      if (answered === question) found = image as Offered | undefined;
       // An answer that came too late: its image is not used.
       else if (image !== undefined) this.drop(image.script, image.key);
     }

@@ -1,4 +1,5 @@
 /** What a worker thread is given when it starts; all of it can be cloned or shared between threads. */
+import type { ImageChannel } from '../channel/image-messages.js';
 import type { Config } from '../config/load.js';
 import type { IoChannel } from '../io/channel.js';
 import type { SourceGrant } from '../io/handle.js';
@@ -6,7 +7,6 @@ import type { EngineData } from '../lua/engine.js';
 import type { LuaValue } from '../lua/state.js';
 import type { FileGrants } from '../scripts/held-directory.js';
 import type { SharedGrant } from '../shared/settings.js';
-import type { ImageChannel } from './image-exchange.js';
 
 export interface ThreadData {
   readonly config: Config;

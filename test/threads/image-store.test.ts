@@ -1,14 +1,14 @@
 /** The books of the images that workers share (issue 16). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type OfferedImage, placeOf } from '../../src/channel/image-messages.js';
 import { ImageStore } from '../../src/threads/image-store.js';
-import { type OfferedImage, placeOf } from '../../src/worker/image-exchange.js';
 
 const image = (script: string, key: string): OfferedImage => ({
   script,
   key,
-  lua: { sizeBytes: 1 },
-  files: new Map(),
+  lua: undefined,
+  files: undefined,
   memoryBytes: 1,
 });
 
