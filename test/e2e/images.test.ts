@@ -267,6 +267,38 @@ describe('isolation by request', () => {
     }
   });
 
+  it('leaves no handle, transaction, lock, cursor or session of one request to the next', async (t) => {
+    const script = `
+      local M, lock = require("luafcgid.db"), require("luafcgid.lock")
+      local db = M.open("main")
+      local handle, unfinished, held, mine
+      function main(env, con)
+        if env.QUERY_STRING == "setup" then db:exec("create table t (id integer)") return end
+        if env.QUERY_STRING == "look" then
+          con:puts(tostring(handle or unfinished or held or mine), " ", db:value("select count(*) from t"))
+          con:puts(" ", tostring(lock.try("leak") ~= nil), " ", tostring(con:session().user))
+          return
+        end
+        mine = con:session() mine.user = "Ann"
+        held = lock.try("leak")
+        handle = M.open("main")
+        unfinished = coroutine.wrap(function() for row in db:rows("select 1 union select 2") do coroutine.yield(row) end end)
+        unfinished()
+        if env.QUERY_STRING == "error" then
+          handle:transaction(function() handle:exec("insert into t values (1)") error("as asked") end)
+        end
+      end`;
+    const server = await startServer(t, {
+      files: { 'data.lua': script },
+      config: 'workers = 1 clones = 1 isolation = "request" data = { main = "sqlite:main.db" }',
+    });
+    await text(server, 'data.lua', 'setup');
+    for (const way of ['leave', 'error']) {
+      await ask(server, 'data.lua', { params: { QUERY_STRING: way } });
+      assert.equal(await text(server, 'data.lua', 'look'), 'nil 0 true nil', `after ${way}`);
+    }
+  });
+
   it('is refused with a native engine, in the configuration and by the module', async (t) => {
     const file = join((await startServer(t)).dir, 'native.lua');
     writeFileSync(file, 'engine = "lua5.1" isolation = "request"');
