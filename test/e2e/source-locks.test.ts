@@ -50,6 +50,18 @@ function main(env, con)
   end)
   con:puts(tostring(ok), " ", tostring(fault))
 end`,
+  // In a coroutine the wait begins as one that could be suspended, and only its surroundings refuse that.
+  'later.lua': `local lock = require("luafcgid.lock")
+function main(env, con)
+  local ok, fault
+  table.sort({ 2, 1 }, function(a, b)
+    coroutine.resume(coroutine.create(function() ok, fault = pcall(lock.lock, "held") end))
+    return a < b
+  end)
+  con:log("was refused")
+  local l, why = lock.lock("held", { wait = 60 })
+  con:puts(tostring(ok), " ", tostring(fault), "; ", l and "had" or why)
+end`,
 };
 
 async function startTwo(t: Cleanup, data: string, settings = ''): Promise<readonly [Server, Server]> {
@@ -82,6 +94,11 @@ describe('locks in a data source', () => {
       holder.stdin(1, '');
       await there.logged(/holds the lock/);
       assert.match((await ask(here, 'inside.lua')).text, /^false .*cannot wait for a lock at .*inside\.lua:6/);
+      // What was refused is not taken later behind the script's back.
+      const later = ask(here, 'later.lua');
+      await here.logged(/was refused/);
+      holder.destroy();
+      assert.match((await later).text, /^false .*cannot wait for a lock.*; had$/);
     });
   }
 
