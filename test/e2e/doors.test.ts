@@ -36,7 +36,7 @@ describe('a script', () => {
     assert.equal((await ask(server(), 'hello.lua')).text, 'hello');
   });
 
-  it('outside of root never runs, however it is named', async () => {
+  it('outside of root never runs, however it is named (attacks F13.8)', async () => {
     const { dir, scripts } = server();
     writeFileSync(join(dir, 'outside.lua'), HELLO);
     mkdirSync(join(dir, 'scripts-too'));

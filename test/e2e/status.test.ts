@@ -109,7 +109,7 @@ describe('the status of a running server', () => {
     assert.equal(connections.opened_total, 60);
   });
 
-  it('lists what runs and what waits, with method, path and client, and never a query: it may carry secrets', async (t) => {
+  it('lists what runs and what waits, with method, path and client, and never a query: it may carry secrets (users B3)', async (t) => {
     const server = await start(t, 'workers = 1 bodymemory = 0');
     const held = await Held.ask(t, server, 'hold.lua');
     await held.running;
