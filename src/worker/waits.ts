@@ -8,12 +8,13 @@ import { type ByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { WaitsFor } from '../channel/messages.js';
 import type { Completion } from '../io/client.js';
-import { Action } from '../io/protocol.js';
+import type { Action } from '../io/protocol.js';
 import { mayUse } from '../io/sources.js';
 import type { DataSource, LockAnswer, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
 import type { DirectData } from './data/direct-data.js';
 import { LockWaits, refusalAt } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
+import { SourceLockWaits } from './source-lock-waits.js';
 import { Timers } from './timers.js';
 import type { Input, WaitOwner, WaitsParts } from './wait-parts.js';
 
@@ -25,9 +26,6 @@ export function holdsOperations({ tokens, locks }: Pick<WaitOwner, 'tokens' | 'l
 }
 
 const NO_TOKENS: readonly number[] = [];
-
-/** What the names of locks begin with that scripts take by name (lock.lua). */
-const SCRIPT_LOCKS = 'lock:';
 
 /** A lock of a data source that is free is had in this time, wherever Lua is. */
 const LONGEST_LOCK_WAIT_MS = 500;
@@ -50,6 +48,7 @@ export class Waits implements WaitHost {
   readonly #locks: LockWaits;
   /** Operations that are done on connections lent to this worker. */
   readonly data: DirectData | undefined;
+  readonly #sourceLocks: SourceLockWaits;
   #lastToken = 0;
 
   constructor(parts: WaitsParts) {
@@ -59,6 +58,10 @@ export class Waits implements WaitHost {
     this.data = parts.createData?.({
       over: (token, result) => this.#end(token, result),
       post: (token, run, operation) => this.#postToIoThread(token, run, operation),
+    });
+    this.#sourceLocks = new SourceLockWaits(parts.lockSource, {
+      start: (operation, isLock) => this.#post(operation, isLock ? WaitsFor.LOCK : WaitsFor.DATA),
+      tell: (operation) => void this.#send(operation, parts.owner().id, parts.owner()),
     });
   }
 
@@ -111,17 +114,24 @@ export class Waits implements WaitHost {
   }
 
   #postToIoThread(token: number, run: number, operation: PostedOperation): void {
-    const { source, action, handle, limitMs, shape, values } = operation;
     const owner = this.#operations.get(token)?.owner;
     if (owner === undefined) return;
-    owner.hasPosted = true;
-    const body = encodeOperation(shape, values);
-    const script = scriptNumber(owner.script);
-    const id = this.#parts.io?.post({ run, source, action: action as Action, script, limitMs, handle, body });
+    const id = this.#send(operation, run, owner);
     if (id !== undefined) return void this.#posted.set(id, token);
     this.#operations.delete(token);
     owner.tokens?.delete(token);
     throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
+  }
+
+  /** Gives the number that the I/O thread knows it by; undefined when this worker has to stop. */
+  #send(operation: PostedOperation, run: number, owner: WaitOwner): number | undefined {
+    const { source, action, handle, limitMs, shape, values } = operation;
+    const { io } = this.#parts;
+    if (io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
+    const body = encodeOperation(shape, values);
+    const script = scriptNumber(owner.script);
+    owner.hasPosted = true;
+    return io.post({ run, source, action: action as Action, script, limitMs, handle, body });
   }
 
   awaitBody(isFile: boolean): number | undefined {
@@ -153,10 +163,10 @@ export class Waits implements WaitHost {
   }
 
   lock(name: ByteString, waitMs: number, canSuspend: boolean): LockStart {
-    if (this.#liesInSource(name)) {
+    if (this.#sourceLocks.hasName(name)) {
       // Whoever gives it may be a request of this worker: one that cannot be suspended must not wait for it.
       const isTry = waitMs > 0 && !canSuspend;
-      return { wait: this.#askSource(Action.LOCK, name, isTry ? 0 : waitMs), isTry };
+      return { wait: this.#sourceLocks.lock(name, isTry ? 0 : waitMs), isTry };
     }
     const owner = this.#parts.owner();
     const taken = this.#locks.acquire(owner, name, waitMs > 0);
@@ -168,25 +178,13 @@ export class Waits implements WaitHost {
   }
 
   unlock(name: ByteString, token: number): LockAnswer {
-    if (this.#liesInSource(name)) return { wait: this.#askSource(Action.UNLOCK, name, token) };
+    if (this.#sourceLocks.hasName(name)) return { wait: this.#sourceLocks.unlock(name, token) };
     return this.#locks.release(this.#parts.owner(), name, token);
   }
 
   holdsLock(name: ByteString, token: number): LockAnswer {
-    if (this.#liesInSource(name)) return { wait: this.#askSource(Action.HOLDS_LOCK, name, token) };
+    if (this.#sourceLocks.hasName(name)) return { wait: this.#sourceLocks.holds(name, token) };
     return this.#locks.holds(this.#parts.owner(), name, token);
-  }
-
-  /** Locks by which values are computed once concern dictionaries of this server, and stay in its memory. */
-  #liesInSource(name: ByteString): boolean {
-    return this.#parts.lockSource !== undefined && name.startsWith(SCRIPT_LOCKS);
-  }
-
-  #askSource(action: Action, name: ByteString, value: number): number {
-    const values = [Buffer.from(name, 'latin1'), value];
-    const source = this.#parts.lockSource ?? 0;
-    const waitsFor = action === Action.LOCK ? WaitsFor.LOCK : WaitsFor.DATA;
-    return this.#post({ source, action, handle: 0, limitMs: 0, shape: 'sn', values }, waitsFor);
   }
 
   /** A request is about to be suspended: if it waits for locks only, somebody who is not suspended has to hold them. */
@@ -218,14 +216,24 @@ export class Waits implements WaitHost {
     const operation = this.#operations.get(token);
     if (operation === undefined) throw new Error(`there is no operation ${token}`);
     if (operation.result !== undefined) return true;
-    this.#takePlace(operation.owner);
-    return false;
+    if (this.#tryTakePlace(operation.owner)) return false;
+    this.#abandon(token, operation);
+    throw new LuafcgidError('LUAFCGID_WAITING_FULL', { waiting: this.#parts.waitingLimit });
+  }
+
+  /** Its script does not wait for it: a lock that it would have taken is free for others, and for the script itself. */
+  #abandon(token: number, { owner }: Operation): void {
+    this.#operations.delete(token);
+    owner.tokens?.delete(token);
+    this.#locks.abandon(token);
+    this.#sourceLocks.abandon(token);
   }
 
   take(token: number): OperationResult {
     const operation = this.#operations.get(token);
     if (operation?.result === undefined) throw new Error(`operation ${token} is not over`);
     this.#operations.delete(token);
+    this.#sourceLocks.forget(token);
     operation.owner.tokens?.delete(token);
     return operation.result;
   }
@@ -253,9 +261,12 @@ export class Waits implements WaitHost {
     return [...(tokens ?? NO_TOKENS)].filter((token) => this.#operations.get(token)?.waitsFor === WaitsFor.LOCK);
   }
 
-  /** A request of this worker may hold them. One that is taken later all the same is given back when the request ends. */
+  /** A request of this worker may hold them. */
   #refuseLocks(tokens: readonly number[], place: string): void {
-    for (const token of tokens) this.#end(token, refusalAt(place));
+    for (const token of tokens) {
+      this.#sourceLocks.abandon(token);
+      this.#end(token, refusalAt(place));
+    }
   }
 
   /** While this worker blocks, nobody else looks whether more of the body or the file has come. */
@@ -331,15 +342,11 @@ export class Waits implements WaitHost {
     for (const token of owner.tokens ?? NO_TOKENS) {
       if (this.#operations.get(token)?.result === undefined) this.data?.abandon(token);
       this.#operations.delete(token);
+      this.#sourceLocks.forget(token);
     }
     owner.tokens = undefined;
     this.#locks.endOwner(owner);
     if (owner.hasPosted) this.#parts.io?.endRun(owner.id);
-  }
-
-  #takePlace(owner: WaitOwner): void {
-    if (this.#tryTakePlace(owner)) return;
-    throw new LuafcgidError('LUAFCGID_WAITING_FULL', { waiting: this.#parts.waitingLimit });
   }
 
   #tryTakePlace(owner: WaitOwner): boolean {

@@ -35,7 +35,8 @@ export interface PoolSettings {
 /** Why somebody gets no connection. */
 export type PoolRefusal =
   | { readonly why: 'full' }
-  | { readonly why: 'timeout'; readonly waitedMs: number }
+  /** `busy` and `opening`: how many connections were in use, and being opened, when the time was up. */
+  | { readonly why: 'timeout'; readonly waitedMs: number; readonly busy: number; readonly opening: number }
   /** `error`: that of the last attempt. `isFresh`: it was made just now. */
   | { readonly why: 'down'; readonly error: Error; readonly isFresh: boolean; readonly retryMs: number }
   | { readonly why: 'closed' };

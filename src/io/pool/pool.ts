@@ -123,7 +123,7 @@ export class Pool<Connection> {
     if (refused !== waiter) {
       waiter.cancelTimer = this.#clock.after(limitMs, () => {
         if (!this.#queue.remove(waiter)) return;
-        taker.refused({ why: 'timeout', waitedMs: limitMs });
+        taker.refused({ why: 'timeout', waitedMs: limitMs, busy: this.busy, opening: this.#connecting });
         this.#noteWaiting();
       });
     }

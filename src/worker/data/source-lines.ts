@@ -59,7 +59,7 @@ export class SourceLines {
     const refused = this.#queue.push(task);
     if (refused !== task) {
       this.#waiting.set(task.token, task);
-      this.#parts.planLook(task.dueMs);
+      this.#parts.planLook(Math.min(task.dueMs, this.#askedMs + ASK_EVERY_MS));
     }
     if (refused !== undefined) {
       this.#waiting.delete(refused.token);
@@ -117,11 +117,14 @@ export class SourceLines {
       else {
         this.#queue.remove(task);
         this.#waiting.delete(task.token);
-        tasks.failed(task, refusalError(limits, { why: 'timeout', waitedMs: limits.waitMs }));
+        tasks.failed(task, refusalError(limits, { why: 'timeout', waitedMs: limits.waitMs, busy: limits.connections, opening: 0 }));
       }
     }
     this.#count();
-    return nextMs;
+    if (this.#queue.size === 0) return nextMs;
+    // The I/O thread may have had none when it was asked.
+    this.#ask();
+    return Math.min(nextMs, nowMs + ASK_EVERY_MS);
   }
 
   /** The I/O thread is no more, and so are the loans. */
