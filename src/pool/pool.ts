@@ -130,16 +130,47 @@ export class Pool<W extends Waiter> {
   begun(workerId: number, stateId: number, script: string, nowMs: number): PoolState {
     const worker = this.#workers.get(workerId);
     if (worker === undefined || worker.running !== undefined) throw new Error(`worker ${workerId} cannot have begun`);
-    let state = this.#states.get(stateId);
-    if (state === undefined) state = this.#states.enter(stateId, script, worker);
-    else if (state.status === 'idle') this.#states.unlist(state);
-    else {
+    const state = this.#take(worker, stateId, script);
+    this.#states.noteUses(state, 1, nowMs);
+    if (state.isSuspended) this.resumed(stateId, nowMs);
+    else this.#run(state, nowMs);
+    return state;
+  }
+
+  /** The same, and the request waits for a result: the state is busy, and its worker may run others meanwhile. */
+  begunWaiting(workerId: number, stateId: number, script: string, nowMs: number): PoolState {
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined) throw new Error(`worker ${workerId} is not here`);
+    const state = this.#take(worker, stateId, script);
+    this.#states.noteUses(state, 1, nowMs);
+    state.status = 'busy';
+    state.isSuspended = true;
+    return state;
+  }
+
+  /**
+   * A request that its worker serves by itself waits in this state, which is busy from now on, until `release`.
+   * @returns false when the books do not know the state, or have another request in it whose end they have not heard of
+   */
+  noteWaiting(stateId: number): boolean {
+    const state = this.#states.get(stateId);
+    if (state === undefined || state.status === 'busy') return false;
+    this.#take(state.home, stateId, state.script);
+    state.status = 'busy';
+    state.isSuspended = true;
+    return true;
+  }
+
+  /** A state in which its worker has begun with a request by itself. */
+  #take(worker: Worker, stateId: number, script: string): State {
+    const state = this.#states.get(stateId);
+    if (state === undefined) return this.#states.enter(stateId, script, worker);
+    if (state.status === 'idle') this.#states.unlist(state);
+    else if (state.status === 'closing') {
       // It was told to close it, which it will find behind this request.
       state.isStale = true;
       state.isToldToClose = true;
     }
-    this.#states.noteUses(state, 1, nowMs);
-    this.#run(state, nowMs);
     return state;
   }
 
@@ -332,6 +363,11 @@ export class Pool<W extends Waiter> {
       toClose.push(state);
     }
     return toClose;
+  }
+
+  /** The state with this number. */
+  state(id: number): PoolState | undefined {
+    return this.#states.get(id);
   }
 
   /** All states, in no particular order. */

@@ -81,10 +81,16 @@ export class LentRequests {
     this.#lending.returned(connection, worker, false);
     const arrivedMs = nowMs - (lent.ageMs ?? 0);
     const request = this.#owner.adopt(connection, lent.request, lent.bytes, arrivedMs);
-    this.#lending.setServingDirect(worker, false);
-    const state = this.#pool.begun(worker.id, lent.state, request.script, nowMs);
+    const waitsFor = lent.waitsFor ?? 0;
+    if (waitsFor === 0) this.#lending.setServingDirect(worker, false);
+    worker.lending.waitingStates.delete(lent.state);
+    const state =
+      waitsFor === 0
+        ? this.#pool.begun(worker.id, lent.state, request.script, nowMs)
+        : this.#pool.begunWaiting(worker.id, lent.state, request.script, nowMs);
     request.script = state.script;
     this.#workers.beginRun(worker, request, state, nowMs);
+    if (waitsFor > 0) this.#workers.suspend(worker, request, waitsFor, nowMs);
     // It has waited for nothing.
     request.times.startedMs = arrivedMs;
     if (connection.isClosing) this.#owner.lose(request);
@@ -127,7 +133,7 @@ export class LentRequests {
   review(worker: WorkerLink, nowMs: number): void {
     if (this.#lending.review(worker, this.#answers.drain.isUnderWay, nowMs)) {
       const { lender } = worker.lending;
-      const lent = lender.takeOver();
+      const lent = lender.takeOver(() => worker.peek() === undefined);
       if (lent !== undefined) {
         try {
           this.promoted(worker, lent, nowMs);

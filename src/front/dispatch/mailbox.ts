@@ -200,8 +200,13 @@ export class Mailbox {
         const { path, fingerprint } = decodeDependency(payload);
         return this.#pool.addDependency(argument, path, fingerprint);
       }
+      case FromWorker.FREED: {
+        const toClose = this.#lending.freed(argument, worker, tookMsOf(frame.type));
+        if (toClose !== undefined) this.#workers.close(worker, toClose);
+        return this.#owner.startWaiting(nowMs);
+      }
       case FromWorker.CLOSED:
-        this.#pool.closed(argument);
+        if (id === 0) this.#pool.closed(argument);
         return this.#answered(worker, 'close', argument, nowMs);
       case FromWorker.COLLECTED:
         return this.#answered(worker, 'collect', argument, nowMs);

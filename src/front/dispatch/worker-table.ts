@@ -72,6 +72,14 @@ export class WorkerTable implements Iterable<WorkerLink> {
     if (!worker.duties.isEmpty) this.reviewOccupied(worker);
   }
 
+  /** A run of a worker waits for a result. @param waitsFor a `WaitsFor` */
+  suspend(worker: WorkerLink, { id }: FrontRequest, waitsFor: number, nowMs: number): void {
+    const run = worker.runs.get(id);
+    if (run === undefined) return;
+    worker.suspend(run, waitsFor, nowMs);
+    if (!worker.duties.isEmpty) this.reviewOccupied(worker);
+  }
+
   /** Tells a worker to close an idle state, which the pool does not use any more. */
   close(worker: WorkerLink, { id, script }: PoolState): void {
     this.#post(worker, { kind: 'close', state: id, script }, ToWorker.CLOSE);
