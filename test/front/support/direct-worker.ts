@@ -80,7 +80,9 @@ export class DirectWorker {
   readonly lines: SharedArrayBuffer = createLineRing();
   /** Names of the requests that it has begun with. */
   readonly begun: string[] = [];
-  readonly counts = { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0, waited: 0, promotedWaiting: 0, freed: 0 };
+  readonly counts = { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 };
+  /** What has become of those that waited. */
+  readonly waits = { begun: 0, promoted: 0, freed: 0 };
   readonly #host: DirectHost;
   readonly #system: DirectSystem;
   readonly #reader: RingReader;
@@ -203,7 +205,7 @@ export class DirectWorker {
 
   /** The request that runs waits for something. */
   suspended(start: RunStart, waitsFor: number): void {
-    this.counts.waited += 1;
+    this.waits.begun += 1;
     this.inside(() => start.outlet.suspended(start.id, waitsFor));
   }
 
@@ -309,11 +311,11 @@ export class DirectWorker {
       },
       promoted: (request, state, descriptor, bytes, ageMs, waitsFor) => {
         counts.promoted += 1;
-        if (waitsFor > 0) counts.promotedWaiting += 1;
+        if (waitsFor > 0) this.waits.promoted += 1;
         outbox.promoted(request, state, descriptor, bytes, ageMs, waitsFor);
       },
       freed: (state, tookMs) => {
-        counts.freed += 1;
+        this.waits.freed += 1;
         outbox.freed(state, tookMs);
       },
       accepted: (descriptor, isAnswered, bytes) => {
