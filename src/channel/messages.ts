@@ -98,7 +98,10 @@ export const FromWorker = {
   ACCEPTED: 12,
   /** It is to be closed when all is sent. id: its descriptor. */
   CLOSE_WHEN_SENT: 13,
-  /** A lent connection comes back. Counted (`COUNTED`). id: its descriptor. payload: the bytes read from it. */
+  /**
+   * A lent connection comes back. Counted (`COUNTED`). id: its descriptor. argument: 1 when only an idle state was lacking for
+   * its request. payload: the bytes read from it.
+   */
   RETURNED: 14,
   /** The rest of an answer on a lent connection, which then comes back. id: its descriptor. */
   ANSWER_REST: 15,

@@ -94,6 +94,11 @@ export class Pool<W extends Waiter> {
     return this.#line.size > 0;
   }
 
+  /** Whether requests wait although a worker is free: they lack states. */
+  get isStateLacking(): boolean {
+    return this.#line.size > 0 && this.#workers.free.size > 0;
+  }
+
   /** Requests that wait for a state. */
   get waitingCount(): number {
     return this.#line.size;
@@ -129,11 +134,13 @@ export class Pool<W extends Waiter> {
    */
   begun(workerId: number, stateId: number, script: string, nowMs: number): PoolState {
     const worker = this.#workers.get(workerId);
-    if (worker === undefined || worker.running !== undefined) throw new Error(`worker ${workerId} cannot have begun`);
+    if (worker === undefined) throw new Error(`worker ${workerId} is not here`);
     const state = this.#take(worker, stateId, script);
     this.#states.noteUses(state, 1, nowMs);
-    if (state.isSuspended) this.resumed(stateId, nowMs);
-    else this.#run(state, nowMs);
+    state.status = 'busy';
+    state.isSuspended = true;
+    // What the books have it execute was given to it meanwhile: it comes to that later.
+    this.resumed(stateId, nowMs);
     return state;
   }
 

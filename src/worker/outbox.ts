@@ -185,9 +185,9 @@ export class Outbox implements RequestOutlet {
     this.#ringBell();
   }
 
-  /** A lent connection comes back. @param bytes what was read from it */
-  returned(descriptor: number, bytes: Uint8Array): void {
-    this.#write(FromWorker.RETURNED, descriptor, 0, bytes);
+  /** A lent connection comes back. @param bytes what was read from it @param lacksState only an idle state was lacking */
+  returned(descriptor: number, bytes: Uint8Array, lacksState = false): void {
+    this.#write(FromWorker.RETURNED, descriptor, lacksState ? 1 : 0, bytes);
     this.#ringBell();
   }
 

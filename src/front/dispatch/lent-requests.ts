@@ -89,7 +89,8 @@ export class LentRequests {
         ? this.#pool.begun(worker.id, lent.state, request.script, nowMs)
         : this.#pool.begunWaiting(worker.id, lent.state, request.script, nowMs);
     request.script = state.script;
-    this.#workers.beginRun(worker, request, state, nowMs);
+    if (waitsFor === 0) this.#workers.beginOwn(worker, request, state, nowMs);
+    else this.#workers.beginRun(worker, request, state, nowMs);
     if (waitsFor > 0) this.#workers.suspend(worker, request, waitsFor, nowMs);
     // It has waited for nothing.
     request.times.startedMs = arrivedMs;
@@ -117,10 +118,12 @@ export class LentRequests {
     worker.lending.lender.acknowledgeAccepted();
   }
 
-  /** A worker has given a connection back, with what it has read. */
-  returned(worker: WorkerLink, descriptor: number, bytes: Uint8Array): void {
+  /** A worker has given a connection back, with what it has read. @param lacksState only an idle state was lacking */
+  returned(worker: WorkerLink, descriptor: number, bytes: Uint8Array, lacksState: boolean): void {
     const connection = this.connectionOf(descriptor);
-    this.#lending.returned(connection, worker, bytes.length > 0);
+    this.#lending.returned(connection, worker, bytes.length > 0 && !lacksState);
+    // Where the front can make states, the next request finds one; where it cannot, one request in two comes this way for nothing.
+    if (lacksState && this.#pool.isStateLacking) connection.loanBackoff = 1;
     this.#received(connection, bytes);
   }
 

@@ -182,7 +182,7 @@ export class Mailbox {
         return this.#lentRequests.promoted(worker, lent, nowMs);
       }
       case FromWorker.RETURNED:
-        return this.#lentRequests.returned(worker, id, payload);
+        return this.#lentRequests.returned(worker, id, payload, argument !== 0);
       case FromWorker.ACCEPTED:
         return this.#lentRequests.accepted(worker, id, argument !== 0, payload, nowMs);
       case FromWorker.ANSWER_REST:

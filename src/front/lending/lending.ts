@@ -237,13 +237,13 @@ export class Lending {
   }
 
   /**
-   * Requests wait, and states are busy with requests that workers serve by themselves: these begin with nothing more on their
-   * own until no request waits, or they would always have such requests.
+   * Requests lack states, of which some are busy with requests that workers serve by themselves: these begin with nothing
+   * more on their own until that is over, or they would always have such requests.
    */
   reviewStatesWanted(workers: Iterable<WorkerLink>): void {
     for (const worker of workers) {
       const { lending } = worker;
-      const isWanted = lending.waitingStates.size > 0 && this.#pool.isAnyoneWaiting;
+      const isWanted = lending.waitingStates.size > 0 && this.#pool.isStateLacking;
       if (lending.isWantedForStates === isWanted) continue;
       lending.isWantedForStates = isWanted;
       this.#tellWanted(worker);
@@ -313,10 +313,16 @@ export class Lending {
       lending.seenMs = nowMs;
     }
     if (executing !== undefined) {
+      // As long as requests of its own go on, nobody knows when it came to that one.
+      const { executingSinceMs } = executing;
+      if (worker.hasBegun(executing.request))
+        executing.begunMs ??= lending.seenMs <= executingSinceMs ? executingSinceMs : nowMs;
+      // A request that waited is executed before that one. As long as such ones are short, they and it have their turns.
+      else if (lender.isRunning) return nowMs - lending.seenMs >= LONG_MS;
       if (!hasIdleLoans(lending)) return false;
       const isStarving = nowMs - Math.max(lending.givenSinceMs, lending.seenMs) >= STARVED_MS;
-      if ((isStarving || nowMs - executing.startedMs >= LONG_MS) && this.recallAll(worker))
-        lending.loansStarve = isStarving;
+      const isLong = executing.begunMs !== undefined && nowMs - executing.begunMs >= LONG_MS;
+      if ((isStarving || isLong) && this.recallAll(worker)) lending.loansStarve = isStarving;
       return false;
     }
     const { busySinceMs } = worker;
@@ -360,8 +366,7 @@ function mayLend(connection: FrontConnection): boolean {
 
 function mayBorrow({ lending, isRetired, executing, duties }: WorkerLink): boolean {
   if (lending.ringElsewhere === undefined || !duties.isEmpty) return false;
-  const isWanted = lending.isServingDirect || lending.isWantedForStates;
-  if (isRetired || isWanted || lending.isGateHeld || lending.loansStarve) return false;
+  if (isRetired || lending.isWantedForStates || lending.isGateHeld || lending.loansStarve) return false;
   if (lending.connections.size >= LENT_AT_MOST) return false;
   // The request that it runs next may be a long one.
   return (executing?.state.usualMs ?? 0) <= SHORT_MS;

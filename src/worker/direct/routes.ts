@@ -45,6 +45,11 @@ export class Routes {
     return undefined;
   }
 
+  /** Whether states of this script were named, after `stateFor`. */
+  has(name: string): boolean {
+    return this.#states.has(name);
+  }
+
   #dropOld(): void {
     const { routesEpoch } = this.#borrower;
     if (routesEpoch === this.#epoch) return;

@@ -82,6 +82,8 @@ export class DirectServer implements SocketService {
   /** Events are of this epoch: they hold as long as no connection was taken back since. */
   #recallEpoch = 0;
   #tries = 0;
+  /** What was read last was a request for a script all of whose states are busy. */
+  #lacksState = false;
   #requests = 0;
 
   constructor(parts: DirectServerParts) {
@@ -93,8 +95,8 @@ export class DirectServer implements SocketService {
     this.#routes = new Routes(borrower, parts);
     const stopWatching = (descriptor: number): void => events.stopWatching(descriptor);
     const { nowMs } = calls;
-    const { ring, requestTimeMs } = parts;
-    this.#waiting = new WaitingRequests({ borrower, outbox, ring, nowMs, requestTimeMs, ringBell, stopWatching });
+    const { requestTimeMs } = parts;
+    this.#waiting = new WaitingRequests({ borrower, outbox, nowMs, requestTimeMs, ringBell, stopWatching });
     this.#answer = new DirectAnswer(
       borrower,
       outbox,
@@ -180,15 +182,17 @@ export class DirectServer implements SocketService {
     const count = readNow(this.#parts.calls.sockets, descriptor, borrower.bytes);
     if (count === TRY_LATER) return borrower.leave();
     const bytes = borrower.bytes.subarray(0, Math.max(0, count));
-    if (!this.#serveWhole(descriptor, bytes, false)) this.#giveBack(descriptor, bytes);
+    if (!this.#serveWhole(descriptor, bytes, false)) this.#giveBack(descriptor, bytes, this.#lacksState);
   }
 
   /** Runs the request that the bytes are. Returns false when they are none for this worker. */
   #serveWhole(descriptor: number, bytes: Uint8Array, isNew: boolean): boolean {
     const request = findWholeRequest(bytes);
+    this.#lacksState = false;
     if (request === undefined || !(isNew || request.keepsConnection)) return false;
     const cgi = this.#understand(request);
     const state = cgi === undefined ? undefined : this.#routes.stateFor(cgi.scriptPath);
+    this.#lacksState = cgi !== undefined && state === undefined && this.#routes.has(cgi.scriptPath);
     if (cgi === undefined || state === undefined) return false;
     const { requestId: fcgiId, keepsConnection, bodyBytes } = request;
     this.#requests = (this.#requests + 1) % REQUEST_NUMBERS;
@@ -271,9 +275,9 @@ export class DirectServer implements SocketService {
   }
 
   /** Gives a connection back to the front. The gate is open afterwards. @param bytes what was read from it */
-  #giveBack(descriptor: number, bytes: Uint8Array): void {
+  #giveBack(descriptor: number, bytes: Uint8Array, lacksState = false): void {
     this.#events.stopWatching(descriptor);
-    this.#parts.outbox.returned(descriptor, bytes);
+    this.#parts.outbox.returned(descriptor, bytes, lacksState);
     this.#borrower.leave();
   }
 }

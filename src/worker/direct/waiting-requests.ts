@@ -1,12 +1,11 @@
 /**
  * Requests that a worker has read by itself and that wait for a result. Each stays with the worker: its connection stays
- * lent, and the worker answers on it when the result is there. The front gets those that wait for long, whose client sends
- * more, or that the worker would delay behind a message of the front.
+ * lent, and the worker answers on it when the result is there. The front gets those that wait for long, and those whose
+ * client sends more or is gone.
  */
 
 import { Abandoned } from '../../channel/interrupts.js';
 import type { Borrower } from '../../channel/lending.js';
-import type { RingReader } from '../../channel/ring.js';
 import type { Outbox } from '../outbox.js';
 import type { Origin } from './origin.js';
 
@@ -21,7 +20,6 @@ const MAX_TRIES = 100;
 export interface WaitingRequestsParts {
   readonly borrower: Borrower;
   readonly outbox: Pick<Outbox, 'promoted'>;
-  readonly ring: Pick<RingReader, 'hasFrame'>;
   readonly nowMs: () => number;
   /** The time that a request may take in all; 0: as long as it wants. */
   readonly requestTimeMs: number;
@@ -79,14 +77,9 @@ export class WaitingRequests {
   goOn(id: number): Origin | undefined {
     const waiting = this.#requests.get(id);
     if (waiting === undefined) return undefined;
-    const { borrower, ring, ringBell } = this.#parts;
+    const { borrower, ringBell } = this.#parts;
     const { origin } = waiting;
     this.#begin(origin.descriptor);
-    // What the front has posted would come behind a request that it does not know of.
-    if (ring.hasFrame) {
-      this.#promote(waiting);
-      return undefined;
-    }
     const isKnown = this.#leave(waiting);
     borrower.bytes.set(origin.bytes);
     borrower.run(id, origin.state, origin.bytes.length);

@@ -141,20 +141,37 @@ describe('a request that waits on a lent connection', () => {
     assert.equal(worker.states.has(state), rig.registry.has(state));
   });
 
-  it('goes on as the front’s when a message of the front is there before', () => {
+  it('goes on before what the front has given its worker meanwhile', () => {
     const setting = waiting();
     const { rig, worker, peer } = setting;
     const other = rig.open();
     // The front posts its start, and the worker has not come to it.
     rig.send(other, request({ script: '/srv/b.lua' }));
     rig.hear();
-    assert.ok(worker.resume());
-    rig.ring();
-    assert.equal(worker.direct?.waits.promoted, 1);
-    worker.end(answer('the first'));
-    rig.settle();
+    finish(setting, 'the first');
     assert.match(bodyOf(peer), /the first/);
-    assert.equal(worker.running?.script, '/srv/b.lua');
+    assert.equal(worker.direct?.counts.promoted, 0);
+    assert.equal(running(worker)?.script, '/srv/b.lua');
+  });
+
+  it('becomes the front’s when it goes on for long, also before what the front has given its worker', () => {
+    for (const isGivenMore of [false, true]) {
+      const setting = waiting();
+      const { rig, worker, peer } = setting;
+      const other = rig.open();
+      if (isGivenMore) rig.send(other, request({ script: '/srv/b.lua' }));
+      rig.hear();
+      assert.ok(worker.resume());
+      for (let ms = 0; ms < 3; ms += 1) {
+        rig.nowMs += 1;
+        rig.hear();
+      }
+      assert.equal(rig.front.counts().requests, isGivenMore ? 2 : 1);
+      worker.end(answer('at last'));
+      rig.settle();
+      assert.match(bodyOf(peer), /at last/);
+      if (isGivenMore) assert.equal(running(worker)?.script, '/srv/b.lua');
+    }
   });
 
   it('is answered while the server stops, and while its worker is retired', () => {

@@ -305,9 +305,9 @@ export class DirectWorker {
     const { counts } = this;
     return {
       ...outbox,
-      returned: (descriptor, bytes) => {
+      returned: (descriptor, bytes, lacksState) => {
         counts.returned += 1;
-        outbox.returned(descriptor, bytes);
+        outbox.returned(descriptor, bytes, lacksState);
       },
       promoted: (request, state, descriptor, bytes, ageMs, waitsFor) => {
         counts.promoted += 1;
