@@ -130,10 +130,11 @@ export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3, BODY: 4, LOCK: 5, OUTPU
 export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**
- * The facts about connections that have to be known on both sides: a worker counts each of these when it posts it (POSTED
- * in `lending.ts`), and the front counts it when it handles it. As long as the two numbers differ the front's books are
- * not true, and it may not hold the gate. A message that changes who has a connection and is not listed here would let
- * the front take back a connection that it already has.
+ * The facts about connections, and about states that were found busy, that have to be known on both sides: a worker counts
+ * each of these when it posts it (POSTED in `lending.ts`), and the front counts it when it handles it. As long as the two
+ * numbers differ the front's books are not true, and it may not hold the gate. A message that changes who has a connection and
+ * is not listed here would let the front take back a connection that it already has; if FREED were not, the front could take
+ * the next request that waits in the state for the one that is over.
  */
 const COUNTED: ReadonlySet<number> = new Set([
   FromWorker.RETURNED,

@@ -71,7 +71,10 @@ export class Reactor {
     const isReviewDue = (): boolean => service?.nextMs !== undefined && service.nextMs <= nowMs();
     this.#hasOther = () => suspended.mayHaveNews || service?.isOpen === true || isReviewDue();
     this.#sleepMs = () => {
-      const nextMs = Math.min(suspended.nextMs ?? Number.POSITIVE_INFINITY, service?.nextMs ?? Number.POSITIVE_INFINITY);
+      const nextMs = Math.min(
+        suspended.nextMs ?? Number.POSITIVE_INFINITY,
+        service?.nextMs ?? Number.POSITIVE_INFINITY,
+      );
       return nextMs === Number.POSITIVE_INFINITY ? undefined : Math.max(0, nextMs - nowMs());
     };
   }

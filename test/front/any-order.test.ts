@@ -177,7 +177,8 @@ function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL):
         if (direct === undefined) continue;
         for (const [what, count] of Object.entries(direct.counts))
           seen.direct[what as keyof typeof direct.counts] += count;
-        for (const [what, count] of Object.entries(direct.waits)) seen.waits[what as keyof typeof direct.waits] += count;
+        for (const [what, count] of Object.entries(direct.waits))
+          seen.waits[what as keyof typeof direct.waits] += count;
       }
     }),
     { numRuns: numRuns * TIMES, includeErrorInReport: true },

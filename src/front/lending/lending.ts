@@ -133,7 +133,10 @@ export class Lending {
   /** The same, when the gate is held. */
   takeAllBack({ lending }: WorkerLink): void {
     const waiting = this.#waitingOn(lending.lender);
-    this.#takeThemBack(lending, [...lending.connections].filter(({ id }) => !waiting.has(id)));
+    this.#takeThemBack(
+      lending,
+      [...lending.connections].filter(({ id }) => !waiting.has(id)),
+    );
   }
 
   /** A worker will never serve one again: takes all back. @returns those on which requests waited: they are lost */

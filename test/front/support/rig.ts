@@ -642,7 +642,10 @@ export class Rig {
         continue;
       if (this.links[at]?.lending.connections.size === 0 || this.front.isReviewDue) continue;
       const isWantedForStates = this.links[at]?.lending.isWantedForStates === true;
-      assert.ok(!lender.isWanted || isWantedForStates, `worker ${at + 1} is kept from its connections, and nobody wants it`);
+      assert.ok(
+        !lender.isWanted || isWantedForStates,
+        `worker ${at + 1} is kept from its connections, and nobody wants it`,
+      );
       assert.ok(!direct.isDeafToConnections, `worker ${at + 1} does not wait for its connections`);
     }
   }
