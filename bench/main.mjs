@@ -55,6 +55,7 @@ async function run(options) {
         break;
       case 'images':
         results.images = await (await import('./images.mjs')).measureImages(options);
+        results.clones = await (await import('./clones.mjs')).measureClones(options, folder);
         break;
       case 'data':
         results.data = await (await import('./data.mjs')).measureData(options, folder);

@@ -707,7 +707,8 @@ export const catalogue = {
     blame: 'bug',
     status: 0,
     message: 'native Lua has a C stack of {size} bytes in this thread and needs {needed}',
-    solve: 'Install the version of koffi that package.json names (npm ci). If it is that one, please report this.',
+    solve:
+      'The package koffi is not the version that luafcgid was made for. Install luafcgid again (`npm ci` in a clone, or `npm install -g` as before); report this if that does not help.',
   },
   LUAFCGID_IO_EPOLL: {
     blame: 'operator',
@@ -853,8 +854,9 @@ export const catalogue = {
   LUAFCGID_DATA_WAIT: {
     blame: 'operator',
     status: 503,
-    message: 'no connection of data source {source} became free within {seconds} s: all {connections} are in use',
-    solve: 'Look for slow queries and long transactions; raise its connections or waittimeout.',
+    message: 'no connection of data source {source} could be had within {seconds} s: {use}',
+    solve:
+      'Look for slow queries and long transactions, or for a server that is slow to accept connections; raise its connections or waittimeout.',
   },
   LUAFCGID_DATA_QUEUE: {
     blame: 'operator',
@@ -998,7 +1000,7 @@ export const catalogue = {
   LUAFCGID_HTTP_WAIT: {
     blame: 'operator',
     status: 503,
-    message: 'no connection to {server} became free within {seconds} s: all {connections} are in use',
+    message: 'no connection to {server} could be had within {seconds} s: {use}',
     solve: 'Look why it answers slowly; raise connections or waittimeout of the setting http.',
   },
   LUAFCGID_HTTP_QUEUE: {

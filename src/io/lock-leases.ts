@@ -30,10 +30,20 @@ interface Lease {
   readonly owner: string;
   readonly token: number;
   readonly run: Run;
+  readonly asked: Asked;
   readonly hold: { release(): void };
   timer: NodeJS.Timeout | undefined;
   /** Until then the server keeps it surely, as `performance.now()` counts. */
   validUntilMs: number;
+}
+
+/** A LOCK of a run that waits, or has been answered. */
+interface Asked {
+  /** The run's own number of it; 0: it has none. */
+  readonly number: number;
+  isForgotten: boolean;
+  /** Ends the wait that is under way. */
+  stop: () => void;
 }
 
 /** A data source that has locks, besides all that it is otherwise. */
@@ -47,6 +57,8 @@ export class LockingSource implements Source {
   readonly #queues = new Map<string, (() => void)[]>();
   /** Wake those that wait for their next look at a name. */
   readonly #looks = new Map<string, () => void>();
+  /** Those that wait. */
+  readonly #asked = new Map<Run, Set<Asked>>();
 
   constructor(source: Source, kind: SourceKind, times: Partial<LeaseTimes> = {}) {
     this.#source = source;
@@ -95,6 +107,8 @@ export class LockingSource implements Source {
         return (operation) => this.#unlock(operation);
       case Action.HOLDS_LOCK:
         return async (operation) => this.#isHeld(this.#leaseOf(operation));
+      case Action.FORGET_LOCK:
+        return (operation) => this.#forget(operation);
       default:
         return undefined;
     }
@@ -105,22 +119,54 @@ export class LockingSource implements Source {
     const name = textOf(reader.read());
     const untilMs = performance.now() + Number(reader.read());
     for (const lease of this.#leases.values()) if (lease.run === run && lease.name === name) return 'deadlock';
-    if (!(await this.#turnOf(name, run, untilMs))) return 'timeout';
+    const asked: Asked = { number: reader.hasMore ? Number(reader.read()) : 0, isForgotten: false, stop: () => {} };
+    const ofRun = this.#asked.get(run) ?? new Set();
+    this.#asked.set(run, ofRun.add(asked));
+    try {
+      return await this.#waitFor(name, run, asked, untilMs);
+    } finally {
+      ofRun.delete(asked);
+      if (ofRun.size === 0) this.#asked.delete(run);
+    }
+  }
+
+  async #waitFor(name: string, run: Run, asked: Asked, untilMs: number): Promise<Result> {
+    if (!(await this.#turnOf(name, run, asked, untilMs))) return 'timeout';
     try {
       for (;;) {
         if (run.isOver) throw new LuafcgidError('LUAFCGID_DATA_RUN_OVER');
-        const lease = await this.#take(name, run);
+        const lease = await this.#take(name, run, asked);
+        if (asked.isForgotten) {
+          if (lease !== undefined) await this.#release(lease);
+          return 'timeout';
+        }
         if (lease !== undefined) return { token: lease.token };
         const leftMs = untilMs - performance.now();
         if (leftMs <= 0) return 'timeout';
-        await this.#nextLook(name, run, Math.min(leftMs, this.#times.lookMs));
+        await this.#nextLook(name, run, asked, Math.min(leftMs, this.#times.lookMs));
+        if (asked.isForgotten) return 'timeout';
       }
     } finally {
       this.#endTurn(name);
     }
   }
 
-  async #take(name: string, run: Run): Promise<Lease | undefined> {
+  async #forget({ run, body }: Operation): Promise<Result> {
+    const reader = new ValueReader(body);
+    reader.read();
+    const number = Number(reader.read());
+    for (const asked of this.#asked.get(run) ?? []) {
+      if (asked.number !== number) continue;
+      asked.isForgotten = true;
+      asked.stop();
+    }
+    for (const lease of this.#leases.values()) {
+      if (lease.run === run && lease.asked.number === number && !lease.asked.isForgotten) await this.#release(lease);
+    }
+    return true;
+  }
+
+  async #take(name: string, run: Run, asked: Asked): Promise<Lease | undefined> {
     const owner = randomBytes(16).toString('hex');
     const askedMs = performance.now();
     let token: number | undefined;
@@ -139,6 +185,7 @@ export class LockingSource implements Source {
       owner,
       token,
       run,
+      asked,
       hold: { release: () => void this.#giveBack(lease).catch(() => {}) },
       timer: undefined,
       validUntilMs: askedMs + this.#times.leaseMs,
@@ -174,8 +221,12 @@ export class LockingSource implements Source {
 
   async #unlock(operation: Operation): Promise<Result> {
     const lease = this.#leaseOf(operation);
-    if (lease === undefined) return false;
-    operation.run.remove(lease.hold);
+    return lease !== undefined && this.#release(lease);
+  }
+
+  /** Its run does not want it any more. */
+  #release(lease: Lease): Promise<boolean> {
+    lease.run.remove(lease.hold);
     return this.#giveBack(lease);
   }
 
@@ -191,7 +242,7 @@ export class LockingSource implements Source {
   }
 
   /** Waits until it is the first of this server that waits for the name. Returns false when the time is up before. */
-  async #turnOf(name: string, run: Run, untilMs: number): Promise<boolean> {
+  async #turnOf(name: string, run: Run, asked: Asked, untilMs: number): Promise<boolean> {
     const queue = this.#queues.get(name);
     if (queue === undefined) {
       this.#queues.set(name, []);
@@ -216,14 +267,13 @@ export class LockingSource implements Source {
       };
       queue.push(goOn);
       run.add(hold);
-      timer = setTimeout(
-        () => {
-          leave();
-          run.remove(hold);
-          resolve(false);
-        },
-        Math.max(0, untilMs - performance.now()),
-      );
+      asked.stop = () => {
+        if (!queue.includes(goOn)) return;
+        leave();
+        run.remove(hold);
+        resolve(false);
+      };
+      timer = setTimeout(asked.stop, Math.max(0, untilMs - performance.now()));
     });
   }
 
@@ -234,7 +284,7 @@ export class LockingSource implements Source {
   }
 
   /** Waits for a while, or until this server has given the name back, or the run is over. */
-  #nextLook(name: string, run: Run, waitMs: number): Promise<void> {
+  #nextLook(name: string, run: Run, asked: Asked, waitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const goOn = (): void => {
         clearTimeout(timer);
@@ -245,6 +295,7 @@ export class LockingSource implements Source {
       const timer = setTimeout(goOn, waitMs);
       const hold = { release: goOn };
       this.#looks.set(name, goOn);
+      asked.stop = goOn;
       run.add(hold);
     });
   }

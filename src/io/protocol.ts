@@ -96,12 +96,17 @@ export const Action = {
   HTTP_CLOSE: 18,
   /** SQL: [text, arguments] → MAP of `rows` (a TABLE), `affected` and `insert_id`, whichever kind of statement it is. */
   RUN: 19,
-  /** [name, milliseconds to wait at most] → MAP of `token`, or "timeout" or "deadlock". Of all sources but HTTP, as the next two. */
+  /**
+   * [name, milliseconds to wait at most, a number of the request's own] → MAP of `token`, or "timeout" or "deadlock". Of all sources
+   * but HTTP, as the next three.
+   */
   LOCK: 20,
   /** [name, token] → whether the lock was still held. */
   UNLOCK: 21,
   /** [name, token] → whether the lock is held. */
   HOLDS_LOCK: 22,
+  /** [name, the request's own number of a LOCK] → true. That lock is not wanted any more: nobody takes what came or comes of it. */
+  FORGET_LOCK: 23,
 } as const;
 export type Action = (typeof Action)[keyof typeof Action];
 

@@ -280,6 +280,12 @@ export interface StateImage {
   readonly sizeBytes: number;
 }
 
+/** An image that engines of other threads can use; can be handed to them, and its memory is not copied then. */
+export interface SharedStateImage {
+  /** Memory that it takes, once for all threads. */
+  readonly sizeBytes: number;
+}
+
 /** Why a state cannot be copied: it has files open, or holds something of a data source. */
 export type WhyNoImage = 'files' | 'source';
 
@@ -392,6 +398,10 @@ export interface LuaEngine {
   /** Whether states can be copied (`takeImage`). */
   readonly hasImages: boolean;
   createState(options: StateOptions): LuaState;
+  /** Copies an image into memory that all threads can read. */
+  shareImage?(image: StateImage): SharedStateImage;
+  /** An image that another thread has shared; undefined when it belongs to another engine. */
+  openImage?(shared: SharedStateImage): StateImage | undefined;
   /** Takes what a first state needs of the system. @throws LuafcgidError when there is no room for it */
   reserve?(): void;
   /** Gives back what the engine itself holds, when all states are closed. */

@@ -7,21 +7,31 @@ const isLinux = process.platform === 'linux';
 /**
  * The path of an opened file, links resolved, one character per byte.
  * @param path what it was opened as
- * @throws the system's error; ENOENT when the file has no name any more
+ * @throws the system's error; `Replaced` when the file has no name any more
  */
 export function placeOf(fd: number, path: Buffer): string {
+  if (isLinux) {
+    const place = readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }).toString('latin1');
+    // Asked after the place: of a file that has no name any more the kernel tells another one, with " (deleted)" at its end.
+    if (fstatSync(fd).nlink === 0) throw new Replaced(path);
+    return place;
+  }
   const stats = fstatSync(fd);
-  if (stats.nlink === 0) throw missing(path);
-  if (isLinux) return readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }).toString('latin1');
+  if (stats.nlink === 0) throw new Replaced(path);
   // Elsewhere the kernel does not tell: the path as it is now, if it still leads to this file.
   const real = realpathSync(path, { encoding: 'buffer' });
   const now = statSync(real);
-  if (now.ino !== stats.ino || now.dev !== stats.dev) throw missing(path);
+  if (now.ino !== stats.ino || now.dev !== stats.dev) throw new Replaced(path);
   return real.toString('latin1');
 }
 
-function missing(path: Buffer): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${path} was replaced while it was opened`), { code: 'ENOENT' });
+/** Another file has the name by now, or none. */
+export class Replaced extends Error {
+  readonly code = 'ENOENT';
+
+  constructor(path: Buffer) {
+    super(`${path} was replaced while it was opened`);
+  }
 }
 
 /** A directory's path with links resolved, one character per byte; undefined when there is none. */

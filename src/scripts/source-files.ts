@@ -11,7 +11,7 @@ import { LuafcgidError } from '../base/errors.js';
 import { fingerprintOf, isRecent, SOURCE_LIMIT_BYTES } from './fingerprint.js';
 import { type HeldDirectory, placeOfHeld } from './held-directory.js';
 import { isScriptName } from './names.js';
-import { liesIn, placeOf, realDirectory } from './opened-file.js';
+import { liesIn, placeOf, Replaced, realDirectory } from './opened-file.js';
 
 /** Room that is added for a file that has become longer than it was. */
 const READ_BYTES = 16 * 1024;
@@ -53,7 +53,25 @@ function digestOf(bytes: Uint8Array): string {
   return createHash('sha1').update(bytes).digest('hex');
 }
 
+/** So often a file is opened again that others replace in this moment. */
+const MOST_REPLACED = 10;
+
+/** Opens a file and reads it. Whoever replaces the file meanwhile, as deployments do, has the new one read. */
 function withSource<Result>(
+  path: string,
+  check: PlaceCheck | undefined,
+  read: (fd: number, stats: BigIntStats) => Result,
+): Result {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return withOpened(path, check, read);
+    } catch (error) {
+      if (!(error instanceof Replaced) || tries >= MOST_REPLACED) throw error;
+    }
+  }
+}
+
+function withOpened<Result>(
   path: string,
   check: PlaceCheck | undefined,
   read: (fd: number, stats: BigIntStats) => Result,

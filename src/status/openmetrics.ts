@@ -7,11 +7,14 @@ import type { ServerFacts, Status, StatusDictionary, StatusScript, Times } from 
 
 export const OPENMETRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
-/** Every second power of two from 0.25 ms to 65 s: what a histogram of a script shows. */
-const BUCKETS = Array.from({ length: 10 }, (_, index) => 2 + 2 * index).map((place) => ({
-  place,
-  label: `le="${number(limitOf(place) / 1000)}"`,
-}));
+/** Every second power of two from 0.25 ms to 65 s, and no limit: what a histogram of a script shows. Each with the end of its line. */
+const BUCKETS: readonly { readonly last: number; readonly ending: string }[] = [
+  ...Array.from({ length: 10 }, (_, index) => 2 + 2 * index).map((last) => ({
+    last,
+    limit: number(limitOf(last) / 1000),
+  })),
+  { last: TIME_PLACES - 1, limit: '+Inf' },
+].map(({ last, limit }) => ({ last, ending: `${limit}"} ` }));
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -54,16 +57,16 @@ class Exposition {
   }
 
   histogram(name: string, labels: string, { counts, sumMs }: Times): void {
+    // Most of what is shown are these lines: they are put together as one text for each histogram.
+    const bucket = `${name}_bucket{${labels},le="`;
+    let lines = '';
     let count = 0;
     let place = 0;
-    for (const bucket of BUCKETS) {
-      for (; place <= bucket.place; place += 1) count += counts[place] ?? 0;
-      this.sample(`${name}_bucket`, `${labels},${bucket.label}`, count);
+    for (const { last, ending } of BUCKETS) {
+      for (; place <= last; place += 1) count += counts[place] as number;
+      lines += `${bucket}${ending}${count}\n`;
     }
-    for (; place < TIME_PLACES; place += 1) count += counts[place] ?? 0;
-    this.sample(`${name}_bucket`, `${labels},le="+Inf"`, count);
-    this.sample(`${name}_count`, labels, count);
-    this.sample(`${name}_sum`, labels, sumMs / 1000);
+    this.#lines.push(`${lines}${name}_count{${labels}} ${count}\n${name}_sum{${labels}} ${sumMs / 1000}`);
   }
 
   text(): string {

@@ -1,6 +1,7 @@
 /** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
 import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import type { ImageAnswer, ImageNews } from '../channel/image-messages.js';
 import { createInterrupts, Interrupter, type InterruptRequest } from '../channel/interrupts.js';
 import { createLoans } from '../channel/lending.js';
 import { createLineRing } from '../channel/line-ring.js';
@@ -16,6 +17,7 @@ import type { ThreadData } from '../worker/thread-data.js';
 export type { WarmedScript } from '../worker/warm-start.js';
 
 import type { WarmedScript } from '../worker/warm-start.js';
+import type { ImageStore } from './image-store.js';
 import { releaseLocksOf } from './lock-release.js';
 
 /**
@@ -25,7 +27,12 @@ import { releaseLocksOf } from './lock-release.js';
 const HEAP_LIMIT_MIB = 512;
 
 /** What the thread says besides its ring. */
-type FromThread = 'ready' | 'bell' | { readonly wake: number } | { readonly warmed: readonly WarmedScript[] };
+type FromThread =
+  | 'ready'
+  | 'bell'
+  | { readonly wake: number }
+  | { readonly warmed: readonly WarmedScript[] }
+  | { readonly images: ImageNews };
 
 export interface WorkerEvents {
   /** The thread waits for requests. */
@@ -54,6 +61,7 @@ export type WorkerSettings = Omit<
   | 'io'
   | 'worker'
   | 'needsRoom'
+  | 'images'
 > & {
   readonly ringBytes: number;
   /** Lets native Lua call a hook, see `createHookSetter`. */
@@ -63,6 +71,9 @@ export type WorkerSettings = Omit<
   /** The I/O thread; undefined where no data source is configured. */
   readonly io: IoHandle | undefined;
 };
+
+/** Images that workers share; undefined where a worker is alone. */
+type Store = Pick<ImageStore, 'index' | 'heard' | 'gone'> | undefined;
 
 const PROGRAM = new URL('../worker/thread.cjs', import.meta.url);
 
@@ -98,18 +109,30 @@ export class WorkerHandle {
   #waker: Promise<() => void> | undefined;
   /** What its requests have locked is free. */
   readonly #releaseLocks: () => void;
+  /** Images that only it has used are dropped. */
+  readonly #leaveImages: () => void;
+  readonly #imageAnswers = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
   /**
    * @param id unlike that of any other worker
    * @param index its number in the log, which a worker that takes its place has too
    * @param needsRoom it fails where the system has no room for a single state
+   * @param images those that it shares with other workers
    */
-  constructor(id: number, index: number, settings: WorkerSettings, needsRoom: boolean, events: WorkerEvents) {
+  constructor(
+    id: number,
+    index: number,
+    settings: WorkerSettings,
+    needsRoom: boolean,
+    events: WorkerEvents,
+    images?: Store,
+  ) {
     const { ringBytes, setHook, sleeper, io, ...shared } = settings;
     this.#interrupter = new Interrupter(this.interrupts, setHook);
     this.#sleeper = sleeper;
     this.#releaseLocks = () => void releaseLocksOf(settings.locks, id, (worker) => events.onWake(worker));
     this.#closeChannel = () => io?.closeChannel(id);
+    this.#leaveImages = () => images?.gone(id);
     this.#isNative = settings.engine.name !== 'embedded';
     this.toWorker = createRing(ringBytes);
     this.toFront = createRing(ringBytes);
@@ -125,6 +148,7 @@ export class WorkerHandle {
       lines: this.lines,
       needsRoom,
       worker: id,
+      images: images && { answered: this.#imageAnswers.buffer as SharedArrayBuffer, index: images.index },
       firstRequest: firstLentRequest(id),
       io: io?.openChannel(id, { ring: this.toWorker, loans: this.loans, usesFutex: sleeper !== undefined }),
     };
@@ -136,7 +160,10 @@ export class WorkerHandle {
     let reason = 'the thread ended';
     this.#thread.on('message', (message: FromThread) => {
       if (message === 'bell') return events.onBell();
-      if (message !== 'ready') return 'wake' in message ? events.onWake(message.wake) : events.onWarmed(message.warmed);
+      if (message !== 'ready') {
+        if ('images' in message) return this.#answer(images?.heard(id, message.images));
+        return 'wake' in message ? events.onWake(message.wake) : events.onWarmed(message.warmed);
+      }
       this.#isReady = true;
       events.onReady();
     });
@@ -149,6 +176,7 @@ export class WorkerHandle {
         // It may have been ended while it changed a dictionary.
         for (const memory of [settings.locks, ...settings.shared.map((grant) => grant.memory)]) recover(memory, id);
         this.#releaseLocks();
+        this.#leaveImages();
         this.#closeChannel();
         events.onGone(reason);
       });
@@ -161,6 +189,14 @@ export class WorkerHandle {
     const parkedAt = { ring: this.toWorker, loans: this.loans, usesFutex: this.#sleeper !== undefined };
     this.#waker ??= createWaker(parkedAt);
     void this.#waker.then((wake) => wake());
+  }
+
+  /** The thread sleeps until its question is answered. */
+  #answer(answer: ImageAnswer | undefined): void {
+    if (answer === undefined) return;
+    this.#thread.postMessage(answer);
+    Atomics.store(this.#imageAnswers, 0, answer.question);
+    Atomics.notify(this.#imageAnswers, 0);
   }
 
   /** Whether it has ever waited for requests. */
@@ -197,6 +233,7 @@ export class WorkerHandle {
     this.#interrupter.abandon();
     this.#closeChannel();
     this.#releaseLocks();
+    this.#leaveImages();
     this.#giveUp();
     disturb(this.toWorker, this.#sleeper);
     disturb(this.toFront, this.#sleeper);

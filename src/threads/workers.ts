@@ -8,7 +8,8 @@ import { version } from '../base/version.js';
 import type { InterruptRequest } from '../channel/interrupts.js';
 import type { LogLevel } from '../channel/messages.js';
 import type { WarmedScript } from '../worker/warm-start.js';
-import { WorkerHandle, type WorkerSettings, workerProgram } from './worker-handle.js';
+import { ImageStore } from './image-store.js';
+import { type WorkerEvents, WorkerHandle, type WorkerSettings, workerProgram } from './worker-handle.js';
 
 export type { WorkerSettings } from './worker-handle.js';
 
@@ -56,6 +57,8 @@ interface Generation {
   isRetired: boolean;
   /** Lines about scripts that were loaded before the first request. */
   readonly told: Set<string>;
+  /** Images of scripts that its workers share. */
+  readonly images: ImageStore;
 }
 
 /** One place among the workers, in a generation. */
@@ -103,7 +106,7 @@ export class Workers {
     count: number,
     takeOver: (ready: readonly ReadyWorker[], retired: readonly number[]) => Promise<void>,
   ): Promise<void> {
-    const generation: Generation = { settings, isRetired: false, told: new Set() };
+    const generation: Generation = { settings, isRetired: false, told: new Set(), images: new ImageStore() };
     const old = this.#generation;
     if (this.#isProgramReplaced()) throw new LuafcgidError('LUAFCGID_SERVER_REPLACED', { version });
     try {
@@ -188,7 +191,8 @@ export class Workers {
     this.#lastId += 1;
     const id = this.#lastId;
     const needsRoom = this.#generation === undefined;
-    const handle: WorkerHandle = new WorkerHandle(id, place.index, place.generation.settings, needsRoom, {
+    const { settings, images } = place.generation;
+    const events: WorkerEvents = {
       onReady: () => {
         clearTimeout(startTimer);
         if (!this.#handles.has(id)) return; // it was given up
@@ -210,7 +214,8 @@ export class Workers {
         if (onFailed !== undefined && !handle.isReady) onFailed(reason);
         else this.#replace(place, reason, handle.ageMs);
       },
-    });
+    };
+    const handle: WorkerHandle = new WorkerHandle(id, place.index, settings, needsRoom, events, images);
     this.#handles.set(id, { handle, place });
     const limitMs = this.#startLimitMs();
     const startTimer = setTimeout(() => {
@@ -224,11 +229,12 @@ export class Workers {
 
   /** Each line is logged once for all workers of a start or reload. */
   #logWarmed({ generation: { told } }: Place, scripts: readonly WarmedScript[]): void {
-    for (const { script, tookMs, memoryBytes, imageBytes, reason, isLoaded, lines } of scripts) {
+    for (const { script, tookMs, memoryBytes, imageBytes, reason, isLoaded, isTaken, lines } of scripts) {
       const path = toText(script);
       for (const { level, text } of lines) this.#logOnce(told, level, `${path}: ${toText(text)}`);
       const sizes = `${Math.ceil(memoryBytes / KIB)} KiB, its image ${Math.ceil(imageBytes / KIB)} KiB`;
-      this.#events.log('debug', `${path} was loaded in ${tookMs.toFixed(1)} ms: it takes ${sizes}`);
+      const how = isTaken ? 'has its image from another worker' : `was loaded in ${tookMs.toFixed(1)} ms`;
+      this.#events.log('debug', `${path} ${how}: it takes ${sizes}`);
       if (isLoaded && reason === '') continue;
       const code = isLoaded ? 'LUAFCGID_IMAGE_NONE' : 'LUAFCGID_PRELOAD_FAILED';
       this.#logOnce(told, isLoaded ? 'warn' : 'error', describeError(new LuafcgidError(code, { path, reason })));

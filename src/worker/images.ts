@@ -8,7 +8,17 @@ import { describeError, LuafcgidError } from '../base/errors.js';
 import type { ByteString, Isolation, LogLevel, StateImage } from '../lua/state.js';
 import { LuaError, type WhyNoImage } from '../lua/state.js';
 import type { NoImage, WorkerCounters } from '../metrics/counters.js';
+import type { ImageExchange } from './image-exchange.js';
 import { type Handler, type ScriptImage, ScriptState, type StateSettings } from './script-state.js';
+import { UsedFiles } from './used-files.js';
+
+/**
+ * Scripts that take longer to load, altogether and for each MiB of their images, have images that all workers share. The others are
+ * loaded by each worker: that takes less time than to provide new memory, to copy the image into it and to ask for it.
+ */
+const SHARED_FROM_MS = 20;
+const SHARED_FROM_MS_PER_MIB = 10;
+const MIB = 2 ** 20;
 
 const TEXTS: Readonly<Record<WhyNoImage, string>> = {
   files: 'it has files open',
@@ -16,6 +26,8 @@ const TEXTS: Readonly<Record<WhyNoImage, string>> = {
 };
 
 export interface ImagesParts {
+  /** Undefined: there are no other workers to share images with. */
+  readonly exchange: Pick<ImageExchange, 'ask' | 'offer' | 'drop'> | undefined;
   readonly counters: Pick<WorkerCounters, 'noteClone' | 'noteNoImage'>;
   /** Most bytes of all images of this worker. */
   readonly limitBytes: number;
@@ -29,8 +41,23 @@ export interface ImagesParts {
 
 interface KeptImage extends ScriptImage {
   readonly script: ByteString;
+  /** What a state with the script takes. */
+  readonly memoryBytes: number;
+  /** Its key among the images that workers share; undefined: it is this worker's alone. */
+  readonly key: string | undefined;
   /** States that go back to it after each request. */
   users: number;
+}
+
+/** What has come of loading a script for its image. */
+export interface KeptSizes {
+  readonly memoryBytes: number;
+  /** 0: there is no image. */
+  readonly imageBytes: number;
+  /** Why there is no image; empty: there is one. */
+  readonly reason: string;
+  /** Another worker has made the image; nothing was loaded. */
+  readonly isTaken: boolean;
 }
 
 /** What becomes of a state after each request. */
@@ -88,9 +115,8 @@ export class Images {
   }
 
   /**
-   * Loads a script for its image only.
+   * Loads a script for its image only, unless another worker has done so.
    * @param holdsOperations whether it has started operations that are not over
-   * @returns its sizes, and why there is no image, if there is none
    * @throws what loading throws
    */
   keep(
@@ -98,14 +124,19 @@ export class Images {
     handler: Handler,
     surroundings: Pick<StateSettings, 'reports' | 'interrupts'>,
     holdsOperations: () => boolean,
-  ): { readonly memoryBytes: number; readonly imageBytes: number; readonly reason: string } {
+  ): KeptSizes {
+    const kept = this.#find(script);
+    if (kept !== undefined) {
+      const { memoryBytes, lua } = kept;
+      return { memoryBytes, imageBytes: lua.sizeBytes, reason: '', isTaken: true };
+    }
     const state = new ScriptState(0, script, { ...this.#parts.settings, ...surroundings });
     try {
       state.load(handler);
       const image = this.#take(state, handler, holdsOperations());
       const memoryBytes = state.lua.memoryBytes();
-      if (typeof image === 'string') return { memoryBytes, imageBytes: 0, reason: image };
-      return { memoryBytes, imageBytes: image.lua.sizeBytes, reason: '' };
+      if (typeof image === 'string') return { memoryBytes, imageBytes: 0, reason: image, isTaken: false };
+      return { memoryBytes, imageBytes: image.lua.sizeBytes, reason: '', isTaken: false };
     } finally {
       state.lua.close();
     }
@@ -134,7 +165,7 @@ export class Images {
     if (rewinding === undefined || rewinding === 'impossible') return;
     const image = rewinding.to;
     image.users -= 1;
-    if (image.users === 0 && this.#stale.delete(image)) this.#bytes -= image.lua.sizeBytes;
+    if (image.users === 0 && this.#stale.delete(image)) this.#release(image);
   }
 
   /** Drops the images of files that have changed; looks at them once for each sweep. */
@@ -147,14 +178,48 @@ export class Images {
 
   #find(script: ByteString): KeptImage | undefined {
     const image = this.#images.get(script);
-    if (image === undefined) return undefined;
+    if (image === undefined) return this.#fetch(script);
     if (!this.#isFresh(image)) {
       this.#drop(image);
-      return undefined;
+      return this.#fetch(script);
     }
     this.#images.delete(script);
     this.#images.set(script, image);
     return image;
+  }
+
+  /** An image that another worker has made. */
+  #fetch(script: ByteString): KeptImage | undefined {
+    const { exchange, settings } = this.#parts;
+    const offered = exchange?.ask(script);
+    if (offered === undefined) return undefined;
+    const { key, memoryBytes } = offered;
+    const lua = settings.engine.openImage?.(offered.lua);
+    const image = lua && { lua, files: new UsedFiles(offered.files), script, memoryBytes, key, users: 0 };
+    if (image === undefined || !this.#isFresh(image) || !this.#makeRoom(image.lua.sizeBytes)) {
+      exchange?.drop(script, key);
+      return undefined;
+    }
+    this.#keep(image);
+    return image;
+  }
+
+  /** Shares an image with the other workers, if that is worth it. */
+  #share(image: KeptImage, { loadedInMs }: ScriptState): KeptImage {
+    const { exchange, settings } = this.#parts;
+    const { engine } = settings;
+    const { lua, files, script, memoryBytes } = image;
+    const isSlow = loadedInMs >= SHARED_FROM_MS && loadedInMs >= (lua.sizeBytes / MIB) * SHARED_FROM_MS_PER_MIB;
+    const shared = exchange && isSlow ? engine.shareImage?.(lua) : undefined;
+    const opened = shared && engine.openImage?.(shared);
+    if (shared === undefined || opened === undefined) return image;
+    const key = exchange?.offer({ script, lua: shared, files: files.entries(), memoryBytes });
+    return { ...image, lua: opened, key };
+  }
+
+  #keep(image: KeptImage): void {
+    this.#images.set(image.script, image);
+    this.#bytes += image.lua.sizeBytes;
   }
 
   #isFresh({ script, files }: KeptImage): boolean {
@@ -195,9 +260,9 @@ export class Images {
       // The text does not say how large the image is: `#report` logs a reason once, and sizes differ from load to load.
       return none('limit', `it takes more than the ${limitBytes} bytes that the images of this worker may take`);
     }
-    const image = { lua, files: state.files.copy(), script: state.path, users: 0 };
-    this.#images.set(state.path, image);
-    this.#bytes += lua.sizeBytes;
+    const about = { files: state.files.copy(), script: state.path, memoryBytes: state.lua.memoryBytes() };
+    const image = this.#share({ lua, ...about, key: undefined, users: 0 }, state);
+    this.#keep(image);
     return image;
   }
 
@@ -215,7 +280,13 @@ export class Images {
   #drop(image: KeptImage): void {
     this.#images.delete(image.script);
     if (image.users > 0) this.#stale.add(image);
-    else this.#bytes -= image.lua.sizeBytes;
+    else this.#release(image);
+  }
+
+  /** Nothing of this worker uses the image any more. */
+  #release({ lua, script, key }: KeptImage): void {
+    this.#bytes -= lua.sizeBytes;
+    if (key !== undefined) this.#parts.exchange?.drop(script, key);
   }
 
   #report(script: ByteString, reason: string, isRewound: boolean): void {

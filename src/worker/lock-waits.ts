@@ -151,6 +151,15 @@ export class LockWaits {
     for (const [name, token] of owner.locks) this.release(owner, name, token, true);
   }
 
+  /** Nobody takes the result of an operation: its request waits no more for that lock. */
+  abandon(operation: number): void {
+    const pending = this.#pending.get(operation);
+    if (pending === undefined) return;
+    this.#pending.delete(operation);
+    const token = this.#parts.table.cancel(pending.waiter);
+    if (token !== undefined) this.release(pending.owner, pending.name, token);
+  }
+
   #operationsOf(owner: LockOwner): number[] {
     return [...this.#pending].filter(([, pending]) => pending.owner === owner).map(([operation]) => operation);
   }

@@ -13,6 +13,7 @@ import { type ByteString, type InterruptSource, LuaError, type ServeResult } fro
 import type { WorkerCounters } from '../metrics/counters.js';
 import { BlockedPlaces } from './blocked-places.js';
 import { describeFailure } from './error-detail.js';
+import type { ImageExchange } from './image-exchange.js';
 import type { Outbox } from './outbox.js';
 import { OutputBuffer } from './output-buffer.js';
 import type { RequestOrigin } from './request-channels.js';
@@ -36,6 +37,8 @@ export interface RunnerParts {
   /** Measures what requests take; undefined: nobody wants to know. */
   readonly usage: UsageMeter | undefined;
   readonly counters: WorkerCounters;
+  /** Images that workers share; undefined: there are no other workers. */
+  readonly imageExchange: ImageExchange | undefined;
   /** What scripts wait for, and how this thread sleeps meanwhile. */
   readonly waits: Omit<WaitsParts, 'owner' | 'isReady' | 'blocks'>;
   /** A request is over: what still comes of its body is dropped. */
@@ -80,6 +83,7 @@ export class Runner {
     this.#states = new WorkerStates({
       config: parts.config,
       counters: parts.counters,
+      imageExchange: parts.imageExchange,
       settings: {
         ...parts.states,
         reports: this.#reports(),

@@ -85,6 +85,8 @@ export class ScriptState {
   /** Rises with every request of the worker: the order of last uses. */
   lastUse = 0;
   isLoaded: boolean;
+  /** How long its script took to load; 0: it was made from an image. */
+  loadedInMs = 0;
   /** A request executes or waits in it. */
   isBusy = false;
   /** What it was made of, and all that it has loaded since. */
@@ -155,6 +157,7 @@ export class ScriptState {
   load({ name: handler, role }: Handler): void {
     const { rules, config } = this.#settings;
     const { preload } = config;
+    const startedMs = performance.now();
     if (preload !== undefined) {
       const file = toByteString(preload);
       this.lua.run(this.#readScript(file, 'preload', readSource), `@${file}`);
@@ -169,6 +172,7 @@ export class ScriptState {
     if (!this.lua.hasFunction(handler, role)) throw this.#noHandler(handler);
     this.#handler = handler;
     this.isLoaded = true;
+    this.loadedInMs = performance.now() - startedMs;
   }
 
   /**

@@ -1,4 +1,5 @@
 /** What a worker thread is given when it starts; all of it can be cloned or shared between threads. */
+import type { ImageChannel } from '../channel/image-messages.js';
 import type { Config } from '../config/load.js';
 import type { IoChannel } from '../io/channel.js';
 import type { SourceGrant } from '../io/handle.js';
@@ -18,6 +19,8 @@ export interface ThreadData {
   readonly files: FileGrants | undefined;
   /** Scripts that are loaded before the first request: files, links resolved, one character per byte. */
   readonly warmScripts: readonly string[];
+  /** How it shares images of scripts with other workers; undefined: it does not. */
+  readonly images: ImageChannel | undefined;
   /** Begins the name of every request. */
   readonly runName: string;
   /** The number of this worker, as the log has it. */

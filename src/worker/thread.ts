@@ -3,7 +3,7 @@
  * while it serves; it sleeps in `reactor.ts`.
  */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { toByteString, toText } from '../base/byte-string.js';
 import { Role } from '../base/roles.js';
 import { Abandoned, Interrupts } from '../channel/interrupts.js';
@@ -34,6 +34,7 @@ import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
 import { AccessLines } from './direct/access-lines.js';
 import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
+import { ImageExchange } from './image-exchange.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
 import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
@@ -168,6 +169,7 @@ class WorkerThread {
       usage,
       counters,
       states: this.#states,
+      imageExchange: data.images && new ImageExchange(data.images, parentPort as MessagePort, data.worker),
       forgetBody: (id) => this.#inbox.forgetBody(id),
       waits: {
         io: data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted),
@@ -242,9 +244,10 @@ class WorkerThread {
     }
   }
 
-  /** Loads scripts before the first request. */
-  warm(scripts: ThreadData['warmScripts']): WarmedScript[] {
-    return this.#runner.warm(scripts);
+  /** Loads scripts before the first request. Each worker begins with another one, so that some take the images of others. */
+  warm({ warmScripts: scripts, index, config }: ThreadData): WarmedScript[] {
+    const first = Math.floor((index * scripts.length) / config.workers);
+    return this.#runner.warm([...scripts.slice(first), ...scripts.slice(0, first)]);
   }
 
   /** Serves until told to stop, or until nobody listens any more. All states are closed then. */
@@ -375,7 +378,7 @@ async function run(data: ThreadData): Promise<void> {
   const usage = format?.needsUsage ? new UsageMeter(clock) : undefined;
   const thread = new WorkerThread(data, system, ringBell, format, usage);
   thread.reserve(data.needsRoom);
-  if (data.warmScripts.length > 0) parentPort?.postMessage({ warmed: thread.warm(data.warmScripts) });
+  if (data.warmScripts.length > 0) parentPort?.postMessage({ warmed: thread.warm(data) });
   parentPort?.postMessage('ready');
   thread.serve();
 }

@@ -8,7 +8,7 @@ import { type SourceRules, sourceFingerprint } from '../scripts/source-files.js'
 /** Which rule says that a file may be read: what the operator names is no script's choice. */
 export type FileRole = 'preload' | 'script' | 'loaded' | 'native';
 
-interface UsedFile {
+export interface UsedFile {
   readonly fingerprint: string;
   readonly role: FileRole;
 }
@@ -40,6 +40,11 @@ export class UsedFiles {
     } else if (known?.fingerprint === ABSENT) this.#absent -= 1;
     this.#files.set(path, { fingerprint, role });
     return known?.fingerprint !== fingerprint;
+  }
+
+  /** All of them, for other threads. */
+  entries(): ReadonlyMap<ByteString, UsedFile> {
+    return this.#files;
   }
 
   copy(): UsedFiles {

@@ -9,12 +9,13 @@ import { LuafcgidError } from '../base/errors.js';
 import { WaitsFor } from '../channel/messages.js';
 import type { Completion, IoClient } from '../io/client.js';
 import type { SourceGrant } from '../io/handle.js';
-import { Action } from '../io/protocol.js';
+import type { Action } from '../io/protocol.js';
 import { mayUse } from '../io/sources.js';
 import type { DataSource, LockAnswer, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
 import { type LockOwner, type LockParts, LockWaits, refusalAt } from './lock-waits.js';
 import { decodeResult, encodeOperation } from './operation-values.js';
 import type { RequestInlet } from './request-channels.js';
+import { SourceLockWaits } from './source-lock-waits.js';
 import { Timers } from './timers.js';
 
 /** A stream of the request. */
@@ -44,9 +45,6 @@ export function holdsOperations({ tokens, locks }: Pick<WaitOwner, 'tokens' | 'l
 }
 
 const NO_TOKENS: readonly number[] = [];
-
-/** What the names of locks begin with that scripts take by name (lock.lua). */
-const SCRIPT_LOCKS = 'lock:';
 
 /** A lock of a data source that is free is had in this time, wherever Lua is. */
 const LONGEST_LOCK_WAIT_MS = 500;
@@ -93,12 +91,17 @@ export class Waits implements WaitHost {
   /** Tokens of posted operations, by the numbers that the I/O thread knows them by. */
   readonly #posted = new Map<number, number>();
   readonly #locks: LockWaits;
+  readonly #sourceLocks: SourceLockWaits;
   #lastToken = 0;
 
   constructor(parts: WaitsParts) {
     this.#parts = parts;
     this.#waiting = new Int32Array(parts.waiting);
     this.#locks = new LockWaits(parts.locks, (token, result) => this.#end(token, result));
+    this.#sourceLocks = new SourceLockWaits(parts.lockSource, {
+      start: (operation, isLock) => this.#post(operation, isLock ? WaitsFor.LOCK : WaitsFor.DATA),
+      tell: (operation) => void this.#send(operation),
+    });
   }
 
   startTimer(delayMs: number): number {
@@ -139,7 +142,16 @@ export class Waits implements WaitHost {
     return this.#post(operation, WaitsFor.DATA);
   }
 
-  #post({ source, action, handle, limitMs, shape, values }: PostedOperation, waitsFor: WaitsFor): number {
+  #post(operation: PostedOperation, waitsFor: WaitsFor): number {
+    const id = this.#send(operation);
+    if (id === undefined) throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
+    const token = this.#add(waitsFor);
+    this.#posted.set(id, token);
+    return token;
+  }
+
+  /** Gives the number that the I/O thread knows it by; undefined when this worker has to stop. */
+  #send({ source, action, handle, limitMs, shape, values }: PostedOperation): number | undefined {
     const { io, owner } = this.#parts;
     if (io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
     const run = owner();
@@ -147,10 +159,7 @@ export class Waits implements WaitHost {
     const script = scriptNumber(run.script);
     const id = io.post({ run: run.id, source, action: action as Action, script, limitMs, handle, body });
     run.hasPosted = true;
-    if (id === undefined) throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
-    const token = this.#add(waitsFor);
-    this.#posted.set(id, token);
-    return token;
+    return id;
   }
 
   awaitBody(isFile: boolean): number | undefined {
@@ -182,10 +191,10 @@ export class Waits implements WaitHost {
   }
 
   lock(name: ByteString, waitMs: number, canSuspend: boolean): LockStart {
-    if (this.#liesInSource(name)) {
+    if (this.#sourceLocks.hasName(name)) {
       // Whoever gives it may be a request of this worker: one that cannot be suspended must not wait for it.
       const isTry = waitMs > 0 && !canSuspend;
-      return { wait: this.#askSource(Action.LOCK, name, isTry ? 0 : waitMs), isTry };
+      return { wait: this.#sourceLocks.lock(name, isTry ? 0 : waitMs), isTry };
     }
     const owner = this.#parts.owner();
     const taken = this.#locks.acquire(owner, name, waitMs > 0);
@@ -197,25 +206,13 @@ export class Waits implements WaitHost {
   }
 
   unlock(name: ByteString, token: number): LockAnswer {
-    if (this.#liesInSource(name)) return { wait: this.#askSource(Action.UNLOCK, name, token) };
+    if (this.#sourceLocks.hasName(name)) return { wait: this.#sourceLocks.unlock(name, token) };
     return this.#locks.release(this.#parts.owner(), name, token);
   }
 
   holdsLock(name: ByteString, token: number): LockAnswer {
-    if (this.#liesInSource(name)) return { wait: this.#askSource(Action.HOLDS_LOCK, name, token) };
+    if (this.#sourceLocks.hasName(name)) return { wait: this.#sourceLocks.holds(name, token) };
     return this.#locks.holds(this.#parts.owner(), name, token);
-  }
-
-  /** Locks by which values are computed once concern dictionaries of this server, and stay in its memory. */
-  #liesInSource(name: ByteString): boolean {
-    return this.#parts.lockSource !== undefined && name.startsWith(SCRIPT_LOCKS);
-  }
-
-  #askSource(action: Action, name: ByteString, value: number): number {
-    const values = [Buffer.from(name, 'latin1'), value];
-    const source = this.#parts.lockSource ?? 0;
-    const waitsFor = action === Action.LOCK ? WaitsFor.LOCK : WaitsFor.DATA;
-    return this.#post({ source, action, handle: 0, limitMs: 0, shape: 'sn', values }, waitsFor);
   }
 
   /** A request is about to be suspended: if it waits for locks only, somebody who is not suspended has to hold them. */
@@ -247,14 +244,24 @@ export class Waits implements WaitHost {
     const operation = this.#operations.get(token);
     if (operation === undefined) throw new Error(`there is no operation ${token}`);
     if (operation.result !== undefined) return true;
-    this.#takePlace(operation.owner);
-    return false;
+    if (this.#tryTakePlace(operation.owner)) return false;
+    this.#abandon(token, operation);
+    throw new LuafcgidError('LUAFCGID_WAITING_FULL', { waiting: this.#parts.waitingLimit });
+  }
+
+  /** Its script does not wait for it: a lock that it would have taken is free for others, and for the script itself. */
+  #abandon(token: number, { owner }: Operation): void {
+    this.#operations.delete(token);
+    owner.tokens?.delete(token);
+    this.#locks.abandon(token);
+    this.#sourceLocks.abandon(token);
   }
 
   take(token: number): OperationResult {
     const operation = this.#operations.get(token);
     if (operation?.result === undefined) throw new Error(`operation ${token} is not over`);
     this.#operations.delete(token);
+    this.#sourceLocks.forget(token);
     operation.owner.tokens?.delete(token);
     return operation.result;
   }
@@ -282,9 +289,12 @@ export class Waits implements WaitHost {
     return [...(tokens ?? NO_TOKENS)].filter((token) => this.#operations.get(token)?.waitsFor === WaitsFor.LOCK);
   }
 
-  /** A request of this worker may hold them. One that is taken later all the same is given back when the request ends. */
+  /** A request of this worker may hold them. */
   #refuseLocks(tokens: readonly number[], place: string): void {
-    for (const token of tokens) this.#end(token, refusalAt(place));
+    for (const token of tokens) {
+      this.#sourceLocks.abandon(token);
+      this.#end(token, refusalAt(place));
+    }
   }
 
   /** While this worker blocks, nobody else looks whether more of the body or the file has come. */
@@ -356,15 +366,13 @@ export class Waits implements WaitHost {
   /** Its request is over: what it has started is cancelled, and what it holds of data sources is released. */
   endOwner(owner: WaitOwner): void {
     this.leavePlace(owner);
-    for (const token of owner.tokens ?? NO_TOKENS) this.#operations.delete(token);
+    for (const token of owner.tokens ?? NO_TOKENS) {
+      this.#operations.delete(token);
+      this.#sourceLocks.forget(token);
+    }
     owner.tokens = undefined;
     this.#locks.endOwner(owner);
     if (owner.hasPosted) this.#parts.io?.endRun(owner.id);
-  }
-
-  #takePlace(owner: WaitOwner): void {
-    if (this.#tryTakePlace(owner)) return;
-    throw new LuafcgidError('LUAFCGID_WAITING_FULL', { waiting: this.#parts.waitingLimit });
   }
 
   #tryTakePlace(owner: WaitOwner): boolean {

@@ -19,6 +19,8 @@ export interface WarmedScript {
   /** Why it could not be loaded, or why there is no image; empty: all is well. */
   readonly reason: string;
   readonly isLoaded: boolean;
+  /** Another worker has loaded it, and its image is used here. */
+  readonly isTaken: boolean;
   /** What it has printed. */
   readonly lines: readonly { readonly level: LogLevel; readonly text: ByteString }[];
 }
@@ -121,6 +123,7 @@ function warmScript(images: Images, loading: Loading, handler: Handler): WarmedS
     return { script, tookMs: loading.tookMs, ...kept, isLoaded: true, lines };
   } catch (error) {
     const { logText } = describeFailure(error, () => false);
-    return { script, tookMs: loading.tookMs, memoryBytes: 0, imageBytes: 0, reason: logText, isLoaded: false, lines };
+    const nothing = { memoryBytes: 0, imageBytes: 0, isLoaded: false, isTaken: false };
+    return { script, tookMs: loading.tookMs, ...nothing, reason: logText, lines };
   }
 }

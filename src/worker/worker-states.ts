@@ -4,6 +4,7 @@ import type { LogLevel } from '../channel/messages.js';
 import type { Config } from '../config/load.js';
 import { type ByteString, LuaError } from '../lua/state.js';
 import type { WorkerCounters } from '../metrics/counters.js';
+import type { ImageExchange } from './image-exchange.js';
 import { Images } from './images.js';
 import type { RunStart } from './run.js';
 import type { Handler, ScriptState, StateSettings } from './script-state.js';
@@ -13,6 +14,7 @@ export interface WorkerStatesParts {
   readonly config: Config;
   readonly counters: WorkerCounters;
   readonly settings: StateSettings;
+  readonly imageExchange: ImageExchange | undefined;
   /** A state was closed of which the front has not said so. */
   closed(stateId: number): void;
   log(level: LogLevel, text: string): void;
@@ -42,6 +44,7 @@ export class WorkerStates {
     });
     this.images = new Images({
       counters: parts.counters,
+      exchange: parts.imageExchange,
       limitBytes: Math.floor(config.imagesBytes / config.workers),
       isolation: config.isolation,
       sweepMs: config.sweepMs,

@@ -373,7 +373,7 @@ describe('values', () => {
     assert.deepEqual(asObject({}), {});
   });
 
-  it('refuses what would not confine native scripts', () => {
+  it('refuses what would not confine native scripts, also with --engine (users D8)', () => {
     for (const values of [{ files: { read: '/x' } }, { environment: ['HOME'] }]) {
       assert.deepEqual(check({ ...values, engine: 'embedded' }).faults, []);
       const [fault] = check({ ...values, engine: 'lua5.1' }).faults;

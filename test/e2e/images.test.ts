@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { tempDir } from '../support/cleanup.js';
 import { FcgiConnection, parseCgiAnswer, requestBytes, scriptParams } from '../support/fcgi-client.js';
 import { runCommand, type Server, startServer } from '../support/server.js';
 import { ask, eventually } from '../support/shared.js';
@@ -105,6 +106,44 @@ describe('an image of a script', () => {
     renameSync(server.path('site/a.lua'), join(server.dir, 'elsewhere/a.lua'));
     symlinkSync(join(server.dir, 'elsewhere/a.lua'), server.path('site/a.lua'));
     assert.equal((await ask(server, 'site/a.lua')).status, 403);
+  });
+
+  it('comes to other workers when the script takes long to load, and is not used there after a change of the file', async (t) => {
+    const slow = `
+      print("loaded again")
+      local endless = os.clock() + 0.1 repeat until os.clock() > endless
+      function main(env, con)
+        local turn = require("luafcgid.shared").turn
+        if env.QUERY_STRING == "hold" then
+          turn:set("step", "held")
+          repeat until turn:get("step") == "over"
+        elseif env.QUERY_STRING ~= "" then con:puts(tostring(turn:get("step"))) turn:set("step", env.QUERY_STRING) end
+        con:puts(" worker ", con.worker, " version ", VERSION or 1)
+      end`;
+    const server = await startServer(t, {
+      files: { 'a.lua': slow },
+      config: 'workers = 2 clones = 2 sweep = 20 watchdog = 60 shared = { turn = 2^16 }',
+    });
+    /** One request holds the worker that has a state, so that the other worker serves those that come meanwhile. */
+    const askBoth = async (): Promise<string[]> => {
+      await text(server, 'a.lua', 'begin');
+      const first = text(server, 'a.lua', 'hold');
+      let second = '';
+      await eventually('a worker is held', async () => {
+        second = await text(server, 'a.lua', 'held');
+        return second.startsWith('held');
+      });
+      await text(server, 'a.lua', 'over');
+      return [await first, second.replace('held', '')];
+    };
+    for (const version of [1, 2]) {
+      await eventually('the version', async () => (await text(server, 'a.lua')).endsWith(`version ${version}`));
+      const answers = await askBoth();
+      const all = [0, 1].map((worker) => ` worker ${worker} version ${version}`);
+      assert.deepEqual(answers.sort(), all);
+      await assertLogged(server, version);
+      server.write('a.lua', `VERSION = ${version + 1} ${slow}`);
+    }
   });
 
   it('is not kept when it is larger than images allows, and with images = 0', async (t) => {
@@ -229,8 +268,40 @@ describe('isolation by request', () => {
     }
   });
 
+  it('leaves no handle, transaction, lock, cursor or session of one request to the next', async (t) => {
+    const script = `
+      local M, lock = require("luafcgid.db"), require("luafcgid.lock")
+      local db = M.open("main")
+      local handle, unfinished, held, mine
+      function main(env, con)
+        if env.QUERY_STRING == "setup" then db:exec("create table t (id integer)") return end
+        if env.QUERY_STRING == "look" then
+          con:puts(tostring(handle or unfinished or held or mine), " ", db:value("select count(*) from t"))
+          con:puts(" ", tostring(lock.try("leak") ~= nil), " ", tostring(con:session().user))
+          return
+        end
+        mine = con:session() mine.user = "Ann"
+        held = lock.try("leak")
+        handle = M.open("main")
+        unfinished = coroutine.wrap(function() for row in db:rows("select 1 union select 2") do coroutine.yield(row) end end)
+        unfinished()
+        if env.QUERY_STRING == "error" then
+          handle:transaction(function() handle:exec("insert into t values (1)") error("as asked") end)
+        end
+      end`;
+    const server = await startServer(t, {
+      files: { 'data.lua': script },
+      config: 'workers = 1 clones = 1 isolation = "request" data = { main = "sqlite:main.db" }',
+    });
+    await text(server, 'data.lua', 'setup');
+    for (const way of ['leave', 'error']) {
+      await ask(server, 'data.lua', { params: { QUERY_STRING: way } });
+      assert.equal(await text(server, 'data.lua', 'look'), 'nil 0 true nil', `after ${way}`);
+    }
+  });
+
   it('is refused with a native engine, in the configuration and by the module', async (t) => {
-    const file = join((await startServer(t)).dir, 'native.lua');
+    const file = join(tempDir(t), 'native.lua');
     writeFileSync(file, 'engine = "lua5.1" isolation = "request"');
     const { code, stderr } = await runCommand(['check', file]);
     assert.equal(code, 1);

@@ -22,6 +22,27 @@ describe('a native script', () => {
     });
   }
 
+  it('loads relative files beside itself, and else where it has changed to (users D1)', async (t) => {
+    const files = {
+      's.lua': `local lfs = require("lfs")
+        function main(env, con)
+          lfs.chdir("pages")
+          con:puts(dofile("beside.lua"), " ", dofile("there.lua"), " ", assert(loadfile("both.lua"))(), " ")
+          con:puts(select(2, loadfile("nowhere.lua")), " ", select(2, pcall(dofile, "nowhere.lua")), " ", (select(2, loadfile("byte.lua"))))
+        end`,
+      'beside.lua': 'return "beside"',
+      'both.lua': 'return "first"',
+      'pages/both.lua': 'return "second"',
+      'pages/there.lua': '#!/usr/bin/lua\nreturn "there"',
+      'pages/byte.lua': '\x1bLua',
+    };
+    const server = await startServer(t, { files, config: 'engine = "lua5.1" workers = 1' });
+    const missing = `cannot open ${server.scripts}/nowhere.lua: No such file or directory`;
+    const { text } = await ask(server, 's.lua');
+    assert.ok(text.startsWith(`beside there first ${missing} ${missing} `), text);
+    assert.match(text, /precompiled/);
+  });
+
   it('has programs whose pipes break as they do elsewhere (reports A13)', async (t) => {
     const files = {
       'p.lua': `function main(env, con)

@@ -32,7 +32,7 @@ describe('name-value pairs', () => {
     { name: 'empty name and value', list: [['', '']], bytes: bytesOf(0, 0) },
     { name: 'an empty value at the end', list: [['A', '']], bytes: bytesOf(1, 0, 'A') },
     {
-      name: 'several, one twice',
+      name: 'several, one twice: the last value counts (fidelity D-B8)',
       list: [
         ['A', '1'],
         ['B', ''],

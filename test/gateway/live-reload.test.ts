@@ -104,7 +104,7 @@ describe('what a script has printed', () => {
 });
 
 describe('an edit', () => {
-  it('is told to each page, also one in a folder that came later', async (t) => {
+  it('is told to each page, also one in a folder that came later (users B7)', async (t) => {
     const { root, gateway } = await setUp(t);
     const pages = [0, 1].map(() => new HttpExchange({ port: gateway.port, path: '/.luafcgid/events' }));
     for (const page of pages) {

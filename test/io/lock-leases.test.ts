@@ -118,6 +118,25 @@ for (const kind of ['redis', 'postgres', 'mysql', 'sqlite'] as const) {
       await tokenOf(there, new TestRun(there), 'b', 20_000);
     });
 
+    it('are had again by a request that had given up waiting for one, whatever became of that', async () => {
+      const [first, second] = [new TestRun(here), new TestRun(here)];
+      const asking = (run: TestRun, number: number): Promise<unknown> =>
+        ask(here, run.run, Action.LOCK, encode('g', 20_000, number));
+      const forget = (run: TestRun, number: number): Promise<unknown> =>
+        ask(here, run.run, Action.FORGET_LOCK, encode('g', number));
+      const token = await tokenOf(here, first, 'g');
+      const [looking, queued] = [asking(second, 1), asking(second, 2)];
+      assert.deepEqual(await Promise.all([forget(second, 2), forget(second, 1)]), [true, true]);
+      assert.deepEqual(await Promise.all([looking, queued]), ['timeout', 'timeout']);
+      await unlock(here, first, 'g', token);
+      assert.ok((await asking(second, 3)) !== 'deadlock', 'nothing of the former waits took it');
+      // It was had, and the request did not come to know: it is free again.
+      await forget(second, 3);
+      assert.equal(typeof (await tokenOf(here, first, 'g', 20_000)), 'number');
+      second.end();
+      first.end();
+    });
+
     it('are told not to be held any more when they could not be renewed', async () => {
       const short = open({ leaseMs: 150, renewMs: 1_000_000 });
       const [run, other] = [new TestRun(short), new TestRun(there)];

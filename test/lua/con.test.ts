@@ -104,7 +104,7 @@ test('cookie writes its value safely and its options in a fixed order', () => {
   assert.equal(cookie('"a", "", {secure=false, httponly=false}'), 'header Set-Cookie: a=');
 });
 
-test('cookie refuses what would be no cookie', () => {
+test('cookie refuses what would be no cookie (attacks F13.3)', () => {
   for (const [args, expected] of [
     ['"a b", "x"', /is no cookie name/],
     ['"", "x"', /is no cookie name/],

@@ -139,7 +139,7 @@ if (!isEmbedded) {
     state.close();
   });
 
-  test('unpack with limits beyond any stack is an error', () => {
+  test('unpack with limits beyond any stack is an error (attacks F12, fidelity D-A12)', () => {
     const { state, run } = newState();
     run(`${compatible}
       function main(env, con)

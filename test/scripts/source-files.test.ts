@@ -57,6 +57,23 @@ describe('a source file', () => {
     assert.notEqual(readSource(file).fingerprint, first);
   });
 
+  it('is read, old or new, while it is replaced as fast as can be', async (t) => {
+    const file = join(tempDir(t), 'a.lua');
+    writeFileSync(file, 'return 0');
+    const replacer = new Worker(REPLACER, { eval: true, workerData: { file } });
+    try {
+      await once(replacer, 'message');
+      const seen = new Set<string>();
+      for (let reads = 0; reads < 5_000; reads += 1) {
+        const { bytes } = readSource(file, (place) => assert.equal(place, file));
+        seen.add(Buffer.from(bytes).toString());
+      }
+      assert.ok(seen.size > 1, 'nobody has replaced the file');
+    } finally {
+      await replacer.terminate();
+    }
+  });
+
   it('may have any name', (t) => {
     const file = join(tempDir(t), 'grüße €.lua');
     writeFileSync(file, 'x');
@@ -197,6 +214,15 @@ describe('a script that was looked up', () => {
     }
   });
 });
+
+const REPLACER = `
+  const { renameSync, writeFileSync } = require('node:fs');
+  const { parentPort, workerData: { file } } = require('node:worker_threads');
+  parentPort.postMessage('begins');
+  for (let at = 1; ; at += 1) {
+    writeFileSync(file + '.new', 'return ' + at);
+    renameSync(file + '.new', file);
+  }`;
 
 const SWITCHER = `
   const { renameSync, symlinkSync } = require('node:fs');

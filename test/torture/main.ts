@@ -1,17 +1,6 @@
 /**
  * `npm run torture`: bad scripts, bad clients, reloads and full disks together with good requests, none of which may fail.
- *
- *   npm run torture -- [--seconds NUMBER] [--engine NAME] [--io epoll|node] [--isolation state|request] [--seed NUMBER]
- *   npm run torture -- --mode stops [--stops NUMBER] [--engine NAME] [--seed NUMBER]
- *   npm run torture -- --mode hostile [--engine NAME] [--io epoll|node] [--seed NUMBER]
- *   npm run torture -- --mode wire [--attacks NUMBER] [--io epoll|node] [--seed NUMBER]
- *   npm run torture -- --mode waiting [--requests NUMBER] [--engine NAME] [--io epoll|node]
- *
- * The second stops scripts, each engine in a process of its own; the third runs the hostile scripts of test/hostile. Both do so on every
- * engine if none is named. The fourth attacks the wire, with each driver if none is named. The fifth has so many requests
- * wait at the same time (10,000).
- *
- * Ends with status 0 when every good request was answered, every limit held and nothing was left, and otherwise with 1.
+ * `USAGE` says what else there is.
  */
 import { parseArgs } from 'node:util';
 import type { EngineName } from '../../src/lua/engine-names.js';
@@ -24,19 +13,52 @@ const ENGINES = ['embedded', 'lua5.1', 'lua5.4', 'luajit'];
 const DRIVERS = ['auto', 'epoll', 'node'];
 const MOST_TOLD = 20;
 
-const { values } = parseArgs({
-  options: {
-    mode: { type: 'string', default: 'server' },
-    stops: { type: 'string', default: '10000' },
-    attacks: { type: 'string', default: '10000' },
-    requests: { type: 'string', default: '10000' },
-    seconds: { type: 'string', default: '30' },
-    engine: { type: 'string' },
-    io: { type: 'string', default: 'auto' },
-    isolation: { type: 'string', default: 'state' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-  },
-});
+const USAGE = `usage: npm run torture -- [options]
+
+  (no mode)       bad scripts, bad clients, reloads and full disks together with good requests
+                  [--seconds NUMBER] [--engine NAME] [--io DRIVER] [--isolation state|request]
+  --mode stops    stops scripts at any instruction, each engine in a process of its own   [--stops NUMBER] [--engine NAME]
+  --mode hostile  the hostile scripts of test/hostile, each several times                 [--engine NAME] [--io DRIVER]
+  --mode wire     clients that attack the wire                                            [--attacks NUMBER] [--io DRIVER]
+  --mode waiting  many requests that wait at the same time                                [--requests NUMBER] [--engine NAME] [--io DRIVER]
+
+Engines: ${ENGINES.join(', ')}. stops and hostile take all that none is named of, the others the first one.
+Drivers: ${DRIVERS.join(', ')}. wire takes each if none is named.
+--seed NUMBER has a run use the same plan as the one that printed it.
+Ends with status 0 when every good request was answered, every limit held and nothing was left, and otherwise with 1.`;
+
+/** Ends the program when the arguments make no sense. */
+function refuse(message: string): never {
+  console.error(`${message}\n\n${USAGE}`);
+  process.exit(2);
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        mode: { type: 'string', default: 'server' },
+        stops: { type: 'string', default: '10000' },
+        attacks: { type: 'string', default: '10000' },
+        requests: { type: 'string', default: '10000' },
+        seconds: { type: 'string', default: '30' },
+        engine: { type: 'string' },
+        io: { type: 'string', default: 'auto' },
+        isolation: { type: 'string', default: 'state' },
+        seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      },
+    }).values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const values = readArguments();
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const { engine = 'embedded', io, isolation, mode } = values;
 const seconds = Number(values.seconds);
 const seed = Number(values.seed);
@@ -53,10 +75,7 @@ if (
   !DRIVERS.includes(io) ||
   !['state', 'request'].includes(isolation)
 ) {
-  console.error(
-    `--mode is server, stops, hostile, wire or waiting; --seconds, --seed, --stops, --attacks and --requests are numbers; --engine is one of ${ENGINES.join(', ')}; --io is one of ${DRIVERS.join(', ')}; --isolation is state or request`,
-  );
-  process.exit(2);
+  refuse('one of these options has a value that it cannot have');
 }
 
 const named = (values.engine === undefined ? ENGINES : [values.engine]) as readonly EngineName[];

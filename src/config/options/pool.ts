@@ -110,7 +110,7 @@ hold more for a moment.`,
     summary: 'The most memory of all images: copies of loaded scripts, from which further states are made.',
     text: `Each worker has an equal share. When a script has been loaded, its worker keeps a copy of its memory; further
 states of the script are made from that and need not run its files again. [states.md](states.md) tells how. For a new image the
-one goes that was not used for the longest. What does not fit is loaded again for each state. Embedded engine only.`,
+one goes that was not used for the longest. An image that workers share counts in each that uses it. What does not fit is loaded again for each state. Embedded engine only.`,
   },
   isolation: {
     key: 'isolation',

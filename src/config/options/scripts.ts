@@ -175,7 +175,8 @@ read what scripts write, name the directory in both. Where a file lies counts af
 is denied, there or not. A grant is the directory that has this name at the start or reload: it stays granted under
 another name, and whatever gets its name later is not granted until a reload. Scripts cannot move, replace or remove a granted
 directory, one above it, or one that scripts and modules are loaded from. Never grant \`write\` to a directory that scripts or modules are loaded from: what is written there
-runs. Not for native engines, which reach all files that the server's user may.`,
+runs. Native engines reach all files that the server's user may: with a native engine, also with \`--engine\`, this option is a fault, since
+its grants would be a promise that is not kept.`,
   },
   filesmax: {
     key: 'filesMaxBytes',

@@ -3,6 +3,7 @@
  */
 import { systemClock } from '../clock.js';
 import { Pool, type PoolRefusal } from '../pool/pool.js';
+import { useOf } from '../pool/refusals.js';
 import { DataError } from '../protocol.js';
 import type { Operation } from '../source.js';
 import type { HttpSettings } from '../sources.js';
@@ -167,7 +168,12 @@ export class Origins {
       case 'full':
         return httpFault('LUAFCGID_HTTP_QUEUE', url, { queue }, true);
       case 'timeout':
-        return httpFault('LUAFCGID_HTTP_WAIT', url, { seconds: refusal.waitedMs / 1000, connections }, true);
+        return httpFault(
+          'LUAFCGID_HTTP_WAIT',
+          url,
+          { seconds: refusal.waitedMs / 1000, use: useOf(refusal, connections) },
+          true,
+        );
       case 'closed':
         return new DataError('LUAFCGID_DATA_SOURCE', { source: this.#settings.name });
       case 'down': {

@@ -41,7 +41,8 @@ export interface PoolSettings {
 /** Why somebody gets no connection. */
 export type PoolRefusal =
   | { readonly why: 'full' }
-  | { readonly why: 'timeout'; readonly waitedMs: number }
+  /** `busy` and `opening`: how many connections were in use, and being opened, when the time was up. */
+  | { readonly why: 'timeout'; readonly waitedMs: number; readonly busy: number; readonly opening: number }
   /** `error`: that of the last attempt. `isFresh`: it was made just now. */
   | { readonly why: 'down'; readonly error: Error; readonly isFresh: boolean; readonly retryMs: number }
   | { readonly why: 'closed' };
@@ -155,7 +156,8 @@ export class Pool<Connection> {
     const refused = this.#queue.push(waiter);
     if (refused !== waiter) {
       waiter.cancelTimer = this.#clock.after(limitMs, () => {
-        if (this.#queue.remove(waiter)) taker.refused({ why: 'timeout', waitedMs: limitMs });
+        if (!this.#queue.remove(waiter)) return;
+        taker.refused({ why: 'timeout', waitedMs: limitMs, busy: this.busy, opening: this.#connecting });
       });
     }
     if (refused !== undefined) this.#refuse(refused, { why: 'full' });

@@ -2,6 +2,12 @@
 import { DataError } from '../protocol.js';
 import type { PoolRefusal } from './pool.js';
 
+/** How many connections are in use, for messages. */
+export function useOf({ busy, opening }: PoolRefusal & { why: 'timeout' }, connections: number): string {
+  if (busy === connections) return `all ${connections} are in use`;
+  return `${busy} of ${connections} are in use${opening > 0 ? `, ${opening} are being opened` : ''}`;
+}
+
 /** @param source its name and limits */
 export function refusalError(
   source: { readonly name: string; readonly connections: number; readonly queue: number },
@@ -14,7 +20,7 @@ export function refusalError(
     case 'timeout':
       return new DataError(
         'LUAFCGID_DATA_WAIT',
-        { source: name, seconds: refusal.waitedMs / 1000, connections },
+        { source: name, seconds: refusal.waitedMs / 1000, use: useOf(refusal, connections) },
         { retry: true },
       );
     case 'down': {

@@ -7,10 +7,17 @@ import type { LuaEngine } from '../state.js';
 import { embeddedFunctions } from './functions.js';
 import { libcImports } from './libc/imports.js';
 import { type BootedLua, MachineFactory } from './machine-factory.js';
+import { MemoryImage } from './memory-image.js';
 import { saveBoot, savedBoot } from './saved-boot.js';
-import { EmbeddedState, type Running } from './state.js';
+import { openParts, type SharedParts, shareParts } from './shared-image.js';
+import { EmbeddedImage, EmbeddedState, ownImage, type Running } from './state.js';
 import { checkEmbeddedModule, compileEmbeddedModule } from './wasm/module.js';
 import { hostedFunctions } from './wide-functions.js';
+
+/** What other threads need of an image besides its memory. */
+interface SharedEmbeddedImage extends SharedParts {
+  readonly settled: EmbeddedImage['settled'];
+}
 
 export type { BootedLua } from './machine-factory.js';
 export { compileEmbeddedModule } from './wasm/module.js';
@@ -64,6 +71,15 @@ export function createEmbeddedEngine(
     booted: machines.booted,
     reserve: () => machines.reserve(),
     createState: (stateOptions) => new EmbeddedState(machines, running, stateOptions),
+    shareImage(image): SharedEmbeddedImage {
+      const { memory, settled } = ownImage(image);
+      return { ...shareParts(memory.parts, machines.booted), settled };
+    },
+    openImage(shared) {
+      const { settled, sizeBytes, ...parts } = shared as SharedEmbeddedImage;
+      const opened = openParts({ ...parts, sizeBytes }, machines.booted);
+      return opened && new EmbeddedImage(new MemoryImage(opened), sizeBytes, settled);
+    },
   };
 }
 

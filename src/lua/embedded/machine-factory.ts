@@ -1,5 +1,6 @@
 /** Makes machines with a booted Lua: one is booted for all threads, all others are copies of its memory. */
 
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { LuafcgidError } from '../../base/errors.js';
 import { excerpt, messageLimitBytes } from '../crossing.js';
@@ -57,6 +58,8 @@ export interface MachineParts {
 /** A booted Lua, the same for all threads: booting takes longer than all else that an engine does at start. */
 export interface BootedLua {
   readonly image: ImageParts;
+  /** Of all that the images of scripts rely on: addresses of data, and the numbers of functions. */
+  readonly digest: string;
   /** Addresses in it. */
   readonly L: number;
   readonly scratch: number;
@@ -134,7 +137,9 @@ export class MachineFactory {
     const { L, scratch, memory } = machine;
     const image = copyMemory(memory);
     const colour = collectorColour(machine.words, L);
-    return { image, L, scratch, stackTop, heapEndAt, colour, firstFunction, entries, chunks };
+    const others = { L, scratch, stackTop, heapEndAt, colour, firstFunction, entries };
+    const functions = [...hostedFunctionNames, ...Object.keys(this.#parts.hostFunctions)];
+    return { image, ...others, digest: digestOf(image, [others, functions]), chunks };
   }
 
   /** The precompiled chunk of a deferred part. */
@@ -176,8 +181,11 @@ export class MachineFactory {
   #takeNew(memoryLimitBytes: number, image: MemoryImage): Machine {
     let machine: Machine;
     try {
-      machine = this.#instantiate().machine;
+      let firstFunction: number;
+      ({ machine, firstFunction } = this.#instantiate());
+      if (firstFunction !== this.booted.firstFunction) throw unusable('its functions have other numbers than at boot');
     } catch (error) {
+      if (error instanceof LuafcgidError) throw error;
       throw new LuafcgidError('LUAFCGID_LUA_ADDRESS_SPACE', { reason: (error as Error).message }, error);
     }
     // A state has at least what the booted Lua takes, whatever its limit is.
@@ -294,6 +302,13 @@ export class MachineFactory {
     if (status !== luaStatus.ok)
       throw unusable(`${file}: ${excerpt(machine.string(machine.L, -1), messageLimitBytes)}`);
   }
+}
+
+/** The same for two boots only if the memory of either goes on in the other. */
+function digestOf({ runs }: ImageParts, others: unknown): string {
+  const hash = createHash('sha1').update(JSON.stringify(others));
+  for (const { start, bytes } of runs) hash.update(`${start}:${bytes.length}:`).update(bytes);
+  return hash.digest('hex');
 }
 
 /**

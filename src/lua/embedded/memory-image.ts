@@ -78,25 +78,25 @@ function equals(one: Uint8Array, other: Uint8Array): boolean {
 }
 
 export class MemoryImage {
-  readonly #parts: ImageParts;
+  readonly parts: ImageParts;
   /** Bytes from the start of the memory that the image describes; beyond is zero. */
   readonly length: number;
 
   constructor(parts: ImageParts) {
-    this.#parts = parts;
+    this.parts = parts;
     const last = parts.runs.at(-1);
     this.length = last === undefined ? 0 : last.start + last.bytes.length;
   }
 
   /** Fills a new machine's memory, which is at least `length` bytes. */
   writeTo(memory: Uint8Array): void {
-    for (const { start, bytes } of this.#parts.runs) memory.set(bytes, start);
+    for (const { start, bytes } of this.parts.runs) memory.set(bytes, start);
   }
 
   /** Makes a used machine's memory like a new one's: nothing of its former state is left, neither in the heap nor on the C stack. */
   restore(memory: Uint8Array): void {
     let from = 0;
-    for (const { start, bytes } of this.#parts.runs) {
+    for (const { start, bytes } of this.parts.runs) {
       clear(memory, from, start);
       memory.set(bytes, start);
       from = start + bytes.length;
@@ -112,7 +112,7 @@ export class MemoryImage {
   rewind(memory: Uint8Array, stack: StackPlace, end: number): void {
     clearStack(memory, stack);
     let from = 0;
-    for (const { start, bytes } of this.#parts.runs) {
+    for (const { start, bytes } of this.parts.runs) {
       if (from < start) clearAround(memory, from, start, stack);
       memory.set(bytes, start);
       from = start + bytes.length;

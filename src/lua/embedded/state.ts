@@ -20,7 +20,7 @@ export interface Running extends RunningMachine {
 }
 
 /** A state as its script's main chunk left it. */
-class EmbeddedImage implements StateImage {
+export class EmbeddedImage implements StateImage {
   readonly memory: MemoryImage;
   readonly settled: Settled;
   readonly sizeBytes: number;
@@ -33,7 +33,7 @@ class EmbeddedImage implements StateImage {
 }
 
 /** @throws when the image is another engine's */
-function ownImage(image: StateImage): EmbeddedImage {
+export function ownImage(image: StateImage): EmbeddedImage {
   if (!(image instanceof EmbeddedImage)) throw new Error('the image belongs to another engine');
   return image;
 }

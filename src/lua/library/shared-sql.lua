@@ -63,9 +63,10 @@ local function end_of(self, ms) return ms == "0" and "0" or self.dialect.now .. 
 local function change_row(self, key, change)
   local db, kind = ready(self), self.kind
   return db:transaction(function()
-    -- A row that has ended is there from now on, so that there is one to hold.
-    db:exec((kind == "mysql" and "insert ignore" or "insert") .. " into luafcgid_shared (dict, name, value, expires_ms) " ..
-      "values (?, ?, ?, 1)" .. (kind == "mysql" and "" or " on conflict do nothing"), self.name, key, db_module.bytes(""))
+    -- A row that has ended is there from now on, so that there is one to hold. "insert ignore" of MariaDB would lock an old row for
+    -- reading: of two requests that then want to write it, one would be refused.
+    db:exec("insert into luafcgid_shared (dict, name, value, expires_ms) values (?, ?, ?, 1) " ..
+      (kind == "mysql" and "on duplicate key update name = name" or "on conflict do nothing"), self.name, key, db_module.bytes(""))
     local row = db:one("select value, case when " .. self.live .. " then 1 else 0 end as is_live from luafcgid_shared " ..
       "where dict = ? and name = ?" .. self.dialect.hold, self.name, key)
     local text

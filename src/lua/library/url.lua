@@ -87,7 +87,7 @@ end
 ---
 --- Errors: neither string, number nor nil.
 --- Example: assert(luafcgid.parse("a=1&b=2&b=3").b[2] == "3")
---- C daemon: failed on a name without `=`, cut values at their second `=`, and kept one value of each name.
+--- C daemon: failed on a name without `=`, and cut values at their second `=`.
 function M.parse(value)
   return value == nil and {} or parse(text_argument(value, 1, "parse"), huge)
 end

@@ -20,7 +20,8 @@
 ---   counts), then for C modules: beside the script, and where the system has them (`LUA_CPATH` counts). Debian's
 ---   `lua-cjson`, `lua-filesystem`, `lua-sql-sqlite3` and `lua-lpeg` work, as others do. A C module is shared by all
 ---   states of the server: one that keeps data of its own outside of Lua must be fit for threads.
---- - **`dofile`, `loadfile`** read any file that the server may read; a relative name starts beside the script.
+--- - **`dofile`, `loadfile`** read any file that the server may read; a relative name starts beside the script, and where no
+---   such file is, at the script's working directory (`lfs.chdir`).
 --- - **Precompiled chunks** are refused here too, unless the setting `bytecode` allows them: a forged one ends the server
 ---   or takes it over. `files` and `environment` do not confine native scripts, so a server with both does not start.
 --- - **Memory**: the setting `memory` is looked at whenever the garbage collector has finished a cycle, and after each

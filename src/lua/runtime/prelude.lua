@@ -36,7 +36,8 @@
 --- A new table for each request. It holds the FastCGI parameters of the web server as strings: `REQUEST_METHOD`,
 --- `QUERY_STRING`, `SCRIPT_NAME`, `PATH_INFO`, `REMOTE_ADDR`, the request headers as `HTTP_HOST`, `HTTP_COOKIE` and so
 --- on; `CONTENT_TYPE` and `CONTENT_LENGTH` describe the body. Which there are is up to the web server. If it sends a
---- name twice, the last value counts. A client's `Proxy` header is left out, since libraries take `HTTP_PROXY` for a
+--- name twice, the last value counts: nginx before 1.23 and HAProxy do so with a header that a client sends twice, others join the values.
+--- (To look for each name twice would cost every request, and two values of a name like `CONTENT_LENGTH` have no sum.) A client's `Proxy` header is left out, since libraries take `HTTP_PROXY` for a
 --- setting. `LUAFCGID_VERSION` is the version of this server, `FCGI_ROLE` is `RESPONDER`,
 --- `AUTHORIZER` or `FILTER`.
 ---

@@ -85,16 +85,42 @@ end
 
 local load_text = loadstring or load
 
-wrap_load("load", load)
-if loadstring then wrap_load("loadstring", loadstring) end
+local checked_load = wrap_load("load", load)
+if loadstring then checked_load = wrap_load("loadstring", loadstring) end
 
 local function resolve(path)
   if sub(path, 1, 1) == "/" then return path end
   return directory .. "/" .. gsub(path, "^%./", "")
 end
 
+-- In native engines a script may change its working directory. A relative name of which there is no file beside the script is looked
+-- for there.
+local open_here = host.hasroom and io.open
+local most_source_bytes = 16777216
+
+local function load_here(path, ...)
+  local file = open_here(path, "rb")
+  if not file then return false end
+  local size = file:seek("end")
+  if not size or size > most_source_bytes then
+    file:close()
+    return nil, path .. ": it is no file of at most " .. most_source_bytes .. " bytes"
+  end
+  file:seek("set")
+  local text, message = file:read("*a")
+  file:close()
+  if not text then return nil, "cannot read " .. path .. ": " .. message end
+  return checked_load(gsub(text, "^#[^\n]*", ""), "@" .. path, ...)
+end
+
 -- Loads a file: the function; nil and a message; or false where there is none. `...` is its mode and its globals.
-local load_file = host.loadfile
+local function load_file(path, ...)
+  local whole = resolve(path)
+  local chunk, message = host.loadfile(whole, ...)
+  if chunk == false and open_here and whole ~= path then chunk, message = load_here(path, ...) end
+  if chunk == false then return nil, "cannot open " .. whole .. ": No such file or directory" end
+  return chunk, message
+end
 
 local no_input = "cannot read standard input: a script has none"
 
@@ -106,19 +132,14 @@ replace(_G, "_G", "loadfile", function(...)
   local path = ...
   if path == nil then return nil, no_input end
   if not check_path(path) then stock.bad_argument(1, stock.expected("string", select("#", ...), 1, path)) end
-  path = resolve(tostring(path))
-  local chunk, message = load_file(path, select(2, ...))
-  if chunk == false then return nil, "cannot open " .. path .. ": No such file or directory" end
-  return loaded(chunk, message)
+  return loaded(load_file(tostring(path), select(2, ...)))
 end)
 
 replace(_G, "_G", "dofile", function(...)
   local path = ...
   if path == nil then error(no_input, 0) end
   if not check_path(path) then stock.bad_argument(1, stock.expected("string", select("#", ...), 1, path)) end
-  path = resolve(tostring(path))
-  local chunk, message = load_file(path)
-  if chunk == false then message = "cannot open " .. path .. ": No such file or directory" end
+  local chunk, message = load_file(tostring(path))
   if not chunk then error(message, 0) end
   return chunk()
 end)
@@ -134,7 +155,7 @@ local function search_path(name)
   local tried = {}
   for template in gmatch(path, "[^;]+") do
     local file = resolve((gsub(template, "%?", file_name)))
-    local chunk, message = load_file(file)
+    local chunk, message = host.loadfile(file)
     if chunk then return chunk, file end
     if message then error("error loading module '" .. name .. "' from file '" .. file .. "':\n\t" .. message, 0) end
     tried[#tried + 1] = line_start .. file .. "'"

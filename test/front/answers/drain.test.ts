@@ -6,7 +6,7 @@ import { finishRun, setUp } from '../support/one-worker.js';
 import { answer, request } from '../support/requests.js';
 
 describe('draining', () => {
-  it('answers the request of a connection that was accepted at the last moment, or just before', () => {
+  it('answers the request of a connection that was accepted at the last moment, or just before (attacks F13.10)', () => {
     const { rig, worker } = setUp();
     const before = rig.open();
     rig.event(() => rig.front.drain(rig.nowMs));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Clock, Pool, type PoolRefusal, type PoolSettings } from '../../../src/io/pool/pool.js';
+import { refusalError } from '../../../src/io/pool/refusals.js';
 import { WaitQueue } from '../../../src/io/pool/wait-queue.js';
 
 interface Connection {
@@ -134,7 +135,24 @@ describe('a pool', () => {
     world.pass(99);
     assert.equal(world.refusals.length, 1);
     world.pass(1);
-    assert.deepEqual(world.refusals.slice(1), Array(2).fill({ why: 'timeout', waitedMs: 100 }));
+    assert.deepEqual(world.refusals.slice(1), Array(2).fill({ why: 'timeout', waitedMs: 100, busy: 1, opening: 0 }));
+  });
+
+  it('says whether connections were in use, or still being opened, when a wait was too long', () => {
+    const source = { name: 'main', connections: 2, queue: 5 };
+    const messageOf = (refusal: PoolRefusal | undefined): string =>
+      refusal === undefined ? '' : refusalError(source, refusal).message;
+    const world = new World(source);
+    world.ask();
+    world.pass(100);
+    assert.match(messageOf(world.refusals.pop()), /within 0\.1 s: 0 of 2 are in use, 1 are being opened$/);
+    world.open();
+    world.ask();
+    world.ask();
+    world.open();
+    world.ask();
+    world.pass(100);
+    assert.match(messageOf(world.refusals.pop()), /within 0\.1 s: all 2 are in use$/);
   });
 
   it('fails at once while a server is down, and finds by itself when it is back', () => {

@@ -41,7 +41,7 @@ test('a thousand requests leave nothing behind', () => {
   state.close();
 });
 
-test('a WebAssembly file that is not the expected one, by its digest, is refused with one clear error', () => {
+test('a WebAssembly file that is not the expected one, by its digest, is refused with one clear error (attacks F13.14)', () => {
   const refused = (detail: RegExp) => (error: unknown) =>
     error instanceof LuafcgidError && error.code === 'LUAFCGID_LUA_ENGINE' && detail.test(error.message);
   const empty = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));

@@ -31,6 +31,21 @@ test('a script that goes on past the memory limit is ended, and cannot catch tha
   }
 });
 
+if (engineName !== 'lua5.4')
+  test('a step of the collector that a script asks for is a step, and no whole cycle (fidelity D-A9)', () => {
+    const { state, run } = newState({ memoryBytes: 64 * mebibyte });
+    run(`function main(env, con)
+        local t = {}
+        for i = 1, 100000 do t[i] = { i } end
+        collectgarbage()
+        local steps = 0
+        repeat steps = steps + 1 until collectgarbage("step", 1) or steps == 1000
+        con:puts(steps > 1 and "steps" or "a cycle")
+      end`);
+    assert.equal(serve(state, 'main').body, 'steps');
+    state.close();
+  });
+
 test('a script that stops the collector is ended past the memory limit all the same (attacks F13.6)', () => {
   const { state, run } = newState({ memoryBytes: 4 * mebibyte });
   run(`function main(env, con)
