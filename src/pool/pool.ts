@@ -133,25 +133,18 @@ export class Pool<W extends Waiter> {
    * @param script of the state, should the books have given it up already
    */
   begun(workerId: number, stateId: number, script: string, nowMs: number): PoolState {
-    const worker = this.#workers.get(workerId);
-    if (worker === undefined) throw new Error(`worker ${workerId} is not here`);
-    const state = this.#take(worker, stateId, script);
-    this.#states.noteUses(state, 1, nowMs);
-    state.status = 'busy';
-    state.isSuspended = true;
+    const state = this.begunWaiting(workerId, stateId, script, nowMs);
     // What the books have it execute was given to it meanwhile: it comes to that later.
     this.resumed(stateId, nowMs);
     return state;
   }
 
-  /** The same, and the request waits for a result: the state is busy, and its worker may run others meanwhile. */
+  /** The same, and the request waits for a result: its worker may run others meanwhile. */
   begunWaiting(workerId: number, stateId: number, script: string, nowMs: number): PoolState {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) throw new Error(`worker ${workerId} is not here`);
-    const state = this.#take(worker, stateId, script);
+    const state = this.#states.beginOwn(stateId, script, worker);
     this.#states.noteUses(state, 1, nowMs);
-    state.status = 'busy';
-    state.isSuspended = true;
     return state;
   }
 
@@ -162,23 +155,8 @@ export class Pool<W extends Waiter> {
   noteWaiting(stateId: number): boolean {
     const state = this.#states.get(stateId);
     if (state === undefined || state.status === 'busy') return false;
-    this.#take(state.home, stateId, state.script);
-    state.status = 'busy';
-    state.isSuspended = true;
+    this.#states.beginOwn(stateId, state.script, state.home);
     return true;
-  }
-
-  /** A state in which its worker has begun with a request by itself. */
-  #take(worker: Worker, stateId: number, script: string): State {
-    const state = this.#states.get(stateId);
-    if (state === undefined) return this.#states.enter(stateId, script, worker);
-    if (state.status === 'idle') this.#states.unlist(state);
-    else if (state.status === 'closing') {
-      // It was told to close it, which it will find behind this request.
-      state.isStale = true;
-      state.isToldToClose = true;
-    }
-    return state;
   }
 
   /** A state has served some requests that the books did not know of, which usually take so long. */

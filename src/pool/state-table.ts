@@ -80,6 +80,20 @@ export class StateTable {
     return state;
   }
 
+  /** A state in which its worker has begun with a request by itself: that waits, as far as is known. */
+  beginOwn(id: number, script: string, worker: Worker): State {
+    const state = this.#states.get(id) ?? this.enter(id, script, worker);
+    if (state.status === 'idle') this.unlist(state);
+    else if (state.status === 'closing') {
+      // Its worker was told to close it, which it will find behind this request.
+      state.isStale = true;
+      state.isToldToClose = true;
+    }
+    state.status = 'busy';
+    state.isSuspended = true;
+    return state;
+  }
+
   /** A state was used `count` times more. */
   noteUses(state: State, count: number, nowMs: number): void {
     if (state.uses === 0) state.createdMs = nowMs;
