@@ -94,11 +94,6 @@ export class Pool<W extends Waiter> {
     return this.#line.size > 0;
   }
 
-  /** Whether requests wait although a worker is free: they lack states. */
-  get isStateLacking(): boolean {
-    return this.#line.size > 0 && this.#workers.free.size > 0;
-  }
-
   /** Requests that wait for a state. */
   get waitingCount(): number {
     return this.#line.size;
@@ -148,12 +143,10 @@ export class Pool<W extends Waiter> {
     return state;
   }
 
-  /**
-   * A request that its worker serves by itself waits in this state, which is busy from now on, until `release`.
-   * @returns false when the books do not know the state, or have another request in it whose end they have not heard of
-   */
+  /** A request that its worker serves by itself waits in this state, which is busy until `release`. False when that is not idle. */
   noteWaiting(stateId: number): boolean {
     const state = this.#states.get(stateId);
+    // One that is busy has another request in it, of whose end the books have not heard.
     if (state === undefined || state.status === 'busy') return false;
     this.#states.beginOwn(stateId, state.script, state.home);
     return true;
@@ -362,17 +355,7 @@ export class Pool<W extends Waiter> {
 
   /** Idle states on free workers that were used since they were last taken here, at most `perWorker` of each. */
   takeUncollected(perWorker: number): PoolState[] {
-    const taken: PoolState[] = [];
-    const left = new Map<Worker, number>();
-    for (const worker of this.#workers.free) left.set(worker, perWorker);
-    for (const state of this.#states.values()) {
-      const places = left.get(state.home) ?? 0;
-      if (places === 0 || state.status !== 'idle' || state.collectedUses === state.uses) continue;
-      left.set(state.home, places - 1);
-      state.collectedUses = state.uses;
-      taken.push(state);
-    }
-    return taken;
+    return this.#states.takeUncollected(this.#workers.free, perWorker);
   }
 
   counts(): PoolCounts {

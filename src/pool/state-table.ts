@@ -94,6 +94,21 @@ export class StateTable {
     return state;
   }
 
+  /** Idle states of these workers that were used since they were last taken here, at most `perWorker` of each. */
+  takeUncollected(workers: Iterable<Worker>, perWorker: number): State[] {
+    const taken: State[] = [];
+    const left = new Map<Worker, number>();
+    for (const worker of workers) left.set(worker, perWorker);
+    for (const state of this.#states.values()) {
+      const places = left.get(state.home) ?? 0;
+      if (places === 0 || state.status !== 'idle' || state.collectedUses === state.uses) continue;
+      left.set(state.home, places - 1);
+      state.collectedUses = state.uses;
+      taken.push(state);
+    }
+    return taken;
+  }
+
   /** A state was used `count` times more. */
   noteUses(state: State, count: number, nowMs: number): void {
     if (state.uses === 0) state.createdMs = nowMs;

@@ -6,7 +6,7 @@
 import type { LentRequest } from '../../channel/lending.js';
 import type { Pool } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
-import type { Lending } from '../lending/lending.js';
+import { type Lending, lacksStates } from '../lending/lending.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import type { WorkerTable } from './worker-table.js';
@@ -123,7 +123,7 @@ export class LentRequests {
     const connection = this.connectionOf(descriptor);
     this.#lending.returned(connection, worker, bytes.length > 0 && !lacksState);
     // Where the front can make states, the next request finds one; where it cannot, one request in two comes this way for nothing.
-    if (lacksState && this.#pool.isStateLacking) connection.loanBackoff = 1;
+    if (lacksState && lacksStates(this.#pool)) connection.loanBackoff = 1;
     this.#received(connection, bytes);
   }
 

@@ -246,7 +246,7 @@ export class Lending {
   reviewStatesWanted(workers: Iterable<WorkerLink>): void {
     for (const worker of workers) {
       const { lending } = worker;
-      const isWanted = lending.waitingStates.size > 0 && this.#pool.isStateLacking;
+      const isWanted = lending.waitingStates.size > 0 && lacksStates(this.#pool);
       if (lending.isWantedForStates === isWanted) continue;
       lending.isWantedForStates = isWanted;
       this.#tellWanted(worker);
@@ -352,6 +352,11 @@ export class Lending {
   threadEnded({ lending }: WorkerLink): void {
     if (lending.ringElsewhere !== undefined) this.#driver?.close(lending.lender);
   }
+}
+
+/** Whether requests wait although a worker is free. */
+export function lacksStates(pool: Pool<FrontRequest>): boolean {
+  return pool.isAnyoneWaiting && pool.counts().freeWorkers > 0;
 }
 
 /** Whether a worker has connections on which no request waits. */
