@@ -30,6 +30,12 @@ export function readTable(body: Uint8Array): number[] {
   return Array.from({ length: reader.number() }, () => reader.number());
 }
 
+/** The types of the file's own functions, by their numbers. */
+export function readTypes(body: Uint8Array): number[] {
+  const reader = new WasmReader(body);
+  return Array.from({ length: reader.number() }, () => reader.number());
+}
+
 /** The functions that the file imports, which come first in its numbering. */
 export function countImports(body: Uint8Array): number {
   const reader = new WasmReader(body);

@@ -16,6 +16,7 @@
 import { bounded, countIfText, countSearch, countTexts, countWork } from './bounded-loops.js';
 import { leb128, type Section, section, vector } from './bytes.js';
 import { type Code, functionBody, functionType, op, valueType } from './code.js';
+import { findSprintf, writeNumber } from './number-texts.js';
 import {
   countImports,
   extend,
@@ -24,6 +25,7 @@ import {
   readData,
   readExports,
   readTable,
+  readTypes,
   resize,
   unusable,
 } from './sections.js';
@@ -344,6 +346,10 @@ export function widenNumbers(sections: readonly Section[]): Section[] {
   const addedTypes = [functionType([i32], [i32]), functionType([i32, i32], []), functionType([i32, i32, i32], [i32])];
   const entries = [...changed, ...originals];
   const bodies = withoutBareHexadecimal(readBodies(bodyOf(section.code)), functions + added.indexOf(readNothing));
+  const { address, sprintf } = findSprintf(bodies, data);
+  added.push(bodies[sprintf - imports] as Uint8Array);
+  addedFunctionTypes.push(readTypes(bodyOf(section.function))[sprintf - imports] as number);
+  bodies[sprintf - imports] = writeNumber(address, functions + added.length - 1);
   bodies[(exported.get('lua_tointeger') ?? missing('lua_tointeger')) - imports] = lowBits(callees);
   return sections.map((one) => {
     if (one.id === section.type) return extend(one, addedTypes);
