@@ -21,6 +21,10 @@ export interface SocketService {
   readonly isOpen: boolean;
   /** Whether the front needs this worker, and waits until it is free. */
   readonly isNeeded: boolean;
+  /** When `review` has something to do, whatever happens; undefined: nobody knows. */
+  readonly nextMs: number | undefined;
+  /** Does what is due by now. */
+  review(): void;
   /** No event is left: what is done between two waits is done now. */
   beforeWait(): void;
   /** Serves the event that was taken last. */
@@ -67,6 +71,7 @@ export interface ReactorParts {
   readonly nowMs: () => number;
   /** Undefined where workers serve no sockets. */
   readonly sockets: { readonly service: SocketService; readonly events: ReadyEvents } | undefined;
+  /** Left out where no connections to data sources are lent. */
   readonly data?: DataConnections | undefined;
 }
 
@@ -80,9 +85,17 @@ export class Reactor {
   constructor(parts: ReactorParts) {
     const service = parts.sockets?.service;
     this.#parts = parts;
-    const { suspended, nowMs, data } = parts;
-    this.#hasOther = () => suspended.mayHaveNews || service?.isOpen === true || data?.hasLines === true;
-    this.#sleepMs = () => (suspended.nextMs === undefined ? undefined : Math.max(0, suspended.nextMs - nowMs()));
+    const { data, suspended, nowMs } = parts;
+    const isReviewDue = (): boolean => service?.nextMs !== undefined && service.nextMs <= nowMs();
+    this.#hasOther = () =>
+      suspended.mayHaveNews || service?.isOpen === true || data?.hasLines === true || isReviewDue();
+    this.#sleepMs = () => {
+      const nextMs = Math.min(
+        suspended.nextMs ?? Number.POSITIVE_INFINITY,
+        service?.nextMs ?? Number.POSITIVE_INFINITY,
+      );
+      return nextMs === Number.POSITIVE_INFINITY ? undefined : Math.max(0, nextMs - nowMs());
+    };
   }
 
   /**
@@ -104,6 +117,7 @@ export class Reactor {
     for (;;) {
       if (interrupts.isAbandoned) throw new Abandoned();
       suspended.poll();
+      sockets?.service.review();
       if (this.#resumed < RESUMED_IN_A_ROW && suspended.resumeNext()) {
         this.#resumed += 1;
         continue;
@@ -117,7 +131,7 @@ export class Reactor {
           : inbox.nextUnless(this.#hasOther, this.#sleepMs);
       if (message !== undefined) return message;
       if (sockets?.service.isOpen !== true) {
-        if (data?.hasLines === true) this.#waitForData(data, isTurnOfOthers);
+        if (data?.hasLines === true) this.#waitForData(data);
         continue;
       }
       if (sockets.events.take()) {
@@ -127,17 +141,15 @@ export class Reactor {
         continue;
       }
       data?.flush();
-      if (isTurnOfOthers) sockets.events.wait(0);
-      else this.#waitForSockets(sockets.service, sockets.events);
+      this.#waitForSockets(sockets.service, sockets.events);
     }
   }
 
   /** The front is served first, or has nothing lent: only data sources and messages are waited for. */
-  #waitForData(data: DataConnections, isTurnOfOthers: boolean): void {
+  #waitForData(data: DataConnections): void {
     data.flush();
     if (!this.#parts.ring.parkElsewhere()) return;
-    const mustNotSleep =
-      isTurnOfOthers || this.#parts.sockets?.service.isOpen === true || this.#parts.suspended.mayHaveNews;
+    const mustNotSleep = this.#parts.sockets?.service.isOpen === true || this.#parts.suspended.mayHaveNews;
     data.wait(mustNotSleep ? 0 : Math.min(LONGEST_SLEEP_MS, Math.ceil(this.#sleepMs() ?? LONGEST_SLEEP_MS)));
     this.#parts.ring.unpark();
   }
