@@ -5,8 +5,18 @@
 //
 // --unit       only what needs no web server, no database and no other engine: under a minute on two processors
 // --coverage   prints the coverage of all but the end-to-end tests, and fails below what .c8rc.json demands
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -14,16 +24,18 @@ import { pathToFileURL } from 'node:url';
 const isLinux = process.platform === 'linux';
 /** Drivers of the front, by the name that the configuration has for them. */
 const DRIVERS = isLinux ? ['epoll', 'node'] : ['node'];
-/** End-to-end tests of what the front's driver takes no part in: they run once. */
+/** End-to-end tests of what the front's driver takes no part in: they run once. Parts of files: `describeOnce` and `itOnce`. */
 const DRIVER_FREE = [
+  'address-space',
   'applications',
+  'authorizer',
   'authorizer-web-servers',
   'bad-scripts',
   'check-connect',
   'check-list',
   'command',
-  'console',
   'compatibility',
+  'console',
   'data',
   'doors',
   'error-handlers',
@@ -31,6 +43,7 @@ const DRIVER_FREE = [
   'examples',
   'existing-software',
   'failing-scripts',
+  'filter',
   'finalizers',
   'front-controller',
   'housekeeping',
@@ -38,14 +51,16 @@ const DRIVER_FREE = [
   'huge-texts',
   'images',
   'locks',
-  'looks',
   'logs',
+  'looks',
   'lost-workers',
+  'many-waiting',
   'native',
   'native-process',
   'operator',
-  'profile',
   'pool',
+  'profile',
+  'queue',
   'script-interface',
   'sendfile',
   'sessions',
@@ -85,10 +100,12 @@ const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|
 const NOT_UNIT = /^dist\/test\/(e2e|docs|fuzz|golden|hostile|io|packaging|torture|lua\/native)\//;
 /** Tests that leave their process as it was. Many such files share one: starting it takes longer than most of their tests. */
 const SHARING =
-  /^dist\/test\/((base|cgi|channel|config|fcgi|gateway|linux|logging|metrics|pool|scripts|status|structure|worker)\/|front\/(?!host|io\/epoll)|lua\/(embedded\/(?!bytes))?[^/]*$)/;
-const FILES_OF_PROCESS = 10;
+  /^dist\/test\/((analysis|base|cgi|channel|config|fcgi|gateway|linux|logging|metrics|pool|scripts|status|structure|worker)\/|docs\/(architecture|front-tests|generated|links|lua-api|lua-types|reliability)\.|shared\/(dictionary|lock-table)\.|support\/|io\/(pool\/|sql\/placeholders|values)|front\/(?!host|io\/epoll)|lua\/(embedded\/(?!bytes))?[^/]*$)/;
+const FILES_OF_PROCESS = 12;
+/** Passes run in two lanes, so that processors are busy while the last files of a pass end. */
+const LANES = 2;
 /** Much of its time a file waits for processes that it has started: more files than processors run at a time. */
-const CONCURRENCY = availableParallelism() + 1;
+const FILES_AT_A_TIME = availableParallelism() + 2;
 /** A process that takes longer hangs: it is ended, and fails. */
 const PROCESS_TIMEOUT_MS = 600_000;
 
@@ -117,29 +134,37 @@ const isDriverFree = (file) => DRIVER_FREE.some((name) => file.endsWith(`/${name
 const isForNative = (file) => file.startsWith('dist/test/lua/native/');
 const isForEveryEngine = (file) => /^dist\/test\/lua\/[^/]*$/.test(file);
 const once = { name: 'all but end to end', isIn: (file) => !isEndToEnd(file) && !isForNative(file), env: {} };
-const passes = isUnit
-  ? [once]
-  : [
-      once,
-      ...NATIVE_ENGINES.map((engine) => ({
-        name: `engine ${engine}`,
-        isIn: (file) => isForEveryEngine(file) || isForNative(file),
-        env: { LUAFCGID_TEST_ENGINE: engine },
-      })),
-      ...DRIVERS.map((io, index) => ({
-        name: `end to end, io = "${io}"`,
-        isIn: (file) => isEndToEnd(file) && (index === 0 || !isDriverFree(file)),
-        env: { LUAFCGID_TEST_IO: io },
-      })),
-    ];
+const endToEnd = DRIVERS.map((io, index) => ({
+  name: `end to end, io = "${io}"`,
+  isIn: (file) => isEndToEnd(file) && (index === 0 || !isDriverFree(file)),
+  env: { LUAFCGID_TEST_IO: io, LUAFCGID_TEST_REPETITION: index === 0 ? '0' : '1' },
+}));
+const engines = NATIVE_ENGINES.map((engine) => ({
+  name: `engine ${engine}`,
+  isIn: (file) => isForEveryEngine(file) || isForNative(file),
+  env: { LUAFCGID_TEST_ENGINE: engine },
+}));
+/** The longest begin first. */
+const passes = (isUnit ? [once] : [endToEnd[0], once, ...endToEnd.slice(1), ...engines])
+  .map((pass) => ({ ...pass, chosen: files.filter(pass.isIn) }))
+  .filter(({ chosen }) => chosen.length > 0);
 
 const folder = mkdtempSync(join(tmpdir(), 'luafcgid-tests-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+/** Data folders of databases, which all test files of this run copy. */
+const templates = join(folder, 'templates');
+mkdirSync(templates);
+// The user that a database runs as has to reach what is its own below.
+chmodSync(folder, 0o711);
+chmodSync(templates, 0o711);
+const lanes = Math.min(LANES, passes.length);
+const waiting = [...passes];
 const results = [];
-for (const pass of passes) {
-  const chosen = files.filter(pass.isIn);
-  if (chosen.length > 0) results.push(run(pass, chosen));
-}
+await Promise.all(
+  Array.from({ length: lanes }, async () => {
+    for (let pass = waiting.shift(); pass !== undefined; pass = waiting.shift()) results.push(await run(pass));
+  }),
+);
 console.log('');
 for (const { name, isPassed } of results) console.log(`==== ${isPassed ? 'passed' : 'FAILED'}: ${name}`);
 // A part of the tests covers a part of the code: only the whole is held to the limits.
@@ -149,11 +174,11 @@ console.log(`${total('passed')} passed, ${total('failed')} failed, ${total('skip
 process.exit(results.every(({ isPassed }) => isPassed) ? 0 : 1);
 
 /** The files to start: those that share a process are imported by one that is written for them. */
-function inProcesses(chosen) {
+function inProcesses(chosen, place) {
   const sharing = chosen.filter((file) => SHARING.test(file));
   const shared = [];
   while (sharing.length > 0) {
-    const file = join(folder, `shared-${shared.length + 1}.mjs`);
+    const file = join(place, `shared-${shared.length + 1}.mjs`);
     const imports = sharing.splice(0, FILES_OF_PROCESS).map((each) => `import '${pathToFileURL(resolve(each))}';\n`);
     writeFileSync(file, imports.join(''));
     shared.push(file);
@@ -167,12 +192,16 @@ function rankOf(file) {
   return rank < 0 ? LONGEST.length : rank;
 }
 
-function run({ name, env }, chosen) {
-  console.log(`\n==== ${name}: ${chosen.length} files`);
-  const counts = join(folder, 'counts');
+/** Runs the files of a pass. Where another one runs beside it, what it prints comes when it has ended. */
+async function run({ name, env, chosen }) {
+  const head = `\n==== ${name}: ${chosen.length} files`;
+  const isAlone = lanes === 1;
+  console.log(isAlone ? head : `---- begins: ${name}`);
+  const place = mkdtempSync(join(folder, 'pass-'));
+  const [counts, output] = [join(place, 'counts'), join(place, 'output')];
   const args = [
     '--test',
-    `--test-concurrency=${CONCURRENCY}`,
+    `--test-concurrency=${isAlone ? FILES_AT_A_TIME : Math.ceil(FILES_AT_A_TIME / lanes)}`,
     `--test-timeout=${PROCESS_TIMEOUT_MS}`,
     '--enable-source-maps',
     ...(seed === 'random' ? [] : ['--import', './dist/test/support/seed.js']),
@@ -180,13 +209,20 @@ function run({ name, env }, chosen) {
     '--test-reporter-destination=stdout',
     '--test-reporter=./scripts/count-reporter.mjs',
     `--test-reporter-destination=${counts}`,
-    ...inProcesses(chosen),
+    ...inProcesses(chosen, place),
   ];
   const coverage = isCovered && Object.keys(env).length === 0 ? { NODE_V8_COVERAGE: join(folder, 'coverage') } : {};
-  const { status } = spawnSync(process.execPath, args, {
-    stdio: 'inherit',
-    env: { ...process.env, LUAFCGID_TEST_SEED: seed, ...env, ...coverage },
+  const printed = isAlone ? 'inherit' : openSync(output, 'w');
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', printed, printed],
+    env: { ...process.env, LUAFCGID_TEST_SEED: seed, LUAFCGID_TEST_TEMPLATES: templates, ...env, ...coverage },
   });
+  const status = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  if (!isAlone) {
+    closeSync(printed);
+    console.log(head);
+    await new Promise((resolve) => process.stdout.write(readFileSync(output), resolve));
+  }
   return { name, isPassed: status === 0, ...JSON.parse(readFileSync(counts, 'utf8')) };
 }
 

@@ -20,6 +20,10 @@ export interface SocketService {
   readonly isOpen: boolean;
   /** Whether the front needs this worker, and waits until it is free. */
   readonly isNeeded: boolean;
+  /** When `review` has something to do, whatever happens; undefined: nobody knows. */
+  readonly nextMs: number | undefined;
+  /** Does what is due by now. */
+  review(): void;
   /** No event is left: what is done between two waits is done now. */
   beforeWait(): void;
   /** Serves the event that was taken last. */
@@ -64,8 +68,15 @@ export class Reactor {
     const service = parts.sockets?.service;
     this.#parts = parts;
     const { suspended, nowMs } = parts;
-    this.#hasOther = () => suspended.mayHaveNews || service?.isOpen === true;
-    this.#sleepMs = () => (suspended.nextMs === undefined ? undefined : Math.max(0, suspended.nextMs - nowMs()));
+    const isReviewDue = (): boolean => service?.nextMs !== undefined && service.nextMs <= nowMs();
+    this.#hasOther = () => suspended.mayHaveNews || service?.isOpen === true || isReviewDue();
+    this.#sleepMs = () => {
+      const nextMs = Math.min(
+        suspended.nextMs ?? Number.POSITIVE_INFINITY,
+        service?.nextMs ?? Number.POSITIVE_INFINITY,
+      );
+      return nextMs === Number.POSITIVE_INFINITY ? undefined : Math.max(0, nextMs - nowMs());
+    };
   }
 
   /**
@@ -87,6 +98,7 @@ export class Reactor {
     for (;;) {
       if (interrupts.isAbandoned) throw new Abandoned();
       suspended.poll();
+      sockets?.service.review();
       if (this.#resumed < RESUMED_IN_A_ROW && suspended.resumeNext()) {
         this.#resumed += 1;
         continue;
@@ -101,8 +113,7 @@ export class Reactor {
       if (message !== undefined) return message;
       if (sockets?.service.isOpen !== true) continue;
       if (sockets.events.take()) return undefined;
-      if (isTurnOfOthers) sockets.events.wait(0);
-      else this.#waitForSockets(sockets.service, sockets.events);
+      this.#waitForSockets(sockets.service, sockets.events);
     }
   }
 

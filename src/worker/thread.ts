@@ -219,8 +219,10 @@ class WorkerThread {
       ringBell,
       firstRequest: data.firstRequest,
       maxPostBytes: config.maxPostBytes,
+      requestTimeMs: config.requestTimeMs,
       statusPath: config.statusPath,
       isIdle: (state) => this.#runner.states.isIdle(state),
+      hasState: (state) => this.#runner.states.hasState(state),
       ownConnectionClosed: () => counters.noteOwnConnection(),
       access: accessLines(data, format, usage, (state) => this.#runner.states.scriptOf(state), ringBell),
       run: (start) => this.#runner.execute(start),
@@ -331,6 +333,10 @@ class WorkerThread {
   }
 
   #close(stateId: number): void {
+    if (this.#runner.closeLater(stateId)) {
+      this.#direct?.promoteIn(stateId);
+      return this.#outbox.closed(stateId, true);
+    }
     this.#runner.states.close(stateId);
     this.#outbox.closed(stateId);
   }

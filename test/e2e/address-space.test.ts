@@ -22,7 +22,7 @@ describe('with little address space (reports A11)', () => {
       for (const name of SCRIPTS) assert.match((await ask(server, name)).text, new RegExp(`^${name} \\d$`));
     }
     assert.match((await ask(server, 'page7.lua')).text, /^page7\.lua [23]$/, 'what was used last is kept');
-    await server.logged(/no address space for another Lua state .*; idle states are closed for others/);
+    await server.logged(/no (address space|memory) for another Lua state.*; idle states are closed for others/);
   });
 
   it('for less than one state for each worker the server does not start, and says why', async (t) => {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { tempDir } from '../support/cleanup.js';
 import { runCommand, startServer } from '../support/server.js';
 import { ask, eventually, shared } from '../support/shared.js';
 
 const HELLO = 'function main(env, con) con:puts("hello") end';
-const ENGINES = ['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const;
 
 describe('a script', () => {
   const server = shared((t) =>
@@ -92,23 +92,6 @@ it('run takes a script of any name, and extensions may be widened', async (t) =>
   assert.match((await runCommand(['run', server.path('b')])).stdout, /hello/);
 });
 
-for (const engine of ENGINES) {
-  it(`a client's Proxy header becomes no HTTP_PROXY of a script (${engine})`, async (t) => {
-    const server = await startServer(t, {
-      config: `engine = "${engine}"`,
-      files: {
-        'proxy.lua': `function main(env, con)
-          local names = {}
-          for name in pairs(env) do if name:find("PROXY") then names[#names + 1] = name end end
-          con:puts(tostring(env.HTTP_PROXY), " ", tostring(env["HTTP_PROXY"]), " ", table.concat(names), " ", env.HTTP_HOST)
-        end`,
-      },
-    });
-    const params = { HTTP_PROXY: 'http://evil.example:8080/', HTTP_HOST: 'x' };
-    assert.equal((await ask(server, 'proxy.lua', { params })).text, 'nil nil  x');
-  });
-}
-
 describe('what the configuration grants', () => {
   const FILES = `
     local function tell(...) local t = {} for i = 1, select("#", ...) do t[i] = tostring((select(i, ...))) end return table.concat(t, "|") end
@@ -141,9 +124,9 @@ describe('what the configuration grants', () => {
   });
 
   it('starts no native engine, which would not keep to it', async (t) => {
-    const server = await startServer(t, { files: { 'hello.lua': HELLO } });
-    writeFileSync(join(server.dir, 'other.lua'), 'engine = "lua5.1" files = { read = "/" } environment = { "HOME" }');
-    const { code, stderr } = await runCommand(['check', join(server.dir, 'other.lua')]);
+    const file = join(tempDir(t), 'other.lua');
+    writeFileSync(file, 'engine = "lua5.1" files = { read = "/" } environment = { "HOME" }');
+    const { code, stderr } = await runCommand(['check', file]);
     assert.equal(code, 1);
     for (const name of ['files', 'environment'])
       assert.match(stderr, new RegExp(`${name} = .*left out with engine = "lua5.1"`));

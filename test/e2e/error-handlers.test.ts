@@ -10,7 +10,7 @@ const JSON_CLIENT: AskOptions = { params: { HTTP_ACCEPT: 'application/json' } };
 describe('an error', () => {
   const server = shared((t) =>
     startServer(t, {
-      config: 'workers = 1 states = 4 watchdog = 0.5 showerrors = true headers = "X-Powered-By: Lua\\r\\n"',
+      config: 'workers = 1 states = 4 watchdog = 1 showerrors = true headers = "X-Powered-By: Lua\\r\\n"',
     }),
   );
 

@@ -149,139 +149,143 @@ async function checkGuestbook(port: number): Promise<void> {
   assert.ok((await ann.ask('/source')).text.includes(readFileSync(join(ROOT, 'examples/guestbook/index.lua'), 'utf8')));
 }
 
-describe('the guestbook', () => {
+describe('the applications of examples/', () => {
+  /** All of them are in one place, and count requests apart from each other. */
   const port = shared((t) => startExamples(t));
 
-  it('has users, entries with photos, and an API, on SQLite', () => checkGuestbook(port()));
+  describe('the guestbook', () => {
+    it('has users, entries with photos, and an API, on SQLite', () => checkGuestbook(port()));
 
-  it('lets nobody guess passwords for long', async () => {
-    const eve = new Browser(port(), '/guestbook');
-    await eve.ask('/login');
-    const guess = (_: unknown, at: number) => eve.send('/login', { name: 'ann', password: `guess number ${at}` });
-    const answers = await Promise.all(Array.from({ length: 12 }, guess));
-    assert.ok(answers.some(({ status }) => status === 429));
-  });
-
-  it('answers under the address of its script, too', async () => {
-    const { text } = await fetchHttp({ port: port(), path: '/guestbook/index.lua/login' });
-    assert.match(text, /action="\/guestbook\/index\.lua\/login"/);
-  });
-
-  it('runs on PostgreSQL by configuration alone', async (t) => {
-    const database = await startPostgres(t);
-    const data = `postgres://postgres@127.0.0.1:${database.port}/postgres`;
-    await checkGuestbook(await startExamples(t, { GUESTBOOK_DATA: data }));
-  });
-});
-
-describe('the link shortener', () => {
-  const port = shared((t) => startExamples(t));
-  const json = { 'content-type': 'application/json', accept: 'application/json' };
-
-  it('makes short addresses, leads to the long ones, and counts', async () => {
-    const ann = new Browser(port(), '/links');
-    assert.match((await ann.ask('/')).text, /<h1>/);
-    const made = await ann.follow(await ann.send('/', { url: 'https://example.com/a?b=<c>&d' }));
-    const code = /\/links\/(\w{6})\/stats/.exec(made.text)?.[1] ?? '';
-    assert.match(made.text, /https:\/\/example\.com\/a\?b=&lt;c&gt;&amp;d/);
-    for (let round = 0; round < 3; round += 1) {
-      const answer = await new Browser(port(), '/links').ask(`/${code}`);
-      assert.deepEqual([answer.status, answer.header('location')], [302, 'https://example.com/a?b=<c>&d']);
-    }
-    assert.match((await ann.ask(`/${code}/stats`)).text, /<b>3<\/b>/);
-    assert.equal((await ann.ask('/nothing')).status, 404);
-  });
-
-  it('refuses addresses that lead nowhere or run something, and forms of other sites', async () => {
-    const ann = new Browser(port(), '/links');
-    await ann.ask('/');
-    for (const url of [
-      '',
-      'javascript:alert(1)',
-      'ftp://x',
-      'https://',
-      'https://a b',
-      'https://a\nb',
-      `https://a/${'x'.repeat(2000)}`,
-    ]) {
-      assert.equal((await ann.send('/', { url })).status, 422, url);
-    }
-    assert.equal((await ann.send('/', { url: 'https://example.com/' }, '')).status, 403);
-  });
-
-  it('has an API, and lets nobody make too many', async () => {
-    const program = new Browser(port(), '/links');
-    const make = () =>
-      program.ask('/api/links', { method: 'POST', headers: json, body: '{"url":"https://example.com/api"}' });
-    const made = await make();
-    assert.equal(made.status, 201, made.text);
-    const { code, short } = JSON.parse(made.text);
-    assert.equal(short, `/links/${code}`);
-    await program.ask(`/${code}`);
-    const stats = JSON.parse((await program.ask(`/api/links/${code}`, { headers: json })).text);
-    assert.deepEqual([stats.url, stats.hits], ['https://example.com/api', 1]);
-    let last = made;
-    for (let round = 0; round < 25 && last.status !== 429; round += 1) last = await make();
-    assert.equal(last.status, 429);
-    assert.equal(last.header('retry-after'), '60');
-  });
-});
-
-describe('the wiki, a WSAPI application', () => {
-  const port = shared((t) => startExamples(t));
-  const origin = (): Record<string, string> => ({ origin: `http://127.0.0.1:${port()}`, host: `127.0.0.1:${port()}` });
-  const post = (path: string, fields: Readonly<Record<string, string>>, headers = origin()): Promise<HttpAnswer> =>
-    new Browser(port(), '/wiki').ask(path, {
-      method: 'POST',
-      headers: { 'content-type': URLENCODED, ...headers },
-      body: new URLSearchParams(fields).toString(),
+    it('lets nobody guess passwords for long', async () => {
+      const eve = new Browser(port(), '/guestbook');
+      await eve.ask('/login');
+      const guess = (_: unknown, at: number) => eve.send('/login', { name: 'ann', password: `guess number ${at}` });
+      const answers = await Promise.all(Array.from({ length: 12 }, guess));
+      assert.ok(answers.some(({ status }) => status === 429));
     });
-  const get = (path: string): Promise<HttpAnswer> => new Browser(port(), '/wiki').ask(path);
 
-  it('shows pages with links between them, escaped', async () => {
-    assert.match((await get('/')).text, /<a href="\/wiki\/page\/Names%20of%20pages" class="new">Names of pages<\/a>/);
-    assert.equal((await get('/page/Names%20of%20pages')).status, 404);
-    const text = 'A <script> & [[Home]], [[a "b" <c>]], *bold*\r\n\r\nnext';
-    const saved = await post('/edit/Names%20of%20pages', { text, revision: '0' });
-    assert.deepEqual([saved.status, saved.header('location')], [302, '/wiki/page/Names%20of%20pages'], saved.text);
-    const page = await get('/page/Names%20of%20pages');
-    assert.match(
-      page.text,
-      /A &lt;script&gt; &amp; <a href="\/wiki\/page\/Home">Home<\/a>, <a href="[^"]*" class="new">a &quot;b&quot; &lt;c&gt;<\/a>/,
-    );
-    assert.match(page.text, /<strong>bold<\/strong><\/p>\n<p>next<\/p>/);
-    assert.match(page.text, /Revision 1, \d{4}-/);
-    assert.match((await get('/pages')).text, /<li><a href="\/wiki\/page\/Names%20of%20pages">/);
-    assert.match(
-      (await get('/edit/Names%20of%20pages')).text,
-      /<textarea[^>]*>\nA &lt;script&gt;[\s\S]*name="revision" value="1"/,
-    );
-    assert.match((await get('/source')).text, /A wiki as a WSAPI application/);
+    it('answers under the address of its script, too', async () => {
+      const { text } = await fetchHttp({ port: port(), path: '/guestbook/index.lua/login' });
+      assert.match(text, /action="\/guestbook\/index\.lua\/login"/);
+    });
+
+    it('runs on PostgreSQL by configuration alone', async (t) => {
+      const database = await startPostgres(t);
+      const data = `postgres://postgres@127.0.0.1:${database.port}/postgres`;
+      await checkGuestbook(await startExamples(t, { GUESTBOOK_DATA: data }));
+    });
   });
 
-  it('loses no text when two save at the same time, and takes no form of another site', async () => {
-    assert.equal((await post('/edit/Race', { text: 'first', revision: '0' })).status, 302);
-    const late = await post('/edit/Race', { text: 'second', revision: '0' });
-    assert.deepEqual(
-      [late.status, /second<\/textarea>/.test(late.text), /value="1"/.test(late.text)],
-      [409, true, true],
-    );
-    assert.equal((await post('/edit/Race', { text: 'third', revision: '1' })).status, 302);
-    for (const headers of [{ host: origin().host! }, { ...origin(), origin: 'https://evil.example' }]) {
-      assert.equal(
-        (await post('/edit/Race', { text: 'forged', revision: '2' }, headers as Record<string, string>)).status,
-        403,
+  describe('the link shortener', () => {
+    const json = { 'content-type': 'application/json', accept: 'application/json' };
+
+    it('makes short addresses, leads to the long ones, and counts', async () => {
+      const ann = new Browser(port(), '/links');
+      assert.match((await ann.ask('/')).text, /<h1>/);
+      const made = await ann.follow(await ann.send('/', { url: 'https://example.com/a?b=<c>&d' }));
+      const code = /\/links\/(\w{6})\/stats/.exec(made.text)?.[1] ?? '';
+      assert.match(made.text, /https:\/\/example\.com\/a\?b=&lt;c&gt;&amp;d/);
+      for (let round = 0; round < 3; round += 1) {
+        const answer = await new Browser(port(), '/links').ask(`/${code}`);
+        assert.deepEqual([answer.status, answer.header('location')], [302, 'https://example.com/a?b=<c>&d']);
+      }
+      assert.match((await ann.ask(`/${code}/stats`)).text, /<b>3<\/b>/);
+      assert.equal((await ann.ask('/nothing')).status, 404);
+    });
+
+    it('refuses addresses that lead nowhere or run something, and forms of other sites', async () => {
+      const ann = new Browser(port(), '/links');
+      await ann.ask('/');
+      for (const url of [
+        '',
+        'javascript:alert(1)',
+        'ftp://x',
+        'https://',
+        'https://a b',
+        'https://a\nb',
+        `https://a/${'x'.repeat(2000)}`,
+      ]) {
+        assert.equal((await ann.send('/', { url })).status, 422, url);
+      }
+      assert.equal((await ann.send('/', { url: 'https://example.com/' }, '')).status, 403);
+    });
+
+    it('has an API, and lets nobody make too many', async () => {
+      const program = new Browser(port(), '/links');
+      const make = () =>
+        program.ask('/api/links', { method: 'POST', headers: json, body: '{"url":"https://example.com/api"}' });
+      const made = await make();
+      assert.equal(made.status, 201, made.text);
+      const { code, short } = JSON.parse(made.text);
+      assert.equal(short, `/links/${code}`);
+      await program.ask(`/${code}`);
+      const stats = JSON.parse((await program.ask(`/api/links/${code}`, { headers: json })).text);
+      assert.deepEqual([stats.url, stats.hits], ['https://example.com/api', 1]);
+      let last = made;
+      for (let round = 0; round < 25 && last.status !== 429; round += 1) last = await make();
+      assert.equal(last.status, 429);
+      assert.equal(last.header('retry-after'), '60');
+    });
+  });
+
+  describe('the wiki, a WSAPI application', () => {
+    const origin = (): Record<string, string> => ({
+      origin: `http://127.0.0.1:${port()}`,
+      host: `127.0.0.1:${port()}`,
+    });
+    const post = (path: string, fields: Readonly<Record<string, string>>, headers = origin()): Promise<HttpAnswer> =>
+      new Browser(port(), '/wiki').ask(path, {
+        method: 'POST',
+        headers: { 'content-type': URLENCODED, ...headers },
+        body: new URLSearchParams(fields).toString(),
+      });
+    const get = (path: string): Promise<HttpAnswer> => new Browser(port(), '/wiki').ask(path);
+
+    it('shows pages with links between them, escaped', async () => {
+      assert.match((await get('/')).text, /<a href="\/wiki\/page\/Names%20of%20pages" class="new">Names of pages<\/a>/);
+      assert.equal((await get('/page/Names%20of%20pages')).status, 404);
+      const text = 'A <script> & [[Home]], [[a "b" <c>]], *bold*\r\n\r\nnext';
+      const saved = await post('/edit/Names%20of%20pages', { text, revision: '0' });
+      assert.deepEqual([saved.status, saved.header('location')], [302, '/wiki/page/Names%20of%20pages'], saved.text);
+      const page = await get('/page/Names%20of%20pages');
+      assert.match(
+        page.text,
+        /A &lt;script&gt; &amp; <a href="\/wiki\/page\/Home">Home<\/a>, <a href="[^"]*" class="new">a &quot;b&quot; &lt;c&gt;<\/a>/,
       );
-    }
-    assert.match((await get('/page/Race')).text, /<p>third<\/p>/);
-  });
+      assert.match(page.text, /<strong>bold<\/strong><\/p>\n<p>next<\/p>/);
+      assert.match(page.text, /Revision 1, \d{4}-/);
+      assert.match((await get('/pages')).text, /<li><a href="\/wiki\/page\/Names%20of%20pages">/);
+      assert.match(
+        (await get('/edit/Names%20of%20pages')).text,
+        /<textarea[^>]*>\nA &lt;script&gt;[\s\S]*name="revision" value="1"/,
+      );
+      assert.match((await get('/source')).text, /A wiki as a WSAPI application/);
+    });
 
-  it('refuses what is no page', async () => {
-    for (const fields of [{ text: '', revision: '0' }, { text: 'x' }, { text: 'x'.repeat(20_001), revision: '0' }]) {
-      assert.equal((await post('/edit/New', fields as Record<string, string>)).status, 422);
-    }
-    for (const path of ['/nothing', '/page/', `/page/${'x'.repeat(61)}`, '/page/a%0ab', '/move/Home']) {
-      assert.equal((await get(path)).status, 404, path);
-    }
+    it('loses no text when two save at the same time, and takes no form of another site', async () => {
+      assert.equal((await post('/edit/Race', { text: 'first', revision: '0' })).status, 302);
+      const late = await post('/edit/Race', { text: 'second', revision: '0' });
+      assert.deepEqual(
+        [late.status, /second<\/textarea>/.test(late.text), /value="1"/.test(late.text)],
+        [409, true, true],
+      );
+      assert.equal((await post('/edit/Race', { text: 'third', revision: '1' })).status, 302);
+      for (const headers of [{ host: origin().host! }, { ...origin(), origin: 'https://evil.example' }]) {
+        assert.equal(
+          (await post('/edit/Race', { text: 'forged', revision: '2' }, headers as Record<string, string>)).status,
+          403,
+        );
+      }
+      assert.match((await get('/page/Race')).text, /<p>third<\/p>/);
+    });
+
+    it('refuses what is no page', async () => {
+      for (const fields of [{ text: '', revision: '0' }, { text: 'x' }, { text: 'x'.repeat(20_001), revision: '0' }]) {
+        assert.equal((await post('/edit/New', fields as Record<string, string>)).status, 422);
+      }
+      for (const path of ['/nothing', '/page/', `/page/${'x'.repeat(61)}`, '/page/a%0ab', '/move/Home']) {
+        assert.equal((await get(path)).status, 404, path);
+      }
+    });
   });
 });

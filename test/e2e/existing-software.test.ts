@@ -152,8 +152,8 @@ describe('scripts written for OpenResty', () => {
       config: 'workers = 1 handler = "ngx" shared = { hits = 65536 }',
       files: {
         'count.lua': 'ngx.header.content_type = "text/plain" ngx.say((ngx.shared.hits:incr("n", 1, 0)))',
-        'sleep.lua': 'ngx.sleep(1) ngx.say(ngx.shared.hits:get("n"))',
-        'shut.lua': 'ngx.exit(ngx.HTTP_FORBIDDEN)',
+        'sleep.lua': 'repeat ngx.sleep(0.01) until ngx.shared.hits:get("shut") ngx.say(ngx.shared.hits:get("n"))',
+        'shut.lua': 'ngx.shared.hits:set("shut", true) ngx.exit(ngx.HTTP_FORBIDDEN)',
       },
     });
     const sleeping = ask(server, 'sleep.lua');

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { EXAMPLE_SERVERS } from '../support/example-servers.js';
 import { fetchHttp } from '../support/http.js';
 import { ROOT, startServer } from '../support/server.js';
+import { shared } from '../support/shared.js';
 import { findProgram } from '../support/web-server.js';
 
 const FILES = {
@@ -47,12 +48,13 @@ async function check(port: number, servesFiles: boolean): Promise<void> {
 }
 
 describe('a front controller', () => {
+  const server = shared((t) => startServer(t, { files: FILES, config: 'workers = 1 socketmode = "0666"' }));
+
   for (const { name, file, program, start } of EXAMPLE_SERVERS) {
     const skip = findProgram(program) === undefined && `${program} is not installed`;
     it(`answers for all that is no file behind ${name} with the lines of examples/${file}`, { skip }, async (t) => {
-      const server = await startServer(t, { files: FILES, config: 'workers = 1 socketmode = "0666"' });
-      chmodSync(server.dir, 0o755);
-      const { port } = await start(t, server, linesOf(file));
+      chmodSync(server().dir, 0o755);
+      const { port } = await start(t, server(), linesOf(file));
       if (name !== 'HAProxy') return check(port, true);
       const get = async (path: string): Promise<string> => (await fetchHttp({ port, path })).text;
       assert.equal(await get('/users/ann?a=b'), 'user ann a=b [/index.lua]', 'HAProxy tells the changed address');

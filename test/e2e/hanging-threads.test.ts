@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, eventually, itOnce } from '../support/shared.js';
 
 const SCRIPT = `function main(env, con)
   if env.QUERY_STRING == "hang" then string.find(("a"):rep(30000), ".-.-.-.-.-b") end
@@ -16,7 +16,7 @@ describe('a thread that hangs in native code', () => {
   it('is ended by a restart in the same process, over which no request is lost', async (t) => {
     assert.ok(existsSync('/proc/self/task'), 'this test needs /proc');
     const server = await startServer(t, {
-      config: 'engine = "lua5.1"; workers = 2; watchdog = 0.2; sweep = 200',
+      config: 'engine = "lua5.1"; workers = 2; watchdog = 2; sweep = 200',
       files: { 'a.lua': SCRIPT },
     });
     // Some threads of Node.js start with the first request.
@@ -53,7 +53,7 @@ describe('a thread that hangs in native code', () => {
   /** A server that takes its own place just now, and does not serve yet. */
   async function startRestarting(t: TestContext): Promise<Server> {
     const server = await startServer(t, {
-      config: 'engine = "lua5.1"; workers = 1; watchdog = 0.2; sweep = 200',
+      config: 'engine = "lua5.1"; workers = 1; watchdog = 2; sweep = 200',
       files: { 'a.lua': SCRIPT },
     });
     await ask(server, 'a.lua', { params: { QUERY_STRING: 'hang' } });
@@ -67,13 +67,13 @@ describe('a thread that hangs in native code', () => {
     return server;
   }
 
-  it('and a server that is stopped while it takes its own place stops in order', async (t) => {
+  itOnce('and a server that is stopped while it takes its own place stops in order', async (t) => {
     const server = await startRestarting(t);
     await server.stop();
     assert.match(server.log(), /LUAFCGID_SERVER_RESTARTS[\s\S]*stopped\n/);
   });
 
-  it('and one that is told to reload meanwhile reloads when it serves', async (t) => {
+  itOnce('and one that is told to reload meanwhile reloads when it serves', async (t) => {
     const server = await startRestarting(t);
     server.signal('SIGHUP');
     await server.logged(/reloaded: listening/);

@@ -33,7 +33,8 @@ function residentBytes({ pid }: Server): number {
 }
 
 describe('a text of 50 MB', () => {
-  for (const engine of ['embedded', 'lua5.1', 'lua5.4', 'luajit']) {
+  // Native engines hand over texts in one way: test/lua/crossing.test.ts runs on each of them.
+  for (const engine of ['embedded', 'lua5.4']) {
     it(`costs its own request, whatever it is given to (${engine}; attacks F1 and F6)`, async (t) => {
       const scripts = engine === 'embedded' ? [...SCRIPTS, ...MORE_SCRIPTS] : SCRIPTS;
       const server = await startServer(t, {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { tempDir } from '../support/cleanup.js';
 import { FcgiConnection, parseCgiAnswer, requestBytes, scriptParams } from '../support/fcgi-client.js';
 import { runCommand, type Server, startServer } from '../support/server.js';
 import { ask, eventually } from '../support/shared.js';
@@ -300,7 +301,7 @@ describe('isolation by request', () => {
   });
 
   it('is refused with a native engine, in the configuration and by the module', async (t) => {
-    const file = join((await startServer(t)).dir, 'native.lua');
+    const file = join(tempDir(t), 'native.lua');
     writeFileSync(file, 'engine = "lua5.1" isolation = "request"');
     const { code, stderr } = await runCommand(['check', file]);
     assert.equal(code, 1);

@@ -8,7 +8,7 @@ import { Child } from '../support/child.js';
 import { tempDir } from '../support/cleanup.js';
 import { FcgiConnection } from '../support/fcgi-client.js';
 import { ROOT, runCommand, startServer } from '../support/server.js';
-import { ask } from '../support/shared.js';
+import { ask, itOnce } from '../support/shared.js';
 import { freePort } from '../support/web-server.js';
 
 const HELLO = { 'hello.lua': 'function main(env, con) con:puts("hello") end' };
@@ -151,7 +151,7 @@ describe('listening', () => {
     }
   });
 
-  it('starts nothing when FCGI_WEB_SERVER_ADDRS holds something else', async () => {
+  itOnce('starts nothing when FCGI_WEB_SERVER_ADDRS holds something else', async () => {
     const run = await runCommand([], { cwd: '/', env: { FCGI_WEB_SERVER_ADDRS: '127.0.0.1,localhost' } });
     assert.equal(run.code, 1);
     assert.match(run.stderr, /"localhost".*LUAFCGID_LISTEN_ADDRS/s);
@@ -169,7 +169,7 @@ describe('listening', () => {
     assert.equal(existsSync(join(dir, 'first.sock')), false);
   });
 
-  it('in a directory that does not exist is a fault of the configuration', async (t) => {
+  itOnce('in a directory that does not exist is a fault of the configuration', async (t) => {
     const config = join(tempDir(t), 'config.lua');
     writeFileSync(config, 'listen = "/no/such/directory/a.sock"');
     const run = await runCommand([config]);
@@ -187,7 +187,7 @@ describe('listening', () => {
     assert.equal((await ask(server, 'hello.lua', { socket: port })).text, 'hello');
   });
 
-  it('on a descriptor that is no socket is an error', async (t) => {
+  itOnce('on a descriptor that is no socket is an error', async (t) => {
     const config = join(tempDir(t), 'config.lua');
     writeFileSync(config, 'listen = "fd:0"');
     const run = await runCommand([config]);
@@ -195,7 +195,7 @@ describe('listening', () => {
     assert.match(run.stderr, /LUAFCGID_LISTEN_FAILED.*/);
   });
 
-  it('without a configuration is on loopback only', async (t) => {
+  itOnce('without a configuration is on loopback only', async (t) => {
     const run = await runCommand(['--help']);
     assert.match(run.stdout, /127\.0\.0\.1:9000/);
     const dir = tempDir(t);

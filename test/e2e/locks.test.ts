@@ -124,7 +124,7 @@ for (const engine of ENGINES) {
 }
 
 describe('a lock', () => {
-  const server = shared((t) => start(t, 'workers = 2 clones = 6 watchdog = 0.3 onabort = "stop"'));
+  const server = shared((t) => start(t, 'workers = 2 clones = 6 watchdog = 1 onabort = "stop"'));
 
   for (const how of ['return', 'error', 'exit', 'loop', 'hang']) {
     it(`is released when its request ends by ${how}`, async () => {
@@ -154,7 +154,7 @@ describe('a lock', () => {
   });
 
   it('is released when the time of its request is over', async (t) => {
-    const limited = await start(t, 'workers = 2 clones = 6 requesttime = 0.3');
+    const limited = await start(t, 'workers = 2 clones = 6 requesttime = 1');
     assert.equal((await ask(limited, 'hold.lua', query('sleep'))).status, 504);
     assert.equal((await ask(limited, 'try.lua', query('0'))).text, 'free');
   });

@@ -25,20 +25,59 @@ const ENGINES = [
   ['luajit', 'LuaJIT files'],
 ] as const;
 
-describe('the Lua engine', () => {
-  for (const [engine, says] of ENGINES) {
-    it(`${engine} is chosen by the configuration, and by --engine before that`, async (t) => {
-      const files = { 'which.lua': WHICH };
-      const server = await startServer(t, { files, config: `engine = "${engine}"` });
-      assert.equal((await ask(server, 'which.lua')).text, `${says} ${engine} GET`);
-      const other = await startServer(t, {
-        files,
-        config: `engine = "${engine === 'luajit' ? 'embedded' : 'luajit'}"`,
-        args: ({ config }) => [config, '--engine', engine],
-      });
-      assert.equal((await ask(other, 'which.lua')).text, `${says} ${engine} GET`);
+const PROXY = `function main(env, con)
+  local names = {}
+  for name in pairs(env) do if name:find("PROXY") then names[#names + 1] = name end end
+  con:puts(tostring(env.HTTP_PROXY), " ", tostring(env["HTTP_PROXY"]), " ", table.concat(names), " ", env.HTTP_HOST)
+end`;
+
+const EXPAND = `
+  local function expand(s) return (s:gsub("%b()", function(x) return "<i>" .. expand(x:sub(2, -2)) .. "</i>" end)) end
+  function main(env, con) con:puts(#expand(env.QUERY_STRING)) end`;
+
+for (const [engine, says] of ENGINES) {
+  describe(`the Lua engine ${engine}`, () => {
+    const server = shared((t) =>
+      startServer(t, {
+        files: {
+          'which.lua': WHICH,
+          'expand.lua': EXPAND,
+          'proxy.lua': PROXY,
+          'fine.lua': 'function main(env, con) con:puts("fine") end',
+        },
+        config: `engine = "${engine}" workers = 1`,
+      }),
+    );
+
+    it('is chosen by the configuration', async () => {
+      assert.equal((await ask(server(), 'which.lua')).text, `${says} ${engine} GET`);
     });
-  }
+
+    it("gives a script no HTTP_PROXY of a client's Proxy header", async () => {
+      const params = { HTTP_PROXY: 'http://evil.example:8080/', HTTP_HOST: 'x' };
+      assert.equal((await ask(server(), 'proxy.lua', { params })).text, 'nil nil  x');
+    });
+
+    it('has the C stack that nested callbacks need (attacks F4)', async () => {
+      const nested = (levels: number) =>
+        ask(server(), 'expand.lua', { params: { QUERY_STRING: '('.repeat(levels) + ')'.repeat(levels) } });
+      // 300 are within what LuaJIT nests, and more than what others do; 2,000 are more than any does.
+      assert.equal((await nested(300)).status, engine === 'luajit' ? 200 : 500);
+      assert.equal((await nested(2000)).status, 500);
+      assert.equal((await ask(server(), 'fine.lua')).text, 'fine');
+    });
+  });
+}
+
+describe('the Lua engine', () => {
+  it('is what --engine says, whatever the configuration says', async (t) => {
+    const server = await startServer(t, {
+      files: { 'which.lua': WHICH },
+      config: 'engine = "luajit"',
+      args: ({ config }) => [config, '--engine', 'embedded'],
+    });
+    assert.equal((await ask(server, 'which.lua')).text, 'Lua 5.1 no files embedded GET');
+  });
 
   it('is what --engine says for run and for serve', async (t) => {
     const file = join(tempDir(t), 'which.lua');
@@ -231,22 +270,4 @@ describe('a native state', () => {
     const { code, signal } = await stuck.ended();
     assert.ok(signal === null && (code === 1 || code === 0), `${code} ${signal}`);
   });
-});
-
-describe('a worker with a native engine', () => {
-  for (const [engine] of ENGINES) {
-    it(`has the C stack that nested callbacks need (${engine}, attacks F4)`, async (t) => {
-      const expand = `
-        local function expand(s) return (s:gsub("%b()", function(x) return "<i>" .. expand(x:sub(2, -2)) .. "</i>" end)) end
-        function main(env, con) con:puts(#expand(env.QUERY_STRING)) end`;
-      const files = { 'expand.lua': expand, 'fine.lua': 'function main(env, con) con:puts("fine") end' };
-      const server = await startServer(t, { files, config: `engine = "${engine}" workers = 1` });
-      const nested = (levels: number) =>
-        ask(server, 'expand.lua', { params: { QUERY_STRING: '('.repeat(levels) + ')'.repeat(levels) } });
-      // 300 are within what LuaJIT nests, and more than what others do; 2,000 are more than any does.
-      assert.equal((await nested(300)).status, engine === 'luajit' ? 200 : 500);
-      assert.equal((await nested(2000)).status, 500);
-      assert.equal((await ask(server, 'fine.lua')).text, 'fine');
-    });
-  }
 });

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
+import type { Cleanup } from '../support/cleanup.js';
 import { IO, runCommand, type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
+import { statusOf } from '../support/status.js';
 
 const FILES = {
   'hello.lua': 'function main(env, con) con:puts("hello") end',
@@ -13,7 +15,7 @@ const FILES = {
   'busy.lua': 'function main(env, con)\n  while true do\n    local x = 1\n  end\nend',
 };
 
-function start(t: TestContext, settings = ''): Promise<Server> {
+function start(t: Cleanup, settings = ''): Promise<Server> {
   return startServer(t, {
     config: `status = "status.sock" pidfile = "server.pid" draintimeout = 0 ${settings}`,
     files: FILES,
@@ -24,15 +26,16 @@ function start(t: TestContext, settings = ''): Promise<Server> {
 async function underWay(server: Server, script: string, stage: string): Promise<string> {
   void ask(server, script).catch(() => {});
   return eventually(`a request that is ${stage}`, async () => {
-    const { stdout } = await runCommand(['status', server.config, '--json']);
-    const { running } = JSON.parse(stdout);
-    return running.find((request: Record<string, unknown>) => request.stage === stage)?.request as string | undefined;
+    const { running } = await statusOf(server);
+    return running.find((request) => request.stage === stage)?.request;
   });
 }
 
 describe('a running server', () => {
-  it('is found by its configuration, its pid file, its process and the address of its status socket', async (t) => {
-    const server = await start(t);
+  const common = shared((t) => start(t));
+
+  it('is found by its configuration, its pid file, its process and the address of its status socket', async () => {
+    const server = common();
     const socket = join(server.dir, 'status.sock');
     for (const where of [server.config, join(server.dir, 'server.pid'), String(server.pid), socket]) {
       assert.deepEqual(
@@ -58,8 +61,8 @@ describe('a running server', () => {
     assert.match((await runCommand(['status', '/nowhere.sock'])).stderr, /LUAFCGID_CONTROL_NOT_FOUND/);
   });
 
-  it('takes a configuration into service at once, or says why not', async (t) => {
-    const server = await start(t);
+  it('takes a configuration into service at once, or says why not', async () => {
+    const server = common();
     const settings = readFileSync(server.config, 'utf8');
     writeFileSync(server.config, `${settings}\nmaxpost = 1000\n`);
     const taken = await runCommand(['reload', server.config]);
@@ -104,8 +107,10 @@ describe('a running server', () => {
 });
 
 describe('luafcgid stack', () => {
-  it('prints where a request runs, and where another one waits', async (t) => {
+  it('prints where a request runs, and where another one waits, and says of a third that there is none', async (t) => {
     const server = await start(t, 'workers = 2');
+    const none = await runCommand(['stack', 'abcdef-1', server.config]);
+    assert.deepEqual([none.code, none.stderr], [1, 'no request abcdef-1 is under way\n']);
     const waits = await underWay(server, 'sleep.lua', 'suspended');
     const suspended = await runCommand(['stack', waits, server.config]);
     assert.equal(suspended.code, 0, suspended.stderr);
@@ -114,12 +119,6 @@ describe('luafcgid stack', () => {
     const executing = await runCommand(['stack', runs, server.config]);
     assert.equal(executing.code, 0, executing.stderr);
     assert.match(executing.stdout, /busy\.lua:[23]: in /);
-  });
-
-  it('says of a request that is not under way that it is not', async (t) => {
-    const server = await start(t);
-    const { code, stderr } = await runCommand(['stack', 'abcdef-1', server.config]);
-    assert.deepEqual([code, stderr], [1, 'no request abcdef-1 is under way\n']);
   });
 });
 
@@ -151,8 +150,10 @@ describe('luafcgid check --dump', () => {
 });
 
 describe('what an operator reads', () => {
-  it('in the first line of the log: version, process, engine, sockets and workers', async (t) => {
-    const server = await start(t, 'workers = 2');
+  const common = shared((t) => start(t, 'workers = 2'));
+
+  it('in the first line of the log: version, process, engine, sockets and workers', async () => {
+    const server = common();
     await server.logged(
       new RegExp(
         `luafcgid \\d\\S+, process ${server.pid}, engine embedded, io \\w+, 2 workers, status at \\S+status.sock`,
@@ -160,8 +161,8 @@ describe('what an operator reads', () => {
     );
   });
 
-  it('in lines of errors: method, path and client, and never a query', async (t) => {
-    const server = await start(t);
+  it('in lines of errors: method, path and client, and never a query', async () => {
+    const server = common();
     const params = { REQUEST_URI: '/fail.lua?token=secret', QUERY_STRING: 'token=secret', REMOTE_ADDR: '192.0.2.7' };
     await ask(server, 'fail.lua', { params });
     await server.logged(
@@ -184,8 +185,8 @@ describe('what an operator reads', () => {
     assert.doesNotMatch(closed.log(), /SHOWS_ERRORS|NO_ROOT/);
   });
 
-  it('as names of the process, and of its threads where epoll drives the sockets', async (t) => {
-    const server = await start(t, 'workers = 2');
+  it('as names of the process, and of its threads where epoll drives the sockets', async () => {
+    const server = common();
     if (process.platform === 'linux')
       assert.match(readFileSync(`/proc/${server.pid}/cmdline`, 'latin1'), /^luafcgid \//);
     if (process.platform !== 'linux' || IO === 'node') return;

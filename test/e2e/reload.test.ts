@@ -9,7 +9,7 @@ import { Held, HOLD } from '../support/held.js';
 import { fetchHttp } from '../support/http.js';
 import { startNginx } from '../support/nginx.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, eventually, itOnce } from '../support/shared.js';
 
 const SHOW = `function main(env, con)
   con:type("text/plain")
@@ -36,7 +36,7 @@ function start(t: TestContext, settings = 'maxpost = 1000', files = {}): Promise
 }
 
 describe('SIGHUP', () => {
-  it('takes a changed configuration into service', async (t) => {
+  itOnce('takes a changed configuration into service', async (t) => {
     const server = await start(t);
     assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '1000');
     configure(server, 'maxpost = 2000 workers = 3');
@@ -45,7 +45,7 @@ describe('SIGHUP', () => {
     assert.equal((await ask(server, 'show.lua', { body: 'x'.repeat(2_001) })).status, 413);
   });
 
-  it('takes data sources that are new, changed or gone, and stops in order with them', async (t) => {
+  itOnce('takes data sources that are new, changed or gone, and stops in order with them', async (t) => {
     const server = await start(t, 'data = { one = "sqlite:one.db" }');
     configure(server, 'data = { one = { "sqlite:one.db", connections = 2 }, two = "redis://127.0.0.1:1" }');
     await reload(server);
@@ -67,7 +67,7 @@ describe('SIGHUP', () => {
     assert.deepEqual(await held.release(), { status: 200, text: 'running 1 done', retryAfter: undefined });
   });
 
-  it('goes on unchanged when the configuration has faults, and tells all of them', async (t) => {
+  itOnce('goes on unchanged when the configuration has faults, and tells all of them', async (t) => {
     const server = await start(t);
     configure(server, 'maxpost = "many" workers = 0 wrkers = 1');
     await reload(server);
@@ -122,7 +122,7 @@ describe('SIGHUP', () => {
     assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '1000');
   });
 
-  it('says which settings take a restart', async (t) => {
+  itOnce('says which settings take a restart', async (t) => {
     const server = await start(t);
     configure(server, 'maxpost = 3 loglevel = "debug" user = "" socketmode = "0600"');
     await reload(server);
@@ -130,24 +130,27 @@ describe('SIGHUP', () => {
     assert.equal((await ask(server, 'show.lua')).text.split(' ')[0], '3');
   });
 
-  it('calls the hooks of both: startup before, shutdown when the last request of the old one has ended', async (t) => {
-    const hooks = (name: string): string => `bodymemory = 0 workers = 1
+  itOnce(
+    'calls the hooks of both: startup before, shutdown when the last request of the old one has ended',
+    async (t) => {
+      const hooks = (name: string): string => `bodymemory = 0 workers = 1
       function startup() print("${name} starts") end
       function shutdown() print("${name} ends") end`;
-    const server = await start(t, hooks('first'));
-    const held = await Held.ask(t, server, 'hold.lua');
-    await held.running;
-    configure(server, hooks('second'));
-    await reload(server);
-    assert.match(server.log(), /second starts/);
-    assert.doesNotMatch(server.log(), /first ends/);
-    await held.release();
-    await server.logged(/first ends/);
-    await server.stop();
-    assert.match(server.log(), /second ends/);
-  });
+      const server = await start(t, hooks('first'));
+      const held = await Held.ask(t, server, 'hold.lua');
+      await held.running;
+      configure(server, hooks('second'));
+      await reload(server);
+      assert.match(server.log(), /second starts/);
+      assert.doesNotMatch(server.log(), /first ends/);
+      await held.release();
+      await server.logged(/first ends/);
+      await server.stop();
+      assert.match(server.log(), /second ends/);
+    },
+  );
 
-  it('keeps the one state of a script with one clone', async (t) => {
+  itOnce('keeps the one state of a script with one clone', async (t) => {
     const server = await start(t, 'bodymemory = 0 workers = 2 clones = 1');
     const held = await Held.ask(t, server, 'hold.lua');
     await held.running;
@@ -160,7 +163,7 @@ describe('SIGHUP', () => {
     assert.equal((await next.release()).text, 'running 1 done');
   });
 
-  it('changes the engine', async (t) => {
+  itOnce('changes the engine', async (t) => {
     const server = await start(t, '', { 'jit.lua': 'function main(env, con) con:puts(jit and "jit" or _VERSION) end' });
     assert.equal((await ask(server, 'jit.lua')).text, 'Lua 5.1');
     configure(server, 'engine = "luajit"');
@@ -168,7 +171,7 @@ describe('SIGHUP', () => {
     assert.equal((await ask(server, 'jit.lua')).text, 'jit');
   });
 
-  it('refuses a second native library: C modules would find the functions of the first', async (t) => {
+  itOnce('refuses a second native library: C modules would find the functions of the first', async (t) => {
     const server = await start(t, 'engine = "lua5.1"');
     configure(server, 'engine = "lua5.4" maxpost = 9');
     await reload(server);
@@ -176,7 +179,7 @@ describe('SIGHUP', () => {
     assert.notEqual((await ask(server, 'show.lua')).text.split(' ')[0], '9');
   });
 
-  it('applies other rules for scripts at once', async (t) => {
+  itOnce('applies other rules for scripts at once', async (t) => {
     const server = await start(t);
     assert.equal((await ask(server, 'show.lua')).status, 200);
     configure(server, `root = "${server.dir}/elsewhere"`);

@@ -308,7 +308,7 @@ describe('a session', () => {
   });
 
   it('in memory survives that its worker is replaced, and a reload', async (t) => {
-    const { browser, server } = await site(t, 'embedded', '', '"memory"', 'watchdog = 0.2');
+    const { browser, server } = await site(t, 'embedded', '', '"memory"', 'watchdog = 1');
     const ann = browser();
     await ann.run('s.name = "Ann"');
     assert.equal((await ann.send('s.x = 1 string.rep("a", 40):find(("a?"):rep(40) .. ("a"):rep(40))')).status, 504);

@@ -24,13 +24,14 @@ describe('a shared dictionary', () => {
   for (const engine of ENGINES) {
     it(`is one for all workers, and loses no change of any, without a configuration (${engine})`, async (t) => {
       const server = await startServer(t, { config: `workers = 3 clones = 3 engine = "${engine}"`, files: FILES });
-      await Promise.all(Array.from({ length: 30 }, () => ask(server, 'count.lua')));
+      const answers = await Promise.all(Array.from({ length: 30 }, () => ask(server, 'count.lua')));
+      for (const { status, text } of answers) assert.equal(status, 200, text);
       assert.equal((await ask(server, 'read.lua')).text, '600');
     });
   }
 
   it('outlives a reload and a worker that is replaced; one whose size changes begins empty', async (t) => {
-    const config = 'workers = 1 clones = 2 watchdog = 0.2';
+    const config = 'workers = 1 clones = 2 watchdog = 1';
     const server = await startServer(t, { config: `${config} shared = { cache = 2^20 }`, files: FILES });
     assert.equal((await ask(server, 'count.lua')).text, '20');
     assert.equal((await ask(server, 'hang.lua')).status, 504);

@@ -1,12 +1,12 @@
 /** Locks that lie in a data source: those of several servers, given back by whatever ends a request (issue 13, 6). */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
-import { tempDir } from '../support/cleanup.js';
+import { describe, it } from 'node:test';
+import { type Cleanup, tempDir } from '../support/cleanup.js';
 import { FcgiConnection, scriptParams } from '../support/fcgi-client.js';
 import { startRedis } from '../support/redis.js';
 import { type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
 
 const ENGINES = ['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const;
 
@@ -64,7 +64,7 @@ function main(env, con)
 end`,
 };
 
-async function startTwo(t: TestContext, data: string, settings = ''): Promise<readonly [Server, Server]> {
+async function startTwo(t: Cleanup, data: string, settings = ''): Promise<readonly [Server, Server]> {
   const config = `data = { main = "${data}" } locks = "main" workers = 1 clones = 8 onabort = "stop" draintimeout = 1 ${settings}`;
   return Promise.all([startServer(t, { config, files: FILES }), startServer(t, { config, files: FILES })]);
 }
@@ -73,23 +73,19 @@ const free = async (server: Server): Promise<void> =>
   assert.equal((await ask(server, 'try.lua', { params: { QUERY_STRING: '20' } })).text, 'free');
 
 describe('locks in a data source', () => {
-  for (const engine of ENGINES) {
-    it(`let one request of all servers at a time do its work, with ${engine}`, async (t) => {
-      const { port } = await startRedis(t);
-      const servers = await startTwo(t, `redis://127.0.0.1:${port}`, `engine = "${engine}"`);
+  const redis = shared((t) => startRedis(t));
+
+  for (const [database, engine] of ENGINES.entries()) {
+    it(`let one request of all servers at a time do its work, and are an error where Lua cannot wait, with ${engine}`, async (t) => {
+      const [here, there] = await startTwo(t, `redis://127.0.0.1:${redis().port}/${database}`, `engine = "${engine}"`);
       const answers = await Promise.all(
-        servers.flatMap((server) => Array.from({ length: 8 }, () => ask(server, 'count.lua'))),
+        [here, there].flatMap((server) => Array.from({ length: 8 }, () => ask(server, 'count.lua'))),
       );
       const values = answers.map(({ text }) => Number(/^true (\d+)/.exec(text)?.[1] ?? text)).sort((a, b) => a - b);
       assert.deepEqual(
         values,
         answers.map((_, at) => at + 1),
       );
-    });
-
-    it(`are an error where Lua cannot be suspended and somebody else has them, with ${engine}`, async (t) => {
-      const { port } = await startRedis(t);
-      const [here, there] = await startTwo(t, `redis://127.0.0.1:${port}`, `engine = "${engine}"`);
       assert.match((await ask(here, 'inside.lua')).text, /^true/, 'one that is free can be taken');
       const holder = await FcgiConnection.connect(there.socket);
       t.after(() => holder.destroy());
@@ -129,7 +125,7 @@ describe('locks in a data source', () => {
   });
 
   it('are refused for a source that is not configured', async (t) => {
-    const { port } = await startRedis(t);
+    const { port } = redis();
     await assert.rejects(
       startServer(t, { config: `data = { main = "redis://127.0.0.1:${port}" } locks = "cache"`, files: FILES }),
       /locks = "cache"|LUAFCGID_CONFIG_VALUE/,

@@ -9,7 +9,7 @@ import { parseOpenMetrics } from '../status/openmetrics-parser.js';
 import { Held, HOLD } from '../support/held.js';
 import { fetchHttp } from '../support/http.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, describeOnce, eventually, itOnce } from '../support/shared.js';
 
 const HELLO = 'function main(env, con) con:puts("hello") end';
 const FAIL = 'function main(env, con)\n  error("broken " .. env.QUERY_STRING)\nend';
@@ -63,7 +63,7 @@ function start(t: TestContext, settings = ''): Promise<Server> {
 }
 
 describe('the status of a running server', () => {
-  it('tells how many states were made from images, and why a script has none (issue 16)', async (t) => {
+  itOnce('tells how many states were made from images, and why a script has none (issue 16)', async (t) => {
     const server = await start(t, 'workers = 1 maxcount = 1 files = { read = { "." } }');
     server.write('open.lua', 'kept = io.open("hello.lua") function main(env, con) con:puts("open") end');
     for (const script of ['hello.lua', 'hello.lua', 'hello.lua', 'open.lua', 'open.lua']) await ask(server, script);
@@ -82,7 +82,7 @@ describe('the status of a running server', () => {
     );
   });
 
-  it('has every request, by outcome and script, also those that no script has answered', async (t) => {
+  itOnce('has every request, by outcome and script, also those that no script has answered', async (t) => {
     const server = await start(t);
     for (let at = 0; at < 3; at += 1) await ask(server, 'hello.lua');
     await ask(server, 'fail.lua');
@@ -133,7 +133,7 @@ describe('the status of a running server', () => {
     assert.equal((await waiting).text, 'hello');
   });
 
-  it('tells a request that is suspended from one that runs, and says what it waits for', async (t) => {
+  itOnce('tells a request that is suspended from one that runs, and says what it waits for', async (t) => {
     const server = await start(t, 'workers = 1 draintimeout = 0');
     void ask(server, 'sleep.lua').catch(() => {});
     const [request] = await eventually('the suspended request', async () => {
@@ -144,7 +144,7 @@ describe('the status of a running server', () => {
     assert.equal((await ask(server, 'hello.lua')).text, 'hello');
   });
 
-  it('says of a suspended request that it waits for its body', async (t) => {
+  itOnce('says of a suspended request that it waits for its body', async (t) => {
     const server = await start(t, 'workers = 1 bodymemory = 0');
     server.write('read.lua', `local luafcgid = require "luafcgid" ${HOLD}`);
     const held = await Held.ask(t, server, 'read.lua');
@@ -159,7 +159,7 @@ describe('the status of a running server', () => {
     await held.release();
   });
 
-  it('groups errors by script and line', async (t) => {
+  itOnce('groups errors by script and line', async (t) => {
     const server = await start(t);
     for (const query of ['a', 'b', 'c']) await ask(server, 'fail.lua', { params: { QUERY_STRING: query } });
     const { errors } = await statusOf(server);
@@ -169,8 +169,8 @@ describe('the status of a running server', () => {
     );
   });
 
-  it('keeps its totals when configurations are reloaded and workers are lost', async (t) => {
-    const server = await start(t, 'workers = 1 watchdog = 0.2');
+  itOnce('keeps its totals when configurations are reloaded and workers are lost', async (t) => {
+    const server = await start(t, 'workers = 1 watchdog = 1');
     server.write('hang.lua', 'function main() string.rep("a", 40):find(("a?"):rep(40) .. ("a"):rep(40)) end');
     for (let at = 0; at < 3; at += 1) await ask(server, 'hello.lua');
     server.signal('SIGHUP');
@@ -183,7 +183,7 @@ describe('the status of a running server', () => {
     assert.deepEqual([hello.requests, requests.total, facts.last_reload.is_refused], [5, 6, false]);
   });
 
-  it('is OpenMetrics that a strict parser takes, under both ways', async (t) => {
+  itOnce('is OpenMetrics that a strict parser takes, under both ways', async (t) => {
     const server = await start(t);
     await ask(server, 'hello.lua');
     await statusAfter(server, 1);
@@ -235,7 +235,7 @@ describe('the status path', () => {
     await eventually('the main thread to go on', isAnswered);
   });
 
-  it('is no other path, and nothing without the setting', async (t) => {
+  itOnce('is no other path, and nothing without the setting', async (t) => {
     const server = await startServer(t, { files: { 'hello.lua': HELLO } });
     assert.equal((await askPath(server, '/status')).status, 404);
     const other = await start(t);
@@ -251,14 +251,14 @@ describe('the status path', () => {
     assert.match(page.text, /^luafcgid /);
   });
 
-  it('has no body for HEAD', async (t) => {
+  itOnce('has no body for HEAD', async (t) => {
     const server = await start(t);
     const page = await askPath(server, '/status', '', { REQUEST_METHOD: 'HEAD' });
     assert.deepEqual([page.status, page.text], [200, '']);
   });
 });
 
-describe('the status socket', () => {
+describeOnce('the status socket', () => {
   it("may be used by root and the server's user alone, and goes with the server", async (t) => {
     const server = await start(t);
     const path = join(server.dir, 'status.sock');

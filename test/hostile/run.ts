@@ -177,6 +177,7 @@ export async function runHostile(t: Cleanup, options: HostileOptions): Promise<V
   const files = Object.fromEntries(attacks.map(({ snippet, script, canWait }) => [script, scriptOf(snippet, canWait)]));
   const server = await startServer(t, {
     files: { ...SITE, ...files },
+    env: { NODE_V8_COVERAGE: '' },
     config: ({ scripts }) => `
       engine = "${engine}"; io = "${io}"; root = ${JSON.stringify(scripts)}
       workers = ${WORKERS}; states = 12; clones = 2; memory = ${MEMORY_MIB} * 1024 * 1024

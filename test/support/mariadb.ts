@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Child } from './child.js';
 import { type Cleanup, tempDir } from './cleanup.js';
 import type { Database } from './postgres.js';
+import { copyTemplate } from './template.js';
 import { findProgram, freePort } from './web-server.js';
 
 export interface MariadbOptions {
@@ -24,8 +25,10 @@ export async function startMariadb(
   const dir = tempDir(t);
   const data = join(dir, 'data');
   const user = `--user=${userInfo().username}`;
-  const initialize = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', user];
-  execFileSync(install, [...initialize, '--skip-name-resolve'], { stdio: 'pipe' });
+  copyTemplate('mariadb', data, (folder) => {
+    const initialize = ['--no-defaults', `--datadir=${folder}`, '--auth-root-authentication-method=normal', user];
+    execFileSync(install, [...initialize, '--skip-name-resolve'], { stdio: 'pipe' });
+  });
   const port = await freePort();
   const socket = join(dir, 'mysqld.sock');
   const args = [

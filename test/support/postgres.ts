@@ -1,10 +1,12 @@
 /** A real PostgreSQL of the distribution, with a data directory and a port of its own. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child } from './child.js';
 import { type Cleanup, tempDir } from './cleanup.js';
+import { copyTemplate } from './template.js';
 import { freePort } from './web-server.js';
 
 export interface PostgresOptions {
@@ -58,23 +60,15 @@ export async function startPostgres(t: Cleanup, options: PostgresOptions = {}): 
     const [command = '', ...rest] = [...(account?.prefix ?? []), programOf(program), ...args];
     return [command, rest];
   };
-  const password = join(dir, 'password');
-  writeFileSync(password, `${options.password ?? 'unused'}\n`);
-  const initialize = [
-    '-D',
-    data,
-    '-U',
-    'postgres',
-    '--pwfile',
-    password,
-    '-A',
-    'trust',
-    '-E',
-    'UTF8',
-    '--locale=C',
-    '-N',
-  ];
-  execFileSync(...(run('initdb', initialize) as [string, string[]]), { stdio: 'pipe' });
+  const { password = 'unused' } = options;
+  copyTemplate(`postgres-${createHash('sha256').update(password).digest('hex').slice(0, 16)}`, data, (folder) => {
+    if (account !== undefined) chownSync(folder, account.uid, account.gid);
+    const file = join(dir, 'password');
+    writeFileSync(file, `${password}\n`);
+    const who = ['-U', 'postgres', '--pwfile', file, '-A', 'trust'];
+    const [command, args] = run('initdb', ['-D', folder, ...who, '-E', 'UTF8', '--locale=C', '-N']);
+    execFileSync(command, args, { stdio: 'pipe' });
+  });
   const port = await freePort();
   const settings = [
     `port = ${port}`,

@@ -21,7 +21,7 @@ function findRoot(from: string): string {
 export const IO = process.env.LUAFCGID_TEST_IO ?? 'auto';
 
 export interface ServerOptions {
-  /** Lua source of the configuration. `listen` is set before it, to `server.socket`. */
+  /** Lua source of the configuration. Before it `listen` is set to `server.socket`, and `workers` to 1. */
   readonly config?: string | ((paths: Pick<Server, 'dir' | 'scripts' | 'socket'>) => string);
   /** Scripts to write before the start: name and text. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
@@ -77,7 +77,9 @@ export async function startServer(t: Cleanup, options: ServerOptions = {}): Prom
   };
   for (const [name, text] of Object.entries(options.files ?? {})) write(name, text);
   const settings = typeof options.config === 'function' ? options.config({ dir, scripts, socket }) : options.config;
-  writeFileSync(config, `listen = ${JSON.stringify(socket)}\nio = ${JSON.stringify(IO)}\n${settings ?? ''}\n`);
+  // One thread for scripts, unless the test says how many: each takes its time to start.
+  const first = `listen = ${JSON.stringify(socket)}\nio = ${JSON.stringify(IO)} workers = 1\n`;
+  writeFileSync(config, `${first}${settings ?? ''}\n`);
 
   const [command = process.execPath, ...args] = [
     ...(options.under ?? []),

@@ -1,11 +1,27 @@
 /** What several end-to-end tests share: one server for all tests of a suite, and waits for what is bound to come. */
 import assert from 'node:assert/strict';
-import { after, before } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Cleanup } from './cleanup.js';
 import { type Answer, type Bytes, request, scriptParams, type Target } from './fcgi-client.js';
 import type { Server } from './server.js';
 
-/** To be called in the body of a suite: starts something before its tests, gives it back after them. */
+/** The test command runs the end-to-end tests for each driver of the front: this run is not for the first of them. */
+const isRepetition = process.env.LUAFCGID_TEST_REPETITION === '1';
+
+/** A suite of which no driver of the front takes part: it runs for the first driver only. */
+export function describeOnce(name: string, suite: () => void): void {
+  if (!isRepetition) describe(name, suite);
+}
+
+/** A test of which no driver of the front takes part: it runs for the first driver only. */
+export function itOnce(name: string, test: (t: TestContext) => Promise<void>): void {
+  if (!isRepetition) it(name, test);
+}
+
+/**
+ * To be called in the body of a suite, never outside of all: starts something before its tests, gives it back after them. What a
+ * suite around it shares is there by then.
+ */
 export function shared<T>(start: (t: Cleanup) => Promise<T>): () => T {
   const undo: (() => Promise<void> | void)[] = [];
   let started: { readonly value: T } | undefined;

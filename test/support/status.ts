@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type { Server } from './server.js';
 
 export interface ShownRequest {
+  /** Its name. */
+  readonly request: string;
   readonly stage: string;
   readonly script: string;
   readonly waits_for: string;

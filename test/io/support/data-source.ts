@@ -20,7 +20,7 @@ export function sourceSettings(given: Partial<ResolvedSource> & Pick<ResolvedSou
     password: undefined,
     connections: 4,
     queue: 100,
-    waitMs: 5_000,
+    waitMs: 30_000,
     connectMs: 5_000,
     queryMs: 10_000,
     idleMs: 600_000,

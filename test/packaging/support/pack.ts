@@ -4,8 +4,12 @@ import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { ROOT } from '../../support/server.js';
 
-/** The environment of a machine where this Node.js, and its npm, come first. */
-export const NODE_FIRST = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+/** The environment of a machine where this Node.js, and its npm, come first. What is installed counts for no coverage. */
+export const NODE_FIRST = {
+  ...process.env,
+  PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+  NODE_V8_COVERAGE: '',
+};
 
 /** Runs a program to its end and gives its standard output; a failure has everything that it wrote. */
 export function runToEnd(command: string, args: readonly string[], cwd = ROOT, env: NodeJS.ProcessEnv = NODE_FIRST) {
