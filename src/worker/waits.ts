@@ -12,37 +12,14 @@ import type { SourceGrant } from '../io/handle.js';
 import type { Action } from '../io/protocol.js';
 import { mayUse } from '../io/sources.js';
 import type { DataSource, LockAnswer, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
-import { type LockOwner, type LockParts, LockWaits, refusalAt } from './lock-waits.js';
-import { decodeResult, encodeOperation } from './operation-values.js';
-import type { RequestInlet } from './request-channels.js';
+import type { KeyJobs } from './key-jobs.js';
+import { type LockParts, LockWaits, refusalAt } from './lock-waits.js';
+import { decodeResult, encodeOperation, scriptNumber } from './operation-values.js';
 import { SourceLockWaits } from './source-lock-waits.js';
-import { Timers } from './timers.js';
+import { earlier, Timers } from './timers.js';
+import type { Input, WaitOwner } from './wait-owner.js';
 
-/** A stream of the request. */
-type Input = Pick<RequestInlet, 'isReady' | 'awaitMore'>;
-
-/** The run that started an operation. */
-export interface WaitOwner extends LockOwner {
-  /** The number of the request. */
-  readonly id: number;
-  /** Operations that it has started and not taken the results of. Most requests start none. */
-  tokens: Set<number> | undefined;
-  /** The script's file. */
-  readonly script: ByteString;
-  /** Whether its output has to wait for its client to read. */
-  readonly isOutputHeld: boolean;
-  /** What was not read of its body, and of the file that a Filter is given. */
-  readonly body: Input & { readonly file?: Input | undefined };
-  /** It counts among the requests that wait. */
-  holdsPlace: boolean;
-  /** The I/O thread knows of it. */
-  hasPosted: boolean;
-}
-
-/** Whether it has what no copy of its script's memory may have: operations that are not over, or locks. */
-export function holdsOperations({ tokens, locks }: Pick<WaitOwner, 'tokens' | 'locks'>): boolean {
-  return (tokens?.size ?? 0) > 0 || (locks?.size ?? 0) > 0;
-}
+export { holdsOperations, type WaitOwner } from './wait-owner.js';
 
 const NO_TOKENS: readonly number[] = [];
 
@@ -60,6 +37,8 @@ interface Operation {
 export interface WaitsParts {
   /** Undefined where no data source is configured. */
   readonly io: IoClient | undefined;
+  /** Undefined where the main thread makes no keys. */
+  readonly keys: KeyJobs | undefined;
   /** The data sources, and which scripts may use them. */
   readonly sources: readonly SourceGrant[];
   /** Locks of all workers. */
@@ -107,6 +86,14 @@ export class Waits implements WaitHost {
   startTimer(delayMs: number): number {
     const token = this.#add(WaitsFor.TIMER);
     this.#timers.add(token, this.#parts.nowMs() + delayMs);
+    return token;
+  }
+
+  deriveKey(...work: Parameters<NonNullable<WaitHost['deriveKey']>>): number | undefined {
+    const { keys } = this.#parts;
+    if (keys === undefined) return undefined;
+    const token = this.#add(WaitsFor.KEY);
+    keys.start(token, ...work);
     return token;
   }
 
@@ -330,7 +317,8 @@ export class Waits implements WaitHost {
 
   /** Whether `poll` may find something. */
   get mayHaveNews(): boolean {
-    const { io, nowMs } = this.#parts;
+    const { io, keys, nowMs } = this.#parts;
+    if (keys?.mayHaveNews === true) return true;
     const dueMs = this.#timers.nextMs;
     return this.#locks.mayHaveNews || io?.hasCompletion === true || (dueMs !== undefined && dueMs <= nowMs());
   }
@@ -346,6 +334,7 @@ export class Waits implements WaitHost {
       }
     }
     this.#locks.poll();
+    this.#parts.keys?.poll((token, result) => this.#end(token, result));
     if (io === undefined || !io.hasCompletion) return;
     for (let next = io.next(); next !== undefined; next = io.next()) this.#complete(next);
   }
@@ -391,15 +380,4 @@ export class Waits implements WaitHost {
     owner.holdsPlace = false;
     Atomics.sub(this.#waiting, 0, 1);
   }
-}
-
-/** Tells scripts apart where they take turns for connections: two with one number only take their turns together. */
-function scriptNumber(path: ByteString): number {
-  let hash = 0;
-  for (let at = 0; at < path.length; at += 1) hash = (Math.imul(hash, 31) + path.charCodeAt(at)) | 0;
-  return hash >>> 0;
-}
-
-function earlier(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }
