@@ -159,3 +159,10 @@ function toRows({ columns, rows, isPositional }: Rows): LuaValue {
 function latin1(text: string): string {
   return Buffer.from(text).toString('latin1');
 }
+
+/** Tells scripts apart where they take turns for connections: two with one number only take their turns together. */
+export function scriptNumber(path: string): number {
+  let hash = 0;
+  for (let at = 0; at < path.length; at += 1) hash = (Math.imul(hash, 31) + path.charCodeAt(at)) | 0;
+  return hash >>> 0;
+}

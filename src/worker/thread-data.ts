@@ -21,6 +21,8 @@ export interface ThreadData {
   readonly warmScripts: readonly string[];
   /** How it shares images of scripts with other workers; undefined: it does not. */
   readonly images: ImageChannel | undefined;
+  /** One word: how many keys the main thread has made for it; undefined: it makes none. */
+  readonly keysMade: SharedArrayBuffer | undefined;
   /** Begins the name of every request. */
   readonly runName: string;
   /** The number of this worker, as the log has it. */

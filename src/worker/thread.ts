@@ -36,6 +36,8 @@ import { AccessLines } from './direct/access-lines.js';
 import type { DirectServer } from './direct/server.js';
 import { ImageExchange } from './image-exchange.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
+import { KeyJobs } from './key-jobs.js';
+import { MainPort } from './main-port.js';
 import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
@@ -156,6 +158,7 @@ class WorkerThread {
     const ring = new RingReader(data.toWorker, system.parker);
     const borrower = new Borrower(data.loans);
     const stopReason = (): Error => this.#runner.stopReason();
+    const mainPort = new MainPort(parentPort as MessagePort);
     this.#usage = usage;
     this.#slots = new OfferSlots(data.toWorker);
     this.#states = stateSettings(data);
@@ -174,11 +177,12 @@ class WorkerThread {
       usage,
       counters,
       states: this.#states,
-      imageExchange: data.images && new ImageExchange(data.images, parentPort as MessagePort, data.worker),
+      imageExchange: data.images && new ImageExchange(data.images, mainPort, data.worker),
       forgetBody: (id) => this.#inbox.forgetBody(id),
       waits: {
         io,
         createData: (events) => connections?.open(events),
+        keys: data.keysMade && new KeyJobs(mainPort, data.keysMade),
         sources: data.sources,
         lockSource: data.sources.find(({ name, kind }) => name === config.locks && kind !== 'http')?.id,
         locks: {

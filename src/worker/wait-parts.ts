@@ -1,37 +1,16 @@
-/** What waits need of their surroundings, and what they know of a request. */
-import type { ByteString } from '../base/byte-string.js';
+/** What waits need of their surroundings. */
 import type { IoClient } from '../io/client.js';
 import type { SourceGrant } from '../io/handle.js';
 import type { DirectData, DirectDataParts } from './data/direct-data.js';
-import type { LockOwner, LockParts } from './lock-waits.js';
-import type { RequestInlet } from './request-channels.js';
-
-/** A stream of the request. */
-export type Input = Pick<RequestInlet, 'isReady' | 'awaitMore'>;
-
-/** The run that started an operation. */
-export interface WaitOwner extends LockOwner {
-  /** The number of the request. */
-  readonly id: number;
-  /** Operations that it has started and not taken the results of. Most requests start none. */
-  tokens: Set<number> | undefined;
-  /** The script's file. */
-  readonly script: ByteString;
-  /** Whether its output has to wait for its client to read. */
-  readonly isOutputHeld: boolean;
-  /** What was not read of its body, and of the file that a Filter is given. */
-  readonly body: Input & { readonly file?: Input | undefined };
-  /** It counts among the requests that wait. */
-  holdsPlace: boolean;
-  /** The I/O thread knows of it. */
-  hasPosted: boolean;
-  /** See `DataOwner`. */
-  boundSources?: Set<number> | undefined;
-}
+import type { KeyJobs } from './key-jobs.js';
+import type { LockParts } from './lock-waits.js';
+import type { WaitOwner } from './wait-owner.js';
 
 export interface WaitsParts {
   /** Undefined where no data source is configured. */
   readonly io: IoClient | undefined;
+  /** Undefined where the main thread makes no keys. */
+  readonly keys: KeyJobs | undefined;
   /** Left out where this worker uses no data source by itself. */
   readonly createData?: ((events: Pick<DirectDataParts, 'over' | 'post'>) => DirectData | undefined) | undefined;
   /** The data sources, and which scripts may use them. */

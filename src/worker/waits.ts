@@ -13,17 +13,14 @@ import { mayUse } from '../io/sources.js';
 import type { DataSource, LockAnswer, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
 import type { DirectData } from './data/direct-data.js';
 import { LockWaits, refusalAt } from './lock-waits.js';
-import { decodeResult, encodeOperation } from './operation-values.js';
+import { decodeResult, encodeOperation, scriptNumber } from './operation-values.js';
 import { SourceLockWaits } from './source-lock-waits.js';
-import { Timers } from './timers.js';
-import type { Input, WaitOwner, WaitsParts } from './wait-parts.js';
+import { earlier, Timers } from './timers.js';
+import type { Input, WaitOwner } from './wait-owner.js';
+import type { WaitsParts } from './wait-parts.js';
 
-export type { WaitOwner, WaitsParts } from './wait-parts.js';
-
-/** Whether it has what no copy of its script's memory may have: operations that are not over, or locks. */
-export function holdsOperations({ tokens, locks }: Pick<WaitOwner, 'tokens' | 'locks'>): boolean {
-  return (tokens?.size ?? 0) > 0 || (locks?.size ?? 0) > 0;
-}
+export { holdsOperations, type WaitOwner } from './wait-owner.js';
+export type { WaitsParts } from './wait-parts.js';
 
 const NO_TOKENS: readonly number[] = [];
 
@@ -68,6 +65,14 @@ export class Waits implements WaitHost {
   startTimer(delayMs: number): number {
     const token = this.#add(WaitsFor.TIMER);
     this.#timers.add(token, this.#parts.nowMs() + delayMs);
+    return token;
+  }
+
+  deriveKey(...work: Parameters<NonNullable<WaitHost['deriveKey']>>): number | undefined {
+    const { keys } = this.#parts;
+    if (keys === undefined) return undefined;
+    const token = this.#add(WaitsFor.KEY);
+    keys.start(token, ...work);
     return token;
   }
 
@@ -302,7 +307,8 @@ export class Waits implements WaitHost {
 
   /** Whether `poll` may find something. */
   get mayHaveNews(): boolean {
-    const { io, nowMs } = this.#parts;
+    const { io, keys, nowMs } = this.#parts;
+    if (keys?.mayHaveNews === true) return true;
     const dueMs = this.nextMs;
     return this.#locks.mayHaveNews || io?.hasCompletion === true || (dueMs !== undefined && dueMs <= nowMs());
   }
@@ -319,6 +325,7 @@ export class Waits implements WaitHost {
     }
     if (this.data?.nextMs !== undefined) this.data.look(nowMs());
     this.#locks.poll();
+    this.#parts.keys?.poll((token, result) => this.#end(token, result));
     if (io === undefined || !io.hasCompletion) return;
     for (let next = io.next(); next !== undefined; next = io.next()) this.#complete(next);
   }
@@ -365,15 +372,4 @@ export class Waits implements WaitHost {
     owner.holdsPlace = false;
     Atomics.sub(this.#waiting, 0, 1);
   }
-}
-
-/** Tells scripts apart where they take turns for connections: two with one number only take their turns together. */
-function scriptNumber(path: ByteString): number {
-  let hash = 0;
-  for (let at = 0; at < path.length; at += 1) hash = (Math.imul(hash, 31) + path.charCodeAt(at)) | 0;
-  return hash >>> 0;
-}
-
-function earlier(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }

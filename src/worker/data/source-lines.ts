@@ -117,7 +117,10 @@ export class SourceLines {
       else {
         this.#queue.remove(task);
         this.#waiting.delete(task.token);
-        tasks.failed(task, refusalError(limits, { why: 'timeout', waitedMs: limits.waitMs, busy: limits.connections, opening: 0 }));
+        tasks.failed(
+          task,
+          refusalError(limits, { why: 'timeout', waitedMs: limits.waitMs, busy: limits.connections, opening: 0 }),
+        );
       }
     }
     this.#count();
