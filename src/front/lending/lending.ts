@@ -4,7 +4,7 @@
  * others. A part of the front's core; the words and the gate that it shares with each worker are those of
  * `channel/lending.ts`.
  */
-import { SHORT_MS } from '../../base/usual-time.js';
+import { SHORT_MS, UNKNOWN_MS } from '../../base/usual-time.js';
 import { type Lender, MAX_LENT_BYTES } from '../../channel/lending.js';
 import { PROMOTED_MORE_BYTES, ToWorker } from '../../channel/messages.js';
 import { LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
@@ -212,6 +212,11 @@ export class Lending {
   /** Whether requests of a state are so short that others can wait for them. */
   isShort(state: PoolState): boolean {
     return state.usualMs <= SHORT_MS;
+  }
+
+  /** Whether its requests are surely long. Others are looked at when they have run for a millisecond. */
+  isLong(state: PoolState): boolean {
+    return state.usualMs >= LONG_MS / 2 && state.usualMs !== UNKNOWN_MS;
   }
 
   /** The usual time of a state's requests has changed, perhaps to a long one. */
