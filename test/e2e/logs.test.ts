@@ -185,7 +185,8 @@ describe('log files that are moved away', () => {
       for (let n = 0; n < TIMES; n += 1) {
         const params = scriptParams(server.path('tell.lua'), { QUERY_STRING: `${client}.${n}` });
         connection.send(requestBytes({ keepConn: true, params }));
-        await connection.response(1);
+        const { status, body } = parseCgiAnswer((await connection.response(1)).stdout);
+        assert.equal(status, 200, body.toString());
       }
       connection.destroy();
       left -= 1;
