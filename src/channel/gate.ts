@@ -4,10 +4,11 @@
  *
  *   from        to          who     method      required, or stored, before
  *   OPEN        READING     worker  tryBegin    DESCRIPTOR is stored, for `shut`
- *   READING     RUNNING+n   worker  run         REQUEST, STATE, REQUEST_BYTES and the bytes are stored; n is new
+ *   READING     RUNNING+n   worker  run         REQUEST, STATE, REQUEST_BYTES and the bytes are stored; n is new. Also when a
+ *                                               request goes on that has waited
  *   RUNNING+n   ANSWERING   worker  claim       fails when the front has taken n over
  *   READING     OPEN        worker  leave       all that the front has to know about the connection is posted
- *   ANSWERING   OPEN        worker  leave       the same
+ *   ANSWERING   OPEN        worker  leave       the same; or the request waits, and is in the table of `waiting-runs.ts`
  *   OPEN        HELD        front   tryHold     `Lender.hold` then compares posted and acknowledged, or releases
  *   HELD        OPEN        front   release     wakes a worker that waits for it
  *   RUNNING+n   HELD        front   takeOver    posted and acknowledged are equal, looked at after n was read

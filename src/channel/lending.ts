@@ -29,6 +29,7 @@
 
 import { FrontGate, WorkerGate } from './gate.js';
 import { FromWorker } from './messages.js';
+import { WAITING_RUNS_WORDS, WaitingRuns, WaitingRunsView } from './waiting-runs.js';
 
 /** 32-bit words. */
 const GATE = 0;
@@ -50,12 +51,14 @@ const UNKNOWN = 15;
 const CEILING = 16;
 const LISTENERS = 17;
 const WORDS = 18;
+/** Behind the words: the requests that wait (`waiting-runs.ts`). */
+const ALL_BYTES = (WORDS + WAITING_RUNS_WORDS) * 4;
 
 /** The longest wait for the front to learn of a connection; it looks for other things to do then. */
 const LONGEST_WAIT_MS = 1;
 
-/** What the worker waits for is marked: a lent connection, a listening socket, or its bell. */
-export const LentMark = { CONNECTION: 0, LISTENER: 1, BELL: 2 } as const;
+/** What the worker waits for is marked: a lent connection, a listening socket, its bell, or a connection to a data source. */
+export const LentMark = { CONNECTION: 0, LISTENER: 1, BELL: 2, DATA: 3 } as const;
 
 /** Only connections with descriptors below this are lent: a byte for each tells whether it was used. */
 export const LENDABLE_DESCRIPTORS = 16 * 1024;
@@ -63,19 +66,21 @@ export const LENDABLE_DESCRIPTORS = 16 * 1024;
 export const MAX_LENT_BYTES = 32 * 1024;
 
 export function createLoans(): SharedArrayBuffer {
-  return new SharedArrayBuffer(WORDS * 4 + LENDABLE_DESCRIPTORS + MAX_LENT_BYTES);
+  return new SharedArrayBuffer(ALL_BYTES + LENDABLE_DESCRIPTORS + MAX_LENT_BYTES);
 }
 
 class Shared {
   protected readonly words: Int32Array;
+  protected readonly waitingWords: Int32Array;
   protected readonly used: Uint8Array;
   /** Where the worker reads requests to. */
   readonly bytes: Uint8Array;
 
   constructor(shared: SharedArrayBuffer) {
     this.words = new Int32Array(shared, 0, WORDS);
-    this.used = new Uint8Array(shared, WORDS * 4, LENDABLE_DESCRIPTORS);
-    this.bytes = new Uint8Array(shared, WORDS * 4 + LENDABLE_DESCRIPTORS, MAX_LENT_BYTES);
+    this.waitingWords = new Int32Array(shared, WORDS * 4, WAITING_RUNS_WORDS);
+    this.used = new Uint8Array(shared, ALL_BYTES, LENDABLE_DESCRIPTORS);
+    this.bytes = new Uint8Array(shared, ALL_BYTES + LENDABLE_DESCRIPTORS, MAX_LENT_BYTES);
   }
 
   /** Connections that are lent. */
@@ -101,9 +106,12 @@ class Shared {
 /** The worker's end. */
 export class Borrower extends Shared {
   readonly #gate: WorkerGate;
+  /** The requests that it serves by itself and that wait. */
+  readonly waiting: WaitingRuns;
 
   constructor(shared: SharedArrayBuffer) {
     super(shared);
+    this.waiting = new WaitingRuns(this.waitingWords);
     this.#gate = new WorkerGate(this.words, GATE, GATE_WAITS);
   }
 
@@ -143,7 +151,7 @@ export class Borrower extends Shared {
   /** A message of this type, which the front has to handle before it may hold the gate, is about to be written. */
   post(type: number): void {
     Atomics.add(this.words, POSTED, 1);
-    if (type !== FromWorker.RETURNED) Atomics.store(this.words, UNKNOWN, 1);
+    if (type === FromWorker.ACCEPTED || type === FromWorker.PROMOTED) Atomics.store(this.words, UNKNOWN, 1);
   }
 
   /** Whether the front may not know a connection yet that was accepted here: there may be one such, and no more. */
@@ -202,6 +210,8 @@ export interface LentRequest {
   readonly state: number;
   /** For how long it has been under way, as far as its worker has said. */
   readonly ageMs?: number;
+  /** What it waits for, a `WaitsFor`; 0 or left out: it executes. */
+  readonly waitsFor?: number;
   /** All its records. */
   readonly bytes: Uint8Array;
 }
@@ -210,9 +220,12 @@ export interface LentRequest {
 export class Lender extends Shared {
   readonly #gate: FrontGate;
   #acknowledged = 0;
+  /** The requests that its worker serves by itself and that wait. */
+  readonly waiting: WaitingRunsView;
 
   constructor(shared: SharedArrayBuffer) {
     super(shared);
+    this.waiting = new WaitingRunsView(this.waitingWords);
     this.#gate = new FrontGate(this.words, GATE, GATE_WAITS);
   }
 
@@ -254,10 +267,11 @@ export class Lender extends Shared {
   /**
    * The running request becomes the front's own; holds the gate until `release`. Undefined when there is none, or not all
    * that the worker posted is handled.
+   * @param hasRead whether nothing is left of what the worker has posted: another request may have ended in its state
    */
-  takeOver(): LentRequest | undefined {
+  takeOver(hasRead: () => boolean = () => true): LentRequest | undefined {
     const { running } = this.#gate;
-    if (running === undefined || !this.isUpToDate || !this.#gate.takeOver(running)) return undefined;
+    if (running === undefined || !hasRead() || !this.isUpToDate || !this.#gate.takeOver(running)) return undefined;
     return {
       descriptor: Atomics.load(this.words, DESCRIPTOR),
       request: Atomics.load(this.words, REQUEST),

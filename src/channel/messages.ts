@@ -78,7 +78,7 @@ export const FromWorker = {
   LOG: 4,
   /** A state depends on a file. argument: state. payload: fingerprint text, a NUL byte, the path. */
   DEPENDS: 5,
-  /** A state that was to be closed, or evicted, is closed. argument: state. */
+  /** A state that was to be closed, or evicted, is closed. argument: state. id: 1 when a request waits in it, with which it is closed. */
   CLOSED: 6,
   /** The running request sets its watchdog. argument: milliseconds from now, 0 for no limit. */
   WATCHDOG: 7,
@@ -98,7 +98,10 @@ export const FromWorker = {
   ACCEPTED: 12,
   /** It is to be closed when all is sent. id: its descriptor. */
   CLOSE_WHEN_SENT: 13,
-  /** A lent connection comes back. Counted (`COUNTED`). id: its descriptor. payload: the bytes read from it. */
+  /**
+   * A lent connection comes back. Counted (`COUNTED`). id: its descriptor. argument: 1 when only an idle state was lacking for
+   * its request. payload: the bytes read from it.
+   */
   RETURNED: 14,
   /** The rest of an answer on a lent connection, which then comes back. id: its descriptor. */
   ANSWER_REST: 15,
@@ -115,19 +118,30 @@ export const FromWorker = {
   SUSPENDED: 19,
   /** The worker goes on with a suspended request, before all that it was given meanwhile. */
   RESUMED: 20,
+  /**
+   * A request that the front found to wait in a state, and that its worker served to its end, is over: the state is idle
+   * again. Counted (`COUNTED`). argument: state. See `withTook`.
+   */
+  FREED: 21,
 } as const;
 
 /** What a suspended request waits for. */
-export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3, BODY: 4, LOCK: 5, OUTPUT: 6 } as const;
+export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3, BODY: 4, LOCK: 5, OUTPUT: 6, KEY: 7 } as const;
 export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**
- * The facts about connections that have to be known on both sides: a worker counts each of these when it posts it (POSTED
- * in `lending.ts`), and the front counts it when it handles it. As long as the two numbers differ the front's books are
- * not true, and it may not hold the gate. A message that changes who has a connection and is not listed here would let
- * the front take back a connection that it already has.
+ * The facts about connections, and about states that were found busy, that have to be known on both sides: a worker counts
+ * each of these when it posts it (POSTED in `lending.ts`), and the front counts it when it handles it. As long as the two
+ * numbers differ the front's books are not true, and it may not hold the gate. A message that changes who has a connection and
+ * is not listed here would let the front take back a connection that it already has; if FREED were not, the front could take
+ * the next request that waits in the state for the one that is over.
  */
-const COUNTED: ReadonlySet<number> = new Set([FromWorker.RETURNED, FromWorker.PROMOTED, FromWorker.ACCEPTED]);
+const COUNTED: ReadonlySet<number> = new Set([
+  FromWorker.RETURNED,
+  FromWorker.PROMOTED,
+  FromWorker.ACCEPTED,
+  FromWorker.FREED,
+]);
 
 /** Whether a message of this type word is one of those. */
 export function isCounted(frameType: number): boolean {
@@ -210,17 +224,21 @@ export function decodeServed(payload: Uint8Array): number {
   return numbers[0] as number;
 }
 
-const BEGUN_FIXED_BYTES = 8;
+const BEGUN_FIXED_BYTES = 12;
 
 /** Most bytes of a PROMOTED besides those of the request. */
 export const PROMOTED_MORE_BYTES = BEGUN_FIXED_BYTES;
 
-/** A request on the lent connection with this descriptor, with all its records. */
-/** @param ageMs for how long the request has been under way */
-export function encodePromoted(descriptor: number, bytes: Uint8Array, ageMs: number): Uint8Array {
+/**
+ * A request on the lent connection with this descriptor, with all its records.
+ * @param ageMs for how long the request has been under way
+ * @param waitsFor what it waits for, a `WaitsFor`; 0: it executes
+ */
+export function encodePromoted(descriptor: number, bytes: Uint8Array, ageMs: number, waitsFor: number): Uint8Array {
   const out = Buffer.allocUnsafe(BEGUN_FIXED_BYTES + bytes.length);
   out.writeUInt32LE(descriptor, 0);
   out.writeFloatLE(ageMs, 4);
+  out.writeUInt32LE(waitsFor, 8);
   out.set(bytes, BEGUN_FIXED_BYTES);
   return out;
 }
@@ -229,10 +247,12 @@ export function encodePromoted(descriptor: number, bytes: Uint8Array, ageMs: num
 export function decodePromoted(payload: Uint8Array): {
   readonly descriptor: number;
   readonly ageMs: number;
+  readonly waitsFor: number;
   readonly bytes: Uint8Array;
 } {
   const ageMs = new DataView(payload.buffer, payload.byteOffset).getFloat32(4, true);
-  return { descriptor: uint32(payload, 0), ageMs, bytes: payload.subarray(BEGUN_FIXED_BYTES) };
+  const waitsFor = uint32(payload, 8);
+  return { descriptor: uint32(payload, 0), ageMs, waitsFor, bytes: payload.subarray(BEGUN_FIXED_BYTES) };
 }
 
 /** What a worker is told to start. */

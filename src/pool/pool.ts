@@ -128,19 +128,28 @@ export class Pool<W extends Waiter> {
    * @param script of the state, should the books have given it up already
    */
   begun(workerId: number, stateId: number, script: string, nowMs: number): PoolState {
-    const worker = this.#workers.get(workerId);
-    if (worker === undefined || worker.running !== undefined) throw new Error(`worker ${workerId} cannot have begun`);
-    let state = this.#states.get(stateId);
-    if (state === undefined) state = this.#states.enter(stateId, script, worker);
-    else if (state.status === 'idle') this.#states.unlist(state);
-    else {
-      // It was told to close it, which it will find behind this request.
-      state.isStale = true;
-      state.isToldToClose = true;
-    }
-    this.#states.noteUses(state, 1, nowMs);
-    this.#run(state, nowMs);
+    const state = this.begunWaiting(workerId, stateId, script, nowMs);
+    // What the books have it execute was given to it meanwhile: it comes to that later.
+    this.resumed(stateId, nowMs);
     return state;
+  }
+
+  /** The same, and the request waits for a result: its worker may run others meanwhile. */
+  begunWaiting(workerId: number, stateId: number, script: string, nowMs: number): PoolState {
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined) throw new Error(`worker ${workerId} is not here`);
+    const state = this.#states.beginOwn(stateId, script, worker);
+    this.#states.noteUses(state, 1, nowMs);
+    return state;
+  }
+
+  /** A request that its worker serves by itself waits in this state, which is busy until `release`. False when that is not idle. */
+  noteWaiting(stateId: number): boolean {
+    const state = this.#states.get(stateId);
+    // One that is busy has another request in it, of whose end the books have not heard.
+    if (state === undefined || state.status === 'busy') return false;
+    this.#states.beginOwn(stateId, state.script, state.home);
+    return true;
   }
 
   /** A state has served some requests that the books did not know of, which usually take so long. */
@@ -334,6 +343,11 @@ export class Pool<W extends Waiter> {
     return toClose;
   }
 
+  /** The state with this number. */
+  state(id: number): PoolState | undefined {
+    return this.#states.get(id);
+  }
+
   /** All states, in no particular order. */
   states(): IterableIterator<PoolState> {
     return this.#states.values();
@@ -341,17 +355,7 @@ export class Pool<W extends Waiter> {
 
   /** Idle states on free workers that were used since they were last taken here, at most `perWorker` of each. */
   takeUncollected(perWorker: number): PoolState[] {
-    const taken: PoolState[] = [];
-    const left = new Map<Worker, number>();
-    for (const worker of this.#workers.free) left.set(worker, perWorker);
-    for (const state of this.#states.values()) {
-      const places = left.get(state.home) ?? 0;
-      if (places === 0 || state.status !== 'idle' || state.collectedUses === state.uses) continue;
-      left.set(state.home, places - 1);
-      state.collectedUses = state.uses;
-      taken.push(state);
-    }
-    return taken;
+    return this.#states.takeUncollected(this.#workers.free, perWorker);
   }
 
   counts(): PoolCounts {

@@ -80,6 +80,35 @@ export class StateTable {
     return state;
   }
 
+  /** A state in which its worker has begun with a request by itself: that waits, as far as is known. */
+  beginOwn(id: number, script: string, worker: Worker): State {
+    const state = this.#states.get(id) ?? this.enter(id, script, worker);
+    if (state.status === 'idle') this.unlist(state);
+    else if (state.status === 'closing') {
+      // Its worker was told to close it, which it will find behind this request.
+      state.isStale = true;
+      state.isToldToClose = true;
+    }
+    state.status = 'busy';
+    state.isSuspended = true;
+    return state;
+  }
+
+  /** Idle states of these workers that were used since they were last taken here, at most `perWorker` of each. */
+  takeUncollected(workers: Iterable<Worker>, perWorker: number): State[] {
+    const taken: State[] = [];
+    const left = new Map<Worker, number>();
+    for (const worker of workers) left.set(worker, perWorker);
+    for (const state of this.#states.values()) {
+      const places = left.get(state.home) ?? 0;
+      if (places === 0 || state.status !== 'idle' || state.collectedUses === state.uses) continue;
+      left.set(state.home, places - 1);
+      state.collectedUses = state.uses;
+      taken.push(state);
+    }
+    return taken;
+  }
+
   /** A state was used `count` times more. */
   noteUses(state: State, count: number, nowMs: number): void {
     if (state.uses === 0) state.createdMs = nowMs;

@@ -161,8 +161,15 @@ export class Outbox implements RequestOutlet {
     this.#write(FromWorker.DEPENDS, 0, stateId, message);
   }
 
-  closed(stateId: number): void {
-    this.#write(FromWorker.CLOSED, 0, stateId, NOTHING);
+  /** @param isLater its request waits: the state is closed when that is over */
+  closed(stateId: number, isLater = false): void {
+    this.#write(FromWorker.CLOSED, isLater ? 1 : 0, stateId, NOTHING);
+    this.#ringBell();
+  }
+
+  /** A state that the front found busy is idle again. @param tookMs how long its request has executed */
+  freed(stateId: number, tookMs: number): void {
+    this.#write(withTook(FromWorker.FREED, tookMs), 0, stateId, NOTHING);
     this.#ringBell();
   }
 
@@ -178,9 +185,9 @@ export class Outbox implements RequestOutlet {
     this.#ringBell();
   }
 
-  /** A lent connection comes back. @param bytes what was read from it */
-  returned(descriptor: number, bytes: Uint8Array): void {
-    this.#write(FromWorker.RETURNED, descriptor, 0, bytes);
+  /** A lent connection comes back. @param bytes what was read from it @param lacksState only an idle state was lacking */
+  returned(descriptor: number, bytes: Uint8Array, lacksState = false): void {
+    this.#write(FromWorker.RETURNED, descriptor, lacksState ? 1 : 0, bytes);
     this.#ringBell();
   }
 
@@ -209,9 +216,21 @@ export class Outbox implements RequestOutlet {
     }
   }
 
-  /** A request on a lent connection is the front's from now on. @param bytes all its records @param ageMs since it has begun */
-  promoted(requestId: number, stateId: number, descriptor: number, bytes: Uint8Array, ageMs: number): void {
-    this.#write(FromWorker.PROMOTED, requestId, stateId, encodePromoted(descriptor, bytes, ageMs));
+  /**
+   * A request on a lent connection is the front's from now on.
+   * @param bytes all its records
+   * @param ageMs since it has begun
+   * @param waitsFor what it waits for, a `WaitsFor`; 0: it executes
+   */
+  promoted(
+    requestId: number,
+    stateId: number,
+    descriptor: number,
+    bytes: Uint8Array,
+    ageMs: number,
+    waitsFor: number,
+  ): void {
+    this.#write(FromWorker.PROMOTED, requestId, stateId, encodePromoted(descriptor, bytes, ageMs, waitsFor));
     this.#ringBell();
   }
 

@@ -41,9 +41,11 @@ export interface RequestOutlet {
   finish(requestId: number, appStatus: number): void;
   log(requestId: number, level: LogLevel, text: string, isOfScript?: boolean): void;
   limit(type: number, requestId: number, value: number): void;
-  /** The request is about to be suspended: nothing of it may stay with whoever read it. */
-  suspend?(requestId: number): void;
-  /** @param startedMs when the request began, as `performance.now()` counts */
+  /** The request waits for a result. Nothing of it may stay in buffers of others. @param waitsFor a `WaitsFor` */
+  suspended(requestId: number, waitsFor: number): void;
+  /** It goes on. @throws Abandoned when nobody listens to this thread any more */
+  resumed(requestId: number): void;
+  /** @param startedMs when the request began, as `performance.now()` counts; later by as much as it has waited */
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void;
 }
 

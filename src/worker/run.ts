@@ -47,6 +47,8 @@ export class Run implements WaitOwner {
   failedStatus = 0;
   /** Its output has blocked this worker, since its client read slowly. */
   hasBlockedForClient = false;
+  /** Its state is closed with it: the front has said so while it waited. */
+  closesState = false;
   /** It has been suspended before. */
   isLasting = false;
   tokens: Set<number> | undefined;
@@ -77,11 +79,17 @@ export class Run implements WaitOwner {
   }
 
   /** Its handler waits for the first time: nothing of it may stay in buffers that others use. */
-  outlive(outbox: RequestOutlet): void {
+  outlive(): void {
     if (this.isLasting) return;
     this.isLasting = true;
-    this.start.outlet.suspend?.(this.id);
-    this.request.outlive(outbox);
+    this.request.outlive();
+  }
+
+  /** It has waited until now. */
+  noteWaited(nowMs: number): void {
+    this.isSuspended = false;
+    this.waitedMs += nowMs - this.suspendedMs;
+    this.request.noteWaited(nowMs - this.suspendedMs);
   }
 
   get script(): ByteString {

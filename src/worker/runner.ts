@@ -139,10 +139,9 @@ export class Runner {
     if (!run.isSuspended) return true;
     const { state } = run;
     if (state === undefined) throw new Error(`run ${run.id} has no state`);
-    run.isSuspended = false;
-    run.waitedMs += performance.now() - run.suspendedMs;
+    run.noteWaited(performance.now());
     this.#waits.goOn(run);
-    this.#parts.outbox.resumed(run.id);
+    run.start.outlet.resumed(run.id);
     this.#execute(run, () => {
       this.#setTarget(state);
       return this.#recovering(run, () => state.lua.resume());
@@ -169,12 +168,24 @@ export class Runner {
   cancel(id: number, reason: number): void {
     const run = this.#lasting.get(id);
     if (run?.state === undefined || !run.isSuspended) return;
-    run.isSuspended = false;
-    run.waitedMs += performance.now() - run.suspendedMs;
+    run.noteWaited(performance.now());
     const error = this.#reasonOf(run, reason, 'waits');
     const traceback = run.state.lua.cancel();
     this.#fail(run, new LuaError('stopped', toByteString(error.message), traceback, error));
     this.#over(run);
+  }
+
+  /**
+   * A state is to be closed. If a request waits in it, it is closed with that one.
+   * @returns false when none does
+   */
+  closeLater(stateId: number): boolean {
+    for (const run of this.#lasting.values()) {
+      if (run.state?.id !== stateId || !run.isSuspended) continue;
+      run.closesState = true;
+      return true;
+    }
+    return false;
   }
 
   #execute(run: Run, call: () => ServeResult): void {
@@ -218,13 +229,12 @@ export class Runner {
   }
 
   #suspend(run: Run): void {
-    const { outbox } = this.#parts;
-    run.outlive(outbox);
+    run.outlive();
     this.#lasting.set(run.id, run);
     this.#waits.settle(run);
     run.isSuspended = true;
     run.suspendedMs = performance.now();
-    outbox.suspended(run.id, this.#waits.waitsForOf(run));
+    run.start.outlet.suspended(run.id, this.#waits.waitsForOf(run));
     // Its operation may be over by now.
     if (this.#waits.hasResult(run)) this.#listReady(run);
   }
@@ -299,9 +309,9 @@ export class Runner {
     if (hookTarget !== undefined) this.#parts.interrupts.setTarget(hookTarget.state, hookTarget.hook);
   }
 
-  #finish({ start, state, request }: Run, exitCode: number): void {
+  #finish({ start, state, request, closesState }: Run, exitCode: number): void {
     if (state !== undefined) this.#parts.usage?.noteMemory(state.lua.memoryBytes());
-    const isSpent = start.retiresState || (state !== undefined && this.#states.isSpent(state));
+    const isSpent = start.retiresState || closesState || (state !== undefined && this.#states.isSpent(state));
     if (isSpent) this.#states.close(start.stateId);
     request.end(isSpent ? END_STATE_GONE : 0, exitCode);
   }
@@ -315,7 +325,7 @@ export class Runner {
     request.tell(status >= 500 ? 'error' : 'info', logText);
     const isLoaded = state !== undefined && this.#states.has(state);
     const isFit = error instanceof LuaError && ['runtime', 'syntax', 'stopped'].includes(error.kind);
-    const lives = isLoaded && isFit && !start.retiresState && !this.#states.isSpent(state);
+    const lives = isLoaded && isFit && !start.retiresState && !run.closesState && !this.#states.isSpent(state);
     if (state !== undefined) usage?.noteMemory(state.lua.memoryBytes());
     if (!lives && state !== undefined) this.#states.closeState(state);
     const { editor, showErrors } = config;

@@ -30,12 +30,13 @@ export class ScriptRequest implements RequestHost {
   params: Uint8Array;
   readonly #id: number;
   #inlet: RequestInlet;
-  #outlet: RequestOutlet;
+  readonly #outlet: RequestOutlet;
   readonly #buffer: OutputBuffer;
   readonly #head: ResponseHead;
   readonly #isHead: boolean;
   readonly #isAuthorizer: boolean;
-  readonly #startedMs: number;
+  /** When it began; later by as much as it has waited. */
+  #startedMs: number;
   readonly #origin: RequestOrigin;
   readonly #stateId: number;
   readonly #limitBytes: number;
@@ -249,14 +250,15 @@ export class ScriptRequest implements RequestHost {
     this.#outlet.log(this.#id, level, text, true);
   }
 
-  /**
-   * The request is suspended for the first time: what it holds in buffers of others is copied, and what is said about it
-   * goes to the front from now on.
-   */
-  outlive(outlet: RequestOutlet): void {
+  /** The request is suspended for the first time: what it holds in buffers of others is copied. */
+  outlive(): void {
     this.params = Uint8Array.from(this.params);
     this.#inlet = this.#inlet.outlive();
-    this.#outlet = outlet;
+  }
+
+  /** It has waited for so long: that time is not time which it takes of its worker. */
+  noteWaited(waitedMs: number): void {
+    this.#startedMs += waitedMs;
   }
 
   /** The server's own words about this request. */

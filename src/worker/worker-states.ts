@@ -63,6 +63,11 @@ export class WorkerStates {
     return this.#states.get(id)?.isBusy === false;
   }
 
+  /** Whether there is a state of this number. */
+  hasState(id: number): boolean {
+    return this.#states.has(id);
+  }
+
   /** The script of a state; '' when there is none. */
   scriptOf(id: number): ByteString {
     return this.#states.get(id)?.path ?? '';
@@ -142,7 +147,7 @@ export class WorkerStates {
   collect(stateId: number): void {
     const state = this.#states.get(stateId);
     // All garbage of a state that goes back to what it was is gone with that.
-    if (state !== undefined && this.images.isRewound(state)) return;
+    if (state?.isBusy === true || (state !== undefined && this.images.isRewound(state))) return;
     try {
       state?.lua.collectStep();
     } catch (error) {

@@ -64,10 +64,10 @@ describe('messages between the front and workers', () => {
     assert.equal(roleOf(ToWorker.START | flags), 0);
   });
 
-  it('are counted on both sides when they change which side has a connection, and only then', () => {
-    const { RETURNED, PROMOTED, ACCEPTED } = FromWorker;
+  it('are counted on both sides when they change which side has a connection or which states are busy, and only then', () => {
+    const { RETURNED, PROMOTED, ACCEPTED, FREED } = FromWorker;
     const counted = Object.values(FromWorker).filter((type) => messages.isCounted(type | messages.END_STATE_GONE));
-    assert.deepEqual(new Set<number>(counted), new Set<number>([RETURNED, PROMOTED, ACCEPTED]));
+    assert.deepEqual(new Set<number>(counted), new Set<number>([RETURNED, PROMOTED, ACCEPTED, FREED]));
   });
 
   it('name a request by its run and number, the same on both sides', () => {

@@ -264,7 +264,7 @@ describe('what a kept connection is lent for', () => {
     const kept = await Kept.lent(t, server);
     assert.equal((await kept.get('spin')).status, 504);
     assert.equal((await kept.get('')).status, 200);
-    assert.match(server.log(), /LUAFCGID_SCRIPT_TIMEOUT/);
+    await eventually('a line of the log', () => /LUAFCGID_SCRIPT_TIMEOUT/.test(server.log()));
   });
 
   itOnce('is the new text when the script has changed', async (t) => {

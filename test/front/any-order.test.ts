@@ -113,9 +113,23 @@ const LENDING = {
       ...WEIGHTS,
       ...{ open: 10, request: 80, settle: 40, go: 60, serve: 20, look: 10, deliver: 4, served: 1 },
       ...{ bytes: 2, end: 50, found: 3, ring: 20, listen: 20, output: 3, read: 4, move: 2, log: 2 },
-      ...{ die: 1, drain: 1, reload: 1, slow: 1 },
+      ...{ die: 1, drain: 1, reload: 1, slow: 1, suspend: 4 },
     },
     { minLength: 60, maxLength: 240 },
+  ).map((steps) => [...Array.from({ length: 4 }, () => ({ step: 'open' as const, a: 0, b: 0 })), ...steps]),
+};
+
+/** The same, and most of their requests wait for results. */
+const WAITING = {
+  connections: fc.array(GOOD_CONNECTION, { minLength: 3, maxLength: 8 }),
+  steps: stepsOf(
+    {
+      ...WEIGHTS,
+      ...{ open: 4, request: 80, settle: 50, go: 40, serve: 40, look: 4, deliver: 4, found: 3, ring: 20, listen: 20 },
+      ...{ suspend: 50, resume: 50, end: 50, bytes: 1, output: 1, read: 1, tick: 3, sweep: 2, collect: 3, log: 1 },
+      ...{ die: 1, drain: 1, reload: 1, slow: 1, close: 1, endReading: 1, refused: 0, hang: 0 },
+    },
+    { minLength: 100, maxLength: 300 },
   ).map((steps) => [...Array.from({ length: 4 }, () => ({ step: 'open' as const, a: 0, b: 0 })), ...steps]),
 };
 
@@ -142,6 +156,7 @@ interface Seen {
   stops: number;
   heldSuspensions: number;
   readonly direct: Record<keyof DirectWorker['counts'], number>;
+  readonly waits: Record<keyof DirectWorker['waits'], number>;
 }
 
 function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL): Seen {
@@ -149,6 +164,7 @@ function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL):
     stops: 0,
     heldSuspensions: 0,
     direct: { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 },
+    waits: { begun: 0, promoted: 0, freed: 0 },
   };
   fc.assert(
     fc.property(options, kind.connections, kind.steps, (chosen, connections, steps) => {
@@ -161,6 +177,8 @@ function holdsIn(options: fc.Arbitrary<Options>, numRuns: number, kind = USUAL):
         if (direct === undefined) continue;
         for (const [what, count] of Object.entries(direct.counts))
           seen.direct[what as keyof typeof direct.counts] += count;
+        for (const [what, count] of Object.entries(direct.waits))
+          seen.waits[what as keyof typeof direct.waits] += count;
       }
     }),
     { numRuns: numRuns * TIMES, includeErrorInReport: true },
@@ -276,6 +294,33 @@ describe('any order of events', () => {
     t.diagnostic(JSON.stringify({ stops, ...direct }));
     const { begun, accepted, promoted } = direct;
     assert.ok(stops > 500 && begun > 50 && accepted > 50 && promoted > 0, 'workers had hardly anything to do');
+  });
+
+  it('does so with requests on lent connections that wait for results', (t) => {
+    const { direct, waits } = holdsIn(
+      fc.record({
+        lends: fc.constant(true),
+        ringBytes: fc.constant(LENDING_RING_BYTES),
+        pool: fc.record({
+          states: fc.integer({ min: 2, max: 8 }),
+          clones: fc.integer({ min: 1, max: 5 }),
+          workers: fc.integer({ min: 1, max: 2 }),
+          queue: fc.constant(100),
+          halfLifeMs: fc.constant(1000),
+          maxCount: fc.constantFrom(0, 0, 0, 5),
+        }),
+        front: fc.record({
+          tracesRequests: fc.boolean(),
+          sendBufferBytes: fc.constantFrom(1, 10_000),
+          queueTimeoutMs: fc.constantFrom(500, 50_000),
+          onAbort: fc.constantFrom('finish', 'stop'),
+        }),
+      }),
+      150,
+      WAITING,
+    );
+    t.diagnostic(JSON.stringify({ ...direct, waits }));
+    assert.ok(waits.begun > 40 && waits.promoted > 5 && waits.freed > 2, 'hardly any of their requests waited');
   });
 
   it('does so with everything as small as it can be', () => {

@@ -44,6 +44,8 @@ class SlowClient implements RequestOutlet {
   }
 
   finish(): void {}
+  suspended(): void {}
+  resumed(): void {}
   log(): void {}
   limit(): void {}
 

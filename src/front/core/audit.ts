@@ -31,7 +31,8 @@ function auditLoans({ connections, workers }: FrontBooks): string[] {
     const { connections: lent, lender, isGateHeld, isServingDirect } = lending;
     if (lent.size > 0 && !lending.mayBeServing)
       faults.push(`worker ${id} has ${lent.size} connections, and serves none`);
-    if (isServingDirect !== lender.isWanted)
+    const { isWantedForStates } = lending;
+    if ((isServingDirect || isWantedForStates) !== lender.isWanted)
       faults.push(`worker ${id} is serving direct: ${isServingDirect}, wanted: ${lender.isWanted}`);
     if (lender.lent !== lent.size) faults.push(`worker ${id} reads of ${lender.lent} loans, it has ${lent.size}`);
     if (isGateHeld || lender.isHeld) faults.push(`the gate of worker ${id} is held between two events`);

@@ -275,6 +275,7 @@ export class Dispatcher {
     } finally {
       this.#lending.releaseGates(this.#workers);
     }
+    this.#lending.reviewStatesWanted(this.#workers);
   }
 
   #startAll(nowMs: number): void {

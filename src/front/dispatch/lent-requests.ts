@@ -6,7 +6,7 @@
 import type { LentRequest } from '../../channel/lending.js';
 import type { Pool } from '../../pool/pool.js';
 import type { Answers } from '../answers/answers.js';
-import type { Lending } from '../lending/lending.js';
+import { type Lending, lacksStates } from '../lending/lending.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import type { WorkerTable } from './worker-table.js';
@@ -81,10 +81,17 @@ export class LentRequests {
     this.#lending.returned(connection, worker, false);
     const arrivedMs = nowMs - (lent.ageMs ?? 0);
     const request = this.#owner.adopt(connection, lent.request, lent.bytes, arrivedMs);
-    this.#lending.setServingDirect(worker, false);
-    const state = this.#pool.begun(worker.id, lent.state, request.script, nowMs);
+    const waitsFor = lent.waitsFor ?? 0;
+    if (waitsFor === 0) this.#lending.setServingDirect(worker, false);
+    worker.lending.waitingStates.delete(lent.state);
+    const state =
+      waitsFor === 0
+        ? this.#pool.begun(worker.id, lent.state, request.script, nowMs)
+        : this.#pool.begunWaiting(worker.id, lent.state, request.script, nowMs);
     request.script = state.script;
-    this.#workers.beginRun(worker, request, state, nowMs);
+    if (waitsFor === 0) this.#workers.beginOwn(worker, request, state, nowMs);
+    else this.#workers.beginRun(worker, request, state, nowMs);
+    if (waitsFor > 0) this.#workers.suspend(worker, request, waitsFor, nowMs);
     // It has waited for nothing.
     request.times.startedMs = arrivedMs;
     if (connection.isClosing) this.#owner.lose(request);
@@ -111,10 +118,12 @@ export class LentRequests {
     worker.lending.lender.acknowledgeAccepted();
   }
 
-  /** A worker has given a connection back, with what it has read. */
-  returned(worker: WorkerLink, descriptor: number, bytes: Uint8Array): void {
+  /** A worker has given a connection back, with what it has read. @param lacksState only an idle state was lacking */
+  returned(worker: WorkerLink, descriptor: number, bytes: Uint8Array, lacksState: boolean): void {
     const connection = this.connectionOf(descriptor);
-    this.#lending.returned(connection, worker, bytes.length > 0);
+    this.#lending.returned(connection, worker, bytes.length > 0 && !lacksState);
+    // Where the front can make states, the next request finds one; where it cannot, one request in two comes this way for nothing.
+    if (lacksState && lacksStates(this.#pool)) connection.loanBackoff = 1;
     this.#received(connection, bytes);
   }
 
@@ -127,7 +136,7 @@ export class LentRequests {
   review(worker: WorkerLink, nowMs: number): void {
     if (this.#lending.review(worker, this.#answers.drain.isUnderWay, nowMs)) {
       const { lender } = worker.lending;
-      const lent = lender.takeOver();
+      const lent = lender.takeOver(() => worker.peek() === undefined);
       if (lent !== undefined) {
         try {
           this.promoted(worker, lent, nowMs);

@@ -182,7 +182,7 @@ export class Mailbox {
         return this.#lentRequests.promoted(worker, lent, nowMs);
       }
       case FromWorker.RETURNED:
-        return this.#lentRequests.returned(worker, id, payload);
+        return this.#lentRequests.returned(worker, id, payload, argument !== 0);
       case FromWorker.ACCEPTED:
         return this.#lentRequests.accepted(worker, id, argument !== 0, payload, nowMs);
       case FromWorker.ANSWER_REST:
@@ -200,8 +200,13 @@ export class Mailbox {
         const { path, fingerprint } = decodeDependency(payload);
         return this.#pool.addDependency(argument, path, fingerprint);
       }
+      case FromWorker.FREED: {
+        const toClose = this.#lending.freed(argument, worker, tookMsOf(frame.type));
+        if (toClose !== undefined) this.#workers.close(worker, toClose);
+        return this.#owner.startWaiting(nowMs);
+      }
       case FromWorker.CLOSED:
-        this.#pool.closed(argument);
+        if (id === 0) this.#pool.closed(argument);
         return this.#answered(worker, 'close', argument, nowMs);
       case FromWorker.COLLECTED:
         return this.#answered(worker, 'collect', argument, nowMs);

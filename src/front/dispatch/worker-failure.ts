@@ -241,9 +241,11 @@ export class WorkerFailure {
     // One that it has accepted is not known here; one that it has given back by now is not its any more.
     const broken = descriptor === undefined ? undefined : lentRequests.ownedBy(worker, descriptor);
     lending.accepting.set(worker, false);
-    lending.takeAllBack(worker);
+    const lost = lending.takeFromGone(worker);
     // Nobody knows what was read from it, or sent.
     broken?.destroy();
+    // What waited on these is known to nobody else.
+    for (const connection of lost) if (connection !== broken) connection.destroy();
   }
 
   /** Strikes a worker off. What it had begun with ends with this error. @param again a request to be begun anew */

@@ -51,8 +51,24 @@ export class WorkerTable implements Iterable<WorkerLink> {
     this.#workers.delete(worker.id);
   }
 
+  /** A worker has begun with this request by itself, and executes it. */
+  beginOwn(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number): void {
+    this.#begin(worker, request, state, nowMs, undefined, true);
+  }
+
   /** A worker runs this request from now on, in this state. @param evicted the state that it closes before */
   beginRun(worker: WorkerLink, request: FrontRequest, state: PoolState, nowMs: number, evicted?: PoolState): void {
+    this.#begin(worker, request, state, nowMs, evicted, false);
+  }
+
+  #begin(
+    worker: WorkerLink,
+    request: FrontRequest,
+    state: PoolState,
+    nowMs: number,
+    evicted: PoolState | undefined,
+    isFirst: boolean,
+  ): void {
     // One that a worker has read by itself has waited for nothing.
     if (request.times.queuedMs !== undefined) this.#tally.noteQueued(request.script, nowMs - request.times.queuedMs);
     if (evicted !== undefined) this.#tally.evicted += 1;
@@ -68,7 +84,15 @@ export class WorkerTable implements Iterable<WorkerLink> {
     request.data?.begin(true);
     request.state = state;
     request.worker = worker;
-    worker.begin(new Run(request, state, nowMs, evicted));
+    worker.begin(new Run(request, state, nowMs, evicted), isFirst);
+    if (!worker.duties.isEmpty) this.reviewOccupied(worker);
+  }
+
+  /** A run of a worker waits for a result. @param waitsFor a `WaitsFor` */
+  suspend(worker: WorkerLink, { id }: FrontRequest, waitsFor: number, nowMs: number): void {
+    const run = worker.runs.get(id);
+    if (run === undefined) return;
+    worker.suspend(run, waitsFor, nowMs);
     if (!worker.duties.isEmpty) this.reviewOccupied(worker);
   }
 

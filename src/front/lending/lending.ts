@@ -5,11 +5,12 @@
  * `channel/lending.ts`.
  */
 import { SHORT_MS } from '../../base/usual-time.js';
-import { MAX_LENT_BYTES } from '../../channel/lending.js';
+import { type Lender, MAX_LENT_BYTES } from '../../channel/lending.js';
 import { PROMOTED_MORE_BYTES, ToWorker } from '../../channel/messages.js';
 import { LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
 import type { FrontActions, LendingDriver } from '../model/actions.js';
 import type { Loans } from '../model/connection.js';
+import type { LoanBook } from '../model/loan-book.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { Accepting } from './accepting.js';
@@ -19,6 +20,8 @@ const LENT_AT_MOST = 256;
 
 /** After n loans in a row that came back unused, the next 2^n requests (at most so many) of a connection stay with the front. */
 const LONGEST_BACKOFF = 64;
+
+const NONE: ReadonlySet<number> = new Set();
 
 /** A worker that has begun no request by itself for so long need not be looked at every millisecond. */
 const QUIET_MS = 5;
@@ -83,8 +86,9 @@ export class Lending {
     const { lending } = worker;
     const lends = mayLend(connection);
     // The route before the connection: a worker that has the connection can then read the route.
-    if ((lends || lending.accepts) && lending.routes.get(cgi.scriptPath) !== state.id) {
-      lending.routes.set(cgi.scriptPath, state.id);
+    const states = lending.routes.get(cgi.scriptPath) ?? new Set();
+    if ((lends || lending.accepts) && !states.has(state.id)) {
+      lending.routes.set(cgi.scriptPath, states.add(state.id));
       lending.routedStates.add(state.id);
       worker.send(ToWorker.ROUTE, lending.routesEpoch, state.id, Buffer.from(cgi.scriptPath, 'latin1'));
     }
@@ -104,29 +108,77 @@ export class Lending {
     if (lentTo === undefined) return true;
     const { lender, connections } = lentTo;
     if (!lender.hold()) return false;
-    this.#takeBack(connection, lentTo);
-    lender.noteLent(connections.size, true);
+    const mayTake = !this.#waitingOn(lender).has(connection.id);
+    if (mayTake) {
+      this.#takeBack(connection, lentTo);
+      lender.noteLent(connections.size, true);
+    }
     lender.release();
-    return true;
+    return mayTake;
   }
 
-  /** Takes all connections back from a worker. Returns false while that cannot be. */
+  /**
+   * Takes all connections back from a worker, but for those on which requests of its own wait for results.
+   * @returns false while that cannot be
+   */
   recallAll(worker: WorkerLink): boolean {
     const { lending } = worker;
     if (!lending.mayBeServing) return true;
-    if (!lending.isGateHeld && !lending.lender.hold()) return false;
+    if (!lending.isGateHeld && !this.#hold(lending)) return false;
     this.takeAllBack(worker);
     if (!lending.isGateHeld) lending.lender.release();
     return true;
   }
 
-  /** The same, when the gate is held, or the worker will never serve one again. */
+  /** The same, when the gate is held. */
   takeAllBack({ lending }: WorkerLink): void {
-    const all = [...lending.connections];
-    for (const connection of all) this.#takeBack(connection, lending);
-    lending.lender.noteLent(0, true);
-    if (!lending.accepts) lending.mayBeServing = false;
-    for (const connection of all) this.#owner.recalled(connection);
+    const waiting = this.#waitingOn(lending.lender);
+    this.#takeThemBack(
+      lending,
+      [...lending.connections].filter(({ id }) => !waiting.has(id)),
+    );
+  }
+
+  /** A worker will never serve one again: takes all back. @returns those on which requests waited: they are lost */
+  takeFromGone({ lending }: WorkerLink): FrontConnection[] {
+    const waiting = this.#waitingOn(lending.lender);
+    const lost = [...lending.connections].filter(({ id }) => waiting.has(id));
+    lending.waitingStates.clear();
+    this.#takeThemBack(lending, [...lending.connections]);
+    return lost;
+  }
+
+  #takeThemBack(lending: LoanBook, connections: readonly FrontConnection[]): void {
+    for (const connection of connections) this.#takeBack(connection, lending);
+    lending.lender.noteLent(lending.connections.size, true);
+    if (!lending.accepts && lending.connections.size === 0) lending.mayBeServing = false;
+    for (const connection of connections) this.#owner.recalled(connection);
+  }
+
+  /** The connections on which requests of the worker wait for results. The gate is held, or shut. */
+  #waitingOn({ waiting }: Lender): ReadonlySet<number> {
+    if (waiting.count === 0) return NONE;
+    return new Set(waiting.list().map(({ descriptor }) => this.#driver?.connectionOf(descriptor) ?? -1));
+  }
+
+  /** Holds the gate of a worker, if that can be. The books then say which of its states are busy. */
+  #hold(lending: LoanBook): boolean {
+    const { lender, waitingStates } = lending;
+    if (!lender.hold()) return false;
+    if (lender.waiting.count === 0) return true;
+    for (const { place, state, isKnown } of lender.waiting.list()) {
+      if (isKnown || !this.#pool.noteWaiting(state)) continue;
+      waitingStates.add(state);
+      lender.waiting.noteKnown(place);
+    }
+    return true;
+  }
+
+  /** A request is over that a worker has served by itself, in a state that the books had busy. @returns the state, if it has to be closed */
+  freed(stateId: number, { lending }: WorkerLink, tookMs: number): PoolState | undefined {
+    if (!lending.waitingStates.delete(stateId)) return undefined;
+    const state = this.#pool.state(stateId);
+    return this.#pool.release(stateId, false, tookMs) ? state : undefined;
   }
 
   /** The worker has given a connection back. @param isMiss it could not do anything with what came */
@@ -183,8 +235,31 @@ export class Lending {
 
   /** Keeps a worker from lent connections until `releaseGates`. Returns false while it serves one. */
   #holdGate({ lending }: WorkerLink): boolean {
-    lending.isGateHeld ||= lending.lender.hold();
+    lending.isGateHeld ||= this.#hold(lending);
     return lending.isGateHeld;
+  }
+
+  /**
+   * Requests lack states, of which some are busy with requests that workers serve by themselves: these begin with nothing
+   * more on their own until that is over, or they would always have such requests.
+   */
+  reviewStatesWanted(workers: Iterable<WorkerLink>): void {
+    for (const worker of workers) {
+      const { lending } = worker;
+      const isWanted = lending.waitingStates.size > 0 && lacksStates(this.#pool);
+      if (lending.isWantedForStates === isWanted) continue;
+      lending.isWantedForStates = isWanted;
+      this.#tellWanted(worker);
+    }
+  }
+
+  #tellWanted(worker: WorkerLink): void {
+    const { lending } = worker;
+    const isWanted = lending.isServingDirect || lending.isWantedForStates;
+    if (lending.lender.isWanted === isWanted) return;
+    lending.lender.isWanted = isWanted;
+    // While it was needed it waited for nothing but its ring.
+    if (!isWanted) worker.wake();
   }
 
   /**
@@ -210,9 +285,7 @@ export class Lending {
     if (lending.isServingDirect === isServingDirect) return;
     lending.isServingDirect = isServingDirect;
     this.#pool.setOccupied(worker.id, worker.isOccupied);
-    lending.lender.isWanted = isServingDirect;
-    // While it was needed it waited for nothing but its ring.
-    if (!isServingDirect) worker.wake();
+    this.#tellWanted(worker);
   }
 
   /** Whether some worker counts as busy for that reason, so that `holdGates` is due. */
@@ -243,15 +316,21 @@ export class Lending {
       lending.seenMs = nowMs;
     }
     if (executing !== undefined) {
-      if (lending.connections.size === 0) return false;
+      // As long as requests of its own go on, nobody knows when it came to that one.
+      const { executingSinceMs } = executing;
+      if (worker.hasBegun(executing.request))
+        executing.begunMs ??= lending.seenMs <= executingSinceMs ? executingSinceMs : nowMs;
+      // A request that waited is executed before that one. As long as such ones are short, they and it have their turns.
+      else if (lender.isRunning) return nowMs - lending.seenMs >= LONG_MS;
+      if (!hasIdleLoans(lending)) return false;
       const isStarving = nowMs - Math.max(lending.givenSinceMs, lending.seenMs) >= STARVED_MS;
-      if ((isStarving || nowMs - executing.startedMs >= LONG_MS) && this.recallAll(worker))
-        lending.loansStarve = isStarving;
+      const isLong = executing.begunMs !== undefined && nowMs - executing.begunMs >= LONG_MS;
+      if ((isStarving || isLong) && this.recallAll(worker)) lending.loansStarve = isStarving;
       return false;
     }
     const { busySinceMs } = worker;
     const isLongBusy = busySinceMs !== undefined && nowMs - busySinceMs >= LONG_MS;
-    if (isLongBusy && lending.connections.size > 0 && this.recallAll(worker)) return false;
+    if (isLongBusy && hasIdleLoans(lending) && this.recallAll(worker)) return false;
     if (hasBegun || !lender.isWatched) return false;
     const quietMs = nowMs - lending.seenMs;
     if (lender.isRunning) return quietMs >= LONG_MS;
@@ -264,7 +343,7 @@ export class Lending {
     for (const { lending, isRetired, isBusy } of workers) {
       if (!lending.mayBeServing) continue;
       if (isEnding || isRetired || lending.lender.isWatched) return true;
-      if (lending.connections.size > 0 && isBusy) return true;
+      if (hasIdleLoans(lending) && isBusy) return true;
     }
     return this.accepting.isReviewDue(workers);
   }
@@ -273,6 +352,16 @@ export class Lending {
   threadEnded({ lending }: WorkerLink): void {
     if (lending.ringElsewhere !== undefined) this.#driver?.close(lending.lender);
   }
+}
+
+/** Whether requests wait although a worker is free. */
+export function lacksStates(pool: Pool<FrontRequest>): boolean {
+  return pool.isAnyoneWaiting && pool.counts().freeWorkers > 0;
+}
+
+/** Whether a worker has connections on which no request waits. */
+function hasIdleLoans({ connections, lender }: LoanBook): boolean {
+  return connections.size > lender.waiting.count;
 }
 
 /** Whether nothing is under way on a connection, and its last loans were not in vain. */
@@ -285,7 +374,7 @@ function mayLend(connection: FrontConnection): boolean {
 
 function mayBorrow({ lending, isRetired, executing, duties }: WorkerLink): boolean {
   if (lending.ringElsewhere === undefined || !duties.isEmpty) return false;
-  if (isRetired || lending.isServingDirect || lending.isGateHeld || lending.loansStarve) return false;
+  if (isRetired || lending.isWantedForStates || lending.isGateHeld || lending.loansStarve) return false;
   if (lending.connections.size >= LENT_AT_MOST) return false;
   // The request that it runs next may be a long one.
   return (executing?.state.usualMs ?? 0) <= SHORT_MS;

@@ -23,8 +23,12 @@ export class LoanBook implements Loans<FrontConnection> {
   givenSinceMs = Number.POSITIVE_INFINITY;
   /** Its connections were never served between those requests: it is lent none until it is free again. */
   loansStarve = false;
+  /** States that are busy with requests which it serves by itself, and which waited when the gate was held. */
+  readonly waitingStates = new Set<number>();
+  /** Requests wait for a state of its, so it begins with nothing more on its own. */
+  isWantedForStates = false;
   /** Script paths whose requests it may run by itself, and the states to run them in. */
-  readonly routes = new Map<string, number>();
+  readonly routes = new Map<string, Set<number>>();
   readonly routedStates = new Set<number>();
   /** Counts how often the routes were invalidated. */
   routesEpoch = 0;

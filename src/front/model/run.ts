@@ -16,6 +16,8 @@ export class Run {
   mayBeHeld = false;
   /** Since when its worker executes it without a pause, or is about to. */
   executingSinceMs: number;
+  /** When its worker was first seen to have come to it, since it executes. */
+  begunMs: number | undefined;
   /** What its script waits for, a `WaitsFor`; 0: it executes, or is about to. Its worker may run others meanwhile. */
   waitsFor = 0;
   /** How often its Lua stack was asked for since it last came. */
@@ -37,6 +39,7 @@ export class Run {
   /** Its worker comes to it now. */
   executesFrom(nowMs: number): void {
     this.executingSinceMs = nowMs;
+    this.begunMs = undefined;
     this.clock.goOn(nowMs);
   }
 

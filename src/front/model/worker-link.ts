@@ -99,10 +99,11 @@ export class WorkerLink implements RequestWorker {
     return this.lending.isServingDirect || hasDuties;
   }
 
-  /** It was given this run. */
-  begin(run: Run): void {
+  /** It was given this run. @param isFirst it has begun by itself, before it has come to what it was given */
+  begin(run: Run, isFirst = false): void {
     this.runs.set(run.request.id, run);
-    this.#active.push(run);
+    if (isFirst) this.#active.unshift(run);
+    else this.#active.push(run);
   }
 
   /** A run is over. */

@@ -41,6 +41,9 @@ export function ownImage(image: StateImage): EmbeddedImage {
 const hookEveryInstruction = { mask: 8, count: 1 } as const;
 /** How often the hook looks at interrupts: several thousand times a second. */
 const instructionsPerLook = 10_000;
+/** Where instructions take long, as those that join large strings do, it looks after fewer of them: so often, about. */
+const slowLookMs = 10;
+const quickLookMs = 1;
 
 export class EmbeddedState extends EngineState {
   readonly machine: Machine;
@@ -48,6 +51,9 @@ export class EmbeddedState extends EngineState {
   readonly files: OpenFiles | undefined;
   readonly #machines: MachineFactory;
   readonly #running: Running;
+  /** Instructions to the next look. */
+  #perLook = instructionsPerLook;
+  #lookedMs = 0;
   /** What ran before this state did: one may serve while another waits. */
   #outerMachine: Machine | undefined;
   #outerState: EmbeddedState | undefined;
@@ -156,6 +162,7 @@ export class EmbeddedState extends EngineState {
     this.#outerState = running.state;
     running.machine = this.machine;
     running.state = this;
+    this.#lookedMs = performance.now();
   }
 
   protected leaveRunning(): void {
@@ -181,10 +188,23 @@ export class EmbeddedState extends EngineState {
 
   /** Lets the hook look at interrupts again, unless the thread has another one. */
   rearm(thread: number): void {
+    if (this.machine.x.lua_gethook(thread) === 0) this.#watch(thread);
+  }
+
+  #watch(thread: number): void {
     const { x } = this.machine;
-    if (x.lua_gethook(thread) === 0) {
-      x.lua_sethook(thread, this.#machines.interruptHook, hookEveryInstruction.mask, instructionsPerLook);
-    }
+    x.lua_sethook(thread, this.#machines.interruptHook, hookEveryInstruction.mask, this.#perLook);
+  }
+
+  override lookAtInterrupts(thread: number): void {
+    const nowMs = performance.now();
+    const tookMs = nowMs - this.#lookedMs;
+    this.#lookedMs = nowMs;
+    const before = this.#perLook;
+    if (tookMs > slowLookMs) this.#perLook = Math.max(1, Math.floor((before * slowLookMs) / tookMs / 2));
+    else if (tookMs < quickLookMs) this.#perLook = Math.min(instructionsPerLook, before * 2);
+    if (this.#perLook !== before) this.#watch(thread);
+    super.lookAtInterrupts(thread);
   }
 
   readonly hookTarget = undefined;

@@ -40,27 +40,16 @@ const STATUS_BYTES = 16 * 1024;
 
 export class AccessLines {
   readonly #parts: AccessLinesParts;
-  #beganMs = 0;
 
   constructor(parts: AccessLinesParts) {
     this.#parts = parts;
   }
 
-  /** A request begins. */
-  begin(): void {
-    this.#beganMs = this.#parts.nowMs();
-  }
-
-  /** For how long the request has been under way. */
-  get ageMs(): number {
-    return Math.max(0, this.#parts.nowMs() - this.#beganMs);
-  }
-
   /** The line of the request, whose whole answer is this; undefined when the ring has no room for it. */
   lineFor(requestId: number, origin: Origin, output: Uint8Array, appStatus: number): string | undefined {
-    const { format, ring, runName, place, scriptOf, usage, timeMs } = this.#parts;
-    const durationMs = this.ageMs;
-    const { cgi, bodyBytes, state } = origin;
+    const { format, ring, runName, place, scriptOf, usage, nowMs, timeMs } = this.#parts;
+    const { cgi, beganMs, bodyBytes, state } = origin;
+    const durationMs = Math.max(0, nowMs() - beganMs);
     const { status, sentBytes } = readHead(output);
     const used = usage?.end();
     const line = format.line({

@@ -1,7 +1,8 @@
 /**
- * The answer to a request that a worker has read by itself. As long as it is one plain piece it is sent from here, when
+ * The answers to requests that a worker has read by itself. As long as one is a plain piece it is sent from here, when
  * the script is over. All else (output before the end, a line in the log, a setting of its own, an error) makes the
- * request one like all others: it is promoted to the front, which then gets what is said about it.
+ * request one like all others: it is promoted to the front, which then gets what is said about it. One executes at a time;
+ * others may wait (`waiting-requests.ts`).
  */
 
 import type { Borrower } from '../../channel/lending.js';
@@ -11,6 +12,7 @@ import type { Outbox } from '../outbox.js';
 import type { RequestOutlet } from '../request-channels.js';
 import type { AccessLines } from './access-lines.js';
 import type { Origin } from './origin.js';
+import type { WaitingRequests } from './waiting-requests.js';
 
 /** The connection that the request came on. */
 export interface DirectConnection {
@@ -27,14 +29,25 @@ export class DirectAnswer implements RequestOutlet {
   readonly #borrower: Borrower;
   readonly #outbox: PromotedOutbox;
   readonly #connection: DirectConnection;
+  readonly #waiting: WaitingRequests;
+  readonly #nowMs: () => number;
   readonly #access: AccessLines | undefined;
   readonly #encoder = new AnswerEncoder();
-  /** Undefined when the request is the front's, or over. */
+  /** The request that executes; undefined when that is the front's, or none does. */
   #origin: Origin | undefined;
 
   /** @param access has a line for each request; undefined: there is no access log */
-  constructor(borrower: Borrower, outbox: PromotedOutbox, connection: DirectConnection, access?: AccessLines) {
+  constructor(
+    borrower: Borrower,
+    outbox: PromotedOutbox,
+    connection: DirectConnection,
+    waiting: WaitingRequests,
+    nowMs: () => number,
+    access?: AccessLines,
+  ) {
     this.#access = access;
+    this.#waiting = waiting;
+    this.#nowMs = nowMs;
     this.#borrower = borrower;
     this.#outbox = outbox;
     this.#connection = connection;
@@ -59,7 +72,7 @@ export class DirectAnswer implements RequestOutlet {
 
   /** The front tells it of requests that it knows. */
   isHeld(requestId: number): boolean {
-    return this.#origin === undefined && this.#outbox.isHeld?.(requestId) === true;
+    return this.#originOf(requestId) === undefined && this.#outbox.isHeld?.(requestId) === true;
   }
 
   finish(requestId: number, appStatus: number): void {
@@ -80,12 +93,12 @@ export class DirectAnswer implements RequestOutlet {
   end(requestId: number, flags: number, appStatus: number, lastOutput: Uint8Array, startedMs: number): void {
     // The front has to hear of a state that is gone.
     if (flags !== 0) this.#promote(requestId);
-    const access = this.#origin === undefined ? undefined : this.#access;
-    const line = access?.lineFor(requestId, this.#origin as Origin, lastOutput, appStatus);
+    const own = this.#originOf(requestId);
+    const access = own === undefined ? undefined : this.#access;
+    const line = own === undefined ? undefined : access?.lineFor(requestId, own, lastOutput, appStatus);
     // No line may be lost: where there is no room for it, the front writes it.
     if (access !== undefined && line === undefined) this.#promote(requestId);
-    const origin = this.#origin;
-    this.#origin = undefined;
+    const origin = this.#take(requestId);
     // A request that the front has taken over is the front's by now.
     if (origin === undefined || !this.#borrower.claim()) {
       return this.#outbox.end(requestId, flags, appStatus, lastOutput, startedMs);
@@ -95,19 +108,39 @@ export class DirectAnswer implements RequestOutlet {
     this.#connection.send(origin, records, startedMs);
   }
 
-  /** The request is suspended, which only the front can follow. */
-  suspend(requestId: number): void {
-    this.#promote(requestId);
+  suspended(requestId: number, waitsFor: number): void {
+    const origin = this.#take(requestId);
+    if (origin === undefined || !this.#borrower.claim()) return this.#outbox.suspended(requestId, waitsFor);
+    if (this.#waiting.enter(origin, waitsFor)) return this.#borrower.leave();
+    this.#tellPromoted(origin, waitsFor);
+  }
+
+  resumed(requestId: number): void {
+    this.#origin = this.#waiting.goOn(requestId);
+    if (this.#origin === undefined) this.#outbox.resumed(requestId);
+  }
+
+  /** The request as this worker has read it; undefined when it is the front's, or does not execute. */
+  #originOf(requestId: number): Origin | undefined {
+    return this.#origin?.id === requestId ? this.#origin : undefined;
+  }
+
+  #take(requestId: number): Origin | undefined {
+    const origin = this.#originOf(requestId);
+    if (origin !== undefined) this.#origin = undefined;
+    return origin;
   }
 
   /** From now on the request is the front's. */
   #promote(requestId: number): void {
-    const origin = this.#origin;
-    this.#origin = undefined;
-    if (origin === undefined || !this.#borrower.claim()) return;
+    const origin = this.#take(requestId);
+    if (origin !== undefined && this.#borrower.claim()) this.#tellPromoted(origin, 0);
+  }
+
+  #tellPromoted({ id, state, descriptor, bytes, beganMs, isNew }: Origin, waitsFor: number): void {
     // Before the front hears of it: what its client sends from now on, this worker must not take for another request.
-    if (!origin.isNew) this.#connection.stopWatching(origin.descriptor);
-    this.#outbox.promoted(requestId, origin.state, origin.descriptor, origin.bytes, this.#access?.ageMs ?? 0);
+    if (!isNew) this.#connection.stopWatching(descriptor);
+    this.#outbox.promoted(id, state, descriptor, bytes, this.#nowMs() - beganMs, waitsFor);
     this.#borrower.leave();
   }
 }

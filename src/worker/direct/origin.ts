@@ -4,6 +4,14 @@ import type { CgiRequest } from '../../cgi/request.js';
 
 /** Where a request came from. */
 export interface Origin {
+  /** Its number. */
+  readonly id: number;
+  /** When it was read. */
+  readonly beganMs: number;
+  /** The front's books say that its state is busy. */
+  readonly isKnown: boolean;
+  /** `bytes` and all views into them are its own. */
+  readonly isCopied: boolean;
   readonly descriptor: number;
   /** Its connection was accepted here, and the front does not know of it. */
   readonly isNew: boolean;

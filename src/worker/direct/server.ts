@@ -21,7 +21,9 @@ import { Acceptor, NO_CONNECTION } from './acceptor.js';
 import type { AccessLines } from './access-lines.js';
 import { DirectAnswer } from './answer.js';
 import type { Origin } from './origin.js';
+import { Routes } from './routes.js';
 import { ServedCounts } from './served-counts.js';
+import { WaitingRequests } from './waiting-requests.js';
 import { WholeBody } from './whole-body.js';
 
 /** The system's calls that it needs, and a clock in milliseconds; tests put their own in the place of the kernel's. */
@@ -34,7 +36,7 @@ export interface DirectCalls {
 
 /** What it says to the front. */
 export type DirectOutbox = RequestOutlet &
-  Pick<Outbox, 'accepted' | 'closeWhenSent' | 'promoted' | 'rest' | 'returned' | 'served'>;
+  Pick<Outbox, 'accepted' | 'closeWhenSent' | 'freed' | 'promoted' | 'rest' | 'returned' | 'served'>;
 
 export interface DirectServerParts {
   readonly calls: DirectCalls;
@@ -47,10 +49,14 @@ export interface DirectServerParts {
   /** Requests are numbered from here on. */
   readonly firstRequest: number;
   readonly maxPostBytes: number;
+  /** The time that a request may take in all; 0: as long as it wants. */
+  readonly requestTimeMs: number;
   /** SCRIPT_NAME of requests that the front answers by itself; undefined: there are none. */
   readonly statusPath: string | undefined;
   /** Whether a state is there, and no request executes or waits in it. */
   readonly isIdle: (state: number) => boolean;
+  /** Whether a state is there. */
+  readonly hasState: (state: number) => boolean;
   /** Called for each connection that was accepted, served and closed here, without the front. Left out: nobody counts. */
   readonly ownConnectionClosed?: () => void;
   /** Has a line for each request; undefined: there is no access log. */
@@ -71,12 +77,13 @@ export class DirectServer implements SocketService {
   readonly #acceptor: Acceptor;
   readonly #served: ServedCounts;
   readonly #body = new WholeBody();
-  /** States by the names of scripts for which requests may be run in them, as long as the epoch lasts. */
-  readonly #routes = new Map<string, number>();
-  #routesEpoch = 0;
+  readonly #waiting: WaitingRequests;
+  readonly #routes: Routes;
   /** Events are of this epoch: they hold as long as no connection was taken back since. */
   #recallEpoch = 0;
   #tries = 0;
+  /** What was read last was a request for a script all of whose states are busy. */
+  #lacksState = false;
   #requests = 0;
 
   constructor(parts: DirectServerParts) {
@@ -85,13 +92,17 @@ export class DirectServer implements SocketService {
     this.#borrower = borrower;
     this.#events = events;
     this.#served = new ServedCounts(outbox, ringBell);
+    this.#routes = new Routes(borrower, parts);
+    const stopWatching = (descriptor: number): void => events.stopWatching(descriptor);
+    const { nowMs } = calls;
+    const { requestTimeMs } = parts;
+    this.#waiting = new WaitingRequests({ borrower, outbox, nowMs, requestTimeMs, ringBell, stopWatching });
     this.#answer = new DirectAnswer(
       borrower,
       outbox,
-      {
-        send: (origin, records, startedMs) => this.#send(origin, records, startedMs),
-        stopWatching: (descriptor) => events.stopWatching(descriptor),
-      },
+      { send: (origin, records, startedMs) => this.#send(origin, records, startedMs), stopWatching },
+      this.#waiting,
+      nowMs,
       parts.access,
     );
     this.#acceptor = new Acceptor({
@@ -119,8 +130,20 @@ export class DirectServer implements SocketService {
    * @param epoch of the routes when the front said so: what it says of another epoch does not hold any more
    */
   addRoute(name: string, state: number, epoch: number): void {
-    this.#dropOldRoutes();
-    if (epoch === this.#routesEpoch) this.#routes.set(name, state);
+    this.#routes.add(name, state, epoch);
+  }
+
+  get nextMs(): number | undefined {
+    return this.#waiting.nextMs;
+  }
+
+  review(): void {
+    this.#waiting.promoteOverdue();
+  }
+
+  /** The front is to know of the request that waits in this state, if one does. */
+  promoteIn(state: number): void {
+    this.#waiting.promoteIn(state);
   }
 
   beforeWait(): void {
@@ -155,32 +178,36 @@ export class DirectServer implements SocketService {
       return borrower.leave();
     }
     if (isListener) return this.#acceptor.accept(descriptor);
+    if (this.#waiting.promoteAt(descriptor)) return;
     const count = readNow(this.#parts.calls.sockets, descriptor, borrower.bytes);
     if (count === TRY_LATER) return borrower.leave();
     const bytes = borrower.bytes.subarray(0, Math.max(0, count));
-    if (!this.#serveWhole(descriptor, bytes, false)) this.#giveBack(descriptor, bytes);
+    if (!this.#serveWhole(descriptor, bytes, false)) this.#giveBack(descriptor, bytes, this.#lacksState);
   }
 
   /** Runs the request that the bytes are. Returns false when they are none for this worker. */
   #serveWhole(descriptor: number, bytes: Uint8Array, isNew: boolean): boolean {
     const request = findWholeRequest(bytes);
+    this.#lacksState = false;
     if (request === undefined || !(isNew || request.keepsConnection)) return false;
     const cgi = this.#understand(request);
-    const state = cgi === undefined ? undefined : this.#stateFor(cgi.scriptPath);
+    const state = cgi === undefined ? undefined : this.#routes.stateFor(cgi.scriptPath);
+    this.#lacksState = cgi !== undefined && state === undefined && this.#routes.has(cgi.scriptPath);
     if (cgi === undefined || state === undefined) return false;
-    const { requestId: fcgiId, keepsConnection } = request;
-    this.#run(request, { descriptor, isNew, keepsConnection, fcgiId, state, bytes, cgi, bodyBytes: request.bodyBytes });
+    const { requestId: fcgiId, keepsConnection, bodyBytes } = request;
+    this.#requests = (this.#requests + 1) % REQUEST_NUMBERS;
+    const id = this.#parts.firstRequest + this.#requests;
+    const beganMs = this.#parts.calls.nowMs();
+    const read = { descriptor, isNew, keepsConnection, fcgiId, state, bytes, cgi, bodyBytes };
+    this.#run(request, { id, beganMs, isKnown: false, isCopied: false, ...read });
     return true;
   }
 
   #run(request: WholeRequest, origin: Origin): void {
     const borrower = this.#borrower;
-    const { cgi } = origin;
-    this.#requests = (this.#requests + 1) % REQUEST_NUMBERS;
-    const id = this.#parts.firstRequest + this.#requests;
+    const { cgi, id } = origin;
     this.#body.begin(request.body);
     this.#answer.begin(origin);
-    this.#parts.access?.begin();
     borrower.run(id, origin.state, origin.bytes.length);
     if (borrower.askToWatch()) this.#parts.ringBell();
     this.#parts.run({
@@ -211,23 +238,13 @@ export class DirectServer implements SocketService {
     }
   }
 
-  #stateFor(name: string): number | undefined {
-    this.#dropOldRoutes();
-    const state = this.#routes.get(name);
-    return state !== undefined && this.#parts.isIdle(state) ? state : undefined;
-  }
-
-  #dropOldRoutes(): void {
-    const { routesEpoch } = this.#borrower;
-    if (routesEpoch === this.#routesEpoch) return;
-    this.#routesEpoch = routesEpoch;
-    this.#routes.clear();
-  }
-
   /** Sends the answer of a request that ran here to its end. */
   #send(origin: Origin, records: Uint8Array, startedMs: number): void {
+    const { calls, outbox } = this.#parts;
+    // Before the gate is open: the front must not take the state's next request for this one.
+    if (origin.isKnown) outbox.freed(origin.state, calls.nowMs() - startedMs);
     this.#deliver(origin, records);
-    const nowMs = this.#parts.calls.nowMs();
+    const nowMs = calls.nowMs();
     this.#served.note(origin.state, nowMs - startedMs, nowMs);
   }
 
@@ -258,9 +275,9 @@ export class DirectServer implements SocketService {
   }
 
   /** Gives a connection back to the front. The gate is open afterwards. @param bytes what was read from it */
-  #giveBack(descriptor: number, bytes: Uint8Array): void {
+  #giveBack(descriptor: number, bytes: Uint8Array, lacksState = false): void {
     this.#events.stopWatching(descriptor);
-    this.#parts.outbox.returned(descriptor, bytes);
+    this.#parts.outbox.returned(descriptor, bytes, lacksState);
     this.#borrower.leave();
   }
 }

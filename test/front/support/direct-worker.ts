@@ -3,6 +3,7 @@
  * says so, and at each of its steps (a move of the gate, a call of the system) the test may have others do something
  * before it goes on: see `Pauses`. It sleeps as a real one does, and only what wakes that one wakes it.
  */
+import { Abandoned } from '../../../src/channel/interrupts.js';
 import { Borrower } from '../../../src/channel/lending.js';
 import { createLineRing, LineRingWriter } from '../../../src/channel/line-ring.js';
 import { END_STATE_GONE, requestName } from '../../../src/channel/messages.js';
@@ -39,7 +40,7 @@ export interface DirectHost {
   readonly violations: string[];
   readonly outbox: DirectOutbox;
   readonly firstRequest: number;
-  hasState(state: number): boolean;
+  isIdle(state: number): boolean;
   scriptOf(state: number): string | undefined;
   ringBell(): void;
   /** It runs this from now on; its end is told to the outlet later. */
@@ -80,6 +81,8 @@ export class DirectWorker {
   /** Names of the requests that it has begun with. */
   readonly begun: string[] = [];
   readonly counts = { begun: 0, answered: 0, returned: 0, promoted: 0, accepted: 0 };
+  /** What has become of those that waited. */
+  readonly waits = { begun: 0, promoted: 0, freed: 0 };
   readonly #host: DirectHost;
   readonly #system: DirectSystem;
   readonly #reader: RingReader;
@@ -105,8 +108,10 @@ export class DirectWorker {
       ringBell: () => host.ringBell(),
       firstRequest: host.firstRequest,
       maxPostBytes: 10_000,
+      requestTimeMs: 0,
       statusPath: undefined,
-      isIdle: (state) => this.#hasState(state),
+      isIdle: (state) => this.#isIdle(state),
+      hasState: (state) => this.#host.scriptOf(state) !== undefined,
       access: system.isTraced ? this.#accessLines() : undefined,
       run: (start) => {
         this.counts.begun += 1;
@@ -158,9 +163,15 @@ export class DirectWorker {
 
   /** Goes on until it has served one event, has taken messages, or sleeps. Returns whether there was anything to do. */
   go(takeMessages: () => boolean): boolean {
-    if (this.#isInside || !this.#host.isAbleToGoOn || this.#sleeps === 'on its ring') return false;
+    if (this.#isInside || !this.#host.isAbleToGoOn) return false;
+    const { nextMs } = this.server;
+    const isDue = nextMs !== undefined && nextMs <= this.#system.nowMs();
+    if (this.#sleeps === 'on its ring') {
+      if (!isDue) return false;
+      this.#sleeps = undefined;
+    }
     if (this.#sleeps === 'on its sockets') {
-      if (!this.isRung && this.#system.ready().length === 0) return false;
+      if (!this.isRung && !isDue && this.#system.ready().length === 0) return false;
       this.#reader.unpark();
       this.#sleeps = undefined;
     }
@@ -179,7 +190,7 @@ export class DirectWorker {
     try {
       work();
     } catch (error) {
-      if (!(error instanceof Sleep || error instanceof Ended)) throw error;
+      if (!(error instanceof Sleep || error instanceof Ended || error instanceof Abandoned)) throw error;
     } finally {
       this.#isInside = false;
     }
@@ -190,6 +201,22 @@ export class DirectWorker {
     this.inside(() =>
       start.outlet.end(start.id, isStateGone ? END_STATE_GONE : 0, appStatus, output, this.#system.nowMs()),
     );
+  }
+
+  /** The request that runs waits for something. */
+  suspended(start: RunStart, waitsFor: number): void {
+    this.waits.begun += 1;
+    this.inside(() => start.outlet.suspended(start.id, waitsFor));
+  }
+
+  /** It goes on. */
+  resumed(start: RunStart): void {
+    this.inside(() => start.outlet.resumed(start.id));
+  }
+
+  /** The front says that a state is to be closed in which a request waits. */
+  promoteIn(state: number): void {
+    this.inside(() => this.server.promoteIn(state));
   }
 
   pause(pause: Pause): void {
@@ -278,13 +305,18 @@ export class DirectWorker {
     const { counts } = this;
     return {
       ...outbox,
-      returned: (descriptor, bytes) => {
+      returned: (descriptor, bytes, lacksState) => {
         counts.returned += 1;
-        outbox.returned(descriptor, bytes);
+        outbox.returned(descriptor, bytes, lacksState);
       },
-      promoted: (request, state, descriptor, bytes, ageMs) => {
+      promoted: (request, state, descriptor, bytes, ageMs, waitsFor) => {
         counts.promoted += 1;
-        outbox.promoted(request, state, descriptor, bytes, ageMs);
+        if (waitsFor > 0) this.waits.promoted += 1;
+        outbox.promoted(request, state, descriptor, bytes, ageMs, waitsFor);
+      },
+      freed: (state, tookMs) => {
+        this.waits.freed += 1;
+        outbox.freed(state, tookMs);
       },
       accepted: (descriptor, isAnswered, bytes) => {
         counts.accepted += 1;
@@ -294,10 +326,10 @@ export class DirectWorker {
   }
 
   /** It has just found a route for what it has read: that must not lead elsewhere by now. */
-  #hasState(state: number): boolean {
+  #isIdle(state: number): boolean {
     const request = findWholeRequest(this.#lastRead);
     const name = new Map(request === undefined ? [] : parsePairs(request.params)).get('SCRIPT_FILENAME') ?? '';
-    if (!this.#host.hasState(state)) return false;
+    if (!this.#host.isIdle(state)) return false;
     const [file, script] = [this.#system.fileOf(name), this.#host.scriptOf(state)];
     if (file !== script) this.#host.violations.push(`${name} is ${file} by now, and runs as ${script}`);
     return true;

@@ -43,7 +43,7 @@ export interface Run {
   readonly id: number;
   readonly state: number;
   readonly created: boolean;
-  readonly retires: boolean;
+  retires: boolean;
   readonly isHead: boolean;
   readonly script: string;
   readonly params: ReadonlyMap<string, string>;
@@ -185,7 +185,7 @@ export class FakeWorker {
         },
         firstRequest: this.#firstRequest,
         violations: this.violations,
-        hasState: (state) => this.#isIdle(state),
+        isIdle: (state) => this.#isIdle(state),
         scriptOf: (state) => this.#registry.get(state),
         ringBell: () => this.#ringBell(),
         runs: (start) => this.#runLent(start),
@@ -214,6 +214,9 @@ export class FakeWorker {
       rest: (...all) => outbox.rest(...all),
       returned: (...all) => outbox.returned(...all),
       served: (...all) => outbox.served(...all),
+      freed: (...all) => outbox.freed(...all),
+      suspended: (...all) => outbox.suspended(...all),
+      resumed: (...all) => outbox.resumed(...all),
       output: () => {},
       finish: () => {},
       log: () => {},
@@ -384,10 +387,10 @@ export class FakeWorker {
   suspend(): void {
     const run = this.running;
     if (run === undefined) throw new Error('nothing runs');
-    this.#handOver();
     this.suspended.push(run);
     this.running = undefined;
     this.#interrupts.suspend();
+    if (run.lent !== undefined) return this.direct?.suspended(run.lent, WaitsFor.TIMER);
     run.waitsForRoom = this.isHeld(run.id);
     if (run.waitsForRoom) this.heldSuspensions += 1;
     const waitsFor = run.waitsForRoom ? WaitsFor.OUTPUT : WaitsFor.TIMER;
@@ -406,8 +409,9 @@ export class FakeWorker {
     const [run] = at < 0 ? [] : this.suspended.splice(at, 1);
     if (run === undefined) return false;
     this.running = run;
-    this.#interrupts.begin(run.id);
-    this.#say(FromWorker.RESUMED, run.id, 0, Buffer.alloc(0));
+    if (run.lent !== undefined) this.direct?.resumed(run.lent);
+    else this.#say(FromWorker.RESUMED, run.id, 0, Buffer.alloc(0));
+    if (!this.isGone) this.#interrupts.begin(run.id);
     return true;
   }
 
@@ -628,6 +632,13 @@ export class FakeWorker {
   #close(state: number): void {
     this.isStuck = this.hangsAt === 'close';
     if (this.isStuck) return;
+    const waiting = this.suspended.find((run) => run.state === state);
+    if (waiting !== undefined) {
+      waiting.retires = true;
+      this.direct?.promoteIn(state);
+      if (!this.isGone) this.#say(FromWorker.CLOSED, 1, state, Buffer.alloc(0));
+      return;
+    }
     const isHere = this.states.has(state) || this.#goneByItself.delete(state);
     if (!isHere) this.violations.push(`state ${state} is to be closed, and is not here`);
     this.#drop(state);

@@ -641,7 +641,11 @@ export class Rig {
       if (direct === undefined || direct.isInside || running !== undefined || isGone || isStuck || isToldToStop)
         continue;
       if (this.links[at]?.lending.connections.size === 0 || this.front.isReviewDue) continue;
-      assert.ok(!lender.isWanted, `worker ${at + 1} is kept from its connections, and nobody wants it`);
+      const isWantedForStates = this.links[at]?.lending.isWantedForStates === true;
+      assert.ok(
+        !lender.isWanted || isWantedForStates,
+        `worker ${at + 1} is kept from its connections, and nobody wants it`,
+      );
       assert.ok(!direct.isDeafToConnections, `worker ${at + 1} does not wait for its connections`);
     }
   }
@@ -686,7 +690,8 @@ export class Rig {
     const left = new Set<number>();
     for (const [at, worker] of this.workers.entries()) {
       if (this.links[at]?.isRetired !== true) continue;
-      for (const state of worker.states) if (state !== worker.running?.state) left.add(state);
+      const used = new Set([worker.running, ...worker.suspended].map((run) => run?.state));
+      for (const state of worker.states) if (!used.has(state)) left.add(state);
     }
     const scripts = [...this.registry].filter(([state]) => !left.has(state)).map(([, script]) => script);
     assert.ok(scripts.length <= states, `${scripts.length} states exist, the limit is ${states}`);

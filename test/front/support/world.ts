@@ -425,7 +425,8 @@ export class World {
   /** Workers for which a step is something, if it can be seen. */
   #workersFor(step: Step): FakeWorker[] {
     const { workers } = this.rig;
-    if (step === 'end' || step === 'output' || step === 'read') return workers.filter(({ running }) => running);
+    if (['end', 'output', 'read', 'suspend'].includes(step)) return workers.filter(({ running }) => running);
+    if (step === 'resume') return workers.filter(({ running, suspended }) => !running && suspended.length > 0);
     if (step === 'hang') return workers.filter(({ isGone }) => !isGone);
     if (step === 'go' || step === 'serve')
       return workers.filter(({ direct, running }) => direct?.isAsleep === false && !running);
@@ -453,7 +454,10 @@ export class World {
   /** A worker ends at a lent connection: nobody knows how far it has come, and it is broken. */
   #noteLost(worker: FakeWorker): void {
     const connection = worker.direct?.isInTheMiddleOf;
-    for (const client of this.#clients) if (client.peer.id === connection) client.isFaithful = false;
+    const waiting = worker.lender.waiting.list().map(({ descriptor }) => descriptor);
+    for (const client of this.#clients) {
+      if (client.peer.id === connection || waiting.includes(client.peer.id)) client.isFaithful = false;
+    }
   }
 
   /** A look-up finds the file that the path leads to now, or leads elsewhere from now on. */

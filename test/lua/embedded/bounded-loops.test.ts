@@ -14,6 +14,10 @@ const WORK: Readonly<Record<string, string>> = {
   'table.insert': 'table.insert(list, 1, 0)',
   'table.remove': 'table.remove(list, 1)',
   'table.concat': 'table.concat(list)',
+  'string.format with a long text': '("%q"):format(text)',
+  loadstring: 'loadstring(source)',
+  'tonumber of a long text': 'tonumber(text) tonumber(text, 16)',
+  collectgarbage: 'collectgarbage()',
   'a memory bomb in pcall': 'pcall(function() kept[#kept + 1] = ("x"):rep(1000000) .. #kept end)',
 };
 
@@ -66,13 +70,51 @@ for (const [name, work] of Object.entries(WORK))
       traced() {},
     };
     const { run, state } = newState({ interrupts, memoryBytes: 16 << 20 });
-    run(`local text, list, kept = ("x"):rep(200000), {}, {}
+    run(`local text, list, kept, source = ("x"):rep(200000), {}, {}, ("x=1 "):rep(20000)
       for i = 1, 20000 do list[i] = i end
       function main() for i = 1, 100 do ${work} end end`);
     looks = 0;
     serve(state, 'main');
     assert.ok(looks >= 50, `${looks} looks`);
     state.close();
+  });
+
+/** Instructions of Lua that take long, and no function that could count. */
+const SLOW: Readonly<Record<string, string>> = {
+  'strings that are joined': 'local joined = text .. text',
+  'strings that are compared': 'local isLess = text < other',
+  'a long stack that is told': 'debug.traceback()',
+};
+for (const [name, work] of Object.entries(SLOW))
+  test(`${name}: where instructions take long, the watchdog looks around after fewer of them (attacks F13.5)`, () => {
+    const clock = performance.now;
+    let [nowMs, looks] = [0, 0];
+    // A clock on which each look at it takes as long as ten thousand slow instructions do.
+    performance.now = () => {
+      nowMs += 1000;
+      return nowMs;
+    };
+    try {
+      const interrupts = {
+        get isStopWanted() {
+          looks += 1;
+          return false;
+        },
+        stopReason: () => new Error('it was told to stop'),
+        takeTrace: () => false,
+        traced() {},
+      };
+      const { run, state } = newState({ interrupts, memoryBytes: 16 << 20 });
+      run(`local text = ("x"):rep(1000) local other = text .. "y"
+        function main() for i = 1, 30000 do ${work} end end`);
+      looks = 0;
+      serve(state, 'main');
+      // Without that there would be some ten.
+      assert.ok(looks >= 1000, `${looks} looks`);
+      state.close();
+    } finally {
+      performance.now = clock;
+    }
   });
 
 test('short texts, and the end of a list, do not count', () => {

@@ -13,10 +13,12 @@ interface LuaApi {
 
 /** What the functions call: the Lua API, and the library functions that they stand for. */
 interface Callees extends LuaApi {
-  readonly original: (library: 'string' | 'table', name: string) => Code;
+  readonly original: (library: 'string' | 'table' | 'base', name: string) => Code;
 }
 
 const [numberType, stringType, tableType] = [3, 4, 5];
+/** What a cycle of the collector counts: there is a look between two of them. */
+const CYCLE = 5_000;
 /** `table.insert` moves each item between the end of the list and the position: the lowest position that it takes. */
 const LOWEST_POSITION = -(2 ** 20);
 /** Where `lua_State` has `hookcount`: the instructions until the hook is called, while one is set. */
@@ -48,6 +50,30 @@ export const countText = ({ lua }: LuaApi, count: number): Code => [
 export const countSearch = (callees: LuaApi, count: number): Code => [
   [op.get(L), op.i32(3), callees.lua('lua_type'), op.i32(0), op.i32LessEqualSigned, op.if(countText(callees, count))],
 ];
+
+/** The same if it is one. */
+export const countIfText = (callees: LuaApi, count: number): Code => [
+  [op.get(L), op.i32(1), callees.lua('lua_type'), op.i32(stringType), op.i32Eq, op.if(countText(callees, count))],
+];
+
+/** `(L)`: counts the lengths of all texts among the arguments. */
+export function countTexts({ lua }: LuaApi, count: number): Uint8Array {
+  const [at, size] = [1, 2];
+  return functionBody(
+    [valueType.i32, valueType.i32],
+    [op.get(L), lua('lua_gettop'), op.set(at)],
+    op.block(
+      op.loop(
+        [op.get(at), op.i32(1), op.i32LessSigned, op.brIf(1)],
+        [op.get(L), op.get(at), lua('lua_type'), op.i32(stringType), op.i32Eq],
+        op.if([op.get(size), op.get(L), op.get(at), lua('lua_objlen'), op.i32Add, op.set(size)]),
+        [op.get(at), op.i32(1), op.i32Subtract, op.set(at), op.br(0)],
+      ),
+    ),
+    [op.get(L), op.get(size), op.i32(TEXT_SHIFT), op.i32ShiftRightUnsigned, op.call(count)],
+    op.i32(0),
+  );
+}
 
 /**
  * @param data the memory that the file's data segments describe
@@ -83,6 +109,13 @@ export function bounded({ lua, original }: Callees, data: Buffer, count: number)
         op.if([op.get(L), op.i32(1), lua('lua_settop')], op.i32(1), op.return),
         [op.get(L), op.get(L), op.i32(2), lua('lua_tointeger'), op.call(count)],
         [op.get(L), original('string', 'rep')],
+      ),
+    },
+    base: {
+      loadstring: functionBody([], countIfText({ lua }, count), op.get(L), original('base', 'loadstring')),
+      collectgarbage: functionBody(
+        [],
+        [op.get(L), op.i32(CYCLE), op.call(count), op.get(L), original('base', 'collectgarbage')],
       ),
     },
     table: {

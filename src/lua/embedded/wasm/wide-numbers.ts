@@ -13,7 +13,7 @@
  * The functions of the library stay those that Lua's own code has made: nothing of this is visible to a script.
  */
 
-import { bounded, countSearch, countWork } from './bounded-loops.js';
+import { bounded, countIfText, countSearch, countTexts, countWork } from './bounded-loops.js';
 import { leb128, type Section, section, vector } from './bytes.js';
 import { type Code, functionBody, functionType, op, valueType } from './code.js';
 import { findSprintf, writeNumber } from './number-texts.js';
@@ -186,7 +186,7 @@ function hasWideInteger({ lua }: Callees): Uint8Array {
 }
 
 /** The functions that the others call, by their numbers. */
-type Helpers = Record<'clampPosition' | 'clampCount' | 'hasWideInteger' | 'countWork', number>;
+type Helpers = Record<'clampPosition' | 'clampCount' | 'hasWideInteger' | 'countWork' | 'countTexts', number>;
 
 /** The functions that take the places of library functions: `(L) -> i32`. */
 function replacements(callees: Callees, helper: Helpers) {
@@ -207,6 +207,7 @@ function replacements(callees: Callees, helper: Helpers) {
       match: search('match'),
       format: functionBody(
         [],
+        [op.get(L), op.call(helper.countTexts), op.drop],
         [op.get(L), op.call(helper.hasWideInteger), op.if(op.get(L), hosted('format'), op.drop)],
         [op.get(L), original('string', 'format')],
       ),
@@ -215,6 +216,7 @@ function replacements(callees: Callees, helper: Helpers) {
       // With a base, texts of up to six characters fit into 32 bits: those of a minus sign give more than 2^31.
       tonumber: functionBody(
         [i32],
+        countIfText(callees, helper.countWork),
         [op.get(L), op.i32(2), lua('lua_type'), op.i32(0), op.i32LessEqualSigned],
         op.if(op.get(L), original('base', 'tonumber'), op.return),
         [op.get(L), op.i32(1), lua('lua_type'), op.i32(stringType), op.i32Eq],
@@ -312,16 +314,24 @@ export function widenNumbers(sections: readonly Section[]): Section[] {
     original: (library, name) => op.call(functionOf(library, name)),
     hosted: (name) => [op.i32(firstHosted + hostedFunctionNames.indexOf(name)), op.callIndirect(cFunctionType)],
   };
-  const added = [clampPosition(callees), clampCount(callees), hasWideInteger(callees), countWork(), readNothing];
-  const addedFunctionTypes = [helperType, helperType, cFunctionType, helperType, parserType];
-  const originals = hostedFunctionNames.map((name) => functionOf(hostedFunctions[name], name));
-  const changed = [...table];
   const helpers: Helpers = {
     clampPosition: functions,
     clampCount: functions + 1,
     hasWideInteger: functions + 2,
     countWork: functions + 3,
+    countTexts: functions + 4,
   };
+  const added = [
+    clampPosition(callees),
+    clampCount(callees),
+    hasWideInteger(callees),
+    countWork(),
+    countTexts(callees, helpers.countWork),
+    readNothing,
+  ];
+  const addedFunctionTypes = [helperType, helperType, cFunctionType, helperType, cFunctionType, parserType];
+  const originals = hostedFunctionNames.map((name) => functionOf(hostedFunctions[name], name));
+  const changed = [...table];
   const changes: readonly Record<string, Record<string, Uint8Array>>[] = [
     replacements(callees, helpers),
     bounded(callees, data, helpers.countWork),
