@@ -111,7 +111,7 @@ export class WorkerHandle {
   readonly #thread: Worker;
   readonly #isNative: boolean;
   /** Whatever its requests hold of data sources is released: also when it hangs and does not end. */
-  readonly #closeChannel: () => void;
+  readonly #closeChannel: (hasEnded: boolean) => void;
   readonly #interrupter: Interrupter;
   readonly #sleeper: Parker | undefined;
   #waker: Promise<() => void> | undefined;
@@ -140,7 +140,7 @@ export class WorkerHandle {
     this.#interrupter = new Interrupter(this.interrupts, setHook);
     this.#sleeper = sleeper;
     this.#releaseLocks = () => void releaseLocksOf(settings.locks, id, (worker) => events.onWake(worker));
-    this.#closeChannel = () => io?.closeChannel(id);
+    this.#closeChannel = (hasEnded) => io?.closeChannel(id, hasEnded);
     const images = services?.images;
     this.#leaveImages = () => images?.gone(id);
     this.#isNative = settings.engine.name !== 'embedded';
@@ -189,7 +189,7 @@ export class WorkerHandle {
         for (const memory of [settings.locks, ...settings.shared.map((grant) => grant.memory)]) recover(memory, id);
         this.#releaseLocks();
         this.#leaveImages();
-        this.#closeChannel();
+        this.#closeChannel(true);
         events.onGone(reason);
       });
     });
@@ -250,7 +250,7 @@ export class WorkerHandle {
   /** Nobody listens to the thread any more: it ends when it comes to itself, or is ended. */
   async abandon(): Promise<void> {
     this.#interrupter.abandon();
-    this.#closeChannel();
+    this.#closeChannel(false);
     this.#releaseLocks();
     this.#leaveImages();
     this.#giveUp();

@@ -23,6 +23,8 @@ export interface WaitOwner extends LockOwner {
   holdsPlace: boolean;
   /** The I/O thread knows of it. */
   hasPosted: boolean;
+  /** See `DataOwner`. */
+  boundSources?: Set<number> | undefined;
 }
 
 /** Whether it has what no copy of its script's memory may have: operations that are not over, or locks. */
