@@ -57,8 +57,8 @@ const ALL_BYTES = (WORDS + WAITING_RUNS_WORDS) * 4;
 /** The longest wait for the front to learn of a connection; it looks for other things to do then. */
 const LONGEST_WAIT_MS = 1;
 
-/** What the worker waits for is marked: a lent connection, a listening socket, or its bell. */
-export const LentMark = { CONNECTION: 0, LISTENER: 1, BELL: 2 } as const;
+/** What the worker waits for is marked: a lent connection, a listening socket, its bell, or a connection to a data source. */
+export const LentMark = { CONNECTION: 0, LISTENER: 1, BELL: 2, DATA: 3 } as const;
 
 /** Only connections with descriptors below this are lent: a byte for each tells whether it was used. */
 export const LENDABLE_DESCRIPTORS = 16 * 1024;

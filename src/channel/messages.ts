@@ -126,7 +126,7 @@ export const FromWorker = {
 } as const;
 
 /** What a suspended request waits for. */
-export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3, BODY: 4, LOCK: 5, OUTPUT: 6 } as const;
+export const WaitsFor = { TIMER: 1, DATA: 2, SEVERAL: 3, BODY: 4, LOCK: 5, OUTPUT: 6, KEY: 7 } as const;
 export type WaitsFor = (typeof WaitsFor)[keyof typeof WaitsFor];
 
 /**

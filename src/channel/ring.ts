@@ -270,6 +270,14 @@ export class RingReader extends RingEnd {
     return false;
   }
 
+  /** The same, whatever frames there are: false only when `isOver`. */
+  parkElsewhereUnless(isOver: () => boolean): boolean {
+    Atomics.store(this.control, READER_ASLEEP, ASLEEP_ELSEWHERE);
+    if (!isOver()) return true;
+    this.unpark();
+    return false;
+  }
+
   /** After `parkElsewhere`. */
   unpark(): void {
     Atomics.store(this.control, READER_ASLEEP, AWAKE);

@@ -3,6 +3,7 @@
  * thread makes it, both sides use it. Pure.
  */
 import { createRing } from '../channel/ring.js';
+import { createLoanWords, createWaitingWords } from './loan-words.js';
 
 /** All of it can be cloned to another thread. */
 export interface IoChannel {
@@ -12,6 +13,10 @@ export interface IoChannel {
   readonly epoch: SharedArrayBuffer;
   /** One word for all channels: 1 while the I/O thread sleeps and wants to be rung. */
   readonly bell: SharedArrayBuffer;
+  /** For all channels: operations that wait for connections (`WaitingCounts`). */
+  readonly waiting: SharedArrayBuffer;
+  /** Connections that are lent to this worker (`LoanWords`). */
+  readonly loans: SharedArrayBuffer;
 }
 
 /** Where a worker sleeps, for those who wake it. */
@@ -28,14 +33,19 @@ const TO_IO_BYTES = 64 * 1024;
 const TO_WORKER_BYTES = 256 * 1024;
 
 /** What all channels of a server share. */
-export type IoCommon = Pick<IoChannel, 'epoch' | 'bell'>;
+export type IoCommon = Pick<IoChannel, 'epoch' | 'bell' | 'waiting'>;
 
 export function createIoCommon(): IoCommon {
-  return { epoch: new SharedArrayBuffer(4), bell: new SharedArrayBuffer(4) };
+  return { epoch: new SharedArrayBuffer(4), bell: new SharedArrayBuffer(4), waiting: createWaitingWords() };
 }
 
 export function createIoChannel(common: IoCommon, toIoBytes = TO_IO_BYTES, toWorkerBytes = TO_WORKER_BYTES): IoChannel {
-  return { ...common, toIo: createRing(toIoBytes), toWorker: createRing(toWorkerBytes) };
+  return {
+    ...common,
+    toIo: createRing(toIoBytes),
+    toWorker: createRing(toWorkerBytes),
+    loans: createLoanWords(),
+  };
 }
 
 /** The I/O thread's bell. A thread with an event loop cannot sleep in `Atomics.wait`, so this has its own way. */

@@ -4,7 +4,7 @@
  */
 
 import { LuafcgidError } from '../base/errors.js';
-import { RingReader, RingWriter } from '../channel/ring.js';
+import { type Frame, RingReader, RingWriter } from '../channel/ring.js';
 import { IoBell, type IoChannel } from './channel.js';
 import {
   encodeError,
@@ -15,6 +15,7 @@ import {
   kindOf,
   MORE,
   type OperationRequest,
+  type Return,
   ToIo,
 } from './protocol.js';
 
@@ -26,6 +27,15 @@ export interface Completion {
   readonly isError: boolean;
   /** One encoded value; holds until the next call of `next`. */
   readonly payload: Uint8Array;
+}
+
+/** What happens to connections that are lent to this worker. */
+export interface LoanEvents {
+  lent(slot: number, source: number, descriptor: number): void;
+  /** The same, by an I/O thread that has died: the descriptor is to be closed. */
+  lentInVain(descriptor: number): void;
+  /** The I/O thread has died: whatever was lent is nobody's any more. */
+  threadLost(): void;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -47,6 +57,8 @@ export class IoClient {
   /** A message that continues in the next frame. */
   #collected = Buffer.allocUnsafe(FIRST_MESSAGE_BYTES);
   #collectedBytes = 0;
+  /** Left out: nothing is borrowed. */
+  loanEvents: LoanEvents | undefined;
 
   /** @param isDisturbed whether this thread has to give up waiting for room in the ring */
   constructor(channel: IoChannel, isDisturbed: () => boolean = undisturbed) {
@@ -88,6 +100,22 @@ export class IoClient {
     this.#send(ToIo.RUN_OVER, 0, run, NOTHING, NOTHING);
   }
 
+  /** Asks for a connection of a data source; `lent` is called when there is one. */
+  borrow(source: number): void {
+    this.#lookAtEpoch();
+    this.#send(ToIo.BORROW, source, 0, NOTHING, NOTHING);
+  }
+
+  /** Gives a connection back, whose descriptor is closed here. @param reason why it is lost; `''` when it is not */
+  giveBack(slot: number, how: Return, reason: string): void {
+    this.#send(ToIo.RETURN, slot, how, NOTHING, Buffer.from(reason));
+  }
+
+  /** Has the I/O thread break off what runs on a lent connection. */
+  cancelOn(slot: number): void {
+    this.#send(ToIo.CANCEL, slot, 0, NOTHING, NOTHING);
+  }
+
   /** The oldest completion; undefined when there is none now. */
   next(): Completion | undefined {
     this.#lookAtEpoch();
@@ -97,6 +125,10 @@ export class IoClient {
       const frame = this.#reader.peek();
       if (frame === undefined) return undefined;
       const { type, id, argument: run } = frame;
+      if (kindOf(type) === FromIo.LENT) {
+        this.#takeLoan(frame);
+        continue;
+      }
       const isWanted = isOfEpoch(type, this.#epoch) && this.#pending.has(id);
       if (isWanted) this.#collect(frame.payload);
       if (this.#reader.release()) this.#bell.ring();
@@ -109,6 +141,14 @@ export class IoClient {
     }
   }
 
+  #takeLoan({ type, id: slot, argument: source, payload }: Frame): void {
+    const descriptor = new DataView(payload.buffer, payload.byteOffset).getInt32(0, true);
+    const isOwn = isOfEpoch(type, this.#epoch);
+    if (this.#reader.release()) this.#bell.ring();
+    if (isOwn) this.loanEvents?.lent(slot, source, descriptor);
+    else this.loanEvents?.lentInVain(descriptor);
+  }
+
   /** Another I/O thread serves: the operations of the one before are lost. */
   #lookAtEpoch(): void {
     const epoch = Atomics.load(this.#epochWord, 0);
@@ -117,6 +157,7 @@ export class IoClient {
     this.#lost.push(...this.#pending);
     this.#pending = new Map();
     this.#collectedBytes = 0;
+    this.loanEvents?.threadLost();
   }
 
   #collect(piece: Uint8Array): void {

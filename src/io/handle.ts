@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { LuafcgidError } from '../base/errors.js';
 import { createIoChannel, createIoCommon, type IoChannel, type ParkedAt } from './channel.js';
+import { type LentLimits, limitsOf } from './lent-limits.js';
 import type { SourceStatus } from './source.js';
 import type { IoSource } from './sources.js';
 import type { FromIoThread, IoThreadData, ToIoThread } from './thread-messages.js';
@@ -23,6 +24,8 @@ export interface SourceGrant {
   readonly kind: IoSource['kind'];
   /** Paths or directories of the scripts that may use it; none: all may. */
   readonly scripts: readonly string[];
+  /** What a worker needs that uses connections of it by itself; undefined: none are lent. */
+  readonly limits?: LentLimits | undefined;
 }
 
 /** A thread that lasted so long was no failure. */
@@ -77,7 +80,7 @@ export class IoHandle {
         this.#add(id);
       }
       const { name, kind, scripts } = source;
-      return { id, name, kind, scripts };
+      return { id, name, kind, scripts, limits: limitsOf(id, source) };
     });
     if (this.#thread === undefined && this.#restart === undefined && this.#sources.size > 0) this.#start();
     return grants;
@@ -100,9 +103,12 @@ export class IoHandle {
     return channel;
   }
 
-  /** The worker is gone: all that its requests hold is released. */
-  closeChannel(id: number): void {
-    if (this.#clients.delete(id)) this.#send({ kind: 'removeClient', id });
+  /**
+   * The worker is gone: all that its requests hold is released.
+   * @param hasEnded its thread has ended, and uses no descriptor any more
+   */
+  closeChannel(id: number, hasEnded: boolean): void {
+    if (this.#clients.delete(id) || hasEnded) this.#send({ kind: 'removeClient', id, hasEnded });
   }
 
   /** Connects to a source once, and tells what is at the other end. @throws what an operation would fail with */

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { LuafcgidError } from '../base/errors.js';
 import { type LockServer, lockServerOf } from './lock-servers.js';
 import { Action, DataError } from './protocol.js';
-import type { Operation, Run, Source, SourceStatus } from './source.js';
+import type { Lending, Operation, Run, Source, SourceStatus } from './source.js';
 import type { SourceKind } from './sources.js';
 import { type Value, ValueReader, ValueWriter } from './values.js';
 
@@ -68,6 +68,10 @@ export class LockingSource implements Source {
 
   get name(): string {
     return this.#source.name;
+  }
+
+  get lending(): Lending | undefined {
+    return this.#source.lending;
   }
 
   status(): SourceStatus {

@@ -33,6 +33,12 @@ export const ToIo = {
   OPERATION: 1,
   /** The run in `argument` is over. */
   RUN_OVER: 2,
+  /** The worker could use a connection of the data source `id` by itself (`loan-words.ts`). */
+  BORROW: 3,
+  /** It has given the connection of slot `id` back. `argument` is a `Return`, the payload the reason of `LOST`. */
+  RETURN: 4,
+  /** What runs on the connection of slot `id` is to be broken off. */
+  CANCEL: 5,
 } as const;
 
 /** Kinds of frame to a worker. */
@@ -41,7 +47,20 @@ export const FromIo = {
   DONE: 1,
   /** Operation `id` failed. */
   ERROR: 2,
+  /** A connection of the data source `argument` is lent in slot `id`. Its payload is a word: the descriptor, which the worker closes. */
+  LENT: 3,
 } as const;
+
+/** How a connection comes back that was lent. */
+export const Return = {
+  /** Nothing is under way on it. */
+  FIT: 0,
+  /** It is to be closed. */
+  UNFIT: 1,
+  /** It is no more. */
+  LOST: 2,
+} as const;
+export type Return = (typeof Return)[keyof typeof Return];
 
 const KIND_MASK = 0x0f;
 /** The message goes on in the next frame. */

@@ -6,6 +6,8 @@
 import { LuafcgidError } from '../base/errors.js';
 import { type Frame, RingReader, RingWriter } from '../channel/ring.js';
 import { IoBell, type IoChannel, type IoCommon } from './channel.js';
+import { Borrower, type DescriptorCalls } from './lending/borrower.js';
+import { PLACES, placeOfSource, WaitingCounts } from './loan-words.js';
 import {
   decodeOperation,
   encodeError,
@@ -15,6 +17,7 @@ import {
   kindOf,
   MORE,
   type OperationRequest,
+  type Return,
   ToIo,
 } from './protocol.js';
 import { Run, type Source } from './source.js';
@@ -42,8 +45,13 @@ class Client {
   /** An operation that continues in the next frame. */
   #pieces: Buffer[] = [];
   #piecesOf = 0;
+  /** Undefined where no connections are lent to it. */
+  readonly borrower: Borrower | undefined;
 
-  constructor(channel: IoChannel, epoch: number, wake: () => void) {
+  constructor(channel: IoChannel, epoch: number, wake: () => void, calls: DescriptorCalls | undefined) {
+    this.borrower =
+      calls &&
+      new Borrower(channel.loans, calls, (slot, source, descriptor) => this.#tellLent(slot, source, descriptor));
     this.reader = new RingReader(channel.toIo);
     this.#writer = new RingWriter(channel.toWorker);
     this.#epoch = epoch;
@@ -73,6 +81,16 @@ class Client {
     const message = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces);
     this.#pieces = [];
     return message;
+  }
+
+  /** A connection is lent. False when there is no room for the message: it must not wait, since its descriptor would. */
+  #tellLent(slot: number, source: number, descriptor: number): boolean {
+    if (this.#waiting.length > 0) return false;
+    const payload = Buffer.alloc(4);
+    payload.writeInt32LE(descriptor);
+    const isTold = this.#writer.tryWrite(frameType(FromIo.LENT, this.#epoch), slot, source, payload);
+    if (isTold) this.#wake();
+    return isTold;
   }
 
   complete(kind: number, id: number, run: number, payload: Uint8Array): void {
@@ -109,15 +127,25 @@ export class IoService {
   readonly #sources = new Map<number, Source>();
   /** Runs that the front has ended, of which operations may still come. */
   readonly #ended = new Set<number>();
+  /** Workers that are gone, whose threads have not ended: their descriptors are closed when they do. */
+  readonly #leftBehind = new Map<number, Borrower>();
+  readonly #waiting: WaitingCounts;
   #isRunning = false;
 
   constructor(common: IoCommon) {
     this.#bell = new IoBell(common);
+    this.#waiting = new WaitingCounts(common.waiting);
     this.#epoch = Atomics.load(new Int32Array(common.epoch), 0);
   }
 
   addSource(id: number, source: Source): void {
     this.#sources.set(id, source);
+    if (source.lending === undefined) return;
+    const place = placeOfSource(id);
+    source.lending.counts = {
+      inWorkers: () => this.#waiting.inWorkers(place),
+      tell: (waiting) => this.#waiting.setInIoThread(place, waiting),
+    };
   }
 
   source(id: number): Source | undefined {
@@ -135,19 +163,33 @@ export class IoService {
     await source?.close();
   }
 
-  /** @param wake wakes the worker, wherever it sleeps */
-  addClient(id: number, channel: IoChannel, wake: () => void): void {
-    this.#clients.set(id, new Client(channel, this.#epoch, wake));
+  /**
+   * @param wake wakes the worker, wherever it sleeps
+   * @param descriptors the system's calls by which connections are lent to it; undefined: none are
+   */
+  addClient(id: number, channel: IoChannel, wake: () => void, descriptors?: DescriptorCalls): void {
+    this.#clients.set(id, new Client(channel, this.#epoch, wake, descriptors));
     // It may have posted before it was known here.
     if (this.#isRunning) this.#bell.ring();
     else this.#run();
   }
 
-  /** The worker is gone: so are all its runs. */
-  removeClient(id: number): void {
+  /** The worker is gone: so are all its runs. @param hasEnded its thread has, too */
+  removeClient(id: number, hasEnded: boolean): void {
     const client = this.#clients.get(id);
     this.#clients.delete(id);
     for (const run of client?.runs.values() ?? []) run.end();
+    const borrower = client?.borrower ?? this.#leftBehind.get(id);
+    this.#leftBehind.delete(id);
+    if (borrower === undefined) return;
+    if (!hasEnded) this.#leftBehind.set(id, borrower);
+    borrower.end(hasEnded);
+    for (const taker of borrower.takers) for (const source of this.#sources.values()) source.lending?.forget(taker);
+    // What waited in it for connections waits no more.
+    for (let place = 0; place < PLACES; place += 1) {
+      this.#waiting.addInWorkers(place, -borrower.words.waitingAt(place));
+      borrower.words.setWaiting(place, 0);
+    }
   }
 
   /** Looks at all rings once per turn of the event loop while there is something in them, and sleeps otherwise. */
@@ -187,8 +229,22 @@ export class IoService {
     const { id, argument: run } = frame;
     const message = client.collect(frame);
     if (message === undefined) return;
-    if (kindOf(frame.type) === ToIo.RUN_OVER) this.#endRun(client, run);
-    else this.#start(client, id, decodeOperation(run, message));
+    switch (kindOf(frame.type)) {
+      case ToIo.OPERATION:
+        return this.#start(client, id, decodeOperation(run, message));
+      case ToIo.RUN_OVER:
+        return this.#endRun(client, run);
+      case ToIo.BORROW:
+        return this.#borrow(client, id);
+      case ToIo.RETURN:
+        return client.borrower?.returned(id, run as Return, message.toString());
+      case ToIo.CANCEL:
+        return client.borrower?.cancel(id);
+    }
+  }
+
+  #borrow({ borrower }: Client, source: number): void {
+    if (borrower !== undefined) this.#sources.get(source)?.lending?.ask(borrower.takerFor(source));
   }
 
   /** Ends a run. Its worker and the front may both say that it is over; the first one counts. */

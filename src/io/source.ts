@@ -3,7 +3,7 @@
  * the kinds. Runs in the I/O thread.
  */
 import { LuafcgidError } from '../base/errors.js';
-import type { Action } from './protocol.js';
+import type { Action, Return } from './protocol.js';
 
 /** What a source has to tell the operator. */
 export type Log = (level: 'info' | 'warn' | 'error', text: string) => void;
@@ -81,6 +81,52 @@ export interface SourceStatus {
   readonly down: string | undefined;
 }
 
+/** A connection that another thread of this process may use for a while. */
+export interface Lendable {
+  /** The descriptor of its socket. */
+  readonly descriptor: number;
+  /** Breaks off what that thread does on it. */
+  cancel(): void;
+  /** That thread uses it no more. @param reason why it is lost; `''` when it is not */
+  comeBack(how: Return, reason: string): void;
+}
+
+/** What lends the connections of a source. */
+export interface Lending {
+  /** How many operations wait in workers for connections of the source, and who is told how many wait here. */
+  counts: LendingCounts;
+  /** A worker could use one. */
+  ask(borrower: LoanTaker): void;
+  /** A worker is gone; what it had has come back by itself. */
+  forget(borrower: LoanTaker): void;
+}
+
+export interface LendingCounts {
+  readonly inWorkers: () => number;
+  readonly tell: (waiting: number) => void;
+}
+
+/** A worker that connections are lent to. */
+export interface LoanTaker {
+  /** Lends it a connection. @returns undefined when that cannot be */
+  lend(connection: Lendable, over: () => void): Loan | undefined;
+  /** Operations that wait in the worker for connections of the source. */
+  readonly waiting: number;
+}
+
+/** A connection that is lent. */
+export interface Loan {
+  readonly borrower: LoanTaker;
+  /** Whether something is under way on it. */
+  readonly isUsed: boolean;
+  /** Changes with each use. */
+  readonly uses: number;
+  /** Takes it back, if nothing is under way on it. */
+  tryTake(): boolean;
+  /** It is to come back when nothing is under way on it. */
+  want(): void;
+}
+
 /** One data source, with its connections. */
 export interface Source {
   readonly name: string;
@@ -89,6 +135,8 @@ export interface Source {
   status(): SourceStatus;
   /** Connects once, and tells what is at the other end. @throws the error that an operation would get */
   probe(): Promise<string>;
+  /** Left out: it lends no connections. */
+  readonly lending?: Lending | undefined;
   /** No further operations come. Resolves when those under way have ended and all connections are closed. */
   close(): Promise<void>;
 }

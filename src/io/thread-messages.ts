@@ -12,7 +12,7 @@ export type ToIoThread =
   | { readonly kind: 'addSource'; readonly id: number; readonly source: IoSource }
   | { readonly kind: 'removeSource'; readonly id: number }
   | { readonly kind: 'addClient'; readonly id: number; readonly channel: IoChannel; readonly parkedAt: ParkedAt }
-  | { readonly kind: 'removeClient'; readonly id: number }
+  | { readonly kind: 'removeClient'; readonly id: number; readonly hasEnded: boolean }
   | { readonly kind: 'probe'; readonly number: number; readonly id: number }
   | { readonly kind: 'status'; readonly number: number }
   | { readonly kind: 'stop'; readonly number: number };

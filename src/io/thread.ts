@@ -26,10 +26,15 @@ async function carryOut(message: ToIoThread): Promise<Extract<FromIoThread, { ki
       await service.removeSource(message.id);
       return undefined;
     case 'addClient':
-      service.addClient(message.id, message.channel, await createWaker(message.parkedAt));
+      service.addClient(
+        message.id,
+        message.channel,
+        await createWaker(message.parkedAt),
+        message.parkedAt.usesFutex ? await import('../linux/descriptors.js') : undefined,
+      );
       return undefined;
     case 'removeClient':
-      service.removeClient(message.id);
+      service.removeClient(message.id, message.hasEnded);
       return undefined;
     case 'probe':
       return await service.source(message.id)?.probe();

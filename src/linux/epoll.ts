@@ -58,8 +58,8 @@ export class Epoll {
   }
 
   /** Watches it for other events from now on. */
-  change(fd: number, interest: number): void {
-    this.#control(CHANGE, fd, interest);
+  change(fd: number, interest: number, mark = 0): void {
+    this.#control(CHANGE, fd, interest, mark);
   }
 
   /** Watches it no more. Closing a descriptor does the same. */

@@ -6,10 +6,14 @@ const F_DUPFD_CLOEXEC = 1030;
 const SIG_SETMASK = 2;
 /** `sigset_t`, with room to spare. */
 const SIGNAL_SET_BYTES = 256;
+/** ITIMER_REAL, ITIMER_VIRTUAL and ITIMER_PROF, and the size of `struct itimerval`. */
+const INTERVAL_TIMERS = [0, 1, 2];
+const ITIMERVAL_BYTES = 32;
 
 const execve = libc.func('int execve(const char*, const char**, const char**)');
 const fcntl = libc.func('int fcntl(int, int, int)');
 const sigemptyset = libc.func('int sigemptyset(void*)');
+const setitimer = libc.func('int setitimer(int, const void*, void*)');
 const sigprocmask = libc.func('int pthread_sigmask(int, const void*, void*)');
 
 /** Another descriptor of the same open file, which programs that are started do not get. @throws the system's error */
@@ -36,6 +40,8 @@ export function replaceProgram(
   const none = Buffer.alloc(SIGNAL_SET_BYTES);
   sigemptyset(none);
   sigprocmask(SIG_SETMASK, none, null);
+  // Timers go on in the new program, which has no handler for their signals: one that a profiler of LuaJIT has left would end it.
+  for (const timer of INTERVAL_TIMERS) setitimer(timer, Buffer.alloc(ITIMERVAL_BYTES), null);
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   execve(file, [file, ...args, null], [...variables, null]);
   throw systemError('execve', errorNumber());

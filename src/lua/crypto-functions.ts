@@ -2,14 +2,15 @@
 
 import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { ByteString } from '../base/byte-string.js';
+import { deriveKey } from '../base/key-derivation.js';
 import { bodyPieceBytes, type LuaString, piecesOf, wholeText } from './crossing.js';
-import { hashPassword, needsRehash, verifyPassword } from './password.js';
+import { hashPassword, needsRehash, type PasswordWork, verifyPassword } from './password.js';
 import { open, seal } from './sealing.js';
-import type { LuaValue } from './state.js';
+import type { LuaValue, StateOptions } from './state.js';
 
 /** What these functions need of the state that calls. */
 interface State {
-  readonly options: { readonly keys?: Readonly<Record<string, readonly string[]>> };
+  readonly options: Pick<StateOptions, 'keys' | 'waits'>;
 }
 
 /** Their arguments, counted from 1. */
@@ -39,6 +40,12 @@ function algorithm(args: Arguments, at: number): string {
 function copyOf(args: Arguments, at: number): Buffer {
   const text = args.string(at);
   return Buffer.from(text.bytes(0, text.sizeBytes));
+}
+
+/** Work that takes long is for another thread, where there is one for it. */
+function result({ options }: State, { password, derivation, finish }: PasswordWork<LuaValue>): LuaValue {
+  const wait = options.waits?.deriveKey?.(password, derivation, finish);
+  return wait === undefined ? finish(deriveKey(password, derivation)) : { wait };
 }
 
 function limited(args: Arguments, at: number, mostBytes: number, what: string): Buffer {
@@ -162,11 +169,13 @@ const functions: Readonly<Record<string, CryptoFunction>> = {
     return opened === 'forged' ? 1 : opened === 'expired' ? 2 : opened;
   },
 
-  hashpassword: (_state, args) => hashPassword(limited(args, 1, mostPasswordBytes, 'the password')),
+  /** The hash, or a table of what the request has to `wait` for: the result of that is the hash. */
+  hashpassword: (state, args) => result(state, hashPassword(limited(args, 1, mostPasswordBytes, 'the password'))),
 
-  verifypassword(_state, args) {
+  /** Whether it is the one of the hash, or what the request has to `wait` for. */
+  verifypassword(state, args) {
     const password = limited(args, 1, mostPasswordBytes, 'the password');
-    return verifyPassword(password, wholeText(args.string(2), 2 * wordBytes) ?? '');
+    return result(state, verifyPassword(password, wholeText(args.string(2), 2 * wordBytes) ?? ''));
   },
 
   needsrehash: (_state, args) => needsRehash(wholeText(args.string(1), 2 * wordBytes) ?? ''),

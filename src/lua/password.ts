@@ -1,22 +1,9 @@
 /**
- * Hashes of passwords as PHC strings: argon2id where this Node.js has it, else scrypt. One takes a tenth of a second and more,
- * on purpose, and for that time the thread that calls: so at most one a worker.
+ * Hashes of passwords as PHC strings: argon2id where this Node.js has it, else scrypt. What takes long is left to who calls.
  */
-import * as crypto from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ByteString } from '../base/byte-string.js';
-
-/** Since Node.js 24.7. */
-interface Argon2Options {
-  readonly message: Uint8Array;
-  readonly nonce: Uint8Array;
-  readonly parallelism: number;
-  readonly tagLength: number;
-  readonly memory: number;
-  readonly passes: number;
-}
-type Argon2 = (algorithm: 'argon2id', options: Argon2Options) => Buffer;
-
-const { argon2Sync } = crypto as unknown as { readonly argon2Sync?: Argon2 };
+import { type Derivation, hasArgon2 } from '../base/key-derivation.js';
 
 /** What OWASP recommends: 19 MiB and 2 passes; 128 MiB. */
 const argon2Costs = { m: 19_456, t: 2, p: 1 } as const;
@@ -65,41 +52,44 @@ function parse(text: ByteString): Parsed {
   return parsed;
 }
 
-function compute(password: Uint8Array, { scheme, costs, salt }: Omit<Parsed, 'hash'>, lengthBytes: number): Buffer {
-  const { m = 0, t = 0, p = 1, ln = 0, r = 0 } = costs;
-  if (scheme === 'argon2id') {
-    if (argon2Sync === undefined)
-      throw new Error('argon2id needs Node.js 24.7 or newer; this hash cannot be verified here');
-    const options = { message: password, nonce: salt, parallelism: p, tagLength: lengthBytes, memory: m, passes: t };
-    return argon2Sync('argon2id', options);
-  }
-  const maxmem = 2 ** ln * r * 128 + p * r * 128 + (1 << 20);
-  return crypto.scryptSync(password, salt, lengthBytes, { N: 2 ** ln, r, p, maxmem });
+/** What has to be computed, and what is made of it. */
+export interface PasswordWork<Result> {
+  readonly password: Uint8Array;
+  readonly derivation: Derivation;
+  finish(key: Uint8Array): Result;
 }
 
 /** The hash of a password, with a new salt. */
-export function hashPassword(password: Uint8Array): string {
-  const salt = crypto.randomBytes(saltBytes);
-  if (argon2Sync !== undefined) {
-    const hash = compute(password, { scheme: 'argon2id', costs: argon2Costs, salt }, hashBytes);
-    const { m, t, p } = argon2Costs;
-    return `$argon2id$v=19$m=${m},t=${t},p=${p}$${base64(salt)}$${base64(hash)}`;
-  }
-  const hash = compute(password, { scheme: 'scrypt', costs: scryptCosts, salt }, hashBytes);
-  const { ln, r, p } = scryptCosts;
-  return `$scrypt$ln=${ln},r=${r},p=${p}$${base64(salt)}$${base64(hash)}`;
+export function hashPassword(password: Uint8Array): PasswordWork<string> {
+  const salt = randomBytes(saltBytes);
+  const scheme = hasArgon2 ? 'argon2id' : 'scrypt';
+  const costs = hasArgon2 ? argon2Costs : scryptCosts;
+  return {
+    password,
+    derivation: { scheme, costs, salt, keyBytes: hashBytes },
+    finish(key) {
+      const { m, t, p } = argon2Costs;
+      const { ln, r } = scryptCosts;
+      const words = hasArgon2 ? `$argon2id$v=19$m=${m},t=${t},p=${p}` : `$scrypt$ln=${ln},r=${r},p=${scryptCosts.p}`;
+      return `${words}$${base64(salt)}$${base64(key)}`;
+    },
+  };
 }
 
-/** Whether a password is the one of the hash. */
-export function verifyPassword(password: Uint8Array, text: ByteString): boolean {
-  const parsed = parse(text);
-  return crypto.timingSafeEqual(compute(password, parsed, parsed.hash.length), parsed.hash);
+/** Whether a password is the one of the hash. @throws Error when the text is no hash of these, or one that costs too much */
+export function verifyPassword(password: Uint8Array, text: ByteString): PasswordWork<boolean> {
+  const { scheme, costs, salt, hash } = parse(text);
+  return {
+    password,
+    derivation: { scheme, costs, salt, keyBytes: hash.length },
+    finish: (key) => timingSafeEqual(key, hash),
+  };
 }
 
 /** Whether `hashPassword` would give a better hash today. */
 export function needsRehash(text: ByteString): boolean {
   const { scheme, costs, hash } = parse(text);
-  const best = argon2Sync !== undefined ? 'argon2id' : 'scrypt';
+  const best = hasArgon2 ? 'argon2id' : 'scrypt';
   if (scheme !== best) return best === 'argon2id';
   const wanted: Readonly<Record<string, number>> = scheme === 'argon2id' ? argon2Costs : scryptCosts;
   return hash.length < hashBytes || Object.entries(wanted).some(([name, least]) => (costs[name] ?? 0) < least);

@@ -6,6 +6,7 @@
  */
 
 import type { ByteString } from '../base/byte-string.js';
+import type { Derivation } from '../base/key-derivation.js';
 import type { RoleName } from '../base/roles.js';
 import type { Dictionary } from '../shared/dictionary.js';
 import type { AdapterName } from './adapters.js';
@@ -99,6 +100,8 @@ export interface WaitHost {
   /** Output is about to block the thread until the client reads. @param place in Lua, as `file:line` */
   noteBlocked(place: ByteString): void;
   post(operation: PostedOperation): number;
+  /** Starts to make a key from a password on another thread; undefined where nobody does. @param finish makes the result of it */
+  deriveKey?(password: Uint8Array, derivation: Derivation, finish: (key: Uint8Array) => LuaValue): number | undefined;
   /** Takes a lock, or begins to wait for it. @param name at most 255 bytes @param waitMs 0: does not wait */
   lock(name: ByteString, waitMs: number, canSuspend: boolean): LockStart;
   /** Gives false when the request does not hold it (any more). */
@@ -245,6 +248,8 @@ export interface FileHost {
   makeTemporary(): ByteString;
   /** Most bytes of a file that is written. */
   readonly largestBytes: number;
+  /** How much all files together may grow; undefined: without a limit. */
+  readonly quota?: { take(bytes: number): void } | undefined;
   attributes(path: ByteString, follows: boolean): FileAttributes;
   /** The names in a directory, "." and ".." among them. */
   list(path: ByteString): readonly ByteString[];

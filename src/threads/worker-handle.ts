@@ -1,6 +1,7 @@
 /** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
 import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import type { KeyJob, KeyResult } from '../channel/derivation-messages.js';
 import type { ImageAnswer, ImageNews } from '../channel/image-messages.js';
 import { createInterrupts, Interrupter, type InterruptRequest } from '../channel/interrupts.js';
 import { createLoans } from '../channel/lending.js';
@@ -18,6 +19,7 @@ export type { WarmedScript } from '../worker/warm-start.js';
 
 import type { WarmedScript } from '../worker/warm-start.js';
 import type { ImageStore } from './image-store.js';
+import type { KeyDesk } from './key-desk.js';
 import { releaseLocksOf } from './lock-release.js';
 
 /**
@@ -32,7 +34,8 @@ type FromThread =
   | 'bell'
   | { readonly wake: number }
   | { readonly warmed: readonly WarmedScript[] }
-  | { readonly images: ImageNews };
+  | { readonly images: ImageNews }
+  | { readonly key: KeyJob };
 
 export interface WorkerEvents {
   /** The thread waits for requests. */
@@ -62,6 +65,7 @@ export type WorkerSettings = Omit<
   | 'worker'
   | 'needsRoom'
   | 'images'
+  | 'keysMade'
 > & {
   readonly ringBytes: number;
   /** Lets native Lua call a hook, see `createHookSetter`. */
@@ -72,8 +76,12 @@ export type WorkerSettings = Omit<
   readonly io: IoHandle | undefined;
 };
 
-/** Images that workers share; undefined where a worker is alone. */
-type Store = Pick<ImageStore, 'index' | 'heard' | 'gone'> | undefined;
+/** What the main thread does for workers; undefined where one is alone. */
+interface Services {
+  /** Images that they share. */
+  readonly images: Pick<ImageStore, 'index' | 'heard' | 'gone'>;
+  readonly keys: Pick<KeyDesk, 'run'>;
+}
 
 const PROGRAM = new URL('../worker/thread.cjs', import.meta.url);
 
@@ -103,7 +111,7 @@ export class WorkerHandle {
   readonly #thread: Worker;
   readonly #isNative: boolean;
   /** Whatever its requests hold of data sources is released: also when it hangs and does not end. */
-  readonly #closeChannel: () => void;
+  readonly #closeChannel: (hasEnded: boolean) => void;
   readonly #interrupter: Interrupter;
   readonly #sleeper: Parker | undefined;
   #waker: Promise<() => void> | undefined;
@@ -111,13 +119,14 @@ export class WorkerHandle {
   readonly #releaseLocks: () => void;
   /** Images that only it has used are dropped. */
   readonly #leaveImages: () => void;
+  readonly #keysMade = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #imageAnswers = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
   /**
    * @param id unlike that of any other worker
    * @param index its number in the log, which a worker that takes its place has too
    * @param needsRoom it fails where the system has no room for a single state
-   * @param images those that it shares with other workers
+   * @param services what the main thread does for it
    */
   constructor(
     id: number,
@@ -125,13 +134,14 @@ export class WorkerHandle {
     settings: WorkerSettings,
     needsRoom: boolean,
     events: WorkerEvents,
-    images?: Store,
+    services?: Services,
   ) {
     const { ringBytes, setHook, sleeper, io, ...shared } = settings;
     this.#interrupter = new Interrupter(this.interrupts, setHook);
     this.#sleeper = sleeper;
     this.#releaseLocks = () => void releaseLocksOf(settings.locks, id, (worker) => events.onWake(worker));
-    this.#closeChannel = () => io?.closeChannel(id);
+    this.#closeChannel = (hasEnded) => io?.closeChannel(id, hasEnded);
+    const images = services?.images;
     this.#leaveImages = () => images?.gone(id);
     this.#isNative = settings.engine.name !== 'embedded';
     this.toWorker = createRing(ringBytes);
@@ -148,6 +158,7 @@ export class WorkerHandle {
       lines: this.lines,
       needsRoom,
       worker: id,
+      keysMade: services && (this.#keysMade.buffer as SharedArrayBuffer),
       images: images && { answered: this.#imageAnswers.buffer as SharedArrayBuffer, index: images.index },
       firstRequest: firstLentRequest(id),
       io: io?.openChannel(id, { ring: this.toWorker, loans: this.loans, usesFutex: sleeper !== undefined }),
@@ -161,6 +172,7 @@ export class WorkerHandle {
     this.#thread.on('message', (message: FromThread) => {
       if (message === 'bell') return events.onBell();
       if (message !== 'ready') {
+        if ('key' in message) return services?.keys.run(message.key, (result) => this.#handOver(result));
         if ('images' in message) return this.#answer(images?.heard(id, message.images));
         return 'wake' in message ? events.onWake(message.wake) : events.onWarmed(message.warmed);
       }
@@ -177,7 +189,7 @@ export class WorkerHandle {
         for (const memory of [settings.locks, ...settings.shared.map((grant) => grant.memory)]) recover(memory, id);
         this.#releaseLocks();
         this.#leaveImages();
-        this.#closeChannel();
+        this.#closeChannel(true);
         events.onGone(reason);
       });
     });
@@ -189,6 +201,13 @@ export class WorkerHandle {
     const parkedAt = { ring: this.toWorker, loans: this.loans, usesFutex: this.#sleeper !== undefined };
     this.#waker ??= createWaker(parkedAt);
     void this.#waker.then((wake) => wake());
+  }
+
+  /** A key that the thread's script waits for. */
+  #handOver(result: KeyResult): void {
+    this.#thread.postMessage(result);
+    Atomics.add(this.#keysMade, 0, 1);
+    this.wake();
   }
 
   /** The thread sleeps until its question is answered. */
@@ -231,7 +250,7 @@ export class WorkerHandle {
   /** Nobody listens to the thread any more: it ends when it comes to itself, or is ended. */
   async abandon(): Promise<void> {
     this.#interrupter.abandon();
-    this.#closeChannel();
+    this.#closeChannel(false);
     this.#releaseLocks();
     this.#leaveImages();
     this.#giveUp();

@@ -4,11 +4,13 @@
 
 import { toText } from '../base/byte-string.js';
 import { describeError, LuafcgidError } from '../base/errors.js';
+import { deriveKeyLater } from '../base/key-derivation.js';
 import { version } from '../base/version.js';
 import type { InterruptRequest } from '../channel/interrupts.js';
 import type { LogLevel } from '../channel/messages.js';
 import type { WarmedScript } from '../worker/warm-start.js';
 import { ImageStore } from './image-store.js';
+import { KeyDesk } from './key-desk.js';
 import { type WorkerEvents, WorkerHandle, type WorkerSettings, workerProgram } from './worker-handle.js';
 
 export type { WorkerSettings } from './worker-handle.js';
@@ -74,6 +76,7 @@ export class Workers {
   readonly #handles = new Map<number, { readonly handle: WorkerHandle; readonly place: Place }>();
   /** The one in service. */
   #generation: Generation | undefined;
+  readonly #keys = new KeyDesk(deriveKeyLater);
   #lastId = 0;
   /** Workers that ended by themselves or were given up. */
   #lost = 0;
@@ -215,7 +218,10 @@ export class Workers {
         else this.#replace(place, reason, handle.ageMs);
       },
     };
-    const handle: WorkerHandle = new WorkerHandle(id, place.index, settings, needsRoom, events, images);
+    const handle: WorkerHandle = new WorkerHandle(id, place.index, settings, needsRoom, events, {
+      images,
+      keys: this.#keys,
+    });
     this.#handles.set(id, { handle, place });
     const limitMs = this.#startLimitMs();
     const startTimer = setTimeout(() => {

@@ -3,15 +3,9 @@
  * of them can read, and hands one out to a worker that asks for it. A worker never waits long for the answer: it can load the script.
  */
 
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import {
-  type ImageAnswer,
-  type ImageChannel,
-  type ImageNews,
-  type OfferedImage,
-  placeOf,
-} from '../channel/image-messages.js';
+import { type ImageChannel, type ImageNews, type OfferedImage, placeOf } from '../channel/image-messages.js';
 import type { ByteString, SharedStateImage } from '../lua/state.js';
+import type { MainPort } from './main-port.js';
 import type { UsedFile } from './used-files.js';
 
 type Offered = OfferedImage<SharedStateImage, ReadonlyMap<ByteString, UsedFile>>;
@@ -22,13 +16,12 @@ const ANSWER_MS = 50;
 export class ImageExchange {
   readonly #answered: Int32Array;
   readonly #index: Int32Array;
-  readonly #port: MessagePort;
+  readonly #port: Pick<MainPort, 'tell' | 'takeAnswers'>;
   readonly #worker: number;
   #questions = 0;
   #offers = 0;
 
-  /** @param port to the main thread, which sends nothing else */
-  constructor({ answered, index }: ImageChannel, port: MessagePort, worker: number) {
+  constructor({ answered, index }: ImageChannel, port: Pick<MainPort, 'tell' | 'takeAnswers'>, worker: number) {
     this.#answered = new Int32Array(answered);
     this.#index = new Int32Array(index);
     this.#port = port;
@@ -67,8 +60,7 @@ export class ImageExchange {
 
   #receive(question: number): Offered | undefined {
     let found: Offered | undefined;
-    for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) {
-      const { image, question: answered } = next.message as ImageAnswer;
+    for (const { image, question: answered } of this.#port.takeAnswers()) {
       if (answered === question) found = image as Offered | undefined;
       // An answer that came too late: its image is not used.
       else if (image !== undefined) this.drop(image.script, image.key);
@@ -77,6 +69,6 @@ export class ImageExchange {
   }
 
   #tell(news: ImageNews): void {
-    this.#port.postMessage({ images: news });
+    this.#port.tell({ images: news });
   }
 }

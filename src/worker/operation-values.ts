@@ -1,7 +1,7 @@
 /** Lua values on their way to the I/O thread and back; `io/values.ts` has the encoding. */
 
 import { LuafcgidError } from '../base/errors.js';
-import { Bytes, Digits, Rows, type Value, ValueReader, ValueWriter } from '../io/values.js';
+import { Bytes, Digits, Rows, type Value, type ValueMap, ValueReader, ValueWriter } from '../io/values.js';
 import type { LuaValue } from '../lua/state.js';
 
 /** Deeper arguments are taken for mistakes. */
@@ -65,6 +65,64 @@ export function encodeOperation(shape: string, values: readonly (number | Uint8A
   return writer.take();
 }
 
+/** The same values as they come out of the encoding, without it. @throws LuafcgidError when the two do not fit together */
+export function readValues(shape: string, values: readonly (number | Uint8Array)[]): Value[] {
+  let at = 0;
+  let next = 0;
+  const wrong = (): never => {
+    throw new LuafcgidError('LUAFCGID_DATA_ARGUMENT', { reason: `the shape "${shape}" does not fit its values` });
+  };
+  const take = (): number | Uint8Array => {
+    const value = values[next];
+    next += 1;
+    return value ?? wrong();
+  };
+  const number = (): number => {
+    const value = take();
+    return typeof value === 'number' ? value : wrong();
+  };
+  const bytes = (): Buffer => {
+    const value = take();
+    return typeof value === 'object' ? Buffer.from(value.buffer, value.byteOffset, value.length) : wrong();
+  };
+  const member = (depth: number): Value => {
+    const kind = shape[at];
+    at += 1;
+    if (depth > DEEPEST) wrong();
+    switch (kind) {
+      case 's':
+        return bytes();
+      case 'b':
+        return new Bytes(bytes());
+      case 'n':
+        return number();
+      case 'd':
+        return new Digits(bytes().toString('latin1'));
+      case 't':
+      case 'f':
+        return kind === 't';
+      case '0':
+        return undefined;
+      case 'A':
+        return Array.from({ length: number() }, () => member(depth + 1));
+      case 'M': {
+        const map: ValueMap = new Map();
+        for (let left = number(); left > 0; left -= 1) {
+          const key = member(depth + 1);
+          map.set(Buffer.isBuffer(key) ? key.toString() : wrong(), member(depth + 1));
+        }
+        return map;
+      }
+      default:
+        return wrong();
+    }
+  };
+  const read: Value[] = [];
+  while (at < shape.length) read.push(member(0));
+  if (next !== values.length) wrong();
+  return read;
+}
+
 /** The value that an operation has given. Rows become `{ columns, rows }`; a NULL is an absent key. */
 export function decodeResult(payload: Uint8Array): LuaValue {
   return payload.length === 0 ? undefined : toLua(new ValueReader(payload).read());
@@ -100,4 +158,11 @@ function toRows({ columns, rows, isPositional }: Rows): LuaValue {
 
 function latin1(text: string): string {
   return Buffer.from(text).toString('latin1');
+}
+
+/** Tells scripts apart where they take turns for connections: two with one number only take their turns together. */
+export function scriptNumber(path: string): number {
+  let hash = 0;
+  for (let at = 0; at < path.length; at += 1) hash = (Math.imul(hash, 31) + path.charCodeAt(at)) | 0;
+  return hash >>> 0;
 }

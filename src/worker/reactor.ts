@@ -7,6 +7,7 @@
  */
 
 import { Abandoned, type Interrupts } from '../channel/interrupts.js';
+import { LentMark } from '../channel/lending.js';
 import type { RingReader } from '../channel/ring.js';
 import type { Inbox, Message } from './inbox.js';
 import type { ReadyEvents } from './ready-events.js';
@@ -42,6 +43,21 @@ export interface SuspendedRuns {
   resumeNext(): boolean;
 }
 
+/** Connections to data sources that were lent to this worker. */
+export interface DataConnections {
+  /** Whether there are any: this worker waits where it hears of them. */
+  readonly hasLines: boolean;
+  /** Writes what is to be written. */
+  flush(): void;
+  /** Something has happened on one of them. */
+  serve(descriptor: number): void;
+  /** Waits for them, and for the bell of the front, where sockets are not served. */
+  wait(timeoutMs: number): void;
+}
+
+/** Events of sockets between two looks whether something is to be written to data sources. */
+const EVENTS_BETWEEN_FLUSHES = 4;
+
 /** Resumed in a row before a message is looked for: scripts that are resumed again and again must not starve new ones. */
 const RESUMED_IN_A_ROW = 8;
 
@@ -55,6 +71,8 @@ export interface ReactorParts {
   readonly nowMs: () => number;
   /** Undefined where workers serve no sockets. */
   readonly sockets: { readonly service: SocketService; readonly events: ReadyEvents } | undefined;
+  /** Left out where no connections to data sources are lent. */
+  readonly data?: DataConnections | undefined;
 }
 
 export class Reactor {
@@ -67,9 +85,10 @@ export class Reactor {
   constructor(parts: ReactorParts) {
     const service = parts.sockets?.service;
     this.#parts = parts;
-    const { suspended, nowMs } = parts;
+    const { data, suspended, nowMs } = parts;
     const isReviewDue = (): boolean => service?.nextMs !== undefined && service.nextMs <= nowMs();
-    this.#hasOther = () => suspended.mayHaveNews || service?.isOpen === true || isReviewDue();
+    this.#hasOther = () =>
+      suspended.mayHaveNews || service?.isOpen === true || data?.hasLines === true || isReviewDue();
     this.#sleepMs = () => {
       const nextMs = Math.min(
         suspended.nextMs ?? Number.POSITIVE_INFINITY,
@@ -94,7 +113,7 @@ export class Reactor {
 
   /** The next message; undefined: an event of a socket was taken, and has to be served. */
   step(): Message | undefined {
-    const { inbox, interrupts, sockets, suspended, ringBell } = this.#parts;
+    const { data, inbox, interrupts, sockets, suspended, ringBell } = this.#parts;
     for (;;) {
       if (interrupts.isAbandoned) throw new Abandoned();
       suspended.poll();
@@ -111,10 +130,28 @@ export class Reactor {
           ? inbox.nextUnless(() => true)
           : inbox.nextUnless(this.#hasOther, this.#sleepMs);
       if (message !== undefined) return message;
-      if (sockets?.service.isOpen !== true) continue;
-      if (sockets.events.take()) return undefined;
+      if (sockets?.service.isOpen !== true) {
+        if (data?.hasLines === true) this.#waitForData(data);
+        continue;
+      }
+      if (sockets.events.take()) {
+        if (sockets.events.left % EVENTS_BETWEEN_FLUSHES === 0) data?.flush();
+        if (sockets.events.mark !== LentMark.DATA) return undefined;
+        data?.serve(sockets.events.fd);
+        continue;
+      }
+      data?.flush();
       this.#waitForSockets(sockets.service, sockets.events);
     }
+  }
+
+  /** The front is served first, or has nothing lent: only data sources and messages are waited for. */
+  #waitForData(data: DataConnections): void {
+    data.flush();
+    if (!this.#parts.ring.parkElsewhere()) return;
+    const mustNotSleep = this.#parts.sockets?.service.isOpen === true || this.#parts.suspended.mayHaveNews;
+    data.wait(mustNotSleep ? 0 : Math.min(LONGEST_SLEEP_MS, Math.ceil(this.#sleepMs() ?? LONGEST_SLEEP_MS)));
+    this.#parts.ring.unpark();
   }
 
   #waitForSockets(service: SocketService, events: ReadyEvents): void {

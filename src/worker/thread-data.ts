@@ -17,10 +17,14 @@ export interface ThreadData {
   readonly roots: readonly string[];
   /** Directories of `files`, held open by the main thread; undefined: scripts have no files. */
   readonly files: FileGrants | undefined;
+  /** How many bytes of them are written (`scripts/write-quota.ts`); undefined: without a limit. */
+  readonly filesUsed: SharedArrayBuffer | undefined;
   /** Scripts that are loaded before the first request: files, links resolved, one character per byte. */
   readonly warmScripts: readonly string[];
   /** How it shares images of scripts with other workers; undefined: it does not. */
   readonly images: ImageChannel | undefined;
+  /** One word: how many keys the main thread has made for it; undefined: it makes none. */
+  readonly keysMade: SharedArrayBuffer | undefined;
   /** Begins the name of every request. */
   readonly runName: string;
   /** The number of this worker, as the log has it. */

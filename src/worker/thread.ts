@@ -21,7 +21,6 @@ import {
   ToWorker,
 } from '../channel/messages.js';
 import { OfferSlots } from '../channel/offer-slots.js';
-import type { Parker } from '../channel/park.js';
 import { RingReader, RingWriter } from '../channel/ring.js';
 import type { Config } from '../config/load.js';
 import { IoClient } from '../io/client.js';
@@ -29,18 +28,23 @@ import { AccessFormat } from '../logging/access-format.js';
 import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
+import { WriteQuota } from '../scripts/write-quota.js';
 import { Dictionary } from '../shared/dictionary.js';
 import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
+import type { LentConnections } from './data/lent-connections.js';
 import { AccessLines } from './direct/access-lines.js';
-import type { DirectCalls, DirectServer, DirectServerParts } from './direct/server.js';
+import type { DirectServer } from './direct/server.js';
 import { ImageExchange } from './image-exchange.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
+import { KeyJobs } from './key-jobs.js';
+import { MainPort } from './main-port.js';
 import { Outbox } from './outbox.js';
 import { Reactor, type SuspendedRuns } from './reactor.js';
 import { type EventList, ReadyEvents } from './ready-events.js';
 import type { RequestInlet } from './request-channels.js';
 import { Runner, type RunnerParts } from './runner.js';
+import { findSystem, type System } from './system.js';
 import type { ThreadData } from './thread-data.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 import type { WarmedScript } from './warm-start.js';
@@ -63,11 +67,17 @@ const sharedNowMs = (): number => {
   return seconds * 1000 + nanoseconds / 1e6;
 };
 
-/** Events of sockets taken from the kernel at once. */
-const EVENTS_AT_ONCE = 64;
-
 /** What all states of this worker have in common. */
-function stateSettings({ config, engine, files, luaConfig, roots, shared, worker }: ThreadData): RunnerParts['states'] {
+function stateSettings({
+  config,
+  engine,
+  files,
+  filesUsed,
+  luaConfig,
+  roots,
+  shared,
+  worker,
+}: ThreadData): RunnerParts['states'] {
   const dictionaries = shared.map(({ name, memory, evicts }) => ({
     name,
     dictionary: new Dictionary({ shared: memory, owner: worker, evicts, nowMs: sharedNowMs }),
@@ -82,6 +92,7 @@ function stateSettings({ config, engine, files, luaConfig, roots, shared, worker
       granted: files?.read ?? [],
     }),
     files,
+    quota: filesUsed && new WriteQuota(filesUsed, config.filesTotalBytes),
     environment: grantedEnvironment(config.environment, process.env),
     luaConfig,
     shared: [
@@ -89,19 +100,6 @@ function stateSettings({ config, engine, files, luaConfig, roots, shared, worker
       ...config.shared.flatMap(({ name, store }) => (store === undefined ? [] : [{ name, store }])),
     ],
     sessions: dictionaries.find(({ name }) => name === SESSIONS)?.dictionary,
-  };
-}
-
-/** How this thread and the front wake each other, and how it serves sockets. */
-interface System {
-  readonly wakeFront: () => void;
-  /** Left out: the language's own. */
-  readonly parker?: Parker | undefined;
-  /** Left out where connections cannot be lent. */
-  readonly direct?: {
-    readonly calls: DirectCalls;
-    readonly openList: (fd: number) => EventList;
-    readonly createServer: (parts: DirectServerParts) => DirectServer;
   };
 }
 
@@ -127,6 +125,21 @@ function accessLines(
   });
 }
 
+/** Connections to data sources that this worker uses by itself; undefined where none can be lent. */
+function lentConnections(
+  { io: channel, sources }: ThreadData,
+  { direct }: System,
+  io: IoClient | undefined,
+  borrower: Borrower,
+): LentConnections | undefined {
+  const isAny = sources.some(({ limits }) => limits !== undefined);
+  if (direct === undefined || channel === undefined || io === undefined || !isAny) return undefined;
+  const { loans, waiting } = channel;
+  const { openList, createData } = direct;
+  const { clearBell, sockets } = direct.calls;
+  return createData({ io, sources, loans, waiting, sockets, nowMs, borrower, openList, clearBell });
+}
+
 class WorkerThread {
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
@@ -137,6 +150,8 @@ class WorkerThread {
   readonly #reactor: Reactor;
   /** Undefined where no connections can be lent. */
   readonly #direct: DirectServer | undefined;
+  /** The same for those to data sources. */
+  readonly #connections: LentConnections | undefined;
 
   /**
    * @param format of the access log; undefined: there is none
@@ -154,6 +169,7 @@ class WorkerThread {
     const ring = new RingReader(data.toWorker, system.parker);
     const borrower = new Borrower(data.loans);
     const stopReason = (): Error => this.#runner.stopReason();
+    const mainPort = new MainPort(parentPort as MessagePort);
     this.#usage = usage;
     this.#slots = new OfferSlots(data.toWorker);
     this.#states = stateSettings(data);
@@ -161,6 +177,9 @@ class WorkerThread {
     const outgoing = new RingWriter(data.toFront, system.parker);
     this.#outbox = new Outbox({ ring: outgoing, ringBell, interrupts, stopReason, usage, borrower });
     const counters = new WorkerCounters(data.counters);
+    const io = data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted);
+    const connections = lentConnections(data, system, io, borrower);
+    this.#connections = connections;
     this.#runner = new Runner({
       config,
       origin: { runName, worker: data.index },
@@ -169,10 +188,12 @@ class WorkerThread {
       usage,
       counters,
       states: this.#states,
-      imageExchange: data.images && new ImageExchange(data.images, parentPort as MessagePort, data.worker),
+      imageExchange: data.images && new ImageExchange(data.images, mainPort, data.worker),
       forgetBody: (id) => this.#inbox.forgetBody(id),
       waits: {
-        io: data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted),
+        io,
+        createData: (events) => connections?.open(events),
+        keys: data.keysMade && new KeyJobs(mainPort, data.keysMade),
         sources: data.sources,
         lockSource: data.sources.find(({ name, kind }) => name === config.locks && kind !== 'http')?.id,
         locks: {
@@ -187,7 +208,9 @@ class WorkerThread {
           // What the front has to know before it sends more of a body is in its ring.
           ringBell();
           const isOver = (): boolean => isDone() || interrupts.isStopWanted || interrupts.isAbandoned;
-          ring.sleep(isOver, untilMs === undefined ? undefined : Math.max(0, untilMs - nowMs()));
+          const longestMs = untilMs === undefined ? undefined : Math.max(0, untilMs - nowMs());
+          if (connections?.hasLines === true) connections.sleep(ring, isOver, longestMs ?? Number.POSITIVE_INFINITY);
+          else ring.sleep(isOver, longestMs);
           if (interrupts.isAbandoned) throw new Abandoned();
           if (interrupts.isStopWanted) throw stopReason();
         },
@@ -232,6 +255,7 @@ class WorkerThread {
       suspended,
       nowMs,
       sockets,
+      data: connections,
     });
   }
 
@@ -258,6 +282,7 @@ class WorkerThread {
       if (!(error instanceof Abandoned)) throw error;
     }
     this.#runner.states.closeAll();
+    this.#connections?.close();
     this.#states.engine.close?.();
   }
 
@@ -336,28 +361,6 @@ class WorkerThread {
     this.#runner.states.close(stateId);
     this.#outbox.closed(stateId);
   }
-}
-
-/** Only where threads are woken by the kernel's calls FFI is loaded for it. */
-async function findSystem({ fd }: ThreadData['bell']): Promise<System> {
-  if (fd === undefined) return { wakeFront: () => parentPort?.postMessage('bell') };
-  const [{ Epoll }, { clearEventfd, ringEventfd }, { futexSleeper }, { kernelSockets }, { DirectServer }] =
-    await Promise.all([
-      import('../linux/epoll.js'),
-      import('../linux/eventfd.js'),
-      import('../linux/futex.js'),
-      import('../linux/sockets.js'),
-      import('./direct/server.js'),
-    ]);
-  return {
-    wakeFront: () => ringEventfd(fd),
-    parker: futexSleeper(),
-    direct: {
-      calls: { sockets: kernelSockets, nowMs: () => performance.now(), clearBell: clearEventfd },
-      openList: (list) => new Epoll(EVENTS_AT_ONCE, list),
-      createServer: (parts) => new DirectServer(parts),
-    },
-  };
 }
 
 async function run(data: ThreadData): Promise<void> {

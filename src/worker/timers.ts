@@ -53,3 +53,8 @@ export class Timers {
     heap[b] = first;
   }
 }
+
+/** The earlier one of two moments; undefined: there is none. */
+export function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
+}

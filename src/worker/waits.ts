@@ -7,42 +7,20 @@ import { toShortText } from '../base/bounded-text.js';
 import { type ByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { WaitsFor } from '../channel/messages.js';
-import type { Completion, IoClient } from '../io/client.js';
-import type { SourceGrant } from '../io/handle.js';
+import type { Completion } from '../io/client.js';
 import type { Action } from '../io/protocol.js';
 import { mayUse } from '../io/sources.js';
 import type { DataSource, LockAnswer, LockStart, OperationResult, PostedOperation, WaitHost } from '../lua/state.js';
-import { type LockOwner, type LockParts, LockWaits, refusalAt } from './lock-waits.js';
-import { decodeResult, encodeOperation } from './operation-values.js';
-import type { RequestInlet } from './request-channels.js';
+import type { DirectData } from './data/direct-data.js';
+import { LockWaits, refusalAt } from './lock-waits.js';
+import { decodeResult, encodeOperation, scriptNumber } from './operation-values.js';
 import { SourceLockWaits } from './source-lock-waits.js';
-import { Timers } from './timers.js';
+import { earlier, Timers } from './timers.js';
+import type { Input, WaitOwner } from './wait-owner.js';
+import type { WaitsParts } from './wait-parts.js';
 
-/** A stream of the request. */
-type Input = Pick<RequestInlet, 'isReady' | 'awaitMore'>;
-
-/** The run that started an operation. */
-export interface WaitOwner extends LockOwner {
-  /** The number of the request. */
-  readonly id: number;
-  /** Operations that it has started and not taken the results of. Most requests start none. */
-  tokens: Set<number> | undefined;
-  /** The script's file. */
-  readonly script: ByteString;
-  /** Whether its output has to wait for its client to read. */
-  readonly isOutputHeld: boolean;
-  /** What was not read of its body, and of the file that a Filter is given. */
-  readonly body: Input & { readonly file?: Input | undefined };
-  /** It counts among the requests that wait. */
-  holdsPlace: boolean;
-  /** The I/O thread knows of it. */
-  hasPosted: boolean;
-}
-
-/** Whether it has what no copy of its script's memory may have: operations that are not over, or locks. */
-export function holdsOperations({ tokens, locks }: Pick<WaitOwner, 'tokens' | 'locks'>): boolean {
-  return (tokens?.size ?? 0) > 0 || (locks?.size ?? 0) > 0;
-}
+export { holdsOperations, type WaitOwner } from './wait-owner.js';
+export type { WaitsParts } from './wait-parts.js';
 
 const NO_TOKENS: readonly number[] = [];
 
@@ -57,32 +35,6 @@ interface Operation {
   result: OperationResult | undefined;
 }
 
-export interface WaitsParts {
-  /** Undefined where no data source is configured. */
-  readonly io: IoClient | undefined;
-  /** The data sources, and which scripts may use them. */
-  readonly sources: readonly SourceGrant[];
-  /** Locks of all workers. */
-  readonly locks: LockParts;
-  /** The number of the data source that the locks of scripts lie in; undefined: memory. */
-  readonly lockSource: number | undefined;
-  /** One word: how many requests of all workers wait. */
-  readonly waiting: SharedArrayBuffer;
-  readonly waitingLimit: number;
-  readonly nowMs: () => number;
-  /** The owner of the code that executes. */
-  owner(): WaitOwner;
-  /** An operation of a suspended run is over. */
-  isReady(owner: WaitOwner): void;
-  /** Sleeps until `isDone`, or something may have happened, at most until a moment. @throws why the script has to stop */
-  sleep(isDone: () => boolean, untilMs: number | undefined): void;
-  /**
-   * A script blocks this worker at this place in Lua: other requests have to wait for it.
-   * @param isForClient it waits for its client to read
-   */
-  blocks(owner: WaitOwner, place: string, isForClient: boolean): void;
-}
-
 export class Waits implements WaitHost {
   readonly #parts: WaitsParts;
   readonly #waiting: Int32Array;
@@ -91,6 +43,8 @@ export class Waits implements WaitHost {
   /** Tokens of posted operations, by the numbers that the I/O thread knows them by. */
   readonly #posted = new Map<number, number>();
   readonly #locks: LockWaits;
+  /** Operations that are done on connections lent to this worker. */
+  readonly data: DirectData | undefined;
   readonly #sourceLocks: SourceLockWaits;
   #lastToken = 0;
 
@@ -98,15 +52,27 @@ export class Waits implements WaitHost {
     this.#parts = parts;
     this.#waiting = new Int32Array(parts.waiting);
     this.#locks = new LockWaits(parts.locks, (token, result) => this.#end(token, result));
+    this.data = parts.createData?.({
+      over: (token, result) => this.#end(token, result),
+      post: (token, run, operation) => this.#postToIoThread(token, run, operation),
+    });
     this.#sourceLocks = new SourceLockWaits(parts.lockSource, {
       start: (operation, isLock) => this.#post(operation, isLock ? WaitsFor.LOCK : WaitsFor.DATA),
-      tell: (operation) => void this.#send(operation),
+      tell: (operation) => void this.#send(operation, parts.owner().id, parts.owner()),
     });
   }
 
   startTimer(delayMs: number): number {
     const token = this.#add(WaitsFor.TIMER);
     this.#timers.add(token, this.#parts.nowMs() + delayMs);
+    return token;
+  }
+
+  deriveKey(...work: Parameters<NonNullable<WaitHost['deriveKey']>>): number | undefined {
+    const { keys } = this.#parts;
+    if (keys === undefined) return undefined;
+    const token = this.#add(WaitsFor.KEY);
+    keys.start(token, ...work);
     return token;
   }
 
@@ -143,23 +109,34 @@ export class Waits implements WaitHost {
   }
 
   #post(operation: PostedOperation, waitsFor: WaitsFor): number {
-    const id = this.#send(operation);
-    if (id === undefined) throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
+    if (this.#parts.io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
+    const run = this.#parts.owner();
     const token = this.#add(waitsFor);
-    this.#posted.set(id, token);
+    if (this.data?.start(token, operation, scriptNumber(run.script), run) !== true) {
+      this.#postToIoThread(token, run.id, operation);
+    }
     return token;
   }
 
+  #postToIoThread(token: number, run: number, operation: PostedOperation): void {
+    const owner = this.#operations.get(token)?.owner;
+    if (owner === undefined) return;
+    const id = this.#send(operation, run, owner);
+    if (id !== undefined) return void this.#posted.set(id, token);
+    this.#operations.delete(token);
+    owner.tokens?.delete(token);
+    throw new LuafcgidError('LUAFCGID_SERVER_STOPPED');
+  }
+
   /** Gives the number that the I/O thread knows it by; undefined when this worker has to stop. */
-  #send({ source, action, handle, limitMs, shape, values }: PostedOperation): number | undefined {
-    const { io, owner } = this.#parts;
+  #send(operation: PostedOperation, run: number, owner: WaitOwner): number | undefined {
+    const { source, action, handle, limitMs, shape, values } = operation;
+    const { io } = this.#parts;
     if (io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
-    const run = owner();
     const body = encodeOperation(shape, values);
-    const script = scriptNumber(run.script);
-    const id = io.post({ run: run.id, source, action: action as Action, script, limitMs, handle, body });
-    run.hasPosted = true;
-    return id;
+    const script = scriptNumber(owner.script);
+    owner.hasPosted = true;
+    return io.post({ run, source, action: action as Action, script, limitMs, handle, body });
   }
 
   awaitBody(isFile: boolean): number | undefined {
@@ -279,7 +256,7 @@ export class Waits implements WaitHost {
     while (!isDone()) {
       const locks = this.#locksOfSource(owner);
       if (locks.length > 0 && this.#parts.nowMs() >= refusesMs) this.#refuseLocks(locks, place);
-      else this.#parts.sleep(isDone, earlier(this.#timers.nextMs, locks.length > 0 ? refusesMs : undefined));
+      else this.#parts.sleep(isDone, earlier(this.nextMs, locks.length > 0 ? refusesMs : undefined));
     }
     this.leavePlace(owner);
   }
@@ -323,15 +300,16 @@ export class Waits implements WaitHost {
     return false;
   }
 
-  /** When the nearest timer is due; undefined when there is none. */
+  /** When `poll` surely finds something to do; undefined: nobody knows. */
   get nextMs(): number | undefined {
-    return this.#timers.nextMs;
+    return this.data === undefined ? this.#timers.nextMs : earlier(this.#timers.nextMs, this.data.nextMs);
   }
 
   /** Whether `poll` may find something. */
   get mayHaveNews(): boolean {
-    const { io, nowMs } = this.#parts;
-    const dueMs = this.#timers.nextMs;
+    const { io, keys, nowMs } = this.#parts;
+    if (keys?.mayHaveNews === true) return true;
+    const dueMs = this.nextMs;
     return this.#locks.mayHaveNews || io?.hasCompletion === true || (dueMs !== undefined && dueMs <= nowMs());
   }
 
@@ -345,7 +323,9 @@ export class Waits implements WaitHost {
         else this.#end(token, { isError: false, value: undefined });
       }
     }
+    if (this.data?.nextMs !== undefined) this.data.look(nowMs());
     this.#locks.poll();
+    this.#parts.keys?.poll((token, result) => this.#end(token, result));
     if (io === undefined || !io.hasCompletion) return;
     for (let next = io.next(); next !== undefined; next = io.next()) this.#complete(next);
   }
@@ -367,6 +347,7 @@ export class Waits implements WaitHost {
   endOwner(owner: WaitOwner): void {
     this.leavePlace(owner);
     for (const token of owner.tokens ?? NO_TOKENS) {
+      if (this.#operations.get(token)?.result === undefined) this.data?.abandon(token);
       this.#operations.delete(token);
       this.#sourceLocks.forget(token);
     }
@@ -391,15 +372,4 @@ export class Waits implements WaitHost {
     owner.holdsPlace = false;
     Atomics.sub(this.#waiting, 0, 1);
   }
-}
-
-/** Tells scripts apart where they take turns for connections: two with one number only take their turns together. */
-function scriptNumber(path: ByteString): number {
-  let hash = 0;
-  for (let at = 0; at < path.length; at += 1) hash = (Math.imul(hash, 31) + path.charCodeAt(at)) | 0;
-  return hash >>> 0;
-}
-
-function earlier(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }

@@ -92,7 +92,7 @@ describe('the I/O thread', async () => {
     const { id, poster: worker } = await poster(true);
     await worker.perform({ post: [query(4, 'select pg_sleep(60)')], end: [], isImpatient: true });
     await until(async () => (await io.status())[0]?.busy === 1, 'the query runs');
-    io.closeChannel(id);
+    io.closeChannel(id, true);
     await until(async () => (await io.status())[0]?.busy === 0, 'the query is broken off');
   });
 

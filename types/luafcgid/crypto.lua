@@ -75,7 +75,7 @@ function crypto.seal(key, text, options) end
 ---@return any
 function crypto.open(key, token, options) end
 
----What to store of a password: a PHC string, with argon2id where Node.js has it (24.7), else with scrypt. It takes a tenth of a second or more, on purpose, and its worker for that time.
+---What to store of a password: a PHC string, with argon2id where Node.js has it (24.7), else with scrypt. It takes a tenth of a second or more, on purpose, on a thread of its own: where Lua can be suspended, the worker serves others meanwhile. The whole server makes two at a time.
 ---@param password string
 ---@return string
 function crypto.password.hash(password) end

@@ -30,6 +30,7 @@ const WAITS_FOR: Readonly<Record<number, string>> = {
   [WaitsFor.BODY]: 'its body',
   [WaitsFor.LOCK]: 'a lock',
   [WaitsFor.OUTPUT]: 'its client to read',
+  [WaitsFor.KEY]: 'the hash of a password',
 };
 
 /** Requests and states that are listed one by one. */

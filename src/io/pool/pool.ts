@@ -8,57 +8,21 @@
  * pool tries again in the background, after a delay that doubles. While other connections are open, a failed attempt only
  * delays the next one, and those who wait go on waiting for the connections that there are.
  */
+import type { Clock, PoolDriver, PoolRefusal, PoolSettings, Taker } from './model.js';
 import { WaitQueue } from './wait-queue.js';
 
-/** What opens and closes connections. */
-export interface PoolDriver<Connection> {
-  /** Calls one of the two, once, later. */
-  connect(opened: (connection: Connection) => void, failed: (error: Error) => void): void;
-  /** Calls `closed` once, now or later. */
-  close(connection: Connection, closed: () => void): void;
-}
-
-export interface Clock {
-  nowMs(): number;
-  /** @returns takes it back */
-  after(delayMs: number, call: () => void): () => void;
-  /** A random number from 0 to 1. */
-  random(): number;
-}
-
-export interface PoolSettings {
-  readonly connections: number;
-  /** Most who wait. */
-  readonly queue: number;
-  /** Longest wait for a connection. */
-  readonly waitMs: number;
-  /** A connection that is not used for so long is closed, unless it is the last one. */
-  readonly idleMs: number;
-  /** A connection is not used again when it is older. */
-  readonly maxAgeMs: number;
-}
-
-/** Why somebody gets no connection. */
-export type PoolRefusal =
-  | { readonly why: 'full' }
-  /** `busy` and `opening`: how many connections were in use, and being opened, when the time was up. */
-  | { readonly why: 'timeout'; readonly waitedMs: number; readonly busy: number; readonly opening: number }
-  /** `error`: that of the last attempt. `isFresh`: it was made just now. */
-  | { readonly why: 'down'; readonly error: Error; readonly isFresh: boolean; readonly retryMs: number }
-  | { readonly why: 'closed' };
-
-export interface Taker<Connection> {
-  readonly script: number;
-  /** Waits no longer than this, or than `waitMs`; 0: as long as that. */
-  readonly limitMs: number;
-  got(connection: Connection): void;
-  refused(refusal: PoolRefusal): void;
-}
+export type { Clock, PoolDriver, PoolRefusal, PoolSettings, Taker } from './model.js';
 
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
 /** Connections of one age would all be replaced at once: each may become this part older or younger. */
 const AGE_JITTER = 0.1;
+
+/** Takes a connection to lend it. */
+interface Lender<Connection> {
+  got(connection: Connection): void;
+  failed(): void;
+}
 
 interface Member<Connection> {
   readonly connection: Connection;
@@ -80,6 +44,8 @@ export class Pool<Connection> {
   readonly #idle: Member<Connection>[] = [];
   readonly #busy = new Map<Connection, Member<Connection>>();
   readonly #queue: WaitQueue<Waiter<Connection>>;
+  /** Who lends is served before those who wait: that is how what waits comes to be done elsewhere. */
+  readonly #lenders: Lender<Connection>[] = [];
   #connecting = 0;
   #closing = 0;
   /** Failed attempts in a row. */
@@ -98,7 +64,7 @@ export class Pool<Connection> {
     this.#settings = settings;
     this.#driver = driver;
     this.#clock = clock;
-    this.#queue = new WaitQueue(settings.queue);
+    this.#queue = new WaitQueue(() => settings.queue - (settings.waitingElsewhere?.() ?? 0));
   }
 
   /** All connections, also those that are being opened or closed. */
@@ -158,13 +124,49 @@ export class Pool<Connection> {
       waiter.cancelTimer = this.#clock.after(limitMs, () => {
         if (!this.#queue.remove(waiter)) return;
         taker.refused({ why: 'timeout', waitedMs: limitMs, busy: this.busy, opening: this.#connecting });
+        this.#noteWaiting();
       });
     }
     if (refused !== undefined) this.#refuse(refused, { why: 'full' });
     if (refused !== waiter) this.#serve();
+    this.#noteWaiting();
     return () => {
-      if (this.#queue.remove(waiter)) waiter.cancelTimer();
+      if (!this.#queue.remove(waiter)) return;
+      waiter.cancelTimer();
+      this.#noteWaiting();
     };
+  }
+
+  /**
+   * Gets a connection to lend it: one that is idle, or that is opened for it. While others wait also the next that comes back.
+   * @returns false when there is none; then neither is called
+   */
+  takeToLend(lender: Lender<Connection>): boolean {
+    if (this.#isClosed || this.#isDown) return false;
+    const member = this.#takeIdle();
+    if (member !== undefined) {
+      this.#use(member, lender);
+      return true;
+    }
+    const mayOpen = this.open < this.#settings.connections && this.#cancelRetry === undefined;
+    if (!mayOpen && this.#queue.size === 0) return false;
+    this.#lenders.push(lender);
+    this.#serve();
+    return true;
+  }
+
+  /** Closes the connections that nobody uses. */
+  closeIdle(): void {
+    for (const member of this.#idle.splice(0)) this.#close(member.connection);
+  }
+
+  /** There may be more connections than before. */
+  serveAgain(): void {
+    this.#serve();
+  }
+
+  #noteWaiting(): void {
+    this.#driver.waitingChanged?.();
   }
 
   /** Gives a connection back that is fit for others. */
@@ -219,6 +221,8 @@ export class Pool<Connection> {
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
     for (const waiter of this.#queue.clear()) this.#refuse(waiter, { why: 'closed' });
+    this.#failLenders();
+    this.#noteWaiting();
     const emptied = new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
     });
@@ -236,13 +240,19 @@ export class Pool<Connection> {
     }
   }
 
-  #use(member: Member<Connection>, taker: Taker<Connection>): void {
+  #use(member: Member<Connection>, taker: Pick<Taker<Connection>, 'got'>): void {
     this.#busy.set(member.connection, member);
     taker.got(member.connection);
   }
 
   /** Gives connections to those who wait, and opens as many more as they need and may be. */
   #serve(): void {
+    const before = this.#queue.size;
+    while (this.#lenders.length > 0) {
+      const member = this.#takeIdle();
+      if (member === undefined) break;
+      this.#use(member, this.#lenders.shift() as Lender<Connection>);
+    }
     while (this.#queue.size > 0) {
       const member = this.#takeIdle();
       if (member === undefined) break;
@@ -251,10 +261,15 @@ export class Pool<Connection> {
       this.#use(member, waiter.taker);
     }
     while (this.#mayConnect) this.#connect();
+    if (this.#queue.size !== before) this.#noteWaiting();
+  }
+
+  #failLenders(): void {
+    for (const lender of this.#lenders.splice(0)) lender.failed();
   }
 
   get #mayConnect(): boolean {
-    const isWanted = this.#queue.size > this.#connecting;
+    const isWanted = this.#queue.size + this.#lenders.length > this.#connecting;
     return isWanted && this.open < this.#settings.connections && this.#cancelRetry === undefined && !this.#isClosed;
   }
 
@@ -297,6 +312,8 @@ export class Pool<Connection> {
     // While others are on their way, one of them may succeed: a server that is full refuses only some.
     if (!this.#isDown || this.#connecting > 0) return;
     for (const waiter of this.#queue.clear()) this.#refuse(waiter, this.#downRefusal(true));
+    this.#failLenders();
+    this.#noteWaiting();
   }
 
   /** Tries again in the background: one connection, whether anybody waits or not. */

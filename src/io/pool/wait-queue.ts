@@ -10,12 +10,13 @@ export interface Waiting {
 }
 
 export class WaitQueue<Waiter extends Waiting> {
-  readonly #limit: number;
+  readonly #limit: () => number;
   /** Lines by script, in the order of their turns. No line is empty. */
   readonly #lines = new Map<number, Waiter[]>();
   #size = 0;
 
-  constructor(limit: number) {
+  /** @param limit most who wait here */
+  constructor(limit: () => number) {
     this.#limit = limit;
   }
 
@@ -26,7 +27,7 @@ export class WaitQueue<Waiter extends Waiting> {
   /** Adds one. Returns the one that has to go for it: itself where its script has the longest line, or undefined. */
   push(waiter: Waiter): Waiter | undefined {
     let refused: Waiter | undefined;
-    if (this.#size >= this.#limit) {
+    if (this.#size >= this.#limit()) {
       const longest = this.#longest();
       const own = this.#lines.get(waiter.script)?.length ?? 0;
       if (longest === undefined || longest.length <= own + 1) return waiter;

@@ -4,13 +4,15 @@
  */
 import { LuafcgidError } from '../../base/errors.js';
 import { systemClock } from '../clock.js';
+import { SourceLoans } from '../lending/source-loans.js';
 import { Pool } from '../pool/pool.js';
 import { refusalError } from '../pool/refusals.js';
-import { Action, DataError } from '../protocol.js';
+import { Action, DataError, Return } from '../protocol.js';
 import type { Log, Operation, Source, SourceStatus } from '../source.js';
 import type { ResolvedSource } from '../sources.js';
 import { Bytes, Digits, type Value, ValueReader, ValueWriter } from '../values.js';
 import { refusalOf } from './commands.js';
+import { LendableConnections } from './lendable-connections.js';
 import { RedisConnection } from './redis-client.js';
 import { errorCodeOf, RETRY, type Reply, writeReply } from './replies.js';
 
@@ -37,19 +39,36 @@ export class RedisSource implements Source {
   readonly #pool: Pool<Lane>;
   /** Those that are open or being opened. */
   readonly #shared = new Set<Shared & { taken: number }>();
+  /** Undefined where no connections are lent: encrypted ones have keys that only this thread has. */
+  readonly lending: SourceLoans | undefined;
+  readonly #lendable: LendableConnections;
 
   constructor(settings: ResolvedSource, log: Log) {
     this.name = settings.name;
     this.#settings = settings;
     this.#log = log;
+    const mayHave = (): number => settings.connections - this.#lendable.open;
     this.#pool = new Pool<Lane>(
-      { ...settings, connections: settings.connections * LANES, maxAgeMs: MAX_AGE_MS },
+      {
+        ...settings,
+        get connections() {
+          return mayHave() * LANES;
+        },
+        maxAgeMs: MAX_AGE_MS,
+        waitingElsewhere: () => this.lending?.counts.inWorkers() ?? 0,
+      },
       {
         connect: (opened, failed) => void this.#connect(opened, failed),
         close: (lane, closed) => void this.#leave(lane).finally(closed),
+        waitingChanged: () => this.lending?.noteWaiting(),
       },
       systemClock,
     );
+    this.#lendable = new LendableConnections(settings, {
+      closed: () => this.#pool.serveAgain(),
+      lost: (reason) => log('warn', `data source ${this.name}: a connection was lost: ${reason}`),
+    });
+    if (settings.tls.mode === 'off') this.lending = this.#createLoans();
   }
 
   start(operation: Operation): void {
@@ -60,9 +79,11 @@ export class RedisSource implements Source {
   }
 
   status(): SourceStatus {
-    const { busy, waiting, down } = this.#pool;
+    const { down } = this.#pool;
     const { connections, queue } = this.#settings;
-    const open = this.#shared.size;
+    const open = this.#shared.size + this.#lendable.open;
+    const busy = this.#pool.busy + (this.lending?.count ?? 0) - (this.lending?.unused ?? 0);
+    const waiting = this.#pool.waiting + (this.lending?.counts.inWorkers() ?? 0);
     return { name: this.name, kind: 'redis', open, busy, waiting, connections, queue, down: down?.message };
   }
 
@@ -78,8 +99,30 @@ export class RedisSource implements Source {
     }
   }
 
-  close(): Promise<void> {
-    return this.#pool.close();
+  async close(): Promise<void> {
+    this.lending?.close();
+    await Promise.all([this.#pool.close(), this.#lendable.close()]);
+  }
+
+  #createLoans(): SourceLoans {
+    const pool = this.#pool;
+    const shared = this.#shared;
+    return new SourceLoans({
+      take: (got, failed) => {
+        if (pool.down !== undefined) return false;
+        if (this.#lendable.take(shared.size, got, failed)) return true;
+        // Its place may be that of a connection which nobody uses.
+        if (pool.busy === 0 && pool.waiting === 0 && shared.size > 0) pool.closeIdle();
+        return false;
+      },
+      giveUp: (connection) => connection.comeBack(Return.FIT, ''),
+      get waiting() {
+        return pool.waiting;
+      },
+      get own() {
+        return shared.size;
+      },
+    });
   }
 
   async #perform(operation: Operation): Promise<Uint8Array> {

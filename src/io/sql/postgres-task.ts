@@ -6,6 +6,7 @@
 import { DataError } from '../protocol.js';
 import { Bytes, Digits } from '../values.js';
 import type { Argument, Statement } from './placeholders.js';
+import { CANCELED, outcomeOf, serverError } from './postgres-outcome.js';
 import { writePostgresValue } from './postgres-values.js';
 import type { Outcome, RowSink } from './sql.js';
 import { isText } from './text.js';
@@ -17,6 +18,8 @@ export interface Wire {
     destroy(): void;
     cork(): void;
     uncork(): void;
+    pause(): void;
+    resume(): void;
   };
   on(event: string, listener: (message: Message) => void): void;
   parse(message: { readonly name: string; readonly text: string; readonly types: readonly number[] }): void;
@@ -49,11 +52,6 @@ export interface Message {
 const BYTEA = 17;
 /** What else may come between two rows. */
 const SMALL_BYTES = 1024 * 1024;
-/** The server was told to stop. */
-const CANCELED = '57014';
-/** The same may succeed when it is tried again: a conflict, a deadlock, a lock that was not free. */
-const RETRY = new Set(['40001', '40P01', '55P03']);
-
 /** Whether the server said it, not the package or the system. */
 export function isServerError(error: unknown): boolean {
   return typeof (error as { severity?: unknown }).severity === 'string';
@@ -67,6 +65,8 @@ export class PostgresTask {
   /** Called when the rows are more than are allowed: the server has to be told to stop. */
   tooLarge: () => void = () => {};
   error: Error | undefined;
+  /** The server was told to stop it, and did. */
+  wasCanceled = false;
   columns: readonly Column[] = [];
   /** Types of the parameters. */
   types: readonly number[] | undefined;
@@ -93,13 +93,7 @@ export class PostgresTask {
   }
 
   get outcome(): Outcome {
-    const count = /^(?:INSERT \d+|UPDATE|DELETE|MERGE|COPY|SELECT|FETCH|MOVE) (\d+)$/.exec(this.#tag ?? '')?.[1];
-    const isChange = !/^(?:SELECT|FETCH|MOVE)/.test(this.#tag ?? '');
-    return {
-      affected: count !== undefined && isChange ? Number(count) : undefined,
-      insertId: undefined,
-      tag: this.#tag,
-    };
+    return outcomeOf(this.#tag);
   }
 
   /** @param prepared the name of the prepared statement; undefined: it is sent with this */
@@ -196,19 +190,8 @@ export class PostgresTask {
   handleCopyData(): void {}
 
   handleError(error: Error): void {
-    this.error ??= isServerError(error) ? this.#serverError(error) : error;
-  }
-
-  #serverError(error: Error): DataError {
-    const { code, detail, hint } = error as Error & {
-      readonly code?: string;
-      readonly detail?: string;
-      readonly hint?: string;
-    };
-    const more = [detail, hint].filter((text) => text !== undefined).map((text) => `; ${text}`);
-    const values = { source: this.#source, reason: `${error.message}${more.join('')}` };
-    if (code === CANCELED) return new DataError('LUAFCGID_DATA_CANCELED', values, { sqlstate: code, retry: true });
-    return new DataError('LUAFCGID_DATA_QUERY', values, { sqlstate: code, retry: RETRY.has(code ?? '') });
+    this.wasCanceled ||= (error as { readonly code?: string }).code === CANCELED;
+    this.error ??= isServerError(error) ? serverError(this.#source, error) : error;
   }
 
   #values(): (string | Buffer | null)[] {

@@ -2,35 +2,37 @@
 import type { ValueWriter } from '../values.js';
 
 /** Numbers of types (pg_type.dat). */
-const BOOL = 16;
-const BYTEA = 17;
-const INT8 = 20;
-const INT2 = 21;
-const INT4 = 23;
-const OID = 26;
-const FLOAT4 = 700;
-const FLOAT8 = 701;
-const TIMESTAMP = 1114;
-const TIMESTAMPTZ = 1184;
+export const PostgresType = {
+  BOOL: 16,
+  BYTEA: 17,
+  INT8: 20,
+  INT2: 21,
+  INT4: 23,
+  OID: 26,
+  FLOAT4: 700,
+  FLOAT8: 701,
+  TIMESTAMP: 1114,
+  TIMESTAMPTZ: 1184,
+} as const;
 
 /** @param text null: NULL */
 export function writePostgresValue(writer: ValueWriter, type: number, text: string | null): void {
   if (text === null) return writer.nil();
   switch (type) {
-    case BOOL:
+    case PostgresType.BOOL:
       return writer.boolean(text === 't');
-    case INT8:
-    case INT2:
-    case INT4:
-    case OID:
+    case PostgresType.INT8:
+    case PostgresType.INT2:
+    case PostgresType.INT4:
+    case PostgresType.OID:
       return writer.integer(text);
-    case FLOAT4:
-    case FLOAT8:
+    case PostgresType.FLOAT4:
+    case PostgresType.FLOAT8:
       return writer.float(Number(text));
-    case BYTEA:
+    case PostgresType.BYTEA:
       return writer.string(Buffer.from(text.slice(2), 'hex'));
-    case TIMESTAMP:
-    case TIMESTAMPTZ:
+    case PostgresType.TIMESTAMP:
+    case PostgresType.TIMESTAMPTZ:
       return writer.text(isoTime(text));
     default:
       return writer.text(text);

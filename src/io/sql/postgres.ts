@@ -6,10 +6,12 @@
 import type { Client, QueryArrayConfig } from 'pg';
 import { readPassword, tlsOptions } from '../credentials.js';
 import { DataError } from '../protocol.js';
+import { resumeReading, stopReading } from '../socket-handle.js';
 import { loadDriver } from '../source.js';
 import type { ResolvedSource } from '../sources.js';
 import { plainStatement, type Statement } from './placeholders.js';
 import { sendCancelRequest } from './postgres-cancel.js';
+import { lostError, staleness } from './postgres-outcome.js';
 import { residueOf } from './postgres-residue.js';
 import { isServerError, type Message, PostgresTask, type Wire } from './postgres-task.js';
 import {
@@ -41,10 +43,13 @@ const RESET_PERHAPS = `set session authorization default; reset all; close all; 
 export class PostgresDriver implements SqlDriver {
   readonly dialect = 'postgres';
   readonly versionQuery = 'show server_version';
+  /** Encrypted connections have keys that only this thread has. */
+  readonly lends: boolean;
   readonly #source: ResolvedSource;
 
   constructor(source: ResolvedSource) {
     this.#source = source;
+    this.lends = source.tls.mode === 'off';
   }
 
   begin({ isolation, isReadOnly }: TransactionOptions): string[] {
@@ -114,6 +119,7 @@ class PostgresConnection implements SqlConnection {
   readonly #seen = new Set<string>();
   #lastName = 0;
   #isLost = false;
+  #mayBeCancelled = false;
 
   constructor(source: ResolvedSource, client: Client, lost: (reason: string) => void) {
     this.#source = source;
@@ -136,6 +142,10 @@ class PostgresConnection implements SqlConnection {
     return this.#transaction;
   }
 
+  get mayBeCancelled(): boolean {
+    return this.#mayBeCancelled;
+  }
+
   get residue(): Residue {
     return this.#residue;
   }
@@ -148,7 +158,10 @@ class PostgresConnection implements SqlConnection {
     this.#residue = Math.max(this.#residue, residueOf(statement.scanned)) as Residue;
     const prepared = await this.#prepare(statement);
     const task = new PostgresTask(this.#source.name, statement, sink, prepared?.types);
-    task.tooLarge = () => void this.cancel();
+    task.tooLarge = () => {
+      this.#mayBeCancelled = true;
+      void this.cancel();
+    };
     task.send = (wire) => task.sendWhole(wire, prepared?.name);
     try {
       return await this.#run(task);
@@ -201,6 +214,19 @@ class PostgresConnection implements SqlConnection {
       this.#prepared.clear();
     }
     this.#residue = Residue.NONE;
+  }
+
+  lend(): number | undefined {
+    const isAtRest = this.#task === undefined && this.#transaction === 'none' && this.#residue === Residue.NONE;
+    if (!isAtRest || this.#isLost) return undefined;
+    return stopReading(this.#client.connection.stream)?.fd;
+  }
+
+  async takeBack(): Promise<void> {
+    resumeReading(this.#client.connection.stream);
+    // What the other thread has prepared is of no use to this one.
+    await this.#plain('deallocate all');
+    this.#prepared.clear();
   }
 
   async end(): Promise<void> {
@@ -259,17 +285,16 @@ class PostgresConnection implements SqlConnection {
 
   /** Whether a prepared statement is to be made again: its tables have changed, or the server has forgotten it. */
   #forgetStale(error: unknown, { text }: Statement): boolean {
-    if (!(error instanceof DataError) || this.#transaction !== 'none') return false;
-    const isForgotten = error.sqlstate === '26000';
-    if (!isForgotten && !(error.sqlstate === '0A000' && /cached plan/.test(error.message))) return false;
-    if (isForgotten) this.#prepared.clear();
+    const why = this.#transaction === 'none' ? staleness(error) : undefined;
+    if (why === undefined) return false;
+    if (why === 'forgotten') this.#prepared.clear();
     // A new name: the old one may still stand for the old statement.
     else this.#prepared.delete(text);
     return true;
   }
 
   #run(task: PostgresTask): Promise<Outcome> {
-    if (this.#isLost) return Promise.reject(lostError(this.#source, 'it was closed'));
+    if (this.#isLost) return Promise.reject(lostError(this.#source.name, undefined, 'it was closed'));
     if (this.#task !== undefined) return Promise.reject(new Error('a statement runs on this connection already'));
     this.#task = task;
     return new Promise((resolve, reject) => {
@@ -291,6 +316,7 @@ class PostgresConnection implements SqlConnection {
     this.#transaction = status === 'I' ? 'none' : status === 'T' ? 'open' : 'failed';
     const task = this.#task;
     this.#task = undefined;
+    if (task?.wasCanceled === true) this.#mayBeCancelled = false;
     task?.settle(task.error);
   }
 
@@ -301,19 +327,10 @@ class PostgresConnection implements SqlConnection {
     this.#task = undefined;
     this.#client.connection.stream.destroy();
     const isTooLarge = task?.error instanceof DataError && task.error.code === 'LUAFCGID_DATA_RESULT_SIZE';
-    task?.settle(isTooLarge ? task.error : lostError(this.#source, saidReason(task.error) ?? reason));
+    task?.settle(isTooLarge ? task.error : lostError(this.#source.name, task.error, reason));
     this.#lost?.(reason);
     this.#lost = undefined;
   }
-}
-
-/** What the server said before it closed the connection. */
-function saidReason(error: Error | undefined): string | undefined {
-  return error instanceof DataError ? String(error.values.reason) : error?.message;
-}
-
-function lostError(source: ResolvedSource, reason: string): DataError {
-  return new DataError('LUAFCGID_DATA_LOST', { source: source.name, reason }, { retry: true });
 }
 
 function first<Item>(items: Iterable<Item>): Item {

@@ -123,7 +123,8 @@ export class Session {
     const { connection } = this;
     const late = setTimeout(() => connection.destroy(), CLEAN_MS);
     try {
-      if (this.#isSuspect) throw new Error('a cancel request may still be on its way');
+      if (this.#isSuspect || connection.mayBeCancelled === true)
+        throw new Error('a cancel request may still be on its way');
       for (const cursor of this.cursors) await cursor.abandon();
       const rollback = plainStatement('rollback', this.#driver.dialect);
       if (connection.transaction !== 'none') await connection.execute(rollback, undefined);

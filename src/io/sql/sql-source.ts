@@ -4,6 +4,7 @@
  */
 import { LuafcgidError } from '../../base/errors.js';
 import { systemClock } from '../clock.js';
+import type { SourceLoans } from '../lending/source-loans.js';
 import { Pool } from '../pool/pool.js';
 import { refusalError } from '../pool/refusals.js';
 import { Action, DataError } from '../protocol.js';
@@ -12,6 +13,7 @@ import type { ResolvedSource } from '../sources.js';
 import { type Value, type ValueMap, ValueReader, ValueWriter } from '../values.js';
 import { commit } from './commit.js';
 import { Handles, HeldByRuns } from './held.js';
+import { lendSql } from './lent-sql.js';
 import { plainStatement, type Statement } from './placeholders.js';
 import { Session } from './session.js';
 import { ISOLATION_LEVELS, type Outcome, Residue, RowSink, type SqlConnection, type SqlDriver } from './sql.js';
@@ -30,6 +32,8 @@ export class SqlSource implements Source {
   /** Sessions that their runs keep, since they have left something on them that counts. */
   readonly #kept = new Map<Run, Session>();
   readonly #statements: Statements;
+  /** Left out where no connections are lent. */
+  readonly lending: SourceLoans | undefined;
 
   constructor(settings: ResolvedSource, driver: SqlDriver, log: Log, handles = new Handles()) {
     this.#held = new HeldByRuns(settings.name, handles);
@@ -39,10 +43,16 @@ export class SqlSource implements Source {
     this.#statements = new Statements(driver.dialect);
     this.#log = log;
     this.#pool = new Pool<SqlConnection>(
-      { ...settings, maxAgeMs: MAX_AGE_MS },
-      { connect: (opened, failed) => void this.#connect(opened, failed), close: closeConnection },
+      { ...settings, maxAgeMs: MAX_AGE_MS, waitingElsewhere: () => this.lending?.counts.inWorkers() ?? 0 },
+      {
+        connect: (opened, failed) => void this.#connect(opened, failed),
+        close: closeConnection,
+        waitingChanged: () => this.lending?.noteWaiting(),
+      },
       systemClock,
     );
+    if (driver.lends === true)
+      this.lending = lendSql(this.#pool, (connection, reason) => this.#lost(connection, reason));
   }
 
   /** Whether the transaction or cursor is one of this source. */
@@ -58,7 +68,9 @@ export class SqlSource implements Source {
   }
 
   status(): SourceStatus {
-    const { open, busy, waiting, down } = this.#pool;
+    const { open, down } = this.#pool;
+    const busy = this.#pool.busy - (this.lending?.unused ?? 0);
+    const waiting = this.#pool.waiting + (this.lending?.counts.inWorkers() ?? 0);
     const { kind, connections, queue } = this.#settings;
     return { name: this.name, kind, open, busy, waiting, connections, queue, down: down?.message };
   }
@@ -76,6 +88,7 @@ export class SqlSource implements Source {
   }
 
   async close(): Promise<void> {
+    this.lending?.close();
     await this.#pool.close();
   }
 
@@ -83,14 +96,17 @@ export class SqlSource implements Source {
     let connection: SqlConnection | undefined;
     try {
       connection = await this.#driver.connect((reason) => {
-        if (connection === undefined) return;
-        this.#log('warn', `data source ${this.name}: a connection was lost: ${reason}`);
-        this.#pool.lost(connection);
+        if (connection !== undefined) this.#lost(connection, reason);
       });
     } catch (error) {
       return failed(error as Error);
     }
     opened(connection);
+  }
+
+  #lost(connection: SqlConnection, reason: string): void {
+    this.#log('warn', `data source ${this.name}: a connection was lost: ${reason}`);
+    this.#pool.lost(connection);
   }
 
   #perform(operation: Operation): Promise<Uint8Array> {

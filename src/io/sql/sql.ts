@@ -82,6 +82,8 @@ export interface SqlConnection {
   readonly isOpen: boolean;
   readonly transaction: TransactionState;
   readonly residue: Residue;
+  /** The server was told to stop something that may have been over by then: what runs next may be hit. */
+  readonly mayBeCancelled?: boolean;
   /** Runs a statement. With `sink` full, it is broken off with `LUAFCGID_DATA_RESULT_SIZE`. */
   execute(statement: Statement, sink: RowSink | undefined): Promise<Outcome>;
   openCursor(statement: Statement): Promise<SqlCursor>;
@@ -89,6 +91,10 @@ export interface SqlConnection {
   cancel(): Promise<void>;
   /** Makes it like new: no settings, temporary tables or locks. */
   reset(): Promise<void>;
+  /** Lets another thread use it, when nothing is left on it. Gives its descriptor; undefined: it cannot be lent. */
+  lend?(): number | undefined;
+  /** That thread uses it no more. */
+  takeBack?(): Promise<void>;
   /** Closes it, in order where that is possible within a second. */
   end(): Promise<void>;
   /** Closes it at once. */
@@ -102,6 +108,8 @@ export interface TransactionOptions {
 
 export interface SqlDriver {
   readonly dialect: Dialect;
+  /** Whether its connections can be lent to workers. */
+  readonly lends?: boolean;
   /** Opens a connection. @param lost called once, when the connection has ended by itself @throws DataError */
   connect(lost: (reason: string) => void): Promise<SqlConnection>;
   /** What begins a transaction, statement by statement. */

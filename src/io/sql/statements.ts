@@ -21,6 +21,11 @@ export class Statements {
   /** @param body the text, and its values in order or by name @throws LuafcgidError when they do not fit */
   read(body: Uint8Array): Statement {
     const [text, given = []] = readAll(body);
+    return this.bind(text, given);
+  }
+
+  /** @param given values in order or by name @throws LuafcgidError when they do not fit */
+  bind(text: Value, given: Value): Statement {
     if (!Buffer.isBuffer(text))
       throw new LuafcgidError('LUAFCGID_DATA_ARGUMENT', { reason: 'the statement is no string' });
     if (text.length > MAX_TEXT_BYTES) {

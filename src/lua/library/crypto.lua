@@ -10,10 +10,10 @@
 
 local parts = ...
 
-local call = parts.host.crypto
+local call, waiting = parts.host.crypto, parts.waiting
 local bad_argument, text_argument = parts.arguments.bad, parts.arguments.text
 
-local type, error, next, floor, gsub = type, error, next, math.floor, string.gsub
+local type, tostring, error, next, floor, gsub = type, tostring, error, next, math.floor, string.gsub
 
 local M = { password = {} }
 
@@ -204,17 +204,27 @@ function M.open(key, token, options)
   return text
 end
 
+-- The result of work that another thread may do: the request waits for it.
+local function password_work(name, ...)
+  -- From the next request on, if this one cannot be suspended.
+  waiting.enable()
+  local ok, result = call(name .. "password", ...)
+  if ok and type(result) == "table" then ok, result = waiting.wait(result.wait) end
+  if not ok then error("crypto.password." .. name .. ": " .. tostring(result), 3) end
+  return result
+end
+
 --- crypto.password.hash(password)
 ---
 --- What to store of a password: a PHC string, with argon2id where Node.js has it (24.7), else with scrypt. It takes a tenth of
---- a second or more, on purpose, and its worker for that time.
+--- a second or more, on purpose, on a thread of its own: where Lua can be suspended, the worker serves others meanwhile. The whole server
+--- makes two at a time.
 ---
 --- Errors: no string; more than 4,096 bytes.
 --- Example: local hash = crypto.password.hash("correct horse")
 function M.password.hash(password)
   if type(password) ~= "string" then bad_argument(1, "hash", "string", password) end
-  local ok, hash = call("hashpassword", password)
-  if not ok then error("crypto.password.hash: " .. hash, 2) end
+  local hash = password_work("hash", password)
   return hash
 end
 
@@ -227,8 +237,7 @@ end
 function M.password.verify(password, hash)
   if type(password) ~= "string" then bad_argument(1, "verify", "string", password) end
   if type(hash) ~= "string" then bad_argument(2, "verify", "string", hash) end
-  local ok, same = call("verifypassword", password, hash)
-  if not ok then error("crypto.password.verify: " .. same, 2) end
+  local same = password_work("verify", password, hash)
   return same
 end
 

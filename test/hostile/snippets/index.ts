@@ -3,13 +3,25 @@ import type { EngineName } from '../../../src/lua/engine-names.js';
 import { calls } from './calls.js';
 import { endless } from './endless.js';
 import { errors } from './errors.js';
+import { handlers } from './handlers.js';
 import { inside } from './inside.js';
 import { library } from './library.js';
 import { request } from './request.js';
 import { type Snippet, type Snippets, scriptOf } from './snippet.js';
 import { texts } from './texts.js';
+import { work } from './work.js';
 
-const kinds: Readonly<Record<string, Snippets>> = { calls, texts, errors, inside, request, library, endless };
+const kinds: Readonly<Record<string, Snippets>> = {
+  calls,
+  texts,
+  errors,
+  handlers,
+  inside,
+  request,
+  library,
+  work,
+  endless,
+};
 
 export interface NamedSnippet extends Snippet {
   readonly name: string;

@@ -283,14 +283,14 @@ describe('a pool', () => {
 
 describe('the queue for connections', () => {
   it('gives scripts turns, and serves each in the order in which it came', () => {
-    const queue = new WaitQueue<{ readonly script: number; readonly name: string }>(10);
+    const queue = new WaitQueue<{ readonly script: number; readonly name: string }>(() => 10);
     for (const name of ['1a', '1b', '1c', '2a', '3a', '2b']) queue.push({ script: Number(name[0]), name });
     const order = Array.from({ length: 6 }, () => queue.shift()?.name);
     assert.deepEqual(order, ['1a', '2a', '3a', '1b', '2b', '1c']);
   });
 
   it('has the longest line pay when it is full', () => {
-    const queue = new WaitQueue<{ readonly script: number; readonly name: string }>(3);
+    const queue = new WaitQueue<{ readonly script: number; readonly name: string }>(() => 3);
     for (const name of ['1a', '1b', '1c']) assert.equal(queue.push({ script: 1, name }), undefined);
     assert.equal(queue.push({ script: 2, name: '2a' })?.name, '1c');
     assert.equal(queue.push({ script: 1, name: '1d' })?.name, '1d');
