@@ -266,6 +266,10 @@
 -- A whole number of bytes from 0 to 1125899906842624 (1048576 GiB), or 0 (no limit).
 --filesmax = 0
 
+-- How many bytes all files may have together that lie below the directories of `files.write`.
+-- A whole number of bytes from 0 to 1125899906842624 (1048576 GiB), or 0 (no limit).
+--filestotal = 0
+
 -- The environment that scripts of the embedded engine see by `os.getenv`.
 -- A list of names like { "HOME" }, or a table of names and values like { MODE = "test" }. Default:
 -- nothing.

@@ -248,6 +248,8 @@ export interface FileHost {
   makeTemporary(): ByteString;
   /** Most bytes of a file that is written. */
   readonly largestBytes: number;
+  /** How much all files together may grow; undefined: without a limit. */
+  readonly quota?: { take(bytes: number): void } | undefined;
   attributes(path: ByteString, follows: boolean): FileAttributes;
   /** The names in a directory, "." and ".." among them. */
   list(path: ByteString): readonly ByteString[];

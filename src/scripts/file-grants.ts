@@ -29,6 +29,7 @@ import { errorOfSystem } from '../base/system-error.js';
 import type { ByteString, FileAttributes, FileHost, OpenHow } from '../lua/state.js';
 import { type FileGrants, O_PATH, placeOfHeld } from './held-directory.js';
 import { liesIn, stepsTo } from './opened-file.js';
+import type { WriteQuota } from './write-quota.js';
 
 /** As many as a kernel follows. */
 const MOST_LINKS = 40;
@@ -48,18 +49,22 @@ export class GrantedFiles implements FileHost {
   readonly #directory: ByteString;
   readonly #fixed: readonly ByteString[];
   readonly largestBytes: number;
+  readonly quota: WriteQuota | undefined;
 
   /**
    * @param directory where relative names start: that of the script
    * @param fixed further directories that scripts may not move: those that Lua sources are loaded from
    * @param largestBytes that a file may have which is written
+   * @param quota of all files together
    */
   constructor(
     grants: FileGrants,
     directory: ByteString,
     fixed: readonly ByteString[] = [],
     largestBytes = Number.POSITIVE_INFINITY,
+    quota?: WriteQuota,
   ) {
+    this.quota = quota;
     this.largestBytes = largestBytes;
     this.#grants = grants;
     this.#directory = directory;
@@ -88,7 +93,10 @@ export class GrantedFiles implements FileHost {
         const target = linkAt(entry);
         if (target !== undefined) return target.startsWith('/') ? target : `${dirname(entry.place)}/${target}`;
         wants(entry);
-        return openRegular(entry.name, flags);
+        const freed = how.truncates ? this.#sizeOf(entry) : 0;
+        const fd = openRegular(entry.name, flags);
+        this.quota?.take(-freed);
+        return fd;
       });
       if (typeof outcome === 'number') return outcome;
       name = outcome;
@@ -100,8 +108,10 @@ export class GrantedFiles implements FileHost {
     this.#within(this.#absolute(path), (entry) => {
       this.#require('write', entry);
       this.#requireMovable(entry);
+      const freed = this.#sizeOf(entry);
       if (lstatSync(entry.name).isDirectory()) rmdirSync(entry.name);
       else unlinkSync(entry.name);
+      this.quota?.take(-freed);
     });
   }
 
@@ -114,7 +124,9 @@ export class GrantedFiles implements FileHost {
         if (this.#may('read', target)) this.#require('read', source);
         this.#requireMovable(source);
         this.#requireMovable(target);
+        const freed = this.#sizeOf(target);
         renameSync(source.name, target.name);
+        this.quota?.take(-freed);
       }),
     );
   }
@@ -178,6 +190,13 @@ export class GrantedFiles implements FileHost {
       this.#require('write', entry);
       lutimesSync(entry.name, accessSeconds, modifiedSeconds);
     });
+  }
+
+  /** What becomes free of the quota when a file is removed, emptied or replaced; one with other names stays. */
+  #sizeOf({ name }: Entry): number {
+    if (this.quota === undefined) return 0;
+    const stats = lstatSync(name, { throwIfNoEntry: false });
+    return stats?.isFile() && stats.nlink === 1 ? stats.size : 0;
   }
 
   #absolute(path: ByteString): ByteString {

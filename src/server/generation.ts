@@ -7,6 +7,7 @@ import type { Log, LogLevel } from '../logging/sinks/logs.js';
 import { createHookSetter, type EngineData } from '../lua/engine.js';
 import { type FileGrants, holdGrants, releaseGrants } from '../scripts/held-directory.js';
 import { ScriptLookup } from '../scripts/lookup.js';
+import { countWritten, createQuotaMemory, WriteQuota } from '../scripts/write-quota.js';
 import type { SharedGrant } from '../shared/settings.js';
 import { accessFormatOf } from './front-settings.js';
 
@@ -30,6 +31,8 @@ export interface Generation extends Prepared {
   readonly scripts: ScriptLookup;
   /** Directories of `files`, open as long as its workers run. */
   files: FileGrants | undefined;
+  /** How many bytes scripts have written there; undefined: without a limit. */
+  filesUsed: SharedArrayBuffer | undefined;
   /** Its data sources, as long as its workers run. */
   sources: readonly SourceGrant[];
   /** Its dictionaries. */
@@ -39,17 +42,21 @@ export interface Generation extends Prepared {
 export function generationOf(prepared: Prepared): Generation {
   const { root, extensions } = prepared.loaded.config;
   const scripts = new ScriptLookup(root.map(toByteString), extensions.map(toByteString));
-  return { ...prepared, scripts, files: undefined, sources: [], shared: [] };
+  return { ...prepared, scripts, files: undefined, filesUsed: undefined, sources: [], shared: [] };
 }
 
 /** What workers get of a configuration. */
-export function workerSettings({ loaded: { config }, engine, files, sources, shared }: Generation, runName: string) {
+export function workerSettings(
+  { loaded: { config }, engine, files, filesUsed, sources, shared }: Generation,
+  runName: string,
+) {
   const accessFormat = accessFormatOf(config);
   return {
     config,
     luaConfig: scriptValues(config),
     engine,
     files,
+    filesUsed,
     sources,
     shared,
     roots: config.root.map(toByteString),
@@ -68,6 +75,15 @@ export function holdFiles({ files }: Config): FileGrants | undefined {
 export function releaseFiles(generation: Generation): void {
   if (generation.files !== undefined) releaseGrants(generation.files);
   generation.files = undefined;
+}
+
+/** Counts what lies in the directories that scripts may write, if that is bounded. */
+export async function countFiles(generation: Generation): Promise<void> {
+  const { files, loaded } = generation;
+  const { filesTotalBytes } = loaded.config;
+  if (files === undefined || filesTotalBytes === Number.POSITIVE_INFINITY) return;
+  generation.filesUsed ??= createQuotaMemory();
+  new WriteQuota(generation.filesUsed, filesTotalBytes).usedBytes = await countWritten(files);
 }
 
 /** No worker of this configuration runs any more. */

@@ -1,11 +1,12 @@
 /** What is done every `sweep` milliseconds: changed files are found, and the configuration's `housekeeping()` runs. */
 import { sweep } from '../scripts/sweep.js';
-import { runHook } from './generation.js';
+import { countFiles, runHook } from './generation.js';
 import type { ServerParts } from './parts.js';
 
 export async function keepHouse(parts: ServerParts): Promise<void> {
   const { loaded } = parts.current;
   await lookForChanges(parts);
+  await countFiles(parts.current);
   // A reload may have closed the hooks meanwhile.
   if (loaded === parts.current.loaded) runHook(loaded, 'housekeeping', parts.log);
 }

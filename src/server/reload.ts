@@ -65,7 +65,18 @@ async function takeIntoService(parts: ServerParts, wanted: Prepared): Promise<st
   workers.retiredEnded().then(() => {
     retire(old, log);
     parts.keepSources();
+    void releaseFreeMemory();
   }, reportBug);
   await listeners.remove(removed).catch(reportBug);
   return unchanged;
+}
+
+/** The memory of threads that have ended goes back to the system where the C library would keep it. Without FFI it stays. */
+async function releaseFreeMemory(): Promise<void> {
+  if (process.platform !== 'linux') return;
+  try {
+    (await import('../linux/free-memory.js')).releaseFreeMemory();
+  } catch {
+    // koffi is not there: the C library reuses that memory for the next threads.
+  }
 }

@@ -23,6 +23,7 @@ import { Workers } from '../threads/workers.js';
 import { warnOfExposure } from './exposure.js';
 import { frontSettings } from './front-settings.js';
 import {
+  countFiles,
   type Generation,
   generationOf,
   holdFiles,
@@ -312,6 +313,7 @@ class RunningServer implements Server {
     const { front, log, workers } = this.#parts;
     const { config } = generation.loaded;
     generation.files = holdFiles(config);
+    await countFiles(generation);
     generation.sources = this.#io.addSources(resolveSources(config, process.env));
     generation.shared = this.#shared.grant([...config.shared, ...sessionMemory(config)]);
     const warmScripts = await findWarmScripts(generation, (...fault) => log.write('error', describeNotFound(...fault)));

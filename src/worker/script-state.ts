@@ -23,6 +23,7 @@ import { GrantedFiles } from '../scripts/file-grants.js';
 import { ABSENT } from '../scripts/fingerprint.js';
 import type { FileGrants } from '../scripts/held-directory.js';
 import { readSource, type SourceFile, type SourceRules } from '../scripts/source-files.js';
+import type { WriteQuota } from '../scripts/write-quota.js';
 import type { Dictionary } from '../shared/dictionary.js';
 import { type FileRole, UsedFiles } from './used-files.js';
 
@@ -51,6 +52,8 @@ export interface StateSettings {
   readonly environment: Readonly<Record<string, string>>;
   /** Directories that confined states may use files of. */
   readonly files: FileGrants | undefined;
+  /** How much of them all together may be written; undefined: without a limit. */
+  readonly quota: WriteQuota | undefined;
   readonly interrupts: InterruptSource;
   readonly waits: WaitHost;
   /** Dictionaries in memory that all workers share. */
@@ -141,7 +144,7 @@ export class ScriptState {
       keys: config.keys,
       environment: settings.environment,
       ...(settings.files !== undefined && {
-        files: new GrantedFiles(settings.files, directory, rules.directories, config.filesMaxBytes),
+        files: new GrantedFiles(settings.files, directory, rules.directories, config.filesMaxBytes, settings.quota),
       }),
       ...(image !== undefined && { image: image.lua }),
     });

@@ -17,6 +17,8 @@ export interface ThreadData {
   readonly roots: readonly string[];
   /** Directories of `files`, held open by the main thread; undefined: scripts have no files. */
   readonly files: FileGrants | undefined;
+  /** How many bytes of them are written (`scripts/write-quota.ts`); undefined: without a limit. */
+  readonly filesUsed: SharedArrayBuffer | undefined;
   /** Scripts that are loaded before the first request: files, links resolved, one character per byte. */
   readonly warmScripts: readonly string[];
   /** How it shares images of scripts with other workers; undefined: it does not. */

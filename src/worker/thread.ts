@@ -28,6 +28,7 @@ import { AccessFormat } from '../logging/access-format.js';
 import { createEngine } from '../lua/engine.js';
 import { WorkerCounters } from '../metrics/counters.js';
 import { SourceRules } from '../scripts/source-files.js';
+import { WriteQuota } from '../scripts/write-quota.js';
 import { Dictionary } from '../shared/dictionary.js';
 import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
@@ -67,7 +68,16 @@ const sharedNowMs = (): number => {
 };
 
 /** What all states of this worker have in common. */
-function stateSettings({ config, engine, files, luaConfig, roots, shared, worker }: ThreadData): RunnerParts['states'] {
+function stateSettings({
+  config,
+  engine,
+  files,
+  filesUsed,
+  luaConfig,
+  roots,
+  shared,
+  worker,
+}: ThreadData): RunnerParts['states'] {
   const dictionaries = shared.map(({ name, memory, evicts }) => ({
     name,
     dictionary: new Dictionary({ shared: memory, owner: worker, evicts, nowMs: sharedNowMs }),
@@ -82,6 +92,7 @@ function stateSettings({ config, engine, files, luaConfig, roots, shared, worker
       granted: files?.read ?? [],
     }),
     files,
+    quota: filesUsed && new WriteQuota(filesUsed, config.filesTotalBytes),
     environment: grantedEnvironment(config.environment, process.env),
     luaConfig,
     shared: [

@@ -134,6 +134,7 @@ describe('a reader that does not read', () => {
     t.after(() => closeSync(fd));
     const server = await startServer(t, {
       files: FILES,
+      ready: /ready/,
       under: ['sh', '-c', 'echo ready; exec "$@" 2>"$0"', pipe],
     });
     await eventually('the socket', () => accepts(server.socket));

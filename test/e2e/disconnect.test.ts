@@ -19,7 +19,7 @@ const FILES = {
   'large.lua': `
     function main(env, con)
       local piece = ("x"):rep(60000)
-      for i = 1, 200 do con:puts(piece) con:flush() end
+      for i = 1, 40 do con:puts(piece) con:flush() end
       con:log("large answer made")
     end`,
   'endless.lua': `

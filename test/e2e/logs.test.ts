@@ -125,6 +125,7 @@ describe('the log', () => {
 
   it('counts a flood, and keeps apart what else happens', async (t) => {
     const server = await startServer(t, { files: FILES });
+    const beginMs = performance.now();
     await Promise.all([
       askAgain(server, 'none.lua', 1500),
       askAgain(server, 'also-none.lua', 1500),
@@ -139,8 +140,9 @@ describe('the log', () => {
       counted.reduce((sum, count) => sum + count, 0),
       3000,
     );
-    // Some ten lines for each ten seconds: 3000 requests take less than a minute.
-    assert.ok(none.length <= 6 * 11, `${none.length} lines`);
+    // Some ten lines for each ten seconds: 3000 requests take less than a minute where the machine has nothing else to do.
+    const tensOfSeconds = Math.max(6, Math.ceil((performance.now() - beginMs) / 10_000) + 1);
+    assert.ok(none.length <= tensOfSeconds * 11, `${none.length} lines`);
     assert.equal(lines.filter((line) => line.endsWith('told often')).length, 100);
     assert.equal(lines.filter((line) => line.includes('oh no')).length, 1);
   });
@@ -183,7 +185,8 @@ describe('log files that are moved away', () => {
       for (let n = 0; n < TIMES; n += 1) {
         const params = scriptParams(server.path('tell.lua'), { QUERY_STRING: `${client}.${n}` });
         connection.send(requestBytes({ keepConn: true, params }));
-        await connection.response(1);
+        const { status, body } = parseCgiAnswer((await connection.response(1)).stdout);
+        assert.equal(status, 200, body.toString());
       }
       connection.destroy();
       left -= 1;

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseOpenMetrics } from '../status/openmetrics-parser.js';
+import type { Cleanup } from '../support/cleanup.js';
 import { Held, HOLD } from '../support/held.js';
 import { fetchHttp } from '../support/http.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask, describeOnce, eventually, itOnce } from '../support/shared.js';
+import { ask, describeOnce, eventually, itOnce, shared } from '../support/shared.js';
 
 const HELLO = 'function main(env, con) con:puts("hello") end';
 const FAIL = 'function main(env, con)\n  error("broken " .. env.QUERY_STRING)\nend';
@@ -56,7 +57,7 @@ function statusAfter(server: Server, total: number) {
 const askPath = (server: Server, name: string, query = '', params = {}) =>
   ask(server, '/nothing', { params: { SCRIPT_NAME: name, QUERY_STRING: query, ...params } });
 
-function start(t: TestContext, settings = ''): Promise<Server> {
+function start(t: Cleanup, settings = ''): Promise<Server> {
   const files = { 'hello.lua': HELLO, 'fail.lua': FAIL, 'hold.lua': HOLD, 'sleep.lua': SLEEP };
   const config = `status = "status.sock" statuspath = "/status" ${settings}`;
   return startServer(t, { config, files });
@@ -198,6 +199,8 @@ describe('the status of a running server', () => {
 });
 
 describe('the status path', () => {
+  const common = shared((t) => start(t));
+
   it('is answered before any look-up, also when every worker is busy and the queue is full', async (t) => {
     const server = await start(t, 'workers = 1 bodymemory = 0 queue = 0');
     const held = await Held.ask(t, server, 'hold.lua');
@@ -238,22 +241,20 @@ describe('the status path', () => {
   itOnce('is no other path, and nothing without the setting', async (t) => {
     const server = await startServer(t, { files: { 'hello.lua': HELLO } });
     assert.equal((await askPath(server, '/status')).status, 404);
-    const other = await start(t);
     for (const name of ['/statu', '/status/', '/statuspage', '/status/metrics/x', '/x/status']) {
-      assert.equal((await askPath(other, name)).status, 404, name);
+      assert.equal((await askPath(common(), name)).status, 404, name);
     }
   });
 
-  it('wins over a script, also on connections that workers serve by themselves', async (t) => {
-    const server = await start(t, 'workers = 1');
+  it('wins over a script, also on connections that workers serve by themselves', async () => {
+    const server = common();
     for (let at = 0; at < 20; at += 1) await ask(server, 'hello.lua');
     const page = await ask(server, 'hello.lua', { params: { SCRIPT_NAME: '/status' } });
     assert.match(page.text, /^luafcgid /);
   });
 
-  itOnce('has no body for HEAD', async (t) => {
-    const server = await start(t);
-    const page = await askPath(server, '/status', '', { REQUEST_METHOD: 'HEAD' });
+  itOnce('has no body for HEAD', async () => {
+    const page = await askPath(common(), '/status', '', { REQUEST_METHOD: 'HEAD' });
     assert.deepEqual([page.status, page.text], [200, '']);
   });
 });

@@ -19,7 +19,7 @@ export interface Exit {
 }
 
 /** Longest wait for anything of a child. Generous: it only ends a test that would hang. */
-export const GUARD_MS = 60_000;
+export const GUARD_MS = 120_000;
 
 const running = new Set<ChildProcess>();
 // A test run that breaks off leaves no servers behind.

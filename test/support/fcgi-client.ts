@@ -51,7 +51,7 @@ export interface Closed {
   readonly error: Error | undefined;
 }
 
-const DEFAULT_GUARD_MS = 30_000;
+const DEFAULT_GUARD_MS = 90_000;
 
 /** One connection to a FastCGI application. */
 export class FcgiConnection {

@@ -107,7 +107,7 @@ export async function startServer(t: Cleanup, options: ServerOptions = {}): Prom
       await stop();
     } else await child.ended();
   });
-  await child.logged(options.ready ?? /ready/).catch((error: unknown) => {
+  await child.logged(options.ready ?? /ready: listening/).catch((error: unknown) => {
     endIsExpected = true;
     if (!child.exit) child.signal('SIGKILL');
     throw error;

@@ -68,7 +68,7 @@ export async function ask(server: Server, script: string, options: AskOptions = 
 }
 
 /** Longest wait for what is bound to come. Generous: it only ends a test that would hang. */
-const GUARD_MS = 30_000;
+const GUARD_MS = 90_000;
 const LOOK_MS = 5;
 
 /** Looks again and again until there is something to see (`undefined` and `false` are nothing), and returns it. */

@@ -51,6 +51,7 @@ class Team {
       engine,
       roots: [],
       files: undefined,
+      filesUsed: undefined,
       sources: [],
       shared: [],
       locks: createLocks([1, 2]),

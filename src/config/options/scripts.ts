@@ -190,8 +190,23 @@ its grants would be a promise that is not kept.`,
     script: 'hidden',
     summary: 'The largest file that a script of the embedded engine may write.',
     text: `What would make a file larger is refused: \`file:write\` gives nil and "File too large", and what the
-call had written before stays. It bounds single files: how much all files together may take, a quota of the file system or a file system of its own says. Not for
-native engines.`,
+call had written before stays. It bounds single files; \`filestotal\` bounds all of them together. Not for native engines.`,
+  },
+  filestotal: {
+    key: 'filesTotalBytes',
+    group: 'Scripts',
+    type: 'integer',
+    unit: 'bytes',
+    min: 0,
+    max: 2 ** 50,
+    special: { value: 0, means: 'no limit', becomes: Number.POSITIVE_INFINITY },
+    default: 0,
+    script: 'hidden',
+    summary: 'How many bytes all files may have together that lie below the directories of `files.write`.',
+    text: `What would make them more is refused: \`file:write\` gives nil and "Quota exceeded" until scripts have removed
+something. The server counts the files at start and with every \`sweep\`, and in between what scripts write, shorten, replace and remove; what
+other programs write counts with the next sweep. Sizes count as \`ls -l\` shows them, empty files and folders as nothing. Not for native
+engines.`,
   },
   environment: {
     key: 'environment',

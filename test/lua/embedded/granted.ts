@@ -2,6 +2,7 @@
 import { after } from 'node:test';
 import { GrantedFiles } from '../../../src/scripts/file-grants.js';
 import { holdGrants, releaseGrants } from '../../../src/scripts/held-directory.js';
+import type { WriteQuota } from '../../../src/scripts/write-quota.js';
 
 /**
  * Files that scripts may use, held open until the tests of the file have ended.
@@ -12,8 +13,9 @@ export function grantedFiles(
   directory: string,
   fixed: readonly string[] = [],
   largestBytes?: number,
+  quota?: WriteQuota,
 ): GrantedFiles {
   const grants = holdGrants(paths);
   after(() => releaseGrants(grants));
-  return new GrantedFiles(grants, directory, fixed, largestBytes);
+  return new GrantedFiles(grants, directory, fixed, largestBytes, quota);
 }

@@ -60,10 +60,27 @@ export class OpenFiles {
     const file = this.#file(number);
     const start = file.how.appends ? fstatSync(file.fd).size : file.position;
     if (start + bytes.length > this.host.largestBytes) throw errorOfSystem('EFBIG');
-    const count = writeSync(file.fd, bytes, 0, bytes.length, file.position);
+    const count = this.#writeWithin(file, start, bytes);
     // The kernel adds to the end of a file that was opened so, whatever the position is.
     file.position = file.how.appends ? fstatSync(file.fd).size : file.position + count;
     return count;
+  }
+
+  /** Gives how many bytes were written. @throws the system's error */
+  #writeWithin({ fd, position }: OpenFile, start: number, bytes: Uint8Array): number {
+    const { quota } = this.host;
+    if (quota === undefined) return writeSync(fd, bytes, 0, bytes.length, position);
+    const growthOf = (written: number): number => Math.max(0, start + written - fstatSync(fd).size);
+    const growth = growthOf(bytes.length);
+    quota.take(growth);
+    let left = growth;
+    try {
+      const count = writeSync(fd, bytes, 0, bytes.length, position);
+      left = Math.min(growth, bytes.length - count);
+      return count;
+    } finally {
+      quota.take(-left);
+    }
   }
 
   /** Gives the new position. */
