@@ -143,12 +143,11 @@ export class Pool<W extends Waiter> {
     return state;
   }
 
-  /** A request that its worker serves by itself waits in this state, which is busy until `release`. False when that is not idle. */
+  /** A request that its worker serves by itself waits in this state. False: the books have another in it, which must be over. */
   noteWaiting(stateId: number): boolean {
     const state = this.#states.get(stateId);
-    // One that is busy has another request in it, of whose end the books have not heard.
-    if (state === undefined || state.status === 'busy') return false;
-    this.#states.beginOwn(stateId, state.script, state.home);
+    if (state?.status === 'busy') return false;
+    if (state !== undefined) this.#states.beginOwn(stateId, state.script, state.home);
     return true;
   }
 

@@ -67,6 +67,24 @@ async function site(t: Cleanup, engine: string, data: string, sessions: string, 
   return { server, browser: () => new Browser(server) };
 }
 
+/** Requests of one browser at the same time that read, wait, and write. */
+async function checkLock({ browser }: Site): Promise<void> {
+  const ann = browser();
+  await ann.run('s.n = 0');
+  const results = await Promise.all(
+    Array.from({ length: 8 }, () =>
+      ann.run(
+        'local ok = s:lock(120) local n = s.n luafcgid.sleep(0.01) s.n = n + 1 con:puts(tostring(ok), tostring(s:lock()))',
+      ),
+    ),
+  );
+  assert.deepEqual(results, Array(8).fill('truetrue'));
+  assert.equal(await ann.run('con:puts(s.n)'), '8');
+  // A new session is nobody else's; one that was destroyed is none.
+  assert.equal(await browser().run('con:puts(tostring(s:lock())) s.n = 1 con:puts(tostring(s:lock()))'), 'truetrue');
+  assert.match((await ann.send('s:lock("x")')).text, /bad argument #1 to &#39;lock&#39;|bad argument #1 to 'lock'/);
+}
+
 /** What every store has to do. */
 async function checkStore({ browser, server }: Site): Promise<void> {
   const ann = browser();
@@ -137,7 +155,9 @@ async function checkStore({ browser, server }: Site): Promise<void> {
 describe('con:session', () => {
   for (const engine of ENGINES) {
     it(`keeps values in memory, for all workers, with ${engine}`, async (t: TestContext) => {
-      await checkStore(await site(t, engine, '', '"memory"'));
+      const memory = await site(t, engine, '', '"memory"');
+      await checkStore(memory);
+      await checkLock(memory);
     });
   }
 

@@ -298,7 +298,7 @@ export class Dispatcher {
     const worker = this.#workers.get(state.worker) as WorkerLink;
     const hasBody = request.body.isToBeSent;
     // Its lent connections must not wait behind a request that may be long.
-    if (worker.lending.isGateHeld && !this.#lending.isShort(state)) this.#lending.takeAllBack(worker);
+    if (worker.lending.isGateHeld && (create || this.#lending.isLong(state))) this.#lending.takeAllBack(worker);
     this.#workers.beginRun(worker, request, state, nowMs, evicted);
     const flags =
       (create ? START_CREATE : 0) |

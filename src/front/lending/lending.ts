@@ -4,7 +4,7 @@
  * others. A part of the front's core; the words and the gate that it shares with each worker are those of
  * `channel/lending.ts`.
  */
-import { SHORT_MS } from '../../base/usual-time.js';
+import { SHORT_MS, UNKNOWN_MS } from '../../base/usual-time.js';
 import { type Lender, MAX_LENT_BYTES } from '../../channel/lending.js';
 import { PROMOTED_MORE_BYTES, ToWorker } from '../../channel/messages.js';
 import { LONG_MS, type Pool, type PoolState } from '../../pool/pool.js';
@@ -79,7 +79,10 @@ export class Lending {
   /** A request has just been answered by this worker: lends it the connection if that promises anything. */
   considerLending({ connection, cgi, state }: FrontRequest, worker: WorkerLink): void {
     const driver = this.#driver;
-    if (driver === undefined || state === undefined || state.status === 'closing' || !this.isShort(state)) return;
+    if (driver === undefined || state === undefined || state.status === 'closing') return;
+    // What the first request of a state took says nothing, since it may have loaded the script: others of the script do.
+    const isKnownShort = state.usualMs === UNKNOWN_MS && worker.lending.routes.has(cgi.scriptPath);
+    if (!this.isShort(state) && !isKnownShort) return;
     // The path that was asked for may lead to another file by now.
     if (this.#owner.fileOf(cgi.scriptPath) !== state.script) return;
     if (!mayBorrow(worker)) return;
@@ -161,13 +164,20 @@ export class Lending {
     return new Set(waiting.list().map(({ descriptor }) => this.#driver?.connectionOf(descriptor) ?? -1));
   }
 
-  /** Holds the gate of a worker, if that can be. The books then say which of its states are busy. */
+  /**
+   * Holds the gate of a worker, if that can be. The books then say which of its states are busy. As long as they have a
+   * request in one of these that is over by now, they are not true: nothing may be posted behind that request.
+   */
   #hold(lending: LoanBook): boolean {
     const { lender, waitingStates } = lending;
     if (!lender.hold()) return false;
     if (lender.waiting.count === 0) return true;
     for (const { place, state, isKnown } of lender.waiting.list()) {
-      if (isKnown || !this.#pool.noteWaiting(state)) continue;
+      if (isKnown) continue;
+      if (!this.#pool.noteWaiting(state)) {
+        lender.release();
+        return false;
+      }
       waitingStates.add(state);
       lender.waiting.noteKnown(place);
     }
@@ -212,6 +222,11 @@ export class Lending {
   /** Whether requests of a state are so short that others can wait for them. */
   isShort(state: PoolState): boolean {
     return state.usualMs <= SHORT_MS;
+  }
+
+  /** Whether its requests are surely long. Others are looked at when they have run for a millisecond. */
+  isLong(state: PoolState): boolean {
+    return state.usualMs >= LONG_MS / 2 && state.usualMs !== UNKNOWN_MS;
   }
 
   /** The usual time of a state's requests has changed, perhaps to a long one. */

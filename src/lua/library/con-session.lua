@@ -11,7 +11,9 @@ local type, error, next, pcall, tostring, setmetatable, rawequal = type, error, 
 local find, match, sub, format = string.find, string.match, string.sub, string.format
 local min, floor, time, sort = math.min, math.floor, os.time, table.sort
 
-local id_bytes, longest_name = 32, 64
+local waiting = parts.waiting
+
+local id_bytes, longest_name, lock_wait = 32, 64, 10
 local id_pattern = "^" .. ("[%w_%-]"):rep(43) .. "$"
 -- Of several cookies with the name of the session's, so many are tried.
 local most_cookies = 4
@@ -199,6 +201,9 @@ local meta = {
 --- - `session:destroy()` removes it, at once: to log out.
 --- - `session:flash(text[, kind])` keeps a message for the next page; `session:flashes()` gives all that there are, as a list of
 ---   tables with `text` and `kind`, and removes them.
+--- - `session:lock([seconds])` waits until no other request has locked this session, at most 10 seconds or those given, and reads its
+---   values again: then `session.n = session.n + 1` loses nothing. It is unlocked when the request ends. Gives true, or nil and `"timeout"`
+---   or `"deadlock"`. Requests that do not call it are not held up.
 --- - `session:exists()` tells whether there is one.
 ---
 --- Errors: the store is not there (a table, as those of `luafcgid.db`); a value that JSON cannot have; more than `maxsize` bytes; a
@@ -268,6 +273,25 @@ function methods.renew(self)
   end
   state.id = id
   run.input.csrf_id = id
+end
+
+function methods.lock(self, seconds)
+  local state = state_of(self, "lock", 3)
+  if seconds == nil then seconds = lock_wait end
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e9) then
+    bad_argument(1, "lock", "number of seconds from 0", seconds)
+  end
+  -- Nobody else knows a session that comes to be in this request.
+  if not state.id or state.is_new or state.is_locked then return true end
+  save(state)
+  local name = digest(state.id)
+  local token, word = parts.lock and waiting.acquire_lock("session:" .. name, seconds)
+  if not token then return nil, word end
+  state.is_locked = true
+  local found = state.store.load(name)
+  state.values = found and found.values or {}
+  if found then state.created, state.expires = found.created, found.expires end
+  return true
 end
 
 function methods.destroy(self)

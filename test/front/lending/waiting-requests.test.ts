@@ -118,6 +118,29 @@ describe('a request that waits on a lent connection', () => {
     assert.equal(running(worker)?.isDirect, true, 'and then its connections are served again');
   });
 
+  it('is not run into by what the front posts behind a request that is over', () => {
+    const { rig, worker, peer } = lent();
+    const [first, second] = [rig.open(), rig.open()];
+    rig.send(first, request());
+    rig.settle();
+    worker.end(answer('the first'));
+    // The front has not heard of that end, and its worker begins with the next request in the same state.
+    rig.send(peer, request());
+    while (worker.go());
+    worker.suspend();
+    rig.send(second, request());
+    rig.settle();
+    assert.match(bodyOf(first), /the first/);
+    for (let left = 2; left > 0; left -= 1) {
+      if (worker.running === undefined) worker.resume();
+      worker.end(answer('one more'));
+      rig.settle();
+    }
+    assert.match(bodyOf(peer), /one more/);
+    assert.match(bodyOf(second), /one more/);
+    assert.equal(rig.front.counts().requests, 0);
+  });
+
   it('is not evicted', () => {
     const setting = waiting({ pool: { states: 1 } });
     const { rig, worker } = setting;
