@@ -3,7 +3,7 @@
 /** What Node.js has behind a socket. */
 export interface SocketHandle {
   readonly fd: number;
-  reading: boolean;
+  readStart(): number;
   readStop(): void;
 }
 
@@ -18,7 +18,7 @@ export function stopReading(socket: { pause(): unknown }): SocketHandle | undefi
   const handle = handleOf(socket);
   if (handle === undefined) return undefined;
   socket.pause();
-  // `reading` stays true: a paused stream would else fill its buffer, and so begin to read again.
+  // Node.js takes it for reading still: a paused stream would else fill its buffer, and so begin to read again.
   handle.readStop();
   return handle;
 }
@@ -26,6 +26,7 @@ export function stopReading(socket: { pause(): unknown }): SocketHandle | undefi
 /** After `stopReading`: what comes is read here again. */
 export function resumeReading(socket: { resume(): unknown }): void {
   const handle = handleOf(socket);
-  if (handle !== undefined) handle.reading = false;
+  // The stream does not begin to read by itself, which it takes for being done.
+  handle?.readStart();
   socket.resume();
 }

@@ -39,7 +39,7 @@ function start(t: TestContext, settings = ''): Promise<Server> {
 
 /** Asks for so many MiB, and reads nothing. */
 async function slowReader(t: TestContext, server: Server, script = 'big.lua', mib = 6): Promise<FcgiConnection> {
-  const connection = await FcgiConnection.connect(server.socket, { guardMs: 30_000 });
+  const connection = await FcgiConnection.connect(server.socket);
   t.after(() => connection.destroy());
   connection.pause();
   connection.send(requestBytes({ params: scriptParams(server.path(script), { QUERY_STRING: String(mib) }) }));
@@ -119,7 +119,7 @@ describe('a request whose client reads slowly', () => {
 
   it('leaves its worker to others when it came on a connection that the worker serves by itself', async (t) => {
     const server = await start(t);
-    const connection = await FcgiConnection.connect(server.socket, { guardMs: 30_000 });
+    const connection = await FcgiConnection.connect(server.socket);
     t.after(() => connection.destroy());
     for (const mib of [0, 0, 0, 0, 6]) {
       const params = scriptParams(server.path('big.lua'), { QUERY_STRING: String(mib) });

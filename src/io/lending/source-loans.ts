@@ -4,7 +4,7 @@
  *
  * - A worker that asks gets a connection that nobody needs, or a new one where there may be more.
  * - Where there is none, and another worker has at least two more, one of that worker's comes back for it.
- * - While operations wait in the I/O thread, all that are lent and unused come back. Of those in use one comes back for every
+ * - While operations wait in the I/O thread, what is lent and unused comes back. Of what is in use one comes back for every
  *   `PATIENCE_MS` that they wait, and at once when the I/O thread has none left.
  * - What was not used between two looks comes back, so that it is closed when nobody needs it (`idle`).
  */
@@ -89,14 +89,18 @@ export class SourceLoans implements Lending {
     const { waiting, own } = this.#parts;
     this.counts.tell(waiting);
     if (waiting === 0 || this.#loans.size === 0) return;
+    const nowMs = performance.now();
     let missing = waiting;
-    for (const { loan } of [...this.#loans]) {
-      if (missing === 0) break;
-      if (loan.tryTake()) missing -= 1;
+    let left = own;
+    for (const { loan, sinceMs } of [...this.#loans]) {
+      // What was lent just now has not been heard of by its worker: it takes what would else wait here.
+      if (missing === 0 || (left > 0 && nowMs - sinceMs < PATIENCE_MS) || !loan.tryTake()) continue;
+      missing -= 1;
+      left += 1;
     }
     this.#pause();
     if (missing === 0) return;
-    if (own === 0) this.#recallOne();
+    if (left === 0) this.#recallOne();
     this.#patience ??= setTimeout(() => {
       this.#patience = undefined;
       if (this.#parts.waiting === 0) return;
@@ -146,6 +150,7 @@ export class SourceLoans implements Lending {
     entry = { loan, sinceMs: performance.now(), seenUses: loan.uses - 1, isWanted: false };
     this.#loans.add(entry);
     this.#failures = 0;
+    if (this.#parts.waiting > 0) this.noteWaiting();
     this.#look ??= setInterval(() => this.#lookAtAll(), LOOK_MS).unref();
     return true;
   }

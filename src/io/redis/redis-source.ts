@@ -110,9 +110,10 @@ export class RedisSource implements Source {
     return new SourceLoans({
       take: (got, failed) => {
         if (pool.down !== undefined) return false;
-        if (this.#lendable.take(shared.size, got, failed)) return true;
-        // Its place may be that of a connection which nobody uses.
-        if (pool.busy === 0 && pool.waiting === 0 && shared.size > 0) pool.closeIdle();
+        // One stays here: with none, whatever comes here would take back what is lent.
+        if (this.#lendable.take(Math.max(1, shared.size), got, failed)) return true;
+        // The places may be those of connections which nobody uses.
+        if (pool.busy === 0 && pool.waiting === 0 && shared.size > 1) pool.closeIdle();
         return false;
       },
       giveUp: (connection) => connection.comeBack(Return.FIT, ''),

@@ -25,13 +25,15 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
     queryMs: 60_000,
     maxResultBytes: 100_000,
   } as const;
-  const [grant, single] = io.addSources([
+  const [grant, single, fresh, open] = io.addSources([
     sourceSettings({ ...settings, name: 'main', connections: 4 }),
     sourceSettings({ ...settings, name: 'single', connections: 1, queue: 2 }),
+    sourceSettings({ ...settings, name: 'fresh', connections: 1, waitMs: 6_000 }),
+    sourceSettings({ ...settings, name: 'open', connections: 1 }),
   ]);
   const main = grant?.id ?? 0;
   const only = single?.id ?? 0;
-  const grants = [grant, single].filter((one) => one !== undefined);
+  const grants = [grant, single, fresh, open].filter((one) => one !== undefined);
   const worker = new DataWorker({ after }, io, grants);
   const status = async (name = 'main') => (await io.status()).find((source) => source.name === name);
   const query = (source: number, text: string, values: readonly Given[] = [], limitMs = 0) =>
@@ -150,6 +152,19 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
     await worker.posted(main, Action.EXECUTE, ["alter table changing add column b text default 'new'", []]);
     const rows = field((await query(main, 'select * from changing')).value, 'rows');
     assert.deepEqual({ ...((rows as never[])[0] as unknown as object) }, { a: 1, b: 'new' });
+  });
+
+  it('does not keep a connection from what waited while it was opened to be lent', async () => {
+    const source = fresh?.id ?? 0;
+    assert.equal(worker.begin(source, Action.QUERY, ['select 1', []]), undefined, 'it is asked for');
+    assert.equal((await worker.posted(source, Action.QUERY, ['select 1', []], 60)).isError, false);
+  });
+
+  it('goes on with a connection that it takes back as soon as it was lent', async () => {
+    const source = open?.id ?? 0;
+    assert.equal((await worker.posted(source, Action.QUERY, ['select 1', []], 61)).isError, false);
+    assert.equal(worker.begin(source, Action.QUERY, ['select 1', []]), undefined, 'it is asked for');
+    assert.equal((await worker.posted(source, Action.QUERY, ['select 1', []], 62)).isError, false);
   });
 
   it('gives connections back to those who wait in the I/O thread, and lends them again', async () => {
