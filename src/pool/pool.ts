@@ -13,7 +13,7 @@
 import { auditPool } from './audit.js';
 import { Offering, type OfferOrder } from './offering.js';
 import type { OfferDesk } from './offers.js';
-import { decide, expectedAfter, usualAfter } from './policy.js';
+import { decide, UNKNOWN_MS } from './policy.js';
 import type { Assignment, PoolCounts, PoolLimits, PoolState, State, Worker } from './records.js';
 import { StateTable } from './state-table.js';
 import { type Waiter, WaitQueue } from './wait-queue.js';
@@ -147,7 +147,7 @@ export class Pool<W extends Waiter> {
   noteWaiting(stateId: number): boolean {
     const state = this.#states.get(stateId);
     if (state?.status === 'busy') return false;
-    if (state !== undefined) this.#states.beginOwn(stateId, state.script, state.home);
+    if (state !== undefined) this.#states.beginOwn(stateId, state.script, state.home).hasWaited = true;
     return true;
   }
 
@@ -155,8 +155,8 @@ export class Pool<W extends Waiter> {
   served(stateId: number, count: number, usualMs: number, nowMs: number): PoolState | undefined {
     const state = this.#states.get(stateId);
     if (state === undefined) return undefined;
-    state.expectedMs = usualMs;
     state.usualMs = usualMs;
+    state.expectedMs = state.hasWaited ? UNKNOWN_MS : usualMs;
     const isListed = state.status === 'idle';
     if (isListed) this.#states.unlist(state);
     this.#states.noteUses(state, count, nowMs);
@@ -265,9 +265,7 @@ export class Pool<W extends Waiter> {
     const worker = state.home;
     state.isSuspended = false;
     this.#leave(state);
-    // The state's first request had to load the script, so the second one sets the estimate anew.
-    state.expectedMs = state.uses === 2 ? tookMs : expectedAfter(state.expectedMs, tookMs);
-    if (state.uses > 1) state.usualMs = usualAfter(state.usualMs, tookMs);
+    this.#states.noteTook(state, tookMs);
     if (isGone) {
       this.#states.forget(state);
       this.#offers.takeBack(worker.id, state);
@@ -286,6 +284,7 @@ export class Pool<W extends Waiter> {
     const state = this.#states.get(stateId);
     if (state === undefined || state.isSuspended) return;
     state.isSuspended = true;
+    state.hasWaited = true;
     // None may run in it meanwhile.
     this.#offers.takeBack(state.home.id, state);
     this.#leave(state);

@@ -54,6 +54,8 @@ export class State implements PoolState {
   isStale = false;
   /** Its worker was told to close it, and had begun with a request in it: it will find that behind the request. */
   isToldToClose = false;
+  /** Requests in it have waited for results: none is offered to its worker to be run behind one of them. */
+  hasWaited = false;
   /** How long its next request will take, as far as the former ones tell. */
   expectedMs = UNKNOWN_MS;
   usualMs = UNKNOWN_MS;

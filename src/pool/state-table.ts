@@ -3,7 +3,7 @@
  * closed it. An evicted one counts for its script only: the worker closes it before it creates the one that takes its place.
  */
 import { GhostScores } from './ghost-scores.js';
-import { ageOf, scoreAfterUse } from './policy.js';
+import { ageOf, expectedAfter, scoreAfterUse, UNKNOWN_MS, usualAfter } from './policy.js';
 import { type PoolLimits, State, type Worker } from './records.js';
 
 /** State numbers are positive 32-bit integers: they travel in a ring frame's argument. */
@@ -116,6 +116,15 @@ export class StateTable {
     this.#uses += count;
     state.lastUse = this.#uses;
     state.score = scoreAfterUse(state.score, this.#ageShift + this.#age(nowMs), count);
+  }
+
+  /** A request has executed in a state for so long. */
+  noteTook(state: State, tookMs: number): void {
+    // The state's first request had to load the script, so the second one sets the estimate anew.
+    const expectedMs = state.uses === 2 ? tookMs : expectedAfter(state.expectedMs, tookMs);
+    // One that waits again leaves its state to nobody: what is offered behind it would come back.
+    state.expectedMs = state.hasWaited ? UNKNOWN_MS : expectedMs;
+    if (state.uses > 1) state.usualMs = usualAfter(state.usualMs, tookMs);
   }
 
   /** Puts a state on the lists from which states are chosen. */
