@@ -18,6 +18,7 @@ const WORK: Readonly<Record<string, string>> = {
   loadstring: 'loadstring(source)',
   'tonumber of a long text': 'tonumber(text) tonumber(text, 16)',
   collectgarbage: 'collectgarbage()',
+  'collectgarbage that calls finalizers': 'proxies() collectgarbage()',
   'a memory bomb in pcall': 'pcall(function() kept[#kept + 1] = ("x"):rep(1000000) .. #kept end)',
 };
 
@@ -72,6 +73,8 @@ for (const [name, work] of Object.entries(WORK))
     const { run, state } = newState({ interrupts, memoryBytes: 16 << 20 });
     run(`local text, list, kept, source = ("x"):rep(200000), {}, {}, ("x=1 "):rep(20000)
       for i = 1, 20000 do list[i] = i end
+      local function finalizer() local t = { 1 } end
+      local function proxies() for i = 1, 50 do getmetatable(newproxy(true)).__gc = finalizer end end
       function main() for i = 1, 100 do ${work} end end`);
     looks = 0;
     serve(state, 'main');

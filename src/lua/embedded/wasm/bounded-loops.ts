@@ -17,6 +17,8 @@ interface Callees extends LuaApi {
 }
 
 const [numberType, stringType, tableType] = [3, 4, 5];
+/** A local variable of a replacement: how many results there are. */
+const RESULTS = 1;
 /** What a cycle of the collector counts: there is a look between two of them. */
 const CYCLE = 5_000;
 /** `table.insert` moves each item between the end of the list and the position: the lowest position that it takes. */
@@ -113,9 +115,11 @@ export function bounded({ lua, original }: Callees, data: Buffer, count: number)
     },
     base: {
       loadstring: functionBody([], countIfText({ lua }, count), op.get(L), original('base', 'loadstring')),
+      // Counted when it is over: a look that came due before would come in a finalizer, where Lua calls no hook, and be lost.
       collectgarbage: functionBody(
-        [],
-        [op.get(L), op.i32(CYCLE), op.call(count), op.get(L), original('base', 'collectgarbage')],
+        [valueType.i32],
+        [op.get(L), original('base', 'collectgarbage'), op.set(RESULTS)],
+        [op.get(L), op.i32(CYCLE), op.call(count), op.get(RESULTS)],
       ),
     },
     table: {
