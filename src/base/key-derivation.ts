@@ -29,10 +29,10 @@ const { argon2, argon2Sync } = crypto as unknown as {
   readonly argon2Sync?: (algorithm: 'argon2id', options: Argon2Options) => Buffer;
 };
 
-export const hasArgon2 = argon2 !== undefined && argon2Sync !== undefined;
+export const HAS_ARGON2 = argon2 !== undefined && argon2Sync !== undefined;
 
 function argon2Options(password: Uint8Array, { costs, salt, keyBytes }: Derivation): Argon2Options {
-  if (!hasArgon2) throw new Error('argon2id needs Node.js 24.7 or newer; this hash cannot be verified here');
+  if (!HAS_ARGON2) throw new Error('argon2id needs Node.js 24.7 or newer; this hash cannot be verified here');
   const { m = 0, t = 0, p = 1 } = costs;
   return { message: password, nonce: salt, parallelism: p, tagLength: keyBytes, memory: m, passes: t };
 }

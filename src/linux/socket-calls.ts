@@ -22,14 +22,16 @@ export interface SocketCalls {
   nextDescriptor(fd: number): number;
   /** Numbers of descriptors are below this limit; -1: there is none. */
   descriptorLimit(): number;
+  /** Waits until there is something to read, or a connection to accept; not for long. @returns whether there is */
+  waitForInput(fd: number, timeoutUs: number): boolean;
   errorNumber(): number;
 }
 
 /** What a worker asks of the sockets that it serves itself. */
-export interface DirectSocketCalls extends Pick<SocketCalls, 'accept' | 'read' | 'send' | 'close' | 'errorNumber'> {
-  /** Waits until there is something to read, not for long. @returns whether there is */
-  waitForInput(fd: number, timeoutUs: number): boolean;
-}
+export type DirectSocketCalls = Pick<
+  SocketCalls,
+  'accept' | 'read' | 'send' | 'close' | 'waitForInput' | 'errorNumber'
+>;
 
 /** Errors of `accept` that concern the connection it would have given, or a signal: the next one may be sound (accept(2)). */
 const OF_ONE_CONNECTION: ReadonlySet<number> = new Set([

@@ -1,7 +1,7 @@
 /** Stream sockets through the system's calls (socket(7), unix(7), tcp(7)); all of them close on exec and never block. */
 import { errorNumber, libc, systemError } from './libc.js';
 import { encodeSocketAddress, type SocketAddress } from './socket-address.js';
-import type { DirectSocketCalls, SocketCalls } from './socket-calls.js';
+import type { SocketCalls } from './socket-calls.js';
 
 export * from './socket-calls.js';
 
@@ -66,7 +66,7 @@ function waitForInput(fd: number, timeoutUs: number): boolean {
   return c.poll(polled, 1, pollTime, null) > 0;
 }
 
-export const kernelSockets: SocketCalls & DirectSocketCalls = {
+export const kernelSockets: SocketCalls = {
   accept(listener, wantsPeer) {
     if (!wantsPeer) return c.accept(listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
     addressLength[0] = ADDRESS_BYTES;

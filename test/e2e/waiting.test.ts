@@ -38,7 +38,7 @@ function main(env, con)
 end`,
   'try.lua': `local luafcgid = require("luafcgid")
 function main(env, con)
-  local ok, message = pcall(luafcgid.sleep, 0.001)
+  local ok, message = pcall(luafcgid.sleep, 0.3) -- one that were over at once would need no place
   con:puts(tostring(ok), " ", tostring(message))
 end`,
 };

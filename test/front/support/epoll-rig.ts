@@ -70,6 +70,7 @@ export class FaultyCalls implements SocketCalls {
     return kernelSockets.send(fd, fault === undefined ? bytes : bytes.subarray(0, fault.most));
   }
 
+  waitForInput = kernelSockets.waitForInput;
   endSending = kernelSockets.endSending;
   setNoDelay = kernelSockets.setNoDelay;
   nextDescriptor = kernelSockets.nextDescriptor;

@@ -188,6 +188,8 @@ export class EpollListeners {
 
   #accept(listener: Listener, nowMs: number): void {
     const wantsPeer = listener.isTcp && this.#mayConnect !== undefined;
+    // A worker may have accepted what the kernel told of: no connection is closed for one that is not there.
+    if (!this.#owner.hasRoom() && !this.#calls.waitForInput(listener.fd, 0)) return this.#noteCaughtUp(listener);
     if (!this.#owner.admits()) return this.#pause('as many are open as the setting connections allows');
     for (let left = ACCEPTED_AT_ONCE; left > 0; left -= 1) {
       const fd = acceptNow(this.#calls, listener.fd, wantsPeer);

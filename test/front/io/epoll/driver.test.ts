@@ -210,6 +210,20 @@ describe('accepting', () => {
     rig.assertEmpty();
   });
 
+  it('closes no idle connection for one that a worker has accepted meanwhile', (t) => {
+    const { rig, address, client } = rigWithClient(t, { front: { connectionLimit: 1 } });
+    client.send(request());
+    rig.response(client);
+    rig.calls.waitForInput = () => false;
+    const late = rig.connect(address);
+    late.send(request({ body: 'late' }));
+    rig.turns(3);
+    client.send(request({ body: 'still there' }));
+    assert.equal(text(rig.response(client)), answer('still there'));
+    rig.calls.waitForInput = () => true;
+    assert.equal(text(rig.response(late)), answer('late'));
+  });
+
   it('goes on as soon as a connection ends, without a tick', (t) => {
     const { rig, address, client } = rigWithClient(t);
     client.send(request());
