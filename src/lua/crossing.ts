@@ -7,18 +7,18 @@ import { gapMark } from '../base/bounded-text.js';
 import type { ByteString } from './state.js';
 
 /** Most bytes of what an error says, of a Lua stack, and of the path of a file (PATH_MAX of Linux). */
-export const messageLimitBytes = 16 * 1024;
-export const tracebackLimitBytes = 32 * 1024;
-export const pathLimitBytes = 4096;
+export const MESSAGE_LIMIT_BYTES = 16 * 1024;
+export const TRACEBACK_LIMIT_BYTES = 32 * 1024;
+export const PATH_LIMIT_BYTES = 4096;
 /** Most bytes of one line of the log; longer ones become several. */
-export const logPieceBytes = 64 * 1024;
+export const LOG_PIECE_BYTES = 64 * 1024;
 /** Most bytes of a body that are handed over at once. */
-export const bodyPieceBytes = 256 * 1024;
+export const BODY_PIECE_BYTES = 256 * 1024;
 /** Most bytes, and most values, of the globals of a configuration. */
-export const globalsLimitBytes = 8 * 1024 * 1024;
-export const globalsLimitValues = 200_000;
+export const GLOBALS_LIMIT_BYTES = 8 * 1024 * 1024;
+export const GLOBALS_LIMIT_VALUES = 200_000;
 /** Most levels of tables in a value that is handed over, either way: deeper ones are taken for mistakes. */
-export const nestingLimit = 64;
+export const NESTING_LIMIT = 64;
 
 /** A string that lies in a Lua state. */
 export interface LuaString {

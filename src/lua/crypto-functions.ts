@@ -3,7 +3,7 @@
 import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { ByteString } from '../base/byte-string.js';
 import { deriveKey } from '../base/key-derivation.js';
-import { bodyPieceBytes, type LuaString, piecesOf, wholeText } from './crossing.js';
+import { BODY_PIECE_BYTES, type LuaString, piecesOf, wholeText } from './crossing.js';
 import { hashPassword, needsRehash, type PasswordWork, verifyPassword } from './password.js';
 import { open, seal } from './sealing.js';
 import type { LuaValue, StateOptions } from './state.js';
@@ -22,15 +22,15 @@ interface Arguments {
 type CryptoFunction = (state: State, args: Arguments) => LuaValue | Uint8Array;
 
 const algorithms = ['md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512'] as const;
-const wordBytes = 256;
-const mostRandomBytes = 1 << 20;
-const mostPasswordBytes = 4096;
-const mostSealedBytes = 1 << 20;
+const WORD_BYTES = 256;
+const MOST_RANDOM_BYTES = 1 << 20;
+const MOST_PASSWORD_BYTES = 4096;
+const MOST_SEALED_BYTES = 1 << 20;
 /** A multiple of 3: pieces of base64 can be put together. */
-const base64PieceBytes = 3 * 65_536;
+const BASE64_PIECE_BYTES = 3 * 65_536;
 
 function algorithm(args: Arguments, at: number): string {
-  const name = wholeText(args.string(at), wordBytes) ?? '';
+  const name = wholeText(args.string(at), WORD_BYTES) ?? '';
   const known = algorithms.find((one) => one === name);
   if (known === undefined) throw new Error(`there is no digest of this name; there are ${algorithms.join(', ')}`);
   return known;
@@ -62,7 +62,7 @@ function secretsOf(state: State, name: ByteString): readonly string[] {
   return secrets;
 }
 
-const text = (args: Arguments, at: number): ByteString => wholeText(args.string(at), wordBytes) ?? '';
+const text = (args: Arguments, at: number): ByteString => wholeText(args.string(at), WORD_BYTES) ?? '';
 
 /** Encodes a string of any length, piece by piece. */
 function encode(string: LuaString, encoding: 'base64' | 'hex', pieceBytes: number): Buffer {
@@ -118,21 +118,21 @@ function fromHex(string: LuaString): Buffer | undefined {
 const functions: Readonly<Record<string, CryptoFunction>> = {
   random(_state, args) {
     const count = args.number(1);
-    return randomBytes(count >= 1 ? Math.min(Math.floor(count), mostRandomBytes) : 0);
+    return randomBytes(count >= 1 ? Math.min(Math.floor(count), MOST_RANDOM_BYTES) : 0);
   },
 
   uuid: () => randomUUID(),
 
   digest(_state, args) {
     const hash = createHash(algorithm(args, 1));
-    for (const piece of piecesOf(args.string(2), bodyPieceBytes)) hash.update(piece);
+    for (const piece of piecesOf(args.string(2), BODY_PIECE_BYTES)) hash.update(piece);
     return hash.digest();
   },
 
   hmac(_state, args) {
     const name = algorithm(args, 1);
     const hmac = createHmac(name, copyOf(args, 2));
-    for (const piece of piecesOf(args.string(3), bodyPieceBytes)) hmac.update(piece);
+    for (const piece of piecesOf(args.string(3), BODY_PIECE_BYTES)) hmac.update(piece);
     return hmac.digest();
   },
 
@@ -143,17 +143,17 @@ const functions: Readonly<Record<string, CryptoFunction>> = {
     return left.length === right.length && timingSafeEqual(left, right);
   },
 
-  base64: (_state, args) => encode(args.string(1), 'base64', base64PieceBytes),
+  base64: (_state, args) => encode(args.string(1), 'base64', BASE64_PIECE_BYTES),
   unbase64: (_state, args) => fromBase64(args.string(1)),
-  hex: (_state, args) => encode(args.string(1), 'hex', base64PieceBytes),
+  hex: (_state, args) => encode(args.string(1), 'hex', BASE64_PIECE_BYTES),
   unhex: (_state, args) => fromHex(args.string(1)),
 
   /** Of a key's name, a text, a context, and seconds until it expires (0: never). */
   seal(state, args) {
     const name = text(args, 1);
     const secrets = secretsOf(state, name);
-    const sealed = limited(args, 2, mostSealedBytes, 'the text');
-    const context = limited(args, 3, mostSealedBytes, 'the context');
+    const sealed = limited(args, 2, MOST_SEALED_BYTES, 'the text');
+    const context = limited(args, 3, MOST_SEALED_BYTES, 'the context');
     const seconds = args.number(4);
     return seal(name, secrets, sealed, context, seconds > 0 ? Math.floor(Date.now() / 1000 + seconds) : 0);
   },
@@ -162,23 +162,23 @@ const functions: Readonly<Record<string, CryptoFunction>> = {
   open(state, args) {
     const name = text(args, 1);
     const secrets = secretsOf(state, name);
-    if (args.string(2).sizeBytes > 2 * mostSealedBytes) return 1;
+    if (args.string(2).sizeBytes > 2 * MOST_SEALED_BYTES) return 1;
     const token = copyOf(args, 2);
-    const context = limited(args, 3, mostSealedBytes, 'the context');
+    const context = limited(args, 3, MOST_SEALED_BYTES, 'the context');
     const opened = open(name, secrets, token, context, Date.now() / 1000);
     return opened === 'forged' ? 1 : opened === 'expired' ? 2 : opened;
   },
 
   /** The hash, or a table of what the request has to `wait` for: the result of that is the hash. */
-  hashpassword: (state, args) => result(state, hashPassword(limited(args, 1, mostPasswordBytes, 'the password'))),
+  hashpassword: (state, args) => result(state, hashPassword(limited(args, 1, MOST_PASSWORD_BYTES, 'the password'))),
 
   /** Whether it is the one of the hash, or what the request has to `wait` for. */
   verifypassword(state, args) {
-    const password = limited(args, 1, mostPasswordBytes, 'the password');
-    return result(state, verifyPassword(password, wholeText(args.string(2), 2 * wordBytes) ?? ''));
+    const password = limited(args, 1, MOST_PASSWORD_BYTES, 'the password');
+    return result(state, verifyPassword(password, wholeText(args.string(2), 2 * WORD_BYTES) ?? ''));
   },
 
-  needsrehash: (_state, args) => needsRehash(wholeText(args.string(1), 2 * wordBytes) ?? ''),
+  needsrehash: (_state, args) => needsRehash(wholeText(args.string(1), 2 * WORD_BYTES) ?? ''),
 };
 
 /** Calls one of the functions: its name is the first argument. One host function for all keeps new states small. */

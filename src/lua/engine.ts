@@ -11,7 +11,7 @@ import { passOnUsualSignals } from './native/thread-scope.js';
 import type { LuaEngine } from './state.js';
 
 /** `LUA_MASKCOUNT` */
-const countMask = 8;
+const COUNT_MASK = 8;
 
 interface EmbeddedData {
   readonly name: 'embedded';
@@ -87,7 +87,7 @@ export function endProcess(exitCode: number): never {
 export function createHookSetter(data: EngineData): ((state: number, hook: number) => void) | undefined {
   if (data.name === 'embedded') return undefined;
   const library = openNativeLibrary(data.name, data.file);
-  return (state, hook) => library.setHook(state, hook, countMask, 1);
+  return (state, hook) => library.setHook(state, hook, COUNT_MASK, 1);
 }
 
 /** The engine of the calling thread. */

@@ -1,5 +1,5 @@
 /** Host functions of the module `lfs`: directories and attributes of files, within what a confined state was granted. */
-import { type LuaString, pathLimitBytes, wholeText } from './crossing.js';
+import { type LuaString, PATH_LIMIT_BYTES, wholeText } from './crossing.js';
 import type { FileHost, LuaValue } from './state.js';
 
 /** What these functions need of the state that calls. */
@@ -36,7 +36,7 @@ const ERRORS: Readonly<Record<string, readonly [number: number, text: string]>> 
   EDQUOT: [122, 'Disk quota exceeded'],
 };
 
-const wordBytes = 16;
+const WORD_BYTES = 16;
 
 function work(files: FileHost, action: string, path: string, args: Arguments): LuaValue {
   switch (action) {
@@ -63,8 +63,8 @@ function work(files: FileHost, action: string, path: string, args: Arguments): L
  * @returns a record of `done`, or of `number` and `text` of the system's error
  */
 export function callFiles(state: State, args: Arguments): LuaValue {
-  const action = wholeText(args.string(1), wordBytes) ?? '';
-  const path = wholeText(args.string(2), pathLimitBytes);
+  const action = wholeText(args.string(1), WORD_BYTES) ?? '';
+  const path = wholeText(args.string(2), PATH_LIMIT_BYTES);
   const failed = (code: string): LuaValue => {
     const [number, text] = ERRORS[code] ?? [5, code];
     return { number, text };

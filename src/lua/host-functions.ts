@@ -8,14 +8,14 @@ import { toByteString, toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { HEAD_LIMIT_BYTES, headTooLarge } from '../cgi/response.js';
 import {
-  bodyPieceBytes,
+  BODY_PIECE_BYTES,
   excerpt,
-  logPieceBytes,
-  messageLimitBytes,
-  pathLimitBytes,
+  LOG_PIECE_BYTES,
+  MESSAGE_LIMIT_BYTES,
+  PATH_LIMIT_BYTES,
   piecesOf,
+  TRACEBACK_LIMIT_BYTES,
   textPiecesOf,
-  tracebackLimitBytes,
   wholeText,
   wordOf,
 } from './crossing.js';
@@ -30,14 +30,14 @@ import { type ByteString, isolations, type LogLevel } from './state.js';
 import { waitFunctions } from './wait-functions.js';
 
 /** More than `frames.lua` makes. */
-const framesLimitBytes = 1 << 20;
+const FRAMES_LIMIT_BYTES = 1 << 20;
 
 /** Most bytes that one read of the request body gives. */
-export const largestReadBytes = 1 << 18;
+export const LARGEST_READ_BYTES = 1 << 18;
 
 /** The path of a file; one that is longer than paths are names none. */
 function pathText(args: HostArguments, at: number): ByteString {
-  return wholeText(args.string(at), pathLimitBytes) ?? '';
+  return wholeText(args.string(at), PATH_LIMIT_BYTES) ?? '';
 }
 
 /** A part of the header block. @throws LuafcgidError when it is larger than the whole block may be */
@@ -127,14 +127,14 @@ export const hostFunctions = {
   /** Bytes, or nil at the end of the body. */
   readbody(state, args) {
     const wanted = args.number(1);
-    const body = running(state).readBody(wanted >= 1 ? Math.min(Math.floor(wanted), largestReadBytes) : 1);
+    const body = running(state).readBody(wanted >= 1 ? Math.min(Math.floor(wanted), LARGEST_READ_BYTES) : 1);
     return body ?? undefined;
   },
 
   /** Bytes, or nil at the end of the file that a Filter is given. */
   readdata(state, args) {
     const wanted = args.number(1);
-    const data = running(state).readData(wanted >= 1 ? Math.min(Math.floor(wanted), largestReadBytes) : 1);
+    const data = running(state).readData(wanted >= 1 ? Math.min(Math.floor(wanted), LARGEST_READ_BYTES) : 1);
     return data ?? undefined;
   },
 
@@ -142,7 +142,7 @@ export const hostFunctions = {
   writeupload(state, args) {
     const request = running(state);
     let at: number | undefined;
-    for (const piece of piecesOf(args.string(1), bodyPieceBytes)) {
+    for (const piece of piecesOf(args.string(1), BODY_PIECE_BYTES)) {
       const offset = request.writeUpload(piece);
       at ??= offset;
     }
@@ -150,7 +150,7 @@ export const hostFunctions = {
   },
 
   /** Bytes of that file: from an offset on, at most so many. */
-  readupload: (state, args) => running(state).readUpload(args.number(1), Math.min(args.number(2), largestReadBytes)),
+  readupload: (state, args) => running(state).readUpload(args.number(1), Math.min(args.number(2), LARGEST_READ_BYTES)),
 
   /** Raises the error for input of the client that a script has asked for and that cannot be taken. */
   refuse(state, args): never {
@@ -160,7 +160,7 @@ export const hostFunctions = {
   log(state, args) {
     const level = wordOf(args.string(1));
     const request = running(state);
-    for (const piece of textPiecesOf(args.string(2), logPieceBytes)) {
+    for (const piece of textPiecesOf(args.string(2), LOG_PIECE_BYTES)) {
       request.log(isLogLevel(level) ? level : 'info', piece);
     }
     return undefined;
@@ -195,7 +195,7 @@ export const hostFunctions = {
   /** Adds to standard output (1) or error (2). */
   print(state, args) {
     const stream = args.number(1);
-    for (const piece of textPiecesOf(args.string(2), logPieceBytes)) state.log.write(stream, piece);
+    for (const piece of textPiecesOf(args.string(2), LOG_PIECE_BYTES)) state.log.write(stream, piece);
     return undefined;
   },
 
@@ -268,9 +268,9 @@ export const hostFunctions = {
 
   /** What an error says, and the Lua stack where it was raised. */
   report(state, args) {
-    const message = excerpt(args.string(1), messageLimitBytes);
-    const traceback = excerpt(args.string(2), tracebackLimitBytes);
-    state.noteError(message, traceback, wholeText(args.string(3), framesLimitBytes) ?? '');
+    const message = excerpt(args.string(1), MESSAGE_LIMIT_BYTES);
+    const traceback = excerpt(args.string(2), TRACEBACK_LIMIT_BYTES);
+    state.noteError(message, traceback, wholeText(args.string(3), FRAMES_LIMIT_BYTES) ?? '');
     return undefined;
   },
 } satisfies Record<string, HostFunction>;

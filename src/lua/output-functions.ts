@@ -1,6 +1,6 @@
 /** Host functions by which a script gives its answer to the host, the same for all engines. */
 
-import { bodyPieceBytes, piecesOf, wordOf } from './crossing.js';
+import { BODY_PIECE_BYTES, piecesOf, wordOf } from './crossing.js';
 import { type HostFunction, running } from './hosted-state.js';
 
 export const outputFunctions = {
@@ -12,7 +12,7 @@ export const outputFunctions = {
     const request = running(state);
     const mayBlock = args.isTrue(3);
     let at = Math.max(0, Math.trunc(args.number(2)) || 0);
-    for (const piece of piecesOf(args.string(1), bodyPieceBytes, at)) {
+    for (const piece of piecesOf(args.string(1), BODY_PIECE_BYTES, at)) {
       const taken = mayBlock ? piece.length : request.tryWrite(piece);
       if (mayBlock) request.write(piece);
       at += taken;

@@ -3,16 +3,16 @@
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ByteString } from '../base/byte-string.js';
-import { type Derivation, hasArgon2 } from '../base/key-derivation.js';
+import { type Derivation, HAS_ARGON2 } from '../base/key-derivation.js';
 
 /** What OWASP recommends: 19 MiB and 2 passes; 128 MiB. */
 const argon2Costs = { m: 19_456, t: 2, p: 1 } as const;
 const scryptCosts = { ln: 17, r: 8, p: 1 } as const;
-const saltBytes = 16;
-const hashBytes = 32;
+const SALT_BYTES = 16;
+const HASH_BYTES = 32;
 /** What verifying a hash may cost at most, whoever has written it. */
-const mostKib = 256 * 1024;
-const mostPasses = 16;
+const MOST_KIB = 256 * 1024;
+const MOST_PASSES = 16;
 
 const base64 = (bytes: Uint8Array): string => {
   const text = Buffer.from(bytes).toString('base64');
@@ -46,8 +46,8 @@ function parse(text: ByteString): Parsed {
       : { scheme: 'scrypt', costs: { ln: Number(a), r: Number(b), p: Number(c) }, ...parts };
   const { m = 0, t = 1, p = 1, ln = 1, r = 1 } = parsed.costs;
   const kib = parsed.scheme === 'argon2id' ? m : (2 ** ln * r * 128) / 1024;
-  if (kib > mostKib || t * p > mostPasses || t < 1 || p < 1 || r < 1 || ln < 1) {
-    throw new Error(`the hash of a password asks for more than ${mostKib / 1024} MiB or ${mostPasses} passes`);
+  if (kib > MOST_KIB || t * p > MOST_PASSES || t < 1 || p < 1 || r < 1 || ln < 1) {
+    throw new Error(`the hash of a password asks for more than ${MOST_KIB / 1024} MiB or ${MOST_PASSES} passes`);
   }
   return parsed;
 }
@@ -61,16 +61,16 @@ export interface PasswordWork<Result> {
 
 /** The hash of a password, with a new salt. */
 export function hashPassword(password: Uint8Array): PasswordWork<string> {
-  const salt = randomBytes(saltBytes);
-  const scheme = hasArgon2 ? 'argon2id' : 'scrypt';
-  const costs = hasArgon2 ? argon2Costs : scryptCosts;
+  const salt = randomBytes(SALT_BYTES);
+  const scheme = HAS_ARGON2 ? 'argon2id' : 'scrypt';
+  const costs = HAS_ARGON2 ? argon2Costs : scryptCosts;
   return {
     password,
-    derivation: { scheme, costs, salt, keyBytes: hashBytes },
+    derivation: { scheme, costs, salt, keyBytes: HASH_BYTES },
     finish(key) {
       const { m, t, p } = argon2Costs;
       const { ln, r } = scryptCosts;
-      const words = hasArgon2 ? `$argon2id$v=19$m=${m},t=${t},p=${p}` : `$scrypt$ln=${ln},r=${r},p=${scryptCosts.p}`;
+      const words = HAS_ARGON2 ? `$argon2id$v=19$m=${m},t=${t},p=${p}` : `$scrypt$ln=${ln},r=${r},p=${scryptCosts.p}`;
       return `${words}$${base64(salt)}$${base64(key)}`;
     },
   };
@@ -89,8 +89,8 @@ export function verifyPassword(password: Uint8Array, text: ByteString): Password
 /** Whether `hashPassword` would give a better hash today. */
 export function needsRehash(text: ByteString): boolean {
   const { scheme, costs, hash } = parse(text);
-  const best = hasArgon2 ? 'argon2id' : 'scrypt';
+  const best = HAS_ARGON2 ? 'argon2id' : 'scrypt';
   if (scheme !== best) return best === 'argon2id';
   const wanted: Readonly<Record<string, number>> = scheme === 'argon2id' ? argon2Costs : scryptCosts;
-  return hash.length < hashBytes || Object.entries(wanted).some(([name, least]) => (costs[name] ?? 0) < least);
+  return hash.length < HASH_BYTES || Object.entries(wanted).some(([name, least]) => (costs[name] ?? 0) < least);
 }

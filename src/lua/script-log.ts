@@ -3,7 +3,7 @@
 import type { ByteString, StateHost } from './state.js';
 
 /** A line that gets longer than this is logged in pieces, so that a script without line ends cannot pile it up. */
-const longestLine = 8192;
+const LONGEST_LINE = 8192;
 
 const levels = { 1: 'info', 2: 'warn' } as const;
 type Stream = keyof typeof levels;
@@ -26,9 +26,9 @@ export class ScriptLog {
       rest = rest.slice(end + 1);
       end = rest.indexOf('\n');
     }
-    while (rest.length > longestLine) {
-      this.#host.log(levels[to], rest.slice(0, longestLine));
-      rest = rest.slice(longestLine);
+    while (rest.length > LONGEST_LINE) {
+      this.#host.log(levels[to], rest.slice(0, LONGEST_LINE));
+      rest = rest.slice(LONGEST_LINE);
     }
     this.#partial[to] = rest;
   }

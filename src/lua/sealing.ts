@@ -5,13 +5,13 @@
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
 
-const version = 1;
-const keyIdBytes = 4;
-const nonceBytes = 12;
-const tagBytes = 16;
-const expiresAt = 1 + keyIdBytes;
-const nonceAt = expiresAt + 6;
-const textAt = nonceAt + nonceBytes;
+const VERSION = 1;
+const KEY_ID_BYTES = 4;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const EXPIRES_AT = 1 + KEY_ID_BYTES;
+const NONCE_AT = EXPIRES_AT + 6;
+const TEXT_AT = NONCE_AT + NONCE_BYTES;
 
 interface Key {
   readonly id: Buffer;
@@ -26,7 +26,7 @@ function keyOf(name: string, secret: string): Key {
   const known = made.get(place);
   if (known !== undefined) return known;
   const bytes = Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'latin1'), '', `luafcgid seal ${name}`, 32));
-  const key = { bytes, id: createHash('sha256').update(bytes).digest().subarray(0, keyIdBytes) };
+  const key = { bytes, id: createHash('sha256').update(bytes).digest().subarray(0, KEY_ID_BYTES) };
   made.set(place, key);
   return key;
 }
@@ -40,11 +40,11 @@ export function seal(
   expiresSeconds: number,
 ): Buffer {
   const key = keyOf(name, secrets[0] as string);
-  const head = Buffer.alloc(nonceAt);
-  head[0] = version;
+  const head = Buffer.alloc(NONCE_AT);
+  head[0] = VERSION;
   key.id.copy(head, 1);
-  head.writeUIntBE(expiresSeconds, expiresAt, 6);
-  const nonce = randomBytes(nonceBytes);
+  head.writeUIntBE(expiresSeconds, EXPIRES_AT, 6);
+  const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key.bytes, nonce);
   cipher.setAAD(Buffer.concat([head, context]));
   const parts = [head, nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()];
@@ -62,21 +62,21 @@ export function open(
   const written = Buffer.from(token.buffer, token.byteOffset, token.length).toString('latin1');
   const bytes = Buffer.from(written, 'base64url');
   // What is decoded must be what was written: no second spelling of a token.
-  if (bytes.length < textAt + tagBytes || bytes[0] !== version || bytes.toString('base64url') !== written)
+  if (bytes.length < TEXT_AT + TAG_BYTES || bytes[0] !== VERSION || bytes.toString('base64url') !== written)
     return 'forged';
-  const key = secrets.map((secret) => keyOf(name, secret)).find(({ id }) => id.equals(bytes.subarray(1, expiresAt)));
+  const key = secrets.map((secret) => keyOf(name, secret)).find(({ id }) => id.equals(bytes.subarray(1, EXPIRES_AT)));
   if (key === undefined) return 'forged';
-  const decipher = createDecipheriv('aes-256-gcm', key.bytes, bytes.subarray(nonceAt, textAt), {
-    authTagLength: tagBytes,
+  const decipher = createDecipheriv('aes-256-gcm', key.bytes, bytes.subarray(NONCE_AT, TEXT_AT), {
+    authTagLength: TAG_BYTES,
   });
-  decipher.setAAD(Buffer.concat([bytes.subarray(0, nonceAt), context]));
-  decipher.setAuthTag(bytes.subarray(-tagBytes));
+  decipher.setAAD(Buffer.concat([bytes.subarray(0, NONCE_AT), context]));
+  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
   let text: Buffer;
   try {
-    text = Buffer.concat([decipher.update(bytes.subarray(textAt, -tagBytes)), decipher.final()]);
+    text = Buffer.concat([decipher.update(bytes.subarray(TEXT_AT, -TAG_BYTES)), decipher.final()]);
   } catch {
     return 'forged';
   }
-  const expires = bytes.readUIntBE(expiresAt, 6);
+  const expires = bytes.readUIntBE(EXPIRES_AT, 6);
   return expires !== 0 && nowSeconds >= expires ? 'expired' : text;
 }

@@ -17,7 +17,7 @@ interface Arguments {
   string(at: number): LuaString;
 }
 
-const wordBytes = 16;
+const WORD_BYTES = 16;
 
 /** A copy: the next argument may take its place. */
 function bytesAt(args: Arguments, at: number): Uint8Array {
@@ -32,7 +32,7 @@ function bytesAt(args: Arguments, at: number): Uint8Array {
 export function callSessions(state: State, args: Arguments): LuaValue | Uint8Array {
   const { sessions } = state.options;
   if (sessions === undefined) throw new Error('sessions are not kept in memory here');
-  const action = wholeText(args.string(1), wordBytes);
+  const action = wholeText(args.string(1), WORD_BYTES);
   const key = bytesAt(args, 2);
   if (action === 'get') {
     const found = sessions.get(key)?.value;

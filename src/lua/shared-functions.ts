@@ -44,8 +44,8 @@ const REFUSALS: readonly Refusal[] = [
 const EVICTED = 16;
 
 const CONDITIONS = ['always', 'absent', 'present'] as const;
-const wordBytes = 1024;
-const digitsBytes = 32;
+const WORD_BYTES = 1024;
+const DIGITS_BYTES = 32;
 
 /** A copy: the next argument may take the place of this one. */
 function bytesOf(args: Arguments, at: number, mostBytes: number, what: string): Uint8Array {
@@ -75,7 +75,7 @@ function valueAt(args: Arguments, at: number): Value | undefined {
     case Kind.INTEGER:
       return BigInt(args.number(at + 1));
     case Kind.DIGITS:
-      return BigInt.asIntN(64, BigInt(wholeText(args.string(at + 1), digitsBytes) ?? '0'));
+      return BigInt.asIntN(64, BigInt(wholeText(args.string(at + 1), DIGITS_BYTES) ?? '0'));
     case Kind.STRING: {
       const { sizeBytes } = args.string(at + 1);
       return sizeBytes > MOST_VALUE_BYTES ? tooLong : bytesOf(args, at + 1, MOST_VALUE_BYTES, 'the value');
@@ -141,7 +141,7 @@ type SharedFunction = (state: State, args: Arguments) => Result;
 const functions: Readonly<Record<string, SharedFunction>> = {
   /** The number of a dictionary by its name, or a table of the data source that it lies in. */
   find({ options: { shared = [] } }, args) {
-    const name = wholeText(args.string(2), wordBytes) ?? '';
+    const name = wholeText(args.string(2), WORD_BYTES) ?? '';
     const at = shared.findIndex((one) => one.name === name);
     const store = shared[at]?.store;
     if (store !== undefined) return { store: toByteString(store) };
@@ -245,7 +245,7 @@ const functions: Readonly<Record<string, SharedFunction>> = {
 
 /** Calls one of the functions: its name is the first argument. */
 export function callShared(state: State, args: Arguments): Result {
-  const name = wholeText(args.string(1), wordBytes) ?? '';
+  const name = wholeText(args.string(1), WORD_BYTES) ?? '';
   const run = Object.hasOwn(functions, name) ? functions[name] : undefined;
   if (run === undefined) throw new Error('there is no such function');
   return run(state, args);

@@ -8,7 +8,7 @@ import { type HostArguments, type HostFunction, waits } from './hosted-state.js'
 import type { ByteString } from './state.js';
 
 /** Most values of an operation: what databases take in a statement is less. */
-const shapeLimitBytes = 70_000;
+const SHAPE_LIMIT_BYTES = 70_000;
 
 /** A copy of a string: a later argument may be read into the same memory. */
 function wholeBytes(string: LuaString): Uint8Array {
@@ -45,8 +45,8 @@ export const waitFunctions = {
 
   /** Posts an operation of a data source: source, action, handle, seconds, shape, values …; gives its token. */
   post(state, args) {
-    const shape = wholeText(args.string(5), shapeLimitBytes);
-    if (shape === undefined) throw new Error(`an operation has more than ${shapeLimitBytes} arguments`);
+    const shape = wholeText(args.string(5), SHAPE_LIMIT_BYTES);
+    if (shape === undefined) throw new Error(`an operation has more than ${SHAPE_LIMIT_BYTES} arguments`);
     let at = 5;
     const values: (number | Uint8Array)[] = [];
     for (const kind of shape) {

@@ -2,8 +2,8 @@
 
 import { NOTHING } from '../../base/bytes.js';
 import { forEachPair } from '../../fcgi/session.js';
-import { type LuaString, pathLimitBytes, wholeText } from '../crossing.js';
-import { hostFunctions, largestReadBytes, requireGlobals } from '../host-functions.js';
+import { type LuaString, PATH_LIMIT_BYTES, wholeText } from '../crossing.js';
+import { hostFunctions, LARGEST_READ_BYTES, requireGlobals } from '../host-functions.js';
 import { type HostArguments, type HostedState, type HostResult, running } from '../hosted-state.js';
 import { luaStatus } from '../lua-status.js';
 import { bytecodeRefusal, isBytecode, withoutFirstLine } from '../source-text.js';
@@ -101,8 +101,8 @@ export function embeddedFunctions(running: { readonly state: CallingState | unde
 }
 
 /** Where `lua_State` has `nCcalls` and `baseCcalls`, in bytes. */
-const nestedCallsAt = 52;
-const baseCallsAt = 54;
+const NESTED_CALLS_AT = 52;
+const BASE_CALLS_AT = 54;
 
 /** Most bytes that room is made for before they come. */
 const MOST_ANNOUNCED_BYTES = 1 << 30;
@@ -140,7 +140,7 @@ const stackFunctions = {
     let length = 0;
     try {
       for (;;) {
-        const piece = at === 0 ? null : request.readBody(largestReadBytes);
+        const piece = at === 0 ? null : request.readBody(LARGEST_READ_BYTES);
         if (piece === null) break;
         if (length + piece.length > room) {
           room = Math.max(length + piece.length, room + (room >>> 1));
@@ -176,7 +176,7 @@ const stackFunctions = {
   /** Whether the Lua thread that calls may yield: `lua_yield` of Lua 5.1 compares these two words of it (ldo.c). */
   yieldable({ machine }, L) {
     const words = new DataView(machine.x.memory.buffer);
-    const mayYield = words.getUint16(L + nestedCallsAt, true) <= words.getUint16(L + baseCallsAt, true);
+    const mayYield = words.getUint16(L + NESTED_CALLS_AT, true) <= words.getUint16(L + BASE_CALLS_AT, true);
     machine.x.lua_pushboolean(L, 1);
     machine.x.lua_pushboolean(L, mayYield ? 1 : 0);
     return 2;
@@ -193,7 +193,7 @@ const stackFunctions = {
   /** Compiles a Lua file: a function; nil and a message; or false when there is no such file. */
   loadfile(state, L) {
     const { machine } = state;
-    const path = wholeText(machine.string(L, 1), pathLimitBytes);
+    const path = wholeText(machine.string(L, 1), PATH_LIMIT_BYTES);
     const source = path === undefined ? undefined : state.options.host.readSource(path);
     if (source === undefined) {
       machine.x.lua_pushboolean(L, 0);
@@ -205,7 +205,7 @@ const stackFunctions = {
   /** The chunk of a part that is loaded when it is needed: a function, or nil where there is no such part. */
   part(state, L) {
     const { machine } = state;
-    const chunk = state.deferredPart(wholeText(machine.string(L, 1), pathLimitBytes) ?? '');
+    const chunk = state.deferredPart(wholeText(machine.string(L, 1), PATH_LIMIT_BYTES) ?? '');
     if (chunk === undefined) return 0;
     const status = machine.compile(L, chunk, ownName);
     if (status === luaStatus.memory) machine.raiseMemoryError(L);

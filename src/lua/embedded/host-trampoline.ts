@@ -5,8 +5,8 @@
 
 import { encodeName, section, vector, writeModule } from './wasm/bytes.js';
 
-const i32 = 0x7f;
-const functionKind = 0;
+const I32 = 0x7f;
+const FUNCTION_KIND = 0;
 
 /** `(lua_State*) -> int`, the shape of a `lua_CFunction`. */
 export type LuaCFunction = (luaState: number) => number;
@@ -14,8 +14,8 @@ export type LuaCFunction = (luaState: number) => number;
 export type LuaHook = (luaState: number, activation: number) => void;
 
 const signatures = {
-  function: Uint8Array.of(0x60, 1, i32, 1, i32),
-  hook: Uint8Array.of(0x60, 2, i32, i32, 0),
+  function: Uint8Array.of(0x60, 1, I32, 1, I32),
+  hook: Uint8Array.of(0x60, 2, I32, I32, 0),
 } as const;
 
 /** The same functions as WebAssembly functions, in the same order: `functions` first, then `hooks`. */
@@ -28,13 +28,13 @@ export function asWasmFunctions(functions: readonly LuaCFunction[], hooks: reado
       id: section.import,
       body: vector(
         all.map((_, at) =>
-          Buffer.concat([encodeName('host'), encodeName(String(at)), Uint8Array.of(functionKind, typeOf(at))]),
+          Buffer.concat([encodeName('host'), encodeName(String(at)), Uint8Array.of(FUNCTION_KIND, typeOf(at))]),
         ),
       ),
     },
     {
       id: section.export,
-      body: vector(all.map((_, at) => Buffer.concat([encodeName(String(at)), Uint8Array.of(functionKind, at)]))),
+      body: vector(all.map((_, at) => Buffer.concat([encodeName(String(at)), Uint8Array.of(FUNCTION_KIND, at)]))),
     },
   ]);
   const host = Object.fromEntries(all.map((run, at) => [String(at), run as WebAssembly.Import]));

@@ -3,7 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import { luaType, type Machine } from './machine.js';
 
-const deepest = 1000;
+const DEEPEST = 1000;
 /** Thrown where the text is no JSON. */
 const noJson = new Error('no JSON');
 
@@ -215,7 +215,7 @@ class JsonReader {
 
   #newTable(depth: number): void {
     const { x } = this.#machine;
-    if (depth > deepest) throw noJson;
+    if (depth > DEEPEST) throw noJson;
     if (x.lua_checkstack(this.#L, 4) === 0) this.#machine.raiseMemoryError(this.#L);
     x.lua_createtable(this.#L, 0, 0);
     this.#refresh();

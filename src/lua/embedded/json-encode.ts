@@ -1,12 +1,12 @@
 /** Writes the usual values of the embedded Lua as JSON; everything else is left to json-encode.lua, as are all errors. */
 
-import { LuaMemory, nodeBytes, tag, userdataObject, valueBytes } from './lua-memory.js';
+import { LuaMemory, NODE_BYTES, tag, userdataObject, VALUE_BYTES } from './lua-memory.js';
 import { luaType, type Machine } from './machine.js';
-import { enlarged, largestKeptBytes, tooLarge, usualBytes } from './text-room.js';
+import { enlarged, LARGEST_KEPT_BYTES, tooLarge, USUAL_BYTES } from './text-room.js';
 import { isUtf8 } from './utf8.js';
 
-const deepest = 1000;
-const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
+const DEEPEST = 1000;
+const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const hexDigits = Buffer.from('0123456789abcdef');
 const words = { null: Buffer.from('null'), true: Buffer.from('true'), false: Buffer.from('false') };
 /** By byte: 0 where it stays, 1 for `\u00XX`, else the letter of its escape. */
@@ -35,7 +35,7 @@ interface Special {
 
 class JsonWriter {
   readonly memory = new LuaMemory();
-  out = Buffer.allocUnsafeSlow(usualBytes);
+  out = Buffer.allocUnsafeSlow(USUAL_BYTES);
   at = 0;
   mostBytes = 0;
   special!: Special;
@@ -58,7 +58,7 @@ class JsonWriter {
     this.#reserve((end - start) * 6 + 2);
     const { out } = this;
     let { at } = this;
-    out[at++] = quote;
+    out[at++] = QUOTE;
     let high = 0;
     for (let from = start; from < end; from += 1) {
       const byte = bytes[from] as number;
@@ -68,7 +68,7 @@ class JsonWriter {
         out[at++] = byte;
         continue;
       }
-      out[at++] = backslash;
+      out[at++] = BACKSLASH;
       if (letter === 1) {
         out[at] = 0x75;
         out[at + 1] = 0x30;
@@ -78,7 +78,7 @@ class JsonWriter {
         at += 5;
       } else out[at++] = letter;
     }
-    out[at++] = quote;
+    out[at++] = QUOTE;
     this.at = at;
     return high < 0x80 || !this.special.checksUtf8 || isUtf8(bytes, start, end);
   }
@@ -119,21 +119,21 @@ class JsonWriter {
   }
 
   table(table: number, depth: number): boolean {
-    if (depth > deepest) return false;
+    if (depth > DEEPEST) return false;
     const { memory, special } = this;
     const meta = memory.metatable(table);
     const isArray = meta !== 0 && (meta === special.arrayMeta || meta === special.emptyArrayMeta);
     const start = memory.arrayStart(table);
     const size = memory.arraySize(table);
     let items = 0;
-    while (items < size && memory.typeAt(start + items * valueBytes) !== tag.nil) items += 1;
+    while (items < size && memory.typeAt(start + items * VALUE_BYTES) !== tag.nil) items += 1;
     for (let at = items; at < size; at += 1) {
-      if (memory.typeAt(start + at * valueBytes) !== tag.nil) return false; // an array with holes
+      if (memory.typeAt(start + at * VALUE_BYTES) !== tag.nil) return false; // an array with holes
     }
     const nodes = memory.nodesStart(table);
-    const end = nodes + memory.nodeCount(table) * nodeBytes;
+    const end = nodes + memory.nodeCount(table) * NODE_BYTES;
     let fields = 0;
-    for (let node = nodes; node < end; node += nodeBytes) {
+    for (let node = nodes; node < end; node += NODE_BYTES) {
       if (memory.typeAt(node) === tag.nil) continue;
       if (memory.keyType(node) !== tag.string) return false; // an array that grew in the hash part, among others
       fields += 1;
@@ -152,9 +152,9 @@ class JsonWriter {
     for (let at = 0; at < items; at += 1) {
       if (at > 0) {
         this.#reserve(2);
-        this.out[this.at++] = comma;
+        this.out[this.at++] = COMMA;
       }
-      if (!this.value(start + at * valueBytes, depth + 1)) return false;
+      if (!this.value(start + at * VALUE_BYTES, depth + 1)) return false;
     }
     this.#reserve(1);
     this.out[this.at++] = 0x5d;
@@ -164,14 +164,14 @@ class JsonWriter {
   #object(nodes: number, end: number, depth: number): boolean {
     const { memory } = this;
     let separator = 0x7b;
-    for (let node = nodes; node < end; node += nodeBytes) {
+    for (let node = nodes; node < end; node += NODE_BYTES) {
       if (memory.typeAt(node) === tag.nil) continue;
       this.#reserve(1);
       this.out[this.at++] = separator;
-      separator = comma;
+      separator = COMMA;
       if (!this.#string(memory.objectAt(memory.keyOf(node)))) return false;
       this.#reserve(1);
-      this.out[this.at++] = colon;
+      this.out[this.at++] = COLON;
       if (!this.value(node, depth + 1)) return false;
     }
     this.#reserve(1);
@@ -208,6 +208,6 @@ export function encodeJson(machine: Machine, L: number): Uint8Array | undefined 
     throw error;
   } finally {
     writer.memory.release();
-    if (writer.out.length > largestKeptBytes) writer.out = Buffer.allocUnsafeSlow(usualBytes);
+    if (writer.out.length > LARGEST_KEPT_BYTES) writer.out = Buffer.allocUnsafeSlow(USUAL_BYTES);
   }
 }

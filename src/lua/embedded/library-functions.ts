@@ -1,6 +1,6 @@
 /** Host functions that do work of the library's modules in the memory of the embedded Lua. Each may give nothing: then Lua does it. */
 
-import { bodyPieceBytes } from '../crossing.js';
+import { BODY_PIECE_BYTES } from '../crossing.js';
 import type { RequestHost } from '../state.js';
 import { decodeJson } from './json-decode.js';
 import { encodeJson } from './json-encode.js';
@@ -14,9 +14,9 @@ type LibraryFunction = (
 ) => number;
 
 /** Rounds to the nearest integer, as LuaJIT does, and takes the low 32 bits. */
-const rounder = 2 ** 52 + 2 ** 51;
+const ROUNDER = 2 ** 52 + 2 ** 51;
 function toBits(value: number): number {
-  return Number.isInteger(value) ? value | 0 : (value + rounder - rounder) | 0;
+  return Number.isInteger(value) ? value | 0 : (value + ROUNDER - ROUNDER) | 0;
 }
 
 export const libraryFunctions = {
@@ -56,8 +56,8 @@ export const libraryFunctions = {
     machine.x.lua_pushboolean(L, 1);
     let hasRest = false;
     const isWritten = withPage(machine, L, (page) => {
-      for (let at = 0; at < page.length && !hasRest; at += bodyPieceBytes) {
-        const piece = page.subarray(at, at + bodyPieceBytes);
+      for (let at = 0; at < page.length && !hasRest; at += BODY_PIECE_BYTES) {
+        const piece = page.subarray(at, at + BODY_PIECE_BYTES);
         const taken = request.tryWrite(piece);
         if (taken === piece.length) continue;
         hasRest = true;

@@ -9,40 +9,40 @@
 
 import type { Machine } from './machine.js';
 
-export const valueBytes = 16;
-export const nodeBytes = 32;
+export const VALUE_BYTES = 16;
+export const NODE_BYTES = 32;
 /** Offsets in words of 4 bytes. */
-export const typeWord = 2;
-const keyWord = 4;
-const keyTypeWord = 6;
+export const TYPE_WORD = 2;
+const KEY_WORD = 4;
+const KEY_TYPE_WORD = 6;
 /** A string object: its length, and after its head the bytes. */
-const stringLengthWord = 3;
-const stringHeadBytes = 16;
+const STRING_LENGTH_WORD = 3;
+const STRING_HEAD_BYTES = 16;
 /** A table object. */
-const nodeCountByte = 7;
-const metatableWord = 2;
-const arrayWord = 3;
-const nodesWord = 4;
-const arraySizeWord = 7;
+const NODE_COUNT_BYTE = 7;
+const METATABLE_WORD = 2;
+const ARRAY_WORD = 3;
+const NODES_WORD = 4;
+const ARRAY_SIZE_WORD = 7;
 /** The head of a userdata object, whose address as a pointer is that of what follows. */
-const userdataHeadBytes = 24;
+const USERDATA_HEAD_BYTES = 24;
 
 /** Where `lua_State` has the address of `global_State`, and that has what concerns the collector. */
-const globalStateAt = 16;
-const currentWhiteAt = 20;
-const whiteBits = 3;
-const thresholdAt = 64;
+const GLOBAL_STATE_AT = 16;
+const CURRENT_WHITE_AT = 20;
+const WHITE_BITS = 3;
+const THRESHOLD_AT = 64;
 /** The threshold of a collector that a script has stopped (lgc.h, `MAX_LUMEM`). */
-const stoppedThreshold = 0xffff_fffd;
+const STOPPED_THRESHOLD = 0xffff_fffd;
 
 /** The colour that objects have between two cycles of the collector, which changes with each cycle. */
 export function collectorColour(words: DataView, L: number): number {
-  return words.getUint8(words.getUint32(L + globalStateAt, true) + currentWhiteAt) & whiteBits;
+  return words.getUint8(words.getUint32(L + GLOBAL_STATE_AT, true) + CURRENT_WHITE_AT) & WHITE_BITS;
 }
 
 /** Whether the script has stopped the collector (`collectgarbage("stop")`). */
 export function isCollectorStopped({ words, L }: Machine): boolean {
-  return words.getUint32(words.getUint32(L + globalStateAt, true) + thresholdAt, true) === stoppedThreshold;
+  return words.getUint32(words.getUint32(L + GLOBAL_STATE_AT, true) + THRESHOLD_AT, true) === STOPPED_THRESHOLD;
 }
 
 /** Types as values have them. */
@@ -76,7 +76,7 @@ export class LuaMemory {
 
   /** The type of the value at an address. */
   typeAt(value: number): number {
-    return this.words[(value >>> 2) + typeWord] as number;
+    return this.words[(value >>> 2) + TYPE_WORD] as number;
   }
 
   /** The object at whose address a value points. */
@@ -89,45 +89,45 @@ export class LuaMemory {
   }
 
   stringStart(object: number): number {
-    return object + stringHeadBytes;
+    return object + STRING_HEAD_BYTES;
   }
 
   stringLength(object: number): number {
-    return this.words[(object >>> 2) + stringLengthWord] as number;
+    return this.words[(object >>> 2) + STRING_LENGTH_WORD] as number;
   }
 
   arrayStart(table: number): number {
-    return this.words[(table >>> 2) + arrayWord] as number;
+    return this.words[(table >>> 2) + ARRAY_WORD] as number;
   }
 
   arraySize(table: number): number {
-    return this.words[(table >>> 2) + arraySizeWord] as number;
+    return this.words[(table >>> 2) + ARRAY_SIZE_WORD] as number;
   }
 
   nodesStart(table: number): number {
-    return this.words[(table >>> 2) + nodesWord] as number;
+    return this.words[(table >>> 2) + NODES_WORD] as number;
   }
 
   nodeCount(table: number): number {
-    return 1 << (this.bytes[table + nodeCountByte] as number);
+    return 1 << (this.bytes[table + NODE_COUNT_BYTE] as number);
   }
 
   /** 0 when there is none. */
   metatable(table: number): number {
-    return this.words[(table >>> 2) + metatableWord] as number;
+    return this.words[(table >>> 2) + METATABLE_WORD] as number;
   }
 
   /** The address of a node's key, as of a value. */
   keyOf(node: number): number {
-    return node + keyWord * 4;
+    return node + KEY_WORD * 4;
   }
 
   keyType(node: number): number {
-    return this.words[(node >>> 2) + keyTypeWord] as number;
+    return this.words[(node >>> 2) + KEY_TYPE_WORD] as number;
   }
 }
 
 /** The object of a userdata, from what `lua_topointer` gives. */
 export function userdataObject(pointer: number): number {
-  return pointer - userdataHeadBytes;
+  return pointer - USERDATA_HEAD_BYTES;
 }

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { LuafcgidError } from '../../base/errors.js';
-import { excerpt, messageLimitBytes } from '../crossing.js';
+import { excerpt, MESSAGE_LIMIT_BYTES } from '../crossing.js';
 import { type Entries, type EntryName, entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
 import { luaStatus } from '../lua-status.js';
@@ -14,7 +14,7 @@ import { clearFreeMemory } from './heap.js';
 import type { LuaCFunction, LuaHook } from './host-trampoline.js';
 import { asWasmFunctions } from './host-trampoline.js';
 import { collectorColour } from './lua-memory.js';
-import { type LuaExports, luaGc, Machine, registryIndex } from './machine.js';
+import { type LuaExports, luaGc, Machine, REGISTRY_INDEX } from './machine.js';
 import { clearStack, copyChanges, copyMemory, type ImageParts, MemoryImage, type StackPlace } from './memory-image.js';
 import { pushValue } from './values.js';
 import { type HostedFunction, hostedFunctionNames } from './wasm/wide-numbers.js';
@@ -23,18 +23,18 @@ import { type HostedFunction, hostedFunctionNames } from './wasm/wide-numbers.js
  * C stack of each machine. Lua stops at 200 nested C calls, and the largest frame that can nest, of `string.gsub`, is under
  * 1.5 KB: the 4 MiB that the file reserves would only make every machine larger.
  */
-export const stackBytes = 512 * 1024;
+export const STACK_BYTES = 512 * 1024;
 
 /**
  * Closed machines up to this size are used again, up to this number and as long as all together take no more than this:
  * cheaper than new instances, whose pages the system has to provide one by one, and no garbage.
  */
-const largestSpareBytes = 16 << 20;
-const mostSpares = 16;
-const allSparesBytes = 32 << 20;
+const LARGEST_SPARE_BYTES = 16 << 20;
+const MOST_SPARES = 16;
+const ALL_SPARES_BYTES = 32 << 20;
 
 /** Enough for booting; each state then has its own limit. */
-const bootMemoryBytes = 64 << 20;
+const BOOT_MEMORY_BYTES = 64 << 20;
 
 /** What a factory builds machines from. */
 export interface MachineParts {
@@ -161,7 +161,7 @@ export class MachineFactory {
 
   /** Makes the machine of a first state now: what others take of the address space later leaves that one. */
   reserve(): void {
-    this.release(this.#takeNew(bootMemoryBytes, this.#image));
+    this.release(this.#takeNew(BOOT_MEMORY_BYTES, this.#image));
   }
 
   #takeSpare(memoryLimitBytes: number, image: MemoryImage): Machine | undefined {
@@ -189,7 +189,7 @@ export class MachineFactory {
       throw new LuafcgidError('LUAFCGID_LUA_ADDRESS_SPACE', { reason: (error as Error).message }, error);
     }
     // A state has at least what the booted Lua takes, whatever its limit is.
-    machine.memoryLimitBytes = Math.max(memoryLimitBytes, bootMemoryBytes);
+    machine.memoryLimitBytes = Math.max(memoryLimitBytes, BOOT_MEMORY_BYTES);
     if (machine.memoryBytes < image.length && !machine.grow(image.length)) {
       throw new LuaError('memory', 'the system has no memory for another Lua state');
     }
@@ -218,14 +218,14 @@ export class MachineFactory {
 
   get #stack(): StackPlace {
     const { stackTop } = this.booted;
-    return { bottom: stackTop - stackBytes, top: stackTop };
+    return { bottom: stackTop - STACK_BYTES, top: stackTop };
   }
 
   /** Takes a machine back that nobody uses any more. */
   release(machine: Machine): void {
     const { memoryBytes } = machine;
-    if (memoryBytes > largestSpareBytes || this.#spares.length >= mostSpares) return;
-    if (this.#spareBytes + memoryBytes > allSparesBytes) return;
+    if (memoryBytes > LARGEST_SPARE_BYTES || this.#spares.length >= MOST_SPARES) return;
+    if (this.#spareBytes + memoryBytes > ALL_SPARES_BYTES) return;
     this.#spares.push(machine);
     this.#spareBytes += memoryBytes;
   }
@@ -236,7 +236,7 @@ export class MachineFactory {
     const table = exports.__indirect_function_table;
     const firstFunction = table.grow(this.#functions.length);
     for (let at = 0; at < this.#functions.length; at += 1) table.set(firstFunction + at, this.#functions[at]);
-    return { machine: new Machine(exports, bootMemoryBytes), firstFunction };
+    return { machine: new Machine(exports, BOOT_MEMORY_BYTES), firstFunction };
   }
 
   /** Pushes a part's chunk. */
@@ -291,7 +291,7 @@ export class MachineFactory {
     const reference = (name: EntryName) => {
       machine.pushText(L, name);
       x.lua_rawget(L, parts + 1);
-      return x.luaL_ref(L, registryIndex);
+      return x.luaL_ref(L, REGISTRY_INDEX);
     };
     const entries = Object.fromEntries(entryNames.map((name) => [name, reference(name)]));
     x.lua_settop(L, 0);
@@ -300,7 +300,7 @@ export class MachineFactory {
 
   #expectOk(machine: Machine, status: number, file: string): void {
     if (status !== luaStatus.ok)
-      throw unusable(`${file}: ${excerpt(machine.string(machine.L, -1), messageLimitBytes)}`);
+      throw unusable(`${file}: ${excerpt(machine.string(machine.L, -1), MESSAGE_LIMIT_BYTES)}`);
   }
 }
 
@@ -326,7 +326,7 @@ function moveStack({ x, words }: Machine): { stackTop: number; heapEndAt: number
   if (base !== x.stackSave() || heapStart === undefined || heapStarts.length > 1) {
     throw unusable('its memory is laid out in an unknown way');
   }
-  const top = (Math.ceil(dataEnd / 16) + stackBytes / 16) * 16;
+  const top = (Math.ceil(dataEnd / 16) + STACK_BYTES / 16) * 16;
   words.setUint32(heapStart, top, true);
   x.stackRestore(top);
   return { stackTop: top, heapEndAt: heapStart };

@@ -70,25 +70,25 @@ export interface LuaExports {
 }
 
 /** The result of `luaL_loadbuffer` when there is no memory. */
-const memoryStatus = 4;
+const MEMORY_STATUS = 4;
 /** Results of `lua_type`. */
 export const luaType = { none: -1, nil: 0, boolean: 1, number: 3, string: 4, table: 5, function: 6 } as const;
 /** What `lua_gc` is asked to do. */
 export const luaGc = { stop: 0, restart: 1, collect: 2, setPause: 6, setStepMultiplier: 7 } as const;
-export const registryIndex = -10_000;
+export const REGISTRY_INDEX = -10_000;
 
-const pageBytes = 65_536;
+const PAGE_BYTES = 65_536;
 /** The small buffer inside the memory through which short strings go in. */
-const scratchBytes = 8192;
+const SCRATCH_BYTES = 8192;
 
 /**
  * The collector's step multiplier (work for each allocated byte, in percent) that stands for no limit: each step finishes its
  * cycle. Only then does a step that follows a refused allocation begin a new cycle, which sees what the error made garbage.
  */
-const wholeCycles = 0;
+const WHOLE_CYCLES = 0;
 
 /** A request for more than the state may have, made so that Lua raises its own "not enough memory". */
-const impossibleBytes = 0x7fff_ffff;
+const IMPOSSIBLE_BYTES = 0x7fff_ffff;
 
 /** The structure lua_Debug, with a text for `lua_getinfo` after it: offsets, and its size. */
 const activation = { currentLine: 20, shortSource: 36, what: 100, bytes: 104, mostLevels: 50 } as const;
@@ -105,7 +105,7 @@ export class Machine {
   memoryLimitBytes: number;
   /** The line of the script that asked for more than there may be, as messages have it. */
   refusedAt = '';
-  /** `scratchBytes` of space for strings, and after them 4 bytes for lengths. */
+  /** `SCRATCH_BYTES` of space for strings, and after them 4 bytes for lengths. */
   scratch = 0;
   /** Where the string of `string` lies. */
   #stringStart = 0;
@@ -131,7 +131,7 @@ export class Machine {
 
   /** Allocates the buffers that every call uses; part of booting. */
   allocateScratch(): void {
-    this.scratch = this.x.malloc(scratchBytes + 4 + activation.bytes);
+    this.scratch = this.x.malloc(SCRATCH_BYTES + 4 + activation.bytes);
   }
 
   get memoryBytes(): number {
@@ -147,13 +147,13 @@ export class Machine {
    * a refusal makes it collect at its next allocation of an object.
    */
   grow(neededBytes: number): boolean {
-    const held = this.memory.length / pageBytes;
-    const limit = Math.floor(this.memoryLimitBytes / pageBytes);
-    const needed = Math.ceil(neededBytes / pageBytes);
+    const held = this.memory.length / PAGE_BYTES;
+    const limit = Math.floor(this.memoryLimitBytes / PAGE_BYTES);
+    const needed = Math.ceil(neededBytes / PAGE_BYTES);
     if (needed > limit) {
       this.refusedAt = this.#scriptLine();
       // No collection makes room for what is larger than any memory.
-      if (neededBytes < impossibleBytes) this.#collectSoon();
+      if (neededBytes < IMPOSSIBLE_BYTES) this.#collectSoon();
       return false;
     }
     const pages = Math.min(limit, Math.max(needed, held + Math.min(held >>> 2, 128))) - held;
@@ -170,7 +170,7 @@ export class Machine {
   /** Where the main Lua thread is in Lua code; empty when that is nowhere. Allocates nothing, so it may be asked at any time. */
   #scriptLine(): string {
     if (this.L === 0 || this.scratch === 0) return '';
-    const at = this.scratch + scratchBytes + 4;
+    const at = this.scratch + SCRATCH_BYTES + 4;
     this.memory.write('Sl\0', at + activation.what, 'latin1');
     for (let level = 0; level < activation.mostLevels && this.x.lua_getstack(this.L, level, at) !== 0; level += 1) {
       this.x.lua_getinfo(this.L, at + activation.what, at);
@@ -186,7 +186,7 @@ export class Machine {
   #collectSoon(): void {
     if (this.L === 0) return;
     this.x.lua_gc(this.L, luaGc.setPause, 120);
-    this.x.lua_gc(this.L, luaGc.setStepMultiplier, wholeCycles);
+    this.x.lua_gc(this.L, luaGc.setStepMultiplier, WHOLE_CYCLES);
     this.x.lua_gc(this.L, luaGc.restart, 0);
   }
 
@@ -198,7 +198,7 @@ export class Machine {
 
   /** The bytes of the string (or number, which becomes a string) at a stack index: a view, valid until Lua runs on. */
   bytes(L: number, index: number): Uint8Array {
-    const lengthAt = this.scratch + scratchBytes;
+    const lengthAt = this.scratch + SCRATCH_BYTES;
     const start = this.x.lua_tolstring(L, index, lengthAt);
     if (start === 0) return this.memory.subarray(0, 0);
     return this.memory.subarray(start, start + this.words.getUint32(lengthAt, true));
@@ -209,7 +209,7 @@ export class Machine {
    * on or another one is asked for.
    */
   string(L: number, index: number): LuaString {
-    const lengthAt = this.scratch + scratchBytes;
+    const lengthAt = this.scratch + SCRATCH_BYTES;
     this.#stringStart = this.x.lua_tolstring(L, index, lengthAt);
     this.#string.sizeBytes = this.#stringStart === 0 ? 0 : this.words.getUint32(lengthAt, true);
     return this.#string;
@@ -222,7 +222,7 @@ export class Machine {
 
   /** Runs `use` with a copy of the bytes in the memory; it must not push other strings through the scratch buffer. */
   withCopy(L: number, bytes: Uint8Array, use: (copy: number) => void): void {
-    if (bytes.length <= scratchBytes) {
+    if (bytes.length <= SCRATCH_BYTES) {
       this.memory.set(bytes, this.scratch);
       use(this.scratch);
       return;
@@ -237,7 +237,7 @@ export class Machine {
   }
 
   pushText(L: number, text: ByteString): void {
-    if (text.length > scratchBytes) {
+    if (text.length > SCRATCH_BYTES) {
       this.pushBytes(L, Buffer.from(text, 'latin1'));
       return;
     }
@@ -259,14 +259,14 @@ export class Machine {
     // Asked before room is made for the copy: that may grow the memory, which empties every view of it.
     const sourceBytes = source.length;
     const copy = this.copyIn(Buffer.concat([source, Uint8Array.of(0), name, Uint8Array.of(0)]));
-    if (copy === 0) return memoryStatus;
+    if (copy === 0) return MEMORY_STATUS;
     const status = this.x.luaL_loadbuffer(L, copy, sourceBytes, copy + sourceBytes + 1);
     this.x.free(copy);
     return status;
   }
 
   raiseMemoryError(L: number): never {
-    this.x.lua_newuserdata(L, impossibleBytes);
+    this.x.lua_newuserdata(L, IMPOSSIBLE_BYTES);
     throw new Error('Lua allocated 2 GiB where the limit is less');
   }
 }

@@ -1,8 +1,8 @@
 /** A copy of a machine's memory, from which machines are made, or to which a used machine goes back. */
 
 /** Granularity in which untouched memory is told apart: a page of the operating system. */
-const pageBytes = 4096;
-const emptyPage = Buffer.alloc(pageBytes);
+const PAGE_BYTES = 4096;
+const emptyPage = Buffer.alloc(PAGE_BYTES);
 
 /** What an image consists of; can be cloned between threads. */
 export interface ImageParts {
@@ -20,14 +20,14 @@ export interface StackPlace {
  * A frame of the C stack is smaller than this and leaves more than zeros: where so many bytes in a row are zero, nothing
  * further down was ever used.
  */
-const unusedStackBytes = 16 * 1024;
+const UNUSED_STACK_BYTES = 16 * 1024;
 
 /** Copies what a machine's memory holds, which is whole pages. */
 export function copyMemory(memory: Uint8Array): ImageParts {
   const runs: { start: number; bytes: Uint8Array }[] = [];
   let start = -1;
-  for (let at = 0; at <= memory.length; at += pageBytes) {
-    const isUsed = at < memory.length && !emptyPage.equals(memory.subarray(at, at + pageBytes));
+  for (let at = 0; at <= memory.length; at += PAGE_BYTES) {
+    const isUsed = at < memory.length && !emptyPage.equals(memory.subarray(at, at + PAGE_BYTES));
     if (isUsed && start < 0) start = at;
     if (!isUsed && start >= 0) {
       // A plain array of its own: a Buffer would be a view of the memory.
@@ -58,11 +58,12 @@ export function copyChanges(memory: Uint8Array, origin: ImageParts): ImageParts 
     runs.push({ start: from, bytes: isOrigin ? piece : new Uint8Array(piece) });
   };
   const own = { start: 0, bytes: memory };
-  for (let at = 0; at < memory.length; at += pageBytes) {
-    const page = memory.subarray(at, at + pageBytes);
+  for (let at = 0; at < memory.length; at += PAGE_BYTES) {
+    const page = memory.subarray(at, at + PAGE_BYTES);
     while (run !== undefined && at >= run.start + run.bytes.length) run = originRuns.next().value;
     const offset = run === undefined || at < run.start ? -1 : at - run.start;
-    const isAsBefore = run !== undefined && offset >= 0 && equals(run.bytes.subarray(offset, offset + pageBytes), page);
+    const isAsBefore =
+      run !== undefined && offset >= 0 && equals(run.bytes.subarray(offset, offset + PAGE_BYTES), page);
     const next = isAsBefore ? run : emptyPage.equals(page) ? undefined : own;
     if (next === source) continue;
     endRun(at);
@@ -117,21 +118,21 @@ export class MemoryImage {
       memory.set(bytes, start);
       from = start + bytes.length;
     }
-    clear(memory, from, Math.min(memory.length, Math.ceil(end / pageBytes) * pageBytes));
+    clear(memory, from, Math.min(memory.length, Math.ceil(end / PAGE_BYTES) * PAGE_BYTES));
   }
 }
 
 /** Clears what of a part of the memory is not the C stack. */
 function clearAround(memory: Uint8Array, from: number, to: number, { bottom, top }: StackPlace): void {
-  clear(memory, from, Math.min(to, Math.ceil(bottom / pageBytes) * pageBytes));
-  clear(memory, Math.max(from, Math.floor(top / pageBytes) * pageBytes), to);
+  clear(memory, from, Math.min(to, Math.ceil(bottom / PAGE_BYTES) * PAGE_BYTES));
+  clear(memory, Math.max(from, Math.floor(top / PAGE_BYTES) * PAGE_BYTES), to);
 }
 
 /** Sets what was used of a C stack to zero, when nothing on it is in use any more. */
 export function clearStack(memory: Uint8Array, { bottom, top }: StackPlace): void {
   let unused = 0;
-  for (let end = top; end > bottom && unused < unusedStackBytes; ) {
-    const start = Math.max(bottom, (Math.ceil(end / pageBytes) - 1) * pageBytes);
+  for (let end = top; end > bottom && unused < UNUSED_STACK_BYTES; ) {
+    const start = Math.max(bottom, (Math.ceil(end / PAGE_BYTES) - 1) * PAGE_BYTES);
     const page = memory.subarray(start, end);
     if (equals(page, emptyPage.subarray(0, page.length))) unused += page.length;
     else {
@@ -144,8 +145,8 @@ export function clearStack(memory: Uint8Array, { bottom, top }: StackPlace): voi
 
 /** Sets whole pages to zero, those that are not zero already: to write into the others would make the system provide them. */
 function clear(memory: Uint8Array, from: number, to: number): void {
-  for (let at = from; at < to; at += pageBytes) {
-    const page = memory.subarray(at, at + pageBytes);
+  for (let at = from; at < to; at += PAGE_BYTES) {
+    const page = memory.subarray(at, at + PAGE_BYTES);
     if (!emptyPage.equals(page)) page.fill(0);
   }
 }

@@ -4,15 +4,15 @@
  */
 
 import { entityOf, LONGEST_ENTITY_BYTES } from './html-escape.js';
-import { LuaMemory, tag, typeWord, valueBytes } from './lua-memory.js';
+import { LuaMemory, TYPE_WORD, tag, VALUE_BYTES } from './lua-memory.js';
 import type { Machine } from './machine.js';
-import { enlarged, largestKeptBytes, tooLarge, usualBytes } from './text-room.js';
+import { enlarged, LARGEST_KEPT_BYTES, tooLarge, USUAL_BYTES } from './text-room.js';
 
 /** Parts lie in each other as deep as layouts and blocks do. */
-const deepest = 200;
+const DEEPEST = 200;
 
 /** For a longer text a call costs less than a loop. */
-const longestLoop = 64;
+const LONGEST_LOOP = 64;
 
 /** Of numbers below 2^31. */
 const LONGEST_DIGITS = 10;
@@ -59,7 +59,7 @@ function digitsInto(out: Uint8Array, to: number, value: number): number {
 
 class PageWriter {
   readonly memory = new LuaMemory();
-  out = Buffer.allocUnsafeSlow(usualBytes);
+  out = Buffer.allocUnsafeSlow(USUAL_BYTES);
   at = 0;
   mostBytes = 0;
 
@@ -73,7 +73,7 @@ class PageWriter {
     const out = this.#reserve(length);
     const { at } = this;
     const { bytes } = this.memory;
-    if (length > longestLoop) out.set(bytes.subarray(start, start + length), at);
+    if (length > LONGEST_LOOP) out.set(bytes.subarray(start, start + length), at);
     else for (let i = 0; i < length; i += 1) out[at + i] = bytes[start + i] as number;
     this.at = at + length;
   }
@@ -96,13 +96,13 @@ class PageWriter {
   /** Whether all pieces were written. */
   table(table: number, depth: number): boolean {
     const { memory } = this;
-    if (depth > deepest || memory.metatable(table) !== 0) return false;
+    if (depth > DEEPEST || memory.metatable(table) !== 0) return false;
     const { bytes, words } = memory;
     const start = memory.arrayStart(table);
-    const end = start + memory.arraySize(table) * valueBytes;
+    const end = start + memory.arraySize(table) * VALUE_BYTES;
     let isEscaped = false;
-    for (let value = start; value < end; value += valueBytes) {
-      switch (words[(value >>> 2) + typeWord]) {
+    for (let value = start; value < end; value += VALUE_BYTES) {
+      switch (words[(value >>> 2) + TYPE_WORD]) {
         case tag.string: {
           const object = memory.objectAt(value);
           const length = memory.stringLength(object);
@@ -156,7 +156,7 @@ export function withPage(machine: Machine, L: number, use: (page: Uint8Array) =>
   try {
     if (isWritten) use(out.subarray(0, at));
   } finally {
-    writer.out = out.length > largestKeptBytes ? Buffer.allocUnsafeSlow(usualBytes) : out;
+    writer.out = out.length > LARGEST_KEPT_BYTES ? Buffer.allocUnsafeSlow(USUAL_BYTES) : out;
   }
   return isWritten;
 }

@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { entryNames } from '../entries.js';
 import { deferredParts, loadedParts, luaFile } from '../runtime/manifest.js';
-import { type BootedLua, stackBytes } from './machine-factory.js';
-import { embeddedFile, initialPages } from './wasm/module.js';
+import { type BootedLua, STACK_BYTES } from './machine-factory.js';
+import { embeddedFile, INITIAL_PAGES } from './wasm/module.js';
 import { hostedFunctionNames } from './wasm/wide-numbers.js';
 
 const saved = new URL('./booted.bin', import.meta.url);
@@ -34,7 +34,7 @@ function fingerprint({ hostFunctions, version }: Origin): string {
   for (const file of [embeddedFile(), ...parts.map((part) => luaFile(part.file))]) {
     hash.update(readFileSync(file)).update('\0');
   }
-  const others = [parts, hostedFunctionNames, hostFunctions, entryNames, stackBytes, initialPages, version];
+  const others = [parts, hostedFunctionNames, hostFunctions, entryNames, STACK_BYTES, INITIAL_PAGES, version];
   return hash.update(JSON.stringify(others)).digest('hex');
 }
 

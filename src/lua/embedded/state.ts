@@ -1,7 +1,7 @@
 /** One Lua state of the embedded engine, behind the interface of `state.ts`. */
 
 import type { RoleName } from '../../base/roles.js';
-import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
+import { excerpt, MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES } from '../crossing.js';
 import { EngineState, type Settled } from '../engine-state.js';
 import type { EntryName } from '../entries.js';
 import { mebibytes } from '../lua-error.js';
@@ -10,7 +10,7 @@ import type { Hook } from '../state-visits.js';
 import { EngineAbort, isFatal } from './faults.js';
 import { OpenFiles } from './libc/open-files.js';
 import { collectorColour, isCollectorStopped } from './lua-memory.js';
-import { luaGc, luaType, type Machine, type RunningMachine, registryIndex } from './machine.js';
+import { luaGc, luaType, type Machine, REGISTRY_INDEX, type RunningMachine } from './machine.js';
 import type { MachineFactory } from './machine-factory.js';
 import type { MemoryImage } from './memory-image.js';
 
@@ -40,10 +40,10 @@ export function ownImage(image: StateImage): EmbeddedImage {
 
 const hookEveryInstruction = { mask: 8, count: 1 } as const;
 /** How often the hook looks at interrupts: several thousand times a second. */
-const instructionsPerLook = 10_000;
+const INSTRUCTIONS_PER_LOOK = 10_000;
 /** Where instructions take long, as those that join large strings do, it looks after fewer of them: so often, about. */
-const slowLookMs = 10;
-const quickLookMs = 1;
+const SLOW_LOOK_MS = 10;
+const QUICK_LOOK_MS = 1;
 
 export class EmbeddedState extends EngineState {
   readonly machine: Machine;
@@ -52,7 +52,7 @@ export class EmbeddedState extends EngineState {
   readonly #machines: MachineFactory;
   readonly #running: Running;
   /** Instructions to the next look. */
-  #perLook = instructionsPerLook;
+  #perLook = INSTRUCTIONS_PER_LOOK;
   #lookedMs = 0;
   /** What ran before this state did: one may serve while another waits. */
   #outerMachine: Machine | undefined;
@@ -107,15 +107,15 @@ export class EmbeddedState extends EngineState {
     const { x, L } = this.machine;
     const { entries } = this.#machines;
     x.lua_settop(L, 0);
-    x.lua_rawgeti(L, registryIndex, entries.onerror);
-    x.lua_rawgeti(L, registryIndex, entries[entry]);
+    x.lua_rawgeti(L, REGISTRY_INDEX, entries.onerror);
+    x.lua_rawgeti(L, REGISTRY_INDEX, entries[entry]);
     return x.lua_pcall(L, 0, 1, 1);
   }
 
   protected compile(source: Uint8Array, name: ByteString): number {
     const { x, L } = this.machine;
     x.lua_settop(L, 0);
-    x.lua_rawgeti(L, registryIndex, this.#machines.entries.onerror);
+    x.lua_rawgeti(L, REGISTRY_INDEX, this.#machines.entries.onerror);
     return this.machine.compile(L, source, Buffer.from(name, 'latin1'));
   }
 
@@ -125,7 +125,7 @@ export class EmbeddedState extends EngineState {
 
   protected keepReturned(): void {
     const { x, L } = this.machine;
-    x.lua_rawgeti(L, registryIndex, this.#machines.entries.returned);
+    x.lua_rawgeti(L, REGISTRY_INDEX, this.#machines.entries.returned);
     x.lua_pushvalue(L, -2);
     x.lua_pcall(L, 1, 0, 1);
   }
@@ -142,7 +142,7 @@ export class EmbeddedState extends EngineState {
   protected topMessage(): ByteString | undefined {
     const { machine } = this;
     if (machine.x.lua_type(machine.L, -1) !== luaType.string) return undefined;
-    return excerpt(machine.string(machine.L, -1), messageLimitBytes);
+    return excerpt(machine.string(machine.L, -1), MESSAGE_LIMIT_BYTES);
   }
 
   protected clearStack(): void {
@@ -201,8 +201,8 @@ export class EmbeddedState extends EngineState {
     const tookMs = nowMs - this.#lookedMs;
     this.#lookedMs = nowMs;
     const before = this.#perLook;
-    if (tookMs > slowLookMs) this.#perLook = Math.max(1, Math.floor((before * slowLookMs) / tookMs / 2));
-    else if (tookMs < quickLookMs) this.#perLook = Math.min(instructionsPerLook, before * 2);
+    if (tookMs > SLOW_LOOK_MS) this.#perLook = Math.max(1, Math.floor((before * SLOW_LOOK_MS) / tookMs / 2));
+    else if (tookMs < QUICK_LOOK_MS) this.#perLook = Math.min(INSTRUCTIONS_PER_LOOK, before * 2);
     if (this.#perLook !== before) this.#watch(thread);
     super.lookAtInterrupts(thread);
   }
@@ -211,9 +211,9 @@ export class EmbeddedState extends EngineState {
 
   protected readTraceback(thread: number): ByteString {
     const { x } = this.machine;
-    x.lua_rawgeti(thread, registryIndex, this.#machines.entries.traceback);
+    x.lua_rawgeti(thread, REGISTRY_INDEX, this.#machines.entries.traceback);
     const isText = x.lua_pcall(thread, 0, 1, 0) === 0 && x.lua_type(thread, -1) === luaType.string;
-    const text = isText ? excerpt(this.machine.string(thread, -1), tracebackLimitBytes) : '';
+    const text = isText ? excerpt(this.machine.string(thread, -1), TRACEBACK_LIMIT_BYTES) : '';
     x.lua_settop(thread, -2);
     return text;
   }

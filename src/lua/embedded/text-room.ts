@@ -4,8 +4,8 @@
 export const tooLarge = new Error('the text is larger than the memory of the state may be');
 
 /** A larger buffer is not kept for the next text. */
-export const largestKeptBytes = 1 << 20;
-export const usualBytes = 1 << 16;
+export const LARGEST_KEPT_BYTES = 1 << 20;
+export const USUAL_BYTES = 1 << 16;
 
 /** A buffer with the first `at` bytes of `out`, and room for so many more. @throws tooLarge */
 export function enlarged(out: Buffer, at: number, bytes: number, mostBytes: number): Buffer<ArrayBuffer> {

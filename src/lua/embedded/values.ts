@@ -1,13 +1,13 @@
 /** Lua values going in and out of a machine as JavaScript values. Both run inside protected calls: both may raise. */
 
-import { globalsLimitBytes, globalsLimitValues, nestingLimit, wholeText } from '../crossing.js';
+import { GLOBALS_LIMIT_BYTES, GLOBALS_LIMIT_VALUES, NESTING_LIMIT, wholeText } from '../crossing.js';
 import type { ByteString, LuaValue } from '../state.js';
 import { luaType, type Machine } from './machine.js';
 
 /** Pushes a value; tables are new ones. */
 export function pushValue(machine: Machine, L: number, value: LuaValue, depth = 0): void {
   const { x } = machine;
-  if (depth > nestingLimit) throw new Error(`a value is nested deeper than ${nestingLimit} levels`);
+  if (depth > NESTING_LIMIT) throw new Error(`a value is nested deeper than ${NESTING_LIMIT} levels`);
   if (x.lua_checkstack(L, 3) === 0) machine.raiseMemoryError(L);
   if (value === undefined || value === null) {
     x.lua_pushnil(L);
@@ -45,8 +45,8 @@ export class ValueReader {
   readonly #L: number;
   /** What each table has become, by its address: one that is referred to again is not read again. */
   readonly #tables = new Map<number, LuaValue>();
-  #bytesLeft = globalsLimitBytes;
-  #valuesLeft = globalsLimitValues;
+  #bytesLeft = GLOBALS_LIMIT_BYTES;
+  #valuesLeft = GLOBALS_LIMIT_VALUES;
 
   constructor(machine: Machine, L: number) {
     this.#machine = machine;
@@ -61,7 +61,7 @@ export class ValueReader {
     const { x } = this.#machine;
     const L = this.#L;
     this.#valuesLeft -= 1;
-    if (this.#valuesLeft < 0) throw new Error(`there are more than ${globalsLimitValues} values`);
+    if (this.#valuesLeft < 0) throw new Error(`there are more than ${GLOBALS_LIMIT_VALUES} values`);
     switch (x.lua_type(L, index)) {
       case luaType.boolean:
         return x.lua_toboolean(L, index) !== 0;
@@ -78,7 +78,7 @@ export class ValueReader {
 
   #text(index: number): ByteString {
     const text = wholeText(this.#machine.string(this.#L, index), this.#bytesLeft);
-    if (text === undefined) throw new Error(`there are more than ${globalsLimitBytes} bytes of text`);
+    if (text === undefined) throw new Error(`there are more than ${GLOBALS_LIMIT_BYTES} bytes of text`);
     this.#bytesLeft -= text.length;
     return text;
   }
@@ -90,7 +90,7 @@ export class ValueReader {
     const identity = x.lua_topointer(L, index);
     if (open.includes(identity)) throw new Error('a table contains itself');
     if (this.#tables.has(identity)) return this.#tables.get(identity);
-    if (open.length >= nestingLimit) throw new Error(`tables are nested deeper than ${nestingLimit} levels`);
+    if (open.length >= NESTING_LIMIT) throw new Error(`tables are nested deeper than ${NESTING_LIMIT} levels`);
     if (x.lua_checkstack(L, 3) === 0) machine.raiseMemoryError(L);
     const fields: Record<string, LuaValue> = Object.create(null);
     const items: LuaValue[] = [];

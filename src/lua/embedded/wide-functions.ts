@@ -2,7 +2,7 @@
 
 import { wholeText } from '../crossing.js';
 import type { LuaCFunction } from './host-trampoline.js';
-import { earliestSeconds, endSeconds } from './libc/calendar.js';
+import { EARLIEST_SECONDS, END_SECONDS } from './libc/calendar.js';
 import { type OpenFiles, seekFrom } from './libc/open-files.js';
 import { luaType, type Machine, type RunningMachine } from './machine.js';
 import type { HostedFunction } from './wasm/wide-numbers.js';
@@ -21,7 +21,7 @@ function toUint64(value: number): bigint {
 }
 
 /** More flags are an error. */
-const mostFlags = 5;
+const MOST_FLAGS = 5;
 /** A conversion of `string.format` to an integer: flags, width, precision and kind. */
 const integerConversion = /%([-+ #0]*)(\d{0,2})(?:\.(\d{0,2}))?([diouxX])|%%|%[^a-zA-Z%]*[a-zA-Z]/g;
 
@@ -55,11 +55,11 @@ const isNarrow = (value: number, kind: string): boolean =>
   value < 2 ** 31 && value >= (kind === 'd' || kind === 'i' ? -(2 ** 31) : 0);
 
 /** A longer format is an error: nobody writes it, and its JavaScript string would count for nothing. */
-const longestFormatBytes = 16 * 1024 * 1024;
+const LONGEST_FORMAT_BYTES = 16 * 1024 * 1024;
 /** Longer texts are left to C's own `strtoul`. */
-const longestNumberBytes = 64 * 1024;
+const LONGEST_NUMBER_BYTES = 64 * 1024;
 /** Longest word that means something. */
-const longestWordBytes = 64;
+const LONGEST_WORD_BYTES = 64;
 
 function* conversionsIn(format: string): Generator<RegExpExecArray> {
   const pattern = new RegExp(integerConversion);
@@ -70,13 +70,13 @@ function* conversionsIn(format: string): Generator<RegExpExecArray> {
 function prepareFormat(machine: Machine, L: number): void {
   const { x } = machine;
   let argument = 1;
-  const source = wholeText(machine.string(L, 1), longestFormatBytes);
+  const source = wholeText(machine.string(L, 1), LONGEST_FORMAT_BYTES);
   if (source === undefined) return machine.raiseMemoryError(L);
   const replacement = (found: RegExpExecArray): string => {
     const [written, flags = '', width = '', precision, kind] = found;
     if (written === '%%') return written;
     argument += 1;
-    if (kind === undefined || flags.length > mostFlags) return written;
+    if (kind === undefined || flags.length > MOST_FLAGS) return written;
     const type = x.lua_type(L, argument);
     const value = x.lua_tonumber(L, argument);
     if ((type !== luaType.number && type !== luaType.string) || isNarrow(value, kind)) return written;
@@ -98,9 +98,9 @@ function prepareFormat(machine: Machine, L: number): void {
 /** Texts for `strtoul`: space, sign and digits. */
 const inBase16 = /^[ \t-\r]*([-+]?)(?:0[xX](?=[0-9a-fA-F]))?([0-9a-zA-Z]+)[ \t-\r]*$/;
 const inOtherBases = /^[ \t-\r]*([-+]?)([0-9a-zA-Z]+)[ \t-\r]*$/;
-const uint64Values = 2n ** 64n;
+const UINT64_VALUES = 2n ** 64n;
 /** So many digits of any base are exact as a JavaScript number. */
-const exactDigits = 10;
+const EXACT_DIGITS = 10;
 
 /** What C's `strtoul` makes of a text with 64 bits; undefined when that is no number of this base, or more than one. */
 function parseUnsigned(text: string, base: number): number | undefined {
@@ -113,26 +113,26 @@ function parseUnsigned(text: string, base: number): number | undefined {
   for (let at = 0; at < digits.length; at += 1) {
     const digit = Number.parseInt(digits[at] as string, 36);
     if (digit >= base) return undefined;
-    if (at < exactDigits) narrow = narrow * base + digit;
-    else wide = (at === exactDigits ? BigInt(narrow) : wide) * BigInt(base) + BigInt(digit);
-    if (wide > uint64Values) wide = uint64Values; // a long text does not make a long number
+    if (at < EXACT_DIGITS) narrow = narrow * base + digit;
+    else wide = (at === EXACT_DIGITS ? BigInt(narrow) : wide) * BigInt(base) + BigInt(digit);
+    if (wide > UINT64_VALUES) wide = UINT64_VALUES; // a long text does not make a long number
   }
-  if (digits.length <= exactDigits && sign !== '-') return narrow;
-  const value = digits.length > exactDigits ? wide : BigInt(narrow);
-  if (value >= uint64Values) return Number(uint64Values - 1n);
+  if (digits.length <= EXACT_DIGITS && sign !== '-') return narrow;
+  const value = digits.length > EXACT_DIGITS ? wide : BigInt(narrow);
+  if (value >= UINT64_VALUES) return Number(UINT64_VALUES - 1n);
   return Number(sign === '-' ? BigInt.asUintN(64, -value) : value);
 }
 
 /** Names of `file:seek`. */
 const whences: Readonly<Record<string, number>> = { set: seekFrom.start, cur: seekFrom.here, end: seekFrom.end };
 /** EINVAL in the numbers of this C library. */
-const invalid = 28;
+const INVALID = 28;
 
 /** Moves a file further than C's `long` of 32 bits reaches: its library tells the place, and forgets what it has read ahead. */
 function seekFar(machine: Machine, L: number, files: OpenFiles, offset: number): number {
   const { x } = machine;
   const whence =
-    whences[x.lua_type(L, 2) === luaType.string ? (wholeText(machine.string(L, 2), longestWordBytes) ?? '') : 'cur'];
+    whences[x.lua_type(L, 2) === luaType.string ? (wholeText(machine.string(L, 2), LONGEST_WORD_BYTES) ?? '') : 'cur'];
   x.lua_settop(L, 3);
   machine.pushText(L, 'cur');
   if (whence !== undefined) x.lua_replace(L, 2);
@@ -150,7 +150,7 @@ function seekFar(machine: Machine, L: number, files: OpenFiles, offset: number):
   } catch {
     x.lua_pushnil(L);
     machine.pushText(L, 'Invalid argument');
-    x.lua_pushnumber(L, invalid);
+    x.lua_pushnumber(L, INVALID);
     return 3;
   }
 }
@@ -174,7 +174,7 @@ export function hostedFunctions(
       if ((type !== luaType.string && type !== luaType.number) || base === 10 || base < 2 || base > 36) {
         return machine.callReplaced('tonumber', L);
       }
-      const text = wholeText(machine.string(L, 1), longestNumberBytes);
+      const text = wholeText(machine.string(L, 1), LONGEST_NUMBER_BYTES);
       if (text === undefined) return machine.callReplaced('tonumber', L);
       const value = parseUnsigned(text, base);
       if (value === undefined) x.lua_pushnil(L);
@@ -204,7 +204,7 @@ export function hostedFunctions(
       const isText = [luaType.none, luaType.nil, luaType.number, luaType.string].some(
         (type) => type === x.lua_type(L, 1),
       );
-      if (!isText || (seconds >= earliestSeconds && seconds < endSeconds)) return machine.callReplaced('date', L);
+      if (!isText || (seconds >= EARLIEST_SECONDS && seconds < END_SECONDS)) return machine.callReplaced('date', L);
       x.lua_pushnil(L);
       return 1;
     },
@@ -214,7 +214,8 @@ export function hostedFunctions(
       const { machine } = running;
       const { x } = machine;
       const isNamed = x.lua_type(L, 1) === luaType.string || x.lua_type(L, 1) === luaType.number;
-      const isThere = !isNamed || ['', 'C', 'POSIX'].includes(wholeText(machine.string(L, 1), longestWordBytes) ?? '?');
+      const isThere =
+        !isNamed || ['', 'C', 'POSIX'].includes(wholeText(machine.string(L, 1), LONGEST_WORD_BYTES) ?? '?');
       if (isNamed) {
         x.lua_pushnil(L);
         x.lua_replace(L, 1);

@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Ffi } from '../../base/ffi.js';
-import { globalsLimitBytes, globalsLimitValues } from '../crossing.js';
+import { GLOBALS_LIMIT_BYTES, GLOBALS_LIMIT_VALUES } from '../crossing.js';
 import type { NativeEngineName } from '../engine-names.js';
 import { entryNames } from '../entries.js';
 import { LuaError } from '../lua-error.js';
@@ -24,9 +24,9 @@ const hostFile = 'runtime/native-host.lua';
 const parts = loadedParts('native');
 
 /** Lua 5.1 has no way to push a C function without allocating: it is passed on under this key of the registry. */
-const functionSlot = 0x6c756166;
+const FUNCTION_SLOT = 0x6c756166;
 /** Where the registry has the entry `traceback`. */
-export const tracebackSlot = functionSlot + 1;
+export const TRACEBACK_SLOT = FUNCTION_SLOT + 1;
 
 /** The libraries of Lua 5.4 come as values, which a chunk puts where they belong. */
 const installLibraries = `
@@ -106,7 +106,7 @@ export class NativeBoot {
       this.#load(L, hostFile);
       this.#pushGate(L);
       this.#load(L, 'manifest');
-      library.pushNumber(L, functionSlot);
+      library.pushNumber(L, FUNCTION_SLOT);
       this.#expectOk(L, library.pcall(L, 3, 1, 0));
       for (const { file } of parts) {
         library.pushValue(L, 1);
@@ -172,7 +172,7 @@ export class NativeBoot {
       const { address } = this.#activation;
       if (library.getStack(thread, 0, address) === 0) return 0;
       library.getInfo(thread, address + 512, address);
-      library.rawSetI(thread, library.kind.registryIndex, functionSlot);
+      library.rawSetI(thread, library.kind.registryIndex, FUNCTION_SLOT);
       return 0;
     };
     try {
@@ -180,7 +180,7 @@ export class NativeBoot {
     } finally {
       gate.keepFunction = undefined;
     }
-    library.rawGetI(L, library.kind.registryIndex, functionSlot);
+    library.rawGetI(L, library.kind.registryIndex, FUNCTION_SLOT);
   }
 
   /** Pushes a precompiled chunk. */
@@ -245,13 +245,13 @@ export class NativeBoot {
       parts: parts.map(({ name }) => name),
       deferred: deferredModules,
       stand_ins: standIns('native'),
-      traceback_slot: tracebackSlot,
-      most_values: globalsLimitValues,
-      most_bytes: globalsLimitBytes,
+      traceback_slot: TRACEBACK_SLOT,
+      most_values: GLOBALS_LIMIT_VALUES,
+      most_bytes: GLOBALS_LIMIT_BYTES,
       ...(gate.buffer && { buffer: gate.buffer.address }),
     };
     dump('manifest', valueChunk(manifest));
-    dump('slot', `debug.getregistry()[${functionSlot}] = false`);
+    dump('slot', `debug.getregistry()[${FUNCTION_SLOT}] = false`);
     dump('install', installLibraries);
   }
 

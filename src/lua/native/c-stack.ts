@@ -3,13 +3,13 @@
  * coroutines that resume each other, and past the end of the stack the process ends.
  */
 
-import { cStackBytes, type Ffi } from '../../base/ffi.js';
+import { C_STACK_BYTES, type Ffi } from '../../base/ffi.js';
 
 /**
  * What has to be left where another coroutine begins, or where `string.gsub` nests further. A coroutine of LuaJIT takes less than
  * 2 MiB until its own stack is full, by anything but `string.gsub` with functions.
  */
-const reserveBytes = 8 << 20;
+const RESERVE_BYTES = 8 << 20;
 
 export class CStack {
   readonly #visit: (() => void) | undefined;
@@ -41,7 +41,7 @@ export class CStack {
   get hasRoom(): boolean {
     if (this.#visit === undefined) return true;
     this.#visit();
-    return cStackBytes - (this.#topAddress - this.#address) >= reserveBytes;
+    return C_STACK_BYTES - (this.#topAddress - this.#address) >= RESERVE_BYTES;
   }
 
   /** Gives its callback back. */

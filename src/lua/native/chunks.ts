@@ -4,7 +4,7 @@
  */
 
 import { replaceEach } from '../../base/bounded-text.js';
-import { nestingLimit } from '../crossing.js';
+import { NESTING_LIMIT } from '../crossing.js';
 import type { ByteString, LuaValue } from '../state.js';
 import type { GrowingMemory } from './memory.js';
 
@@ -22,7 +22,7 @@ function quote(text: ByteString): string {
 
 /** Lua source of a value, each character one byte. */
 export function luaSource(value: LuaValue, depth = 0): ByteString {
-  if (depth > nestingLimit) throw new Error(`a value is nested deeper than ${nestingLimit} levels`);
+  if (depth > NESTING_LIMIT) throw new Error(`a value is nested deeper than ${NESTING_LIMIT} levels`);
   if (value === undefined || value === null) return 'nil';
   if (typeof value === 'boolean') return String(value);
   if (typeof value === 'string') return quote(value);

@@ -1,6 +1,6 @@
 /** The host functions of native states, by number: those that all engines share, and those of native ones only. */
 
-import { globalsLimitBytes, pathLimitBytes, wholeText } from '../crossing.js';
+import { GLOBALS_LIMIT_BYTES, PATH_LIMIT_BYTES, wholeText } from '../crossing.js';
 import { gmtime, localtime, strftime } from '../embedded/libc/calendar.js';
 import { hostFunctions, requireGlobals } from '../host-functions.js';
 import type { HostArguments, HostedState, HostFunction, HostResult } from '../hosted-state.js';
@@ -31,7 +31,7 @@ export interface NativeArguments extends HostArguments {
   mayYield(): boolean;
 }
 
-const longestDateFormatBytes = 4096;
+const LONGEST_DATE_FORMAT_BYTES = 4096;
 
 type NativeFunction = (state: CallingState, args: NativeArguments) => HostResult;
 
@@ -43,19 +43,19 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
 
   /** A Lua file; nothing when there is no such file. */
   source(state, args) {
-    const path = wholeText(args.string(1), pathLimitBytes);
+    const path = wholeText(args.string(1), PATH_LIMIT_BYTES);
     const source = path === undefined ? undefined : state.options.host.readSource(path);
     return source === undefined ? undefined : withoutFirstLine(source);
   },
 
   /** The precompiled chunk of a part that is loaded when it is needed. */
-  part: (state, args) => state.deferredPart(wholeText(args.string(1), pathLimitBytes) ?? ''),
+  part: (state, args) => state.deferredPart(wholeText(args.string(1), PATH_LIMIT_BYTES) ?? ''),
 
   /** The script's own globals, flattened: values and names of functions. */
   globals(state, args) {
     requireGlobals(state);
-    const text = wholeText(args.string(1), 2 * globalsLimitBytes);
-    if (text === undefined) throw new Error(`there are more than ${globalsLimitBytes} bytes of text`);
+    const text = wholeText(args.string(1), 2 * GLOBALS_LIMIT_BYTES);
+    if (text === undefined) throw new Error(`there are more than ${GLOBALS_LIMIT_BYTES} bytes of text`);
     const [values, functions] = readFlattened(text) as readonly [HostResult, HostResult];
     state.noteGlobals(values as never, functions as never);
     return undefined;
@@ -72,8 +72,8 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
 
   /** A time in seconds since 1970 as text in this format, or as fields; in UTC or in the zone of the server. */
   date(_state, args) {
-    const format = wholeText(args.string(1), longestDateFormatBytes);
-    if (format === undefined) throw new Error(`the format is longer than ${longestDateFormatBytes} bytes`);
+    const format = wholeText(args.string(1), LONGEST_DATE_FORMAT_BYTES);
+    if (format === undefined) throw new Error(`the format is longer than ${LONGEST_DATE_FORMAT_BYTES} bytes`);
     const time = args.isTrue(3) ? gmtime(args.number(2)) : localtime(args.number(2));
     if (!format.startsWith('*t')) return strftime(format, time);
     return {

@@ -13,14 +13,14 @@ import { type CallingState, functionsByNumber, type NativeArguments } from './fu
 import type { NativeLibrary } from './library.js';
 import { GrowingMemory, NativeMemory } from './memory.js';
 
-const stringType = 4;
+const STRING_TYPE = 4;
 /** Up to this many bytes LuaJIT reads text from memory. */
-const bufferBytes = 256 << 10;
+const BUFFER_BYTES = 256 << 10;
 /** Room for what most calls read or give. */
-const usualBytes = 64 << 10;
+const USUAL_BYTES = 64 << 10;
 
 /** Where `lua_State` of Lua 5.1 has `nCcalls`, followed by `baseCcalls`: `lua_yield` compares the two (ldo.c). */
-const nestedCallsAt = 96;
+const NESTED_CALLS_AT = 96;
 
 /** What one call works with; calls nest when a host function lets another state run. */
 class CallFrame implements NativeArguments {
@@ -35,8 +35,8 @@ class CallFrame implements NativeArguments {
   constructor(ffi: Ffi, library: NativeLibrary) {
     this.#library = library;
     this.#length = new NativeMemory(ffi, 8);
-    this.#read = new GrowingMemory(ffi, usualBytes);
-    this.chunk = new GrowingMemory(ffi, usualBytes);
+    this.#read = new GrowingMemory(ffi, USUAL_BYTES);
+    this.chunk = new GrowingMemory(ffi, USUAL_BYTES);
   }
 
   /** The first argument of the C function is the number of the host function. */
@@ -57,7 +57,7 @@ class CallFrame implements NativeArguments {
   }
 
   mayYield(): boolean {
-    this.#library.copy(this.#length.address, this.L + nestedCallsAt, 4);
+    this.#library.copy(this.#length.address, this.L + NESTED_CALLS_AT, 4);
     return this.#length.bytes.readUInt16LE(0) <= this.#length.bytes.readUInt16LE(2);
   }
 
@@ -68,7 +68,7 @@ class CallFrame implements NativeArguments {
   /** The string at a stack index, valid until the next one is asked for; empty for other values. */
   stringAt(index: number): LuaString {
     const { L } = this;
-    const isString = this.#library.type(L, index) === stringType;
+    const isString = this.#library.type(L, index) === STRING_TYPE;
     this.#stringStart = isString ? this.#library.toString(L, index, this.#length.address) : 0;
     const { bytes } = this.#length;
     this.#string.sizeBytes = isString ? bytes.readUInt32LE(0) + bytes.readUInt32LE(4) * 2 ** 32 : 0;
@@ -105,7 +105,7 @@ export class HostGate {
     this.#ffi = ffi;
     this.#library = library;
     this.#running = running;
-    this.buffer = library.kind.isJit ? new NativeMemory(ffi, bufferBytes) : undefined;
+    this.buffer = library.kind.isJit ? new NativeMemory(ffi, BUFFER_BYTES) : undefined;
     this.#chunkName = new NativeMemory(ffi, 16);
     this.#chunkName.bytes.write('=[luafcgid]\0', 'latin1');
   }
@@ -148,7 +148,7 @@ export class HostGate {
 
   /** The string on top of the stack of a state that is visited; valid until the next one is asked for. */
   topString(L: number): LuaString | undefined {
-    if (this.#library.type(L, -1) !== stringType) return undefined;
+    if (this.#library.type(L, -1) !== STRING_TYPE) return undefined;
     // Not that of a call: one may be open in which this state is visited.
     const frame = this.#frame(this.#visits);
     frame.L = L;
@@ -180,7 +180,7 @@ export class HostGate {
     const { buffer } = this;
     const library = this.#library;
     const { L } = frame;
-    if (buffer !== undefined && text.length <= bufferBytes) {
+    if (buffer !== undefined && text.length <= BUFFER_BYTES) {
       if (typeof text === 'string') buffer.bytes.write(text, 'latin1');
       else buffer.bytes.set(text);
       library.pushNumber(L, status + 1);

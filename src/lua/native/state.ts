@@ -1,12 +1,12 @@
 /** One state of a native Lua library, behind the interface of `state.ts`. */
 
-import { excerpt, messageLimitBytes, tracebackLimitBytes } from '../crossing.js';
+import { excerpt, MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES } from '../crossing.js';
 import { EngineState } from '../engine-state.js';
 import { type EntryName, entryNames } from '../entries.js';
 import { mebibytes } from '../lua-error.js';
 import type { ByteString, HookTarget, StateOptions } from '../state.js';
 import type { Hook } from '../state-visits.js';
-import { tracebackSlot } from './boot.js';
+import { TRACEBACK_SLOT } from './boot.js';
 import type { CStack } from './c-stack.js';
 import type { HostGate } from './gate.js';
 import type { NativeLibrary } from './library.js';
@@ -34,7 +34,7 @@ export interface NativeParts {
 
 const everyInstruction = { mask: 8, count: 1 } as const;
 /** How often a coroutine looks at interrupts: several thousand times a second. */
-const instructionsPerLook = 10_000;
+const INSTRUCTIONS_PER_LOOK = 10_000;
 
 /** Where the entries lie on the stack: at its bottom, out of every script's reach. */
 const slots = Object.fromEntries(entryNames.map((name, at) => [name, at + 1])) as Record<EntryName, number>;
@@ -94,7 +94,7 @@ export class NativeState extends EngineState {
 
   protected topMessage(): ByteString | undefined {
     const string = this.#parts.gate.topString(this.#L);
-    return string && excerpt(string, messageLimitBytes);
+    return string && excerpt(string, MESSAGE_LIMIT_BYTES);
   }
 
   protected clearStack(): void {
@@ -172,14 +172,14 @@ export class NativeState extends EngineState {
   /** Lua 5.1 and 5.4: from outside only the main thread can be reached, so a coroutine looks by itself. */
   watch(thread: number): void {
     if (thread === 0 || this.options.interrupts === undefined) return;
-    this.#library.setHook(thread, this.#parts.interruptHook, everyInstruction.mask, instructionsPerLook);
+    this.#library.setHook(thread, this.#parts.interruptHook, everyInstruction.mask, INSTRUCTIONS_PER_LOOK);
   }
 
   protected readTraceback(thread: number): ByteString {
     const library = this.#library;
-    library.rawGetI(thread, library.kind.registryIndex, tracebackSlot);
+    library.rawGetI(thread, library.kind.registryIndex, TRACEBACK_SLOT);
     const string = library.pcall(thread, 0, 1, 0) === 0 ? this.#parts.gate.topString(thread) : undefined;
-    const text = string === undefined ? '' : excerpt(string, tracebackLimitBytes);
+    const text = string === undefined ? '' : excerpt(string, TRACEBACK_LIMIT_BYTES);
     library.setTop(thread, -2);
     return text;
   }

@@ -46,10 +46,10 @@ const months = [
 ];
 
 /** Between these times, in seconds since 1970, C's `int` holds the years since 1900; the second one is the first beyond. */
-export const earliestSeconds = -67_768_040_609_740_800;
-export const endSeconds = 67_768_036_191_676_800;
+export const EARLIEST_SECONDS = -67_768_040_609_740_800;
+export const END_SECONDS = 67_768_036_191_676_800;
 
-const daySeconds = 86_400;
+const DAY_SECONDS = 86_400;
 
 function yearDay(year: number, month: number, day: number): number {
   return daysFromCivil(year, month, day) - daysFromCivil(year, 0, 1);
@@ -59,8 +59,8 @@ function yearDay(year: number, month: number, day: number): number {
 function breakDown(epochSeconds: number, zone: ZoneTime, isUtc: boolean): BrokenDownTime {
   // Exact for all times that C's `int` can hold the year of: a remainder has no rounding.
   const shown = heldTime(epochSeconds) + zone.offsetSeconds;
-  const second = ((shown % daySeconds) + daySeconds) % daySeconds;
-  const days = (shown - second) / daySeconds;
+  const second = ((shown % DAY_SECONDS) + DAY_SECONDS) % DAY_SECONDS;
+  const days = (shown - second) / DAY_SECONDS;
   const { year, month, day } = civilFromDays(days);
   return {
     second: second % 60,
@@ -86,7 +86,7 @@ export function localtime(epochSeconds: number): BrokenDownTime {
 }
 
 /** Where the other kind of time is looked for, standard or daylight saving: within a year, in steps shorter than either. */
-const stepsToOtherKind = [1, -1, 2, -2, 3, -3, 4, -4].map((steps) => steps * 91 * daySeconds);
+const stepsToOtherKind = [1, -1, 2, -2, 3, -3, 4, -4].map((steps) => steps * 91 * DAY_SECONDS);
 
 /**
  * Seconds since 1970 of a local time; fields out of their range carry over (month 13 is January). NaN when the year of the
@@ -96,10 +96,10 @@ const stepsToOtherKind = [1, -1, 2, -2, 3, -3, 4, -4].map((steps) => steps * 91 
 export function mktime(time: BrokenDownTime): number {
   const { hour, minute, second } = time;
   const days = daysFromCivil(time.year + 1900, time.month, time.day);
-  const shown = Number(BigInt(days) * BigInt(daySeconds) + BigInt(hour * 3600 + minute * 60 + second));
+  const shown = Number(BigInt(days) * BigInt(DAY_SECONDS) + BigInt(hour * 3600 + minute * 60 + second));
   const at = (offsetSeconds: number): number => shown - offsetSeconds;
-  const before = local(shown - daySeconds);
-  const after = local(shown + daySeconds);
+  const before = local(shown - DAY_SECONDS);
+  const after = local(shown + DAY_SECONDS);
   let seconds = [before, after]
     .map((zone) => at(zone.offsetSeconds))
     .find((found) => at(local(found).offsetSeconds) === found);
@@ -112,7 +112,7 @@ export function mktime(time: BrokenDownTime): number {
     // Where there is no other kind, it would have been an hour.
     seconds = other === undefined ? guess + (time.daylightSaving > 0 ? -3600 : 3600) : at(other.offsetSeconds);
   }
-  return seconds >= earliestSeconds && seconds < endSeconds ? seconds : Number.NaN;
+  return seconds >= EARLIEST_SECONDS && seconds < END_SECONDS ? seconds : Number.NaN;
 }
 
 function zoneName(time: BrokenDownTime): string {

@@ -1,6 +1,6 @@
 /** The file calls of the embedded Lua's C library: what they are given in memory, and how they tell errors. */
 
-import { logPieceBytes, pathLimitBytes } from '../../crossing.js';
+import { LOG_PIECE_BYTES, PATH_LIMIT_BYTES } from '../../crossing.js';
 import type { RunningMachine } from '../machine.js';
 import type { OpenFiles } from './open-files.js';
 
@@ -35,7 +35,7 @@ const errorNumbers: Readonly<Record<string, number>> = {
 /** `open` flags of this C library. */
 const flag = { write: 1, readWrite: 2, create: 0o100, exclusive: 0o200, truncate: 0o1000, append: 0o2000 } as const;
 /** `fcntl` commands. */
-const getFlags = 3;
+const GET_FLAGS = 3;
 
 /** The error number of what was thrown; a bug of the server stays what it is. */
 function numberOf(error: unknown): number {
@@ -61,7 +61,7 @@ export function fileImports(
   const pathAt = (at: number): string => {
     const { memory } = running.machine;
     const end = memory.indexOf(0, at);
-    if (end - at > pathLimitBytes) throw Object.assign(new Error('a path is too long'), { code: 'ENAMETOOLONG' });
+    if (end - at > PATH_LIMIT_BYTES) throw Object.assign(new Error('a path is too long'), { code: 'ENAMETOOLONG' });
     return memory.toString('latin1', at, end);
   };
   /** System calls give a negative error number. */
@@ -106,7 +106,7 @@ export function fileImports(
           });
         }),
       __syscall_fcntl64: (number, command) =>
-        call(() => (granted().isAppended(number!) && command === getFlags ? flag.append : 0)),
+        call(() => (granted().isAppended(number!) && command === GET_FLAGS ? flag.append : 0)),
       /** No file is a terminal. */
       __syscall_ioctl: () => -(errorNumbers.ENOTTY as number),
       __syscall_unlinkat: (_folder, path) =>
@@ -132,7 +132,7 @@ export function fileImports(
       fd_write: (number, vectors, count, doneAt) =>
         eachPart(vectors!, count!, doneAt!, (part) => {
           if (number! > 2) return granted().write(number!, part);
-          const piece = part.subarray(0, logPieceBytes);
+          const piece = part.subarray(0, LOG_PIECE_BYTES);
           print(Buffer.from(piece).toString('latin1'));
           return piece.length;
         }),

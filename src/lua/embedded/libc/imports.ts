@@ -9,7 +9,7 @@ import { type BrokenDownTime, gmtime, localtime, mktime, strftime } from './cale
 import { fileImports } from './files.js';
 import type { OpenFiles } from './open-files.js';
 
-const notSupported = 52;
+const NOT_SUPPORTED = 52;
 
 /** Offsets of `struct tm`. */
 const tm = {
@@ -130,10 +130,10 @@ export function libcImports(
         x.setTempRet0(Math.floor(seconds / 2 ** 32));
         return seconds | 0;
       },
-      _emscripten_system: failWith(notSupported),
+      _emscripten_system: failWith(NOT_SUPPORTED),
       ...files.env,
-      __syscall_dup3: failWith(notSupported),
-      __syscall_readlinkat: failWith(notSupported),
+      __syscall_dup3: failWith(NOT_SUPPORTED),
+      __syscall_readlinkat: failWith(NOT_SUPPORTED),
     },
     wasi_snapshot_preview1: {
       ...files.wasi,

@@ -19,7 +19,7 @@ export interface ZoneTime {
 /** @param seconds since 1970 */
 export type Zone = (seconds: number) => ZoneTime;
 
-const daySeconds = 86_400;
+const DAY_SECONDS = 86_400;
 const utc: Zone = () => ({ offsetSeconds: 0, isDaylightSaving: false, name: 'UTC' });
 
 /** When in a year a clock is changed: seconds since the year's start, as that clock shows them. */
@@ -46,7 +46,7 @@ function readChange(text: string): Change | undefined {
   if (month === undefined) {
     // J counts without February 29, from 1; a bare number counts all days, from 0.
     const skips = (year: number): number => (isLeap(year) && Number(day) >= 60 ? 1 : 0);
-    return (year) => (julian === undefined ? Number(day) : Number(day) - 1 + skips(year)) * daySeconds + seconds;
+    return (year) => (julian === undefined ? Number(day) : Number(day) - 1 + skips(year)) * DAY_SECONDS + seconds;
   }
   return (year) => {
     const start = daysFromCivil(year, 0, 1);
@@ -55,7 +55,7 @@ function readChange(text: string): Change | undefined {
     const firstWeekDay = (((first + 4) % 7) + 7) % 7;
     let at = first + ((Number(weekDay) - firstWeekDay + 7) % 7) + (Number(week) - 1) * 7;
     while (at >= next) at -= 7;
-    return (at - start) * daySeconds + seconds;
+    return (at - start) * DAY_SECONDS + seconds;
   };
 }
 
@@ -78,8 +78,8 @@ export function zoneFromRules(text: string): Zone | undefined {
   if (start === undefined || end === undefined) return undefined;
   return (seconds) => {
     // The GNU C library takes the changes of 1970 for all years before.
-    const year = Math.max(yearOfDays(Math.floor((seconds + standard.offsetSeconds) / daySeconds)), 1970);
-    const yearStart = daysFromCivil(year, 0, 1) * daySeconds;
+    const year = Math.max(yearOfDays(Math.floor((seconds + standard.offsetSeconds) / DAY_SECONDS)), 1970);
+    const yearStart = daysFromCivil(year, 0, 1) * DAY_SECONDS;
     const from = yearStart + start(year) - standard.offsetSeconds;
     const to = yearStart + end(year) - daylight.offsetSeconds;
     // South of the equator daylight saving time goes over the year's end.
@@ -153,7 +153,7 @@ export function zoneFromFile(file: Buffer): Zone {
 function zoneFromNode(): Zone {
   // What a JavaScript date can hold; the calendar repeats after 400 years.
   const furthestSeconds = 8_640_000_000_000;
-  const cycleSeconds = 146_097 * daySeconds;
+  const cycleSeconds = 146_097 * DAY_SECONDS;
   const names = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' });
   return (seconds) => {
     const date = new Date((Math.abs(seconds) < furthestSeconds ? seconds : seconds % cycleSeconds) * 1000);
@@ -194,11 +194,11 @@ export function findZone({ TZ, TZDIR = '/usr/share/zoneinfo' }: NodeJS.ProcessEn
 }
 
 /** The furthest times whose year C's `int` holds. */
-const furthestSeconds = 67_767_976_000_000_000;
+const FURTHEST_SECONDS = 67_767_976_000_000_000;
 
 /** A time, or the furthest one where it is further: beyond it a double no longer tells one second, or day, from the next. */
 export function heldTime(epochSeconds: number): number {
-  return Math.max(-furthestSeconds, Math.min(furthestSeconds, epochSeconds));
+  return Math.max(-FURTHEST_SECONDS, Math.min(FURTHEST_SECONDS, epochSeconds));
 }
 
 let localZone: Zone | undefined;

@@ -16,7 +16,7 @@ interface Callees extends LuaApi {
   readonly original: (library: 'string' | 'table' | 'base', name: string) => Code;
 }
 
-const [numberType, stringType, tableType] = [3, 4, 5];
+const [NUMBER_TYPE, STRING_TYPE, TABLE_TYPE] = [3, 4, 5];
 /** A local variable of a replacement: how many results there are. */
 const RESULTS = 1;
 /** What a cycle of the collector counts: there is a look between two of them. */
@@ -55,7 +55,7 @@ export const countSearch = (callees: LuaApi, count: number): Code => [
 
 /** The same if it is one. */
 export const countIfText = (callees: LuaApi, count: number): Code => [
-  [op.get(L), op.i32(1), callees.lua('lua_type'), op.i32(stringType), op.i32Eq, op.if(countText(callees, count))],
+  [op.get(L), op.i32(1), callees.lua('lua_type'), op.i32(STRING_TYPE), op.i32Eq, op.if(countText(callees, count))],
 ];
 
 /** `(L)`: counts the lengths of all texts among the arguments. */
@@ -67,7 +67,7 @@ export function countTexts({ lua }: LuaApi, count: number): Uint8Array {
     op.block(
       op.loop(
         [op.get(at), op.i32(1), op.i32LessSigned, op.brIf(1)],
-        [op.get(L), op.get(at), lua('lua_type'), op.i32(stringType), op.i32Eq],
+        [op.get(L), op.get(at), lua('lua_type'), op.i32(STRING_TYPE), op.i32Eq],
         op.if([op.get(size), op.get(L), op.get(at), lua('lua_objlen'), op.i32Add, op.set(size)]),
         [op.get(at), op.i32(1), op.i32Subtract, op.set(at), op.br(0)],
       ),
@@ -90,7 +90,7 @@ export function bounded({ lua, original }: Callees, data: Buffer, count: number)
     functionBody([], countText({ lua }, count), op.get(L), original('string', name));
   /** Counts work with a list. (`lua_objlen` would make a text of a number.) */
   const countItems = (work: Code): Code => [
-    [op.get(L), op.i32(1), lua('lua_type'), op.i32(tableType), op.i32Eq, op.if(op.get(L), work, op.call(count))],
+    [op.get(L), op.i32(1), lua('lua_type'), op.i32(TABLE_TYPE), op.i32Eq, op.if(op.get(L), work, op.call(count))],
   ];
   const withItems = (name: string, each: number): Uint8Array =>
     functionBody([], countItems([length, op.i32(each), op.i32Multiply]), op.get(L), original('table', name));
@@ -105,9 +105,9 @@ export function bounded({ lua, original }: Callees, data: Buffer, count: number)
       rep: functionBody(
         [],
         // The empty string, however often, is the empty string.
-        [op.get(L), op.i32(1), lua('lua_type'), op.i32(stringType), op.i32Eq],
+        [op.get(L), op.i32(1), lua('lua_type'), op.i32(STRING_TYPE), op.i32Eq],
         [length, op.i32Eqz, op.i32And],
-        [op.get(L), op.i32(2), lua('lua_type'), op.i32(numberType), op.i32Eq, op.i32And],
+        [op.get(L), op.i32(2), lua('lua_type'), op.i32(NUMBER_TYPE), op.i32Eq, op.i32And],
         op.if([op.get(L), op.i32(1), lua('lua_settop')], op.i32(1), op.return),
         [op.get(L), op.get(L), op.i32(2), lua('lua_tointeger'), op.call(count)],
         [op.get(L), original('string', 'rep')],

@@ -22,7 +22,7 @@ function signedLeb128(value: number): number[] {
 
 const doubleBytes = (value: number): number[] => [...Buffer.from(Float64Array.of(value).buffer)];
 
-const noResult = 0x40;
+const NO_RESULT = 0x40;
 
 /** The instructions that are used here, by their names in the text format. */
 export const op = {
@@ -34,10 +34,17 @@ export const op = {
   call: (functionIndex: number): Code => [0x10, ...leb128(functionIndex)],
   callIndirect: (typeIndex: number): Code => [0x11, ...leb128(typeIndex), 0],
   /** Runs `body` when the number on the stack is not 0. */
-  if: (...body: readonly Code[]): Code => [0x04, noResult, body, 0x0b],
-  ifElse: (body: Code, otherwise: Code, result: number = noResult): Code => [0x04, result, body, 0x05, otherwise, 0x0b],
-  block: (...body: readonly Code[]): Code => [0x02, noResult, body, 0x0b],
-  loop: (...body: readonly Code[]): Code => [0x03, noResult, body, 0x0b],
+  if: (...body: readonly Code[]): Code => [0x04, NO_RESULT, body, 0x0b],
+  ifElse: (body: Code, otherwise: Code, result: number = NO_RESULT): Code => [
+    0x04,
+    result,
+    body,
+    0x05,
+    otherwise,
+    0x0b,
+  ],
+  block: (...body: readonly Code[]): Code => [0x02, NO_RESULT, body, 0x0b],
+  loop: (...body: readonly Code[]): Code => [0x03, NO_RESULT, body, 0x0b],
   /** To the end of the block, or the start of the loop, that is so many levels further out. */
   br: (depth: number): Code => [0x0c, ...leb128(depth)],
   brIf: (depth: number): Code => [0x0d, ...leb128(depth)],

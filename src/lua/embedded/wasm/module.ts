@@ -101,7 +101,7 @@ export const importNames = [
  * Pages of 64 KiB that an instance starts with. The file asks for 16 MiB, most of it a C stack of 4 MiB and room that
  * small scripts never touch; with thousands of states the sheer size of the reservations slows the garbage collector.
  */
-export const initialPages = 12;
+export const INITIAL_PAGES = 12;
 
 /** SHA-256 of the file: its text and its memory layout are what the engine was written against. */
 const fileDigest = 'cba969b97e8a319eba8996b5df488aed5cdd22a56f2de53b42598e474014e610';
@@ -127,8 +127,8 @@ function shrinkMemory(body: Uint8Array): Uint8Array {
   const count = reader.number();
   const flags = reader.byte();
   const pages = reader.number();
-  if (count !== 1 || pages < initialPages) throw unusable(`its memory starts with ${pages} pages`);
-  return Uint8Array.of(count, flags, ...leb128(initialPages), ...body.subarray(reader.position));
+  if (count !== 1 || pages < INITIAL_PAGES) throw unusable(`its memory starts with ${pages} pages`);
+  return Uint8Array.of(count, flags, ...leb128(INITIAL_PAGES), ...body.subarray(reader.position));
 }
 
 /** The export section with the names of `exportNames` only. */

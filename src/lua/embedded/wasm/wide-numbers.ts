@@ -45,15 +45,15 @@ export type HostedFunction = keyof typeof hostedFunctions;
 export const hostedFunctionNames = Object.keys(hostedFunctions) as HostedFunction[];
 
 /** Entries of the function table of the file as it is shipped. The functions that were replaced come after them. */
-const shippedTableSize = 177;
+const SHIPPED_TABLE_SIZE = 177;
 
 /** Where the function table has the library function whose place was taken by one that calls JavaScript. */
 export function replacedFunction(name: HostedFunction): number {
-  return shippedTableSize + hostedFunctionNames.indexOf(name);
+  return SHIPPED_TABLE_SIZE + hostedFunctionNames.indexOf(name);
 }
 
 /** Where every instance gets the JavaScript functions of `hostedFunctionNames`, in this order: they are the first of all. */
-const firstHosted = shippedTableSize + hostedFunctionNames.length;
+const firstHosted = SHIPPED_TABLE_SIZE + hostedFunctionNames.length;
 
 /** Some functions of each library: a list of name and function in the file's data that has them all is this library's. */
 const libraryMembers = {
@@ -77,7 +77,7 @@ function readLibraries(memory: Buffer): Record<Library, Map<string, number>> {
     for (; at + 8 <= memory.length; at += 8) {
       const address = memory.readUInt32LE(at);
       const entry = memory.readUInt32LE(at + 4);
-      if (address < 1024 || address >= memory.length || entry === 0 || entry >= shippedTableSize) break;
+      if (address < 1024 || address >= memory.length || entry === 0 || entry >= SHIPPED_TABLE_SIZE) break;
       list.set(nameAt(address), entry);
     }
     if (list.size > 0) lists.push(list);
@@ -107,10 +107,10 @@ interface Callees {
   readonly hosted: (name: HostedFunction) => Code;
 }
 
-const numberType = 3;
-const stringType = 4;
-const limit = 2 ** 31;
-const furthest = limit - 1;
+const NUMBER_TYPE = 3;
+const STRING_TYPE = 4;
+const LIMIT = 2 ** 31;
+const FURTHEST = LIMIT - 1;
 
 /**
  * `(L, argument)`: moves a position that does not fit into 32 bits to the end of the longest string. What does not fit
@@ -120,10 +120,10 @@ function clampPosition({ lua }: Callees): Uint8Array {
   const [L, argument, value] = [0, 1, 2];
   return functionBody(
     [valueType.f64],
-    [op.get(L), op.get(argument), lua('lua_tonumber'), op.tee(value), op.f64Abs, op.f64(limit), op.f64Less],
+    [op.get(L), op.get(argument), lua('lua_tonumber'), op.tee(value), op.f64Abs, op.f64(LIMIT), op.f64Less],
     op.if(op.return),
-    [op.get(L), op.f64(furthest), op.f64(-furthest)],
-    [op.get(value), op.f64(limit), op.f64GreaterEqual, op.get(value), op.f64(2 ** 63), op.f64Less, op.i32And],
+    [op.get(L), op.f64(FURTHEST), op.f64(-FURTHEST)],
+    [op.get(value), op.f64(LIMIT), op.f64GreaterEqual, op.get(value), op.f64(2 ** 63), op.f64Less, op.i32And],
     [op.select, lua('lua_pushnumber'), op.get(L), op.get(argument), lua('lua_replace')],
   );
 }
@@ -133,7 +133,7 @@ function clampCount({ lua }: Callees): Uint8Array {
   const [L, argument, value] = [0, 1, 2];
   return functionBody(
     [valueType.f64],
-    [op.get(L), op.get(argument), lua('lua_type'), op.i32(numberType), op.i32Eq, op.i32Eqz, op.if(op.return)],
+    [op.get(L), op.get(argument), lua('lua_type'), op.i32(NUMBER_TYPE), op.i32Eq, op.i32Eqz, op.if(op.return)],
     [op.get(L), op.get(argument), lua('lua_tonumber'), op.tee(value), op.f64(-1), op.f64GreaterEqual],
     [op.get(value), op.f64(2 ** 32 - 1), op.f64LessEqual, op.i32And, op.if(op.return)],
     [op.get(L), op.f64(-1), lua('lua_pushnumber'), op.get(L), op.get(argument), lua('lua_replace')],
@@ -177,8 +177,8 @@ function hasWideInteger({ lua }: Callees): Uint8Array {
       ),
       [isOneOf('diouxX'), op.i32Eqz, op.brIf(0)],
       [op.get(L), op.get(argument), lua('lua_tonumber'), op.tee(value)],
-      [op.f64(-limit), op.f64(0), isOneOf('di'), op.select, op.f64GreaterEqual],
-      [op.get(value), op.f64(limit), op.f64Less, op.i32And, op.brIf(0)],
+      [op.f64(-LIMIT), op.f64(0), isOneOf('di'), op.select, op.f64GreaterEqual],
+      [op.get(value), op.f64(LIMIT), op.f64Less, op.i32And, op.brIf(0)],
       [op.i32(1), op.return],
     ),
     op.i32(0),
@@ -219,12 +219,12 @@ function replacements(callees: Callees, helper: Helpers) {
         countIfText(callees, helper.countWork),
         [op.get(L), op.i32(2), lua('lua_type'), op.i32(0), op.i32LessEqualSigned],
         op.if(op.get(L), original('base', 'tonumber'), op.return),
-        [op.get(L), op.i32(1), lua('lua_type'), op.i32(stringType), op.i32Eq],
+        [op.get(L), op.i32(1), lua('lua_type'), op.i32(STRING_TYPE), op.i32Eq],
         op.if(
           [op.get(L), op.i32(1), lua('lua_objlen'), op.i32(7), op.i32LessUnsigned],
           op.if(
             [op.get(L), original('base', 'tonumber'), op.set(results)],
-            [op.get(L), op.i32(-1), lua('lua_tonumber'), op.f64(limit), op.f64Less],
+            [op.get(L), op.i32(-1), lua('lua_tonumber'), op.f64(LIMIT), op.f64Less],
             op.if(op.get(results), op.return),
             [op.get(L), op.i32(2), lua('lua_settop')],
           ),
@@ -358,7 +358,7 @@ export function widenNumbers(sections: readonly Section[]): Section[] {
         one,
         addedFunctionTypes.map((type) => Uint8Array.from(leb128(type))),
       );
-    if (one.id === section.table) return resize(one, shippedTableSize, firstHosted, [0x70]);
+    if (one.id === section.table) return resize(one, SHIPPED_TABLE_SIZE, firstHosted, [0x70]);
     if (one.id === section.element) {
       const list = vector(entries.map((entry) => Uint8Array.from(leb128(entry))));
       return { id: one.id, body: Buffer.concat([Uint8Array.of(1, 0, 0x41, 1, 0x0b), list]) };
