@@ -8,32 +8,49 @@ import { errorOfSystem } from '../base/system-error.js';
 import type { FileGrants } from './held-directory.js';
 import { realDirectory } from './opened-file.js';
 
+/** Numbers in the memory: the bytes that files have now, and those by which scripts have made them grow since the start. */
+const USED = 0;
+const GROWN = 1;
+const NUMBERS = 2;
+
 /** Memory for a quota, which threads share. */
 export function createQuotaMemory(): SharedArrayBuffer {
-  return new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT);
+  return new SharedArrayBuffer(NUMBERS * BigInt64Array.BYTES_PER_ELEMENT);
 }
 
 export class WriteQuota {
-  readonly #used: BigInt64Array;
+  readonly #numbers: BigInt64Array;
   readonly #totalBytes: bigint;
 
   constructor(memory: SharedArrayBuffer, totalBytes: number) {
-    this.#used = new BigInt64Array(memory);
+    this.#numbers = new BigInt64Array(memory);
     this.#totalBytes = BigInt(totalBytes);
   }
 
   /** Files grow by so many bytes, or shrink by them if there are fewer than none. @throws the system's error `EDQUOT` when they may not grow */
   take(bytes: number): void {
     if (bytes === 0) return;
-    const before = Atomics.add(this.#used, 0, BigInt(bytes));
-    if (bytes < 0 || before + BigInt(bytes) <= this.#totalBytes) return;
-    Atomics.sub(this.#used, 0, BigInt(bytes));
+    const grown = BigInt(bytes);
+    // Before it is counted as used: see `count`.
+    if (bytes > 0) Atomics.add(this.#numbers, GROWN, grown);
+    const before = Atomics.add(this.#numbers, USED, grown);
+    if (bytes < 0 || before + grown <= this.#totalBytes) return;
+    Atomics.sub(this.#numbers, USED, grown);
+    Atomics.sub(this.#numbers, GROWN, grown);
     throw errorOfSystem('EDQUOT');
   }
 
-  /** So many bytes were counted. */
-  set usedBytes(bytes: number) {
-    Atomics.store(this.#used, 0, BigInt(bytes));
+  /**
+   * Files are counted. What scripts write meanwhile is added to that, since the count may have missed it. It may also have seen
+   * it: then it counts twice until the next count, so that more than the limit is never written.
+   */
+  async count(countedBytes: () => Promise<number>): Promise<void> {
+    const before = Atomics.load(this.#numbers, GROWN);
+    const bytes = BigInt(await countedBytes());
+    const after = Atomics.load(this.#numbers, GROWN);
+    Atomics.store(this.#numbers, USED, bytes + after - before);
+    // What came between the two steps.
+    Atomics.add(this.#numbers, USED, Atomics.load(this.#numbers, GROWN) - after);
   }
 }
 

@@ -83,7 +83,7 @@ export async function countFiles(generation: Generation): Promise<void> {
   const { filesTotalBytes } = loaded.config;
   if (files === undefined || filesTotalBytes === Number.POSITIVE_INFINITY) return;
   generation.filesUsed ??= createQuotaMemory();
-  new WriteQuota(generation.filesUsed, filesTotalBytes).usedBytes = await countWritten(files);
+  await new WriteQuota(generation.filesUsed, filesTotalBytes).count(() => countWritten(files));
 }
 
 /** No worker of this configuration runs any more. */

@@ -11,7 +11,7 @@ import { tempDir } from '../support/cleanup.js';
 import { startServer } from '../support/server.js';
 import { ask, eventually } from '../support/shared.js';
 
-test('a quota is taken by all who share its memory, and given back', () => {
+test('a quota is taken by all who share its memory, and given back', async () => {
   const memory = createQuotaMemory();
   const [one, other] = [new WriteQuota(memory, 100), new WriteQuota(memory, 100)];
   one.take(60);
@@ -19,11 +19,24 @@ test('a quota is taken by all who share its memory, and given back', () => {
   assert.throws(() => one.take(1), { code: 'EDQUOT' });
   other.take(-10);
   one.take(10);
-  one.usedBytes = 200;
+  await one.count(async () => 200);
   assert.throws(() => other.take(1), { code: 'EDQUOT' });
   // Who is above it may still remove.
   other.take(-150);
   other.take(50);
+});
+
+test('what is written while files are counted is not forgotten, whether the count has seen it or not', async () => {
+  const quota = new WriteQuota(createQuotaMemory(), 100);
+  await quota.count(async () => {
+    quota.take(30);
+    assert.throws(() => quota.take(80), { code: 'EDQUOT' });
+    return 50;
+  });
+  assert.throws(() => quota.take(21), { code: 'EDQUOT' });
+  quota.take(20);
+  await quota.count(async () => 100);
+  assert.throws(() => quota.take(1), { code: 'EDQUOT' });
 });
 
 test('files are counted below the directories, each once, and no link is followed', async (t) => {
