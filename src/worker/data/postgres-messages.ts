@@ -51,7 +51,7 @@ export class MessageWriter {
 
   describe(name: string): void {
     this.#begin('D');
-    this.#text(`S${name}`);
+    this.#cString(`S${name}`);
     this.#finish();
   }
 
@@ -64,7 +64,7 @@ export class MessageWriter {
 
   close(name: string): void {
     this.#begin('C');
-    this.#text(`S${name}`);
+    this.#cString(`S${name}`);
     this.#finish();
   }
 
@@ -101,11 +101,6 @@ export class MessageWriter {
     this.#reserve(value.length);
     this.#bytes.set(value, this.#end);
     this.#end += value.length;
-  }
-
-  /** Text with its kind before it. */
-  #text(value: string): void {
-    this.#cString(value);
   }
 
   #cString(value: string): void {
