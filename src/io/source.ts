@@ -93,7 +93,7 @@ export interface Lendable {
 
 /** What lends the connections of a source. */
 export interface Lending {
-  /** How many operations wait in workers for connections of the source, and who is told how many wait here. */
+  /** The two parts of the queue: operations that wait in workers, and those that wait in the I/O thread. */
   counts: LendingCounts;
   /** A worker could use one. */
   ask(borrower: LoanTaker): void;
@@ -102,7 +102,9 @@ export interface Lending {
 }
 
 export interface LendingCounts {
+  /** How many operations wait in workers for connections of the source. */
   readonly inWorkers: () => number;
+  /** Tells the workers how many wait in the I/O thread. */
   readonly tell: (waiting: number) => void;
 }
 

@@ -21,7 +21,7 @@ test('a quota is taken by all who share its memory, and given back', async () =>
   one.take(10);
   await one.count(async () => 200);
   assert.throws(() => other.take(1), { code: 'EDQUOT' });
-  // Who is above it may still remove.
+  // Files can be removed while they have more bytes than the limit.
   other.take(-150);
   other.take(50);
 });

@@ -6,7 +6,7 @@ export interface PoolDriver<Connection> {
   connect(opened: (connection: Connection) => void, failed: (error: Error) => void): void;
   /** Calls `closed` once, now or later. */
   close(connection: Connection, closed: () => void): void;
-  /** Who waits for connections has changed. */
+  /** The pool calls it when an operation has begun to wait for a connection, or waits no longer. */
   waitingChanged?(): void;
 }
 

@@ -44,7 +44,7 @@ export class Pool<Connection> {
   readonly #idle: Member<Connection>[] = [];
   readonly #busy = new Map<Connection, Member<Connection>>();
   readonly #queue: WaitQueue<Waiter<Connection>>;
-  /** Who lends is served before those who wait: that is how what waits comes to be done elsewhere. */
+  /** A free connection goes to a lender first, and only then to an operation that waits here: lent connections do most of the work. */
   readonly #lenders: Lender<Connection>[] = [];
   #connecting = 0;
   #closing = 0;

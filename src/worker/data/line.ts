@@ -95,7 +95,7 @@ export abstract class Line {
     if (wasUnused && !this.#isGone && this.isUnused) this.rest();
   }
 
-  /** How it is told that the other side has closed the connection. */
+  /** What the error says when the server has closed the connection. */
   protected abstract readonly closedReason: string;
 
   /** Nothing is under way any more: the I/O thread may take it, and gets it when it wants it. */
