@@ -15,25 +15,27 @@ export interface Instruction {
   readonly p4: string;
 }
 
-const words = (text: string): ReadonlySet<string> => new Set(text.match(/\S+/g));
-
 /** Go on with the next one. */
-const STRAIGHT = words(`
-  Add Affinity AggFinal AggStep And BeginSubrtn BitAnd BitNot BitOr Blob Cast Close CollSeq Column Compare Concat Copy DeferredSeek Divide
-  Explain FinishSeek Function HaltIfNull IdxInsert IdxRowid Int64 IntCopy Integer IsTrue MakeRecord Move Multiply Noop Not Null NullRow
-  OffsetLimit OpenEphemeral OpenRead Or Permutation PureFunc Real RealAffinity ReopenIdx Remainder ResultRow Return Rowid SCopy ShiftLeft
-  ShiftRight SoftNull String String8 Subtract Transaction TypeCheck Variable ZeroOrNull
-`);
+const STRAIGHT: ReadonlySet<string> = new Set(
+  `Add Affinity AggFinal AggStep And BeginSubrtn BitAnd BitNot BitOr Blob Cast Close CollSeq Column Compare Concat Copy DeferredSeek
+  Divide Explain FinishSeek Function HaltIfNull IdxInsert IdxRowid Int64 IntCopy Integer IsTrue MakeRecord Move Multiply Noop Not
+  Null NullRow OffsetLimit OpenEphemeral OpenRead Or Permutation PureFunc Real RealAffinity ReopenIdx Remainder ResultRow Return
+  Rowid SCopy ShiftLeft ShiftRight SoftNull String String8 Subtract Transaction TypeCheck Variable ZeroOrNull`.split(
+    /\s+/,
+  ),
+);
 /** Go on with the next one, or with that of the address `p2`. */
-const BRANCHES = words(`
-  DecrJumpZero ElseEq Eq Found Ge Gt IdxGE IdxGT IdxLE IdxLT If IfNoHope IfNot IfNotZero IfNullRow IfPos IsNull IsType Last Le Lt MustBeInt
-  Ne Next NoConflict NotExists NotFound NotNull Once Prev Rewind SeekGE SeekGT SeekLE SeekLT SeekRowid
-`);
+const BRANCHES: ReadonlySet<string> = new Set(
+  `DecrJumpZero ElseEq Eq Found Ge Gt IdxGE IdxGT IdxLE IdxLT If IfNoHope IfNot IfNotZero IfNullRow IfPos IsNull IsType Last Le Lt
+  MustBeInt Ne Next NoConflict NotExists NotFound NotNull Once Prev Rewind SeekGE SeekGT SeekLE SeekLT SeekRowid`.split(
+    /\s+/,
+  ),
+);
 /** Functions whose time depends on the size of their values alone, and that make no larger ones. */
-const FUNCTIONS = words(`
-  -> ->> abs avg coalesce count date datetime ifnull json_extract julianday length likelihood likely lower max min nullif round sign
-  strftime substr substring sum time total typeof unixepoch unlikely upper
-`);
+const FUNCTIONS: ReadonlySet<string> = new Set(
+  `-> ->> abs avg coalesce count date datetime ifnull json_extract julianday length likelihood likely lower max min nullif round sign
+  strftime substr substring sum time total typeof unixepoch unlikely upper`.split(/\s+/),
+);
 /** With this in `p3`, `Return` goes on with the next one in a program that calls no part of itself. */
 const RETURNS_WHEN_CALLED = 1;
 
