@@ -54,7 +54,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     doors: ['server'],
   },
   control: { mayImport: ['front/io', 'status'], doors: ['client', 'http'] },
-  status: { mayImport: ['metrics'], doors: ['json', 'model', 'render', 'text', 'top', 'words'] },
+  status: {
+    mayImport: ['metrics'],
+    doors: ['json', 'model', 'render', 'script-table', 'text', 'text-buffer', 'top', 'words'],
+  },
   threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'shared', 'worker'] },
   process: { mayImport: ['linux'] },
   gateway: { mayImport: ['fcgi'], doors: ['gateway', 'script-call', 'script-console', 'script-tests'] },

@@ -1,8 +1,17 @@
-/** Reads JSON into tables of the embedded Lua. Texts with an error are left to json-decode.lua, which says what it is. */
+/**
+ * Reads JSON into tables of the embedded Lua. Texts with an error are left to json-decode.lua, which says what it is; and so is a text
+ * whose request has to stop, since Lua can be stopped anywhere.
+ */
 
 import { isUtf8 } from 'node:buffer';
 import { DEEPEST_JSON, endOfString, isPlainByte, JsonNumber, noJson, unescapeJson } from '../json-text.js';
+import type { InterruptSource } from '../state.js';
 import { luaType, type Machine } from './machine.js';
+
+/** So many strings are made between two looks at whether the request has to stop: a client can make each of them take long. */
+const STRINGS_BETWEEN_LOOKS = 256;
+
+type Interrupts = Pick<InterruptSource, 'isStopWanted'>;
 
 class JsonReader {
   #machine!: Machine;
@@ -13,6 +22,12 @@ class JsonReader {
   #end = 0;
   #arrayMetaIndex = 0;
   readonly #numbers = new JsonNumber();
+  #stringsLeft = STRINGS_BETWEEN_LOOKS;
+  readonly #interrupts: Interrupts | undefined;
+
+  constructor(interrupts: Interrupts | undefined) {
+    this.#interrupts = interrupts;
+  }
 
   read(machine: Machine, L: number, checksUtf8: boolean, arrayMetaIndex: number): boolean {
     const text = machine.bytes(L, 1);
@@ -97,6 +112,11 @@ class JsonReader {
 
   /** Pushes the string whose quote comes now. */
   #string(): void {
+    this.#stringsLeft -= 1;
+    if (this.#stringsLeft === 0) {
+      if (this.#interrupts?.isStopWanted) throw noJson;
+      this.#stringsLeft = STRINGS_BETWEEN_LOOKS;
+    }
     const bytes = this.#bytes;
     const start = this.#at + 1;
     let at = start;
@@ -184,9 +204,9 @@ class JsonReader {
  * Reads the text at stack index 1 and pushes its value; false when it is no JSON, and then anything may be on the stack. At
  * 2 is what stands for null, at 3 the metatable of arrays or nil, at 4 whether the text has to be UTF-8.
  */
-export function decodeJson(machine: Machine, L: number): boolean {
+export function decodeJson(machine: Machine, L: number, interrupts?: Interrupts): boolean {
   const { x } = machine;
   const arrayMetaIndex = x.lua_type(L, 3) === luaType.table ? 3 : 0;
   // A reader of its own: a finalizer may run meanwhile and read another text.
-  return new JsonReader().read(machine, L, x.lua_toboolean(L, 4) !== 0, arrayMetaIndex);
+  return new JsonReader(interrupts).read(machine, L, x.lua_toboolean(L, 4) !== 0, arrayMetaIndex);
 }

@@ -162,8 +162,15 @@ const HEADER_51_BYTES = 12;
 /** Constants that instructions can name in the place of a register. */
 const CONSTANTS_IN_REACH = 256;
 
+/**
+ * Lua 5.1 hashes not all bytes of long strings, so that a client can make strings which it takes long to tell apart, and nothing
+ * interrupts it while it loads a chunk. Texts with more strings are read by Lua code, which can be stopped.
+ */
+const MOST_STRINGS_51 = 16_384;
+
 export class ValueChunk51 extends ValueChunkWriter {
   protected readonly mostConstants = 2 ** 18 - 1;
+  #stringCount = 0;
   readonly #header: Uint8Array;
 
   /** Of a dump the header is taken. */
@@ -172,7 +179,14 @@ export class ValueChunk51 extends ValueChunkWriter {
     this.#header = Uint8Array.from(dump.subarray(0, HEADER_51_BYTES));
   }
 
+  override begin(): void {
+    super.begin();
+    this.#stringCount = 0;
+  }
+
   string(bytes: Uint8Array, start: number, end: number): number {
+    this.#stringCount += 1;
+    if (this.#stringCount > MOST_STRINGS_51) throw tooLargeForChunk;
     const size = end - start + 1;
     const constant = this.addConstant(size + 9);
     const { constants } = this;
