@@ -1,4 +1,5 @@
 /** The status as JSON, for programs. Names have the form that monitoring knows: `uptime_seconds`. */
+import { visibleJson } from '../logging/invisible.js';
 import { quantileOf } from '../metrics/histogram.js';
 import type { Status, Times } from './model.js';
 
@@ -15,7 +16,7 @@ export function renderJson(status: Status): string {
       ...timesOf('wait', wait),
     })),
   };
-  return `${JSON.stringify(withSnakeNames(document))}\n`;
+  return `${visibleJson(JSON.stringify(withSnakeNames(document)))}\n`;
 }
 
 function statusesOf(byStatus: readonly number[]): Record<string, number> {
@@ -49,5 +50,5 @@ function snakeName(name: string): string {
 
 /** Errors of scripts by script and line, as `luafcgid log --json` prints them. */
 export function errorsJson(errors: Status['errors']): string {
-  return `${JSON.stringify(withSnakeNames(errors))}\n`;
+  return `${visibleJson(JSON.stringify(withSnakeNames(errors)))}\n`;
 }

@@ -1,4 +1,5 @@
 /** The status as text for a terminal. */
+import { visibleLine } from '../logging/invisible.js';
 import { quantileOf } from '../metrics/histogram.js';
 import type { Status, StatusRequest, StatusScript } from './model.js';
 import { formatCount, formatDuration, formatMebibytes, formatRate, formatTime } from './words.js';
@@ -74,8 +75,16 @@ function reloadText({ lastReload }: Status['server']): string {
   return ` (reload at ${formatTime(lastReload.timeMs)}: ${lastReload.isRefused ? 'refused' : 'ok'})`;
 }
 
-/** A table: columns of numbers stand to the right, the first column and the last to the left. */
-function table(head: readonly string[], rows: readonly (readonly string[])[], leftColumns: readonly number[]): string {
+/**
+ * A table: columns of numbers stand to the right, the first column and the last to the left. What clients and scripts have written is
+ * among the cells, and stays in its line.
+ */
+function table(
+  head: readonly string[],
+  values: readonly (readonly string[])[],
+  leftColumns: readonly number[],
+): string {
+  const rows = values.map((row) => row.map(visibleLine));
   const widths = head.map((name, at) => Math.max(name.length, ...rows.map((row) => (row[at] ?? '').length)));
   const line = (cells: readonly string[]): string =>
     cells
