@@ -103,6 +103,10 @@ class HostileRun {
     await this.#expect(script, token, '', `victim ${token} well`, 'a victim');
   }
 
+  async reach(): Promise<void> {
+    await this.#expect('reach.lua', this.#tokens.next('reach.lua'), '', 'ok', 'a request to another server');
+  }
+
   async good(after: string): Promise<void> {
     const token = this.#tokens.next('good.lua');
     const body = 'x'.repeat(this.#random.below(2000)) + token;
@@ -192,8 +196,10 @@ export async function runHostile(t: Cleanup, options: HostileOptions): Promise<V
       keys = { k = { ("0123456789abcdef"):rep(2) } }`,
   });
   const run = new HostileRun(options, server, upstream);
-  const warmUp = (): Promise<unknown> =>
-    Promise.all(Array.from({ length: 30 }, (_, at) => (at % 2 === 0 ? run.good('the start') : run.victim())));
+  const warmUp = async (): Promise<void> => {
+    await run.reach();
+    await Promise.all(Array.from({ length: 30 }, (_, at) => (at % 2 === 0 ? run.good('the start') : run.victim())));
+  };
   /** Workers and states of before are gone then, and with them what they held. */
   const renew = async (): Promise<void> => {
     // A server whose threads hang restarts itself instead, which is as good.

@@ -83,7 +83,7 @@ export const together: Snippets = {
     isWhole: true,
   },
   'answers that are none': http(
-    'for _, p in ipairs({ "garbage", "cut", "silent", "headers", "manyheaders", "chunks", "length", "twice", "informs", "loop", "badloop", "extra", "zero" }) do for _, o in ipairs({ { timeout = 1 }, { timeout = 1, redirects = 20, maxbody = 1000 } }) do pcall(http.get, base .. p, o) pcall(http.post, base .. p, { body = "x", timeout = 1 }) end end',
+    'for _, p in ipairs({ "garbage", "cut", "silent", "headers", "manyheaders", "chunks", "length", "twice", "informs", "loop", "badloop", "extra", "zero" }) do for _, o in ipairs({ { timeout = 0.3 }, { timeout = 0.3, redirects = 20, maxbody = 1000 } }) do pcall(http.get, base .. p, o) pcall(http.post, base .. p, { body = "x", timeout = 0.3 }) end end',
   ),
   'requests that cannot be sent': http(
     `for _, v in ipairs(${ODD}) do pcall(http.get, v) pcall(http.request, base, v) pcall(http.request, { url = base, method = v }) pcall(http.get, base, { headers = { [type(v) == "string" and v or "x"] = v } }) pcall(http.get, base, { timeout = v, redirects = v, maxbody = v }) pcall(http.post, base, { json = v }) pcall(http.post, base, { form = { a = v, b = { v, v } } }) pcall(http.get, base .. (type(v) == "string" and v or "")) end for _, h in ipairs({ "Host", "Content-Length", "Transfer-Encoding", "X\\r\\nY", "X: y", "Connection" }) do pcall(http.get, base, { headers = { [h] = "1" } }) pcall(http.get, base, { headers = { X = "a\\r\\n" .. h .. ": 1" } }) end`,
@@ -92,11 +92,11 @@ export const together: Snippets = {
     'for _, u in ipairs({ "http://127.0.0.1:1/", "http://localhost:1/", "http://[::1]:1/", "http://0x7f000001:1/", "http://2130706433/", "file:///etc/passwd", "ftp://x/", "http://x@127.0.0.1/", "javascript:1", "//x", "http://", "http://169.254.169.254/" }) do pcall(http.get, u) pcall(http.stream, u) end',
   ),
   'streams that are left, and others that are forged': http(
-    'local s = http.safe.stream(base .. "chunks", { timeout = 2 }) if s then s:read() for _, h in ipairs({ 0, -1, 1, 2 ^ 31, 1e300, 0 / 0 }) do for _, id in ipairs({ 0, 1, -1, 99, 1e300 }) do local f = setmetatable({ source = { id = id, kind = "http" }, handle = h }, getmetatable(s)) pcall(f.read, f) f.handle = h pcall(f.close, f) end end pcall(l.all, function() s:read() end, function() s:read() end, function() s:close() end) end http.safe.stream(base .. "silent", { timeout = 1 }) error("left")',
+    'local s = http.safe.stream(base .. "chunks", { timeout = 2 }) if s then s:read() for _, h in ipairs({ 0, -1, 1, 2 ^ 31, 1e300, 0 / 0 }) do for _, id in ipairs({ 0, 1, -1, 99, 1e300 }) do local f = setmetatable({ source = { id = id, kind = "http" }, handle = h }, getmetatable(s)) pcall(f.read, f) f.handle = h pcall(f.close, f) end end pcall(l.all, function() s:read() end, function() s:read() end, function() s:close() end) end http.safe.stream(base .. "silent", { timeout = 0.3 }) error("left")',
   ),
   'requests all at once that are stopped': {
     lua: http(
-      'l.all(function() http.safe.get(base .. "silent", { timeout = 1 }) end, function() while true do end end)',
+      'l.all(function() http.safe.get(base .. "silent", { timeout = 0.3 }) end, function() while true do end end)',
     ),
     ends: 'stopped',
   },
