@@ -29,13 +29,13 @@ describe('the form of the status', () => {
 
   it('comes with its type', () => {
     const types = (['text', 'json', 'openmetrics', 'html'] as const).map(
-      (form) => renderStatus(form, sampleStatus).contentType.split(';')[0],
+      (form) => renderStatus(form, () => sampleStatus()).contentType.split(';')[0],
     );
     assert.deepEqual(types, ['text/plain', 'application/json', 'application/openmetrics-text', 'text/html']);
   });
 
   it('as a page loads nothing from elsewhere, and asks for the figures by itself', () => {
-    const { body } = renderStatus('html', () => assert.fail('the page needs no status'));
+    const body = renderStatus('html', () => assert.fail('the page needs no status')).body.toString();
     assert.doesNotMatch(body, /(?:src|href)="(?!\?|data:)/);
     assert.match(body, /default-src 'none'/);
     assert.doesNotMatch(body, /innerHTML|insertAdjacentHTML|document\.write/);
@@ -69,7 +69,7 @@ describe('the status as text', () => {
       errors: [{ ...error, text: evil, place: evil, request: evil }],
       scripts: [sampleScript(evil)],
     });
-    const json = renderJson(status);
+    const json = renderJson(status).toString();
     const top = renderTop(JSON.parse(json), undefined, 'r', 50, 1000);
     for (const text of [renderText(status), top]) {
       assert.ok(text.includes('\\x1b]0;x\\x07\\x0aFORGED'), text);
@@ -91,7 +91,7 @@ describe('the status as text', () => {
 
 describe('the status as JSON', () => {
   it('has names with units in snake case, and no name that comes from data', () => {
-    const { server, requests, scripts, running, errors } = JSON.parse(renderJson(sampleStatus()));
+    const { server, requests, scripts, running, errors } = JSON.parse(renderJson(sampleStatus()).toString());
     assert.deepEqual([server.uptime_seconds, server.last_reload.is_refused], [3_600, false]);
     assert.deepEqual(requests.by_status, { none: 0, '1xx': 0, '2xx': 8, '3xx': 0, '4xx': 0, '5xx': 1 });
     assert.deepEqual(requests.refused, [{ code: 'LUAFCGID_POOL_FULL', status: 503, count: 3 }]);
