@@ -61,7 +61,7 @@ interface Site {
 
 async function site(t: Cleanup, engine: string, data: string, sessions: string, more = ''): Promise<Site> {
   const server = await startServer(t, {
-    config: `workers = 2 clones = 4 engine = "${engine}" data = { ${data} } sessions = ${sessions} ${more}`,
+    config: `clones = 4 engine = "${engine}" data = { ${data} } sessions = ${sessions} ${more}`,
     files: { 'run.lua': RUNNER },
   });
   return { server, browser: () => new Browser(server) };
@@ -152,10 +152,13 @@ async function checkStore({ browser, server }: Site): Promise<void> {
   assert.equal(await late.run('con:puts(tostring(s.x), tostring(s:exists()))'), 'nilfalse');
 }
 
+/** None that a busy machine comes to. */
+const LIMITS = ', waittimeout = 60, connecttimeout = 60';
+
 describe('con:session', () => {
   for (const engine of ENGINES) {
     it(`keeps values in memory, for all workers, with ${engine}`, async (t: TestContext) => {
-      const memory = await site(t, engine, '', '"memory"');
+      const memory = await site(t, engine, '', '"memory"', 'workers = 2');
       await checkStore(memory);
       await checkLock(memory);
     });
@@ -167,17 +170,19 @@ describe('con:session', () => {
 
   it('keeps values in Redis', async (t) => {
     const { port } = await startRedis(t);
-    await checkStore(await site(t, 'embedded', `cache = "redis://127.0.0.1:${port}"`, '"cache"'));
+    await checkStore(await site(t, 'embedded', `cache = { "redis://127.0.0.1:${port}"${LIMITS} }`, '"cache"'));
   });
 
   it('keeps values in PostgreSQL', async (t) => {
     const { port } = await startPostgres(t);
-    await checkStore(await site(t, 'embedded', `main = "postgres://postgres@127.0.0.1:${port}/postgres"`, '"main"'));
+    await checkStore(
+      await site(t, 'embedded', `main = { "postgres://postgres@127.0.0.1:${port}/postgres"${LIMITS} }`, '"main"'),
+    );
   });
 
   it('keeps values in MariaDB', async (t) => {
     const { port } = await startMariadb(t);
-    await checkStore(await site(t, 'embedded', `main = "mysql://root@127.0.0.1:${port}/test"`, '"main"'));
+    await checkStore(await site(t, 'embedded', `main = { "mysql://root@127.0.0.1:${port}/test"${LIMITS} }`, '"main"'));
   });
 });
 
