@@ -346,7 +346,7 @@ describe('a session', () => {
 
   it('tells that its store is not there', async (t) => {
     const { port, stop } = await startRedis(t);
-    const { browser } = await site(t, 'embedded', `cache = "redis://127.0.0.1:${port}"`, '"cache"');
+    const { browser } = await site(t, 'embedded', `cache = { "redis://127.0.0.1:${port}"${LIMITS} }`, '"cache"');
     const ann = browser();
     await ann.run('s.name = "Ann"');
     await stop();
