@@ -31,7 +31,10 @@ const REQUESTED = 2;
 const ABANDONED = 3;
 const THREAD = 4;
 const HELD = 5;
-const WORDS = 6;
+/** 1 while the worker is inside of a call during which its thread must not be ended. */
+const CALL = 6;
+/** An even number: 64-bit ones follow. */
+const WORDS = 8;
 /** 64-bit numbers after them: addresses of the running state's main Lua thread and of the hook to set in it. */
 const STATE = 0;
 const HOOK = 1;
@@ -131,6 +134,22 @@ export class Interrupts extends Shared {
     return Atomics.load(this.words, ABANDONED) !== 0;
   }
 
+  /**
+   * The worker is about to call what does not survive the end of its thread. Either whoever ends threads sees that, or this sees
+   * that the thread is to end.
+   * @throws Abandoned when it is
+   */
+  beginCall(): void {
+    Atomics.store(this.words, CALL, 1);
+    if (!this.isAbandoned) return;
+    this.endCall();
+    throw new Abandoned();
+  }
+
+  endCall(): void {
+    Atomics.store(this.words, CALL, 0);
+  }
+
   /** Whether the front has said that this request's client reads too slowly for more output. */
   isHeld(request: number): boolean {
     return Atomics.load(this.words, HELD) === request;
@@ -184,5 +203,10 @@ export class Interrupter extends Shared {
   /** Tells the thread to end as soon as it can. */
   abandon(): void {
     Atomics.store(this.words, ABANDONED, 1);
+  }
+
+  /** Whether the thread must not be ended now. Once it was told to end, this becomes false for good. */
+  get isInCall(): boolean {
+    return Atomics.load(this.words, CALL) !== 0;
   }
 }

@@ -53,7 +53,7 @@ const SCHEMES: Readonly<Record<string, { readonly kind: SourceKind; readonly tls
 };
 
 const PORTS: Readonly<Record<SourceKind, number>> = { postgres: 5432, mysql: 3306, sqlite: 0, redis: 6379 };
-const CONNECTIONS: Readonly<Record<SourceKind, number>> = { postgres: 10, mysql: 10, sqlite: 3, redis: 10 };
+const CONNECTIONS: Readonly<Record<SourceKind, number>> = { postgres: 10, mysql: 10, sqlite: 6, redis: 10 };
 /** Redis takes many commands on one connection: they wait for each other for microseconds. */
 const QUEUE: Readonly<Record<SourceKind, number>> = { postgres: 100, mysql: 100, sqlite: 100, redis: 1000 };
 const QUERY_SECONDS: Readonly<Record<SourceKind, number>> = { postgres: 30, mysql: 30, sqlite: 30, redis: 5 };

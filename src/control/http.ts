@@ -12,6 +12,7 @@ import { errorsJson } from '../status/json.js';
 import type { Status } from '../status/model.js';
 import { formOf, renderStatus, type StatusForm } from '../status/render.js';
 import { errorTable } from '../status/text.js';
+import { reuseText } from '../status/text-buffer.js';
 
 /** Only the owner and root may connect. */
 const SOCKET_MODE = 0o600;
@@ -108,7 +109,7 @@ function removeSocket(path: string, inode: number): void {
   }
 }
 
-type Answer = { readonly status: number; readonly contentType: string; readonly body: string };
+type Answer = { readonly status: number; readonly contentType: string; readonly body: string | Buffer };
 
 function plain(status: number, text: string): Answer {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${text}\n` };
@@ -133,7 +134,9 @@ async function answer(
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
   });
-  response.end(request.method === 'HEAD' ? undefined : made.body);
+  const { body } = made;
+  if (typeof body !== 'string') response.once('close', () => reuseText(body));
+  response.end(request.method === 'HEAD' ? undefined : body);
 }
 
 async function route(target: ControlTarget, address: StatusAddress, request: IncomingMessage): Promise<Answer> {

@@ -7,6 +7,8 @@ import { Worker } from 'node:worker_threads';
 import { LuafcgidError } from '../base/errors.js';
 import { createIoChannel, createIoCommon, type IoChannel, type ParkedAt } from './channel.js';
 import { type LentLimits, limitsOf } from './lent-limits.js';
+import { OwnConnections } from './loan-words.js';
+import { type ReadLimits, readLimitsOf } from './read-limits.js';
 import type { SourceStatus } from './source.js';
 import type { IoSource } from './sources.js';
 import type { FromIoThread, IoThreadData, ToIoThread } from './thread-messages.js';
@@ -26,6 +28,8 @@ export interface SourceGrant {
   readonly scripts: readonly string[];
   /** What a worker needs that uses connections of it by itself; undefined: none are lent. */
   readonly limits?: LentLimits | undefined;
+  /** What a worker needs that reads it by itself; undefined: none does. */
+  readonly reads?: ReadLimits | undefined;
 }
 
 /** A thread that lasted so long was no failure. */
@@ -51,6 +55,8 @@ export class IoHandle {
   readonly #epoch = new Int32Array(this.#common.epoch);
   readonly #sources = new Map<number, IoSource>();
   readonly #clients = new Map<number, ClientEntry>();
+  /** Channels of workers that are given up and whose threads have not ended. */
+  readonly #leftBehind = new Map<number, IoChannel>();
   readonly #answers = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   #thread: Worker | undefined;
   #startedMs = 0;
@@ -80,7 +86,7 @@ export class IoHandle {
         this.#add(id);
       }
       const { name, kind, scripts } = source;
-      return { id, name, kind, scripts, limits: limitsOf(id, source) };
+      return { id, name, kind, scripts, limits: limitsOf(id, source), reads: readLimitsOf(id, source) };
     });
     if (this.#thread === undefined && this.#restart === undefined && this.#sources.size > 0) this.#start();
     return grants;
@@ -108,6 +114,12 @@ export class IoHandle {
    * @param hasEnded its thread has ended, and uses no descriptor any more
    */
   closeChannel(id: number, hasEnded: boolean): void {
+    const channel = this.#clients.get(id)?.channel ?? this.#leftBehind.get(id);
+    this.#leftBehind.delete(id);
+    if (channel !== undefined) {
+      if (hasEnded) new OwnConnections(channel.loans, channel.waiting).removeAll();
+      else this.#leftBehind.set(id, channel);
+    }
     if (this.#clients.delete(id) || hasEnded) this.#send({ kind: 'removeClient', id, hasEnded });
   }
 

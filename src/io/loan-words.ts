@@ -27,15 +27,19 @@ export type LoanState = (typeof LoanState)[keyof typeof LoanState];
 
 const USES = SLOTS;
 const WAITING = 2 * SLOTS;
-const WORDS = 2 * SLOTS + PLACES;
+const OWN = WAITING + PLACES;
+const WORDS = OWN + PLACES;
 
 export function createLoanWords(): SharedArrayBuffer {
   return new SharedArrayBuffer(4 * WORDS);
 }
 
-/** Of all workers: for each data source, how many operations wait in workers, and then how many in the I/O thread. */
+/**
+ * Of all workers: for each data source, how many operations wait in workers, how many in the I/O thread, and how many connections
+ * workers have opened by themselves.
+ */
 export function createWaitingWords(): SharedArrayBuffer {
-  return new SharedArrayBuffer(4 * 2 * PLACES);
+  return new SharedArrayBuffer(4 * 3 * PLACES);
 }
 
 export class LoanWords {
@@ -95,11 +99,52 @@ export class WaitingCounts {
     return Atomics.load(this.#words, place);
   }
 
+  /** Connections that workers have opened by themselves. */
+  ownConnections(place: number): number {
+    return Atomics.load(this.#words, 2 * PLACES + place);
+  }
+
   addInWorkers(place: number, count: number): void {
     Atomics.add(this.#words, place, count);
   }
 
   setInIoThread(place: number, count: number): void {
     Atomics.store(this.#words, PLACES + place, count);
+  }
+}
+
+/** The connections that one worker has opened by itself: at most one to a data source, and to each so many of all workers. */
+export class OwnConnections {
+  readonly #words: Int32Array;
+  readonly #common: Int32Array;
+
+  /** @param loans of the worker @param waiting of all workers */
+  constructor(loans: SharedArrayBuffer, waiting: SharedArrayBuffer) {
+    this.#words = new Int32Array(loans);
+    this.#common = new Int32Array(waiting);
+  }
+
+  /** @returns whether the worker may open one: fewer than `most` are open */
+  tryAdd(place: number, most: number): boolean {
+    const at = 2 * PLACES + place;
+    for (let open = Atomics.load(this.#common, at); open < most; ) {
+      const found = Atomics.compareExchange(this.#common, at, open, open + 1);
+      if (found === open) {
+        Atomics.store(this.#words, OWN + place, 1);
+        return true;
+      }
+      open = found;
+    }
+    return false;
+  }
+
+  /** It is closed. */
+  remove(place: number): void {
+    if (Atomics.exchange(this.#words, OWN + place, 0) === 1) Atomics.sub(this.#common, 2 * PLACES + place, 1);
+  }
+
+  /** The worker's thread is no more, and its connections are closed with it. */
+  removeAll(): void {
+    for (let place = 0; place < PLACES; place += 1) this.remove(place);
   }
 }

@@ -20,7 +20,7 @@ import {
   type Return,
   ToIo,
 } from './protocol.js';
-import { Run, type Source } from './source.js';
+import { Run, type Source, type SourceStatus } from './source.js';
 
 /** Frames taken from one ring before the next ring has its turn. */
 const FRAMES_AT_ONCE = 64;
@@ -154,6 +154,14 @@ export class IoService {
 
   get sources(): Iterable<Source> {
     return this.#sources.values();
+  }
+
+  /** What all data sources are doing, with the connections that workers have opened by themselves. */
+  status(): SourceStatus[] {
+    return [...this.#sources].map(([id, source]) => {
+      const status = source.status();
+      return { ...status, open: status.open + this.#waiting.ownConnections(placeOfSource(id)) };
+    });
   }
 
   /** The source is no longer in the configuration; what is under way on it ends in order. */

@@ -41,6 +41,8 @@ export interface SourceSettings {
 /** What the I/O thread gets: with the password, where it comes from the environment. */
 export interface ResolvedSource extends SourceSettings {
   readonly password: string | undefined;
+  /** SQLite: how many of its connections workers have, each one, for short reads (decision 0030). */
+  readonly readingWorkers?: number;
 }
 
 /** The setting `http`: which servers scripts may send requests to. */
@@ -72,14 +74,25 @@ export type IoSource = ResolvedSource | HttpSettings;
 
 /** What a configuration names, with the passwords that come from the environment. The HTTP client comes last. */
 export function resolveSources(
-  { data, http }: { readonly data: readonly SourceSettings[]; readonly http?: HttpSettings | undefined },
+  {
+    data,
+    http,
+    workers = 0,
+  }: { readonly data: readonly SourceSettings[]; readonly http?: HttpSettings | undefined; readonly workers?: number },
   environment: Readonly<Record<string, string | undefined>>,
 ): IoSource[] {
   const sources = data.map((source): ResolvedSource => {
     const { passwordVariable } = source;
-    return { ...source, password: passwordVariable === undefined ? undefined : environment[passwordVariable] };
+    const password = passwordVariable === undefined ? undefined : environment[passwordVariable];
+    return { ...source, password, readingWorkers: readingWorkers(source, workers) };
   });
   return http === undefined ? sources : [...sources, http];
+}
+
+/** One connection writes, and one that reads is left to what takes long. */
+function readingWorkers({ kind, database, connections }: SourceSettings, workers: number): number {
+  if (kind !== 'sqlite' || database === ':memory:') return 0;
+  return Math.max(0, Math.min(workers, connections - 2));
 }
 
 /** Whether a script may use a source. @param scripts as the source has them @param path the script's own, absolute */

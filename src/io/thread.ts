@@ -39,7 +39,7 @@ async function carryOut(message: ToIoThread): Promise<Extract<FromIoThread, { ki
     case 'probe':
       return await service.source(message.id)?.probe();
     case 'status':
-      return [...service.sources].map((source) => source.status());
+      return service.status();
     case 'stop':
       await Promise.all([...service.sources].map((source) => source.close()));
       return undefined;

@@ -46,6 +46,11 @@ export function wholeText(string: LuaString, limitBytes: number): ByteString | u
   return string.sizeBytes <= limitBytes ? textOf(string, 0, string.sizeBytes) : undefined;
 }
 
+/** Its bytes, valid as long as `bytes` says; undefined when it is longer than the limit. */
+export function wholeBytes(string: LuaString, limitBytes: number): Uint8Array | undefined {
+  return string.sizeBytes <= limitBytes ? string.bytes(0, string.sizeBytes) : undefined;
+}
+
 /** A short text that tells what is meant: one that is longer than this names nothing. */
 const WORD_LIMIT_BYTES = 1024;
 

@@ -198,6 +198,8 @@ export class CountersView {
   readonly #total: Float64Array;
   readonly #states: Float64Array;
   readonly #numbers: Float64Array;
+  /** Names of slots that were read before: a name stays as it is. */
+  readonly #knownNames: string[] = [];
 
   constructor(shared: SharedArrayBuffer) {
     this.#words = new Int32Array(shared, 0, HEAD_WORDS);
@@ -224,15 +226,22 @@ export class CountersView {
     return this.#states[place] === state ? this.#states[place + 1] : undefined;
   }
 
-  /** Visits the numbers of each script, and at last those of all scripts without a slot. The numbers are shared memory. */
-  visitScripts(visit: (script: string, numbers: Float64Array) => void): void {
+  /**
+   * Visits each script, and at last all scripts without a slot. The numbers of a script begin at `start` of `numbers`, which is
+   * shared memory.
+   */
+  visitScripts(visit: (script: string, numbers: Float64Array, start: number) => void): void {
     const used = Atomics.load(this.#words, USED_SLOTS);
-    for (let slot = 0; slot < used; slot += 1) {
-      const start = this.#namePlaces[slot * 2] as number;
-      const name = this.#names.toString('latin1', start, start + (this.#namePlaces[slot * 2 + 1] as number));
-      visit(name, this.#numbers.subarray(slot * NUMBERS, (slot + 1) * NUMBERS));
-    }
-    const last = (MOST_SCRIPTS - 1) * NUMBERS;
-    visit(OTHER_SCRIPTS, this.#numbers.subarray(last, last + NUMBERS));
+    for (let slot = 0; slot < used; slot += 1) visit(this.#nameOf(slot), this.#numbers, slot * NUMBERS);
+    visit(OTHER_SCRIPTS, this.#numbers, (MOST_SCRIPTS - 1) * NUMBERS);
+  }
+
+  #nameOf(slot: number): string {
+    const known = this.#knownNames[slot];
+    if (known !== undefined) return known;
+    const start = this.#namePlaces[slot * 2] as number;
+    const name = this.#names.toString('latin1', start, start + (this.#namePlaces[slot * 2 + 1] as number));
+    this.#knownNames[slot] = name;
+    return name;
   }
 }

@@ -3,6 +3,7 @@
  * server is (`ServerFacts`). All of it are plain values, which cross threads. Texts are text, not byte strings.
  */
 import type { ErrorGroup } from '../metrics/error-groups.js';
+import type { ScriptTable } from './script-table.js';
 
 /** A request that is under way. */
 export interface StatusRequest {
@@ -59,37 +60,6 @@ export interface StatusState {
   readonly usualMs: number;
 }
 
-/** Times of one kind, counted by places (`metrics/histogram.ts`). */
-export interface Times {
-  readonly counts: readonly number[];
-  readonly sumMs: number;
-}
-
-export interface StatusScript {
-  /** '' stands for all that are not told apart. */
-  readonly script: string;
-  readonly requests: number;
-  readonly byStatus: readonly number[];
-  readonly direct: number;
-  readonly failed: number;
-  readonly timedOut: number;
-  readonly sentBytes: number;
-  /** States that were made for it, and the time that their first requests took together. */
-  readonly loads: number;
-  readonly loadMs: number;
-  /** States of it that were made from its image. */
-  readonly clones: number;
-  /** How often it was loaded and could not be copied, by the reason (`NO_IMAGE` in `metrics/counters.ts`). */
-  readonly noImage: Readonly<Record<string, number>>;
-  /** Waits that blocked a worker. */
-  readonly blockedWaits: number;
-  readonly states: number;
-  readonly memoryBytes: number;
-  readonly queue: Times;
-  readonly run: Times;
-  readonly wait: Times;
-}
-
 /** How much of something is used. */
 export interface StatusLimit {
   /** The setting that limits it. */
@@ -130,7 +100,7 @@ export interface FrontSnapshot {
     readonly list: readonly StatusState[];
   };
   readonly limits: readonly StatusLimit[];
-  readonly scripts: readonly StatusScript[];
+  readonly scripts: ScriptTable;
   /** The oldest first; not all where there are many. */
   readonly running: readonly StatusRequest[];
   readonly waiting: readonly StatusRequest[];

@@ -2,8 +2,11 @@
  * The status in the text format of OpenMetrics 1.0, which Prometheus reads. Each family comes once, with all its samples
  * together, and a label has few values: scripts are bounded where they are counted (`metrics/totals.ts`).
  */
+import { NO_IMAGE, STATUS_CLASSES } from '../metrics/counters.js';
 import { limitOf, TIME_PLACES } from '../metrics/histogram.js';
-import type { ServerFacts, Status, StatusDictionary, StatusScript, Times } from './model.js';
+import type { ServerFacts, Status, StatusDictionary } from './model.js';
+import { SCRIPT_NUMBERS, ScriptAt, type ScriptTable } from './script-table.js';
+import { TextBuffer } from './text-buffer.js';
 
 export const OPENMETRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
@@ -15,6 +18,9 @@ const BUCKETS: readonly { readonly last: number; readonly ending: string }[] = [
   })),
   { last: TIME_PLACES - 1, limit: '+Inf' },
 ].map(({ last, limit }) => ({ last, ending: `${limit}"} ` }));
+
+/** About as much as the samples of a script take. */
+const SCRIPT_BYTES = 3500;
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -34,16 +40,20 @@ function labelText(labels: Labels): string {
 }
 
 class Exposition {
-  readonly #lines: string[] = [];
+  readonly #text: TextBuffer;
+
+  constructor(text: TextBuffer) {
+    this.#text = text;
+  }
 
   family(name: string, type: 'counter' | 'gauge' | 'histogram' | 'info', help: string, unit = ''): void {
-    this.#lines.push(`# TYPE ${name} ${type}`);
-    if (unit !== '') this.#lines.push(`# UNIT ${name} ${unit}`);
-    this.#lines.push(`# HELP ${name} ${help}`);
+    this.#text.add(`# TYPE ${name} ${type}\n`);
+    if (unit !== '') this.#text.add(`# UNIT ${name} ${unit}\n`);
+    this.#text.add(`# HELP ${name} ${help}\n`);
   }
 
   sample(name: string, labels: string, value: number): void {
-    this.#lines.push(labels === '' ? `${name} ${value}` : `${name}{${labels}} ${value}`);
+    this.#text.add(labels === '' ? `${name} ${value}\n` : `${name}{${labels}} ${value}\n`);
   }
 
   counter(name: string, help: string, value: number, unit = ''): void {
@@ -56,32 +66,34 @@ class Exposition {
     this.sample(name, '', value);
   }
 
-  histogram(name: string, labels: string, { counts, sumMs }: Times): void {
+  /** @param start where the counts of the `TIME_PLACES` places begin */
+  histogram(name: string, labels: string, counts: Float64Array, start: number, sumMs: number): void {
     // Most of what is shown are these lines: they are put together as one text for each histogram.
     const bucket = `${name}_bucket{${labels},le="`;
     let lines = '';
     let count = 0;
     let place = 0;
     for (const { last, ending } of BUCKETS) {
-      for (; place <= last; place += 1) count += counts[place] as number;
+      for (; place <= last; place += 1) count += counts[start + place] as number;
       lines += `${bucket}${ending}${count}\n`;
     }
-    this.#lines.push(`${lines}${name}_count{${labels}} ${count}\n${name}_sum{${labels}} ${sumMs / 1000}`);
+    this.#text.add(`${lines}${name}_count{${labels}} ${count}\n${name}_sum{${labels}} ${sumMs / 1000}\n`);
   }
 
-  text(): string {
-    this.#lines.push('# EOF\n');
-    return this.#lines.join('\n');
+  end(): Buffer {
+    this.#text.add('# EOF\n');
+    return this.#text.end();
   }
 }
 
-export function renderOpenMetrics(status: Status): string {
-  const out = new Exposition();
+/** @param start what the text begins with */
+export function renderOpenMetrics(status: Status, start?: string): Buffer {
+  const out = new Exposition(new TextBuffer(2 ** 16 + status.scripts.names.length * SCRIPT_BYTES, start));
   server(out, status);
   requests(out, status);
   resources(out, status);
   scripts(out, status.scripts);
-  return out.text();
+  return out.end();
 }
 
 function server(out: Exposition, { server: facts }: Status): void {
@@ -163,52 +175,50 @@ function shared(out: Exposition, { dictionaries, locks }: ServerFacts): void {
   out.counter('luafcgid_locks_deadlocks', 'Waits that were refused since they would never end.', locks.deadlocks);
 }
 
-interface Labelled {
-  readonly script: StatusScript;
-  readonly labels: string;
-}
-
-function scripts(out: Exposition, all: readonly StatusScript[]): void {
-  const labelled = all.map((script) => ({ script, labels: labelText({ script: script.script || 'others' }) }));
+function scripts(out: Exposition, { names, numbers }: ScriptTable): void {
+  const labels = names.map((name) => `script="${escaped(name || 'others')}"`);
+  const each = (visit: (label: string, start: number) => void): void => {
+    for (let row = 0; row < labels.length; row += 1) visit(labels[row] as string, row * SCRIPT_NUMBERS);
+  };
+  const at = (place: number): number => numbers[place] as number;
   out.family('luafcgid_requests', 'counter', 'Requests that scripts have answered, by the hundreds of their status.');
-  for (const { script, labels } of labelled) {
-    for (const [at, count] of script.byStatus.entries()) {
-      if (count === 0) continue;
-      out.sample('luafcgid_requests_total', `${labels},status="${at === 0 ? 'none' : `${at}xx`}"`, count);
+  each((label, start) => {
+    for (let hundreds = 0; hundreds < STATUS_CLASSES; hundreds += 1) {
+      const count = at(start + ScriptAt.STATUS + hundreds);
+      const status = hundreds === 0 ? 'none' : `${hundreds}xx`;
+      if (count > 0) out.sample('luafcgid_requests_total', `${label},status="${status}"`, count);
     }
-  }
-  const counter = (name: string, help: string, value: (script: StatusScript) => number, unit = ''): void => {
-    out.family(name, 'counter', help, unit);
-    for (const { script, labels } of labelled) out.sample(`${name}_total`, labels, value(script));
+  });
+  const column = (name: string, type: 'counter' | 'gauge', help: string, place: number, unit = ''): void => {
+    out.family(name, type, help, unit);
+    const sample = type === 'counter' ? `${name}_total` : name;
+    each((label, start) => out.sample(sample, label, at(start + place)));
   };
-  counter('luafcgid_script_errors', 'Requests whose script failed.', ({ failed }) => failed);
-  counter('luafcgid_script_timeouts', 'Requests that a time limit ended.', ({ timedOut }) => timedOut);
-  counter('luafcgid_script_loads', 'States that were made for a script.', ({ loads }) => loads);
-  counter('luafcgid_script_clones', 'States that were made from its image.', ({ clones }) => clones);
+  column('luafcgid_script_errors', 'counter', 'Requests whose script failed.', ScriptAt.FAILED);
+  column('luafcgid_script_timeouts', 'counter', 'Requests that a time limit ended.', ScriptAt.TIMED_OUT);
+  column('luafcgid_script_loads', 'counter', 'States that were made for a script.', ScriptAt.LOADS);
+  column('luafcgid_script_clones', 'counter', 'States that were made from its image.', ScriptAt.CLONES);
   out.family('luafcgid_script_without_image', 'counter', 'Loads of a script that could not be copied, by the reason.');
-  for (const { script, labels } of labelled) {
-    for (const [why, count] of Object.entries(script.noImage)) {
-      if (count === 0) continue;
-      out.sample('luafcgid_script_without_image_total', `${labels},reason="${why}"`, count);
+  each((label, start) => {
+    for (const [place, why] of NO_IMAGE.entries()) {
+      const count = at(start + ScriptAt.NO_IMAGE + place);
+      if (count > 0) out.sample('luafcgid_script_without_image_total', `${label},reason="${why}"`, count);
     }
-  }
-  counter('luafcgid_script_sent_bytes', 'Bytes of its answers.', ({ sentBytes }) => sentBytes, 'bytes');
-  counter('luafcgid_script_blocked_waits', 'Waits that blocked a worker.', ({ blockedWaits }) => blockedWaits);
-  out.family('luafcgid_script_states', 'gauge', 'Lua states of a script.');
-  for (const { script, labels } of labelled) out.sample('luafcgid_script_states', labels, script.states);
-  out.family('luafcgid_script_memory_bytes', 'gauge', 'Memory of its states.', 'bytes');
-  for (const { script, labels } of labelled) out.sample('luafcgid_script_memory_bytes', labels, script.memoryBytes);
-  const times = (name: string, help: string, value: (script: StatusScript) => Times, of: readonly Labelled[]): void => {
+  });
+  column('luafcgid_script_sent_bytes', 'counter', 'Bytes of its answers.', ScriptAt.SENT_BYTES, 'bytes');
+  column('luafcgid_script_blocked_waits', 'counter', 'Waits that blocked a worker.', ScriptAt.BLOCKED);
+  column('luafcgid_script_states', 'gauge', 'Lua states of a script.', ScriptAt.STATES);
+  column('luafcgid_script_memory_bytes', 'gauge', 'Memory of its states.', ScriptAt.MEMORY_BYTES, 'bytes');
+  const times = (name: string, help: string, countsAt: number, sumAt: number, isLeftOut = false): void => {
     out.family(name, 'histogram', help, 'seconds');
-    for (const { script, labels } of of) out.histogram(name, labels, value(script));
+    each((label, start) => {
+      if (isLeftOut && at(start + sumAt) === 0) return;
+      out.histogram(name, label, numbers, start + countsAt, at(start + sumAt));
+    });
   };
-  times('luafcgid_request_run_seconds', 'Time in which scripts ran, waits left out.', ({ run }) => run, labelled);
-  times(
-    'luafcgid_request_queue_seconds',
-    'Time for which requests waited for a state.',
-    ({ queue }) => queue,
-    labelled,
-  );
-  const waited = labelled.filter(({ script }) => script.wait.sumMs > 0);
-  times('luafcgid_request_wait_seconds', 'Time for which scripts waited for results.', ({ wait }) => wait, waited);
+  const { RUN_TIMES, RUN_MS, QUEUE_TIMES, QUEUE_MS, WAIT_TIMES, WAIT_MS } = ScriptAt;
+  times('luafcgid_request_run_seconds', 'Time in which scripts ran, waits left out.', RUN_TIMES, RUN_MS);
+  times('luafcgid_request_queue_seconds', 'Time for which requests waited for a state.', QUEUE_TIMES, QUEUE_MS);
+  const waited = 'Time for which scripts waited for results.';
+  times('luafcgid_request_wait_seconds', waited, WAIT_TIMES, WAIT_MS, true);
 }

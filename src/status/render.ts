@@ -20,19 +20,44 @@ export function formOf(query: string, accept: string): StatusForm {
 
 export interface RenderedStatus {
   readonly contentType: string;
-  readonly body: string;
+  /** To be given to `reuseText` when it has left. */
+  readonly body: Buffer;
 }
 
-/** The page asks for the JSON form by itself, so it needs no status. */
-export function renderStatus(form: StatusForm, status: () => Status): RenderedStatus {
+/**
+ * The page asks for the JSON form by itself, so it needs no status.
+ * @param startOf what the body begins with, by its type
+ */
+export function renderStatus(
+  form: StatusForm,
+  status: () => Status,
+  startOf: (contentType: string) => string = () => '',
+): RenderedStatus {
+  const contentType = typeOf(form);
+  return { contentType, body: bodyOf(form, status, startOf(contentType)) };
+}
+
+/** The type that a form is sent with. */
+export function typeOf(form: StatusForm): string {
+  return CONTENT_TYPES[form];
+}
+
+const CONTENT_TYPES: Readonly<Record<StatusForm, string>> = {
+  html: 'text/html; charset=utf-8',
+  json: 'application/json',
+  openmetrics: OPENMETRICS_TYPE,
+  text: 'text/plain; charset=utf-8',
+};
+
+function bodyOf(form: StatusForm, status: () => Status, start: string): Buffer {
   switch (form) {
     case 'html':
-      return { contentType: 'text/html; charset=utf-8', body: STATUS_PAGE };
+      return Buffer.from(start + STATUS_PAGE);
     case 'json':
-      return { contentType: 'application/json', body: renderJson(status()) };
+      return renderJson(status(), start);
     case 'openmetrics':
-      return { contentType: OPENMETRICS_TYPE, body: renderOpenMetrics(status()) };
+      return renderOpenMetrics(status(), start);
     case 'text':
-      return { contentType: 'text/plain; charset=utf-8', body: renderText(status()) };
+      return Buffer.from(start + renderText(status()));
   }
 }

@@ -1,6 +1,10 @@
 /** The status as text for a terminal. */
+
+import { visibleLine } from '../logging/invisible.js';
+import { NO_IMAGE } from '../metrics/counters.js';
 import { quantileOf } from '../metrics/histogram.js';
-import type { Status, StatusRequest, StatusScript } from './model.js';
+import type { Status, StatusRequest } from './model.js';
+import { firstScripts, SCRIPT_NUMBERS, ScriptAt, type StatusScript, scriptAt } from './script-table.js';
 import { formatCount, formatDuration, formatMebibytes, formatRate, formatTime } from './words.js';
 
 /** Rows of each table; what is left out is counted. */
@@ -74,8 +78,16 @@ function reloadText({ lastReload }: Status['server']): string {
   return ` (reload at ${formatTime(lastReload.timeMs)}: ${lastReload.isRefused ? 'refused' : 'ok'})`;
 }
 
-/** A table: columns of numbers stand to the right, the first column and the last to the left. */
-function table(head: readonly string[], rows: readonly (readonly string[])[], leftColumns: readonly number[]): string {
+/**
+ * A table: columns of numbers stand to the right, the first column and the last to the left. What clients and scripts have written is
+ * among the cells, and stays in its line.
+ */
+function table(
+  head: readonly string[],
+  values: readonly (readonly string[])[],
+  leftColumns: readonly number[],
+): string {
+  const rows = values.map((row) => row.map(visibleLine));
   const widths = head.map((name, at) => Math.max(name.length, ...rows.map((row) => (row[at] ?? '').length)));
   const line = (cells: readonly string[]): string =>
     cells
@@ -108,25 +120,25 @@ function scriptRow(script: StatusScript): string[] {
 }
 
 function scriptTable({ scripts }: Status): string {
-  if (scripts.length === 0) return '';
+  const { length } = scripts.names;
+  if (length === 0) return '';
   const names = ['SCRIPT', 'STATES', 'REQUESTS', 'RUN P50', 'P99', 'QUEUE P99', 'WAIT P99', 'FAILED', 'MEM MIB'];
-  return `${table(names, scripts.slice(0, MOST_ROWS).map(scriptRow), [0])}${leftOut(scripts.length)}`;
+  return `${table(names, firstScripts(scripts, MOST_ROWS).map(scriptRow), [0])}${leftOut(length)}`;
 }
 
 /** Scripts that were loaded and could not be copied, with the reasons. */
 function imageTable({ scripts }: Status): string {
-  const rows = scripts
-    .filter(({ noImage }) => Object.keys(noImage).length > 0)
-    .map(({ script, loads, clones, noImage }) => [
-      script || '(all others)',
-      formatCount(loads),
-      formatCount(clones),
-      Object.entries(noImage)
-        .map(([why, count]) => `${why}: ${formatCount(count)}`)
-        .join(', '),
-    ]);
-  if (rows.length === 0) return '';
-  return `${table(['WITHOUT IMAGE', 'STATES MADE', 'FROM IMAGE', 'WHY NOT'], rows.slice(0, MOST_ROWS), [0, 3])}${leftOut(rows.length)}`;
+  const { numbers } = scripts;
+  const hasNone = (row: number): boolean =>
+    NO_IMAGE.some((_, place) => (numbers[row * SCRIPT_NUMBERS + ScriptAt.NO_IMAGE + place] ?? 0) > 0);
+  const without = [...scripts.names.keys()].filter(hasNone);
+  if (without.length === 0) return '';
+  const rows = without.slice(0, MOST_ROWS).map((row) => {
+    const { script, loads, clones, noImage } = scriptAt(scripts, row);
+    const reasons = Object.entries(noImage).map(([why, count]) => `${why}: ${formatCount(count)}`);
+    return [script || '(all others)', formatCount(loads), formatCount(clones), reasons.join(', ')];
+  });
+  return `${table(['WITHOUT IMAGE', 'STATES MADE', 'FROM IMAGE', 'WHY NOT'], rows, [0, 3])}${leftOut(without.length)}`;
 }
 
 function requestRow(request: StatusRequest): string[] {

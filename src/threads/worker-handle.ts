@@ -1,5 +1,6 @@
 /** One worker as the main thread sees it: a thread, its two rings, and the news of its start and end. */
 import { statSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { KeyJob, KeyResult } from '../channel/derivation-messages.js';
 import type { ImageAnswer, ImageNews } from '../channel/image-messages.js';
@@ -27,6 +28,10 @@ import { releaseLocksOf } from './lock-release.js';
  * Lua states do not count here: `memory` bounds them.
  */
 const HEAP_LIMIT_MIB = 512;
+
+/** A thread that is to be ended is waited for so long while it is inside of a call that would not survive that. */
+const CALL_MS = 2000;
+const CALL_LOOK_MS = 5;
 
 /** What the thread says besides its ring. */
 type FromThread =
@@ -264,7 +269,17 @@ export class WorkerHandle {
    * called would hand Lua an undefined result. It is left to the end of the process, see `endProcess`.
    */
   async terminate(): Promise<void> {
-    if (this.#isNative) this.#thread.unref();
+    if (this.#isNative || !(await this.#leavesCall())) this.#thread.unref();
     else await this.#thread.terminate();
+  }
+
+  /** Whether the thread can be ended: it is inside of no call that would not survive that, and begins none any more. */
+  async #leavesCall(): Promise<boolean> {
+    this.#interrupter.abandon();
+    for (let waitedMs = 0; this.#interrupter.isInCall; waitedMs += CALL_LOOK_MS) {
+      if (waitedMs >= CALL_MS) return false;
+      await setTimeout(CALL_LOOK_MS);
+    }
+    return true;
   }
 }

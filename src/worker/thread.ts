@@ -8,7 +8,6 @@ import { toByteString, toText } from '../base/byte-string.js';
 import { Role } from '../base/roles.js';
 import { Abandoned, Interrupts } from '../channel/interrupts.js';
 import { Borrower } from '../channel/lending.js';
-import { LineRingWriter } from '../channel/line-ring.js';
 import {
   decodeStart,
   roleOf,
@@ -33,7 +32,7 @@ import { Dictionary } from '../shared/dictionary.js';
 import { LockTable } from '../shared/lock-table.js';
 import { SESSIONS } from '../shared/settings.js';
 import type { LentConnections } from './data/lent-connections.js';
-import { AccessLines } from './direct/access-lines.js';
+import { findOwnReads, type OwnReads } from './data/own-reads.js';
 import type { DirectServer } from './direct/server.js';
 import { ImageExchange } from './image-exchange.js';
 import { Inbox, type Message, NO_BODY } from './inbox.js';
@@ -46,6 +45,7 @@ import type { RequestInlet } from './request-channels.js';
 import { Runner, type RunnerParts } from './runner.js';
 import { findSystem, type System } from './system.js';
 import type { ThreadData } from './thread-data.js';
+import { accessLines, lentConnections, nowMs, ownReadsParts } from './thread-parts.js';
 import { findCpuClock, UsageMeter } from './usage-meter.js';
 import type { WarmedScript } from './warm-start.js';
 
@@ -58,8 +58,6 @@ function grantedEnvironment(granted: Config['environment'], own: NodeJS.ProcessE
   }
   return variables;
 }
-
-const nowMs = (): number => performance.now();
 
 /** One clock for all threads, which never goes back. */
 const sharedNowMs = (): number => {
@@ -103,43 +101,6 @@ function stateSettings({
   };
 }
 
-/** The access log of requests that this worker serves by itself. */
-function accessLines(
-  { lines, runName, index }: ThreadData,
-  format: AccessFormat | undefined,
-  usage: UsageMeter | undefined,
-  scriptOf: (state: number) => string,
-  ringBell: () => void,
-): AccessLines | undefined {
-  if (format === undefined || lines === undefined) return undefined;
-  return new AccessLines({
-    format,
-    ring: new LineRingWriter(lines),
-    runName,
-    place: index,
-    scriptOf,
-    usage,
-    nowMs,
-    timeMs: () => Date.now(),
-    ringBell,
-  });
-}
-
-/** Connections to data sources that this worker uses by itself; undefined where none can be lent. */
-function lentConnections(
-  { io: channel, sources }: ThreadData,
-  { direct }: System,
-  io: IoClient | undefined,
-  borrower: Borrower,
-): LentConnections | undefined {
-  const isAny = sources.some(({ limits }) => limits !== undefined);
-  if (direct === undefined || channel === undefined || io === undefined || !isAny) return undefined;
-  const { loans, waiting } = channel;
-  const { openList, createData } = direct;
-  const { clearBell, sockets } = direct.calls;
-  return createData({ io, sources, loans, waiting, sockets, nowMs, borrower, openList, clearBell });
-}
-
 class WorkerThread {
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
@@ -152,10 +113,12 @@ class WorkerThread {
   readonly #direct: DirectServer | undefined;
   /** The same for those to data sources. */
   readonly #connections: LentConnections | undefined;
+  readonly #ownReads: OwnReads | undefined;
 
   /**
    * @param format of the access log; undefined: there is none
    * @param usage measures what requests take; undefined: nobody wants to know
+   * @param ownReads undefined: no database is read here
    */
   constructor(
     data: ThreadData,
@@ -163,6 +126,7 @@ class WorkerThread {
     ringBell: () => void,
     format: AccessFormat | undefined,
     usage: UsageMeter | undefined,
+    ownReads: OwnReads | undefined,
   ) {
     const { config, runName } = data;
     const interrupts = new Interrupts(data.interrupts);
@@ -180,6 +144,7 @@ class WorkerThread {
     const io = data.io && new IoClient(data.io, () => interrupts.isAbandoned || interrupts.isStopWanted);
     const connections = lentConnections(data, system, io, borrower);
     this.#connections = connections;
+    this.#ownReads = ownReads;
     this.#runner = new Runner({
       config,
       origin: { runName, worker: data.index },
@@ -193,6 +158,7 @@ class WorkerThread {
       waits: {
         io,
         createData: (events) => connections?.open(events),
+        ownReads,
         keys: data.keysMade && new KeyJobs(mainPort, data.keysMade),
         sources: data.sources,
         lockSource: data.sources.find(({ name, kind }) => name === config.locks && kind !== 'http')?.id,
@@ -283,6 +249,7 @@ class WorkerThread {
     }
     this.#runner.states.closeAll();
     this.#connections?.close();
+    this.#ownReads?.close();
     this.#states.engine.close?.();
   }
 
@@ -379,7 +346,8 @@ async function run(data: ThreadData): Promise<void> {
   const format = data.accessFormat === undefined ? undefined : new AccessFormat(data.accessFormat);
   const clock = format?.needsCpuTime ? await findCpuClock() : undefined;
   const usage = format?.needsUsage ? new UsageMeter(clock) : undefined;
-  const thread = new WorkerThread(data, system, ringBell, format, usage);
+  const ownReads = await findOwnReads(ownReadsParts(data));
+  const thread = new WorkerThread(data, system, ringBell, format, usage, ownReads);
   thread.reserve(data.needsRoom);
   if (data.warmScripts.length > 0) parentPort?.postMessage({ warmed: thread.warm(data) });
   parentPort?.postMessage('ready');

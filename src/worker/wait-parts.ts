@@ -2,6 +2,7 @@
 import type { IoClient } from '../io/client.js';
 import type { SourceGrant } from '../io/handle.js';
 import type { DirectData, DirectDataParts } from './data/direct-data.js';
+import type { OwnReads } from './data/own-reads.js';
 import type { KeyJobs } from './key-jobs.js';
 import type { LockParts } from './lock-waits.js';
 import type { WaitOwner } from './wait-owner.js';
@@ -13,6 +14,8 @@ export interface WaitsParts {
   readonly keys: KeyJobs | undefined;
   /** Left out where this worker uses no data source by itself. */
   readonly createData?: ((events: Pick<DirectDataParts, 'over' | 'post'>) => DirectData | undefined) | undefined;
+  /** Left out where this worker reads no database by itself. */
+  readonly ownReads?: Pick<OwnReads, 'perform'> | undefined;
   /** The data sources, and which scripts may use them. */
   readonly sources: readonly SourceGrant[];
   /** Locks of all workers. */

@@ -111,8 +111,10 @@ export class Waits implements WaitHost {
   #post(operation: PostedOperation, waitsFor: WaitsFor): number {
     if (this.#parts.io === undefined) throw new LuafcgidError('LUAFCGID_DATA_NONE');
     const run = this.#parts.owner();
+    const read = this.#parts.ownReads?.perform(operation, run);
     const token = this.#add(waitsFor);
-    if (this.data?.start(token, operation, scriptNumber(run.script), run) !== true) {
+    if (read !== undefined) this.#end(token, { isError: false, value: read });
+    else if (this.data?.start(token, operation, scriptNumber(run.script), run) !== true) {
       this.#postToIoThread(token, run.id, operation);
     }
     return token;

@@ -34,7 +34,13 @@ describe('data sources', () => {
   const redis = shared((t) => startRedis(t));
   /** One server for each engine. */
   const serverOf = (engine: string) =>
-    shared((t) => start(t, engine, `main = "sqlite:main.db", cache = "redis://127.0.0.1:${redis().port}"`));
+    shared((t) =>
+      start(
+        t,
+        engine,
+        `main = "sqlite:main.db", cache = { "redis://127.0.0.1:${redis().port}", waittimeout = 60, connecttimeout = 60 }`,
+      ),
+    );
   const servers: Readonly<Record<string, () => Server>> = Object.fromEntries(
     ENGINES.map((engine) => [engine, serverOf(engine)]),
   );

@@ -13,7 +13,7 @@ import {
   serveSource,
 } from './support.js';
 
-test('an error of any shape has a message and a traceback', async (t) => {
+test('an error of any shape has a message and a traceback; of a table, its fields (users D9)', async (t) => {
   const { state, run } = newState();
   const shapes: [source: string, message: string | RegExp][] = [
     ['error("boom")', '/srv/script.lua:2: boom'],

@@ -104,7 +104,7 @@ test('multipart forms as they are seen in the wild', () => {
   for (const [what, type, body, wanted] of cases) assert.equal(form(type, body), wanted, what);
 });
 
-test('a multipart form that lost something is an error of con:form, with status 400 (reports A15)', () => {
+test('a multipart form that lost something is an error of con:form, with status 400 (reports A15, users D5)', () => {
   const head = 'Content-Disposition: form-data; name="b"';
   const unclosed = 'it ends before its last boundary';
   const cases: [what: string, type: string, body: string, fault: string][] = [

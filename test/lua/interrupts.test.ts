@@ -115,22 +115,3 @@ test('the Lua stack is told from the midst of what runs, which does not notice',
   );
   state.close();
 });
-
-test('a hook that a script sets stays, however long the script took to get there', () => {
-  const { state, run } = interruptible();
-  run(`${interpreted}
-    function main(env, con)
-      con:log("late")
-      local function hook() end
-      debug.sethook(hook, "", 100000)
-      local set, mask, count = debug.gethook()
-      con:puts(tostring(set == hook), " ", mask, " ", tostring(count))
-      debug.sethook()
-    end`);
-  // Above all times that make the watchdog look more often.
-  const wait = (): void => {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
-  };
-  assert.equal(serve(state, 'main', { override: { log: wait } }).body, 'true  100000');
-  state.close();
-});

@@ -74,6 +74,92 @@ test('numbers keep their digits; whole ones have no exponent', () => {
   if (isLua54) assert.equal(encoded('json.decode("[9223372036854775807,1.0,1]")'), '[9223372036854775807,1.0,1]');
 });
 
+/** Sends a JSON text through decode and encode. */
+function again(): { text(json: string): string; close(): void } {
+  const { state, run } = newState({ memoryBytes: 256 << 20 });
+  run(`${required} function main(env, con) con:puts(json.encode(json.decode(con:gets()))) end`);
+  return {
+    text(json) {
+      const { body } = serve(state, 'main', { body: Buffer.from(json).toString('latin1'), pieceBytes: 1 << 22 });
+      return Buffer.from(body, 'latin1').toString();
+    },
+    close: () => state.close(),
+  };
+}
+
+test('tables of every size and shape stay what they are', () => {
+  const { text, close } = again();
+  const numbers = (count: number) => Array.from({ length: count }, (_, at) => at * 1.5);
+  const records = (count: number) =>
+    Array.from({ length: count }, (_, at) => ({ [`field ${at}`]: at, same: 'é/"\\\n' }));
+  const deep = (levels: number, inner: unknown): unknown =>
+    levels === 0 ? inner : [{ a: deep(levels - 1, inner) }, levels];
+  // 26,000 numbers need more than one instruction can count; the last ones go beyond what one function can hold.
+  for (const count of [0, 1, 49, 50, 51, 255, 256, 257, 600, 26_000]) {
+    const value = {
+      list: numbers(count),
+      rows: records(Math.min(count, 600)),
+      after: ['x', count, null, true, {}, []],
+    };
+    assert.deepEqual(JSON.parse(text(JSON.stringify(value))), value, `${count} items`);
+  }
+  for (const levels of [1, 30, 60, 200]) {
+    const value = deep(levels, [
+      ['a', 1],
+      [[2], [3, ['b']]],
+    ]);
+    assert.deepEqual(JSON.parse(text(JSON.stringify(value))), value, `${levels} levels`);
+  }
+  const strings = Array.from({ length: 140_000 }, (_, at) => `${at}`);
+  assert.deepEqual(JSON.parse(text(JSON.stringify(strings))), strings);
+  const wide = [
+    [...'abcdefgh'.repeat(6), [...'abcdefgh'.repeat(6), [...'abcdefgh'.repeat(6), [[...'abcdefgh'.repeat(6), ['x']]]]]],
+  ];
+  assert.deepEqual(JSON.parse(text(JSON.stringify(wide))), wide);
+  close();
+});
+
+test('numbers come back bit by bit, whatever their exponent', () => {
+  const { text, close } = again();
+  const doubles = fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { minLength: 20, maxLength: 60 });
+  fc.assert(
+    fc.property(doubles, (list) => {
+      const read = JSON.parse(text(JSON.stringify({ list, one: list[0] }))) as { list: number[]; one: number };
+      for (const [at, value] of read.list.entries()) assert.equal(value, (list[at] as number) + 0);
+      assert.equal(read.one, (list[0] as number) + 0);
+    }),
+    { numRuns: 40 },
+  );
+  assert.equal(
+    text('{"a number with many digits":[0.1,1.10,1.25e2,123456789012345678,0.30000000000000004,-1.5E-3,1e-7]}').replace(
+      'e-07',
+      'e-7',
+    ),
+    `{"a number with many digits":[0.1,1.1,${isLua54 ? '125.0,123456789012345678' : '125,123456789012345680'},0.30000000000000004,-0.0015,1e-7]}`,
+  );
+  close();
+});
+
+test('zeros, quotes and marks in strings do not change what is around them', () => {
+  const { body } = serveSource(`${required}
+    local function same(value)
+      local text = json.encode(value)
+      return text
+    end
+    for _, hostile in ipairs({ "a\\0]\\0", "a\\0S\\0009999999999\\0", "}\\0", "\\0", "a\\0003\\0001\\0", "sx", "jx\\0true" }) do
+      local list = { "first and longer than others", hostile, "last" }
+      local fields = { [hostile] = hostile, other = { hostile } }
+      assert(json.decode(same(list))[2] == hostile and #json.decode(same(list)) == 3)
+      local read = json.decode(same(fields))
+      assert(read[hostile] == hostile and read.other[1] == hostile and next(read, next(read, next(read))) == nil)
+    end
+    local back = {}
+    for i = 40, 1, -1 do back[i] = i end
+    assert(#json.decode(json.encode(back)) == 40)
+    con:puts(json.encode({ [10] = "a", [20.5] = "b", x = 1 }):len(), " ", json.encode({ 1, "a", true, { 2 }, "b", 2.5, json.null, json.empty_array }))`);
+  assert.equal(body, '27 [1,"a",true,[2],"b",2.5,null,[]]');
+});
+
 test('what cannot be written is told with its place', () => {
   assert.equal(
     message('json.encode({ x = { y = { 1, 2, nil, 4 } } })'),

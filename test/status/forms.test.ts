@@ -1,9 +1,11 @@
 /** The status as text and JSON, and which form a client gets. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { hasInvisible } from '../../src/logging/invisible.js';
 import { renderJson } from '../../src/status/json.js';
 import { formOf, renderStatus } from '../../src/status/render.js';
 import { renderText } from '../../src/status/text.js';
+import { renderTop } from '../../src/status/top.js';
 import { sampleScript, sampleStatus } from './sample.js';
 
 describe('the form of the status', () => {
@@ -27,13 +29,13 @@ describe('the form of the status', () => {
 
   it('comes with its type', () => {
     const types = (['text', 'json', 'openmetrics', 'html'] as const).map(
-      (form) => renderStatus(form, sampleStatus).contentType.split(';')[0],
+      (form) => renderStatus(form, () => sampleStatus()).contentType.split(';')[0],
     );
     assert.deepEqual(types, ['text/plain', 'application/json', 'application/openmetrics-text', 'text/html']);
   });
 
   it('as a page loads nothing from elsewhere, and asks for the figures by itself', () => {
-    const { body } = renderStatus('html', () => assert.fail('the page needs no status'));
+    const body = renderStatus('html', () => assert.fail('the page needs no status')).body.toString();
     assert.doesNotMatch(body, /(?:src|href)="(?!\?|data:)/);
     assert.match(body, /default-src 'none'/);
     assert.doesNotMatch(body, /innerHTML|insertAdjacentHTML|document\.write/);
@@ -57,6 +59,26 @@ describe('the status as text', () => {
     }
   });
 
+  it('and a screen of top let nothing that a client or script has written drive the terminal, or begin a line', () => {
+    const evil = '/a\x1b]0;x\x07\nFORGED\r\u009b2J\u202e';
+    const [request] = sampleStatus().running;
+    const [error] = sampleStatus().errors;
+    assert.ok(request !== undefined && error !== undefined);
+    const status = sampleStatus({
+      running: [{ ...request, method: evil, path: evil, client: evil, line: evil }],
+      errors: [{ ...error, text: evil, place: evil, request: evil }],
+      scripts: [sampleScript(evil)],
+    });
+    const json = renderJson(status).toString();
+    const top = renderTop(JSON.parse(json), undefined, 'r', 50, 1000);
+    for (const text of [renderText(status), top]) {
+      assert.ok(text.includes('\\x1b]0;x\\x07\\x0aFORGED'), text);
+      assert.ok(!hasInvisible(text.replaceAll('\n', '')) && !/^FORGED/m.test(text), text);
+    }
+    assert.ok(!hasInvisible(json.trimEnd()), 'and so does the JSON form');
+    assert.equal(JSON.parse(json).scripts[0].script, evil);
+  });
+
   it('says how full shared dictionaries are, and what they have evicted and refused', () => {
     assert.match(renderText(sampleStatus()), /^cache +12 +1\.0 of 16\.0 MiB +30 +4 +3 +0$/m);
   });
@@ -69,7 +91,7 @@ describe('the status as text', () => {
 
 describe('the status as JSON', () => {
   it('has names with units in snake case, and no name that comes from data', () => {
-    const { server, requests, scripts, running, errors } = JSON.parse(renderJson(sampleStatus()));
+    const { server, requests, scripts, running, errors } = JSON.parse(renderJson(sampleStatus()).toString());
     assert.deepEqual([server.uptime_seconds, server.last_reload.is_refused], [3_600, false]);
     assert.deepEqual(requests.by_status, { none: 0, '1xx': 0, '2xx': 8, '3xx': 0, '4xx': 0, '5xx': 1 });
     assert.deepEqual(requests.refused, [{ code: 'LUAFCGID_POOL_FULL', status: 503, count: 3 }]);

@@ -5,7 +5,8 @@ import { renderOpenMetrics } from '../../src/status/openmetrics.js';
 import { parseOpenMetrics } from './openmetrics-parser.js';
 import { sampleScript, sampleStatus, times } from './sample.js';
 
-const render = (...args: Parameters<typeof sampleStatus>) => parseOpenMetrics(renderOpenMetrics(sampleStatus(...args)));
+const render = (...args: Parameters<typeof sampleStatus>) =>
+  parseOpenMetrics(renderOpenMetrics(sampleStatus(...args)).toString());
 
 describe('OpenMetrics', () => {
   it('is correct, and each family says what it is', () => {

@@ -58,7 +58,7 @@ async function shown(status: Status): Promise<(id: string) => FakeElement> {
     createElementNS: (_space: string, tag: string) => new FakeElement(tag),
     addEventListener: () => {},
   };
-  const fetch = async () => ({ ok: true, json: async () => JSON.parse(renderJson(status)) });
+  const fetch = async () => ({ ok: true, json: async () => JSON.parse(renderJson(status).toString()) });
   const globals = { document, fetch, setInterval: () => {}, Node: FakeElement, Element: FakeElement };
   runInContext(PAGE_SCRIPT, createContext(globals));
   const get = (id: string): FakeElement => elements.get(id) ?? assert.fail(`the page has no element ${id}`);

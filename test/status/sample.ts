@@ -1,6 +1,15 @@
 /** A status as tests need it: of any number of scripts, with whatever a test changes. */
+
+import { NO_IMAGE } from '../../src/metrics/counters.js';
 import { TIME_PLACES } from '../../src/metrics/histogram.js';
-import type { Status, StatusScript, Times } from '../../src/status/model.js';
+import type { Status } from '../../src/status/model.js';
+import {
+  SCRIPT_NUMBERS,
+  ScriptAt,
+  type ScriptTable,
+  type StatusScript,
+  type Times,
+} from '../../src/status/script-table.js';
 
 export function times(count: number, place = 4): Times {
   const counts = Array.from({ length: TIME_PLACES }, () => 0);
@@ -31,7 +40,41 @@ export function sampleScript(script: string, changes: Partial<StatusScript> = {}
   };
 }
 
-export function sampleStatus(changes: Partial<Status> = {}): Status {
+function tableOf(scripts: readonly StatusScript[]): ScriptTable {
+  const numbers = new Float64Array(scripts.length * SCRIPT_NUMBERS);
+  for (const [at, script] of scripts.entries()) {
+    const row = numbers.subarray(at * SCRIPT_NUMBERS, (at + 1) * SCRIPT_NUMBERS);
+    row.set(script.byStatus, ScriptAt.STATUS);
+    const { queue, run, wait } = script;
+    for (const [place, number] of [
+      [ScriptAt.REQUESTS, script.requests],
+      [ScriptAt.DIRECT, script.direct],
+      [ScriptAt.FAILED, script.failed],
+      [ScriptAt.TIMED_OUT, script.timedOut],
+      [ScriptAt.SENT_BYTES, script.sentBytes],
+      [ScriptAt.LOADS, script.loads],
+      [ScriptAt.LOAD_MS, script.loadMs],
+      [ScriptAt.CLONES, script.clones],
+      [ScriptAt.BLOCKED, script.blockedWaits],
+      [ScriptAt.STATES, script.states],
+      [ScriptAt.MEMORY_BYTES, script.memoryBytes],
+      [ScriptAt.QUEUE_MS, queue.sumMs],
+      [ScriptAt.RUN_MS, run.sumMs],
+      [ScriptAt.WAIT_MS, wait.sumMs],
+    ] as const) {
+      row[place] = number;
+    }
+    row.set(queue.counts, ScriptAt.QUEUE_TIMES);
+    row.set(run.counts, ScriptAt.RUN_TIMES);
+    row.set(wait.counts, ScriptAt.WAIT_TIMES);
+    for (const [place, why] of NO_IMAGE.entries()) row[ScriptAt.NO_IMAGE + place] = script.noImage[why] ?? 0;
+  }
+  return { names: scripts.map(({ script }) => script), numbers };
+}
+
+type Changes = Partial<Omit<Status, 'scripts'>> & { readonly scripts?: readonly StatusScript[] };
+
+export function sampleStatus({ scripts = [sampleScript('/srv/slow.lua')], ...changes }: Changes = {}): Status {
   return {
     server: {
       version: '2.0.0',
@@ -121,7 +164,7 @@ export function sampleStatus(changes: Partial<Status> = {}): Status {
       { name: 'states', unit: 'count', used: 1, limit: 64 },
       { name: 'bodytotal', unit: 'bytes', used: 0, limit: 2 ** 28 },
     ],
-    scripts: [sampleScript('/srv/slow.lua')],
+    scripts: tableOf(scripts),
     running: [
       {
         request: '68d1a0-1',

@@ -225,7 +225,7 @@ describe('the requests of workers', () => {
     totals.add(new CountersView(team.counters.get(worker) as SharedArrayBuffer));
     assert.deepEqual([totals.sum(At.STATUS + 4), totals.sum(At.DIRECT), totals.sum(At.LOADS)], [1, 0, 1]);
     assert.ok(totals.sum(At.SENT_BYTES) > 'Status: 404 Not Found'.length);
-    assert.deepEqual([...totals.scripts.keys()], [script, OTHER_SCRIPTS]);
+    assert.deepEqual([...totals.starts.keys()], [script, OTHER_SCRIPTS]);
   });
 });
 

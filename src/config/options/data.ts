@@ -25,7 +25,7 @@ data = {
 
 | field | meaning | default |
 |---|---|---|
-| \`connections\` | the most connections, for the whole server | 10; SQLite 3. Of Redis one for each worker and one more is enough |
+| \`connections\` | the most connections, for the whole server | 10; SQLite 6: one writes, each worker has one for short reads as long as two are left, and the others read what takes long. Of Redis one for each worker and one more is enough |
 | \`queue\` | the most operations that wait for one; scripts take turns | 100; Redis 1000 |
 | \`waittimeout\` | seconds that an operation waits for one | 5 |
 | \`connecttimeout\` | seconds that connecting may take | 5 |

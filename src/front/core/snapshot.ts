@@ -1,19 +1,9 @@
 /** What the front is doing at this moment, as plain values. It reads the books and changes nothing. */
 import { toShortText } from '../../base/bounded-text.js';
 import { WaitsFor } from '../../channel/messages.js';
-import { At, NO_IMAGE, STATUS_CLASSES } from '../../metrics/counters.js';
-import { TIME_PLACES } from '../../metrics/histogram.js';
-import { ScriptTotals } from '../../metrics/totals.js';
+import { At, STATUS_CLASSES } from '../../metrics/counters.js';
 import type { Pool, PoolState } from '../../pool/pool.js';
-import type {
-  FrontSnapshot,
-  StatusLimit,
-  StatusRequest,
-  StatusScript,
-  StatusState,
-  StatusWorker,
-  Times,
-} from '../../status/model.js';
+import type { FrontSnapshot, StatusLimit, StatusRequest, StatusState, StatusWorker } from '../../status/model.js';
 import type { FrontOptions } from '../model/actions.js';
 import { askedOf } from '../model/asked.js';
 import type { Meters } from '../model/connection.js';
@@ -21,6 +11,7 @@ import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { Run } from '../model/run.js';
 import type { Tally } from '../model/tally.js';
 import type { WorkerLink } from '../model/worker-link.js';
+import { tableOfScripts } from './script-numbers.js';
 
 /** What a suspended request waits for, in words. */
 const WAITS_FOR: Readonly<Record<number, string>> = {
@@ -50,9 +41,7 @@ export interface SnapshotParts {
 
 export function takeSnapshot(parts: SnapshotParts, nowMs: number): FrontSnapshot {
   const { tally, pool, requests } = parts;
-  const totals = new ScriptTotals();
-  totals.addAll(tally.ended);
-  for (const counters of tally.living) totals.add(counters);
+  const totals = tally.sums();
   const runs = new Map<FrontRequest, Run>();
   for (const worker of parts.workers) for (const run of worker.runs.values()) runs.set(run.request, run);
   const counts = pool.counts();
@@ -97,7 +86,7 @@ export function takeSnapshot(parts: SnapshotParts, nowMs: number): FrontSnapshot
       list: describeStates(parts, states, nowMs),
     },
     limits: limitsOf(parts, counts),
-    scripts: describeScripts(parts, totals, states),
+    scripts: tableOfScripts(totals, parts.tally.queued, states, (state) => memoryOf(parts, state)),
     running: list(running),
     waiting: list(waiting),
   };
@@ -198,68 +187,3 @@ function limitsOf(
     { name: 'sendtotal', unit: 'bytes', used: meters.unsent.bytes, limit: options.sendTotalBytes },
   ];
 }
-
-/** All scripts that were asked for, those asked for most first. */
-function describeScripts(
-  parts: SnapshotParts,
-  { scripts }: ScriptTotals,
-  states: readonly PoolState[],
-): StatusScript[] {
-  const { queued } = parts.tally;
-  const stateCounts = new Map<string, { count: number; bytes: number }>();
-  for (const state of states) {
-    const sums = stateCounts.get(state.script) ?? { count: 0, bytes: 0 };
-    sums.count += 1;
-    sums.bytes += memoryOf(parts, state) ?? 0;
-    stateCounts.set(state.script, sums);
-  }
-  const names = new Set([...scripts.keys(), ...queued.keys()]);
-  const described: StatusScript[] = [];
-  for (const name of names) {
-    const numbers = scripts.get(name);
-    const queue = queued.get(name);
-    const at = (place: number): number => numbers?.[place] ?? 0;
-    const times = (place: number, sumAt: number): Times => ({
-      counts: numbers === undefined ? NO_TIMES : partOf(numbers, place, TIME_PLACES),
-      sumMs: at(sumAt),
-    });
-    const byStatus = numbers === undefined ? NO_STATUSES : partOf(numbers, At.STATUS, STATUS_CLASSES);
-    const counts = queue === undefined ? [...NO_TIMES] : [...queue.counts];
-    // What a worker reads by itself has waited in no queue.
-    counts[0] = (counts[0] ?? 0) + at(At.DIRECT);
-    const requests = byStatus.reduce((sum, count) => sum + count, 0);
-    if (requests === 0 && queue === undefined) continue;
-    described.push({
-      script: toShortText(name),
-      requests,
-      byStatus,
-      direct: at(At.DIRECT),
-      failed: at(At.FAILED),
-      timedOut: at(At.TIMED_OUT),
-      sentBytes: at(At.SENT_BYTES),
-      loads: at(At.LOADS),
-      loadMs: at(At.LOAD_MS),
-      clones: at(At.CLONES),
-      noImage: Object.fromEntries(
-        NO_IMAGE.flatMap((why, place) => (at(At.NO_IMAGE + place) > 0 ? [[why, at(At.NO_IMAGE + place)]] : [])),
-      ),
-      blockedWaits: at(At.BLOCKED),
-      states: stateCounts.get(name)?.count ?? 0,
-      memoryBytes: stateCounts.get(name)?.bytes ?? 0,
-      queue: { counts, sumMs: queue?.sumMs ?? 0 },
-      run: times(At.RUN_TIMES, At.RUN_MS),
-      wait: times(At.WAIT_TIMES, At.WAIT_MS),
-    });
-  }
-  return described.sort((a, b) => b.requests - a.requests);
-}
-
-/** A list that crosses to another thread. Spreading a part of the array would take ten times as long, for each script. */
-function partOf(numbers: Float64Array, at: number, count: number): number[] {
-  const part: number[] = [];
-  for (let place = at; place < at + count; place += 1) part.push(numbers[place] as number);
-  return part;
-}
-
-const NO_TIMES: readonly number[] = Array.from({ length: TIME_PLACES }, () => 0);
-const NO_STATUSES: readonly number[] = Array.from({ length: STATUS_CLASSES }, () => 0);

@@ -13,7 +13,8 @@ import { RingReader, RingWriter } from '../../channel/ring.js';
 import { CountersView } from '../../metrics/counters.js';
 import { ErrorGroups, type NotedError } from '../../metrics/error-groups.js';
 import { composeStatus, type FrontReport, type ServerFacts } from '../../status/model.js';
-import { formOf, renderStatus } from '../../status/render.js';
+import { formOf, renderStatus, typeOf } from '../../status/render.js';
+import { reuseText } from '../../status/text-buffer.js';
 import { Front, type FrontCounts, type FrontOptions } from '../core/front.js';
 import type { Driver, DriverReports, DriverSettings } from '../io/driver.js';
 import type { FrontLogs, LogEvents, LogSettings } from '../logging/front-logs.js';
@@ -244,9 +245,13 @@ export class FrontApi {
     const facts = this.#facts;
     if (facts === undefined) return Buffer.from('Status: 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n');
     const form = formOf(query, accept);
-    const { contentType, body } = renderStatus(form, () => composeStatus(this.report(), facts, Date.now()));
-    const head = `Status: 200 OK\r\nContent-Type: ${contentType}\r\nCache-Control: no-store\r\n\r\n`;
-    return Buffer.from(isHead ? head : head + body);
+    const headOf = (contentType: string): string =>
+      `Status: 200 OK\r\nContent-Type: ${contentType}\r\nCache-Control: no-store\r\n\r\n`;
+    if (isHead) return Buffer.from(headOf(typeOf(form)));
+    const { body } = renderStatus(form, () => composeStatus(this.report(), facts, Date.now()), headOf);
+    // The front makes records of it before it does anything else.
+    reuseText(body);
+    return body;
   }
 
   counts(): FrontCounts {

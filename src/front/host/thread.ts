@@ -5,6 +5,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { futexSleeper } from '../../linux/futex.js';
 import { nameThread } from '../../linux/threads.js';
+import type { FrontReport } from '../../status/model.js';
 import { EpollDriver } from '../io/epoll/driver.js';
 import { FrontLogs } from '../logging/front-logs.js';
 import { LineSender } from '../logging/line-credits.js';
@@ -43,12 +44,19 @@ function takeCalls(): void {
     const call = next.message as Call;
     const { number } = call;
     try {
-      tell({ kind: 'answer', number, result: carryOut(call) });
+      answer(number, carryOut(call));
     } catch (error) {
       const { message, code, stack } = error as NodeJS.ErrnoException;
       tell({ kind: 'failure', number, failure: { message, code, stack } });
     }
   }
+}
+
+/** The memory of the largest answer is handed over instead of being copied. */
+function answer(number: number, result: unknown): void {
+  const message: FromFront = { kind: 'answer', number, result };
+  const table = (result as Partial<FrontReport> | undefined)?.scripts?.numbers;
+  port.postMessage(message, table === undefined ? [] : [table.buffer as ArrayBuffer]);
 }
 
 function carryOut(call: Call): unknown {

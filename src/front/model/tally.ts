@@ -26,7 +26,9 @@ export class Tally {
   /** Most requests that have waited for a state at a time. */
   waitingMax = 0;
   /** Counts of workers that are no more. */
-  readonly ended = new ScriptTotals();
+  readonly #ended = new ScriptTotals();
+  /** What all workers have counted, when it was asked for last. */
+  readonly #sums = new ScriptTotals();
   /** Requests of those workers, and connections that they accepted and closed without the front. */
   #endedTotal = 0;
   #endedConnections = 0;
@@ -36,9 +38,12 @@ export class Tally {
   /** Times and numbers of requests, the oldest first. */
   readonly #samples: { readonly nowMs: number; readonly total: number }[] = [];
 
-  /** Counts of workers that run. */
-  get living(): ReadonlySet<CountersView> {
-    return this.#living;
+  /** What all workers have counted until now, those included that are no more. Holds until it is asked for again. */
+  sums(): ScriptTotals {
+    this.#sums.clear();
+    this.#sums.addAll(this.#ended);
+    for (const counters of this.#living) this.#sums.add(counters);
+    return this.#sums;
   }
 
   /** Answers that the server gave in the place of scripts, by the codes of their errors. */
@@ -80,7 +85,7 @@ export class Tally {
   /** A worker is no more, or counts no more: it was given up. */
   workerGone(counters: CountersView): void {
     if (!this.#living.delete(counters)) return;
-    this.ended.add(counters);
+    this.#ended.add(counters);
     this.#endedTotal += counters.total;
     this.#endedConnections += counters.ownConnections;
   }

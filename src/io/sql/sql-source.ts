@@ -60,6 +60,11 @@ export class SqlSource implements Source {
     return this.#held.has(handle);
   }
 
+  /** Whether the run has left something on a connection, which it keeps therefore. */
+  keeps(run: Run): boolean {
+    return this.#kept.has(run);
+  }
+
   start(operation: Operation): void {
     this.#perform(operation).then(
       (result) => operation.done(result),

@@ -13,10 +13,23 @@ export interface Database {
   exec(text: string): void;
   close(): void;
   readonly isTransaction: boolean;
+  /** Left out by older versions. */
+  readonly limits?: DatabaseLimits;
+}
+
+/** Limits of one connection (sqlite3_limit). */
+export interface DatabaseLimits {
+  /** Bytes of a value or a row. */
+  length: number;
+  /** Bytes of a statement. */
+  sqlLength: number;
+  /** Instructions of its program. */
+  vdbeOp: number;
 }
 
 export interface PreparedStatement {
   run(...values: readonly unknown[]): { readonly changes: number | bigint; readonly lastInsertRowid: number | bigint };
+  get(...values: readonly unknown[]): readonly unknown[] | undefined;
   iterate(...values: readonly unknown[]): Iterator<readonly unknown[]>;
   columns(): readonly { readonly name: string }[];
   setReadBigInts(enabled: boolean): void;
@@ -236,7 +249,8 @@ export class SqliteEngine {
   }
 }
 
-function codeOf(error: unknown): number | undefined {
+/** The result code of SQLite that an error carries. */
+export function codeOf(error: unknown): number | undefined {
   const { errcode } = error as { readonly errcode?: unknown };
   return typeof errcode === 'number' ? errcode : undefined;
 }

@@ -17,11 +17,14 @@ export class SqliteSource implements Source {
   readonly #writer: SqlSource;
   /** undefined for a database in memory, which belongs to its connection. */
   readonly #readers: SqlSource | undefined;
+  readonly #connections: number;
 
   constructor(settings: ResolvedSource, log: Log) {
     const handles = new Handles();
-    const readers = settings.database === ':memory:' ? 0 : settings.connections - 1;
+    // Workers have some of those that read (decision 0030).
+    const readers = settings.database === ':memory:' ? 0 : settings.connections - 1 - (settings.readingWorkers ?? 0);
     this.name = settings.name;
+    this.#connections = settings.database === ':memory:' ? 1 : settings.connections;
     this.#writer = new SqlSource({ ...settings, connections: 1 }, new SqliteDriver(settings, false, log), log, handles);
     if (readers < 1) return;
     this.#readers = new SqlSource(
@@ -47,13 +50,13 @@ export class SqliteSource implements Source {
   status(): SourceStatus {
     const writer = this.#writer.status();
     const readers = this.#readers?.status();
-    if (readers === undefined) return writer;
+    if (readers === undefined) return { ...writer, connections: this.#connections };
     return {
       ...writer,
       open: writer.open + readers.open,
       busy: writer.busy + readers.busy,
       waiting: writer.waiting + readers.waiting,
-      connections: writer.connections + readers.connections,
+      connections: this.#connections,
       down: writer.down ?? readers.down,
     };
   }
@@ -67,8 +70,10 @@ export class SqliteSource implements Source {
   }
 
   #mayRead(readers: SqlSource, operation: Operation): boolean {
-    const { action, handle, body } = operation;
+    const { action, handle, body, run } = operation;
     if (handle !== 0) return readers.owns(handle);
+    // Its temporary tables are there.
+    if (this.#writer.keeps(run)) return false;
     if (action === Action.BEGIN) {
       const options = new ValueReader(body).read() as ValueMap | undefined;
       return options?.get('readonly') === true;

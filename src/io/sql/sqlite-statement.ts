@@ -42,7 +42,8 @@ export function isReading({ scanned: { words } }: Statement): boolean {
   return command === 'select' || command === 'values' || command === 'explain';
 }
 
-function toSqliteValue(value: Argument): SqliteStatement['values'][number] {
+/** A value in the types that the libraries for SQLite take. */
+export function toSqliteValue(value: Argument): SqliteStatement['values'][number] {
   if (value === undefined) return null;
   if (typeof value === 'boolean') return value ? 1n : 0n;
   // A JavaScript number would be stored as a float.

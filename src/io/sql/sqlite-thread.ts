@@ -5,40 +5,16 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { LuafcgidError } from '../../base/errors.js';
 import { DataError } from '../protocol.js';
-import { loadDriver } from '../source.js';
 import { ValueWriter } from '../values.js';
 import { Residue, RowSink } from './sql.js';
-import { type EngineCursor, type OpenDatabase, SqliteEngine } from './sqlite-engine.js';
+import { findSqlite } from './sqlite-driver.js';
+import { type EngineCursor, SqliteEngine } from './sqlite-engine.js';
 import type { Failure, SqliteAnswer, SqliteCall, SqliteThreadData } from './sqlite-messages.js';
 
 const { settings, cancelled } = workerData as SqliteThreadData;
 const port = parentPort as MessagePort;
 const lastCancelled = new Int32Array(cancelled);
 const cursors = new Map<number, EngineCursor>();
-
-/** That of Node.js where it has all that is needed, else the package with the same interface. */
-async function findOpen(): Promise<OpenDatabase> {
-  const { DatabaseSync } = await loadDatabase();
-  return (file, options) => new DatabaseSync(file, options);
-}
-
-interface SqliteModule {
-  readonly DatabaseSync: new (file: string, options: object) => ReturnType<OpenDatabase>;
-  readonly StatementSync: { readonly prototype: object };
-}
-
-async function loadDatabase(): Promise<SqliteModule> {
-  try {
-    const name = 'node:sqlite';
-    const own = (await import(name)) as SqliteModule;
-    if ('setReturnArrays' in own.StatementSync.prototype) return own;
-  } catch {
-    // This Node.js has none.
-  }
-  return loadDriver('SQLite', '@photostructure/sqlite', async () => {
-    return (await import('@photostructure/sqlite')) as unknown as SqliteModule;
-  });
-}
 
 function failureOf(error: unknown): Failure {
   if (error instanceof LuafcgidError) {
@@ -101,7 +77,7 @@ function answer(number: number, engine: SqliteEngine | undefined, act: () => Res
 async function run(): Promise<void> {
   let engine: SqliteEngine;
   try {
-    engine = new SqliteEngine(await findOpen(), settings);
+    engine = new SqliteEngine(await findSqlite(), settings);
   } catch (error) {
     port.postMessage({ number: 0, failure: failureOf(error), transaction: 'none', residue: Residue.NONE });
     return port.close();

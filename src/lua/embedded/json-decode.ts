@@ -1,30 +1,17 @@
-/** Reads JSON into tables of the embedded Lua. Texts with an error are left to json-decode.lua, which says what it is. */
+/**
+ * Reads JSON into tables of the embedded Lua. Texts with an error are left to json-decode.lua, which says what it is; and so is a text
+ * whose request has to stop, since Lua can be stopped anywhere.
+ */
 
 import { isUtf8 } from 'node:buffer';
+import { DEEPEST_JSON, endOfString, isPlainByte, JsonNumber, noJson, unescapeJson } from '../json-text.js';
+import type { InterruptSource } from '../state.js';
 import { luaType, type Machine } from './machine.js';
 
-const DEEPEST = 1000;
-/** Thrown where the text is no JSON. */
-const noJson = new Error('no JSON');
+/** So many strings are made between two looks at whether the request has to stop: a client can make each of them take long. */
+const STRINGS_BETWEEN_LOOKS = 256;
 
-/** By byte: whether a string goes on with it. */
-const isPlain = new Uint8Array(256).fill(1);
-isPlain.fill(0, 0, 32);
-isPlain[0x22] = 0;
-isPlain[0x5c] = 0;
-
-const simpleEscapes: Readonly<Record<number, number>> = {
-  34: 0x22,
-  92: 0x5c,
-  47: 0x2f,
-  98: 8,
-  102: 12,
-  110: 10,
-  114: 13,
-  116: 9,
-};
-
-const numberSyntax = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$/;
+type Interrupts = Pick<InterruptSource, 'isStopWanted'>;
 
 class JsonReader {
   #machine!: Machine;
@@ -34,6 +21,13 @@ class JsonReader {
   #at = 0;
   #end = 0;
   #arrayMetaIndex = 0;
+  readonly #numbers = new JsonNumber();
+  #stringsLeft = STRINGS_BETWEEN_LOOKS;
+  readonly #interrupts: Interrupts | undefined;
+
+  constructor(interrupts: Interrupts | undefined) {
+    this.#interrupts = interrupts;
+  }
 
   read(machine: Machine, L: number, checksUtf8: boolean, arrayMetaIndex: number): boolean {
     const text = machine.bytes(L, 1);
@@ -111,45 +105,22 @@ class JsonReader {
   }
 
   #number(): void {
-    const bytes = this.#bytes;
-    const start = this.#at;
-    const isNegative = bytes[start] === 0x2d;
-    let at = isNegative ? start + 1 : start;
-    const first = at;
-    let value = 0;
-    while (at < this.#end) {
-      const digit = (bytes[at] as number) - 48;
-      if (digit < 0 || digit > 9) break;
-      value = value * 10 + digit;
-      at += 1;
-    }
-    const next = at < this.#end ? (bytes[at] as number) : 0;
-    const digits = at - first;
-    const isPlainInteger = next !== 0x2e && (next | 0x20) !== 0x65;
-    if (isPlainInteger && digits > 0 && digits <= 15 && (digits === 1 || bytes[first] !== 48)) {
-      this.#at = at;
-      this.#machine.x.lua_pushnumber(this.#L, isNegative ? -value : value);
-      return;
-    }
-    while (at < this.#end) {
-      const byte = bytes[at] as number;
-      const isPart =
-        (byte >= 48 && byte <= 57) || byte === 0x2e || byte === 0x2b || byte === 0x2d || (byte | 0x20) === 0x65;
-      if (!isPart) break;
-      at += 1;
-    }
-    const text = bytes.toString('latin1', start, at);
-    if (!numberSyntax.test(text)) throw noJson;
-    this.#at = at;
-    this.#machine.x.lua_pushnumber(this.#L, Number(text));
+    const value = this.#numbers.read(this.#bytes, this.#at, this.#end);
+    this.#at = this.#numbers.end;
+    this.#machine.x.lua_pushnumber(this.#L, value);
   }
 
   /** Pushes the string whose quote comes now. */
   #string(): void {
+    this.#stringsLeft -= 1;
+    if (this.#stringsLeft === 0) {
+      if (this.#interrupts?.isStopWanted) throw noJson;
+      this.#stringsLeft = STRINGS_BETWEEN_LOOKS;
+    }
     const bytes = this.#bytes;
     const start = this.#at + 1;
     let at = start;
-    while (at < this.#end && isPlain[bytes[at] as number] === 1) at += 1;
+    while (at < this.#end && isPlainByte[bytes[at] as number] === 1) at += 1;
     if (at >= this.#end) throw noJson;
     if (bytes[at] !== 0x22) {
       this.#longString(start, at);
@@ -162,60 +133,17 @@ class JsonReader {
 
   /** The same with escapes, the first of which is at `at`. */
   #longString(start: number, first: number): void {
-    const bytes = this.#bytes;
-    let at = first;
-    let end = first;
-    // What the string can take at most is what is left of the text; find its end first.
-    while (end < this.#end && bytes[end] !== 0x22) end += bytes[end] === 0x5c ? 2 : 1;
-    if (end >= this.#end) throw noJson;
+    const end = endOfString(this.#bytes, first, this.#end);
     const room = Buffer.allocUnsafe(end - start);
-    let to = bytes.copy(room, 0, start, first);
-    while (at < end) {
-      const byte = bytes[at] as number;
-      if (byte !== 0x5c) {
-        if (byte < 32) throw noJson;
-        room[to++] = byte;
-        at += 1;
-        continue;
-      }
-      const letter = bytes[at + 1] as number;
-      if (letter !== 0x75) {
-        const meant = simpleEscapes[letter];
-        if (meant === undefined) throw noJson;
-        room[to++] = meant;
-        at += 2;
-        continue;
-      }
-      let code = this.#hex(at + 2);
-      at += 6;
-      if (code >= 0xd800 && code <= 0xdfff) {
-        const low = code < 0xdc00 && bytes[at] === 0x5c && bytes[at + 1] === 0x75 ? this.#hex(at + 2) : 0;
-        if (low < 0xdc00 || low > 0xdfff) throw noJson;
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        at += 6;
-      }
-      to += room.write(String.fromCodePoint(code), to, 'utf8');
-    }
+    const length = unescapeJson(this.#bytes, start, end, room);
     this.#at = end + 1;
-    this.#machine.pushBytes(this.#L, room.subarray(0, to));
+    this.#machine.pushBytes(this.#L, room.subarray(0, length));
     this.#refresh();
-  }
-
-  #hex(at: number): number {
-    let code = 0;
-    for (let digit = at; digit < at + 4; digit += 1) {
-      const byte = this.#bytes[digit] as number;
-      const value =
-        byte >= 48 && byte <= 57 ? byte - 48 : (byte | 0x20) >= 97 && (byte | 0x20) <= 102 ? (byte | 0x20) - 87 : -1;
-      if (value < 0) throw noJson;
-      code = code * 16 + value;
-    }
-    return code;
   }
 
   #newTable(depth: number): void {
     const { x } = this.#machine;
-    if (depth > DEEPEST) throw noJson;
+    if (depth > DEEPEST_JSON) throw noJson;
     if (x.lua_checkstack(this.#L, 4) === 0) this.#machine.raiseMemoryError(this.#L);
     x.lua_createtable(this.#L, 0, 0);
     this.#refresh();
@@ -276,9 +204,9 @@ class JsonReader {
  * Reads the text at stack index 1 and pushes its value; false when it is no JSON, and then anything may be on the stack. At
  * 2 is what stands for null, at 3 the metatable of arrays or nil, at 4 whether the text has to be UTF-8.
  */
-export function decodeJson(machine: Machine, L: number): boolean {
+export function decodeJson(machine: Machine, L: number, interrupts?: Interrupts): boolean {
   const { x } = machine;
   const arrayMetaIndex = x.lua_type(L, 3) === luaType.table ? 3 : 0;
   // A reader of its own: a finalizer may run meanwhile and read another text.
-  return new JsonReader().read(machine, L, x.lua_toboolean(L, 4) !== 0, arrayMetaIndex);
+  return new JsonReader(interrupts).read(machine, L, x.lua_toboolean(L, 4) !== 0, arrayMetaIndex);
 }

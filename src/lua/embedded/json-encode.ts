@@ -1,5 +1,6 @@
 /** Writes the usual values of the embedded Lua as JSON; everything else is left to json-encode.lua, as are all errors. */
 
+import { jsonEscape } from '../json-text.js';
 import { LuaMemory, NODE_BYTES, tag, userdataObject, VALUE_BYTES } from './lua-memory.js';
 import { luaType, type Machine } from './machine.js';
 import { enlarged, LARGEST_KEPT_BYTES, tooLarge, USUAL_BYTES } from './text-room.js';
@@ -9,22 +10,6 @@ const DEEPEST = 1000;
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const hexDigits = Buffer.from('0123456789abcdef');
 const words = { null: Buffer.from('null'), true: Buffer.from('true'), false: Buffer.from('false') };
-/** By byte: 0 where it stays, 1 for `\u00XX`, else the letter of its escape. */
-const escapeOf = new Uint8Array(256);
-escapeOf.fill(1, 0, 32);
-escapeOf[127] = 1;
-for (const [character, letter] of Object.entries({
-  '"': '"',
-  '\\': '\\',
-  '\b': 'b',
-  '\f': 'f',
-  '\n': 'n',
-  '\r': 'r',
-  '\t': 't',
-})) {
-  escapeOf[character.charCodeAt(0)] = letter.charCodeAt(0);
-}
-
 /** Values that stand for something else, by their addresses. */
 interface Special {
   readonly null: number;
@@ -63,7 +48,7 @@ class JsonWriter {
     for (let from = start; from < end; from += 1) {
       const byte = bytes[from] as number;
       high |= byte;
-      const letter = escapeOf[byte] as number;
+      const letter = jsonEscape[byte] as number;
       if (letter === 0) {
         out[at++] = byte;
         continue;

@@ -1,7 +1,7 @@
 /** Host functions that do work of the library's modules in the memory of the embedded Lua. Each may give nothing: then Lua does it. */
 
 import { BODY_PIECE_BYTES } from '../crossing.js';
-import type { RequestHost } from '../state.js';
+import type { RequestHost, StateOptions } from '../state.js';
 import { decodeJson } from './json-decode.js';
 import { encodeJson } from './json-encode.js';
 import type { Machine } from './machine.js';
@@ -9,7 +9,11 @@ import { withPage } from './pages.js';
 
 /** Works on the stack of `L`, gives the number of its results there. */
 type LibraryFunction = (
-  state: { readonly machine: Machine; readonly request: Pick<RequestHost, 'tryWrite'> | undefined },
+  state: {
+    readonly machine: Machine;
+    readonly request: Pick<RequestHost, 'tryWrite'> | undefined;
+    readonly options: Pick<StateOptions, 'interrupts'>;
+  },
   L: number,
 ) => number;
 
@@ -31,12 +35,12 @@ export const libraryFunctions = {
   },
 
   /** True, true and the value; or true. */
-  jsondecode({ machine }, L) {
+  jsondecode({ machine, options }, L) {
     const { x } = machine;
     x.lua_settop(L, 4);
     x.lua_pushboolean(L, 1);
     x.lua_pushboolean(L, 1);
-    if (decodeJson(machine, L)) return 3;
+    if (decodeJson(machine, L, options.interrupts)) return 3;
     x.lua_settop(L, 0);
     x.lua_pushboolean(L, 1);
     return 1;

@@ -8,6 +8,7 @@ import { entryNames } from '../entries.js';
 import { deferredParts, loadedParts, luaFile } from '../runtime/manifest.js';
 import { type BootedLua, STACK_BYTES } from './machine-factory.js';
 import { embeddedFile, INITIAL_PAGES } from './wasm/module.js';
+import { HASH_SHIFT } from './wasm/string-hash.js';
 import { hostedFunctionNames } from './wasm/wide-numbers.js';
 
 const saved = new URL('./booted.bin', import.meta.url);
@@ -34,7 +35,8 @@ function fingerprint({ hostFunctions, version }: Origin): string {
   for (const file of [embeddedFile(), ...parts.map((part) => luaFile(part.file))]) {
     hash.update(readFileSync(file)).update('\0');
   }
-  const others = [parts, hostedFunctionNames, hostFunctions, entryNames, STACK_BYTES, INITIAL_PAGES, version];
+  const names = [hostedFunctionNames, hostFunctions, entryNames];
+  const others = [parts, ...names, STACK_BYTES, INITIAL_PAGES, HASH_SHIFT, version];
   return hash.update(JSON.stringify(others)).digest('hex');
 }
 

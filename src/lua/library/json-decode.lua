@@ -63,8 +63,14 @@ local function unicode_escape(at)
   return utf8_of(0x10000 + (code - 0xD800) * 1024 + tonumber(low, 16) - 0xDC00), at + 12
 end
 
+local compiled = jit and parts.json_jit
+
 -- The string whose quote is at `at`, and the place after it: for strings with escapes.
 local function long_string(at)
+  if compiled then
+    local result, after = compiled.string(text, at)
+    if after then return result, after end
+  end
   local pieces, count, from = {}, 0, at + 1
   while true do
     local stop = find(text, '["\\%c]', from)
@@ -96,6 +102,10 @@ local function short_string(at)
 end
 
 local function number(at)
+  if compiled then
+    local result, after = compiled.number(text, at)
+    if after then return result, after end
+  end
   local _, last = find(text, "^-?%d+", at)
   if not last then return nil end
   local after = last + 1

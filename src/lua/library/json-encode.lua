@@ -22,6 +22,9 @@ for character, escape in next, escaped do escaped_slashes[character] = escape en
 
 -- What is wrong with the value; raised as an error that no script sees.
 local failure = {}
+local not_utf8 = "Cannot serialise string: it is not UTF-8"
+-- Whether there were strings that are not plain, and whether the place of a fault is looked for.
+local has_others, is_explaining = false, false
 
 local function fail(message)
   failure.message = message
@@ -34,24 +37,15 @@ local function is_plain(text)
   return find(text, "^[a-z A-Z0-9!#-.:-@%[%]%^_`{-~]*$") ~= nil
 end
 
--- LuaJIT compiles a loop over bytes, but no search for a pattern.
-if jit then
-  local ffi = require("ffi")
-  local cast, bytes_pointer = ffi.cast, ffi.typeof("const uint8_t *")
-
-  function is_plain(text)
-    local bytes = cast(bytes_pointer, text)
-    for at = 0, #text - 1 do
-      local byte = bytes[at]
-      if byte < 32 or byte > 126 or byte == 34 or byte == 92 or byte == 47 then return false end
-    end
-    return true
-  end
-end
+local compiled = jit and parts.json_jit
+if compiled then is_plain = compiled.is_plain end
 
 local function quoted(text)
   if not is_plain(text) then
-    if settings.checks_utf8 and not is_utf8(text) then fail("Cannot serialise string: it is not UTF-8") end
+    -- The whole text is looked at in the end, and single strings where a fault has been found.
+    has_others = true
+    if is_explaining and settings.checks_utf8 and not is_utf8(text) then fail(not_utf8) end
+    if compiled and escapes == escaped then return compiled.quoted(text) end
     text = gsub(text, '[%c"\\/]', escapes)
   end
   return '"' .. text .. '"'
@@ -70,10 +64,12 @@ local function number_text(number)
   if floor(number) == number and number < 2 ^ 63 and number > -2 ^ 63 and (number ~= 0 or 1 / number > 0) then
     return format(math_type and "%.1f" or "%.0f", number)
   end
-  local text = format("%.14g", number)
-  if tonumber(text) == number then return text end
-  text = format("%.15g", number)
-  if tonumber(text) == number then return text end
+  local text
+  -- Numbers with few decimals are frequent. Of all others most need 16 or 17 digits.
+  if number * 1000 % 1 == 0 or number > -1e-3 and number < 1e-3 then
+    text = format("%.14g", number)
+    if tonumber(text) == number then return text end
+  end
   text = format("%.16g", number)
   if tonumber(text) == number then return text end
   return format("%.17g", number)
@@ -151,7 +147,8 @@ local function write_object(value, depth)
     local at = count + 1
     out[at] = keys[key] or key_text(key)
     if type(field) == "string" then
-      out[at + 1], out[at + 2] = quoted(field), ","
+      out[at + 1] = quoted(field)
+      out[at + 2] = ","
       count = at + 2
     else
       count = at
@@ -232,14 +229,20 @@ end
 
 local function document(value)
   write(value, 1)
-  return concat(out, "", 1, count)
+  local text = concat(out, "", 1, count)
+  if has_others and settings.checks_utf8 and not is_utf8(text) then fail(not_utf8) end
+  return text
 end
 
 -- What is wrong with a value that cannot be written, and where.
 local function explain(value)
   local message, path = failure.message, {}
   out, count, keys = {}, 0, {}
-  if find_fault(value, 1, path, {}) then message = failure.message end
+  is_explaining = true
+  local ok, is_found = pcall(find_fault, value, 1, path, {})
+  is_explaining = false
+  if not ok then error(is_found, 0) end
+  if is_found then message = failure.message end
   local place = gsub(concat(path), "^%.", "")
   if #place > 200 then place = "..." .. sub(place, -200) end
   return place == "" and message or message .. " (at " .. place .. ")"
@@ -252,12 +255,15 @@ local function encode(value, chosen)
   settings, null, array_meta, empty_array_meta = chosen, chosen.null, chosen.array_meta, chosen.empty_array_meta
   deepest = chosen.encode_depth
   escapes = chosen.escapes_slash and escaped_slashes or escaped
+  local outer_others, outer_explaining = has_others, is_explaining
+  has_others, is_explaining = false, false
   out, count, keys = {}, 0, {}
   local ok, result = pcall(document, value)
   local message
   if not ok and result == failure then message = explain(value) end
   out, count, keys, settings = outer_out, outer_count, outer_keys, outer_settings
   null, array_meta, empty_array_meta, deepest, escapes = outer_null, outer_meta, outer_empty, outer_depth, outer_escapes
+  has_others, is_explaining = outer_others, outer_explaining
   if ok then return result end
   if not message then error(result, 0) end
   return nil, message

@@ -25,7 +25,7 @@
 
 local parts = ...
 
-local host_decode, host_encode = parts.host.jsondecode, parts.host.jsonencode
+local host_decode, host_encode, host_chunk = parts.host.jsondecode, parts.host.jsonencode, parts.host.jsonchunk
 local decode, encode = parts.json_decode.decode, parts.json_encode.encode
 local bad_argument = parts.arguments.bad
 
@@ -51,6 +51,10 @@ end
 local null, empty_array = unique("null"), unique("[]")
 local array_mt, empty_array_mt = { __name = "JSON array" }, { __name = "JSON array" }
 
+-- Shorter texts are read by Lua in less time than a call of the host takes. LuaJIT reads no chunks that the host writes.
+local least_by_chunk = 30
+if jit then host_chunk = nil end
+
 -- Largest depth that the embedded engine's host walks into.
 local host_depth = 1000
 
@@ -59,6 +63,10 @@ local defaults = {
   encode_depth = 1000, decode_depth = 1000, checks_utf8 = true, empty_as_object = true,
   sparse_convert = false, sparse_ratio = 1, sparse_safe = 0,
 }
+
+-- In lua5.1 and lua5.4. What LuaJIT compiles of json-encode.lua takes no more time.
+local flatten = parts.host.jsontext and not jit and parts.json_flatten
+if flatten then flatten.use(defaults) end
 
 local function new_module(changes, is_safe)
   local M = {
@@ -77,8 +85,8 @@ local function new_module(changes, is_safe)
   end
   renew()
 
-  local encode_in_host = host_encode ~= nil
-  local decode_in_host = host_decode ~= nil
+  local encode_in_host = true
+  local decode_in_host, decode_by_chunk = host_decode ~= nil, host_chunk ~= nil
 
   --- json.decode(text)
   ---
@@ -96,6 +104,10 @@ local function new_module(changes, is_safe)
     if decode_in_host then
       local ok, is_done, value = host_decode(text, null, decoding.array_meta, decoding.checks_utf8)
       if ok and is_done then return value end
+    elseif decode_by_chunk and #text >= least_by_chunk then
+      local meta = decoding.array_meta
+      local ok, make = host_chunk(text, decoding.checks_utf8, meta)
+      if ok and make then return make(null, setmetatable, meta) end
     end
     local value, message = decode(text, decoding)
     if message then error(message, 2) end
@@ -112,9 +124,13 @@ local function new_module(changes, is_safe)
   --- Example: con:puts(json.encode({ name = "Ann", tags = { "a", "b" } }))
   function M.encode(...)
     local value = ...
-    if encode_in_host then
+    if encode_in_host and host_encode then
       local ok, text = host_encode(value, null, array_mt, empty_array_mt, encoding.checks_utf8)
       if ok and text then return text end
+    end
+    if flatten and encode_in_host and type(value) == "table" then
+      local text = flatten.encode(value, encoding.checks_utf8)
+      if text then return text end
     end
     local text, message = encode(value, encoding)
     if message then error(message, 2) end
@@ -138,10 +154,11 @@ local function new_module(changes, is_safe)
   -- left to Lua.
   local function changed()
     renew()
-    encode_in_host = host_encode ~= nil and not settings.escapes_slash and not settings.precision
+    encode_in_host = not settings.escapes_slash and not settings.precision
       and not settings.encode_invalid_numbers and settings.empty_as_object and settings.encode_depth >= host_depth
       and not settings.sparse_convert
-    decode_in_host = host_decode ~= nil and not settings.decode_invalid_numbers and settings.decode_depth >= host_depth
+    local is_usual = not settings.decode_invalid_numbers and settings.decode_depth >= host_depth
+    decode_in_host, decode_by_chunk = host_decode ~= nil and is_usual, host_chunk ~= nil and is_usual
   end
 
   local function switch(name, key, words)

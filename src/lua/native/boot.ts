@@ -16,8 +16,11 @@ import { ownChunkName } from '../traceback.js';
 import { StringChunk, templateText, valueChunk } from './chunks.js';
 import { nativeFunctionNames } from './functions.js';
 import type { HostGate } from './gate.js';
+import { JsonChunk } from './json-chunk.js';
 import { libraryError, type NativeLibrary } from './library.js';
 import { GrowingMemory, NativeMemory } from './memory.js';
+import { ValueChunk51 } from './value-chunk.js';
+import { ValueChunk54 } from './value-chunk-54.js';
 
 /** Called with the host's C function; gives a function that takes the chunks of the parts. */
 const hostFile = 'runtime/native-host.lua';
@@ -66,6 +69,8 @@ export class NativeBoot {
   readonly #chunks = new Map<string, Precompiled>();
   /** e.g. `Lua 5.1` or `LuaJIT 2.1.0-beta3`. */
   readonly version: string;
+  /** Nothing where this Lua does not take such chunks. */
+  readonly jsonChunk: JsonChunk | undefined;
 
   /** Throws `LUAFCGID_LUA_LIBRARY` when the library is not what the engine's name says. */
   constructor(parts: BootParts) {
@@ -90,6 +95,7 @@ export class NativeBoot {
       this.version = this.#checkVersion(L);
       this.#precompile(L);
       gate.stringChunk = this.#makeStringChunk(L);
+      this.jsonChunk = gate.stringChunk && this.#makeJsonChunk(L);
     } finally {
       library.close(L);
     }
@@ -274,7 +280,47 @@ export class NativeBoot {
     }
     return chunk;
   }
+
+  /** How JSON is read by precompiled chunks; nothing where a text does not become what it should. */
+  #makeJsonChunk(L: number): JsonChunk | undefined {
+    const { library } = this.#parts;
+    const is54 = !library.kind.hasCpcall;
+    const dump = this.#evaluate(L, `return string.dump(${is54 ? 'load' : 'loadstring'}("return 1"))`);
+    const chunk = new JsonChunk(is54 ? new ValueChunk54(dump) : new ValueChunk51(dump), is54);
+    this.#expectOk(L, this.#loadText(L, probeCheck));
+    const bytes = chunk.write(Buffer.from(JSON.stringify(probe)), true, true, this.#scratch) ?? 0;
+    const isRight =
+      library.loadBuffer(L, this.#scratch.address, bytes, this.#ownName.address) === luaStatus.ok &&
+      library.pcall(L, 1, 1, 0) === luaStatus.ok &&
+      library.toBoolean(L, -1) !== 0;
+    library.setTop(L, 0);
+    return isRight ? chunk : undefined;
+  }
 }
+
+/** A value with all that chunks of values consist of, and Lua code that says whether a chunk makes it. */
+const probe = {
+  ['long '.repeat(20)]: [0, -7, 2.5, 1e300, 100_000, 'text', '', 'long '.repeat(60), true, false, null, [], {}],
+  lists: [
+    Array.from({ length: 600 }, (_, at) => at * 1000.5),
+    Array.from({ length: 300 }, (_, at) => ({ a: at, b: at })),
+  ],
+  fields: Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`field ${at}`, at])),
+};
+
+const probeCheck = `
+  local make, meta = ..., {}
+  local value = make("nothing", setmetatable, meta)
+  local list, numbers, rows = value[("long "):rep(20)], value.lists[1], value.lists[2]
+  local isRight = list[1] == 0 and list[2] == -7 and list[3] == 2.5 and list[4] == 1e300 and list[5] == 100000
+    and list[6] == "text" and list[7] == "" and list[8] == ("long "):rep(60) and list[9] == true and list[10] == false
+    and list[11] == "nothing" and getmetatable(list[12]) == meta and next(list[12]) == nil and next(list[13]) == nil
+    and getmetatable(list[13]) == nil and #list == 13 and #numbers == 600 and #rows == 300
+  for at = 0, 599 do isRight = isRight and numbers[at + 1] == at * 1000.5 end
+  for at = 0, 299 do
+    isRight = isRight and rows[at + 1].a == at and rows[at + 1].b == at and value.fields["field " .. at] == at
+  end
+  return isRight`;
 
 function hasSymbol(library: NativeLibrary, name: string): boolean {
   try {

@@ -86,6 +86,7 @@ export function createNativeEngine(name: NativeEngineName, options: NativeEngine
     enterDirectory: ownWorkingDirectory(ffi),
     boot: () => boot.boot(),
     deferredPart: (part) => boot.deferredPart(part),
+    jsonChunk: boot.jsonChunk,
   };
   return {
     name,

@@ -1,11 +1,14 @@
 /** The host functions of native states, by number: those that all engines share, and those of native ones only. */
 
-import { GLOBALS_LIMIT_BYTES, PATH_LIMIT_BYTES, wholeText } from '../crossing.js';
+import { GLOBALS_LIMIT_BYTES, PATH_LIMIT_BYTES, wholeBytes, wholeText } from '../crossing.js';
 import { gmtime, localtime, strftime } from '../embedded/libc/calendar.js';
 import { hostFunctions, requireGlobals } from '../host-functions.js';
 import type { HostArguments, HostedState, HostFunction, HostResult } from '../hosted-state.js';
 import { withoutFirstLine } from '../source-text.js';
 import type { LuaValue } from '../state.js';
+import type { JsonChunk } from './json-chunk.js';
+import { writeJsonStream } from './json-stream.js';
+import type { GrowingMemory } from './memory.js';
 import { readFlattened } from './values.js';
 
 /** What host functions need of the native state that calls them. */
@@ -21,6 +24,8 @@ export interface CallingState extends HostedState {
   lookAtMemorySoon(): void;
   /** Whether C functions may nest further. */
   readonly hasRoom: boolean;
+  /** Reads JSON, where this version of Lua takes chunks that the host writes. */
+  readonly jsonChunk: JsonChunk | undefined;
 }
 
 /** The arguments of a call from a native state. */
@@ -33,7 +38,15 @@ export interface NativeArguments extends HostArguments {
 
 const LONGEST_DATE_FORMAT_BYTES = 4096;
 
-type NativeFunction = (state: CallingState, args: NativeArguments) => HostResult;
+/** Longer texts are read by Lua. */
+const LONGEST_JSON_BYTES = 16 << 20;
+
+/** Writes a chunk into memory and gives its length, or undefined where there is nothing to give. Lua gets a function. */
+export type ChunkResult = (to: GrowingMemory) => number | undefined;
+
+export type NativeResult = HostResult | ChunkResult;
+
+type NativeFunction = (state: CallingState, args: NativeArguments) => NativeResult;
 
 const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
   ...(hostFunctions as Record<string, HostFunction>),
@@ -59,6 +72,20 @@ const nativeFunctions: Readonly<Record<string, NativeFunction>> = {
     const [values, functions] = readFlattened(text) as readonly [HostResult, HostResult];
     state.noteGlobals(values as never, functions as never);
     return undefined;
+  },
+
+  /** A function that makes the value of a JSON text; nothing where the text is left to Lua (json-decode.lua). */
+  jsonchunk({ jsonChunk }, args) {
+    const text = jsonChunk && wholeBytes(args.string(1), LONGEST_JSON_BYTES);
+    if (jsonChunk === undefined || text === undefined) return undefined;
+    const [checksUtf8, marksArrays] = [args.isTrue(2), args.isTrue(3)];
+    return (to) => jsonChunk.write(text, checksUtf8, marksArrays, to);
+  },
+
+  /** The JSON text of a row of pieces (json-flatten.lua); nothing where it is left to Lua. */
+  jsontext(_state, args) {
+    const text = wholeBytes(args.string(1), LONGEST_JSON_BYTES);
+    return text && writeJsonStream(text);
   },
 
   /** A coroutine has been made. */

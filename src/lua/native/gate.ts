@@ -6,10 +6,9 @@
 
 import type { Ffi } from '../../base/ffi.js';
 import type { LuaString } from '../crossing.js';
-import type { HostResult } from '../hosted-state.js';
 import type { ByteString } from '../state.js';
 import { type StringChunk, valueChunk } from './chunks.js';
-import { type CallingState, functionsByNumber, type NativeArguments } from './functions.js';
+import { type CallingState, functionsByNumber, type NativeArguments, type NativeResult } from './functions.js';
 import type { NativeLibrary } from './library.js';
 import { GrowingMemory, NativeMemory } from './memory.js';
 
@@ -18,6 +17,9 @@ const STRING_TYPE = 4;
 const BUFFER_BYTES = 256 << 10;
 /** Room for what most calls read or give. */
 const USUAL_BYTES = 64 << 10;
+
+/** The status of a result that is a function (native-host.lua). */
+const FUNCTION_STATUS = 5;
 
 /** Where `lua_State` of Lua 5.1 has `nCcalls`, followed by `baseCcalls`: `lua_yield` compares the two (ldo.c). */
 const NESTED_CALLS_AT = 96;
@@ -162,10 +164,16 @@ export class HostGate {
   }
 
   /** Pushes a status and a value. Gives the number of values. */
-  #give(frame: CallFrame, result: HostResult, status: number): number {
+  #give(frame: CallFrame, result: NativeResult, status: number): number {
     const { L } = frame;
     const library = this.#library;
     if (result instanceof Uint8Array || typeof result === 'string') return this.#giveText(frame, result, status);
+    if (typeof result === 'function') {
+      const length = result(frame.chunk);
+      if (length !== undefined) return this.#giveLoaded(frame, FUNCTION_STATUS, length);
+      library.pushBoolean(L, 1);
+      return 1;
+    }
     if (typeof result === 'object') {
       return this.#giveLoaded(frame, status, this.writeSource(frame.chunk, valueChunk(result)));
     }

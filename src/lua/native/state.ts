@@ -9,6 +9,7 @@ import type { Hook } from '../state-visits.js';
 import { TRACEBACK_SLOT } from './boot.js';
 import type { CStack } from './c-stack.js';
 import type { HostGate } from './gate.js';
+import type { JsonChunk } from './json-chunk.js';
 import type { NativeLibrary } from './library.js';
 import type { GrowingMemory } from './memory.js';
 
@@ -30,6 +31,7 @@ export interface NativeParts {
   readonly enterDirectory: ((directory: ByteString) => void) | undefined;
   boot(): number;
   deferredPart(name: ByteString): Uint8Array | undefined;
+  readonly jsonChunk: JsonChunk | undefined;
 }
 
 const everyInstruction = { mask: 8, count: 1 } as const;
@@ -199,6 +201,10 @@ export class NativeState extends EngineState {
   memoryBytes(): number {
     this.requireUsable();
     return this.#library.usedKib(this.#L) * 1024;
+  }
+
+  get jsonChunk(): JsonChunk | undefined {
+    return this.#parts.jsonChunk;
   }
 
   deferredPart(name: ByteString): Uint8Array | undefined {

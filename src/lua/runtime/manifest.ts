@@ -77,6 +77,8 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'shared_sql', file: 'library/shared-sql.lua' },
   { name: 'utf8', file: 'library/utf8.lua' },
   { name: 'json_encode', file: 'library/json-encode.lua' },
+  { name: 'json_jit', file: 'library/json-jit.lua', kind: 'native' },
+  { name: 'json_flatten', file: 'library/json-flatten.lua', kind: 'native' },
   { name: 'json_decode', file: 'library/json-decode.lua' },
   { name: 'json', file: 'library/json.lua', module: 'luafcgid.json', namespace: 'json' },
   { name: 'cjson', file: 'library/cjson.lua', standsInFor: 'cjson' },

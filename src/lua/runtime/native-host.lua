@@ -24,13 +24,14 @@ if manifest.buffer then
 end
 
 -- Statuses: true and a plain value; 1 and 2: text, as a function or as a length in the buffer; 3 and 4: the text of an
--- error, likewise; false: no memory for the text; nothing: the state is being closed.
+-- error, likewise; 5: a function; false: no memory for the text; nothing: the state is being closed.
 local function finish(status, value)
   if status == true then return true, value end
   if status == 1 then return true, value() end
   if status == 2 then return true, read_buffer(buffer, value) end
   if status == 3 then return nil, value() end
   if status == 4 then return nil, read_buffer(buffer, value) end
+  if status == 5 then return true, value end
   if status == false then error("not enough memory", 0) end
 end
 

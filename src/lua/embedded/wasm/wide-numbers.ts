@@ -29,6 +29,7 @@ import {
   resize,
   unusable,
 } from './sections.js';
+import { withLongHash } from './string-hash.js';
 
 /** The library functions that JavaScript takes part in, by Lua library. */
 const hostedFunctions = {
@@ -345,7 +346,8 @@ export function widenNumbers(sections: readonly Section[]): Section[] {
   }
   const addedTypes = [functionType([i32], [i32]), functionType([i32, i32], []), functionType([i32, i32, i32], [i32])];
   const entries = [...changed, ...originals];
-  const bodies = withoutBareHexadecimal(readBodies(bodyOf(section.code)), functions + added.indexOf(readNothing));
+  const shipped = withLongHash(readBodies(bodyOf(section.code)));
+  const bodies = withoutBareHexadecimal(shipped, functions + added.indexOf(readNothing));
   const { address, sprintf } = findSprintf(bodies, data);
   added.push(bodies[sprintf - imports] as Uint8Array);
   addedFunctionTypes.push(readTypes(bodyOf(section.function))[sprintf - imports] as number);
