@@ -14,7 +14,7 @@ const file = process.env.GREEDY_FILE;
 let isMine = false;
 try { rmSync(file); isMine = !isMainThread; } catch {}
 const held = [];
-while (isMine) held.push(new Array(16_000_000).fill(1));
+while (isMine) held.push(new Array(1_000_000).fill(1));
 `;
 
 const MOST_TIMES = 5;
