@@ -25,15 +25,16 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
     queryMs: 60_000,
     maxResultBytes: 100_000,
   } as const;
-  const [grant, single, fresh, open] = io.addSources([
+  const [grant, single, fresh, open, bytes] = io.addSources([
     sourceSettings({ ...settings, name: 'main', connections: 4 }),
     sourceSettings({ ...settings, name: 'single', connections: 1, queue: 2 }),
     sourceSettings({ ...settings, name: 'fresh', connections: 1, waitMs: 6_000 }),
     sourceSettings({ ...settings, name: 'open', connections: 1 }),
+    sourceSettings({ ...settings, name: 'bytes', database: 'bytes' }),
   ]);
   const main = grant?.id ?? 0;
   const only = single?.id ?? 0;
-  const grants = [grant, single, fresh, open].filter((one) => one !== undefined);
+  const grants = [grant, single, fresh, open, bytes].filter((one) => one !== undefined);
   const worker = new DataWorker({ after }, io, grants);
   const status = async (name = 'main') => (await io.status()).find((source) => source.name === name);
   const query = (source: number, text: string, values: readonly Given[] = [], limitMs = 0) =>
@@ -165,6 +166,22 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
     assert.equal((await worker.posted(source, Action.QUERY, ['select 1', []], 61)).isError, false);
     assert.equal(worker.begin(source, Action.QUERY, ['select 1', []]), undefined, 'it is asked for');
     assert.equal((await worker.posted(source, Action.QUERY, ['select 1', []], 62)).isError, false);
+  });
+
+  it('reads text of a database that takes any bytes for text as the I/O thread does: UTF-8, or an error of the server', async () => {
+    const create = "create database bytes encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0";
+    assert.equal((await worker.posted(main, Action.EXECUTE, [create, []])).isError, false);
+    const source = bytes?.id ?? 0;
+    for (const [text, sqlstate] of [
+      ['\\xc3\\xa9A', undefined],
+      ['\\xffA', '22021'],
+      ['\\xc3', '22021'],
+    ]) {
+      const statement = [`select E'${text}' as v`, []] as const;
+      const own = await worker.direct(source, Action.QUERY, statement);
+      assert.deepEqual(own, await worker.posted(source, Action.QUERY, statement));
+      assert.equal(field(own.value, 'sqlstate'), sqlstate);
+    }
   });
 
   it('gives connections back to those who wait in the I/O thread, and lends them again', async () => {
