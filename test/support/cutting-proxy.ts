@@ -62,7 +62,7 @@ export async function startCuttingProxy(t: Cleanup, target: number): Promise<Cut
     const pass = (from: Socket, to: Socket, look: (bytes: Buffer, connection: ProxiedConnection) => void): void => {
       from.on('data', (bytes) => {
         let isCut = false;
-        let passed = bytes;
+        let passed: Buffer = bytes;
         look(bytes, {
           cut: () => {
             isCut = true;
