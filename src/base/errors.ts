@@ -806,7 +806,13 @@ export const catalogue = {
     status: 503,
     message: 'too many locks are held, or too many requests wait for one',
     solve:
-      'Lock fewer names in one request: a script that makes up names of locks without end holds them until it ends.',
+      'All requests together hold 8192 locks and wait for as many. Lock fewer names in one request, for a shorter time.',
+  },
+  LUAFCGID_LOCK_MANY: {
+    blame: 'script',
+    status: 500,
+    message: 'a request holds or waits for at most {most} locks at a time',
+    solve: 'Unlock what is done with, or take one lock for all that belongs together.',
   },
   LUAFCGID_LOCK_BLOCKED: {
     blame: 'script',

@@ -23,11 +23,30 @@ function waitingIn(words: Int32Array): number {
 
 export class LineRingWriter {
   readonly #words: Int32Array;
-  readonly #data: Buffer;
+  /** Between `start` and `end`, which `findRoom` sets, lines may be written: nobody reads there before `commit`. */
+  readonly data: Buffer;
+  start = 0;
+  end = 0;
 
   constructor(shared: SharedArrayBuffer) {
     this.#words = new Int32Array(shared, 0, 2);
-    this.#data = Buffer.from(shared, HEAD_BYTES, DATA_BYTES);
+    this.data = Buffer.from(shared, HEAD_BYTES, DATA_BYTES);
+  }
+
+  /** Finds the room in one piece behind the lines that are there. */
+  findRoom(): void {
+    this.start = (Atomics.load(this.#words, WRITTEN) >>> 0) % DATA_BYTES;
+    this.end = Math.min(DATA_BYTES, this.start + DATA_BYTES - waitingIn(this.#words));
+  }
+
+  /**
+   * The bytes from `start` on are lines.
+   * @returns whether the reader should look soon: more than half is full since these
+   */
+  commit(bytes: number): boolean {
+    const before = waitingIn(this.#words);
+    Atomics.store(this.#words, WRITTEN, (Atomics.load(this.#words, WRITTEN) + bytes) | 0);
+    return before <= DATA_BYTES / 2 && before + bytes > DATA_BYTES / 2;
   }
 
   /** Whether there is room for this line, whatever characters are in it. */
@@ -37,24 +56,21 @@ export class LineRingWriter {
 
   /**
    * Writes a line that there is room for.
-   * @returns whether the reader should look soon: more than half is full since this line
+   * @returns as `commit`
    */
   write(line: string): boolean {
-    const before = waitingIn(this.#words);
-    const written = Atomics.load(this.#words, WRITTEN);
-    const at = (written >>> 0) % DATA_BYTES;
+    this.findRoom();
+    const at = this.start;
     const isWhole = at + mostBytesOf(line) <= DATA_BYTES;
-    const bytes = isWhole ? this.#data.write(line, at) : this.#writeAround(line, at);
-    Atomics.store(this.#words, WRITTEN, (written + bytes) | 0);
-    return before <= DATA_BYTES / 2 && before + bytes > DATA_BYTES / 2;
+    return this.commit(isWhole ? this.data.write(line, at) : this.#writeAround(line, at));
   }
 
   /** The line may go on at the begin of the memory. */
   #writeAround(line: string, at: number): number {
     const bytes = Buffer.from(line);
     const first = bytes.subarray(0, DATA_BYTES - at);
-    this.#data.set(first, at);
-    if (first.length < bytes.length) this.#data.set(bytes.subarray(first.length), 0);
+    this.data.set(first, at);
+    if (first.length < bytes.length) this.data.set(bytes.subarray(first.length), 0);
     return bytes.length;
   }
 }

@@ -111,7 +111,8 @@ export const DEFAULT_ACCESS_FORMAT =
 /** Most bytes of a value: as much as web servers take of one header. */
 export const FIELD_BYTES = 8 * 1024;
 
-interface Piece {
+/** A field of a format, and the text before it. */
+export interface Piece {
   readonly literal: string;
   readonly from: ((record: AccessRecord) => Value) | undefined;
   /** Index of the parameter. */
@@ -136,19 +137,20 @@ export class AccessFormat {
   readonly needsUsage: boolean;
   /** Whether that is processor time: each look at that clock costs as much as all else that a line takes. */
   readonly needsCpuTime: boolean;
-  readonly #pieces: readonly Piece[];
-  /** The parameters in it: indexes by length of the name, and the names. */
-  readonly #params: readonly Buffer[];
+  readonly pieces: readonly Piece[];
+  /** What stands behind the last of them. */
+  readonly tail: string;
+  readonly isJson: boolean;
+  /** The parameters in it, and their indexes by length of the name. */
+  readonly paramNames: readonly Buffer[];
   readonly #paramsByLength: readonly (readonly number[] | undefined)[];
-  readonly #tail: string;
-  readonly #isJson: boolean;
 
   /**
    * @param format text with `{field}`s, or `json` for all fields as JSON
    * @throws AccessFormatError
    */
   constructor(format: string) {
-    this.#isJson = format === 'json';
+    this.isJson = format === 'json';
     const pieces: Piece[] = [];
     const params: string[] = [];
     const names = new Set<string>();
@@ -165,7 +167,7 @@ export class AccessFormat {
       pieces.push({ literal, from: typeof from === 'string' ? undefined : from, param, digits, isQuoted });
       literal = '';
     };
-    if (this.#isJson) {
+    if (this.isJson) {
       for (const name of FIELD_NAMES) {
         literal = `"${name}":`;
         add(name);
@@ -183,11 +185,11 @@ export class AccessFormat {
       }
       if (pieces.length === 0) throw new AccessFormatError('it has no field');
     }
-    this.#tail = literal;
-    this.#pieces = pieces;
-    this.#params = params.map((name) => Buffer.from(name, 'latin1'));
+    this.tail = literal;
+    this.pieces = pieces;
+    this.paramNames = params.map((name) => Buffer.from(name, 'latin1'));
     const byLength: number[][] = [];
-    for (const [index, { length }] of this.#params.entries()) {
+    for (const [index, { length }] of this.paramNames.entries()) {
       const same = byLength[length] ?? [];
       byLength[length] = same;
       same.push(index);
@@ -200,25 +202,33 @@ export class AccessFormat {
   /** The line of a request, without its end. */
   line(record: AccessRecord): string {
     const params = this.#valuesOf(record.params);
-    return this.#isJson ? this.#json(record, params) : this.#text(record, params);
+    return this.isJson ? this.#json(record, params) : this.#text(record, params);
+  }
+
+  /** The index of the parameter whose name is there; undefined: no field is made of it. */
+  paramAt(bytes: Uint8Array, nameStart: number, nameEnd: number): number | undefined {
+    const indexes = this.#paramsByLength[nameEnd - nameStart];
+    if (indexes === undefined) return undefined;
+    for (const index of indexes) if (isAt(bytes, nameStart, this.paramNames[index] as Buffer)) return index;
+    return undefined;
   }
 
   #text(record: AccessRecord, params: readonly (string | undefined)[]): string {
     let line = '';
-    for (const { literal, from, param, digits, isQuoted } of this.#pieces) {
+    for (const { literal, from, param, digits, isQuoted } of this.pieces) {
       const value = from === undefined ? params[param] : from(record);
       line += literal;
       if (value === undefined || value === '') line += '-';
       else if (typeof value === 'number') line += digits === undefined ? value : value.toFixed(digits);
       else line += shown(cut(value), isQuoted);
     }
-    return line + this.#tail;
+    return line + this.tail;
   }
 
   /** Put together by hand: an object for `JSON.stringify` would cost several times as much. */
   #json(record: AccessRecord, params: readonly (string | undefined)[]): string {
     let line = '';
-    for (const { literal, from, param, digits } of this.#pieces) {
+    for (const { literal, from, param, digits } of this.pieces) {
       const value = from === undefined ? params[param] : from(record);
       if (value === undefined) continue;
       line += line === '' ? '{' : ',';
@@ -230,17 +240,12 @@ export class AccessFormat {
   }
 
   #valuesOf(bytes: Uint8Array): readonly (string | undefined)[] {
-    if (this.#params.length === 0) return NONE;
+    if (this.paramNames.length === 0) return NONE;
     const values: (string | undefined)[] = [];
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     forEachPair(bytes, (nameStart, valueStart, valueEnd) => {
-      const indexes = this.#paramsByLength[valueStart - nameStart];
-      if (indexes === undefined) return;
-      for (const index of indexes) {
-        if (isAt(bytes, nameStart, this.#params[index] as Buffer)) {
-          values[index] = buffer.toString('latin1', valueStart, valueEnd);
-        }
-      }
+      const index = this.paramAt(bytes, nameStart, valueStart);
+      if (index !== undefined) values[index] = buffer.toString('latin1', valueStart, valueEnd);
     });
     return values;
   }

@@ -60,6 +60,11 @@ export function hexed(text: string, isSpecial: (unit: number) => boolean): strin
   return replaceUnits(text, (unit) => (isInvisible(unit) || isSpecial(unit) ? hexOfUtf8(unit) : undefined));
 }
 
+/** One line for a terminal: every invisible character as the bytes it has in UTF-8. */
+export function visibleLine(text: string): string {
+  return hasInvisible(text) ? hexed(text, () => false) : text;
+}
+
 /** None of these characters lies outside of the basic plane. */
 function hexOfUtf8(unit: number): string {
   if (unit < 0x80) return `\\x${hex(unit, 2)}`;

@@ -6,6 +6,7 @@ import { version } from '../base/version.js';
 import { type Config, identityOf } from '../config/load.js';
 import { type CommandResult, openControlSocket } from '../control/http.js';
 import type { SourceStatus } from '../io/source.js';
+import { visible } from '../logging/invisible.js';
 import { readLockStatus } from '../shared/lock-memory.js';
 import { composeStatus, type ServerFacts, type Status, type StatusReload } from '../status/model.js';
 import { formatRate } from '../status/words.js';
@@ -192,7 +193,7 @@ export class StatusDesk {
       await within(
         STACK_MS,
         came.then((traceback) => {
-          text = traceback.trimEnd();
+          text = traceback.trimEnd().split('\n').map(visible).join('\n');
         }),
       );
       if (text !== undefined) return { isDone: true, text };

@@ -1,4 +1,5 @@
 /** The status as JSON, for programs. Names have the form that monitoring knows: `uptime_seconds`. */
+import { visibleJson } from '../logging/invisible.js';
 import { quantileOf } from '../metrics/histogram.js';
 import type { Status } from './model.js';
 import { type StatusScript, scriptAt, type Times } from './script-table.js';
@@ -13,11 +14,11 @@ export function renderJson({ scripts, requests, ...others }: Status, start?: str
   const text = new TextBuffer(2 ** 16 + length * SCRIPT_BYTES, start);
   const document = { ...others, requests: { ...requests, byStatus: statusesOf(requests.byStatus) } };
   // All but the brace at the end: the scripts are its last member.
-  text.add(JSON.stringify(withSnakeNames(document)).slice(0, -1));
+  text.add(visibleJson(JSON.stringify(withSnakeNames(document)).slice(0, -1)));
   text.add(',"scripts":[');
   for (let row = 0; row < length; row += 1) {
     if (row > 0) text.add(',');
-    text.add(JSON.stringify(scriptRow(scriptAt(scripts, row))));
+    text.add(visibleJson(JSON.stringify(scriptRow(scriptAt(scripts, row)))));
   }
   text.add(']}\n');
   return text.end();
@@ -82,5 +83,5 @@ function snakeName(name: string): string {
 
 /** Errors of scripts by script and line, as `luafcgid log --json` prints them. */
 export function errorsJson(errors: Status['errors']): string {
-  return `${JSON.stringify(withSnakeNames(errors))}\n`;
+  return `${visibleJson(JSON.stringify(withSnakeNames(errors)))}\n`;
 }

@@ -1,5 +1,6 @@
 /** The status as text for a terminal. */
 
+import { visibleLine } from '../logging/invisible.js';
 import { NO_IMAGE } from '../metrics/counters.js';
 import { quantileOf } from '../metrics/histogram.js';
 import type { Status, StatusRequest } from './model.js';
@@ -77,8 +78,16 @@ function reloadText({ lastReload }: Status['server']): string {
   return ` (reload at ${formatTime(lastReload.timeMs)}: ${lastReload.isRefused ? 'refused' : 'ok'})`;
 }
 
-/** A table: columns of numbers stand to the right, the first column and the last to the left. */
-function table(head: readonly string[], rows: readonly (readonly string[])[], leftColumns: readonly number[]): string {
+/**
+ * A table: columns of numbers stand to the right, the first column and the last to the left. What clients and scripts have written is
+ * among the cells, and stays in its line.
+ */
+function table(
+  head: readonly string[],
+  values: readonly (readonly string[])[],
+  leftColumns: readonly number[],
+): string {
+  const rows = values.map((row) => row.map(visibleLine));
   const widths = head.map((name, at) => Math.max(name.length, ...rows.map((row) => (row[at] ?? '').length)));
   const line = (cells: readonly string[]): string =>
     cells

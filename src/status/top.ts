@@ -1,4 +1,5 @@
 /** A screen of `luafcgid top`, made from two looks at the JSON form of the status. Pure. */
+import { visibleLine } from '../logging/invisible.js';
 import { formatCount, formatDuration, formatMebibytes, formatRate } from './words.js';
 
 /** What `top` reads of the JSON form. */
@@ -84,7 +85,7 @@ export function renderTop(
   const room = Math.max(1, Math.min(rows - lines.length - requests.length - 3, now.scripts.length));
   lines.push(...scriptRows(now, before, seconds, key).slice(0, room));
   if (requests.length > 0) lines.push('', ...requests);
-  return `${lines.map((line) => line.slice(0, columns)).join('\n')}\n`;
+  return `${lines.map((line) => visibleLine(line).slice(0, columns)).join('\n')}\n`;
 }
 
 function headLines(now: TopStatus, before: TopStatus | undefined, seconds: number): string[] {

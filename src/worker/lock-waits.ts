@@ -14,6 +14,9 @@ export interface LockOwner {
   locks: Map<string, number> | undefined;
 }
 
+/** Locks that one request holds, and those that it waits for: there are so many for all requests that none takes the rest of them away. */
+const MOST_OF_REQUEST = 256;
+
 export interface LockParts {
   readonly table: LockTable;
   /** The number of this worker. */
@@ -59,6 +62,7 @@ export class LockWaits {
   /** Takes a lock: its token, why there is none, or the number of a place in its queue. */
   acquire(owner: LockOwner, name: string, mayWait: boolean): { token: number } | { waiter: number } | string {
     const { table, worker } = this.#parts;
+    this.#refuseMany(owner);
     const acquired = table.acquire(bytes(name), { worker, run: owner.id }, mayWait);
     switch (acquired.outcome) {
       case 'held':
@@ -73,6 +77,14 @@ export class LockWaits {
       default:
         throw new LuafcgidError('LUAFCGID_LOCK_FULL');
     }
+  }
+
+  /** @throws LuafcgidError where the request has as many locks as it may, held or waited for */
+  #refuseMany(owner: LockOwner): void {
+    const held = owner.locks?.size ?? 0;
+    const isFar = held + this.#pending.size < MOST_OF_REQUEST;
+    if (isFar || held + this.#operationsOf(owner).length < MOST_OF_REQUEST) return;
+    throw new LuafcgidError('LUAFCGID_LOCK_MANY', { most: MOST_OF_REQUEST });
   }
 
   /** An operation waits for a lock from now on. */

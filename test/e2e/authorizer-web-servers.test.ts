@@ -82,7 +82,18 @@ for (const { name, program, start: startWeb } of WEB_SERVERS) {
     });
 
     it('nobody else: its status goes to the client, also for what does not exist', async () => {
-      for (const what of ['silent', 'login', 'accepted', 'flushed', 'error', 'endless', 'unheard']) {
+      for (const what of [
+        'silent',
+        'login',
+        'accepted',
+        'flushed',
+        'error',
+        'endless',
+        'unheard',
+        'statusline',
+        'forged',
+        'told',
+      ]) {
         const paths = ['/private/secret.txt', '/private/page.lua', '/private/missing.txt'];
         for (const path of what === 'endless' ? paths.slice(0, 1) : paths) {
           const answer = await fetch(`${path}?do=${what}`);

@@ -58,6 +58,25 @@ end`,
 function main(env, con)
   con:puts(tostring(select(2, pcall(string.gsub, "x", "x", function() lock.lock("held") end))))
 end`,
+  'many.lua': `local luafcgid, lock = require("luafcgid"), require("luafcgid.lock")
+function main(env, con)
+  local count, why = 0
+  while count < 20000 do
+    local ok, l = pcall(lock.try, "many" .. count)
+    if not ok then why = l break end
+    count = count + 1
+  end
+  con:puts(count, " ", tostring(why), " ")
+  con:flush()
+  while not require("luafcgid.shared").cache:get("enough") do luafcgid.sleep(0.005) end
+  con:puts(select(2, pcall(lock.try, "one more")) == why and "as before" or "otherwise")
+end`,
+  'enough.lua': `function main(env, con)
+  local cache = require("luafcgid.shared").cache
+  local l, why = require("luafcgid.lock").lock(env.QUERY_STRING, { wait = cache:get("enough") and 60 or 0 })
+  con:puts(l and "free" or why)
+  cache:set("enough", true)
+end`,
   'fetch.lua': `local luafcgid, d = require("luafcgid"), require("luafcgid.shared").cache
 function main(env, con)
   con:puts(tostring(d:fetch("page", 60, function()
@@ -103,6 +122,15 @@ for (const engine of ENGINES) {
         values.sort((a, b) => a - b),
         Array.from({ length: 24 }, (_, at) => at + 1),
       );
+    });
+
+    it('is there for others, however many a script takes: one request has 256 of them', async (t) => {
+      const greedy = await begin(t, server(), 'many.lua', '');
+      const first = await greedy.nextRecord();
+      assert.match(first.content.toString(), /256 .*holds or waits for at most 256 locks/);
+      assert.equal((await ask(server(), 'enough.lua', query('many255'))).text, 'timeout');
+      assert.match((await greedy.response(1)).stdout.toString(), /as before$/);
+      assert.equal((await ask(server(), 'enough.lua', query('many255'))).text, 'free', 'and are given back');
     });
 
     it('ends with the deadlock that two requests would make, which is told', async (t) => {

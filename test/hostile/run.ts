@@ -13,6 +13,7 @@ import { Tally } from '../torture/tally.js';
 import { SITE, VICTIMS } from './site.js';
 import { type NamedSnippet, scriptOf } from './snippets/index.js';
 import { AnswerScan, Tokens } from './tokens.js';
+import { startUpstream } from './upstream.js';
 
 export interface HostileOptions {
   readonly engine: EngineName;
@@ -53,8 +54,11 @@ class HostileRun {
   readonly #server: Server;
   readonly #tokens: Tokens;
   readonly #random: Random;
+  readonly #upstream: number;
 
-  constructor(options: HostileOptions, server: Server) {
+  /** @param upstream the port of a server for the HTTP client */
+  constructor(options: HostileOptions, server: Server, upstream: number) {
+    this.#upstream = upstream;
     this.#options = options;
     this.#server = server;
     this.#random = new Random(options.seed);
@@ -97,6 +101,10 @@ class HostileRun {
     const script = `victim${this.#random.below(VICTIMS)}.lua`;
     const token = this.#tokens.next(script);
     await this.#expect(script, token, '', `victim ${token} well`, 'a victim');
+  }
+
+  async reach(): Promise<void> {
+    await this.#expect('reach.lua', this.#tokens.next('reach.lua'), '', 'ok', 'a request to another server');
   }
 
   async good(after: string): Promise<void> {
@@ -145,6 +153,7 @@ class HostileRun {
       QUERY_STRING: `q=${token}`,
       HTTP_COOKIE: `session=${token}`,
       HTTP_X_TOKEN: token,
+      HTTP_X_UPSTREAM: String(this.#upstream),
     });
     try {
       connection.send(requestBytes({ params, body }));
@@ -175,6 +184,7 @@ export async function runHostile(t: Cleanup, options: HostileOptions): Promise<V
     canWait: ((at >> 1) + seed) % 2 === 0,
   }));
   const files = Object.fromEntries(attacks.map(({ snippet, script, canWait }) => [script, scriptOf(snippet, canWait)]));
+  const upstream = await startUpstream(t);
   const server = await startServer(t, {
     files: { ...SITE, ...files },
     env: { NODE_V8_COVERAGE: '' },
@@ -182,11 +192,14 @@ export async function runHostile(t: Cleanup, options: HostileOptions): Promise<V
       engine = "${engine}"; io = "${io}"; root = ${JSON.stringify(scripts)}
       workers = ${WORKERS}; states = 12; clones = 2; memory = ${MEMORY_MIB} * 1024 * 1024
       watchdog = ${WATCHDOG_S}; sweep = 100; queuetimeout = 120
+      shared = { d = 65536 }; http = { allow = { "127.0.0.1:${upstream}" }, timeout = 5 }
       keys = { k = { ("0123456789abcdef"):rep(2) } }`,
   });
-  const run = new HostileRun(options, server);
-  const warmUp = (): Promise<unknown> =>
-    Promise.all(Array.from({ length: 30 }, (_, at) => (at % 2 === 0 ? run.good('the start') : run.victim())));
+  const run = new HostileRun(options, server, upstream);
+  const warmUp = async (): Promise<void> => {
+    await run.reach();
+    await Promise.all(Array.from({ length: 30 }, (_, at) => (at % 2 === 0 ? run.good('the start') : run.victim())));
+  };
   /** Workers and states of before are gone then, and with them what they held. */
   const renew = async (): Promise<void> => {
     // A server whose threads hang restarts itself instead, which is as good.

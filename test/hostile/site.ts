@@ -8,6 +8,10 @@ const GOOD = `function main(env, con)
 end
 `;
 
+/** Has the server open what it needs to reach others, which it keeps. */
+const REACH = `function main(env, con) con:puts(require("luafcgid.http").get("http://127.0.0.1:" .. env.HTTP_X_UPSTREAM .. "/").body) end
+`;
+
 /** Puts what it was sent everywhere where a script can leave something: globals, the stack of C, coroutines, buffers. */
 const VICTIM = `local unpack = unpack or table.unpack
 secrets, nested = secrets or {}, nil
@@ -32,5 +36,6 @@ export const VICTIMS = 6;
 
 export const SITE: Readonly<Record<string, string>> = {
   'good.lua': GOOD,
+  'reach.lua': REACH,
   ...Object.fromEntries(Array.from({ length: VICTIMS }, (_, at) => [`victim${at}.lua`, VICTIM])),
 };

@@ -1,9 +1,11 @@
 /** The status as text and JSON, and which form a client gets. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { hasInvisible } from '../../src/logging/invisible.js';
 import { renderJson } from '../../src/status/json.js';
 import { formOf, renderStatus } from '../../src/status/render.js';
 import { renderText } from '../../src/status/text.js';
+import { renderTop } from '../../src/status/top.js';
 import { sampleScript, sampleStatus } from './sample.js';
 
 describe('the form of the status', () => {
@@ -55,6 +57,26 @@ describe('the status as text', () => {
     ]) {
       assert.match(text, part);
     }
+  });
+
+  it('and a screen of top let nothing that a client or script has written drive the terminal, or begin a line', () => {
+    const evil = '/a\x1b]0;x\x07\nFORGED\r\u009b2J\u202e';
+    const [request] = sampleStatus().running;
+    const [error] = sampleStatus().errors;
+    assert.ok(request !== undefined && error !== undefined);
+    const status = sampleStatus({
+      running: [{ ...request, method: evil, path: evil, client: evil, line: evil }],
+      errors: [{ ...error, text: evil, place: evil, request: evil }],
+      scripts: [sampleScript(evil)],
+    });
+    const json = renderJson(status).toString();
+    const top = renderTop(JSON.parse(json), undefined, 'r', 50, 1000);
+    for (const text of [renderText(status), top]) {
+      assert.ok(text.includes('\\x1b]0;x\\x07\\x0aFORGED'), text);
+      assert.ok(!hasInvisible(text.replaceAll('\n', '')) && !/^FORGED/m.test(text), text);
+    }
+    assert.ok(!hasInvisible(json.trimEnd()), 'and so does the JSON form');
+    assert.equal(JSON.parse(json).scripts[0].script, evil);
   });
 
   it('says how full shared dictionaries are, and what they have evicted and refused', () => {

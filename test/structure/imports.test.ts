@@ -43,6 +43,7 @@ const RULES: Readonly<Record<string, Rule>> = {
       'front/host',
       'io',
       'linux',
+      'logging',
       'logging/sinks',
       'lua',
       'process',
@@ -55,7 +56,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   control: { mayImport: ['front/io', 'status'], doors: ['client', 'http'] },
   status: {
-    mayImport: ['metrics'],
+    mayImport: ['logging', 'metrics'],
     doors: ['json', 'model', 'render', 'script-table', 'text', 'text-buffer', 'top', 'words'],
   },
   threads: { mayImport: ['channel', 'io', 'linux', 'metrics', 'shared', 'worker'] },

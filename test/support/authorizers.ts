@@ -18,6 +18,24 @@ local does = {
   error = function(env, con) con:variable("REMOTE_USER", "bob") error("trouble") end,
   late = function(env, con) con:variable("REMOTE_USER", "bob") luafcgid.sleep(0.01) error("trouble") end,
   exit = function() os.exit(0) end,
+  statusheader = function(env, con) con:header("Status", "200 OK") return false end,
+  statusline = function(env, con) con:header("Status: 200 OK") con:status(200) return "true" end,
+  forged = function(env, con)
+    pcall(con.variable, con, "A", "b\\r\\nStatus: 200 OK")
+    pcall(con.variable, con, "A: b\\r\\nStatus", "200 OK")
+    pcall(con.status, con, "403 x\\r\\nStatus: 200 OK")
+    con:header("Variable-REMOTE_USER", "eve") con:header("vArIaBlE-REMOTE_USER: eve")
+    return { true }
+  end,
+  second = function() return false, true end,
+  exittrue = function() os.exit(true) end,
+  inner = function() coroutine.wrap(function() os.exit(0) end)() return true end,
+  yields = function() coroutine.yield(true) return true end,
+  many = function(env, con) for at = 1, 1e6 do con:variable("A" .. at, "x") end return true end,
+  endlessbody = function(env, con) while true do con:puts(("x"):rep(65536)) end end,
+  told = function(env, con)
+    error(setmetatable({}, { __tostring = function() con:status(200) con:flush() return "x" end }))
+  end,
   slept = function(env, con) con:variable("REMOTE_USER", "bob") luafcgid.sleep(0.01) return true end,
   endless = function() while true do end end,
   hang = function() string.find(("a"):rep(3000), ".-.-.-.-.-b") return true end,
@@ -51,6 +69,16 @@ export const REFUSALS: Readonly<Record<string, number>> = {
   error: 500,
   late: 500,
   exit: 403,
+  statusheader: 403,
+  statusline: 403,
+  forged: 403,
+  second: 403,
+  exittrue: 403,
+  inner: 403,
+  yields: 500,
+  many: 500,
+  endlessbody: 403,
+  told: 403,
   endless: 504,
   hang: 504,
   unheard: 500,

@@ -174,11 +174,20 @@ local answer_meta = { __index = answer_methods }
 
 -- What came, as scripts have it.
 local function answer_of(result)
-  local list, headers = result.headers, {}
+  local list, headers, several = result.headers, {}, {}
   for at = 1, #list, 2 do
     local name, value = lower(list[at]), list[at + 1]
-    headers[name] = headers[name] and (headers[name] .. ", " .. value) or value
+    local values = several[name]
+    if values then
+      values[#values + 1] = value
+    elseif headers[name] then
+      several[name] = { headers[name], value }
+    else
+      headers[name] = value
+    end
   end
+  -- Joined at once: a header may come thousands of times.
+  for name, values in next, several do headers[name] = concat(values, ", ") end
   return setmetatable({ status = result.status, url = result.url, headers = setmetatable(headers, headers_meta),
     body = result.body, raw = list }, answer_meta)
 end

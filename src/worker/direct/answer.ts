@@ -95,15 +95,14 @@ export class DirectAnswer implements RequestOutlet {
     if (flags !== 0) this.#promote(requestId);
     const own = this.#originOf(requestId);
     const access = own === undefined ? undefined : this.#access;
-    const line = own === undefined ? undefined : access?.lineFor(requestId, own, lastOutput, appStatus);
     // No line may be lost: where there is no room for it, the front writes it.
-    if (access !== undefined && line === undefined) this.#promote(requestId);
+    if (own !== undefined && access?.prepare(requestId, own, lastOutput, appStatus) === false) this.#promote(requestId);
     const origin = this.#take(requestId);
     // A request that the front has taken over is the front's by now.
     if (origin === undefined || !this.#borrower.claim()) {
       return this.#outbox.end(requestId, flags, appStatus, lastOutput, startedMs);
     }
-    if (line !== undefined) access?.write(line);
+    access?.write();
     const records = this.#encoder.end(origin.fcgiId, lastOutput, appStatus, ProtocolStatus.REQUEST_COMPLETE);
     this.#connection.send(origin, records, startedMs);
   }

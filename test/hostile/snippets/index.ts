@@ -9,6 +9,7 @@ import { library } from './library.js';
 import { request } from './request.js';
 import { type Snippet, type Snippets, scriptOf } from './snippet.js';
 import { texts } from './texts.js';
+import { together } from './together.js';
 import { work } from './work.js';
 
 const kinds: Readonly<Record<string, Snippets>> = {
@@ -19,6 +20,7 @@ const kinds: Readonly<Record<string, Snippets>> = {
   inside,
   request,
   library,
+  together,
   work,
   endless,
 };

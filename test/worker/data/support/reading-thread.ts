@@ -1,6 +1,6 @@
 /** A thread that reads a database without end, as a worker does that is told to end in the middle of a read. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { Interrupts } from '../../../../src/channel/interrupts.js';
+import { Abandoned, Interrupts } from '../../../../src/channel/interrupts.js';
 import { findSqlite } from '../../../../src/io/sql/sqlite-driver.js';
 import { SqliteShortReads } from '../../../../src/io/sql/sqlite-short-reads.js';
 
@@ -8,8 +8,12 @@ const { file, words } = workerData as { readonly file: string; readonly words: S
 const interrupts = new Interrupts(words);
 const reads = new SqliteShortReads(await findSqlite(), file, () => performance.now());
 parentPort?.postMessage('reads');
-for (;;) {
-  interrupts.beginCall();
-  reads.read({ text: 'select * from notes limit 20', values: [] });
-  interrupts.endCall();
+try {
+  for (;;) {
+    interrupts.beginCall();
+    reads.read({ text: 'select * from notes limit 20', values: [] });
+    interrupts.endCall();
+  }
+} catch (error) {
+  if (!(error instanceof Abandoned)) throw error;
 }
