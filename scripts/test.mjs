@@ -100,7 +100,7 @@ const LINUX_ONLY = /^dist\/test\/(linux\/|front\/(io\/epoll\/|host\/threaded\.)|
 const NOT_UNIT = /^dist\/test\/(e2e|docs|fuzz|golden|hostile|io|packaging|torture|lua\/native)\//;
 /** Tests that leave their process as it was. Many such files share one: starting it takes longer than most of their tests. */
 const SHARING =
-  /^dist\/test\/((analysis|base|cgi|channel|config|fcgi|gateway|linux|logging|metrics|pool|scripts|status|structure|worker)\/|docs\/(architecture|front-tests|generated|links|lua-api|lua-types|reliability)\.|shared\/(dictionary|lock-table)\.|support\/|io\/(pool\/|sql\/placeholders|values)|front\/(?!host|io\/epoll)|lua\/(embedded\/(?!bytes))?[^/]*$)/;
+  /^dist\/test\/((analysis|base|cgi|channel|cli|config|fcgi|gateway|linux|logging|metrics|pool|scripts|status|structure|worker)\/|docs\/(architecture|front-tests|generated|links|lua-api|lua-types|reliability)\.|shared\/(dictionary|lock-table)\.|support\/|io\/(pool\/|sql\/placeholders|values)|front\/(?!host|io\/epoll)|lua\/(embedded\/(?!bytes))?[^/]*$)/;
 const FILES_OF_PROCESS = 12;
 /** Passes run in two lanes, so that processors are busy while the last files of a pass end. */
 const LANES = 2;

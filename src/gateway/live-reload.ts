@@ -6,8 +6,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TreeWatcher } from './tree-watcher.js';
 
 /** Names with a leading dot are never files of a site, so these paths take no name from anybody. */
-const SCRIPT_PATH = '/.luafcgid/reload.js';
-const EVENTS_PATH = '/.luafcgid/events';
+export const SCRIPT_PATH = '/.luafcgid/reload.js';
+export const EVENTS_PATH = '/.luafcgid/events';
 
 const TAG = Buffer.from(`\n<script src="${SCRIPT_PATH}"></script>\n`);
 
@@ -33,6 +33,11 @@ const watched = new WeakSet<ServerResponse>();
 /** What is to be sent after the HTML of this response; undefined: nothing. */
 export function htmlTrailer(response: ServerResponse): Buffer | undefined {
   return watched.has(response) ? TAG : undefined;
+}
+
+/** The same with a word by which the page's policy knows that the script may run. */
+export function trailerWithNonce(nonce: string): Buffer {
+  return Buffer.from(`\n<script src="${SCRIPT_PATH}" nonce="${nonce}"></script>\n`);
 }
 
 export class LiveReload {

@@ -3,21 +3,26 @@
  * Whatever happens on either side ends both.
  */
 
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toText } from '../base/byte-string.js';
 import { LuafcgidError } from '../base/errors.js';
 import { ProtocolStatus } from '../fcgi/session.js';
 import { type AnswerHead, AnswerReader } from './answer.js';
 import type { Params } from './cgi-params.js';
-import { htmlTrailer } from './live-reload.js';
+import { allowAdditions } from './content-security.js';
+import { EVENTS_PATH, htmlTrailer, SCRIPT_PATH, trailerWithNonce } from './live-reload.js';
 import { sendErrorPage } from './pages.js';
-import { renderNotes, type TakeNotes } from './script-notes.js';
+import { NOTES_STYLES, renderNotes, type TakeNotes } from './script-notes.js';
 import { Upstream, type UpstreamAddress } from './upstream.js';
 
 /** Longest line of a server's error stream that is logged whole. */
 const MOST_LINE_BYTES = 8 * 1024;
 
 export type GatewayLog = (level: 'info' | 'warn' | 'error', text: string) => void;
+
+/** Logs that have a line about pages that get nothing added. */
+const hasToldForbidden = new WeakSet<GatewayLog>();
 
 export interface RelayOptions {
   readonly address: UpstreamAddress;
@@ -105,8 +110,24 @@ class Relay {
   #withTrailer({ headers }: AnswerHead): AnswerHead['headers'] {
     const header = (wanted: string) => headers.find(([name]) => name.toLowerCase() === wanted)?.[1];
     const isHtml = /^text\/html\b/i.test(header('content-type') ?? '') && header('content-encoding') === undefined;
-    this.#trailer = isHtml ? htmlTrailer(this.#response) : undefined;
-    return this.#trailer === undefined ? headers : headers.filter(([name]) => name.toLowerCase() !== 'content-length');
+    if (!isHtml || htmlTrailer(this.#response) === undefined) return headers;
+    const nonce = randomBytes(16).toString('base64');
+    const additions = { scriptPath: SCRIPT_PATH, eventsPath: EVENTS_PATH, styles: NOTES_STYLES, nonce };
+    const allowed = allowAdditions(headers, this.#request.headers.host ?? '', additions);
+    if (allowed === undefined) {
+      this.#tellForbidden();
+      return headers;
+    }
+    this.#trailer = trailerWithNonce(nonce);
+    return allowed.filter(([name]) => name.toLowerCase() !== 'content-length');
+  }
+
+  /** Once: every look at such a page would tell it. */
+  #tellForbidden(): void {
+    if (hasToldForbidden.has(this.#options.log)) return;
+    hasToldForbidden.add(this.#options.log);
+    const why = 'its Content-Security-Policy has sandbox, or the address has no name that a policy can hold';
+    this.#log('info', `the page is not loaded anew when it changes, and shows nothing that is printed: ${why}`);
   }
 
   #sendBody(bytes: Uint8Array): void {

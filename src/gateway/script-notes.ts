@@ -13,6 +13,11 @@ const STRIP =
 const LINES =
   'margin:.2rem 0;white-space:pre-wrap;overflow-wrap:anywhere;color:inherit;background:none;border:0;padding:0;font:inherit';
 
+const TITLE = 'cursor:pointer';
+
+/** Values of `style` attributes in the strip. */
+export const NOTES_STYLES: readonly string[] = [STRIP, TITLE, LINES];
+
 /** A strip of HTML; empty when nothing was printed. */
 export function renderNotes(lines: readonly string[]): string {
   if (lines.length === 0) return '';
@@ -22,5 +27,5 @@ export function renderNotes(lines: readonly string[]): string {
   });
   if (lines.length > MOST_LINES) shown.push(`... and ${lines.length - MOST_LINES} lines more, in the terminal`);
   const title = `${lines.length} ${lines.length === 1 ? 'line' : 'lines'} printed`;
-  return `\n<details open style="${STRIP}"><summary style="cursor:pointer">${title}</summary><pre style="${LINES}">${shown.join('\n')}</pre></details>\n`;
+  return `\n<details open style="${STRIP}"><summary style="${TITLE}">${title}</summary><pre style="${LINES}">${shown.join('\n')}</pre></details>\n`;
 }

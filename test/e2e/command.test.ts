@@ -11,7 +11,7 @@ import { parseCgiAnswer } from '../support/fcgi-client.js';
 import { Held, HOLD } from '../support/held.js';
 import { fetchHttp } from '../support/http.js';
 import { ROOT, runCommand, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
 import { freePort } from '../support/web-server.js';
 
 const oneLine = /^luafcgid: [^\n]+\n$/;
@@ -41,20 +41,12 @@ describe('luafcgid', () => {
     assert.match(version.stdout, /^luafcgid \d+\.\d+\.\d+\S*\n$/);
   });
 
+  // What is wrong with the words themselves: test/cli/command-line.test.ts.
   for (const args of [
     ['--no-such-option'],
-    ['a.lua', 'b.lua'],
     ['check'],
-    ['run'],
-    ['run', 'a.lua', '--method'],
     ['run', 'a.lua', '--header', 'no colon'],
-    ['serve', '.', '--port', 'http'],
     ['serve', '.', '--port', '65536'],
-    ['check', 'a.lua', '--port', '1'],
-    ['srve'],
-    ['status', 'a', 'b'],
-    ['ping', '--json'],
-    ['--query', 'x'],
   ]) {
     it(`says in one line what is wrong with "${args.join(' ')}", and ends with 2`, async () => {
       const { code, stdout, stderr } = await runCommand(args);
@@ -65,29 +57,11 @@ describe('luafcgid', () => {
   }
 });
 
-describe('a word that is no command', () => {
-  it('is told as one, with the nearest that there is: users.md section 1', async () => {
-    for (const [word, meant] of [
-      ['srve', 'serve'],
-      ['stauts', 'status'],
-      ['relod', 'reload'],
-    ] as const) {
-      const { stderr } = await runCommand([word]);
-      assert.equal(stderr, `luafcgid: unknown command "${word}"; did you mean ${meant}? (see luafcgid --help)\n`);
-    }
-    assert.match((await runCommand(['frobnicate'])).stderr, /unknown command "frobnicate"; there are serve, /);
-    assert.match(
-      (await runCommand(['run', 'a.lua', '--metod=GET'])).stderr,
-      /--metod is no option of "luafcgid run"; did you mean --method\?/,
-    );
-  });
-});
-
 describe('a broken configuration', () => {
   const broken = 'workers = "many"\nstattes = 4\nlisten = 9000\nclones = -1\n';
   const faults = [/workers = "many"/, /stattes.*\n.*Did you mean "states"/, /listen = "9000"/, /clones = -1/];
 
-  for (const args of [['config.lua'], ['check', 'config.lua'], [], ['serve', '.', '--config', 'config.lua']]) {
+  for (const args of [[], ['check', 'config.lua'], ['serve', '.', '--config', 'config.lua']]) {
     it(`has all its faults listed by "${['luafcgid', ...args].join(' ')}", and nothing listens`, async (t) => {
       const cwd = tempDir(t);
       writeFileSync(join(cwd, 'config.lua'), broken);
@@ -103,17 +77,15 @@ describe('a broken configuration', () => {
   it('is one that is not there, or is no Lua', async (t) => {
     const cwd = tempDir(t);
     writeFileSync(join(cwd, 'syntax.lua'), 'listen = = 1');
-    for (const [file, reason] of [
-      ['missing.lua', /missing\.lua[\s\S]*no such file/],
-      ['syntax.lua', /syntax\.lua:1: unexpected symbol/],
-      ['.', /directory/],
+    for (const [args, reason] of [
+      [['missing.lua'], /missing\.lua[\s\S]*no such file/],
+      [['check', 'syntax.lua'], /syntax\.lua:1: unexpected symbol/],
+      [['.'], /directory/],
     ] as const) {
-      for (const args of [[file], ['check', file]]) {
-        const { code, stderr } = await runCommand(args, { cwd });
-        assert.equal(code, 1);
-        assert.match(stderr, reason);
-        assert.doesNotMatch(stderr, /\n {4}at /, 'no stack of JavaScript');
-      }
+      const { code, stderr } = await runCommand(args, { cwd });
+      assert.equal(code, 1);
+      assert.match(stderr, reason);
+      assert.doesNotMatch(stderr, /\n {4}at /, 'no stack of JavaScript');
     }
   });
 
@@ -300,60 +272,64 @@ describe('luafcgid run', () => {
 describe('luafcgid serve', () => {
   const files = { 'hello.lua': 'function main(env, con) con:puts("hello") end', 'page.html': '<p>page' };
 
-  it('prints both addresses, and answers at each', async (t) => {
-    const server = await startServer(t, {
-      files,
-      args: ({ scripts }) => ['serve', scripts],
-      env: { PORT: '0' },
+  const page = (word: string) =>
+    `function main(env, con) print("${word}", 1) con:log("warn", "<w>") con:puts("<p>") end`;
+  let given = 0;
+  // Tests share it: the last one stops it.
+  const server = shared(async (t) => {
+    given = await freePort();
+    return startServer(t, {
+      files: {
+        ...files,
+        'one.lua': page('first'),
+        'two.lua': page('second'),
+        'loop.lua': 'function main(env, con) print("begun") while true do end end',
+      },
+      args: ({ scripts }) => ['serve', scripts, '--host', '127.0.0.1'],
+      env: { PORT: String(given) },
       ready: /Ctrl-C/,
     });
-    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
-    const [, socket] = await server.logged(/FastCGI +(\/\S+)/);
-    assert.equal((await fetchHttp({ port: Number(port), path: '/hello.lua' })).text, 'hello');
-    assert.equal((await fetchHttp({ port: Number(port), path: '/page.html' })).text, '<p>page');
-    assert.equal((await ask(server, 'hello.lua', { socket: socket! })).text, 'hello');
-    server.signal('SIGINT');
-    assert.deepEqual(await server.ended(), { code: 0, signal: null });
-    assert.equal(existsSync(socket!), false);
+  });
+  const get = async (path: string, headers = {}) => (await fetchHttp({ port: given, path, headers })).text;
+
+  it('prints both addresses, that of HTTP with the port from PORT, and answers at each', async () => {
+    const [, port] = await server().logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+    assert.equal(Number(port), given);
+    const [, socket] = await server().logged(/FastCGI +(\/\S+)/);
+    assert.equal(await get('/hello.lua'), 'hello');
+    assert.equal(await get('/page.html'), '<p>page');
+    assert.equal((await ask(server(), 'hello.lua', { socket: socket! })).text, 'hello');
   });
 
-  it('serves what was edited at the very next request, and prints a line for each', async (t) => {
-    const server = await startServer(t, {
-      files,
-      args: ({ scripts }) => ['serve', scripts, '--host', '127.0.0.1'],
-      env: { PORT: '0' },
-      ready: /Ctrl-C/,
-    });
-    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
-    const get = async (path: string) => (await fetchHttp({ port: Number(port), path })).text;
+  it('serves what was edited at the very next request, and prints a line for each', async () => {
     for (let edit = 0; edit < 10; edit += 1) {
-      writeFileSync(join(server.scripts, 'hello.lua'), `function main(env, con) con:puts("edit ${edit}") end`);
+      writeFileSync(join(server().scripts, 'hello.lua'), `function main(env, con) con:puts("edit ${edit}") end`);
       assert.equal(await get('/hello.lua?a=b'), `edit ${edit}`);
     }
     assert.match(await get('/helo.lua'), /There is no \/helo\.lua here\. Did you mean \/hello\.lua\?/);
-    await server.logged(/^200 +[\d.]+ ms {2}GET \/hello\.lua\?a=b$/m);
-    await server.logged(/^404 +[\d.]+ ms {2}GET \/helo\.lua$/m);
+    await server().logged(/^200 +[\d.]+ ms {2}GET \/hello\.lua\?a=b$/m);
+    await server().logged(/^404 +[\d.]+ ms {2}GET \/helo\.lua$/m);
   });
 
-  it("shows what a script prints in the page that it makes, and no other script's: users.md section 3", async (t) => {
-    const page = (word: string) =>
-      `function main(env, con) print("${word}", 1) con:log("warn", "<w>") con:puts("<p>") end`;
-    const server = await startServer(t, {
-      files: { 'one.lua': page('first'), 'two.lua': page('second') },
-      args: ({ scripts }) => ['serve', scripts],
-      env: { PORT: '0' },
-      ready: /Ctrl-C/,
-    });
-    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
+  it("shows what a script prints in the page that it makes, and no other script's: users.md section 3", async () => {
     const headers = { 'Sec-Fetch-Dest': 'document' };
     for (let round = 0; round < 3; round += 1) {
-      const texts = await Promise.all(
-        ['/one.lua', '/two.lua'].map(async (path) => (await fetchHttp({ port: Number(port), path, headers })).text),
-      );
+      const texts = await Promise.all(['/one.lua', '/two.lua'].map((path) => get(path, headers)));
       assert.match(texts[0] as string, /^<p>\n<details [\s\S]*>2 lines printed<[\s\S]*>first\t1\nwarn: &lt;w&gt;</);
       assert.match(texts[1] as string, />second\t1\n/);
     }
-    assert.equal((await fetchHttp({ port: Number(port), path: '/one.lua' })).text, '<p>');
+    assert.equal(await get('/one.lua'), '<p>');
+  });
+
+  it('ends at Ctrl-C without waiting for a page that hangs: issue 15', async () => {
+    const [, socket] = await server().logged(/FastCGI +(\/\S+)/);
+    const cut = get('/loop.lua').catch(() => 'cut');
+    await server().logged(/begun/);
+    server().signal('SIGINT');
+    assert.deepEqual(await server().ended(), { code: 0, signal: null });
+    await server().logged(/1 requests did not end within 0\.02 s and are broken off/);
+    assert.equal(await cut, 'cut');
+    assert.equal(existsSync(socket!), false);
   });
 
   it('colours the statuses of its lines in a terminal, unless NO_COLOR says otherwise', async (t) => {
@@ -363,50 +339,22 @@ describe('luafcgid serve', () => {
       ['', '\x1b[32m200\x1b[39m'],
       ['1', '\n200 '],
     ] as const) {
-      const command = `${process.execPath} ${join(ROOT, 'bin/luafcgid')} serve ${dir} --port 0`;
+      // What --port says counts more than PORT.
+      const wanted = await freePort();
+      const command = `${process.execPath} ${join(ROOT, 'bin/luafcgid')} serve ${dir} --port ${wanted}`;
       const child = new Child({
         name: 'luafcgid serve in a terminal',
         command: 'script',
         args: ['-qefc', command, '/dev/null'],
-        env: { ...process.env, NO_COLOR: noColor, TERM: 'xterm', TMPDIR: dir },
+        env: { ...process.env, NO_COLOR: noColor, TERM: 'xterm', TMPDIR: dir, PORT: '0' },
       });
       t.after(() => child.stop('SIGKILL'));
       const [, port] = await child.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
-      assert.equal((await fetchHttp({ port: Number(port), path: '/hello.lua' })).text, 'hello');
+      assert.equal(Number(port), wanted);
+      assert.equal((await fetchHttp({ port: wanted, path: '/hello.lua' })).text, 'hello');
       await child.logged(/ms {2}GET \/hello\.lua/);
       assert.ok(child.stdout.includes(expected), child.stdout.toString());
       await child.stop('SIGTERM');
-    }
-  });
-
-  it('ends at Ctrl-C without waiting for a page that hangs: issue 15', async (t) => {
-    const server = await startServer(t, {
-      files: { 'loop.lua': 'function main(env, con) print("begun") while true do end end' },
-      args: ({ scripts }) => ['serve', scripts],
-      env: { PORT: '0' },
-      ready: /Ctrl-C/,
-    });
-    const [, port] = await server.logged(/http:\/\/127\.0\.0\.1:([1-9]\d*)\//);
-    const cut = fetchHttp({ port: Number(port), path: '/loop.lua' }).catch(() => 'cut');
-    await server.logged(/begun/);
-    server.signal('SIGINT');
-    assert.deepEqual(await server.ended(), { code: 0, signal: null });
-    await server.logged(/1 requests did not end within 0\.02 s and are broken off/);
-    assert.equal(await cut, 'cut');
-  });
-
-  it('takes its port from PORT, and --port before that', async (t) => {
-    const [port, other] = [await freePort(), await freePort()];
-    for (const args of [[], ['--port', String(other)]]) {
-      const server = await startServer(t, {
-        files,
-        args: ({ scripts }) => ['serve', scripts, ...args],
-        env: { PORT: String(port) },
-        ready: /Ctrl-C/,
-      });
-      const expected = args.length === 0 ? port : other;
-      assert.equal((await fetchHttp({ port: expected, path: '/hello.lua' })).text, 'hello');
-      await server.stop();
     }
   });
 
@@ -431,8 +379,9 @@ describe('luafcgid serve', () => {
 
 describe('a signal', () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`${signal} lets requests under way finish, takes no new ones, and ends with 0`, async (t) => {
+    it(`${signal} lets requests under way finish, takes no new ones, closes idle connections, and ends with 0`, async (t) => {
       const server = await startServer(t, { files: { 'hold.lua': HOLD }, config: 'workers = 2 bodymemory = 0' });
+      await (await Held.ask(t, server, 'hold.lua')).release();
       const held = await Held.ask(t, server, 'hold.lua');
       await held.running;
       const waiting = await Held.ask(t, server, 'hold.lua');
@@ -443,14 +392,6 @@ describe('a signal', () => {
       assert.deepEqual(await server.ended(), { code: 0, signal: null });
     });
   }
-
-  it('closes idle kept connections', async (t) => {
-    const server = await startServer(t, { files: { 'hold.lua': HOLD }, config: 'bodymemory = 0' });
-    const held = await Held.ask(t, server, 'hold.lua');
-    await held.release();
-    server.signal('SIGTERM');
-    assert.deepEqual(await server.ended(), { code: 0, signal: null });
-  });
 
   it('that comes a second time does not wait for anything', async (t) => {
     const server = await startServer(t, { files: { 'hold.lua': HOLD }, config: 'bodymemory = 0' });

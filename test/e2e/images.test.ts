@@ -6,11 +6,15 @@ import { describe, it } from 'node:test';
 import { tempDir } from '../support/cleanup.js';
 import { FcgiConnection, parseCgiAnswer, requestBytes, scriptParams } from '../support/fcgi-client.js';
 import { runCommand, type Server, startServer } from '../support/server.js';
-import { ask, eventually } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
 
-/** Asserts how often a line was logged: that the main chunk of a script has run, if none is named. */
-async function assertLogged(server: Server, count: number, what = 'loaded again'): Promise<void> {
-  const found = (): number => server.log().split(what).length - 1;
+/** Asserts how often a line was logged for a script: that its main chunk has run, if none is named. */
+async function assertLogged(server: Server, script: string, count: number, what = 'loaded again'): Promise<void> {
+  const found = (): number =>
+    server
+      .log()
+      .split('\n')
+      .filter((line) => line.includes(`/${script}`) && line.includes(what)).length;
   await eventually(`${what}, ${count} times`, () => found() >= count);
   assert.equal(found(), count, server.log());
 }
@@ -44,68 +48,66 @@ async function askKept(server: Server, script: string, queries: readonly string[
 }
 
 describe('an image of a script', () => {
-  it('is what further states are made from, and no file is run again', async (t) => {
-    const server = await startServer(t, {
-      files: { 'a.lua': COUNT },
-      config: 'workers = 1 maxcount = 1 memory = 4 * 2^20',
-    });
-    for (let times = 0; times < 5; times += 1) assert.equal(await text(server, 'a.lua'), '1 of 1');
-    assert.equal((await ask(server, 'a.lua', { params: { QUERY_STRING: 'memory' } })).status, 500);
-    assert.equal(await text(server, 'a.lua'), '1 of 1');
-    await assertLogged(server, 1);
-  });
-
-  it('serves after an eviction, too', async (t) => {
-    const server = await startServer(t, {
-      files: { 'a.lua': COUNT, 'b.lua': COUNT },
-      config: 'workers = 1 states = 1',
-    });
-    for (let times = 0; times < 3; times += 1) {
-      for (const script of ['a.lua', 'b.lua']) assert.equal(await text(server, script), '1 of 1');
-    }
-    await assertLogged(server, 2);
-  });
-
-  it('is not used when a file of the script has changed, or one has appeared', async (t) => {
-    const server = await startServer(t, {
+  const limited = shared((t) =>
+    startServer(t, {
       files: {
-        'a.lua': `require("part") pcall(require, "late") ${COUNT}`,
-        'part.lua': 'VERSION = 1 return 1',
+        'site/a.lua': COUNT,
+        'site/b.lua': `require("part") pcall(require, "late") ${COUNT}`,
+        'site/c.lua': COUNT,
+        'site/part.lua': 'VERSION = 1 return 1',
       },
       // No sweep helps: each new state looks by itself.
-      config: 'workers = 1 maxcount = 1 sweep = 3600000',
-    });
-    assert.equal(await text(server, 'a.lua'), '1 of 1');
-    assert.equal(await text(server, 'a.lua'), '1 of 1');
-    await assertLogged(server, 1);
-    server.write('part.lua', 'VERSION = 2 return 1');
-    assert.equal(await text(server, 'a.lua'), '1 of 2');
-    assert.equal(await text(server, 'a.lua'), '1 of 2');
-    await assertLogged(server, 2);
-    server.write('late.lua', 'VERSION = 3 return 1');
-    assert.equal(await text(server, 'a.lua'), '1 of 3');
-    await assertLogged(server, 3);
-  });
-
-  it('is found stale by the sweep while its state is in use', async (t) => {
-    const server = await startServer(t, { files: { 'a.lua': COUNT }, config: 'workers = 1 sweep = 20' });
-    assert.equal(await text(server, 'a.lua'), '1 of 1');
-    server.write('a.lua', `VERSION = 2 ${COUNT}`);
-    await eventually('the new version', async () => (await text(server, 'a.lua')).endsWith('of 2'));
-  });
-
-  it('is not used for a script that lies outside of the roots by now', async (t) => {
-    const server = await startServer(t, {
-      files: { 'site/a.lua': COUNT },
       config: ({ scripts }) =>
-        `workers = 1 maxcount = 1 sweep = 3600000 root = ${JSON.stringify(join(scripts, 'site'))}`,
-    });
+        `maxcount = 1 memory = 4 * 2^20 sweep = 3600000 root = ${JSON.stringify(join(scripts, 'site'))}`,
+    }),
+  );
+  const single = shared((t) =>
+    startServer(t, { files: { 'a.lua': COUNT, 'b.lua': COUNT, 'c.lua': COUNT }, config: 'states = 1 sweep = 20' }),
+  );
+
+  it('is what further states are made from, and no file is run again', async () => {
+    const server = limited();
+    for (let times = 0; times < 5; times += 1) assert.equal(await text(server, 'site/a.lua'), '1 of 1');
+    assert.equal((await ask(server, 'site/a.lua', { params: { QUERY_STRING: 'memory' } })).status, 500);
     assert.equal(await text(server, 'site/a.lua'), '1 of 1');
-    assert.equal(await text(server, 'site/a.lua'), '1 of 1');
+    await assertLogged(server, 'site/a.lua', 1);
+  });
+
+  it('is not used when a file of the script has changed, or one has appeared', async () => {
+    const server = limited();
+    assert.equal(await text(server, 'site/b.lua'), '1 of 1');
+    assert.equal(await text(server, 'site/b.lua'), '1 of 1');
+    await assertLogged(server, 'site/b.lua', 1);
+    server.write('site/part.lua', 'VERSION = 2 return 1');
+    assert.equal(await text(server, 'site/b.lua'), '1 of 2');
+    assert.equal(await text(server, 'site/b.lua'), '1 of 2');
+    await assertLogged(server, 'site/b.lua', 2);
+    server.write('site/late.lua', 'VERSION = 3 return 1');
+    assert.equal(await text(server, 'site/b.lua'), '1 of 3');
+    await assertLogged(server, 'site/b.lua', 3);
+  });
+
+  it('is not used for a script that lies outside of the roots by now', async () => {
+    const server = limited();
+    assert.equal(await text(server, 'site/c.lua'), '1 of 1');
+    assert.equal(await text(server, 'site/c.lua'), '1 of 1');
     mkdirSync(join(server.dir, 'elsewhere'));
-    renameSync(server.path('site/a.lua'), join(server.dir, 'elsewhere/a.lua'));
-    symlinkSync(join(server.dir, 'elsewhere/a.lua'), server.path('site/a.lua'));
-    assert.equal((await ask(server, 'site/a.lua')).status, 403);
+    renameSync(server.path('site/c.lua'), join(server.dir, 'elsewhere/c.lua'));
+    symlinkSync(join(server.dir, 'elsewhere/c.lua'), server.path('site/c.lua'));
+    assert.equal((await ask(server, 'site/c.lua')).status, 403);
+  });
+
+  it('serves after an eviction, too', async () => {
+    for (let times = 0; times < 3; times += 1) {
+      for (const script of ['a.lua', 'b.lua']) assert.equal(await text(single(), script), '1 of 1');
+    }
+    for (const script of ['a.lua', 'b.lua']) await assertLogged(single(), script, 1);
+  });
+
+  it('is found stale by the sweep while its state is in use', async () => {
+    assert.equal(await text(single(), 'c.lua'), '1 of 1');
+    single().write('c.lua', `VERSION = 2 ${COUNT}`);
+    await eventually('the new version', async () => (await text(single(), 'c.lua')).endsWith('of 2'));
   });
 
   it('comes to other workers when the script takes long to load, and is not used there after a change of the file', async (t) => {
@@ -141,7 +143,7 @@ describe('an image of a script', () => {
       const answers = await askBoth();
       const all = [0, 1].map((worker) => ` worker ${worker} version ${version}`);
       assert.deepEqual(answers.sort(), all);
-      await assertLogged(server, version);
+      await assertLogged(server, 'a.lua', version);
       server.write('a.lua', `VERSION = ${version + 1} ${slow}`);
     }
   });
@@ -153,8 +155,8 @@ describe('an image of a script', () => {
         config: `workers = 1 maxcount = 1 loglevel = "debug" images = ${images}`,
       });
       for (let times = 0; times < 3; times += 1) assert.equal(await text(server, 'a.lua'), '1 of 1');
-      await assertLogged(server, 3);
-      await assertLogged(server, 1, 'LUAFCGID_IMAGE_NONE');
+      await assertLogged(server, 'a.lua', 3);
+      await assertLogged(server, 'a.lua', 1, 'LUAFCGID_IMAGE_NONE');
       assert.match(
         server.log(),
         /cannot be copied: (images = 0|it takes more than the \d+ bytes that the images of this worker)/,
@@ -194,65 +196,95 @@ function main(env, con)
   if what ~= "finish" then con:puts("found:", table.concat(found, " ")) end
 end`;
 
+/** Leaves what it has of data sources, locks and sessions to the next request. */
+const DATA = `
+local M, lock = require("luafcgid.db"), require("luafcgid.lock")
+local db = M.open("main")
+local handle, unfinished, held, mine
+function main(env, con)
+  if env.QUERY_STRING == "setup" then db:exec("create table t (id integer)") return end
+  if env.QUERY_STRING == "look" then
+    con:puts(tostring(handle or unfinished or held or mine), " ", db:value("select count(*) from t"))
+    con:puts(" ", tostring(lock.try("leak") ~= nil), " ", tostring(con:session().user))
+    return
+  end
+  mine = con:session() mine.user = "Ann"
+  held = lock.try("leak")
+  handle = M.open("main")
+  unfinished = coroutine.wrap(function() for row in db:rows("select 1 union select 2") do coroutine.yield(row) end end)
+  unfinished()
+  if env.QUERY_STRING == "error" then
+    handle:transaction(function() handle:exec("insert into t values (1)") error("as asked") end)
+  end
+end`;
+
 describe('isolation by request', () => {
   const ways = ['look', 'leak', 'error', 'sleep', 'exit', 'spin', 'finish', 'log', 'look'];
 
-  for (const [name, config, head] of [
-    ['by the setting', 'isolation = "request"', ''],
-    ['by the script', '', 'require("luafcgid").isolation("request") '],
-    ['without an image', 'isolation = "request" images = 0', ''],
+  const isolated = shared((t) =>
+    startServer(t, {
+      files: {
+        'leak.lua': LEAK,
+        'chosen.lua': `require("luafcgid").isolation("state") ${COUNT}`,
+        'count.lua': COUNT,
+        'random.lua': 'function main(env, con) con:puts(math.random(1e9)) end',
+        'open.lua': `file = io.open("data/a.txt") ${COUNT}`,
+        'data/a.txt': 'text',
+        'data.lua': DATA,
+      },
+      config: ({ scripts }) =>
+        `clones = 1 isolation = "request" data = { main = "sqlite:main.db" }
+        files = { read = { ${JSON.stringify(join(scripts, 'data'))} } }`,
+    }),
+  );
+  const plain = shared((t) =>
+    startServer(t, {
+      files: { 'leak.lua': `require("luafcgid").isolation("request") ${LEAK}`, 'count.lua': COUNT },
+      config: 'clones = 1',
+    }),
+  );
+  const withoutImages = shared((t) =>
+    startServer(t, { files: { 'leak.lua': LEAK }, config: 'clones = 1 isolation = "request" images = 0' }),
+  );
+
+  for (const [name, server] of [
+    ['by the setting', isolated],
+    ['by the script', plain],
+    ['without an image', withoutImages],
   ] as const) {
-    it(`lets no request see what another one has changed, ${name}`, async (t) => {
-      const server = await startServer(t, {
-        files: { 'leak.lua': head + LEAK },
-        config: `workers = 1 clones = 1 ${config}`,
-      });
+    it(`lets no request see what another one has changed, ${name}`, async () => {
       for (const way of ways) {
-        await ask(server, 'leak.lua', { params: { QUERY_STRING: way } });
-        assert.equal(await text(server, 'leak.lua', 'look'), 'found:', `after ${way}`);
+        await ask(server(), 'leak.lua', { params: { QUERY_STRING: way } });
+        assert.equal(await text(server(), 'leak.lua', 'look'), 'found:', `after ${way}`);
       }
-      const kept = await askKept(server, 'leak.lua', [...ways.flatMap((way) => [way, 'look'])]);
+      const kept = await askKept(server(), 'leak.lua', [...ways.flatMap((way) => [way, 'look'])]);
       const seen = kept.filter((each) => each.startsWith('found:') && each !== 'found:');
       assert.deepEqual(seen, [], kept.join('\n'));
       assert.equal(kept.filter((each) => each === 'found:').length >= ways.length, true, kept.join('\n'));
     });
   }
 
-  it('is not what scripts have by default, and a script may do without it', async (t) => {
-    const plain = await startServer(t, { files: { 'a.lua': COUNT }, config: 'workers = 1' });
-    assert.deepEqual(await askKept(plain, 'a.lua', ['', '', '']), ['1 of 1', '2 of 1', '3 of 1']);
-    const chosen = await startServer(t, {
-      files: { 'a.lua': `require("luafcgid").isolation("state") ${COUNT}`, 'b.lua': COUNT },
-      config: 'workers = 1 isolation = "request"',
-    });
-    assert.deepEqual(await askKept(chosen, 'a.lua', ['', '', '']), ['1 of 1', '2 of 1', '3 of 1']);
-    assert.deepEqual(await askKept(chosen, 'b.lua', ['', '', '']), ['1 of 1', '1 of 1', '1 of 1']);
-    await assertLogged(chosen, 2);
+  it('is not what scripts have by default, and a script may do without it', async () => {
+    assert.deepEqual(await askKept(plain(), 'count.lua', ['', '', '']), ['1 of 1', '2 of 1', '3 of 1']);
+    assert.deepEqual(await askKept(isolated(), 'chosen.lua', ['', '', '']), ['1 of 1', '2 of 1', '3 of 1']);
+    assert.deepEqual(await askKept(isolated(), 'count.lua', ['', '', '']), ['1 of 1', '1 of 1', '1 of 1']);
+    for (const script of ['chosen.lua', 'count.lua']) await assertLogged(isolated(), script, 1);
   });
 
-  it('gives each request random numbers of its own', async (t) => {
-    const server = await startServer(t, {
-      files: { 'a.lua': 'function main(env, con) con:puts(math.random(1e9)) end' },
-      config: 'workers = 1 isolation = "request"',
-    });
+  it('gives each request random numbers of its own', async () => {
     const drawn = await askKept(
-      server,
-      'a.lua',
+      isolated(),
+      'random.lua',
       Array.from({ length: 8 }, () => ''),
     );
     assert.ok(new Set(drawn).size >= 7, drawn.join(' '));
   });
 
-  it('loads a script that has files open anew for each request, and says so once', async (t) => {
-    const server = await startServer(t, {
-      files: { 'a.lua': `file = io.open("data/a.txt") ${COUNT}`, 'data/a.txt': 'text' },
-      config: ({ scripts }) =>
-        `workers = 1 isolation = "request" files = { read = { ${JSON.stringify(join(scripts, 'data'))} } }`,
-    });
-    assert.deepEqual(await askKept(server, 'a.lua', ['', '', '']), ['1 of 1', '1 of 1', '1 of 1']);
-    await assertLogged(server, 3);
-    await assertLogged(server, 1, 'LUAFCGID_ISOLATION_RELOADS');
-    assert.match(server.log(), /each request loads .*a\.lua anew .*: it has files open/);
+  it('loads a script that has files open anew for each request, and says so once', async () => {
+    assert.deepEqual(await askKept(isolated(), 'open.lua', ['', '', '']), ['1 of 1', '1 of 1', '1 of 1']);
+    await assertLogged(isolated(), 'open.lua', 3);
+    await assertLogged(isolated(), 'open.lua', 1, 'LUAFCGID_ISOLATION_RELOADS');
+    assert.match(isolated().log(), /each request loads .*open\.lua anew .*: it has files open/);
   });
 
   it('holds while requests of one script wait beside each other', async (t) => {
@@ -268,31 +300,8 @@ describe('isolation by request', () => {
     }
   });
 
-  it('leaves no handle, transaction, lock, cursor or session of one request to the next', async (t) => {
-    const script = `
-      local M, lock = require("luafcgid.db"), require("luafcgid.lock")
-      local db = M.open("main")
-      local handle, unfinished, held, mine
-      function main(env, con)
-        if env.QUERY_STRING == "setup" then db:exec("create table t (id integer)") return end
-        if env.QUERY_STRING == "look" then
-          con:puts(tostring(handle or unfinished or held or mine), " ", db:value("select count(*) from t"))
-          con:puts(" ", tostring(lock.try("leak") ~= nil), " ", tostring(con:session().user))
-          return
-        end
-        mine = con:session() mine.user = "Ann"
-        held = lock.try("leak")
-        handle = M.open("main")
-        unfinished = coroutine.wrap(function() for row in db:rows("select 1 union select 2") do coroutine.yield(row) end end)
-        unfinished()
-        if env.QUERY_STRING == "error" then
-          handle:transaction(function() handle:exec("insert into t values (1)") error("as asked") end)
-        end
-      end`;
-    const server = await startServer(t, {
-      files: { 'data.lua': script },
-      config: 'workers = 1 clones = 1 isolation = "request" data = { main = "sqlite:main.db" }',
-    });
+  it('leaves no handle, transaction, lock, cursor or session of one request to the next', async () => {
+    const server = isolated();
     await text(server, 'data.lua', 'setup');
     for (const way of ['leave', 'error']) {
       await ask(server, 'data.lua', { params: { QUERY_STRING: way } });

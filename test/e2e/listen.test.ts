@@ -8,7 +8,7 @@ import { Child } from '../support/child.js';
 import { tempDir } from '../support/cleanup.js';
 import { FcgiConnection } from '../support/fcgi-client.js';
 import { ROOT, runCommand, startServer } from '../support/server.js';
-import { ask, itOnce } from '../support/shared.js';
+import { ask, itOnce, shared } from '../support/shared.js';
 import { freePort } from '../support/web-server.js';
 
 const HELLO = { 'hello.lua': 'function main(env, con) con:puts("hello") end' };
@@ -37,34 +37,6 @@ function listening(t: TestContext, address: string | number): Promise<net.Server
 }
 
 describe('a Unix socket', () => {
-  it('is unlinked at the end, whichever signal brings it', async (t) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      const server = await startServer(t, { files: HELLO });
-      assert.ok(lstatSync(server.socket).isSocket());
-      assert.equal((await ask(server, 'hello.lua')).text, 'hello');
-      server.signal(signal);
-      assert.deepEqual(await server.ended(), { code: 0, signal: null });
-      assert.equal(existsSync(server.socket), false);
-    }
-  });
-
-  it('replaces a file that nobody listens on any more', async (t) => {
-    const dir = tempDir(t);
-    const socket = join(dir, 'stale.sock');
-    await leaveStaleSocket(socket);
-    const server = await startServer(t, { files: HELLO, config: `listen = ${JSON.stringify(socket)}` });
-    assert.equal((await ask(server, 'hello.lua', { socket })).text, 'hello');
-  });
-
-  it('is not taken from a server that answers there', async (t) => {
-    const server = await startServer(t, { files: HELLO });
-    const second = await runCommand([server.config]);
-    assert.equal(second.code, 1);
-    assert.match(second.stderr, /LUAFCGID_LISTEN_IN_USE/);
-    assert.ok(second.stderr.includes(server.socket), second.stderr);
-    assert.equal((await ask(server, 'hello.lua')).text, 'hello', 'the first one goes on');
-  });
-
   it('does not replace a file that is no socket', async (t) => {
     const dir = tempDir(t);
     const config = join(dir, 'config.lua');
@@ -74,70 +46,90 @@ describe('a Unix socket', () => {
     assert.deepEqual([run.code, statSync(join(dir, 'precious')).size], [1, 4]);
     assert.match(run.stderr, /precious.*socket/);
   });
+});
 
-  it('has the mode that socketmode says, from its first moment', async (t) => {
+// Tests share a server: the last one stops it.
+describe('a server that listens on several addresses', () => {
+  let [port, stale] = [0, ''];
+  /** Modes that the file of a socket has had. */
+  const modes = new Set<string>();
+  const server = shared(async (t) => {
+    port = await freePort();
     const dir = tempDir(t);
+    stale = join(dir, 'stale.sock');
+    await leaveStaleSocket(stale);
     const socket = join(dir, 'mode.sock');
-    const modes = new Set<string>();
     let isWatching = true;
     const watch = (): void => {
       const stats = lstatSync(socket, { throwIfNoEntry: false });
       if (stats) modes.add((stats.mode & 0o7777).toString(8));
       if (isWatching) setImmediate(watch);
     };
-    watch();
     const former = process.umask(0);
-    t.after(() => void process.umask(former));
-    await startServer(t, { config: `listen = ${JSON.stringify(socket)} socketmode = "0660"` });
+    watch();
+    const started = await startServer(t, {
+      files: HELLO,
+      config: ({ socket: own, dir: folder }) => `socketmode = "0660"
+        listen = { "${own}", "${stale}", "${socket}", "unix:${folder}/a.sock", "./b.sock", "127.0.0.1:${port}", "127.0.0.1:0" }`,
+    });
+    process.umask(former);
     isWatching = false;
     watch();
+    return started;
+  });
+
+  it('serves each of them', async () => {
+    for (const socket of [join(server().dir, 'a.sock'), join(server().dir, 'b.sock'), port]) {
+      assert.equal((await ask(server(), 'hello.lua', { socket })).text, 'hello');
+    }
+  });
+
+  it('takes a free port for port 0, and tells which', async () => {
+    const [, free] = await server().logged(/ready: listening on .*127\.0\.0\.1:([1-9][0-9]*);/);
+    assert.notEqual(Number(free), port);
+    assert.equal((await ask(server(), 'hello.lua', { socket: Number(free) })).text, 'hello');
+  });
+
+  it('replaces the file of a Unix socket that nobody listens on any more', async () => {
+    assert.equal((await ask(server(), 'hello.lua', { socket: stale })).text, 'hello');
+  });
+
+  it('gives its Unix sockets the mode that socketmode says, from their first moment', () => {
     assert.deepEqual([...modes], ['660']);
+  });
+
+  it('keeps the socket on which it answers from a second server', async () => {
+    const config = join(server().dir, 'second.lua');
+    writeFileSync(config, `listen = ${JSON.stringify(server().socket)}`);
+    const second = await runCommand([config]);
+    assert.equal(second.code, 1);
+    assert.match(second.stderr, /LUAFCGID_LISTEN_IN_USE/);
+    assert.ok(second.stderr.includes(server().socket), second.stderr);
+    assert.equal((await ask(server(), 'hello.lua')).text, 'hello', 'the first one goes on');
+  });
+
+  it('is stopped by nobody who connects and sends nothing, or half of a record', async (t) => {
+    const silent = await Promise.all(Array.from({ length: 200 }, () => FcgiConnection.connect(server().socket)));
+    t.after(() => {
+      for (const connection of silent) connection.destroy();
+    });
+    for (const connection of silent) connection.send(Buffer.from([1, 1, 0]));
+    for (let round = 0; round < 5; round += 1) assert.equal((await ask(server(), 'hello.lua')).text, 'hello');
+    await server().stop();
+    for (const connection of silent) await connection.closed();
+    for (const name of ['a.sock', 'b.sock', 'fcgi.sock'])
+      assert.equal(existsSync(join(server().dir, name)), false, `${name} is left`);
   });
 });
 
 describe('listening', () => {
-  it('on several addresses at once serves each of them', async (t) => {
-    const port = await freePort();
-    const server = await startServer(t, {
-      files: HELLO,
-      config: ({ dir }) => `listen = {"unix:${dir}/a.sock", "./b.sock", "127.0.0.1:${port}"}`,
-    });
-    for (const socket of [join(server.dir, 'a.sock'), join(server.dir, 'b.sock'), port]) {
-      assert.equal((await ask(server, 'hello.lua', { socket })).text, 'hello');
-    }
-    await server.stop();
-    for (const name of ['a.sock', 'b.sock']) assert.equal(existsSync(join(server.dir, name)), false, name);
-  });
-
-  it('on port 0 takes a free port and tells which', async (t) => {
-    const server = await startServer(t, { files: HELLO, config: 'listen = "127.0.0.1:0"' });
-    const [, port] = await server.logged(/ready: listening on 127\.0\.0\.1:([1-9][0-9]*);/);
-    assert.equal((await ask(server, 'hello.lua', { socket: Number(port) })).text, 'hello');
-  });
-
-  it('lets only the web servers in that FCGI_WEB_SERVER_ADDRS names', async (t) => {
-    for (const [addresses, isLetIn] of [
-      ['192.0.2.1, 127.0.0.1', true],
-      ['192.0.2.1', false],
+  it('lets only those in that allowed and FCGI_WEB_SERVER_ADDRS name, by address or network', async (t) => {
+    for (const [allowed, addresses, isLetIn] of [
+      ['"127.0.0.0/8"', '192.0.2.1, 127.0.0.1', true],
+      ['{ "192.0.2.0/24", "127.0.0.2" }', '127.0.0.1', false],
+      ['"127.0.0.0/8"', '192.0.2.1', false],
     ] as const) {
       const env = { FCGI_WEB_SERVER_ADDRS: addresses };
-      const server = await startServer(t, { files: HELLO, config: 'listen = ":0"', env });
-      const [, port] = await server.logged(/ready: listening on \S*:([1-9][0-9]*);/);
-      if (isLetIn) {
-        assert.equal((await ask(server, 'hello.lua', { socket: Number(port) })).text, 'hello');
-        continue;
-      }
-      await assert.rejects(ask(server, 'hello.lua', { socket: Number(port) }));
-      await server.logged(/LUAFCGID_LISTEN_STRANGER.*127\.0\.0\.1/);
-    }
-  });
-
-  it('lets only those in that allowed names, by address or network, and FCGI_WEB_SERVER_ADDRS too if it is set', async (t) => {
-    for (const [allowed, environment, isLetIn] of [
-      ['"127.0.0.0/8"', '127.0.0.1', true],
-      ['{ "192.0.2.0/24", "127.0.0.2" }', '127.0.0.1', false],
-    ] as const) {
-      const env = { FCGI_WEB_SERVER_ADDRS: environment };
       // On all interfaces, where an address of IPv4 comes as one of IPv6.
       const server = await startServer(t, { files: HELLO, config: `listen = ":0" allowed = ${allowed}`, env });
       const [, port] = await server.logged(/ready: listening on \S*:([1-9][0-9]*);/);
@@ -209,16 +201,5 @@ describe('listening', () => {
     const [line] = await child.logged(/127\.0\.0\.1:9000/);
     assert.ok(line);
     if (!child.exit) await child.stop('SIGKILL');
-  });
-});
-
-describe('connections without requests', () => {
-  it('cost nothing: silent clients and half records stop nobody', async (t) => {
-    const server = await startServer(t, { files: HELLO, config: 'workers = 1' });
-    const silent = await Promise.all(Array.from({ length: 200 }, () => FcgiConnection.connect(server.socket)));
-    for (const connection of silent) connection.send(Buffer.from([1, 1, 0]));
-    for (let round = 0; round < 5; round += 1) assert.equal((await ask(server, 'hello.lua')).text, 'hello');
-    await server.stop();
-    for (const connection of silent) await connection.closed();
   });
 });

@@ -29,7 +29,7 @@ function main(env, con)
   if what == "late" then con:puts(("x"):rep(100)) error("too late for a page") end
   if what == "exit" then os.exit(7) end
   if what == "memory" then local t = {} for i = 1, 1e9 do t[i] = ("x"):rep(1e6) .. i end end
-  if what == "spin" then while true do end end
+  if what == "spin" then con:config("watchdog", 1) while true do end end
   if what == "sleep" then
     require("luafcgid").sleep(tonumber(argument))
     con:puts("slept ", env.QUERY_STRING)
@@ -67,16 +67,16 @@ class Kept {
   }
 
   /** One whose requests are served by a worker itself by now, where that is done at all. */
-  static async lent(t: Cleanup, server: Server): Promise<Kept> {
+  static async lent(t: Cleanup, server: Server, script = 'page.lua'): Promise<Kept> {
     const kept = await Kept.open(t, server);
-    await kept.get('');
+    await kept.get('', { script });
     if (IO === 'node') return kept;
     // How long a script takes is believed little by little, and one that fails takes longer: ever fewer of them do.
-    for (let rounds = 30; (await kept.failing()) < FIRST_LENT; rounds *= 2) {
+    for (let rounds = 30; (await kept.failing(script)) < FIRST_LENT; rounds *= 2) {
       assert.ok(rounds < 10_000, 'no worker takes a request by itself');
-      for (let left = rounds; left > 0; left -= 1) await kept.get('');
+      for (let left = rounds; left > 0; left -= 1) await kept.get('', { script });
     }
-    await kept.get('');
+    await kept.get('', { script });
     return kept;
   }
 
@@ -109,8 +109,8 @@ class Kept {
   }
 
   /** The number of a request that fails. */
-  async failing(): Promise<number> {
-    const { status, text } = await this.get('fail');
+  async failing(script = 'page.lua'): Promise<number> {
+    const { status, text } = await this.get('fail', { script });
     assert.equal(status, 500);
     const name = /\b[0-9a-f]{6}-([0-9a-z]+)\b/.exec(text);
     assert.ok(name, text);
@@ -118,31 +118,19 @@ class Kept {
   }
 }
 
-const FILES = { 'page.lua': PAGE };
-const CONFIG = 'workers = 2 showerrors = true';
-/** Lets scripts wait for a file in their folder. */
-const readingFiles =
-  (config: string) =>
-  ({ scripts }: { readonly scripts: string }): string =>
-    `${config} files = { read = { ${JSON.stringify(scripts)} } }`;
+const FILES = { 'page.lua': PAGE, 'changing.lua': PAGE };
+const CONFIG = 'workers = 2 clones = 2 showerrors = true memory = 16 * 1024 * 1024 sweep = 100';
+/** Scripts may wait for a file in their folder. */
+const config = ({ scripts }: { readonly scripts: string }): string =>
+  `${CONFIG} files = { read = { ${JSON.stringify(scripts)} } }`;
 
+// Tests of this suite share a server: the last ones have it reload, and stop.
 describe('a kept connection', () => {
-  const server = shared((t) => startServer(t, { files: FILES, config: `${CONFIG} memory = 16 * 1024 * 1024` }));
+  const server = shared((t) => startServer(t, { files: FILES, config }));
 
   it('has its short requests served by a worker itself, where the driver can lend', async (t) => {
     const kept = await Kept.lent(t, server());
     if (IO === 'node') assert.ok((await kept.failing()) < FIRST_LENT);
-  });
-
-  it('has its answers in order, and all of them from one state where there is but one', async (t) => {
-    const single = await startServer(t, { files: FILES, config: `${CONFIG} clones = 1` });
-    const kept = await Kept.lent(t, single);
-    let last = Number((await kept.get('')).text.split(' ')[1]);
-    for (let round = 0; round < 200; round += 1) {
-      const [method, served] = (await kept.get('')).text.split(' ');
-      assert.deepEqual([method, Number(served)], ['GET', last + 1]);
-      last += 1;
-    }
   });
 
   const cases: Record<string, (kept: Kept) => Promise<void>> = {
@@ -228,71 +216,89 @@ describe('a kept connection', () => {
       assert.equal((await kept.answer(9)).status, 200, `cut at ${at}`);
     }
   });
-});
 
-describe('what a kept connection is lent for', () => {
   itOnce('harms nobody when its script, short so far, becomes long', async (t) => {
-    const server = await startServer(t, { files: FILES, config: readingFiles(`${CONFIG} clones = 2`) });
-    const kept = await Promise.all(Array.from({ length: 8 }, () => Kept.lent(t, server)));
-    const flag = server.path('go');
+    const kept = await Promise.all(Array.from({ length: 8 }, () => Kept.lent(t, server())));
+    const flag = server().path('go');
     const [slow, ...others] = kept as [Kept, ...Kept[]];
     const waiting = slow.begin(`wait=${flag}`);
     for (let round = 0; round < 20; round += 1) {
       const answers = await Promise.all(others.map((other) => other.get('')));
       for (const { status } of answers) assert.equal(status, 200);
     }
-    server.write('go', '');
+    server().write('go', '');
     assert.equal((await slow.answer(waiting)).text, 'waiting');
     assert.equal((await slow.get('')).status, 200);
   });
 
   itOnce('leaves no new connection to a worker that has come to something long', async (t) => {
-    const server = await startServer(t, { files: FILES, config: readingFiles(CONFIG) });
     for (let round = 0; round < 8; round += 1) {
-      const kept = await Kept.lent(t, server);
+      const kept = await Kept.lent(t, server());
       const flag = `go${round}`;
       // Both at once: the worker that takes the first is told of the second in the same look.
-      const waiting = kept.begin(`wait=${server.path(flag)}`);
-      assert.equal((await ask(server, 'page.lua')).status, 200);
-      server.write(flag, '');
+      const waiting = kept.begin(`wait=${server().path(flag)}`);
+      assert.equal((await ask(server(), 'page.lua')).status, 200);
+      server().write(flag, '');
       assert.equal((await kept.answer(waiting)).text, 'waiting');
     }
   });
 
   itOnce('is stopped by the watchdog when it never ends', async (t) => {
-    const server = await startServer(t, { files: FILES, config: `${CONFIG} watchdog = 1` });
-    const kept = await Kept.lent(t, server);
+    const kept = await Kept.lent(t, server());
     assert.equal((await kept.get('spin')).status, 504);
     assert.equal((await kept.get('')).status, 200);
-    await eventually('a line of the log', () => /LUAFCGID_SCRIPT_TIMEOUT/.test(server.log()));
+    await eventually('a line of the log', () => /LUAFCGID_SCRIPT_TIMEOUT/.test(server().log()));
   });
 
   itOnce('is the new text when the script has changed', async (t) => {
-    const server = await startServer(t, { files: FILES, config: `${CONFIG} sweep = 100` });
-    const kept = await Kept.lent(t, server);
-    server.write('page.lua', 'function main(env, con) con:puts("another page") end');
-    await eventually('the new page', async () => (await kept.get('')).text === 'another page');
-    for (let round = 0; round < 100; round += 1) assert.equal((await kept.get('')).text, 'another page');
+    const kept = await Kept.lent(t, server(), 'changing.lua');
+    const get = async (): Promise<string> => (await kept.get('', { script: 'changing.lua' })).text;
+    server().write('changing.lua', 'function main(env, con) con:puts("another page") end');
+    await eventually('the new page', async () => (await get()) === 'another page');
+    for (let round = 0; round < 100; round += 1) assert.equal(await get(), 'another page');
+  });
+
+  itOnce('leaves nothing open behind clients that go', async (t) => {
+    await (await Kept.lent(t, server())).get('');
+    const { pid } = server();
+    assert.ok(existsSync(`/proc/${pid}/fd`), 'this test needs /proc');
+    const descriptors = (): number => readdirSync(`/proc/${pid}/fd`).length;
+    const before = descriptors();
+    for (let round = 0; round < 3; round += 1) {
+      const kept = await Promise.all(Array.from({ length: 10 }, () => Kept.lent(t, server())));
+      for (const { connection } of kept) connection.destroy();
+    }
+    await eventually('their descriptors closed', () => descriptors() <= before);
+  });
+
+  it('goes on across a reload, on the same connection', async (t) => {
+    const kept = await Kept.lent(t, server());
+    server().signal('SIGHUP');
+    await server().logged(/ reloaded: listening/);
+    for (let round = 0; round < 100; round += 1) assert.equal((await kept.get('')).status, 200);
   });
 
   it('ends with the server: what runs is finished, what is idle is closed', async (t) => {
-    const server = await startServer(t, { files: FILES, config: readingFiles(CONFIG) });
-    const [idle, busy] = [await Kept.lent(t, server), await Kept.lent(t, server)];
-    const flag = server.path('go');
-    const waiting = busy.begin(`wait=${flag}`);
+    const [idle, busy] = [await Kept.lent(t, server()), await Kept.lent(t, server())];
+    const waiting = busy.begin(`wait=${server().path('end')}`);
     // It runs by the time that others are answered beside it.
-    await ask(server, 'page.lua');
-    const stopped = server.stop();
+    await ask(server(), 'page.lua');
+    const stopped = server().stop();
     await idle.connection.closed();
-    server.write('go', '');
+    server().write('end', '');
     assert.equal((await busy.answer(waiting)).text, 'waiting');
     await busy.connection.closed();
     await stopped;
   });
+});
 
-  itOnce('is not served in a state in which another request waits', async (t) => {
-    const server = await startServer(t, { files: FILES, config: 'workers = 1 states = 4' });
-    const [kept, other] = [await Kept.lent(t, server), await Kept.lent(t, server)];
+describe('kept connections of one worker', () => {
+  const server = shared((t) =>
+    startServer(t, { files: FILES, config: 'states = 4 connections = 4 showerrors = true' }),
+  );
+
+  itOnce('are not served in a state in which another request waits', async (t) => {
+    const [kept, other] = [await Kept.lent(t, server()), await Kept.lent(t, server())];
     for (let round = 0; round < 10; round += 1) {
       const waiting = other.begin('sleep=0.05');
       for (let left = 20; left > 0; left -= 1) assert.match((await kept.get('')).text, /^GET \d+ $/);
@@ -300,17 +306,31 @@ describe('what a kept connection is lent for', () => {
     }
   });
 
-  it('goes on across a reload, on the same connection', async (t) => {
-    const server = await startServer(t, { files: FILES, config: CONFIG });
-    const kept = await Kept.lent(t, server);
-    server.signal('SIGHUP');
-    await server.logged(/ reloaded: listening/);
-    for (let round = 0; round < 100; round += 1) assert.equal((await kept.get('')).status, 200);
+  it('make room for others when connections are too many', async (t) => {
+    const lent: Kept[] = [];
+    for (let left = 4; left > 0; left -= 1) lent.push(await Kept.lent(t, server()));
+    assert.equal((await ask(server(), 'page.lua')).status, 200);
+    await eventually('one of them closed', () => lent.some(({ connection }) => connection.isClosed));
+  });
+});
+
+describe('kept connections of one state', () => {
+  const server = shared((t) =>
+    startServer(t, { files: FILES, config: 'clones = 1 idletimeout = 1.5 showerrors = true' }),
+  );
+
+  itOnce('have their answers in order, and all of them from that', async (t) => {
+    const kept = await Kept.lent(t, server());
+    let last = Number((await kept.get('')).text.split(' ')[1]);
+    for (let round = 0; round < 200; round += 1) {
+      const [method, served] = (await kept.get('')).text.split(' ');
+      assert.deepEqual([method, Number(served)], ['GET', last + 1]);
+      last += 1;
+    }
   });
 
-  it('is closed when it has been idle for too long, and only then', async (t) => {
-    const server = await startServer(t, { files: FILES, config: `${CONFIG} idletimeout = 1.5` });
-    const [idle, busy] = [await Kept.lent(t, server), await Kept.lent(t, server)];
+  it('are closed when they have been idle for too long, and only then', async (t) => {
+    const [idle, busy] = [await Kept.lent(t, server()), await Kept.lent(t, server())];
     for (let isClosed = false, rounds = 0; !isClosed; rounds += 1) {
       assert.ok(rounds < 400, 'it is never closed');
       isClosed = await Promise.race([
@@ -319,26 +339,5 @@ describe('what a kept connection is lent for', () => {
       ]);
       assert.equal((await busy.get('')).status, 200);
     }
-  });
-
-  it('makes room for others when connections are too many', async (t) => {
-    const server = await startServer(t, { files: FILES, config: `${CONFIG} connections = 4` });
-    const lent: Kept[] = [];
-    for (let left = 4; left > 0; left -= 1) lent.push(await Kept.lent(t, server));
-    assert.equal((await ask(server, 'page.lua')).status, 200);
-    await eventually('one of them closed', () => lent.some(({ connection }) => connection.isClosed));
-  });
-
-  itOnce('leaves nothing open behind clients that go', async (t) => {
-    const server = await startServer(t, { files: FILES, config: CONFIG });
-    await (await Kept.lent(t, server)).get('');
-    assert.ok(existsSync(`/proc/${server.pid}/fd`), 'this test needs /proc');
-    const descriptors = (): number => readdirSync(`/proc/${server.pid}/fd`).length;
-    const before = descriptors();
-    for (let round = 0; round < 3; round += 1) {
-      const kept = await Promise.all(Array.from({ length: 10 }, () => Kept.lent(t, server)));
-      for (const { connection } of kept) connection.destroy();
-    }
-    await eventually('their descriptors closed', () => descriptors() <= before);
   });
 });

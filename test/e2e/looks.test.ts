@@ -86,6 +86,18 @@ describe('pages that people see', () => {
     assert.match((await page.textContent('body')) ?? '', /page\.lua:1/);
     write('page.lua', 'function main(env, con) con:puts("<p id=good>mended</p>") end\n');
     await page.waitForSelector('#good');
+    // A page that forbids all but itself is loaded anew as well, and its browser complains of nothing that was added.
+    const complaints: string[] = [];
+    page.on('console', (message) => void (message.type() === 'error' && complaints.push(message.text())));
+    const strict = (id: string): string =>
+      'function main(env, con) con:header("Content-Security-Policy", "default-src \'none\'") print("noted") ' +
+      `con:puts("<!doctype html><p id=${id}>strict</p>") end\n`;
+    for (const id of ['first', 'second']) {
+      write('page.lua', strict(id));
+      await page.waitForSelector(`#${id}`);
+    }
+    await page.waitForSelector('details:has-text("noted")');
+    assert.deepEqual(complaints, []);
     await page.close();
   });
 

@@ -7,7 +7,7 @@ import { tempDir } from '../support/cleanup.js';
 import { parseCgiAnswer } from '../support/fcgi-client.js';
 import { Held, HOLD } from '../support/held.js';
 import { fetchHttp } from '../support/http.js';
-import { runCommand, startServer } from '../support/server.js';
+import { runCommand, type Server, startServer } from '../support/server.js';
 import { ask, eventually, shared } from '../support/shared.js';
 
 const WHICH = `
@@ -35,6 +35,61 @@ const EXPAND = `
   local function expand(s) return (s:gsub("%b()", function(x) return "<i>" .. expand(x:sub(2, -2)) .. "</i>" end)) end
   function main(env, con) con:puts(#expand(env.QUERY_STRING)) end`;
 
+/** What only one engine is asked for. */
+const FURTHER_FILES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'lua5.1': {
+    'with-cjson.lua': `
+      local cjson = require("cjson")
+      function main(env, con)
+        con:puts(cjson.encode({ list = { 1, 2, cjson.null } }), " ", cjson.decode('{"a":["é",true]}').a[1])
+        con:puts(" ", cjson.decode(cjson.encode(env)).QUERY_STRING)
+      end`,
+    'with-lfs.lua': `
+      local lfs = require("lfs")
+      function main(env, con)
+        local folder = env.SCRIPT_FILENAME:match("^(.*)/")
+        local names = {}
+        for name in lfs.dir(folder) do if name:match("%.lua$") then names[#names + 1] = name end end
+        table.sort(names)
+        con:puts(table.concat(names, " "), " ", lfs.attributes(env.SCRIPT_FILENAME, "mode"))
+      end`,
+    'with-lpeg.lua': `
+      local lpeg = require("lpeg")
+      local number = lpeg.R("09") ^ 1 / tonumber
+      local sum = lpeg.Cf(number * (lpeg.P("+") * number) ^ 0, function(a, b) return a + b end)
+      function main(env, con) con:puts(sum:match(env.QUERY_STRING)) end`,
+    'with-sqlite.lua': `
+      local sqlite3 = require("luasql.sqlite3")
+      local connection = assert(sqlite3.sqlite3():connect(":memory:"))
+      assert(connection:execute("create table visits (name text)"))
+      function main(env, con)
+        assert(connection:execute("insert into visits values ('" .. connection:escape(env.QUERY_STRING) .. "')"))
+        local cursor = assert(connection:execute("select count(*), group_concat(name, '|') from visits"))
+        con:puts(table.concat({ cursor:fetch() }, " "))
+        cursor:close()
+      end`,
+  },
+  'lua5.4': {
+    'hog.lua': `count = 0
+      function main(env, con)
+        count = count + 1
+        if env.QUERY_STRING == "hog" then local t = {} while true do t[#t + 1] = { #t } end end
+        con:puts(count)
+      end`,
+  },
+  luajit: {
+    'page.lua': 'local part = require("part") function main(env, con) con:puts("a ", part.text) end',
+    'part.lua': 'return { text = "one" }',
+  },
+};
+
+/** Tests of one engine, on the server that has it. */
+const FURTHER_TESTS: Readonly<Record<string, (server: () => Server) => void>> = {
+  'lua5.1': testModulesOfC,
+  'lua5.4': testMemory,
+  luajit: testChanges,
+};
+
 for (const [engine, says] of ENGINES) {
   describe(`the Lua engine ${engine}`, () => {
     const server = shared((t) =>
@@ -44,10 +99,12 @@ for (const [engine, says] of ENGINES) {
           'expand.lua': EXPAND,
           'proxy.lua': PROXY,
           'fine.lua': 'function main(env, con) con:puts("fine") end',
+          ...FURTHER_FILES[engine],
         },
-        config: `engine = "${engine}" workers = 1`,
+        config: `engine = "${engine}" clones = 1 sweep = 20 memory = 8 * 2^20`,
       }),
     );
+    FURTHER_TESTS[engine]?.(server);
 
     it('is chosen by the configuration', async () => {
       assert.equal((await ask(server(), 'which.lua')).text, `${says} ${engine} GET`);
@@ -114,7 +171,8 @@ describe('the Lua engine', () => {
       const libc = process.report?.getReport() as { sharedObjects?: string[] };
       const path = libc.sharedObjects?.find((name) => /\/libc[.-]/.test(name)) ?? '/lib/x86_64-linux-gnu/libc.so.6';
       writeFileSync(file, `listen = "a.sock" ${config.replace('LIBC', JSON.stringify(path))}`);
-      for (const args of [['check', file], [file]]) {
+      // A server looks at its configuration as the check does: one of each kind of error is enough.
+      for (const args of [['check', file], ...(/5\.3|LIBC/.test(config) ? [[file]] : [])]) {
         const { code, stdout, stderr } = await runCommand(args, { cwd: dir });
         assert.deepEqual([code, stdout], [1, ''], stderr);
         assert.match(stderr, message);
@@ -150,105 +208,7 @@ describe('the Lua engine', () => {
   });
 });
 
-describe('C modules on lua5.1', () => {
-  const server = shared((t) =>
-    startServer(t, {
-      config: 'engine = "lua5.1" clones = 1',
-      files: {
-        'with-cjson.lua': `
-          local cjson = require("cjson")
-          function main(env, con)
-            con:puts(cjson.encode({ list = { 1, 2, cjson.null } }), " ", cjson.decode('{"a":["é",true]}').a[1])
-            con:puts(" ", cjson.decode(cjson.encode(env)).QUERY_STRING)
-          end`,
-        'with-lfs.lua': `
-          local lfs = require("lfs")
-          function main(env, con)
-            local folder = env.SCRIPT_FILENAME:match("^(.*)/")
-            local names = {}
-            for name in lfs.dir(folder) do if name:match("%.lua$") then names[#names + 1] = name end end
-            table.sort(names)
-            con:puts(table.concat(names, " "), " ", lfs.attributes(env.SCRIPT_FILENAME, "mode"))
-          end`,
-        'with-lpeg.lua': `
-          local lpeg = require("lpeg")
-          local number = lpeg.R("09") ^ 1 / tonumber
-          local sum = lpeg.Cf(number * (lpeg.P("+") * number) ^ 0, function(a, b) return a + b end)
-          function main(env, con) con:puts(sum:match(env.QUERY_STRING)) end`,
-        'with-sqlite.lua': `
-          local sqlite3 = require("luasql.sqlite3")
-          local connection = assert(sqlite3.sqlite3():connect(":memory:"))
-          assert(connection:execute("create table visits (name text)"))
-          function main(env, con)
-            assert(connection:execute("insert into visits values ('" .. connection:escape(env.QUERY_STRING) .. "')"))
-            local cursor = assert(connection:execute("select count(*), group_concat(name, '|') from visits"))
-            con:puts(table.concat({ cursor:fetch() }, " "))
-            cursor:close()
-          end`,
-      },
-    }),
-  );
-  const answer = async (script: string, query: string): Promise<string> => {
-    const { status, text } = await ask(server(), script, { params: { QUERY_STRING: query } });
-    assert.equal(status, 200, text);
-    return text;
-  };
-
-  it('lua-cjson encodes and decodes, env included', async () => {
-    for (const query of ['first=1', 'second=2']) {
-      assert.equal(await answer('with-cjson.lua', query), `{"list":[1,2,null]} é ${query}`);
-    }
-  });
-
-  it('lua-filesystem reads folders', async () => {
-    assert.equal(await answer('with-lfs.lua', ''), 'with-cjson.lua with-lfs.lua with-lpeg.lua with-sqlite.lua file');
-  });
-
-  it('lua-lpeg matches', async () => {
-    assert.equal(await answer('with-lpeg.lua', '1+20+300'), '321');
-  });
-
-  it('lua-sql-sqlite3 keeps its connection from request to request', async () => {
-    assert.equal(await answer('with-sqlite.lua', "o'ne"), "1 o'ne");
-    assert.equal(await answer('with-sqlite.lua', 'two'), "2 o'ne|two");
-    assert.equal(await answer('with-sqlite.lua', 'three'), "3 o'ne|two|three");
-  });
-});
-
-describe('a native state', () => {
-  it('is made anew when its script, or a file that it required, changes', async (t) => {
-    const server = await startServer(t, {
-      config: 'engine = "luajit" sweep = 20',
-      files: {
-        'page.lua': 'local part = require("part") function main(env, con) con:puts("a ", part.text) end',
-        'part.lua': 'return { text = "one" }',
-      },
-    });
-    assert.equal((await ask(server, 'page.lua')).text, 'a one');
-    server.write('part.lua', 'return { text = "another" }');
-    await eventually('the changed module', async () => (await ask(server, 'page.lua')).text === 'a another');
-  });
-
-  it('that uses too much memory costs its request, and is replaced', async (t) => {
-    const server = await startServer(t, {
-      config: 'engine = "lua5.4" memory = 8388608 clones = 1',
-      files: {
-        'hog.lua': `count = 0
-          function main(env, con)
-            count = count + 1
-            if env.QUERY_STRING == "hog" then local t = {} while true do t[#t + 1] = { #t } end end
-            con:puts(count)
-          end`,
-      },
-    });
-    const visit = (query: string) => ask(server, 'hog.lua', { params: { QUERY_STRING: query } });
-    assert.equal((await visit('')).text, '1');
-    const hog = await visit('hog');
-    assert.equal(hog.status, 500);
-    assert.match(hog.text, /not enough memory: the state may have 8 MiB/);
-    assert.equal((await visit('')).text, '1', 'a new state');
-  });
-
+describe('a native engine', () => {
   it('finishes its request when the server is told to stop, and a script that does not end is left', async (t) => {
     const server = await startServer(t, { config: 'engine = "luajit" bodymemory = 0', files: { 'hold.lua': HOLD } });
     const held = await Held.ask(t, server, 'hold.lua');
@@ -271,3 +231,53 @@ describe('a native state', () => {
     assert.ok(signal === null && (code === 1 || code === 0), `${code} ${signal}`);
   });
 });
+
+function testModulesOfC(server: () => Server): void {
+  const answer = async (script: string, query: string): Promise<string> => {
+    const { status, text } = await ask(server(), script, { params: { QUERY_STRING: query } });
+    assert.equal(status, 200, text);
+    return text;
+  };
+
+  it('lua-cjson encodes and decodes, env included', async () => {
+    for (const query of ['first=1', 'second=2']) {
+      assert.equal(await answer('with-cjson.lua', query), `{"list":[1,2,null]} é ${query}`);
+    }
+  });
+
+  it('lua-filesystem reads folders', async () => {
+    assert.equal(
+      await answer('with-lfs.lua', ''),
+      'expand.lua fine.lua proxy.lua which.lua with-cjson.lua with-lfs.lua with-lpeg.lua with-sqlite.lua file',
+    );
+  });
+
+  it('lua-lpeg matches', async () => {
+    assert.equal(await answer('with-lpeg.lua', '1+20+300'), '321');
+  });
+
+  it('lua-sql-sqlite3 keeps its connection from request to request', async () => {
+    assert.equal(await answer('with-sqlite.lua', "o'ne"), "1 o'ne");
+    assert.equal(await answer('with-sqlite.lua', 'two'), "2 o'ne|two");
+    assert.equal(await answer('with-sqlite.lua', 'three'), "3 o'ne|two|three");
+  });
+}
+
+function testMemory(server: () => Server): void {
+  it('costs a request that uses too much memory, and has its state replaced', async () => {
+    const visit = (query: string) => ask(server(), 'hog.lua', { params: { QUERY_STRING: query } });
+    assert.equal((await visit('')).text, '1');
+    const hog = await visit('hog');
+    assert.equal(hog.status, 500);
+    assert.match(hog.text, /not enough memory: the state may have 8 MiB/);
+    assert.equal((await visit('')).text, '1', 'a new state');
+  });
+}
+
+function testChanges(server: () => Server): void {
+  it('has a state made anew when its script, or a file that it required, changes', async () => {
+    assert.equal((await ask(server(), 'page.lua')).text, 'a one');
+    server().write('part.lua', 'return { text = "another" }');
+    await eventually('the changed module', async () => (await ask(server(), 'page.lua')).text === 'a another');
+  });
+}

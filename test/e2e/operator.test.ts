@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { Cleanup } from '../support/cleanup.js';
 import { IO, runCommand, type Server, startServer } from '../support/server.js';
 import { ask, eventually, shared } from '../support/shared.js';
 import { statusOf } from '../support/status.js';
@@ -15,13 +14,6 @@ const FILES = {
   'busy.lua': 'function main(env, con)\n  while true do\n    local x = 1\n  end\nend',
 };
 
-function start(t: Cleanup, settings = ''): Promise<Server> {
-  return startServer(t, {
-    config: `status = "status.sock" pidfile = "server.pid" draintimeout = 0 ${settings}`,
-    files: FILES,
-  });
-}
-
 /** A request of a script that does not end by itself, and its name. */
 async function underWay(server: Server, script: string, stage: string): Promise<string> {
   void ask(server, script).catch(() => {});
@@ -32,7 +24,35 @@ async function underWay(server: Server, script: string, stage: string): Promise<
 }
 
 describe('a running server', () => {
-  const common = shared((t) => start(t));
+  // Tests share it: the last one stops it.
+  const common = shared((t) =>
+    startServer(t, {
+      config: ({ scripts }) => `status = "status.sock" pidfile = "server.pid" draintimeout = 0 workers = 2
+        root = ${JSON.stringify(scripts)} showerrors = true keys = { session = "${'s'.repeat(40)}" }`,
+      files: FILES,
+    }),
+  );
+
+  it('has in the first line of its log: version, process, engine, sockets and workers', async () => {
+    const server = common();
+    await server.logged(
+      new RegExp(
+        `luafcgid \\d\\S+, process ${server.pid}, engine embedded, io \\w+, 2 workers, status at \\S+status.sock`,
+      ),
+    );
+  });
+
+  it('has names for its process, and for its threads where epoll drives the sockets', async () => {
+    const server = common();
+    if (process.platform === 'linux')
+      assert.match(readFileSync(`/proc/${server.pid}/cmdline`, 'latin1'), /^luafcgid \//);
+    if (process.platform !== 'linux' || IO === 'node') return;
+    const names = readdirSync(`/proc/${server.pid}/task`).map((thread) =>
+      readFileSync(`/proc/${server.pid}/task/${thread}/comm`, 'latin1').trimEnd(),
+    );
+    for (const name of ['luafcgid front', 'luafcgid lua 0', 'luafcgid lua 1'])
+      assert.ok(names.includes(name), `${names}`);
+  });
 
   it('is found by its configuration, its pid file, its process and the address of its status socket', async () => {
     const server = common();
@@ -48,19 +68,6 @@ describe('a running server', () => {
     assert.match(here.stdout, /^luafcgid .*\nrequests /);
   });
 
-  it('that is not there is said to be so, and costs a health check its exit status', async (t) => {
-    const server = await start(t);
-    await server.stop();
-    const ping = await runCommand(['ping', server.config]);
-    assert.equal(ping.code, 1);
-    assert.match(ping.stderr, /no server answers at \S+status\.sock: .*\n.* \[LUAFCGID_CONTROL_UNREACHABLE\]/);
-    assert.deepEqual(await runCommand(['ping', '-q', server.config]).then(({ code, stderr }) => [code, stderr]), [
-      1,
-      '',
-    ]);
-    assert.match((await runCommand(['status', '/nowhere.sock'])).stderr, /LUAFCGID_CONTROL_NOT_FOUND/);
-  });
-
   it('takes a configuration into service at once, or says why not', async () => {
     const server = common();
     const settings = readFileSync(server.config, 'utf8');
@@ -71,44 +78,12 @@ describe('a running server', () => {
     const refused = await runCommand(['reload', join(server.dir, 'status.sock')]);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /^not reloaded, all goes on as before:\n.*1 fault\n {2}maxpost = "many"/);
+    writeFileSync(server.config, settings);
     assert.equal((await ask(server, 'hello.lua')).text, 'hello');
   });
 
-  it('opens its log files anew', async (t) => {
-    const server = await startServer(t, {
-      config: 'status = "status.sock" logfile = "server.log"',
-      files: FILES,
-      ready: /ready: listening/,
-    });
-    const log = join(server.dir, 'server.log');
-    renameSync(log, `${log}.1`);
-    assert.equal((await runCommand(['reopen', server.config])).code, 0);
-    assert.ok(existsSync(log));
-  });
-
-  it('stops in order, and the command waits for that', async (t) => {
-    const server = await start(t);
-    const stopped = await runCommand(['stop', server.config]);
-    assert.deepEqual([stopped.code, stopped.stdout], [0, 'the server stops\n']);
-    assert.deepEqual(await server.ended(), { code: 0, signal: null });
-    assert.equal(existsSync(join(server.dir, 'status.sock')), false);
-  });
-
-  it('without a status socket gets signals', async (t) => {
-    const server = await startServer(t, { config: 'pidfile = "server.pid"', files: FILES });
-    const pidFile = join(server.dir, 'server.pid');
-    const reloaded = await runCommand(['reload', pidFile]);
-    assert.deepEqual([reloaded.code, reloaded.stdout.includes(`process ${server.pid} got SIGHUP`)], [0, true]);
-    await server.logged(/reloaded: listening/);
-    assert.match((await runCommand(['status', pidFile])).stderr, /LUAFCGID_CONTROL_NO_STATUS/);
-    assert.equal((await runCommand(['stop', pidFile])).code, 0);
-    assert.equal((await server.ended()).code, 0);
-  });
-});
-
-describe('luafcgid stack', () => {
-  it('prints where a request runs, and where another one waits, and says of a third that there is none', async (t) => {
-    const server = await start(t, 'workers = 2');
+  it('tells with stack where a request runs, and where another one waits, and of a third that there is none', async () => {
+    const server = common();
     const none = await runCommand(['stack', 'abcdef-1', server.config]);
     assert.deepEqual([none.code, none.stderr], [1, 'no request abcdef-1 is under way\n']);
     const waits = await underWay(server, 'sleep.lua', 'suspended');
@@ -120,11 +95,9 @@ describe('luafcgid stack', () => {
     assert.equal(executing.code, 0, executing.stderr);
     assert.match(executing.stdout, /busy\.lua:[23]: in /);
   });
-});
 
-describe('luafcgid log and top', () => {
-  it('list errors with counts, and scripts with what they do', async (t) => {
-    const server = await start(t);
+  it('lists with log errors with counts, and with top scripts with what they do', async () => {
+    const server = common();
     for (let at = 0; at < 3; at += 1) await ask(server, 'fail.lua');
     const log = await runCommand(['log', server.config]);
     assert.match(log.stdout, /^ +3 .*fail\.lua:2 +LUAFCGID_SCRIPT_FAILED: .*broken$/m);
@@ -135,11 +108,9 @@ describe('luafcgid log and top', () => {
     assert.match(top.stdout, /^luafcgid .*\n.* requests\/s .*\n\n.*REQ\/S .*SCRIPT\n.* 3 .*fail\.lua$/m);
     assert.equal((await runCommand(['top', server.config, '--sort', 'x'])).code, 2);
   });
-});
 
-describe('luafcgid check --dump', () => {
-  it('has every setting with its value and where that comes from, and no secret', async (t) => {
-    const server = await start(t, `keys = { session = "${'s'.repeat(40)}" }`);
+  it('has every setting with its value and where that comes from, and no secret, in check --dump', async () => {
+    const server = common();
     const { code, stdout } = await runCommand(['check', server.config, '--dump']);
     assert.equal(code, 0);
     assert.ok(stdout.includes(`\nio = "${IO}"  -- ${server.config}\n`));
@@ -147,21 +118,8 @@ describe('luafcgid check --dump', () => {
     assert.match(stdout, /^keys = \{ \["session"\] = "\(not shown\)" \}/m);
     assert.doesNotMatch(stdout, /ssss/);
   });
-});
 
-describe('what an operator reads', () => {
-  const common = shared((t) => start(t, 'workers = 2'));
-
-  it('in the first line of the log: version, process, engine, sockets and workers', async () => {
-    const server = common();
-    await server.logged(
-      new RegExp(
-        `luafcgid \\d\\S+, process ${server.pid}, engine embedded, io \\w+, 2 workers, status at \\S+status.sock`,
-      ),
-    );
-  });
-
-  it('in lines of errors: method, path and client, and never a query', async () => {
+  it('has in lines of errors: method, path and client, and never a query', async () => {
     const server = common();
     const params = { REQUEST_URI: '/fail.lua?token=secret', QUERY_STRING: 'token=secret', REMOTE_ADDR: '192.0.2.7' };
     await ask(server, 'fail.lua', { params });
@@ -171,29 +129,51 @@ describe('what an operator reads', () => {
     assert.doesNotMatch(server.log(), /secret/);
   });
 
-  it('as warnings: error pages with source that other machines may see, and a server without root', async (t) => {
-    const open = await startServer(t, { config: 'listen = ":0" showerrors = true', files: FILES });
-    await open.logged(
-      /warn .*LUAFCGID_SERVER_SHOWS_ERRORS: .* at :\d+|warn .*LUAFCGID_SERVER_SHOWS_ERRORS: .* at \[::\]:\d+/,
-    );
-    await open.logged(/warn .*LUAFCGID_SERVER_NO_ROOT/);
-    const closed = await startServer(t, {
-      config: ({ scripts }) => `root = ${JSON.stringify(scripts)} showerrors = true`,
-      files: FILES,
-    });
-    await ask(closed, 'hello.lua');
-    assert.doesNotMatch(closed.log(), /SHOWS_ERRORS|NO_ROOT/);
-  });
-
-  it('as names of the process, and of its threads where epoll drives the sockets', async () => {
+  it('stops in order, and the command waits for that; then it is said not to be there, which costs a health check its exit status', async () => {
     const server = common();
-    if (process.platform === 'linux')
-      assert.match(readFileSync(`/proc/${server.pid}/cmdline`, 'latin1'), /^luafcgid \//);
-    if (process.platform !== 'linux' || IO === 'node') return;
-    const names = readdirSync(`/proc/${server.pid}/task`).map((thread) =>
-      readFileSync(`/proc/${server.pid}/task/${thread}/comm`, 'latin1').trimEnd(),
-    );
-    for (const name of ['luafcgid front', 'luafcgid lua 0', 'luafcgid lua 1'])
-      assert.ok(names.includes(name), `${names}`);
+    // It has a root, and nobody elsewhere sees its error pages.
+    assert.doesNotMatch(server.log(), /SHOWS_ERRORS|NO_ROOT/);
+    const stopped = await runCommand(['stop', server.config]);
+    assert.deepEqual([stopped.code, stopped.stdout], [0, 'the server stops\n']);
+    assert.deepEqual(await server.ended(), { code: 0, signal: null });
+    assert.equal(existsSync(join(server.dir, 'status.sock')), false);
+    const ping = await runCommand(['ping', server.config]);
+    assert.equal(ping.code, 1);
+    assert.match(ping.stderr, /no server answers at \S+status\.sock: .*\n.* \[LUAFCGID_CONTROL_UNREACHABLE\]/);
+    assert.deepEqual(await runCommand(['ping', '-q', server.config]).then(({ code, stderr }) => [code, stderr]), [
+      1,
+      '',
+    ]);
+    assert.match((await runCommand(['status', '/nowhere.sock'])).stderr, /LUAFCGID_CONTROL_NOT_FOUND/);
+  });
+});
+
+describe('a server that other machines may reach', () => {
+  it('opens its log files anew, and warns of error pages with source, and of a root that is not set', async (t) => {
+    const server = await startServer(t, {
+      config: 'listen = ":0" status = "status.sock" logfile = "server.log" showerrors = true',
+      files: FILES,
+      ready: /ready: listening/,
+    });
+    const log = join(server.dir, 'server.log');
+    const text = readFileSync(log, 'utf8');
+    assert.match(text, /warn .*LUAFCGID_SERVER_SHOWS_ERRORS: .* at (\[::\])?:\d+/);
+    assert.match(text, /warn .*LUAFCGID_SERVER_NO_ROOT/);
+    renameSync(log, `${log}.1`);
+    assert.equal((await runCommand(['reopen', server.config])).code, 0);
+    assert.ok(existsSync(log));
+  });
+});
+
+describe('a server without a status socket', () => {
+  it('gets signals', async (t) => {
+    const server = await startServer(t, { config: 'pidfile = "server.pid"', files: FILES });
+    const pidFile = join(server.dir, 'server.pid');
+    const reloaded = await runCommand(['reload', pidFile]);
+    assert.deepEqual([reloaded.code, reloaded.stdout.includes(`process ${server.pid} got SIGHUP`)], [0, true]);
+    await server.logged(/reloaded: listening/);
+    assert.match((await runCommand(['status', pidFile])).stderr, /LUAFCGID_CONTROL_NO_STATUS/);
+    assert.equal((await runCommand(['stop', pidFile])).code, 0);
+    assert.equal((await server.ended()).code, 0);
   });
 });

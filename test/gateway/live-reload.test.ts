@@ -9,7 +9,7 @@ import { startResponder } from '../support/fcgi-responder.js';
 import { fetchHttp, HttpExchange } from '../support/http.js';
 
 const SHOWN = { 'Sec-Fetch-Dest': 'document' };
-const TAG = /\n<script src="\/\.luafcgid\/reload\.js"><\/script>\n$/;
+const TAG = /\n<script src="\/\.luafcgid\/reload\.js"(?: nonce="[\w+/=]+")?><\/script>\n$/;
 
 async function setUp(
   t: TestContext,
@@ -24,11 +24,12 @@ async function setUp(
   const { socket } = await startResponder(t, (exchange) => exchange.end(answer));
   const done: string[] = [];
   const asked: string[] = [];
+  const logged: string[] = [];
   const gateway = await startGateway({
     root,
     port: 0,
     socket,
-    log: () => {},
+    log: (_level, text) => void logged.push(text),
     reloads: true,
     watches,
     collectNotes: (script) => {
@@ -41,7 +42,7 @@ async function setUp(
   t.after(() => gateway.close(0));
   const fetch = (path: string, headers: Record<string, string> = SHOWN, method = 'GET') =>
     fetchHttp({ port: gateway.port, path, headers, method });
-  return { root, gateway, fetch, done, asked };
+  return { root, gateway, fetch, done, asked, logged };
 }
 
 describe('a page that the browser shows', () => {
@@ -69,6 +70,26 @@ describe('a page that the browser shows', () => {
       assert.equal((await fetch(path, SHOWN, 'HEAD')).text, '');
     }
     assert.equal((await fetch('/style.css')).text, 'p { color: red }');
+  });
+
+  it('has leave for the script in its own policy, or none of it where that cannot be (users B7)', async (t) => {
+    const withPolicy = (policy: string) =>
+      setUp(t, `Content-Type: text/html\r\nContent-Security-Policy: ${policy}\r\n\r\n<p>script`, [], ['printed']);
+    const strict = await withPolicy("default-src 'none'");
+    const answer = await strict.fetch('/app.lua');
+    const host = answer.header('content-security-policy')?.match(/script-src-elem (\S+);/)?.[1];
+    assert.equal(host, `127.0.0.1:${strict.gateway.port}/.luafcgid/reload.js`);
+    assert.match(answer.text, TAG);
+    assert.equal((await strict.fetch('/app.lua', {})).header('content-security-policy'), "default-src 'none'");
+    const dynamic = await (await withPolicy("script-src 'strict-dynamic' 'nonce-a'")).fetch('/app.lua');
+    const nonce = /nonce="([^"]+)"/.exec(dynamic.text)?.[1];
+    assert.ok(dynamic.header('content-security-policy')?.endsWith(` 'nonce-${nonce}'`));
+    const sandbox = await withPolicy('sandbox');
+    for (let times = 0; times < 2; times += 1) {
+      const { text, header } = await sandbox.fetch('/app.lua');
+      assert.deepEqual([text, header('content-security-policy')], ['<p>script', 'sandbox']);
+    }
+    assert.equal(sandbox.logged.filter((line) => /not loaded anew/.test(line)).length, 1);
   });
 
   it('is left as it is when it is compressed', async (t) => {

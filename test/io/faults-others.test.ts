@@ -34,7 +34,7 @@ import {
 const log: string[] = [];
 
 function open(given: Partial<ResolvedSource> & Pick<ResolvedSource, 'kind'>): Source {
-  const source = createSource(sourceSettings({ connectMs: 2000, ...given }), (_, text) => log.push(text));
+  const source = createSource(sourceSettings(given), (_, text) => log.push(text));
   after(() => closeWithRuns(source));
   return source;
 }
@@ -134,7 +134,7 @@ describe('MariaDB at its worst', async () => {
   });
 
   it('out of connections: those that there are serve all', async () => {
-    const source = open({ ...own, connections: 20, waitMs: 20_000 });
+    const source = open({ ...own, connections: 20 });
     const runs = Array.from({ length: 30 }, () => new TestRun(source));
     await Promise.all(runs.map((run) => run.query('select sleep(0.02)')));
     for (const run of runs) run.end();

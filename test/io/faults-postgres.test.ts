@@ -44,7 +44,7 @@ describe('PostgreSQL at its worst', async () => {
       database: 'postgres',
       password: 'sesame',
     } as const;
-    const source = createSource(sourceSettings({ ...own, connectMs: 2000, ...given }), (_, text) => log.push(text));
+    const source = createSource(sourceSettings({ ...own, ...given }), (_, text) => log.push(text));
     after(() => closeWithRuns(source));
     return source;
   }
@@ -158,7 +158,7 @@ describe('PostgreSQL at its worst', async () => {
       "do $$ begin create role app login password 'open'; exception when duplicate_object then null; end $$",
     );
     admin.end();
-    const source = open({ user: 'app', password: 'open', connections: 20, waitMs: 20_000 });
+    const source = open({ user: 'app', password: 'open', connections: 20 });
     const runs = Array.from({ length: 40 }, () => new TestRun(source));
     const results = await Promise.all(runs.map((run, at) => run.query('select ?::int as n, pg_sleep(0.02)', [at])));
     assert.deepEqual(
@@ -191,7 +191,7 @@ describe('PostgreSQL at its worst', async () => {
     const run = new TestRun(unverified);
     assert.deepEqual(await run.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()'), [{ ssl: true }]);
     await assert.rejects(
-      run.query('select pg_sleep(60)', [], { limitMs: 200 }),
+      run.query('select pg_sleep(60)', [], { limitMs: 1_000 }),
       code('LUAFCGID_DATA_TIMEOUT', '57014'),
     );
     run.end();

@@ -46,7 +46,7 @@ for (const kind of ['redis', 'postgres', 'mysql', 'sqlite'] as const) {
 
     /** What one server of ours has of it. */
     function open(times: Partial<LeaseTimes> = {}): LockingSource {
-      const settings = sourceSettings({ kind, waitMs: 30_000, connectMs: 30_000, ...given });
+      const settings = sourceSettings({ kind, ...given });
       const source = new LockingSource(
         createSource(settings, () => {}),
         kind,
@@ -152,10 +152,10 @@ for (const kind of ['redis', 'postgres', 'mysql', 'sqlite'] as const) {
     });
 
     it('are held for as long as their request lasts', async () => {
-      const renewing = open({ leaseMs: 1_500, renewMs: 100 });
+      const renewing = open({ leaseMs: 3_000, renewMs: 100 });
       const [run, other] = [new TestRun(renewing), new TestRun(there)];
       const token = await tokenOf(renewing, run, 'd');
-      assert.equal(await lock(there, other, 'd', 2_500), 'timeout');
+      assert.equal(await lock(there, other, 'd', 4_000), 'timeout');
       assert.equal(await holds(renewing, run, 'd', token), true);
       run.end();
       other.end();

@@ -20,7 +20,7 @@ import { tempDir } from '../support/cleanup.js';
 import { request, scriptParams } from '../support/fcgi-client.js';
 import { ROOT } from '../support/server.js';
 import { findProgram } from '../support/web-server.js';
-import { runToEnd } from './support/pack.js';
+import { NODE_FIRST, runToEnd } from './support/pack.js';
 
 const HELLO = 'function main(env, con) con:puts("hello") end';
 const skip = findProgram('dpkg-deb') === undefined && 'dpkg-deb is not installed';
@@ -162,7 +162,7 @@ describe('the package for Debian', { skip }, () => {
       rmSync(here.path('run'), { recursive: true });
     });
     assert.match(runToEnd(program, ['check', config]), /is valid/);
-    const child = new Child({ name: 'luafcgid', command: program, args: [config], cwd: dir });
+    const child = new Child({ name: 'luafcgid', command: program, args: [config], cwd: dir, env: NODE_FIRST });
     t.after(async () => {
       assert.deepEqual(await child.stop(), { code: 0, signal: null }, child.log);
     });

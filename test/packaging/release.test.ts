@@ -21,6 +21,7 @@ describe('the release script', () => {
   const bin = join(dir, 'bin');
   const env = {
     ...process.env,
+    NODE_V8_COVERAGE: '',
     PATH: bin,
     GIT_AUTHOR_NAME: 'test',
     GIT_AUTHOR_EMAIL: 'test@localhost',

@@ -84,7 +84,7 @@ const REVIEWED: readonly { readonly bound: string; readonly calls: Readonly<Reco
   },
   {
     bound: 'the header block of an answer: 64 KiB',
-    calls: { 'cgi/response': 1, 'gateway/answer': 1 },
+    calls: { 'cgi/response': 1, 'gateway/answer': 1, 'gateway/content-security': 3 },
   },
   {
     bound: 'a header of a request, cut to 1000 characters',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Cleanup, guarded, tempDir } from './cleanup.js';
 import { type Bytes, endRequest, parsePairs, RecordReader, stream, TYPE, toBytes } from './fcgi-wire.js';
 
-const GUARD_MS = 30_000;
+const GUARD_MS = 90_000;
 
 /** One request, from when its parameters are complete. */
 export class Exchange {

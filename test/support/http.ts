@@ -31,7 +31,7 @@ export interface HttpAnswer extends HttpHead {
   readonly text: string;
 }
 
-const DEFAULT_GUARD_MS = 60_000;
+const DEFAULT_GUARD_MS = 90_000;
 /** More than any web server passes on. */
 const MAX_HEADER_BYTES = 256 * 1024;
 

@@ -3,8 +3,9 @@
  * the signal that stops it) comes as a `WebServerProduct`; see nginx.ts for the first.
  */
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { delimiter, join } from 'node:path';
 import { Child } from './child.js';
 import { type Cleanup, guarded, tempDir } from './cleanup.js';
@@ -39,7 +40,7 @@ export interface WebServer {
 }
 
 const PORT_ATTEMPTS = 5;
-const START_GUARD_MS = 30_000;
+const START_GUARD_MS = 90_000;
 const RETRY_MS = 10;
 
 /** Starts the web server and resolves when it accepts connections. */
@@ -108,16 +109,31 @@ function canConnect(port: number): Promise<boolean> {
   });
 }
 
-/** A port on 127.0.0.1 that nobody uses right now. */
+/**
+ * Ports that the system gives to nobody by itself. One that it gave could go to a connection of another test before the server of this
+ * one listens, or while that server is down.
+ */
+const FIRST_PORT = 10_240;
+const PORTS = 20_000;
+const given = new Set<number>();
+
+/** A port on 127.0.0.1 that nobody uses. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + randomInt(PORTS);
+    if (!given.has(port) && (await canListen(port))) {
+      given.add(port);
+      return port;
+    }
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
   const server = net.createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** The absolute path of a program. Web servers lie where an ordinary user's PATH often does not reach. */

@@ -203,7 +203,9 @@ export class EmbeddedState extends EngineState {
     const before = this.#perLook;
     if (tookMs > SLOW_LOOK_MS) this.#perLook = Math.max(1, Math.floor((before * SLOW_LOOK_MS) / tookMs / 2));
     else if (tookMs < QUICK_LOOK_MS) this.#perLook = Math.min(INSTRUCTIONS_PER_LOOK, before * 2);
-    if (this.#perLook !== before) this.#watch(thread);
+    // A hook that the script has set just now stays.
+    const isWatched = this.machine.x.lua_gethook(thread) === this.#machines.interruptHook;
+    if (this.#perLook !== before && isWatched) this.#watch(thread);
     super.lookAtInterrupts(thread);
   }
 

@@ -19,6 +19,4 @@ export const COUNTS = { begun: 8, answered: 9, lost: 10 } as const;
 export interface LoansThreadData {
   readonly loans: SharedArrayBuffer;
   readonly shared: SharedArrayBuffer;
-  /** Requests after which it ends at the latest. */
-  readonly rounds: number;
 }

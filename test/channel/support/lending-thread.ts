@@ -4,7 +4,7 @@ import { Borrower } from '../../../src/channel/lending.js';
 import { FromWorker } from '../../../src/channel/messages.js';
 import { COUNTS, type LoansThreadData, Mark } from './lending-marks.js';
 
-const { loans, shared, rounds } = workerData as LoansThreadData;
+const { loans, shared } = workerData as LoansThreadData;
 const borrower = new Borrower(loans);
 const marks = new Int32Array(shared);
 
@@ -51,7 +51,6 @@ for (let round = 0; Atomics.load(marks, Mark.IS_OVER) === 0; round += 1) {
   borrower.noteUse(descriptor);
   Atomics.add(marks, COUNTS.answered, 1);
   borrower.leave();
-  if (requests >= rounds) Atomics.store(marks, Mark.IS_OVER, 1);
 }
 Atomics.store(marks, Mark.HAS_ENDED, 1);
 Atomics.notify(marks, Mark.HAS_ENDED);

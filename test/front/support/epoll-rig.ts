@@ -111,7 +111,7 @@ export interface EpollRigOptions {
 }
 
 /** Longest wait for what is bound to come. Generous: it only ends a test that would hang. */
-const GUARD_MS = 20_000;
+const GUARD_MS = 90_000;
 
 const TICK_MS = 250;
 

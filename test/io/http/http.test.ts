@@ -127,12 +127,19 @@ describe('connections', () => {
   });
 
   it('wait in a queue of bounded length for a bounded time', async (t) => {
-    const server = await serve(t, () => {});
+    const server = await serve(t, (request, response) => void (request.url === '/first' && response.end()));
     const client = startClient(t, [server.port], { connections: 1, queue: 1, waitMs: 50 });
+    // The time is for its connection, too.
+    const answered = (): Promise<boolean> =>
+      client.request({ url: at(server.port, '/first') }).then(
+        () => true,
+        () => false,
+      );
+    await until(answered, 'its connection is open');
     const url = at(server.port);
     const first = client.request({ url }, client.newRun());
     first.catch(() => {});
-    await until(() => server.requests.length === 1, 'the request is there');
+    await until(() => server.requests.some((request) => request.url === '/'), 'the request is there');
     const second = client.request({ url }, client.newRun());
     const third = client.request({ url }, client.newRun());
     await assert.rejects(third, code('LUAFCGID_HTTP_QUEUE'));
@@ -286,7 +293,7 @@ describe('a stream', () => {
     await assert.rejects(client.read(ofRun.handle), code('LUAFCGID_HTTP_STREAM'));
     run.end();
     await until(() => server.open === 0, 'closed with its run');
-    const late = await client.open({ url, timeout: 0.2 });
+    const late = await client.open({ url, timeout: 2 });
     await client.read(late.handle);
     await assert.rejects(client.read(late.handle), code('LUAFCGID_HTTP_TIMEOUT'));
     await until(() => server.open === 0, 'closed with its time');

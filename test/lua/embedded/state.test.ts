@@ -52,3 +52,25 @@ test('a WebAssembly file that is not the expected one, by its digest, is refused
     refused(/is another file: its SHA-256 digest is /),
   );
 });
+
+test('a hook that a script sets stays, however long it was before that since the watchdog has looked', () => {
+  const clock = performance.now;
+  let nowMs = 0;
+  // On a busy machine a script may stand still at any time.
+  performance.now = () => {
+    nowMs += 1000;
+    return nowMs;
+  };
+  try {
+    const { run, state } = newState();
+    run(`local function hook() end
+      function main(env, con)
+        debug.sethook(hook, "", 100)
+        con:puts(tostring(debug.gethook() == hook))
+      end`);
+    assert.equal(serve(state, 'main').body, 'true');
+    state.close();
+  } finally {
+    performance.now = clock;
+  }
+});

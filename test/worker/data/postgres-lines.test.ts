@@ -28,7 +28,7 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
   const [grant, single, fresh, open] = io.addSources([
     sourceSettings({ ...settings, name: 'main', connections: 4 }),
     sourceSettings({ ...settings, name: 'single', connections: 1, queue: 2 }),
-    sourceSettings({ ...settings, name: 'fresh', connections: 1, waitMs: 6_000 }),
+    sourceSettings({ ...settings, name: 'fresh', connections: 1, waitMs: 30_000 }),
     sourceSettings({ ...settings, name: 'open', connections: 1 }),
   ]);
   const main = grant?.id ?? 0;
@@ -106,13 +106,14 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
   });
 
   it('runs several at a time, no more than there may be connections, and the others wait', async () => {
-    const tokens = Array.from({ length: 6 }, () =>
-      worker.begin(main, Action.QUERY, ['select pg_sleep(0.2), ?::int as v', [1]]),
-    );
+    const begin = (text: string) => worker.begin(main, Action.QUERY, [text, []]) as number;
+    const long = Array.from({ length: 4 }, () => begin('select pg_sleep(60)'));
+    const others = Array.from({ length: 4 }, () => begin('select 1'));
     await worker.until(async () => ((await status())?.busy ?? 0) > 1, 'more than one runs');
     const during = await status();
     assert.ok(during !== undefined && during.open <= during.connections);
-    for (const token of tokens) assert.equal((await worker.result(token as number)).isError, false);
+    for (const token of long) worker.abandon(token);
+    for (const token of others) assert.equal((await worker.result(token)).isError, false);
     await worker.until(async () => (await status())?.busy === 0, 'nothing is in use');
     assert.equal((await status())?.waiting, 0);
   });
@@ -135,7 +136,7 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
   });
 
   it('breaks off what takes too long, and what a request has left', async () => {
-    const { isError, value: late } = await query(main, 'select pg_sleep(60)', [], 200);
+    const { isError, value: late } = await query(main, 'select pg_sleep(60)', [], 1_000);
     assert.deepEqual([isError, field(late, 'code'), field(late, 'sqlstate')], [true, 'LUAFCGID_DATA_TIMEOUT', '57014']);
     const left = worker.begin(main, Action.QUERY, ['select pg_sleep(61)', []], 40) as number;
     worker.abandon(left);
@@ -206,7 +207,7 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
 
   it('fails what is under way when the I/O thread dies, and borrows of the next one', async () => {
     await query(main, 'select 1');
-    const token = worker.begin(main, Action.QUERY, ['select pg_sleep(2)', []]) as number;
+    const token = worker.begin(main, Action.QUERY, ['select pg_sleep(63)', []]) as number;
     worker.turn();
     await io.restart('the test ends it');
     assert.equal(field((await worker.result(token)).value, 'code'), 'LUAFCGID_IO_LOST');
