@@ -20,6 +20,7 @@ import { PidFile, systemLock } from '../process/pid-file.js';
 import { planUserChange } from '../process/user-change.js';
 import type { StatusReload } from '../status/model.js';
 import { Workers } from '../threads/workers.js';
+import { reportCrashes } from './crashes.js';
 import { warnOfExposure } from './exposure.js';
 import { frontSettings } from './front-settings.js';
 import {
@@ -195,7 +196,7 @@ class RunningServer implements Server {
     // Rights that were given up are missing at the next start: such a program cannot replace itself.
     this.#hung = new HungThreads(becomeUser === undefined ? this.#succeed : undefined);
     await this.#openLogs(first);
-    this.#reportCrashes();
+    this.#undo.push(reportCrashes(this.#parts.reportBug));
     await this.#meetManager();
     const pidFile = await this.#lockPidFile(config.pidFile);
     hooks.run('startup');
@@ -235,13 +236,6 @@ class RunningServer implements Server {
       this.#parts.current.printed.to = printToStandardError;
     });
     for (const notice of first.loaded.notices) log.write('warn', notice);
-  }
-
-  /** An error that nothing catches is logged, and then ends the process: nothing is known about the state it is in. */
-  #reportCrashes(): void {
-    const { reportBug } = this.#parts;
-    process.on('uncaughtExceptionMonitor', reportBug);
-    this.#undo.push(() => void process.off('uncaughtExceptionMonitor', reportBug));
   }
 
   async #meetManager(): Promise<void> {

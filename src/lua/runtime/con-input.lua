@@ -204,7 +204,7 @@ function Con.form(self, options)
   if self ~= run.con then refuse(self, "form") end
   if options ~= nil then
     if type(options) ~= "table" then parts.arguments.bad(1, "form", "table", options) end
-    if options.csrf then parts.con_session.require_token(nil, 4) end
+    if options.csrf then parts.con_csrf.require_token(nil, 4) end
   end
   local fields = form_fields(4)
   return fields

@@ -12,7 +12,7 @@ local deferred = {
   param = "con_fields", params = "con_fields", file = "con_fields", files = "con_fields", json = "con_fields",
   redirect = "con_response", get_header = "con_response", remove_header = "con_response", etag = "con_response", last_modified = "con_response",
   sendfile = "con_file",
-  session = "con_session", csrf = "con_session", csrf_field = "con_session", check_csrf = "con_session",
+  session = "con_session", csrf = "con_csrf", csrf_field = "con_csrf", check_csrf = "con_csrf",
 }
 local facts = { id = true, state = true, worker = true, problem = true }
 
