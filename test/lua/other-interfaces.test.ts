@@ -1,5 +1,5 @@
 /**
- * Adapters for mod_lua (and Sailor upon it), luafcgid2, Lapis and Pegasus, in every engine (issue 14, point 8). Those frameworks are in no
+ * Adapters for mod_lua (and Sailor upon it), luafcgid2, Lapis and Pegasus, in every engine (issue 14, point 8). Users F8. Those frameworks are in no
  * registry that the tests use: what they call stands here, written in their style.
  */
 import assert from 'node:assert/strict';
