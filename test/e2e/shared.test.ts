@@ -1,4 +1,4 @@
-/** Shared dictionaries in the whole server: all workers see them, and they outlive workers and reloads (issue 13, 6). */
+/** Shared dictionaries in the whole server: all workers see them, and they outlive workers and reloads (issue 13, 6; cases/users F4). */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';

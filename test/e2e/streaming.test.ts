@@ -88,7 +88,7 @@ describe('memory', () => {
   const start = async (t: TestContext): Promise<Server> => {
     const server = await startServer(t, {
       files: FILES,
-      config: `workers = 2 watchdog = 0 maxpost = ${LARGE_MIB * MIB}`,
+      config: `workers = 2 watchdog = 600 maxpost = ${LARGE_MIB * MIB}`,
     });
     await hello(server);
     return server;

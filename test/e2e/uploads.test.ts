@@ -1,4 +1,4 @@
-/** Large uploads: they lie in temporary files without names, and are gone with their request, however it ends. */
+/** Large uploads: they lie in temporary files without names, and are gone with their request, however it ends (cases/users F14). */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** luafcgid.json in every engine: lua-cjson's interface, round trips, and what bad values and hostile texts lead to. */
+/** luafcgid.json in every engine: lua-cjson's interface, round trips, and what bad values and hostile texts lead to (cases/users F3). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -21,6 +21,8 @@ export interface ProxiedConnection {
   cut(): void;
   /** The client loses the server; what was looked at last still goes to the server. */
   cutBehind(): void;
+  /** These go on in the place of what was looked at last. */
+  replace(bytes: Buffer): void;
 }
 
 export async function startCuttingProxy(t: Cleanup, target: number): Promise<CuttingProxy> {
@@ -60,6 +62,7 @@ export async function startCuttingProxy(t: Cleanup, target: number): Promise<Cut
     const pass = (from: Socket, to: Socket, look: (bytes: Buffer, connection: ProxiedConnection) => void): void => {
       from.on('data', (bytes) => {
         let isCut = false;
+        let passed: Buffer = bytes;
         look(bytes, {
           cut: () => {
             isCut = true;
@@ -71,8 +74,11 @@ export async function startCuttingProxy(t: Cleanup, target: number): Promise<Cut
             client.destroy();
             to.end(bytes);
           },
+          replace: (other) => {
+            passed = other;
+          },
         });
-        if (!isCut) to.write(bytes);
+        if (!isCut) to.write(passed);
       });
       from.on('error', () => {});
       from.on('close', () => {

@@ -249,7 +249,10 @@ export class PostgresLine extends Line {
 
   /** The server is ready for the next statement. */
   #finish(current: Current, status: number): void {
-    const { task, error, isCancelled } = current;
+    const { task, error, isCancelled, tag } = current;
+    // What is said once too often would be taken for the end of the next statement.
+    if (error === undefined && tag === undefined)
+      throw new RangeError('the server did not tell how the statement ended');
     const isStopped = error instanceof DataError && error.code === 'LUAFCGID_DATA_CANCELED';
     this.#current = undefined;
     if (error !== undefined) {

@@ -4,7 +4,9 @@ import { after, describe, it } from 'node:test';
 import { IoHandle } from '../../../src/io/handle.js';
 import { LoanState } from '../../../src/io/loan-words.js';
 import { Action } from '../../../src/io/protocol.js';
+import type { OperationResult } from '../../../src/lua/state.js';
 import { sourceSettings } from '../../io/support/data-source.js';
+import { startCuttingProxy } from '../../support/cutting-proxy.js';
 import { startPostgres } from '../../support/postgres.js';
 import { DataWorker, field, type Given } from './support/data-worker.js';
 
@@ -12,6 +14,7 @@ const ON_LINUX = process.platform === 'linux';
 
 describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are lent on Linux only' }, async () => {
   const server = await startPostgres({ after });
+  const proxy = await startCuttingProxy({ after }, server.port);
   const log: string[] = [];
   const io = new IoHandle({ log: (_, text) => log.push(text) });
   after(async () => void (await io.stop()));
@@ -25,15 +28,17 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
     queryMs: 60_000,
     maxResultBytes: 100_000,
   } as const;
-  const [grant, single, fresh, open] = io.addSources([
+  const [grant, single, fresh, open, bytes, broken] = io.addSources([
     sourceSettings({ ...settings, name: 'main', connections: 4 }),
     sourceSettings({ ...settings, name: 'single', connections: 1, queue: 2 }),
     sourceSettings({ ...settings, name: 'fresh', connections: 1, waitMs: 30_000 }),
     sourceSettings({ ...settings, name: 'open', connections: 1 }),
+    sourceSettings({ ...settings, name: 'bytes', database: 'bytes' }),
+    sourceSettings({ ...settings, name: 'broken', port: proxy.port, connections: 1 }),
   ]);
   const main = grant?.id ?? 0;
   const only = single?.id ?? 0;
-  const grants = [grant, single, fresh, open].filter((one) => one !== undefined);
+  const grants = [grant, single, fresh, open, bytes, broken].filter((one) => one !== undefined);
   const worker = new DataWorker({ after }, io, grants);
   const status = async (name = 'main') => (await io.status()).find((source) => source.name === name);
   const query = (source: number, text: string, values: readonly Given[] = [], limitMs = 0) =>
@@ -168,16 +173,111 @@ describe('PostgreSQL on lent connections', { skip: !ON_LINUX && 'descriptors are
     assert.equal((await worker.posted(source, Action.QUERY, ['select 1', []], 62)).isError, false);
   });
 
+  it('reads text of a database that takes any bytes for text as the I/O thread does: UTF-8, or an error of the server', async () => {
+    const create = "create database bytes encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0";
+    assert.equal((await worker.posted(main, Action.EXECUTE, [create, []])).isError, false);
+    const source = bytes?.id ?? 0;
+    for (const [text, sqlstate] of [
+      ['\\xc3\\xa9A', undefined],
+      ['\\xffA', '22021'],
+      ['\\xc3', '22021'],
+    ]) {
+      const statement = [`select E'${text}' as v`, []] as const;
+      const own = await worker.direct(source, Action.QUERY, statement);
+      assert.deepEqual(own, await worker.posted(source, Action.QUERY, statement));
+      assert.equal(field(own.value, 'sqlstate'), sqlstate);
+    }
+  });
+
   it('gives connections back to those who wait in the I/O thread, and lends them again', async () => {
     assert.equal(await value(only, 'select 1 as v'), 1);
-    assert.equal((await worker.posted(only, Action.QUERY, ['select 1', []])).isError, false);
+    const isWell = async (result: Promise<OperationResult>): Promise<void> => {
+      const { isError, value: given } = await result;
+      assert.equal(isError, false, JSON.stringify(given));
+    };
+    await isWell(worker.posted(only, Action.QUERY, ['select 1', []]));
     assert.equal(await value(only, 'select 2 as v'), 2);
     // In use: it comes back when that is over, and what waits here goes by the I/O thread.
     const slow = worker.begin(only, Action.QUERY, ['select pg_sleep(0.5)', []]) as number;
     const behind = worker.begin(only, Action.QUERY, ['select 1', []]) as number;
     const posted = worker.posted(only, Action.QUERY, ['select 1', []], 50);
-    for (const result of [worker.result(slow), worker.result(behind), posted])
-      assert.equal((await result).isError, false);
+    for (const result of [worker.result(slow), worker.result(behind), posted]) await isWell(result);
+  });
+
+  /** What a server that is broken says in the place of its next answer. */
+  const message = (type: string, body: readonly number[], length = body.length + 4): Buffer =>
+    Buffer.from([
+      type.charCodeAt(0),
+      (length >>> 24) & 255,
+      (length >>> 16) & 255,
+      (length >>> 8) & 255,
+      length & 255,
+      ...body,
+    ]);
+  const READY = message('Z', [0x49]);
+  const ANSWERS: Readonly<Record<string, (real: Buffer) => Buffer>> = {
+    'bytes of no protocol': (real) => Buffer.alloc(real.length, 0xee),
+    'a message without a length': () => message('D', [], 3),
+    'a message that is longer than all memory': () => message('D', [0, 1], 0x7fffffff),
+    'a message of a type that nobody knows': () => message('?', [1, 2, 3]),
+    'a row of more columns than it has said': () => Buffer.concat([message('D', [0, 9]), READY]),
+    'a row whose value has no end': () => message('D', [0, 1, 0, 0, 0, 9, 0x31]),
+    'a row that is too short for its number of columns': () => message('D', [0]),
+    'columns without an end of their names': () => message('T', [0, 1, 0x61, 0x62]),
+    'an error without an end': () => message('E', [0x4d, 0x61]),
+    'that it is ready before the statement has ended': () => READY,
+    'that it is in a transaction': (real) => Buffer.concat([real.subarray(0, real.length - 1), Buffer.from('T')]),
+  };
+  for (const [what, answer] of Object.entries(ANSWERS)) {
+    it(`gives a connection up on which the server says ${what}, and uses no byte of it for the next request`, async () => {
+      const source = broken?.id ?? 0;
+      assert.equal(await value(source, 'select 1 as v'), 1);
+      let isAnswered = false;
+      proxy.onReply = (bytes, connection) => {
+        proxy.onReply = () => {};
+        isAnswered = true;
+        connection.replace(answer(bytes));
+      };
+      const { isError, value: said } = await query(source, 'select 1 as v');
+      assert.ok(isAnswered);
+      if (what !== 'that it is in a transaction') {
+        assert.equal(isError, true);
+        const code = String(field(said, 'code'));
+        assert.match(code, /^LUAFCGID_DATA_(LOST|RESULT_SIZE)$/, String(field(said, 'message')));
+      }
+      const connections = proxy.connections;
+      assert.equal(await value(source, 'select 2 as v'), 2);
+      await worker.until(() => proxy.connections <= Math.max(1, connections - 1), 'the broken one is closed');
+    });
+  }
+
+  it('breaks off a statement of whose answer only a half comes, and one that is cut there fails at once', async () => {
+    const source = broken?.id ?? 0;
+    for (const isCut of [false, true]) {
+      assert.equal(await value(source, 'select 1 as v'), 1);
+      proxy.onReply = (bytes, connection) => {
+        connection.replace(bytes.subarray(0, bytes.length >> 1));
+        proxy.onReply = (_, same) => same.replace(Buffer.alloc(0));
+        if (isCut) setImmediate(() => proxy.cutAll());
+      };
+      const { value: said } = await query(source, 'select 1 as v', [], isCut ? 0 : 200);
+      assert.equal(field(said, 'code'), isCut ? 'LUAFCGID_DATA_LOST' : 'LUAFCGID_DATA_TIMEOUT');
+      proxy.onReply = () => {};
+      assert.equal(await value(source, 'select 2 as v'), 2);
+    }
+  });
+
+  it('gives a connection up on which the server says something that nobody has asked for', async () => {
+    const source = broken?.id ?? 0;
+    assert.equal(await value(source, 'select 1 as v'), 1);
+    const before = worker.lent;
+    proxy.onReply = (bytes, connection) => {
+      proxy.onReply = () => {};
+      connection.replace(Buffer.concat([bytes, message('D', [0, 0])]));
+    };
+    assert.equal(await value(source, 'select 3 as v'), 3);
+    await worker.until(() => worker.lent < before, 'it is given back');
+    assert.equal(await value(source, 'select 2 as v'), 2);
   });
 
   it('says that the server is gone, and goes on when it is back', async () => {
