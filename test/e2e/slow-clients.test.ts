@@ -141,7 +141,7 @@ describe('a client that is too slow', { concurrency: true }, () => {
     }
   });
 
-  it('and sends parameters without an end is disconnected', async (t) => {
+  it('and sends parameters without an end is refused', async (t) => {
     const connection = await connect(t, server().socket, true);
     const piece = stream(TYPE.PARAMS, 1, 'x'.repeat(60_000), { end: false });
     const endless = async (): Promise<void> => {
@@ -149,7 +149,8 @@ describe('a client that is too slow', { concurrency: true }, () => {
       while (await connection.send(piece));
     };
     const [{ stdout }] = await servedDuring(t, server(), Promise.all([connection.response(1), endless()]));
-    assert.equal(parseCgiAnswer(stdout).status, 431);
+    // On a busy machine its time is up before it has sent too much.
+    assert.ok([408, 431].includes(parseCgiAnswer(stdout).status));
   });
 });
 

@@ -86,7 +86,10 @@ describe('flush', () => {
 describe('memory', () => {
   // Each has a server of its own: the most memory that a process ever had is not forgotten.
   const start = async (t: TestContext): Promise<Server> => {
-    const server = await startServer(t, { files: FILES, config: `workers = 2 maxpost = ${LARGE_MIB * MIB}` });
+    const server = await startServer(t, {
+      files: FILES,
+      config: `workers = 2 watchdog = 600 maxpost = ${LARGE_MIB * MIB}`,
+    });
     await hello(server);
     return server;
   };

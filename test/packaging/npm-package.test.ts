@@ -53,6 +53,7 @@ describe('the package for npm', () => {
       'bin/luafcgid',
       'dist/src/main.cjs',
       'dist/src/lua/embedded/booted.bin',
+      'dist/src/lua/embedded/wasm/changed.wasm',
       'dist/src/lua/runtime/run.lua',
       'packaging/man/luafcgid.1',
       'packaging/systemd/luafcgid.service',

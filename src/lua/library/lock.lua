@@ -68,8 +68,13 @@ local function release(name, token)
   return answer(host.unlock(name, token))
 end
 
--- For luafcgid.shared, with names that scripts cannot lock.
-waiting.acquire_lock, waiting.release_lock = acquire, release
+-- Whether the request still holds it.
+local function holds(name, token)
+  return answer(host.holdslock(name, token))
+end
+
+-- For luafcgid.shared and sessions, with names that scripts cannot lock.
+waiting.acquire_lock, waiting.release_lock, waiting.holds_lock = acquire, release, holds
 
 local function wait_of(options, name)
   if options == nil then return DEFAULT_WAIT end
@@ -159,7 +164,7 @@ end
 --- Whether this request holds the lock.
 function methods:held()
   check(self, "held")
-  local is_held = answer(host.holdslock(self.full_name, self.token))
+  local is_held = holds(self.full_name, self.token)
   return is_held
 end
 
