@@ -18,8 +18,8 @@
 --- Then `lock`, `l:unlock` and `l:held` may also raise the errors of that source.
 ---
 --- A script that waits for a lock holds no worker. Whoever waits gets the lock in turn. A lock belongs to the request: it is released when that
---- ends, however it ends, also when its worker is lost. Names are strings of at most 200 bytes. One request holds at most 256 locks, so that others find
---- some, too.
+--- ends, however it ends, also when its worker is lost. Names are strings of at most 200 bytes. One request holds at most 256 locks in
+--- the memory of the server, so that others find some, too.
 ---
 --- `options.wait` is how many seconds the script waits for the lock: 10 when left out, and with 0 it does not wait. When the lock cannot be
 --- had, the results are `nil` and a word: `"timeout"`, or `"deadlock"` when waiting would never end: the request holds the lock already, or those who hold
