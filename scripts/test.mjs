@@ -58,6 +58,7 @@ const DRIVER_FREE = [
   'native',
   'native-process',
   'operator',
+  'passwords',
   'pool',
   'profile',
   'queue',

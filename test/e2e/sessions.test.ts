@@ -61,7 +61,7 @@ interface Site {
 
 async function site(t: Cleanup, engine: string, data: string, sessions: string, more = ''): Promise<Site> {
   const server = await startServer(t, {
-    config: `workers = 2 clones = 4 engine = "${engine}" data = { ${data} } sessions = ${sessions} ${more}`,
+    config: `clones = 4 engine = "${engine}" data = { ${data} } sessions = ${sessions} ${more}`,
     files: { 'run.lua': RUNNER },
   });
   return { server, browser: () => new Browser(server) };
@@ -178,10 +178,13 @@ async function checkStore({ browser, server }: Site): Promise<void> {
   assert.equal(await late.run('con:puts(tostring(s.x), tostring(s:exists()))'), 'nilfalse');
 }
 
+/** None that a busy machine comes to. */
+const LIMITS = ', waittimeout = 60, connecttimeout = 60';
+
 describe('con:session', () => {
   for (const engine of ENGINES) {
     it(`keeps values in memory, for all workers, with ${engine}`, async (t: TestContext) => {
-      const memory = await site(t, engine, '', '"memory"');
+      const memory = await site(t, engine, '', '"memory"', 'workers = 2');
       await checkStore(memory);
       await checkLock(memory);
       await checkHolders(memory);
@@ -190,7 +193,7 @@ describe('con:session', () => {
 
   /** A store with the locks of its sessions in the same source (issue 14, 3). */
   async function checkSource(t: TestContext, engine: string, data: string): Promise<Site> {
-    const made = await site(t, engine, `main = "${data}"`, '"main"', 'locks = "main"');
+    const made = await site(t, engine, `main = { "${data}"${LIMITS} }`, '"main"', 'locks = "main"');
     await checkStore(made);
     await checkLock(made);
     return made;
@@ -204,7 +207,7 @@ describe('con:session', () => {
     const { port } = await startRedis(t);
     const source = `redis://127.0.0.1:${port}`;
     const first = await checkSource(t, 'embedded', source);
-    const second = await site(t, 'embedded', `main = "${source}"`, '"main"', 'locks = "main"');
+    const second = await site(t, 'embedded', `main = { "${source}"${LIMITS} }`, '"main"', 'locks = "main"');
     await checkHolders(first, second.browser());
   });
 
@@ -400,7 +403,7 @@ describe('a session', () => {
 
   it('tells that its store is not there', async (t) => {
     const { port, stop } = await startRedis(t);
-    const { browser } = await site(t, 'embedded', `cache = "redis://127.0.0.1:${port}"`, '"cache"');
+    const { browser } = await site(t, 'embedded', `cache = { "redis://127.0.0.1:${port}"${LIMITS} }`, '"cache"');
     const ann = browser();
     await ann.run('s.name = "Ann"');
     await stop();
