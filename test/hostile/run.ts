@@ -198,7 +198,6 @@ export async function runHostile(t: Cleanup, options: HostileOptions): Promise<V
   const upstream = await startUpstream(t);
   const server = await startServer(t, {
     files: { ...SITE, ...files },
-    env: { NODE_V8_COVERAGE: '' },
     config: ({ scripts }) => `
       engine = "${engine}"; io = "${io}"; root = ${JSON.stringify(scripts)}
       workers = ${WORKERS}; states = 12; clones = 2; memory = ${MEMORY_MIB} * 1024 * 1024
