@@ -308,7 +308,7 @@
 -- A table with allow = { "api.example.com:443" } and further fields. Default: no server.
 --http = { ["allow"] = { "api.example.com:443" } }
 
--- Where the locks of luafcgid.lock lie.
+-- Where the locks of luafcgid.lock and of session:lock lie.
 -- "memory" or the name of a data source.
 --locks = "memory"
 

@@ -38,6 +38,9 @@ await Promise.all(
       platform: 'node',
       format: 'cjs',
       target: 'node20',
+      // A third of the text less to read at each start. Names stay, for stacks.
+      minifyWhitespace: true,
+      minifySyntax: true,
       sourcemap: true,
       sourcesContent: false,
       logLevel: 'warning',

@@ -58,6 +58,7 @@ const DRIVER_FREE = [
   'native',
   'native-process',
   'operator',
+  'passwords',
   'pool',
   'profile',
   'queue',
@@ -169,6 +170,9 @@ console.log('');
 for (const { name, isPassed } of results) console.log(`==== ${isPassed ? 'passed' : 'FAILED'}: ${name}`);
 // A part of the tests covers a part of the code: only the whole is held to the limits.
 if (isCovered && wanted.length === 0) results.push({ isPassed: reportCoverage(), passed: 0, failed: 0, skipped: 0 });
+// Last, and in one place: a long output is often seen by its end only.
+for (const { name, failures = [] } of results)
+  for (const failure of failures) console.log(`\n---- failed in ${name}: ${failure}`);
 const total = (what) => results.reduce((sum, result) => sum + result[what], 0);
 console.log(`${total('passed')} passed, ${total('failed')} failed, ${total('skipped')} skipped`);
 process.exit(results.every(({ isPassed }) => isPassed) ? 0 : 1);

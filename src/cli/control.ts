@@ -1,4 +1,6 @@
 /** The commands for a running server: they ask its status socket, or send a signal where there is none. */
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LuafcgidError } from '../base/errors.js';
 import type { StatusAddress } from '../base/status-address.js';
@@ -55,6 +57,7 @@ export async function showStack(request: string, where: string | undefined): Pro
 export async function reloadServer(where: string | undefined): Promise<Outcome> {
   const found = findServer(where);
   if (found.address !== undefined) return print(await askServer(found.address, 'POST', '/reload', CHANGE_MS));
+  if (found.pid !== undefined) await hasHandler(found.pid, constants.signals.SIGHUP);
   return signal(found, 'SIGHUP', 'it reads its configuration anew; its log has the outcome');
 }
 
@@ -95,6 +98,20 @@ async function hasEnded(runs: () => boolean | Promise<boolean>): Promise<boolean
     if (!(await runs())) return true;
   }
   return false;
+}
+
+/** Waits until a process handles a signal: one that starts, or restarts itself, would be ended by it. */
+async function hasHandler(pid: number, signal: number): Promise<void> {
+  const isHandled = (): boolean => {
+    try {
+      const [, caught = ''] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+      return (BigInt(`0x${caught}`) >> BigInt(signal - 1)) % 2n === 1n;
+    } catch {
+      return true; // no such system, or no such process: the signal tells
+    }
+  };
+  for (const endMs = performance.now() + CHANGE_MS; !isHandled() && performance.now() < endMs; )
+    await sleep(LOOK_AGAIN_MS);
 }
 
 function signal({ pid, name }: FoundServer, kind: NodeJS.Signals, what: string): Outcome {

@@ -28,7 +28,9 @@ export interface ServeDirectoryOptions {
 export async function serveDirectory(options: ServeDirectoryOptions): Promise<Outcome> {
   const root = resolve(options.directory);
   // Only what serves HTTP pays for loading it.
-  const { startGateway } = await import('../gateway/gateway.js');
+  const { openSite, startGateway } = await import('../gateway/gateway.js');
+  // Before a server is started for it.
+  await openSite({ root });
   const { server, socket, config, close } = await startPrivately(options.config ?? null, {
     ...options.overrides,
     showerrors: true,

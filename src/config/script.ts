@@ -91,7 +91,13 @@ function scriptFault(error: LuaError): ConfigFault {
   return configFault('LUAFCGID_CONFIG_SCRIPT', { kind: KINDS[error.kind], detail });
 }
 
+/** Who begins gives the script itself to the server. */
+const FOR_PAGES =
+  'This looks like a page: "luafcgid run FILE" runs one, and "luafcgid serve FOLDER" serves all of a folder.';
+
 function unknownFault(option: string, value: string): ConfigFault {
+  if (option === 'main' && value === 'function')
+    return configFault('LUAFCGID_CONFIG_UNKNOWN', { option, value }, FOR_PAGES);
   const nearest = nearestSetting(option);
   const remedy = `${nearest === undefined ? '' : `Did you mean "${nearest}"? `}Correct the name, or write "local" before it if it is your own.`;
   return configFault('LUAFCGID_CONFIG_UNKNOWN', { option, value }, remedy);

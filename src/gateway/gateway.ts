@@ -76,15 +76,24 @@ const PROFILE_PATH = '/.luafcgid/profile/';
 const LOOPBACK = '127.0.0.1';
 const DEFAULT_GRACE_MS = 5000;
 
+/** @throws LuafcgidError `LUAFCGID_GATEWAY_ROOT` when this is no folder that can be served */
+export async function openSite({
+  root,
+  front,
+  extensions,
+}: Pick<GatewayOptions, 'root' | 'front' | 'extensions'>): Promise<Site> {
+  return Site.open(root, front, extensions).catch((error: Error) => {
+    throw new LuafcgidError('LUAFCGID_GATEWAY_ROOT', { root, detail: error.message }, error);
+  });
+}
+
 /**
  * Starts the web server; resolves when it accepts.
  * @throws LuafcgidError `LUAFCGID_GATEWAY_ROOT`, `LUAFCGID_GATEWAY_PORT` or `LUAFCGID_GATEWAY_LISTEN`
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { root, host = LOOPBACK } = options;
-  const site = await Site.open(root, options.front, options.extensions).catch((error: Error) => {
-    throw new LuafcgidError('LUAFCGID_GATEWAY_ROOT', { root, detail: error.message }, error);
-  });
+  const { host = LOOPBACK } = options;
+  const site = await openSite(options);
   const live = options.reloads === true ? startReloading(site, options) : undefined;
   const server = http.createServer();
   const connections = new Connections(server);

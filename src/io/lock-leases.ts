@@ -122,7 +122,11 @@ export class LockingSource implements Source {
     const reader = new ValueReader(body);
     const name = textOf(reader.read());
     const untilMs = performance.now() + Number(reader.read());
-    for (const lease of this.#leases.values()) if (lease.run === run && lease.name === name) return 'deadlock';
+    for (const lease of this.#leases.values()) {
+      if (lease.run !== run || lease.name !== name) continue;
+      if (this.#isHeld(lease)) return 'deadlock';
+      await this.#release(lease).catch(() => {}); // it was lost, so the request may ask for the name again
+    }
     const asked: Asked = { number: reader.hasMore ? Number(reader.read()) : 0, isForgotten: false, stop: () => {} };
     const ofRun = this.#asked.get(run) ?? new Set();
     this.#asked.set(run, ofRun.add(asked));

@@ -1,6 +1,10 @@
 /** Another program in the place of this one, in the same process (execve(2)). */
+import { constants } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import { errorNumber, libc, systemError } from './libc.js';
 
+const SIG_DFL = 0;
+const SIG_IGN = 1;
 const F_SETFD = 2;
 const F_DUPFD_CLOEXEC = 1030;
 const SIG_SETMASK = 2;
@@ -13,6 +17,7 @@ const ITIMERVAL_BYTES = 32;
 const execve = libc.func('int execve(const char*, const char**, const char**)');
 const fcntl = libc.func('int fcntl(int, int, int)');
 const sigemptyset = libc.func('int sigemptyset(void*)');
+const setDisposition = libc.func('void* signal(int, size_t)');
 const setitimer = libc.func('int setitimer(int, const void*, void*)');
 const sigprocmask = libc.func('int pthread_sigmask(int, const void*, void*)');
 
@@ -21,6 +26,18 @@ export function duplicate(fd: number): number {
   const copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) throw systemError('fcntl', errorNumber());
   return copy;
+}
+
+/**
+ * Lets signals have the effect that fits what comes next, another program: one that asks to stop ends the process, and one
+ * that asks to reload has none, since the other program reads its configuration. A handler would be forgotten with this one.
+ */
+export async function leaveSignals(): Promise<void> {
+  setDisposition(constants.signals.SIGTERM, SIG_DFL);
+  setDisposition(constants.signals.SIGINT, SIG_DFL);
+  setDisposition(constants.signals.SIGHUP, SIG_IGN);
+  // Handlers of signals that have come before run in the next turn of the event loop.
+  await setTimeout(1);
 }
 
 /**

@@ -32,8 +32,8 @@ for (const [character, letter] of Object.entries({
   escapedByte[letter.charCodeAt(0)] = character.charCodeAt(0);
 }
 
-/** Up to these digits and this power of ten one division or multiplication gives the nearest double. */
-const EXACT_DIGITS = 15;
+/** Below this number, and up to this power of ten, one division or multiplication of its digits gives the nearest double. */
+const EXACT_LIMIT = 2 ** 53;
 const EXACT_POWER = 22;
 const powersOfTen = Array.from({ length: EXACT_POWER + 1 }, (_, power) => 10 ** power);
 
@@ -55,7 +55,7 @@ export class JsonNumber {
       if (digit < 0 || digit > 9) break;
       digits = digits * 10 + digit;
     }
-    let digitCount = at - first;
+    const digitCount = at - first;
     if (digitCount === 0 || (digitCount > 1 && bytes[first] === 48)) throw noJson;
     let power = 0;
     this.isWhole = true;
@@ -68,7 +68,6 @@ export class JsonNumber {
         digits = digits * 10 + digit;
       }
       if (at === fraction) throw noJson;
-      digitCount += at - fraction;
       power = fraction - at;
     }
     if (at < end && ((bytes[at] as number) | 0x20) === 0x65) {
@@ -87,7 +86,7 @@ export class JsonNumber {
       power += isMinus ? -value : value;
     }
     this.end = at;
-    if (digitCount > EXACT_DIGITS || power > EXACT_POWER || power < -EXACT_POWER) {
+    if (digits >= EXACT_LIMIT || power > EXACT_POWER || power < -EXACT_POWER) {
       return Number(bytes.toString('latin1', start, at));
     }
     if (power < 0) digits /= powersOfTen[-power] as number;

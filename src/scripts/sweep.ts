@@ -8,6 +8,13 @@ import { readFile, stat } from 'node:fs/promises';
 import { isForWantOfRoom, LuafcgidError } from '../base/errors.js';
 import { fingerprintOf, SOURCE_LIMIT_BYTES } from './fingerprint.js';
 
+/** What was taken out of service. */
+export interface Flushed {
+  readonly states: number;
+  /** Files that have changed, one character per byte. */
+  readonly files: readonly string[];
+}
+
 /** What the sweep needs of the front. Paths have one character per byte. */
 export interface Swept {
   inventory(): Promise<{
@@ -16,13 +23,12 @@ export interface Swept {
     /** Files that states were made from, and whether telling their versions apart takes their content. */
     readonly dependencies: ReadonlyMap<string, boolean>;
   }>;
-  /** @returns how many states were flushed */
   refresh(findings: {
     /** Script paths that lead elsewhere by now; undefined: nowhere. */
     readonly moved: readonly (readonly [path: string, file: string | undefined])[];
     /** Fingerprints of the dependencies now; undefined: the file is gone. */
     readonly fingerprints: ReadonlyMap<string, string | undefined>;
-  }): Promise<number>;
+  }): Promise<Flushed>;
 }
 
 /** Files looked at together: enough to keep the file system's threads busy, few enough to leave room for others. */
@@ -31,9 +37,8 @@ const BATCH = 64;
 /**
  * Looks once at every file, and flushes what is stale.
  * @param findScript what a script's path leads to now
- * @returns how many states were flushed
  */
-export async function sweep(swept: Swept, findScript: (path: string) => Promise<string>): Promise<number> {
+export async function sweep(swept: Swept, findScript: (path: string) => Promise<string>): Promise<Flushed> {
   const { scripts, dependencies } = await swept.inventory();
   const moved: [path: string, file: string | undefined][] = [];
   await inBatches(scripts, async ([path, file]) => {

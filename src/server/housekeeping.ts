@@ -1,5 +1,6 @@
 /** What is done every `sweep` milliseconds: changed files are found, and the configuration's `housekeeping()` runs. */
-import { sweep } from '../scripts/sweep.js';
+import { toShortText } from '../base/bounded-text.js';
+import { type Flushed, sweep } from '../scripts/sweep.js';
 import { countFiles, runHook } from './generation.js';
 import type { ServerParts } from './parts.js';
 
@@ -18,5 +19,14 @@ export async function lookForChanges({ front, log, current: { scripts } }: Serve
     { inventory: () => front.call('inventory'), refresh: (findings) => front.call('refresh', findings) },
     (path) => scripts.find(path),
   );
-  if (flushed > 0) log.write('info', `${flushed} states flushed: their files changed`);
+  if (flushed.states > 0) log.write('info', describe(flushed));
+}
+
+/** Files that are named; a deployment changes many. */
+const MOST_NAMED = 3;
+
+function describe({ states, files }: Flushed): string {
+  const named = files.slice(0, MOST_NAMED).map(toShortText);
+  if (files.length > MOST_NAMED) named.push(`and ${files.length - MOST_NAMED} more`);
+  return `${states === 1 ? '1 state is' : `${states} states are`} flushed, made from files that have changed: ${named.join(', ')}`;
 }

@@ -70,6 +70,8 @@ export class HungThreads {
     if (before.isStopping()) return;
     retireHooks(parts.current, log);
     await logs.close();
+    const { leaveSignals } = await import('../linux/exec.js');
+    await leaveSignals();
     // A stop that was asked for meanwhile would be forgotten by the next program.
     if (before.isStopping()) return;
     // From here on there is nothing left that could serve: an error ends the process.

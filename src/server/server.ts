@@ -372,7 +372,7 @@ class RunningServer implements Server {
   async #stopServing(): Promise<void> {
     const { front, listeners, log, manager } = this.#parts;
     manager.stopping();
-    log.write(this.#lifeLevel, `stopping: ${(await front.call('counts')).requests} requests are under way`);
+    log.write(this.#lifeLevel, `stopping; requests under way: ${(await front.call('counts')).requests}`);
     listeners.removeKeptFiles();
     await this.#drain();
   }
@@ -383,7 +383,7 @@ class RunningServer implements Server {
     const drainTimeoutMs = this.#breaksOff ? BROKEN_OFF_MS : current.loaded.config.drainTimeoutMs;
     if (!(await within(drainTimeoutMs, this.#drained.isSet))) {
       const { requests } = await front.call('counts');
-      log.write('warn', `${requests} requests did not end within ${drainTimeoutMs / 1000} s and are broken off`);
+      log.write('warn', `requests that did not end within ${drainTimeoutMs / 1000} s and are broken off: ${requests}`);
     }
     await front.call('tellAllClosed');
     await within(this.#breaksOff ? BROKEN_OFF_MS : LAST_BYTES_MS, this.#allClosed.isSet);

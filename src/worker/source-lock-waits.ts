@@ -5,8 +5,8 @@
 import { Action } from '../io/protocol.js';
 import type { ByteString, PostedOperation } from '../lua/state.js';
 
-/** What the names of locks begin with that scripts take by name (lock.lua). */
-const SCRIPT_LOCKS = 'lock:';
+/** What the names of locks begin with that scripts take by name (lock.lua), and of those of sessions (con-session.lua). */
+const KINDS_IN_SOURCE = ['lock:', 'session:'] as const;
 
 /** A lock that was asked for. The number tells it from others of the same request and name. */
 interface Asked {
@@ -37,7 +37,7 @@ export class SourceLockWaits {
 
   /** Locks by which values are computed once concern dictionaries of this server, and stay in its memory. */
   hasName(name: ByteString): boolean {
-    return this.#source !== undefined && name.startsWith(SCRIPT_LOCKS);
+    return this.#source !== undefined && KINDS_IN_SOURCE.some((kind) => name.startsWith(kind));
   }
 
   lock(name: ByteString, waitMs: number): number {

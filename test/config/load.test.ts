@@ -269,6 +269,11 @@ describe('a configuration that cannot be used', () => {
     assert.ok(faults.every((fault) => fault.remedy.length > 0 && fault.code.startsWith('LUAFCGID_CONFIG_')));
   });
 
+  it('say of a page that it is none: users.md section 1', () => {
+    const [fault] = faultsOf('function main(env, con) end');
+    assert.match(fault?.remedy ?? '', /^This looks like a page: "luafcgid run FILE" runs one/);
+  });
+
   for (const [wrong, meant] of [
     ['worker', 'workers'],
     ['woker', 'workers'],

@@ -72,6 +72,21 @@ const DECIDED: readonly { readonly which: string; readonly document: string; rea
     says: /`type\(con\)` is `"table"`, where it was `"userdata"`/,
   },
   {
+    which: 'that LPeg is for native engines, and what to do without it (users F6)',
+    document: 'docs/existing-software.md',
+    says: /\*\*LPeg\*\* is C\.[\s\S]*LuLPeg, an implementation in pure Lua/,
+  },
+  {
+    which: 'that scripts share the connections of a data source (attacks P1)',
+    document: 'docs/reliability.md',
+    says: /\*\*Connections of a data source[\s\S]*others wait meanwhile, and then take turns with it/,
+  },
+  {
+    which: 'that Lua 5.1 has no seed for its hash of strings (attacks F11)',
+    document: 'docs/reliability.md',
+    says: /\*\*Hash flooding in Lua 5\.1\*\*: it has no random seed/,
+  },
+  {
     which: 'that C modules need a native engine (users D13, B8)',
     document: 'docs/lua-api.md',
     says: /\*\*C modules\*\* cannot be loaded/,

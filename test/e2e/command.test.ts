@@ -327,9 +327,16 @@ describe('luafcgid serve', () => {
     await server().logged(/begun/);
     server().signal('SIGINT');
     assert.deepEqual(await server().ended(), { code: 0, signal: null });
-    await server().logged(/1 requests did not end within 0\.02 s and are broken off/);
+    await server().logged(/requests that did not end within 0\.02 s and are broken off: 1$/m);
     assert.equal(await cut, 'cut');
     assert.equal(existsSync(socket!), false);
+  });
+
+  it('says that there is no such folder before it starts a server: users.md section 1', async () => {
+    const { code, stdout, stderr } = await runCommand(['serve', '/no/such/folder']);
+    assert.equal(code, 1);
+    assert.match(stderr, /^luafcgid: cannot serve the folder \/no\/such\/folder: ENOENT/);
+    assert.doesNotMatch(stdout + stderr, /ready: listening/);
   });
 
   it('colours the statuses of its lines in a terminal, unless NO_COLOR says otherwise', async (t) => {

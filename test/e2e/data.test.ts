@@ -100,7 +100,7 @@ describe('data sources', () => {
       const server = await start(
         t,
         'embedded',
-        `main = { "postgres://postgres@127.0.0.1:${port}/postgres", connections = 6 }`,
+        `main = { "postgres://postgres@127.0.0.1:${port}/postgres", connections = 6, waittimeout = 60, connecttimeout = 60 }`,
       );
       server.write('wait.lua', script('db:query("select pg_sleep(0.2)") con:puts("ok")'));
       server.write('plain.lua', 'function main(env, con) con:puts("plain") end');
@@ -120,8 +120,8 @@ describe('data sources', () => {
       const server = await start(
         t,
         'embedded',
-        `main = { "postgres://postgres@127.0.0.1:${port}/postgres", connections = 1 }`,
-        'requesttime = 3',
+        `main = { "postgres://postgres@127.0.0.1:${port}/postgres", connections = 1, waittimeout = 60, connecttimeout = 60 }`,
+        'requesttime = 6',
       );
       server.write('setup.lua', script('db:exec("create table t (id int)") con:puts("ok")'));
       assert.equal((await ask(server, 'setup.lua')).text, 'ok');

@@ -44,7 +44,7 @@ describe('an endless finalizer that runs in the collection of an idle state', ()
       await pause(10);
     }
     // A single request that had to wait for the worker that hangs would be the last one before that is lost.
-    assert.ok(answered > 20, `${answered} requests were answered meanwhile`);
+    assert.ok(answered > 3, `${answered} requests were answered meanwhile`);
     await server.stop();
   });
 });

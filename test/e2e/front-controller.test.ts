@@ -1,4 +1,4 @@
-/** An application with one script for all addresses: behind every web server with the lines of its example, and in serve. */
+/** An application with one script for all addresses: behind every web server with the lines of its example, and in serve (cases/users F15). */
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -135,7 +135,7 @@ describe('a script that changes', () => {
     await held.running;
     single.write('busy.lua', version('new'));
     // Another sweep has passed when a second change, to a file nobody runs, has been seen.
-    await single.logged(/1 states flushed/);
+    await single.logged(/1 state is flushed, made from files that have changed: \/\S+\.lua$/m);
     const next = ask(single, 'busy.lua');
     assert.equal((await held.release()).text, 'running old 1');
     assert.equal((await next).text, 'new 1');

@@ -8,7 +8,7 @@ const ENGINES = ['lua5.1', 'lua5.4', 'luajit'] as const;
 
 describe('a native script', () => {
   for (const engine of ENGINES) {
-    it(`opens relative files beside itself, whatever directory others have changed to (${engine}, issue 12.6, users D2)`, async (t) => {
+    it(`opens relative files beside itself, whatever directory others have changed to (${engine}, issue 12.6, users D2, F1)`, async (t) => {
       const script =
         'function main(env, con) local f = io.open("data.txt") con:puts(f and f:read("*a") or "none", " ", io.popen("pwd"):read("*l")) end';
       const files = { 'a/x.lua': script, 'a/data.txt': 'A', 'b/x.lua': script, 'b/data.txt': 'B' };

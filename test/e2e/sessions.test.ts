@@ -61,7 +61,7 @@ interface Site {
 
 async function site(t: Cleanup, engine: string, data: string, sessions: string, more = ''): Promise<Site> {
   const server = await startServer(t, {
-    config: `workers = 2 clones = 4 engine = "${engine}" data = { ${data} } sessions = ${sessions} ${more}`,
+    config: `clones = 4 engine = "${engine}" data = { ${data} } sessions = ${sessions} ${more}`,
     files: { 'run.lua': RUNNER },
   });
   return { server, browser: () => new Browser(server) };
@@ -83,6 +83,32 @@ async function checkLock({ browser }: Site): Promise<void> {
   // A new session is nobody else's; one that was destroyed is none.
   assert.equal(await browser().run('con:puts(tostring(s:lock())) s.n = 1 con:puts(tostring(s:lock()))'), 'truetrue');
   assert.match((await ann.send('s:lock("x")')).text, /bad argument #1 to &#39;lock&#39;|bad argument #1 to 'lock'/);
+}
+
+/** A pattern that takes longer than any watchdog allows, and that nothing interrupts. */
+const HANG = 'string.rep("a", 40):find(("a?"):rep(40) .. ("a"):rep(40))';
+const SHARED = 'require("luafcgid.shared").cache';
+
+/** While one request has the lock, others do not get it; whatever ends that request, they do. */
+async function checkHolders({ browser, server }: Site, other: Browser = browser()): Promise<void> {
+  const ann = browser();
+  await ann.run('s.n = 1');
+  other.cookies.set('session', ann.cookies.get('session') ?? '');
+  const holder = ann.run(
+    `assert(s:lock()) con:log("the session is locked") repeat luafcgid.sleep(0.01) until ${SHARED}:get("go") s.n = s.n + 1`,
+  );
+  await server.logged(/the session is locked/);
+  const TRY = 'local ok, why = s:lock(SECONDS) con:puts(tostring(ok), " ", tostring(why))';
+  assert.equal(await other.run(TRY.replace('SECONDS', '0')), 'nil timeout');
+  assert.equal(await other.run(TRY.replace('SECONDS', '0.05')), 'nil timeout');
+  assert.equal(await other.run('con:puts(s.n)'), '1', 'a request that does not lock it is not held up');
+  const waiting = other.run('con:puts(tostring(s:lock(120)), s.n)');
+  await ann.run(`${SHARED}:set("go", true)`);
+  await holder;
+  assert.equal(await waiting, 'true2');
+  assert.equal((await ann.send('assert(s:lock()) s.n = 99 error("no")')).status, 500);
+  await ann.run('assert(s:lock(120)) os.exit(0)');
+  assert.equal(await other.run('con:puts(tostring(s:lock(120)), s.n)'), 'true2');
 }
 
 /** What every store has to do. */
@@ -152,32 +178,47 @@ async function checkStore({ browser, server }: Site): Promise<void> {
   assert.equal(await late.run('con:puts(tostring(s.x), tostring(s:exists()))'), 'nilfalse');
 }
 
+/** None that a busy machine comes to. */
+const LIMITS = ', waittimeout = 60, connecttimeout = 60';
+
 describe('con:session', () => {
   for (const engine of ENGINES) {
     it(`keeps values in memory, for all workers, with ${engine}`, async (t: TestContext) => {
-      const memory = await site(t, engine, '', '"memory"');
+      const memory = await site(t, engine, '', '"memory"', 'workers = 2');
       await checkStore(memory);
       await checkLock(memory);
+      await checkHolders(memory);
     });
   }
 
-  it('keeps values in SQLite', async (t) => {
-    await checkStore(await site(t, 'lua5.4', 'main = "sqlite:main.db"', '"main"'));
+  /** A store with the locks of its sessions in the same source (issue 14, 3). */
+  async function checkSource(t: TestContext, engine: string, data: string): Promise<Site> {
+    const made = await site(t, engine, `main = { "${data}"${LIMITS} }`, '"main"', 'locks = "main"');
+    await checkStore(made);
+    await checkLock(made);
+    return made;
+  }
+
+  it('keeps values and locks in SQLite', async (t: TestContext) => {
+    await checkHolders(await checkSource(t, 'lua5.4', 'sqlite:main.db'));
   });
 
-  it('keeps values in Redis', async (t) => {
+  it('keeps values and locks in Redis, for several servers', async (t: TestContext) => {
     const { port } = await startRedis(t);
-    await checkStore(await site(t, 'embedded', `cache = "redis://127.0.0.1:${port}"`, '"cache"'));
+    const source = `redis://127.0.0.1:${port}`;
+    const first = await checkSource(t, 'embedded', source);
+    const second = await site(t, 'embedded', `main = { "${source}"${LIMITS} }`, '"main"', 'locks = "main"');
+    await checkHolders(first, second.browser());
   });
 
-  it('keeps values in PostgreSQL', async (t) => {
+  it('keeps values and locks in PostgreSQL', async (t: TestContext) => {
     const { port } = await startPostgres(t);
-    await checkStore(await site(t, 'embedded', `main = "postgres://postgres@127.0.0.1:${port}/postgres"`, '"main"'));
+    await checkHolders(await checkSource(t, 'embedded', `postgres://postgres@127.0.0.1:${port}/postgres`));
   });
 
-  it('keeps values in MariaDB', async (t) => {
+  it('keeps values and locks in MariaDB', async (t: TestContext) => {
     const { port } = await startMariadb(t);
-    await checkStore(await site(t, 'embedded', `main = "mysql://root@127.0.0.1:${port}/test"`, '"main"'));
+    await checkHolders(await checkSource(t, 'embedded', `mysql://root@127.0.0.1:${port}/test`));
   });
 });
 
@@ -331,17 +372,38 @@ describe('a session', () => {
     const { browser, server } = await site(t, 'embedded', '', '"memory"', 'watchdog = 1');
     const ann = browser();
     await ann.run('s.name = "Ann"');
-    assert.equal((await ann.send('s.x = 1 string.rep("a", 40):find(("a?"):rep(40) .. ("a"):rep(40))')).status, 504);
+    assert.equal((await ann.send(`assert(s:lock()) s.x = 1 ${HANG}`)).status, 504);
     await server.logged(/worker \d+ is replaced/);
-    assert.equal(await ann.run('con:puts(s.name, tostring(s.x))'), 'Annnil');
+    assert.equal(await ann.run('con:puts(s.name, tostring(s.x), tostring(s:lock(60)))'), 'Annniltrue');
     server.signal('SIGHUP');
     await server.logged(/reload/);
     assert.equal(await ann.run('con:puts(s.name)'), 'Ann');
   });
 
+  it('whose lock is in a database is free when its worker is lost, and keeps nothing of a request that has lost the lock', async (t) => {
+    const { browser, server } = await site(
+      t,
+      'embedded',
+      'main = "sqlite:main.db"',
+      '"main"',
+      'locks = "main" watchdog = 1',
+    );
+    const ann = browser();
+    await ann.run('s.n = 1');
+    assert.equal((await ann.send(`assert(s:lock()) ${HANG}`)).status, 504);
+    assert.equal(await ann.run('con:puts(tostring(s:lock(60)), s.n)'), 'true1');
+    // The lease is renewed from time to time, and then it is not there. Another request gets the lock meanwhile.
+    const lost = ann.run(`assert(s:lock()) require("luafcgid.db").open("main"):exec("delete from luafcgid_locks")
+      s.n = 99 con:log("the lock is removed") repeat luafcgid.sleep(0.05) s:lock(60) until s.n ~= 99 con:puts(s.n)`);
+    await server.logged(/the lock is removed/);
+    await ann.run('assert(s:lock(60)) s.n = s.n + 1');
+    assert.equal(await lost, '2');
+    await server.logged(/the lock of the session was lost meanwhile/);
+  });
+
   it('tells that its store is not there', async (t) => {
     const { port, stop } = await startRedis(t);
-    const { browser } = await site(t, 'embedded', `cache = "redis://127.0.0.1:${port}"`, '"cache"');
+    const { browser } = await site(t, 'embedded', `cache = { "redis://127.0.0.1:${port}"${LIMITS} }`, '"cache"');
     const ann = browser();
     await ann.run('s.name = "Ann"');
     await stop();

@@ -1,12 +1,13 @@
-/** Shared dictionaries in the whole server: all workers see them, and they outlive workers and reloads (issue 13, 6). */
+/** Shared dictionaries in the whole server: all workers see them, and they outlive workers and reloads (issue 13, 6; cases/users F4). */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
+import type { Cleanup } from '../support/cleanup.js';
 import { startMariadb } from '../support/mariadb.js';
 import { startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
-import { IO, startServer } from '../support/server.js';
-import { ask } from '../support/shared.js';
+import { IO, type Server, startServer } from '../support/server.js';
+import { ask, shared } from '../support/shared.js';
 
 const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
 
@@ -20,15 +21,16 @@ end`,
   'hang.lua': 'function main() string.find(("a"):rep(3000), ".-.-.-.-.-b") end',
 };
 
+async function checkCounts(server: Server): Promise<void> {
+  const answers = await Promise.all(Array.from({ length: 30 }, () => ask(server, 'count.lua')));
+  for (const { status, text } of answers) assert.equal(status, 200, text);
+  assert.equal((await ask(server, 'read.lua')).text, '600');
+}
+
 describe('a shared dictionary', () => {
-  for (const engine of ENGINES) {
-    it(`is one for all workers, and loses no change of any, without a configuration (${engine})`, async (t) => {
-      const server = await startServer(t, { config: `workers = 3 clones = 3 engine = "${engine}"`, files: FILES });
-      const answers = await Promise.all(Array.from({ length: 30 }, () => ask(server, 'count.lua')));
-      for (const { status, text } of answers) assert.equal(status, 200, text);
-      assert.equal((await ask(server, 'read.lua')).text, '600');
-    });
-  }
+  it('is one for all workers, and loses no change of any, without a configuration', async (t) => {
+    await checkCounts(await startServer(t, { config: 'workers = 3 clones = 3', files: FILES }));
+  });
 
   it('outlives a reload and a worker that is replaced; one whose size changes begins empty', async (t) => {
     const config = 'workers = 1 clones = 2 watchdog = 1';
@@ -91,68 +93,75 @@ const STEPS = `function main(env, con)
   tell(#d:get_keys())
 end`;
 
-describe('a shared dictionary in a database', () => {
-  const counter = `function main(env, con)
-  local d = require("luafcgid.shared").carts
+/** Changes the dictionary that the query names. */
+const COUNTER = `function main(env, con)
+  local d = require("luafcgid.shared")[env.QUERY_STRING]
   for _ = 1, 5 do d:incr("n", 1, 0) end
   con:puts(tostring(d:get("n")))
 end`;
-  const SOURCES: Readonly<Record<string, (t: TestContext) => Promise<string>>> = {
-    SQLite: async () => 'sqlite:main.db',
-    PostgreSQL: async (t) => `postgres://postgres@127.0.0.1:${(await startPostgres(t)).port}/postgres`,
-    MariaDB: async (t) => `mysql://root@127.0.0.1:${(await startMariadb(t)).port}/test`,
-  };
 
-  for (const [kind, sourceFor] of Object.entries(SOURCES)) {
-    for (const engine of kind === 'SQLite' ? ENGINES : (['embedded'] as const)) {
-      it(`does what one in memory does, and loses no change of any request (${kind}, ${engine})`, async (t) => {
-        const settings = `engine = "${engine}" workers = 2 clones = 4 data = { main = "${await sourceFor(t)}" }`;
-        const files = { 'steps.lua': STEPS, 'count.lua': counter };
-        const config = `${settings} shared = { carts = { store = "main" }, near = 2^20 }`;
-        const server = await startServer(t, { config, files });
-        const steps = async (name: string) => (await ask(server, 'steps.lua', { params: { QUERY_STRING: name } })).text;
-        const expected = await steps('near');
-        assert.match(expected, /^nil\ntrue nil false\ntrue\nnil exists false\n/);
-        assert.equal(await steps('carts'), expected);
-        const counted = await Promise.all(Array.from({ length: 16 }, () => ask(server, 'count.lua')));
-        for (const { text } of counted) assert.match(text, /^[0-9]+$/);
-        assert.equal(Number((await ask(server, 'count.lua')).text), 85);
-      });
-    }
-  }
-});
-
-describe('a shared dictionary in Redis', () => {
-  it('that is down is an error of the script', async (t) => {
-    const redis = await startRedis(t);
-    const config = `data = { main = "redis://127.0.0.1:${redis.port}" } shared = { carts = { store = "main" } }`;
-    const server = await startServer(t, {
-      config,
-      files: {
-        'set.lua': `function main(env, con)
-  local ok, e = pcall(function() return require("luafcgid.shared").carts:set("a", 1) end)
+const SET = `function main(env, con)
+  local ok, e = pcall(function() return require("luafcgid.shared").inRedis:set("a", 1) end)
   con:puts(tostring(ok), " ", tostring(e))
-end`,
-      },
-    });
-    assert.equal((await ask(server, 'set.lua')).text, 'true true');
-    await redis.kill();
-    assert.match((await ask(server, 'set.lua')).text, /^false .*data source main/);
-    await redis.start();
-  });
+end`;
 
-  for (const engine of ENGINES) {
-    it(`does what one in memory does (${engine})`, async (t) => {
-      const redis = await startRedis(t);
-      const server = await startServer(t, {
-        config: `engine = "${engine}" workers = 1 data = { main = "redis://127.0.0.1:${redis.port}" }
-          shared = { far = { store = "main" }, near = 2^20 }`,
-        files: { 'steps.lua': STEPS },
-      });
-      const steps = async (name: string) => (await ask(server, 'steps.lua', { params: { QUERY_STRING: name } })).text;
-      const expected = await steps('near');
-      assert.match(expected, /^nil\ntrue nil false\ntrue\nnil exists false\n/);
-      assert.equal(await steps('far'), expected);
+describe('a shared dictionary in a database', () => {
+  const redis = shared((t) => startRedis(t));
+  const postgres = shared((t) => startPostgres(t));
+  const mariadb = shared((t) => startMariadb(t));
+
+  /** A server with a dictionary in each of the databases. */
+  function start(t: Cleanup, engine: string, at: number, sources: Readonly<Record<string, string>>): Promise<Server> {
+    const all = { ...sources, inRedis: `redis://127.0.0.1:${redis().port}/${at}`, inSqlite: 'sqlite:main.db' };
+    const names = Object.keys(all);
+    // The limits are none that a busy machine comes to.
+    const data = Object.entries(all).map(
+      ([name, url]) => `${name} = { "${url}", waittimeout = 60, connecttimeout = 60 }`,
+    );
+    const dictionaries = names.map((name) => `${name} = { store = "${name}" }`);
+    return startServer(t, {
+      config: `engine = "${engine}" workers = 2 clones = 4 data = { ${data.join(', ')} }
+        shared = { ${dictionaries.join(', ')}, near = 2^20, cache = 2^20 }`,
+      files: { ...FILES, 'steps.lua': STEPS, 'counter.lua': COUNTER, 'set.lua': SET },
+    });
+  }
+
+  async function check(server: Server, name: string): Promise<void> {
+    const asked = { params: { QUERY_STRING: name } };
+    const steps = async (of: string) => (await ask(server, 'steps.lua', { params: { QUERY_STRING: of } })).text;
+    const expected = await steps('near');
+    assert.match(expected, /^nil\ntrue nil false\ntrue\nnil exists false\n/);
+    assert.equal(await steps(name), expected);
+    const counted = await Promise.all(Array.from({ length: 16 }, () => ask(server, 'counter.lua', asked)));
+    for (const { text } of counted) assert.match(text, /^[0-9]+$/);
+    assert.equal(Number((await ask(server, 'counter.lua', asked)).text), 85);
+  }
+
+  for (const [at, engine] of ENGINES.entries()) {
+    describe(`with ${engine}`, () => {
+      // One engine is enough for databases that all of them reach in the same way.
+      const isFirst = at === 0;
+      const server = shared((t) =>
+        start(t, engine, at, {
+          ...(isFirst && {
+            inPostgres: `postgres://postgres@127.0.0.1:${postgres().port}/postgres`,
+            inMariadb: `mysql://root@127.0.0.1:${mariadb().port}/test`,
+          }),
+        }),
+      );
+
+      it('in memory is one for all workers, and loses no change of any', () => checkCounts(server()));
+
+      for (const name of ['inRedis', 'inSqlite', ...(isFirst ? ['inPostgres', 'inMariadb'] : [])])
+        it(`does what one in memory does, and loses no change of any request (${name})`, () => check(server(), name));
+
+      if (isFirst)
+        it('that is down is an error of the script', async () => {
+          assert.equal((await ask(server(), 'set.lua')).text, 'true true');
+          await redis().kill();
+          assert.match((await ask(server(), 'set.lua')).text, /^false .*data source inRedis/);
+          await redis().start();
+        });
     });
   }
 });

@@ -26,7 +26,7 @@ function main(env, con)
 end`,
   'hold.lua': `local luafcgid, lock = require("luafcgid"), require("luafcgid.lock")
 function main(env, con)
-  local l = assert(lock.lock("held", { wait = 20 }))
+  local l = assert(lock.lock("held", { wait = 60 }))
   con:log("holds the lock")
   local how = env.QUERY_STRING
   if how == "error" then error("an error") end
@@ -65,12 +65,14 @@ end`,
 };
 
 async function startTwo(t: Cleanup, data: string, settings = ''): Promise<readonly [Server, Server]> {
-  const config = `data = { main = "${data}" } locks = "main" workers = 1 clones = 8 onabort = "stop" draintimeout = 1 ${settings}`;
+  // The limits are none that a busy machine comes to.
+  const source = `{ "${data}", waittimeout = 60, connecttimeout = 60, querytimeout = 60 }`;
+  const config = `data = { main = ${source} } locks = "main" workers = 1 clones = 8 onabort = "stop" draintimeout = 1 ${settings}`;
   return Promise.all([startServer(t, { config, files: FILES }), startServer(t, { config, files: FILES })]);
 }
 
 const free = async (server: Server): Promise<void> =>
-  assert.equal((await ask(server, 'try.lua', { params: { QUERY_STRING: '20' } })).text, 'free');
+  assert.equal((await ask(server, 'try.lua', { params: { QUERY_STRING: '60' } })).text, 'free');
 
 describe('locks in a data source', () => {
   const redis = shared((t) => startRedis(t));

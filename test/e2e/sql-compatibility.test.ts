@@ -1,4 +1,4 @@
-/** Scripts written for LuaSQL and lsqlite3, on the data sources of the configuration (issue 13 point 7). */
+/** Scripts written for LuaSQL and lsqlite3, on the data sources of the configuration (issue 13 point 7; cases/users F9). */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { startMariadb } from '../support/mariadb.js';

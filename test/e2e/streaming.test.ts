@@ -11,7 +11,7 @@ import { ask, shared } from '../support/shared.js';
 const MIB = 1024 * 1024;
 const MAX_GROWTH_MIB = 150;
 /** Of a body and of an answer: several times what may be held. It is less with the slower driver. */
-const LARGE_MIB = IO === 'node' ? 320 : 512;
+const LARGE_MIB = IO === 'node' ? 240 : 320;
 
 const FILES = {
   'hello.lua': 'function main(env, con) con:puts("hello") end',
@@ -86,7 +86,10 @@ describe('flush', () => {
 describe('memory', () => {
   // Each has a server of its own: the most memory that a process ever had is not forgotten.
   const start = async (t: TestContext): Promise<Server> => {
-    const server = await startServer(t, { files: FILES, config: `workers = 2 maxpost = ${LARGE_MIB * MIB}` });
+    const server = await startServer(t, {
+      files: FILES,
+      config: `workers = 2 watchdog = 600 maxpost = ${LARGE_MIB * MIB}`,
+    });
     await hello(server);
     return server;
   };

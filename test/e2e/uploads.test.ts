@@ -1,4 +1,4 @@
-/** Large uploads: they lie in temporary files without names, and are gone with their request, however it ends. */
+/** Large uploads: they lie in temporary files without names, and are gone with their request, however it ends (cases/users F14). */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ describe('a large upload', { skip: process.platform !== 'linux' && 'looks into /
       config: ({ dir }) => {
         mkdirSync(join(dir, 'data'));
         // The state has less memory than the upload has bytes.
-        return `workers = 1 memory = 8 * 2^20 maxpost = 2^25 watchdog = 2
+        return `workers = 1 memory = 8 * 2^20 maxpost = 2^25
           files = { read = { "data" }, write = { "data" } }`;
       },
       files: {
@@ -51,7 +51,8 @@ describe('a large upload', { skip: process.platform !== 'linux' && 'looks into /
         'denied.lua': 'function main(env, con) con:puts(tostring(con:file("f"):save("../kept.bin"))) end',
         'fails.lua': 'function main(env, con) con:form() error("no") end',
         'exits.lua': 'function main(env, con) con:form() os.exit(0) end',
-        'hangs.lua': 'function main(env, con) con:form() string.rep("a", 40):find(("a?"):rep(40) .. ("a"):rep(40)) end',
+        'hangs.lua':
+          'function main(env, con) con:form() con:config("watchdog", 1) string.rep("a", 40):find(("a?"):rep(40) .. ("a"):rep(40)) end',
       },
     });
     return started;

@@ -1,4 +1,4 @@
-/** Scripts that are loaded before the first request, at the start, by a reload and by check (issue 16). */
+/** Scripts that are loaded before the first request, at the start, by a reload and by check (issue 16; cases/users F16). */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -29,4 +29,23 @@ describe('the program in the place of another one', () => {
     });
     assert.deepEqual([signal, status, stdout], [null, 0, 'lives\n'], stderr);
   });
+
+  it('is come to with signals that stop the process, or that it does not need', {
+    skip: process.platform !== 'linux',
+  }, () => {
+    const program = `
+      const { leaveSignals } = await import(${MODULES[0]});
+      const heard = [];
+      for (const signal of ['SIGHUP', 'SIGTERM', 'SIGINT']) process.on(signal, () => heard.push(signal));
+      process.kill(process.pid, 'SIGTERM');
+      await leaveSignals();
+      console.log(heard.join());
+      process.kill(process.pid, 'SIGHUP');
+      console.log('goes on');
+      process.kill(process.pid, 'SIGTERM');`;
+    const { signal, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    assert.deepEqual([signal, stdout], ['SIGTERM', 'SIGTERM\ngoes on\n'], stderr);
+  });
 });

@@ -1,4 +1,4 @@
-/** The module bit, where it is not Lua's own: it is to be the same as LuaJIT's. */
+/** The module bit, where it is not Lua's own: it is to be the same as LuaJIT's (cases/users F13). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { failure, newState, serve } from './support.js';

@@ -107,6 +107,7 @@ test('cookie writes its value safely and its options in a fixed order', () => {
 test('cookie refuses what would be no cookie (attacks F13.3)', () => {
   for (const [args, expected] of [
     ['"a b", "x"', /is no cookie name/],
+    ['5, "x"', /the name of a cookie is a string, not a number value/],
     ['"", "x"', /is no cookie name/],
     ['"a=b", "x"', /is no cookie name/],
     ['"a\\n", "x"', /is no cookie name/],

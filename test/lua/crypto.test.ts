@@ -1,4 +1,4 @@
-/** luafcgid.crypto in every engine, against node:crypto; forged, expired and foreign tokens; hashes of passwords. */
+/** luafcgid.crypto in every engine, against node:crypto; forged, expired and foreign tokens; hashes of passwords (cases/users F2). */
 import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { test } from 'node:test';

@@ -118,7 +118,7 @@ test('a request knows its name, its state and its worker', () => {
   assert.equal(say('con.other', {}), 'nil');
 });
 
-test('the settings of the application are a copy', () => {
+test('the settings of the application are a copy (users F11)', () => {
   const { body } = serveSource(
     `local app = require("luafcgid").app()
     app.title, app.list[1] = "changed", "changed"

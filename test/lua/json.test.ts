@@ -1,4 +1,4 @@
-/** luafcgid.json in every engine: lua-cjson's interface, round trips, and what bad values and hostile texts lead to. */
+/** luafcgid.json in every engine: lua-cjson's interface, round trips, and what bad values and hostile texts lead to (cases/users F3). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -130,6 +130,17 @@ test('numbers come back bit by bit, whatever their exponent', () => {
     }),
     { numRuns: 40 },
   );
+  // About where the digits are no exact double any more, and powers of ten are none.
+  const digits = ['9007199254740991', '9007199254740992', '9007199254740993', '9999999999999999', '4.35', '1'];
+  const forms = digits.flatMap((number) => [
+    `0.${number.replace('.', '')}`,
+    `${number}e22`,
+    `${number}e23`,
+    `${number}E-22`,
+    `-${number}e-23`,
+    `0.0000000000000000000000${number.replace('.', '')}`,
+  ]);
+  assert.deepEqual(JSON.parse(text(`[${forms.join()}]`)), JSON.parse(`[${forms.join()}]`));
   assert.equal(
     text('{"a number with many digits":[0.1,1.10,1.25e2,123456789012345678,0.30000000000000004,-1.5E-3,1e-7]}').replace(
       'e-07',

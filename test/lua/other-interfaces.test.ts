@@ -1,5 +1,5 @@
 /**
- * Adapters for mod_lua (and Sailor upon it), luafcgid2, Lapis and Pegasus, in every engine (issue 14, point 8). Those frameworks are in no
+ * Adapters for mod_lua (and Sailor upon it), luafcgid2, Lapis and Pegasus, in every engine (issue 14, point 8). Users F8. Those frameworks are in no
  * registry that the tests use: what they call stands here, written in their style.
  */
 import assert from 'node:assert/strict';
@@ -83,6 +83,61 @@ test('mod_lua: a framework that sets handle, as Sailor does, runs by one line', 
   const { body, calls } = oneLine(source, { params: { QUERY_STRING: 'r=main' } }, files);
   assert.equal(body, 'page main');
   assert.deepEqual(calls, ['header Content-Type: text/html', 'status 302', 'header Location: /in']);
+});
+
+test('mod_lua: an application in the style of Sailor has its routes, forms, redirects and cookies (issue 14, 8)', () => {
+  const files = {
+    '/srv/sailor.lua': `local M = {}
+      local function open(r)
+        local POST, all = r:parsebody(1048576)
+        local page = { r = r, GET = r:parseargs(), POST = POST, POSTMULTI = all }
+        function page:write(...) r:write(...) end
+        function page:redirect(route)
+          if r.redirect then return r.redirect(route) end
+          r.headers_out["Location"] = "?r=" .. route
+          r.status = 302
+          return r.status
+        end
+        return page
+      end
+      function M.launch()
+        assert(apr_table ~= nil, "this is mod_lua")
+        handle = function(r)
+          r.content_type = "text/html"
+          local page = open(r)
+          local controller, action = (page.GET.r or "main/index"):match("([^/]+)/?([^/]*)")
+          local ok, result = xpcall(function() return require("controllers." .. controller)[action](page) end, debug.traceback)
+          if not ok then r.status = 500 page:write(result) end
+          return ok and result or apache2.OK or r.status or 200
+        end
+      end
+      return M`,
+    '/srv/controllers/main.lua': `local M = {}
+      function M.index(page) page:write("<p>", page.r.uri, " ", page.r.filename, "</p>") end
+      function M.save(page)
+        page.r.headers_out["Set-Cookie"] = "user=" .. page.POST.name .. ";Path=/;"
+        page:write(#page.POSTMULTI.name, (page.r.headers_in["Cookie"] or ""):match("old=([^;]+)"))
+        return page:redirect("main/index")
+      end
+      function M.wrong() error("a fault") end
+      return M`,
+  };
+  const source =
+    'local mod_lua = require("luafcgid.mod_lua") require("sailor").launch() return mod_lua.handler(handle)';
+  const index = oneLine(source, { params: { SCRIPT_NAME: '/site.lua', SCRIPT_FILENAME: '/srv/site.lua' } }, files);
+  assert.equal(index.body, '<p>/site.lua /srv/site.lua</p>');
+  const params = { ...post, QUERY_STRING: 'r=main/save', HTTP_COOKIE: 'old=1; b=2' };
+  const saved = oneLine(source, { params, body: 'name=Ann&name=Bob' }, files);
+  assert.equal(saved.body, '21');
+  assert.deepEqual([...saved.calls].sort(), [
+    'header Content-Type: text/html',
+    'header Location: ?r=main/index',
+    'header Set-Cookie: user=Ann;Path=/;',
+    'status 302',
+  ]);
+  const wrong = oneLine(source, { params: { QUERY_STRING: 'r=main/wrong' } }, files);
+  assert.match(wrong.body, /main\.lua:8: a fault\nstack traceback:/);
+  assert.ok(wrong.calls.includes('status 500'));
 });
 
 test('luafcgid2: its functions and tables are there, and its entry point is called', () => {

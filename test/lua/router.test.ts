@@ -75,6 +75,10 @@ test('routes that cannot be are refused where they are added', () => {
   assert.match(add('app:get("users", print)'), /script\.lua:1: a route is a path that begins with \//);
   assert.match(add('app:get("/a")'), /the handler of \/a is a nil value/);
   assert.match(add('app:get("/:", print)'), /":" in the route \/: has no name/);
+  assert.match(
+    add('app:get("/users/{id}", print)'),
+    /"\{id\}" in the route \/users\/\{id\}: a parameter is written :id/,
+  );
   assert.match(add('app:get("/*a/b", print)'), /is not its last part/);
   assert.match(add('app:get("/:a/:a", print)'), /has two parameters a/);
   assert.match(add('app:get("/a", print) app:get("/a", print)'), /there are two routes GET \/a/);

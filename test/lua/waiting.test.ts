@@ -188,6 +188,17 @@ describe(`waiting on ${engineName}`, () => {
     assert.equal(body, 'second,first');
   });
 
+  it('has pcall give the error of a library function without a place, as Lua does (issue 14)', () => {
+    const { body } = serveWaiting(`local json = require("luafcgid.json") function main(env, con)
+      con:puts(select(2, pcall(json.decode, "[")), "; ", select(2, pcall(function() json.decode("[") end)))
+      con:puts("; ", select(2, xpcall(json.encode, function(m) return (m:gsub("%(.*", "")) end, print)))
+    end`);
+    const fault = 'Expected value but found end of the text at character 2';
+    assert.ok(body.startsWith(`${fault}; /srv/script.lua:`), body);
+    assert.equal(body.split(fault).length, 3);
+    assert.doesNotMatch(body, /luafcgid\]/);
+  });
+
   it('passes yields of the script through pcall', () => {
     const { body } = serveWaiting(`function main(env, con)
       local co = coroutine.wrap(function() pcall(function() coroutine.yield("y") sleep(1) end) return "end" end)

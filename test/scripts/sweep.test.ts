@@ -18,7 +18,7 @@ async function findings(
       inventory: async () => inventory,
       refresh: async (all) => {
         found = all;
-        return 0;
+        return { states: 0, files: [] };
       },
     },
     findScript,

@@ -31,7 +31,7 @@ export const FIRST: Variant = {
 /** The largest of all variants: what limits are computed from. */
 export const LARGEST = { workers: 6, states: 32, memoryMiB: 16, bodyTotalMiB: 64, sendTotalMiB: 64 } as const;
 /** Times that clients have, in seconds: short, so that a run of seconds sees them pass. */
-export const IDLE_S = 3;
+export const IDLE_S = 10;
 
 export interface SubjectPlaces {
   readonly dir: string;

@@ -120,7 +120,7 @@ Scripts can ask for less than these limits. The server needs the package \`undic
     allowed: '"memory" or the name of a data source',
     default: 'memory',
     script: 'hidden',
-    summary: 'Where the locks of luafcgid.lock lie.',
+    summary: 'Where the locks of luafcgid.lock and of session:lock lie.',
     text: `\`"memory"\`: in this process, for all its workers. The name of a data source keeps them there, so that one request of all
 servers that use it holds a name: Redis or Valkey, PostgreSQL, MySQL or MariaDB, SQLite. In a database the server makes its table
 \`luafcgid_locks\` when that is not there and it may. Such a lock is a lease of 15 seconds that is renewed as long as its request

@@ -11,6 +11,7 @@ import { LuafcgidError } from '../../base/errors.js';
 import type { ServerValues } from '../../fcgi/session.js';
 import { Pool } from '../../pool/pool.js';
 import { LookUps } from '../../scripts/path-cache.js';
+import type { Flushed } from '../../scripts/sweep.js';
 import type { FrontSnapshot } from '../../status/model.js';
 import { Answers } from '../answers/answers.js';
 import { readAheadForAbort } from '../clients/abort-read-ahead.js';
@@ -322,9 +323,8 @@ export class Front {
   /**
    * Flushes the states that were made from files which have changed.
    * @param fingerprints of files now; undefined: the file is gone. Files that are not listed count as unchanged.
-   * @returns how many states that were
    */
-  flushStale(fingerprints: ReadonlyMap<string, string | undefined>): number {
+  flushStale(fingerprints: ReadonlyMap<string, string | undefined>): Flushed {
     const { idle, flushed } = retireStale(this.#pool, fingerprints);
     this.#dispatcher.close(idle);
     return flushed;

@@ -209,8 +209,8 @@ export class FrontApi {
     return { scripts: this.#front.lookUps.entries(), dependencies: this.#front.dependencies() };
   }
 
-  /** Takes what is stale out of service and lets idle states collect garbage. @returns how many states were flushed */
-  refresh({ moved, fingerprints }: Findings): number {
+  /** Takes what is stale out of service and lets idle states collect garbage. */
+  refresh({ moved, fingerprints }: Findings): ReturnType<Front['flushStale']> {
     const { lookUps } = this.#front;
     for (const [path, file] of moved) {
       if (file === undefined) lookUps.forget(path);

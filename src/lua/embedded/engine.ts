@@ -11,7 +11,7 @@ import { MemoryImage } from './memory-image.js';
 import { saveBoot, savedBoot } from './saved-boot.js';
 import { openParts, type SharedParts, shareParts } from './shared-image.js';
 import { EmbeddedImage, EmbeddedState, ownImage, type Running } from './state.js';
-import { checkEmbeddedModule, compileEmbeddedModule } from './wasm/module.js';
+import { checkEmbeddedModule, compileEmbeddedModule, saveChangedModule } from './wasm/module.js';
 import { hostedFunctions } from './wide-functions.js';
 
 /** What other threads need of an image besides its memory. */
@@ -92,7 +92,8 @@ export function bootedLua(module: WebAssembly.Module, version: string): BootedLu
   return savedBoot(originOf(version)) ?? createEmbeddedEngine(module, { version }).booted;
 }
 
-/** Boots, and saves what came of it for later starts: a step of the build. */
+/** Changes the WebAssembly file and boots, and saves what came of both for later starts: a step of the build. */
 export function saveBootedLua(version: string): void {
+  saveChangedModule();
   saveBoot(originOf(version), createEmbeddedEngine(compileEmbeddedModule(), { version }).booted);
 }

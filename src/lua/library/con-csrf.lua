@@ -1,12 +1,14 @@
--- con:csrf: the tokens that tie a form to a session.
+-- con:csrf and the functions with it: tokens that tie a form to the session of a browser.
 
 local parts = ...
 
-local run, input, crypto = parts.run, parts.con_input, parts.crypto
+local run, input, crypto, cookie = parts.run, parts.con_input, parts.crypto, parts.session_cookie
 local Con, refuse = run.methods, run.refuse
-local sent_ids, new_id, set_cookie = parts.con_session.sent_ids, parts.con_session.new_id, parts.con_session.set_cookie
+local sent_ids, set_cookie, new_id = cookie.sent_ids, cookie.set, cookie.new_id
 local bad_argument = parts.arguments.bad
 local type, sub = type, string.sub
+
+-- In these functions `level` is that of the script, for errors.
 
 local salt_bytes, token_bytes = 16, 48
 
@@ -69,9 +71,9 @@ local function is_of_session(token, level)
   return id ~= nil and crypto.equal(sent, signature(id, salt))
 end
 
-local tokens = {}
+local M = {}
 
-function tokens.require_token(token, level)
+function M.require_token(token, level)
   if token == nil then token = run.env.HTTP_X_CSRF_TOKEN end
   if token == nil or token == "" then
     local sent = input.form(level + 1).csrf
@@ -95,7 +97,7 @@ end
 function Con.check_csrf(self, token)
   if self ~= run.con then refuse(self, "check_csrf") end
   if token ~= nil and type(token) ~= "string" then bad_argument(1, "check_csrf", "string", token) end
-  tokens.require_token(token, 4)
+  M.require_token(token, 4)
 end
 
-return tokens
+return M

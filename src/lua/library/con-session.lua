@@ -1,11 +1,12 @@
--- con:session.
+-- con:session: what a script reads and changes of a session, and when that is written to the store.
 
 local parts = ...
 
 local host, run, exit, input = parts.host, parts.run, parts.exit, parts.con_input
 local Con, refuse = run.methods, run.refuse
-local crypto, json = parts.crypto, parts.json.new()
-local open_store, write_cookie = parts.session_store, parts.cookie.write
+local crypto, json, open_store = parts.crypto, parts.json.new(), parts.session_store
+local cookie = parts.session_cookie
+local configuration, digest, new_id, sent_ids, set_cookie = cookie.configuration, cookie.digest, cookie.new_id, cookie.sent_ids, cookie.set
 local bad_argument = parts.arguments.bad
 local type, error, next, pcall, tostring, setmetatable, rawequal = type, error, next, pcall, tostring, setmetatable, rawequal
 local find, match, sub, format = string.find, string.match, string.sub, string.format
@@ -13,71 +14,12 @@ local min, floor, time, sort = math.min, math.floor, os.time, table.sort
 
 local waiting = parts.waiting
 
-local id_bytes, longest_name, lock_wait = 32, 64, 10
-local id_pattern = "^" .. ("[%w_%-]"):rep(43) .. "$"
--- Of several cookies with the name of the session's, so many are tried.
-local most_cookies = 4
+local longest_name, lock_wait, lock_prefix = 64, 10, "session:"
 -- A session that is read only is marked as used when this part of `idle` has passed, at most a minute.
 local touch_part, most_touch = 10, 60
 
 -- Of names in the store: values of the script, and flash messages.
 local of_value, of_flash = "v", "f"
-
-local settings -- the setting sessions
-local function configuration()
-  if not settings then
-    local _, value = host.config("sessions")
-    settings = value
-  end
-  return settings
-end
-
-local function digest(id) return crypto.hex(crypto.hash("sha256", id)) end
-local function new_id() return crypto.base64url(crypto.random(id_bytes)) end
-
--- In these functions `level` is that of the script, for errors.
-
--- The ids that the browser has sent: what has not the form of one was not made here.
-local function sent_ids(level)
-  local sent = input.cookies(level + 2)[configuration().name]
-  local ids = {}
-  local values = type(sent) == "table" and sent or { sent }
-  for at = 1, min(#values, most_cookies) do
-    if find(values[at], id_pattern) then ids[#ids + 1] = values[at] end
-  end
-  return ids
-end
-
-local function is_https()
-  local https = run.env.HTTPS
-  return https ~= nil and https ~= "" and https ~= "off" or run.env.REQUEST_SCHEME == "https"
-end
-
--- Sets the cookie; an empty id removes it. A cookie of the same name that was set before in this answer is taken back.
-local function set_cookie(id, level)
-  local with = configuration()
-  local secure = with.secure
-  if secure == nil then secure = is_https() end
-  local options = { path = with.path, domain = with.domain, httponly = true, samesite = with.samesite, secure = secure }
-  if id == "" then options.maxage = 0 end
-  local line = write_cookie(with.name, id, options)
-  local ok, values = host.headervalues("Set-Cookie")
-  local message
-  if ok and #values > 0 then
-    local kept, start = {}, with.name .. "="
-    for at = 1, #values do
-      if sub(values[at], 1, #start) ~= start then kept[#kept + 1] = values[at] end
-    end
-    if #kept < #values then
-      ok, message = host.removeheader("Set-Cookie")
-      for at = 1, #kept do
-        if ok then ok, message = host.header("Set-Cookie", kept[at]) end
-      end
-    end
-  end
-  if ok then ok, message = host.header("Set-Cookie", line) end
-  if not ok then error(message, level) end
-end
 
 -- What is known of a session, by the object that the script has.
 local private = setmetatable({}, { __mode = "k" })
@@ -128,9 +70,19 @@ local function change(state, key, text, level)
   state.has_changes = true
 end
 
+-- Whether this request has locked the session and holds that lock still. One in a data source can be lost with its connection.
+local function holds_lock(state)
+  return state.lock_token ~= nil and waiting.holds_lock(state.lock_name, state.lock_token)
+end
+
 -- Writes what has changed to the store.
 local function save(state)
   if state.is_over or not state.id then return end
+  if state.has_changes and state.lock_token and not holds_lock(state) then
+    state.changes, state.has_changes, state.lock_token = {}, false, nil
+    host.log("warn", "the lock of the session was lost meanwhile: what this request has changed in the session is not kept, since another may have locked and changed it")
+    return
+  end
   local with, now = configuration(), time()
   local store = state.store
   if state.is_new then
@@ -203,7 +155,8 @@ local meta = {
 ---   tables with `text` and `kind`, and removes them.
 --- - `session:lock([seconds])` waits until no other request has locked this session, at most 10 seconds or those given, and reads its
 ---   values again: then `session.n = session.n + 1` loses nothing. It is unlocked when the request ends. Gives true, or nil and `"timeout"`
----   or `"deadlock"`. Requests that do not call it are not held up.
+---   or `"deadlock"`. Requests that do not call it are not held up. Where the setting `locks` names a data source and the lock is lost with its
+---   connection, what the request has changed is not kept, and the log says so.
 --- - `session:exists()` tells whether there is one.
 ---
 --- Errors: the store is not there (a table, as those of `luafcgid.db`); a value that JSON cannot have; more than `maxsize` bytes; a
@@ -282,12 +235,12 @@ function methods.lock(self, seconds)
     bad_argument(1, "lock", "number of seconds from 0", seconds)
   end
   -- Nobody else knows a session that comes to be in this request.
-  if not state.id or state.is_new or state.is_locked then return true end
+  if not state.id or state.is_new or holds_lock(state) then return true end
   save(state)
-  local name = digest(state.id)
-  local token, word = parts.lock and waiting.acquire_lock("session:" .. name, seconds)
+  local _, name = parts.lock, digest(state.id)
+  local token, word = waiting.acquire_lock(lock_prefix .. name, seconds)
   if not token then return nil, word end
-  state.is_locked = true
+  state.lock_name, state.lock_token = lock_prefix .. name, token
   local found = state.store.load(name)
   state.values = found and found.values or {}
   if found then state.created, state.expires = found.created, found.expires end
@@ -328,4 +281,4 @@ function methods.flashes(self)
   return list
 end
 
-return { sent_ids = sent_ids, new_id = new_id, set_cookie = set_cookie }
+return true

@@ -81,7 +81,8 @@ local option_order = { "path", "domain", "expires", "maxage", "secure", "httponl
 
 -- The value of a Set-Cookie header; or nil and what is wrong, to follow the name of the function in a message.
 function cookie.write(name, value, options)
-  if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+%-.^_`|~]+$") then
+  if type(name) ~= "string" then return nil, ": the name of a cookie is a string, not a " .. type(name) .. " value" end
+  if not find(name, "^[%w!#$%%&'*+%-.^_`|~]+$") then
     return nil, ": " .. format("%q", tostring(name)) .. " is no cookie name; use letters, digits and !#$%&'*+-.^_`|~"
   end
   for option in pairs(options) do

@@ -40,15 +40,18 @@ end
 local compiled = jit and parts.json_jit
 if compiled then is_plain = compiled.is_plain end
 
+-- The text between quotes of a string that is not plain.
+local function quoted_others(text)
+  -- The whole text is looked at in the end, and single strings where a fault has been found.
+  has_others = true
+  if is_explaining and settings.checks_utf8 and not is_utf8(text) then fail(not_utf8) end
+  if compiled and escapes == escaped then return compiled.quoted(text) end
+  return '"' .. gsub(text, '[%c"\\/]', escapes) .. '"'
+end
+
 local function quoted(text)
-  if not is_plain(text) then
-    -- The whole text is looked at in the end, and single strings where a fault has been found.
-    has_others = true
-    if is_explaining and settings.checks_utf8 and not is_utf8(text) then fail(not_utf8) end
-    if compiled and escapes == escaped then return compiled.quoted(text) end
-    text = gsub(text, '[%c"\\/]', escapes)
-  end
-  return '"' .. text .. '"'
+  if is_plain(text) then return '"' .. text .. '"' end
+  return quoted_others(text)
 end
 
 local function number_text(number)
@@ -111,8 +114,15 @@ local function write_array(value, length, depth)
     local item = rawget(value, i)
     local kind = type(item)
     if kind == "string" then
-      out[at + 1] = quoted(item)
-      at = at + 2
+      if is_plain(item) then
+        out[at + 1] = '"'
+        out[at + 2] = item
+        out[at + 3] = '"'
+        at = at + 4
+      else
+        out[at + 1] = quoted_others(item)
+        at = at + 2
+      end
     elseif kind == "number" and writes_plain and item > 0 and item < 1e14 and item % 1 == 0 then
       out[at + 1] = item -- table.concat writes it
       at = at + 2
@@ -147,9 +157,17 @@ local function write_object(value, depth)
     local at = count + 1
     out[at] = keys[key] or key_text(key)
     if type(field) == "string" then
-      out[at + 1] = quoted(field)
-      out[at + 2] = ","
-      count = at + 2
+      if is_plain(field) then
+        out[at + 1] = '"'
+        out[at + 2] = field
+        out[at + 3] = '"'
+        out[at + 4] = ","
+        count = at + 4
+      else
+        out[at + 1] = quoted_others(field)
+        out[at + 2] = ","
+        count = at + 2
+      end
     else
       count = at
       write(field, depth)

@@ -9,8 +9,8 @@ local next, sub, tonumber = next, string.sub, tonumber
 
 local M = {}
 
--- A number of at most this many digits, by a power of ten of at most this exponent, is one exact operation.
-local exact_digits, exact_power = 15, 22
+-- Digits that make a number below this, by a power of ten of at most this exponent, are one operation, which rounds once.
+local exact_limit, exact_power = 2 ^ 53, 22
 local powers = ffi.new("double[23]")
 for power = 0, exact_power do powers[power] = tonumber("1e" .. power) end
 
@@ -93,10 +93,9 @@ function M.number(text, at)
     end
     power = at - fraction
     if power == 0 then return nil end
-    digits = digits + power
   end
   if at <= last and (bytes[at] == 101 or bytes[at] == 69) then return nil end
-  if digits > exact_digits or power > exact_power then return tonumber(sub(text, from, at - 1)), at end
+  if value >= exact_limit or power > exact_power then return tonumber(sub(text, from, at - 1)), at end
   value = value / powers[power]
   if bytes[from] == 45 then value = -value end
   return value, at

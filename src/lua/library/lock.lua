@@ -18,8 +18,8 @@
 --- Then `lock`, `l:unlock` and `l:held` may also raise the errors of that source.
 ---
 --- A script that waits for a lock holds no worker. Whoever waits gets the lock in turn. A lock belongs to the request: it is released when that
---- ends, however it ends, also when its worker is lost. Names are strings of at most 200 bytes. One request holds at most 256 locks, so that others find
---- some, too.
+--- ends, however it ends, also when its worker is lost. Names are strings of at most 200 bytes. One request holds at most 256 locks in
+--- the memory of the server, so that others find some, too.
 ---
 --- `options.wait` is how many seconds the script waits for the lock: 10 when left out, and with 0 it does not wait. When the lock cannot be
 --- had, the results are `nil` and a word: `"timeout"`, or `"deadlock"` when waiting would never end: the request holds the lock already, or those who hold
@@ -68,8 +68,13 @@ local function release(name, token)
   return answer(host.unlock(name, token))
 end
 
--- For luafcgid.shared, with names that scripts cannot lock.
-waiting.acquire_lock, waiting.release_lock = acquire, release
+-- Whether the request still holds it.
+local function holds(name, token)
+  return answer(host.holdslock(name, token))
+end
+
+-- For luafcgid.shared and sessions, with names that scripts cannot lock.
+waiting.acquire_lock, waiting.release_lock, waiting.holds_lock = acquire, release, holds
 
 local function wait_of(options, name)
   if options == nil then return DEFAULT_WAIT end
@@ -159,7 +164,7 @@ end
 --- Whether this request holds the lock.
 function methods:held()
   check(self, "held")
-  local is_held = answer(host.holdslock(self.full_name, self.token))
+  local is_held = holds(self.full_name, self.token)
   return is_held
 end
 

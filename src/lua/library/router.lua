@@ -60,6 +60,7 @@ local function add(self, method, path, handler, level)
     local part = found[at]
     local kind, name = match(part, "^([:*])([%a_][%w_]*)$")
     if not kind and find(part, "^[:*]") then error('"' .. part .. '" in the route ' .. whole .. " has no name", level) end
+    if find(part, "^{.*}$") then error('"' .. part .. '" in the route ' .. whole .. ": a parameter is written :" .. (match(part, "^{([%a_][%w_]*)") or "name"), level) end
     if kind == "*" and at < count then error('"' .. part .. '" in the route ' .. whole .. " is not its last part", level) end
     if kind then
       if names[name] then error("the route " .. whole .. " has two parameters " .. name, level) end

@@ -23,6 +23,7 @@ local function serialize_number(number)
   if number == -huge then return "-1/0" end
   -- Lua keeps 0 and -0 as one constant, so minus zero is computed.
   if number == 0 then return 1 / number < 0 and "-1/(1/0)" or math_type and "0.0" or "0" end
+  if number % 1 == 0 and number < 1e14 and number > -1e14 then return tostring(number) end
   local text
   for digits = 14, 17 do
     text = format("%." .. digits .. "g", number)
@@ -34,8 +35,11 @@ end
 
 local serialize_value
 
+-- A path has keys as they are written, and places in lists as numbers.
 local function fail(what, path)
-  error("cannot serialize " .. what .. (#path == 0 and "" or " (at " .. concat(path) .. ")"), 0)
+  local keys = {}
+  for at = 1, #path do keys[at] = type(path[at]) == "number" and "[" .. path[at] .. "]" or path[at] end
+  error("cannot serialize " .. what .. (#keys == 0 and "" or " (at " .. concat(keys) .. ")"), 0)
 end
 
 local function serialize_key(key, path)
@@ -54,7 +58,7 @@ local function serialize_table(value, path, open)
   local length = 0
   while rawget(value, length + 1) ~= nil do
     length = length + 1
-    path[depth] = "[" .. length .. "]"
+    path[depth] = length
     items[length] = serialize_value(rawget(value, length), path, open)
   end
   for key, item in next, value do

@@ -56,6 +56,7 @@ export const deferredParts: readonly LuaPart[] = [
   { name: 'con_file', file: 'library/con-file.lua' },
   { name: 'con_session', file: 'library/con-session.lua' },
   { name: 'con_csrf', file: 'library/con-csrf.lua' },
+  { name: 'session_cookie', file: 'library/session-cookie.lua' },
   { name: 'session_store', file: 'library/session-store.lua' },
   { name: 'session_memory', file: 'library/session-memory.lua' },
   { name: 'session_sql', file: 'library/session-sql.lua' },

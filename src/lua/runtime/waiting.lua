@@ -13,6 +13,7 @@ local host, exit, stock = parts.host, parts.exit, parts.stock
 local error, select, type, setmetatable, next, rawget = error, select, type, setmetatable, next, rawget
 local create, resume, status, yield, running = exit.create, exit.plain_resume, coroutine.status, coroutine.yield, coroutine.running
 local plain_pcall, plain_xpcall, traceback, getinfo = pcall, xpcall, debug.traceback, debug.getinfo
+local sub = string.sub
 local is_plain_51 = _VERSION == "Lua 5.1" and not jit
 
 -- What coroutines yield while an operation is not over: every coroutine around passes it on (exit.lua).
@@ -187,6 +188,15 @@ local function install_protected_calls(known)
 
   local function body(f, ...) return body(yield(DONE, f(...))) end
 
+  -- The place of that call, which errors of functions that are called here would name as the place of their caller. The caller is
+  -- pcall, which has none.
+  local _, own_place = resume(create(body), function() error("", 2) end)
+
+  local function without_place(message)
+    if type(message) == "string" and sub(message, 1, #own_place) == own_place then return sub(message, #own_place + 1) end
+    return message
+  end
+
   local finish
 
   local function again(thread, handle, ...) return finish(thread, handle, resume(thread, ...)) end
@@ -205,6 +215,7 @@ local function install_protected_calls(known)
       return again(thread, handle, yield(signal, ...))
     end
     parent[thread] = nil
+    signal = without_place(signal)
     if handle == nil then return false, signal end
     return false, handle(signal, thread)
   end

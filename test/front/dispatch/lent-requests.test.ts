@@ -166,10 +166,7 @@ describe('what comes on a lent connection', () => {
     worker.depends('/srv/a.lua', 'first');
     answerShort(rig, worker);
     const [old] = worker.states;
-    assert.equal(
-      rig.event(() => rig.front.flushStale(new Map([['/srv/a.lua', 'second']]))),
-      1,
-    );
+    assert.equal(rig.event(() => rig.front.flushStale(new Map([['/srv/a.lua', 'second']]))).states, 1);
     rig.send(peer, request({ id: 2 }));
     rig.settle();
     assert.equal(worker.running?.created, true);
@@ -187,10 +184,7 @@ describe('what comes on a lent connection', () => {
       answerShort(rig, worker);
       rig.send(peer, request({ id: 2 }));
       rig.settle();
-      assert.equal(
-        rig.event(() => rig.front.flushStale(new Map([['/srv/a.lua', 'second']]))),
-        1,
-      );
+      assert.equal(rig.event(() => rig.front.flushStale(new Map([['/srv/a.lua', 'second']]))).states, 1);
       if (isHandedOver) worker.log('info', 'still here');
       rig.settle();
       answerShort(rig, worker, 'second');

@@ -10,6 +10,7 @@ import {
 } from '../../../src/lua/embedded/engine.js';
 import { embeddedFunctions } from '../../../src/lua/embedded/functions.js';
 import { savedBoot } from '../../../src/lua/embedded/saved-boot.js';
+import { changeModule, savedModule } from '../../../src/lua/embedded/wasm/module.js';
 
 const hostFunctions = Object.keys(embeddedFunctions({ state: undefined }));
 const module = compileEmbeddedModule();
@@ -21,6 +22,10 @@ function plain({ image, chunks, ...others }: BootedLua) {
   const parts = Object.entries(chunks).map(([name, bytes]) => [name, text(bytes)]);
   return { ...others, runs, parts };
 }
+
+test('the changed WebAssembly file that the build has saved is what changing it gives', () => {
+  assert.ok(savedModule()?.equals(changeModule()), 'nothing was saved, or it was changed in another way');
+});
 
 test('what the build has saved is byte for byte what booting gives', () => {
   const saved = savedBoot({ hostFunctions, version });

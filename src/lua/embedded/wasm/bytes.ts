@@ -88,7 +88,7 @@ export function readSections(module: Uint8Array): Section[] {
 }
 
 /** Puts a module together from its sections. */
-export function writeModule(sections: readonly Section[]): Uint8Array {
+export function writeModule(sections: readonly Section[]): Buffer {
   const parts: Uint8Array[] = [preamble];
   for (const { id, body } of sections) parts.push(Uint8Array.of(id, ...leb128(body.length)), body);
   return Buffer.concat(parts);
