@@ -5,7 +5,7 @@ import type { Cleanup } from '../support/cleanup.js';
 import { startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask, eventually, shared } from '../support/shared.js';
+import { ask, eventually, itOnce, shared } from '../support/shared.js';
 
 const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
 
@@ -28,6 +28,14 @@ async function run(server: Server, body: string, source?: string): Promise<strin
 
 async function start(t: Cleanup, engine: string, data: string, more = ''): Promise<Server> {
   return startServer(t, { config: `workers = 1 clones = 8 engine = "${engine}" data = { ${data} } ${more}` });
+}
+
+/** A client of the database that has nothing to do with the server. */
+async function clientOf(port: number) {
+  const { Client } = (await import('pg')).default;
+  const client = new Client({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres' });
+  await client.connect();
+  return client;
 }
 
 describe('data sources', () => {
@@ -149,6 +157,62 @@ describe('data sources', () => {
       assert.match(down.text, /data source main/);
       await database.start();
       await eventually('the database', async () => (await ask(server, 'one.lua')).text === '1');
+    });
+
+    itOnce('answers every request while it is reloaded and stopped with connections that are lent', async (t) => {
+      const { port } = postgres();
+      const limits = 'waittimeout = 60, connecttimeout = 60, querytimeout = 60';
+      const server = await start(
+        t,
+        'embedded',
+        `main = { "postgres://postgres@127.0.0.1:${port}/postgres", connections = 4, ${limits} },
+         cache = { "redis://127.0.0.1:${redis().port}", ${limits} }`,
+        'workers = 2',
+      );
+      const both = `local cache = require("luafcgid.redis").open("cache")
+      con:puts(db:value("select 1 from (select pg_sleep(0.01)) as nap"), " ", cache:incr("lent"))`;
+      server.write('both.lua', script(both));
+      server.write('long.lua', script('con:puts(db:value("select 7 from (select pg_sleep(0.5)) as nap"))'));
+      let isOver = false;
+      let answered = 0;
+      const loop = async (): Promise<void> => {
+        while (!isOver) {
+          const { status, text } = await ask(server, 'both.lua');
+          assert.equal(status, 200, text);
+          assert.match(text, /^1 \d+$/);
+          answered += 1;
+        }
+      };
+      const loops = Array.from({ length: 6 }, loop);
+      const reloads = () => server.log().split('reloaded: ').length - 1;
+      for (let round = 1; round <= 3; round += 1) {
+        const before = answered;
+        await eventually('requests of these workers', () => answered > before + 20);
+        server.signal('SIGHUP');
+        await eventually('the reload', () => reloads() >= round);
+      }
+      const atEnd = answered;
+      await eventually('requests after the last reload', () => answered > atEnd + 20);
+      isOver = true;
+      await Promise.all(loops);
+      const last = ask(server, 'long.lua');
+      const asked = await clientOf(port);
+      t.after(() => asked.end());
+      const count = async (more = ''): Promise<number> => {
+        const { rows } = await asked.query(
+          `select count(*)::int as n from pg_stat_activity where application_name = 'luafcgid' ${more}`,
+        );
+        return (rows[0] as { n: number }).n;
+      };
+      await eventually(
+        'the long request',
+        async () => (await count("and query like '%pg_sleep(0.5)%' and state = 'active'")) > 0,
+      );
+      assert.ok((await count()) <= 4);
+      const stopped = server.stop();
+      assert.equal((await last).text, '7');
+      await stopped;
+      await eventually('no connection', async () => (await count()) === 0);
     });
 
     it('refuses a script that the source does not name, and a name that is not configured', async (t) => {

@@ -122,9 +122,13 @@ export class Borrower {
       const { loan, descriptor } = slot;
       slot.loan = undefined;
       if (loan !== undefined && !loan.tryTake()) {
-        // What runs on the server is broken off; what the thread may still do with its descriptor, too.
-        loan.connection.cancel();
-        this.#calls.endSocket(descriptor);
+        // A worker that has closed its descriptor has said so, but that was not read yet. Nothing is under way then.
+        if (this.words.stateOf(number) !== LoanState.FREE) {
+          loan.connection.cancel();
+          // Ends what the thread may still do with its descriptor, too. By this thread's own one: the other may be closed by now, and
+          // its number a descriptor of somebody else.
+          this.#calls.endSocket(loan.connection.descriptor);
+        }
         loan.end(Return.UNFIT, '');
       }
       // The thread may have closed it itself, and the number may be another's by now.
@@ -143,7 +147,13 @@ export class Borrower {
       // The process may open no more: all goes on without.
       return undefined;
     }
-    const loan = new SlotLoan(number, this.takerFor(source), connection, over, this.words);
+    // A connection that has come back may be lent to another worker while this one has its descriptor still.
+    const cameBack = (): void => {
+      const slot = this.#slots[number];
+      if (slot?.loan === loan) slot.loan = undefined;
+      over();
+    };
+    const loan: SlotLoan = new SlotLoan(number, this.takerFor(source), connection, cameBack, this.words);
     this.words.set(number, LoanState.IDLE);
     if (!this.#tell(number, source, descriptor)) {
       this.words.set(number, LoanState.FREE);
