@@ -1,5 +1,5 @@
 -- The debug library without what takes numbers for functions, and, in native engines, without the ways to functions and
--- objects of C that would end the process or load precompiled chunks that are refused.
+-- objects of C that would end the process or load precompiled chunks that are refused. Likewise LuaJIT's profiler.
 
 local parts = ...
 
@@ -245,6 +245,14 @@ if unpack and not G.jit then
     local ok, message = pcall(unpack, ...)
     if not ok then raise(message) end
   end)
+end
+
+---- LuaJIT's profiler: an error in its function ends the process, and its timer, of the process, outlives the state ----
+
+if G.jit then
+  package.preload["jit.profile"] = function()
+    error("jit.profile would end the server, by an error in its function or when its state is closed; use luafcgid run --profile", 0)
+  end
 end
 
 return library

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { LuafcgidError } from '../../../src/base/errors.js';
 import { createEngine, prepareEngine } from '../../../src/lua/engine.js';
 import { nativeKinds } from '../../../src/lua/native/library.js';
-import { engineName } from '../support.js';
+import { engineName, serveSource } from '../support.js';
 
 const name = engineName as keyof typeof nativeKinds;
 
@@ -32,3 +32,9 @@ test('the file that was found is what other threads load', () => {
   assert.ok(data.name !== 'embedded' && data.file === nativeKinds[name].files[0]);
   assert.equal(createEngine(structuredClone(data)).name, name);
 });
+
+if (engineName === 'luajit')
+  test("LuaJIT's profiler, of which an error in its function ends the process, is refused (issue 11.2)", () => {
+    const { body } = serveSource('con:puts(tostring(select(2, pcall(require, "jit.profile"))))');
+    assert.match(body, /^jit\.profile would end the server, /);
+  });
