@@ -89,10 +89,7 @@ describe('an error', () => {
     assert.equal(answer.status, 500);
     assert.equal(headerValue(answer.headers, 'x-gone'), undefined);
     const name = headerValue(answer.headers, 'x-own');
-    assert.match(
-      server().log(),
-      new RegExp(`error \\[${name} state \\d+ worker \\d+ .*own\\.lua\\] LUAFCGID_SCRIPT_FAILED`),
-    );
+    await server().logged(new RegExp(`error \\[${name} state \\d+ worker \\d+ .*own\\.lua\\] LUAFCGID_SCRIPT_FAILED`));
     const refused = await ask(server(), 'own.lua', { params: { QUERY_STRING: 'json' }, body: 'x' });
     assert.deepEqual([refused.status, refused.text.slice(0, 25)], [415, '415 LUAFCGID_REQUEST_TYPE']);
   });

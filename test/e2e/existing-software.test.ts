@@ -32,7 +32,7 @@ describe('the settings adapters and handler', () => {
     assert.equal((await ask(server, 'c.lua')).text, 'by main');
     assert.equal((await ask(server, 'd.txt')).status, 403);
     assert.equal((await ask(server, 'e.ws')).status, 500);
-    assert.match(server.log(), /the script gives no WSAPI application/);
+    await server.logged(/the script gives no WSAPI application/);
     server.write('a.ws', wsapi.replace('by wsapi', 'changed'));
     server.signal('SIGHUP');
     await server.logged(/reloaded/);
