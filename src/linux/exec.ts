@@ -1,6 +1,6 @@
 /** Another program in the place of this one, in the same process (execve(2)). */
 import { constants } from 'node:os';
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { errorNumber, libc, systemError } from './libc.js';
 
 const SIG_DFL = 0;
@@ -36,8 +36,9 @@ export async function leaveSignals(): Promise<void> {
   setDisposition(constants.signals.SIGTERM, SIG_DFL);
   setDisposition(constants.signals.SIGINT, SIG_DFL);
   setDisposition(constants.signals.SIGHUP, SIG_IGN);
-  // Handlers of signals that have come before run in the next turn of the event loop.
-  await setTimeout(1);
+  // Handlers of signals that have come before run when the event loop looks for events. It has done so between two of these.
+  await setImmediate();
+  await setImmediate();
 }
 
 /**
