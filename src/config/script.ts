@@ -91,7 +91,7 @@ function scriptFault(error: LuaError): ConfigFault {
   return configFault('LUAFCGID_CONFIG_SCRIPT', { kind: KINDS[error.kind], detail });
 }
 
-/** Who begins gives the script itself to the server. */
+/** For a page that was given to the server in the place of a configuration. */
 const FOR_PAGES =
   'This looks like a page: "luafcgid run FILE" runs one, and "luafcgid serve FOLDER" serves all of a folder.';
 

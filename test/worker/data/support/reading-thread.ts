@@ -1,4 +1,4 @@
-/** A thread that reads a database without end, as a worker does that is told to end in the middle of a read. */
+/** A thread that reads a database until it is terminated, which a worker can be in the middle of a read. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Abandoned, Interrupts } from '../../../../src/channel/interrupts.js';
 import { findSqlite } from '../../../../src/io/sql/sqlite-driver.js';
