@@ -119,7 +119,11 @@ describe('an image of a script', () => {
         if env.QUERY_STRING == "hold" then
           turn:set("step", "held")
           repeat until turn:get("step") == "over"
-        elseif env.QUERY_STRING ~= "" then con:puts(tostring(turn:get("step"))) turn:set("step", env.QUERY_STRING) end
+        elseif env.QUERY_STRING == "look" then
+          con:puts(tostring(turn:get("step")))
+        elseif env.QUERY_STRING ~= "" then
+          turn:set("step", env.QUERY_STRING)
+        end
         con:puts(" worker ", con.worker, " version ", VERSION or 1)
       end`;
     const server = await startServer(t, {
@@ -132,7 +136,7 @@ describe('an image of a script', () => {
       const first = text(server, 'a.lua', 'hold');
       let second = '';
       await eventually('a worker is held', async () => {
-        second = await text(server, 'a.lua', 'held');
+        second = await text(server, 'a.lua', 'look');
         return second.startsWith('held');
       });
       await text(server, 'a.lua', 'over');
