@@ -26,8 +26,11 @@ const NONE: ReadonlySet<number> = new Set();
 /** A worker that has begun no request by itself for so long need not be looked at every millisecond. */
 const QUIET_MS = 5;
 
-/** A worker that is given one request after the other may leave its lent connections unserved for no longer than this. */
-const STARVED_MS = 10;
+/**
+ * A worker that is given one request after the other may leave its lent connections unserved for no longer than this. By
+ * then most of the clients that keep it busy have connections that are lent, if they may be.
+ */
+const STARVED_MS = 50;
 
 /** What the front knows, and does, about connections that are lent. */
 export interface LendingOwner {
@@ -77,7 +80,7 @@ export class Lending {
   }
 
   /** A request has just been answered by this worker: lends it the connection if that promises anything. */
-  considerLending({ connection, cgi, state }: FrontRequest, worker: WorkerLink): void {
+  considerLending({ connection, cgi, state }: FrontRequest, worker: WorkerLink, nowMs: number): void {
     const driver = this.#driver;
     if (driver === undefined || state === undefined || state.status === 'closing') return;
     // What the first request of a state took says nothing, since it may have loaded the script: others of the script do.
@@ -85,7 +88,7 @@ export class Lending {
     if (!this.isShort(state) && !isKnownShort) return;
     // The path that was asked for may lead to another file by now.
     if (this.#owner.fileOf(cgi.scriptPath) !== state.script) return;
-    if (!mayBorrow(worker)) return;
+    if (!mayBorrow(worker, nowMs)) return;
     const { lending } = worker;
     const lends = mayLend(connection);
     // The route before the connection: a worker that has the connection can then read the route.
@@ -102,7 +105,9 @@ export class Lending {
     lending.mayBeServing = true;
     lending.lender.noteLent(lending.connections.size, false);
     // Its first loan: wake the worker, which sleeps on its ring and has to wait with epoll from now on.
-    if (lending.connections.size === 1) worker.wake();
+    if (lending.connections.size > 1) return;
+    lending.lentSinceMs = nowMs;
+    worker.wake();
   }
 
   /** Takes a connection back. Returns false while that cannot be: its worker may be serving it. */
@@ -338,9 +343,9 @@ export class Lending {
       // A request that waited is executed before that one. As long as such ones are short, they and it have their turns.
       else if (lender.isRunning) return nowMs - lending.seenMs >= LONG_MS;
       if (!hasIdleLoans(lending)) return false;
-      const isStarving = nowMs - Math.max(lending.givenSinceMs, lending.seenMs) >= STARVED_MS;
+      const isStarving = nowMs - Math.max(lending.givenSinceMs, lending.lentSinceMs, lending.seenMs) >= STARVED_MS;
       const isLong = executing.begunMs !== undefined && nowMs - executing.begunMs >= LONG_MS;
-      if ((isStarving || isLong) && this.recallAll(worker)) lending.loansStarve = isStarving;
+      if ((isStarving || isLong) && this.recallAll(worker) && isStarving) lending.pause(nowMs);
       return false;
     }
     const { busySinceMs } = worker;
@@ -387,9 +392,9 @@ function mayLend(connection: FrontConnection): boolean {
   return false;
 }
 
-function mayBorrow({ lending, isRetired, executing, duties }: WorkerLink): boolean {
+function mayBorrow({ lending, isRetired, executing, duties }: WorkerLink, nowMs: number): boolean {
   if (lending.ringElsewhere === undefined || !duties.isEmpty) return false;
-  if (isRetired || lending.isWantedForStates || lending.isGateHeld || lending.loansStarve) return false;
+  if (isRetired || lending.isWantedForStates || lending.isGateHeld || nowMs < lending.pausedUntilMs) return false;
   if (lending.connections.size >= LENT_AT_MOST) return false;
   // The request that it runs next may be a long one.
   return (executing?.state.usualMs ?? 0) <= SHORT_MS;
