@@ -343,6 +343,7 @@ async function run(data: ThreadData): Promise<void> {
   if (process.platform === 'linux' && (isNative || data.bell.fd !== undefined)) {
     const { currentThread, nameThread } = await import('../linux/threads.js');
     nameThread(`luafcgid lua ${data.index}`);
+    new Borrower(data.loans).thread = currentThread();
     // Native code may hang, and then this thread cannot be ended.
     if (isNative) new Interrupts(data.interrupts).thread = currentThread();
   }

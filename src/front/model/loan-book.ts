@@ -42,6 +42,8 @@ export class LoanBook implements Loans<FrontConnection> {
   /** How many requests it had begun by itself when that number was last seen to change, and when that was. */
   seenBegun = 0;
   seenMs = 0;
+  /** Since when it has been at what looked long first, and the processor time of its thread then. */
+  longLook: { readonly sinceMs: number; readonly cpuMs: number } | undefined;
 
   constructor(lender: Lender) {
     this.lender = lender;
@@ -58,6 +60,12 @@ export class LoanBook implements Loans<FrontConnection> {
     this.givenSinceMs = Number.POSITIVE_INFINITY;
     this.pausedUntilMs = 0;
     this.#pauseMs = 0;
+  }
+
+  /** The states that its routes have for the same script as for this one. */
+  statesRoutedWith(state: number): number[] {
+    for (const states of this.routes.values()) if (states.has(state)) return [...states];
+    return [];
   }
 
   /** Its routes hold no longer. */
