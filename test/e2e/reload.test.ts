@@ -74,7 +74,7 @@ describe('SIGHUP', () => {
     assert.equal(await shown(server), '7');
   });
 
-  it('goes on unchanged when an address cannot be had, and when the startup hook fails', async () => {
+  itOnce('goes on unchanged when an address cannot be had, and when the startup hook fails', async () => {
     const server = common();
     const before = await shown(server);
     const socket = JSON.stringify(server.socket);
@@ -118,7 +118,7 @@ describe('SIGHUP', () => {
     assert.deepEqual(await open.getValues('FCGI_MPXS_CONNS'), [['FCGI_MPXS_CONNS', '1']]);
   });
 
-  it('finishes what runs with the old one, and calls the hooks of both: startup before, shutdown after its last request', async (t) => {
+  itOnce('finishes what runs with the old one, and calls the hooks of both: startup before, shutdown after its last request', async (t) => {
     const server = common();
     const hooks = (name: string): string => `bodymemory = 0 workers = 1
       function startup() print("${name} starts") end
