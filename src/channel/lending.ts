@@ -22,6 +22,7 @@
  *   ROUTES_EPOCH  front, at any time: the worker compares it before each request. A request that has begun goes on
  *   WANTED        front, at any time. The worker looks at it after `begin`: it may be at one more connection after the front
  *                 has set it, so the front tries to hold the gate again afterwards
+ *   THREAD        worker, once: the kernel's number of its thread
  *   LISTENERS, CEILING, EPOLL, BELL   front, at any time; EPOLL and BELL before the first loan
  *
  * All of them are read and written by Atomics, but for the bytes and the uses.
@@ -50,7 +51,8 @@ const BEGUN = 14;
 const UNKNOWN = 15;
 const CEILING = 16;
 const LISTENERS = 17;
-const WORDS = 18;
+const THREAD = 18;
+const WORDS = 19;
 /** Behind the words: the requests that wait (`waiting-runs.ts`). */
 const ALL_BYTES = (WORDS + WAITING_RUNS_WORDS) * 4;
 
@@ -113,6 +115,11 @@ export class Borrower extends Shared {
     super(shared);
     this.waiting = new WaitingRuns(this.waitingWords);
     this.#gate = new WorkerGate(this.words, GATE, GATE_WAITS);
+  }
+
+  /** The kernel's number of this thread, for who looks at its processor time. */
+  set thread(number: number) {
+    Atomics.store(this.words, THREAD, number);
   }
 
   /** Changes whenever connections were taken back: events known from before may be of others by now. */
@@ -248,6 +255,11 @@ export class Lender extends Shared {
 
   set isWanted(isWanted: boolean) {
     Atomics.store(this.words, WANTED, isWanted ? 1 : 0);
+  }
+
+  /** The kernel's number of the worker's thread; 0: unknown. */
+  get thread(): number {
+    return Atomics.load(this.words, THREAD);
   }
 
   /** Requests that the worker has begun with so far; runs over. */

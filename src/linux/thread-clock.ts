@@ -17,6 +17,20 @@ const LOW = endianness() === 'LE' ? 0 : 1;
 /** Milliseconds of processor time that the calling thread has used. */
 export function threadCpuMs(): number {
   clockGetTime(CLOCK_THREAD_CPUTIME_ID, timespec);
+  return milliseconds();
+}
+
+/**
+ * The same of another thread of this process.
+ * @param thread the kernel's number of it
+ * @returns undefined when there is none
+ */
+export function cpuMsOfThread(thread: number): number | undefined {
+  // How `pthread_getcpuclockid` makes the number of a clock (include/linux/posix-timers.h: CPUCLOCK_SCHED of one thread).
+  return clockGetTime((~thread << 3) | 6, timespec) === 0 ? milliseconds() : undefined;
+}
+
+function milliseconds(): number {
   // Nanoseconds are below 2^30, and nobody's thread has run for 68 years: the low halves are enough.
   return (halves[LOW] as number) * 1000 + (halves[2 + LOW] as number) / 1e6;
 }

@@ -1,4 +1,5 @@
 /** Host functions of the module `lfs`: directories and attributes of files, within what a confined state was granted. */
+import { errorOfSystem } from '../base/system-error.js';
 import { type LuaString, PATH_LIMIT_BYTES, wholeText } from './crossing.js';
 import type { FileHost, LuaValue } from './state.js';
 
@@ -51,6 +52,7 @@ function work(files: FileHost, action: string, path: string, args: Arguments): L
       files.removeDirectory(path);
       return true;
     case 'touch':
+      if (![3, 4].every((at) => Number.isFinite(args.number(at)))) throw errorOfSystem('EINVAL');
       files.touch(path, args.number(3), args.number(4));
       return true;
     default:

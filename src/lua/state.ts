@@ -179,7 +179,7 @@ export interface FileHost {
   /** Most bytes of a file that is written. */
   readonly largestBytes: number;
   /** How much all files together may grow; undefined: without a limit. */
-  readonly quota?: { take(bytes: number): void } | undefined;
+  readonly quota?: { take(bytes: number): void; opened(): void; closed(): void } | undefined;
   attributes(path: ByteString, follows: boolean): FileAttributes;
   /** The names in a directory, "." and ".." among them. */
   list(path: ByteString): readonly ByteString[];

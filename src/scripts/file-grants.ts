@@ -28,7 +28,7 @@ import { dirname, resolve } from 'node:path';
 import { errorOfSystem } from '../base/system-error.js';
 import type { ByteString, FileAttributes, FileHost, OpenHow } from '../lua/state.js';
 import { type FileGrants, O_PATH, placeOfHeld } from './held-directory.js';
-import { liesIn, stepsTo } from './opened-file.js';
+import { isOpened, liesIn, stepsTo } from './opened-file.js';
 import type { WriteQuota } from './write-quota.js';
 
 /** As many as a kernel follows. */
@@ -108,7 +108,7 @@ export class GrantedFiles implements FileHost {
     this.#within(this.#absolute(path), (entry) => {
       this.#require('write', entry);
       this.#requireMovable(entry);
-      const freed = this.#sizeOf(entry);
+      const freed = this.#freedWithout(entry);
       if (lstatSync(entry.name).isDirectory()) rmdirSync(entry.name);
       else unlinkSync(entry.name);
       this.quota?.take(-freed);
@@ -124,7 +124,7 @@ export class GrantedFiles implements FileHost {
         if (this.#may('read', target)) this.#require('read', source);
         this.#requireMovable(source);
         this.#requireMovable(target);
-        const freed = this.#sizeOf(target);
+        const freed = isSame(source, target) ? 0 : this.#freedWithout(target);
         renameSync(source.name, target.name);
         this.quota?.take(-freed);
       }),
@@ -192,7 +192,13 @@ export class GrantedFiles implements FileHost {
     });
   }
 
-  /** What becomes free of the quota when a file is removed, emptied or replaced; one with other names stays. */
+  /** What becomes free of the quota when a file is removed or replaced: nothing while somebody has it open, who has it without a name then. */
+  #freedWithout(entry: Entry): number {
+    const bytes = this.#sizeOf(entry);
+    return bytes > 0 && this.quota?.hasOpen === true && isOpened(lstatSync(entry.name)) ? 0 : bytes;
+  }
+
+  /** What becomes free of the quota when a file is emptied; one with other names stays. */
   #sizeOf({ name }: Entry): number {
     if (this.quota === undefined) return 0;
     const stats = lstatSync(name, { throwIfNoEntry: false });
@@ -319,6 +325,13 @@ function kindOf(stats: Stats): string {
   if (stats.isFIFO()) return 'named pipe';
   if (stats.isCharacterDevice()) return 'char device';
   return stats.isBlockDevice() ? 'block device' : 'other';
+}
+
+/** Whether two names are those of one file: then renaming does nothing. */
+function isSame({ name }: Entry, other: Entry): boolean {
+  const stats = lstatSync(name, { throwIfNoEntry: false });
+  const others = lstatSync(other.name, { throwIfNoEntry: false });
+  return stats !== undefined && stats.ino === others?.ino && stats.dev === others.dev;
 }
 
 function openRegular(name: Buffer, flags: number): number {

@@ -1,5 +1,5 @@
 /** Where an opened file lies. Asked of the descriptor: names may be made to lead elsewhere at any moment. */
-import { fstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { fstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 const isLinux = process.platform === 'linux';
@@ -23,6 +23,18 @@ export function placeOf(fd: number, path: Buffer): string {
   const now = statSync(real);
   if (now.ino !== stats.ino || now.dev !== stats.dev) throw new Replaced(path);
   return real.toString('latin1');
+}
+
+/** Has an entry for each file that this process has open, on Linux. */
+export const OPENED_FILES = '/proc/self/fd';
+
+/** Whether this process has a file open. Elsewhere than on Linux nobody can tell: false. */
+export function isOpened({ dev, ino }: { readonly dev: number; readonly ino: number }): boolean {
+  if (!isLinux) return false;
+  return readdirSync(OPENED_FILES).some((name) => {
+    const opened = statSync(`${OPENED_FILES}/${name}`, { throwIfNoEntry: false });
+    return opened?.ino === ino && opened.dev === dev;
+  });
 }
 
 /** Another file has the name by now, or none. */

@@ -3,15 +3,16 @@
  * main thread counts the files themselves at start and with every sweep, since others change them, too.
  */
 
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, readlink, stat } from 'node:fs/promises';
 import { errorOfSystem } from '../base/system-error.js';
 import type { FileGrants } from './held-directory.js';
-import { realDirectory } from './opened-file.js';
+import { liesIn, OPENED_FILES, realDirectory } from './opened-file.js';
 
-/** Numbers in the memory: the bytes that files have now, and those by which scripts have made them grow since the start. */
+/** Numbers in the memory: the bytes that files have now, those by which scripts have made them grow since the start, and the files that scripts have open. */
 const USED = 0;
 const GROWN = 1;
-const NUMBERS = 2;
+const OPEN = 2;
+const NUMBERS = 3;
 
 /** Memory for a quota, which threads share. */
 export function createQuotaMemory(): SharedArrayBuffer {
@@ -25,6 +26,20 @@ export class WriteQuota {
   constructor(memory: SharedArrayBuffer, totalBytes: number) {
     this.#numbers = new BigInt64Array(memory);
     this.#totalBytes = BigInt(totalBytes);
+  }
+
+  /** A script has opened a file. */
+  opened(): void {
+    Atomics.add(this.#numbers, OPEN, 1n);
+  }
+
+  closed(): void {
+    Atomics.sub(this.#numbers, OPEN, 1n);
+  }
+
+  /** Whether scripts have files open. Those of a lost worker count for ever: then it is looked in vain. */
+  get hasOpen(): boolean {
+    return Atomics.load(this.#numbers, OPEN) > 0n;
   }
 
   /** Files grow by so many bytes, or shrink by them if there are fewer than none. @throws the system's error `EDQUOT` when they may not grow */
@@ -54,8 +69,11 @@ export class WriteQuota {
   }
 }
 
-/** Counts the bytes of all files below the directories that scripts may write; one that lies in another counts once. */
-export async function countWritten({ write }: Pick<FileGrants, 'write'>): Promise<number> {
+/**
+ * Counts the bytes of all files below the directories that scripts may write; one that lies in another counts once.
+ * @param withNameless also of files that were removed and are open still (on Linux)
+ */
+export async function countWritten({ write }: Pick<FileGrants, 'write'>, withNameless = false): Promise<number> {
   const seen = new Set<string>();
   let bytes = 0;
   const look = async (path: string): Promise<void> => {
@@ -68,7 +86,19 @@ export async function countWritten({ write }: Pick<FileGrants, 'write'>): Promis
     const names = await ifCounted(readdir(Buffer.from(path, 'latin1'), { encoding: 'buffer' }));
     for (const name of names ?? []) await look(`${path}/${name.toString('latin1')}`);
   };
-  for (const { path } of write) await look(realDirectory(path) ?? path);
+  const lookAtOpened = async (path: string, directories: readonly string[]): Promise<void> => {
+    const stats = await ifCounted(stat(path));
+    if (stats === undefined || !stats.isFile() || stats.nlink > 0) return;
+    const place = (await ifCounted(readlink(path, { encoding: 'buffer' })))?.toString('latin1') ?? '';
+    if (!directories.some((directory) => liesIn(place, directory))) return;
+    const known = seen.size;
+    if (seen.add(`${stats.dev}:${stats.ino}`).size > known) bytes += stats.size;
+  };
+  const directories = write.map(({ path }) => realDirectory(path) ?? path);
+  for (const directory of directories) await look(directory);
+  if (!withNameless) return bytes;
+  for (const name of (await ifCounted(readdir(OPENED_FILES))) ?? [])
+    await lookAtOpened(`${OPENED_FILES}/${name}`, directories);
   return bytes;
 }
 

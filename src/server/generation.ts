@@ -93,7 +93,8 @@ export async function countFiles(generation: Generation): Promise<void> {
   const { filesTotalBytes } = loaded.config;
   if (files === undefined || filesTotalBytes === Number.POSITIVE_INFINITY) return;
   generation.filesUsed ??= createQuotaMemory();
-  await new WriteQuota(generation.filesUsed, filesTotalBytes).count(() => countWritten(files));
+  const quota = new WriteQuota(generation.filesUsed, filesTotalBytes);
+  await quota.count(() => countWritten(files, quota.hasOpen));
 }
 
 /** No worker of this configuration runs any more. */

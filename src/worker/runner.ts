@@ -19,7 +19,8 @@ import { OutputBuffer } from './output-buffer.js';
 import type { RequestOrigin } from './request-channels.js';
 import { Run, type RunStart } from './run.js';
 import type { Handler, ScriptState, StateReports, StateSettings } from './script-state.js';
-import type { UsageMeter } from './usage-meter.js';
+import { UnscheduledTime } from './unscheduled-time.js';
+import type { CpuClock, UsageMeter } from './usage-meter.js';
 import { holdsOperations, Waits, type WaitsParts } from './waits.js';
 import { type WarmedScript, WarmStart } from './warm-start.js';
 import { WorkerStates } from './worker-states.js';
@@ -36,6 +37,8 @@ export interface RunnerParts {
   readonly outbox: Outbox;
   /** Measures what requests take; undefined: nobody wants to know. */
   readonly usage: UsageMeter | undefined;
+  /** The processor time of this thread; undefined: nobody needs to know how much of a request's time that is. */
+  readonly cpuClock: CpuClock | undefined;
   readonly counters: WorkerCounters;
   /** Images that workers share; undefined: there are no other workers. */
   readonly imageExchange: ImageExchange | undefined;
@@ -59,11 +62,13 @@ export class Runner {
   readonly #waits: Waits;
   readonly #warmStart = new WarmStart();
   readonly #blocked = new BlockedPlaces();
+  readonly #unscheduled: UnscheduledTime;
   /** Buffers that no run uses. */
   readonly #buffers: OutputBuffer[] = [];
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#unscheduled = new UnscheduledTime(parts.cpuClock, () => performance.now());
     this.#waits = new Waits({
       ...parts.waits,
       blocks: (owner, place, isForClient) => {
@@ -193,8 +198,10 @@ export class Runner {
     const outer = this.#executing;
     this.#executing = run;
     interrupts.begin(run.id);
+    this.#unscheduled.begin();
     try {
       const result = call();
+      run.request.noteWaited(this.#unscheduled.end());
       if (result.outcome === 'suspended') {
         interrupts.suspend();
         this.#suspend(run);

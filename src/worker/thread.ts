@@ -46,7 +46,7 @@ import { Runner, type RunnerParts } from './runner.js';
 import { findSystem, type System } from './system.js';
 import type { ThreadData } from './thread-data.js';
 import { accessLines, lentConnections, nowMs, ownReadsParts } from './thread-parts.js';
-import { findCpuClock, UsageMeter } from './usage-meter.js';
+import { type CpuClock, findCpuClock, UsageMeter } from './usage-meter.js';
 import type { WarmedScript } from './warm-start.js';
 
 /** What scripts see of the environment: names alone stand for the server's own values. */
@@ -118,6 +118,7 @@ class WorkerThread {
   /**
    * @param format of the access log; undefined: there is none
    * @param usage measures what requests take; undefined: nobody wants to know
+   * @param cpuClock undefined: no connections are lent
    * @param ownReads undefined: no database is read here
    */
   constructor(
@@ -126,6 +127,7 @@ class WorkerThread {
     ringBell: () => void,
     format: AccessFormat | undefined,
     usage: UsageMeter | undefined,
+    cpuClock: CpuClock | undefined,
     ownReads: OwnReads | undefined,
   ) {
     const { config, runName } = data;
@@ -151,6 +153,7 @@ class WorkerThread {
       interrupts,
       outbox: this.#outbox,
       usage,
+      cpuClock,
       counters,
       states: this.#states,
       imageExchange: data.images && new ImageExchange(data.images, mainPort, data.worker),
@@ -340,14 +343,16 @@ async function run(data: ThreadData): Promise<void> {
   if (process.platform === 'linux' && (isNative || data.bell.fd !== undefined)) {
     const { currentThread, nameThread } = await import('../linux/threads.js');
     nameThread(`luafcgid lua ${data.index}`);
+    new Borrower(data.loans).thread = currentThread();
     // Native code may hang, and then this thread cannot be ended.
     if (isNative) new Interrupts(data.interrupts).thread = currentThread();
   }
   const format = data.accessFormat === undefined ? undefined : new AccessFormat(data.accessFormat);
-  const clock = format?.needsCpuTime ? await findCpuClock() : undefined;
-  const usage = format?.needsUsage ? new UsageMeter(clock) : undefined;
+  const isLent = data.bell.fd !== undefined;
+  const clock = isLent || format?.needsCpuTime ? await findCpuClock() : undefined;
+  const usage = format?.needsUsage ? new UsageMeter(format.needsCpuTime ? clock : undefined) : undefined;
   const ownReads = await findOwnReads(ownReadsParts(data));
-  const thread = new WorkerThread(data, system, ringBell, format, usage, ownReads);
+  const thread = new WorkerThread(data, system, ringBell, format, usage, isLent ? clock : undefined, ownReads);
   thread.reserve(data.needsRoom);
   if (data.warmScripts.length > 0) parentPort?.postMessage({ warmed: thread.warm(data) });
   parentPort?.postMessage('ready');

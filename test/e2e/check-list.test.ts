@@ -209,7 +209,7 @@ function raw(port: number, text: string, words: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1', () => socket.write(text));
     let answer = '';
-    socket.setTimeout(20_000, () => socket.destroy(new Error(`no answer, but ${answer}`)));
+    socket.setTimeout(90_000, () => socket.destroy(new Error(`no answer, but ${answer}`)));
     socket.on('data', (chunk) => {
       answer += chunk.toString('latin1');
       if (!words.test(answer)) return;
@@ -251,7 +251,7 @@ for (const { name, file, program, start } of EXAMPLE_SERVERS) {
       const chunks = `400\r\n${'x'.repeat(1024)}\r\n`.repeat(8);
       const head =
         'POST /echo.lua HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n';
-      assert.match(await raw(web().port, `${head}${chunks}0\r\n\r\n`, /POST\|/), /POST\|\/echo\.lua\|\|\|8192/);
+      assert.match(await raw(web().port, `${head}${chunks}0\r\n\r\n`, /POST\|\/echo\.lua\|\|\|8192/), /\|8192/);
     });
 
     it('a request of HTTP/1.0 gets its answer and its end', async () => {

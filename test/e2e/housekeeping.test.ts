@@ -124,6 +124,8 @@ describe('a script that changes', () => {
     server().write('busy.lua', version('new'));
     await shows(server(), 'busy.lua', '200 new 1'); // another clone
     await shows(server(), 'busy.lua', '200 new 5');
+    // A new state reads the new file also before a sweep has found the change.
+    await server().logged(/flushed, made from files that have changed: [^\n]*busy\.lua/);
     assert.equal((await held.release()).text, 'running old 2');
     for (let round = 0; round < 10; round += 1) assert.match((await ask(server(), 'busy.lua')).text, /^new /);
   });

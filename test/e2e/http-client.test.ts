@@ -133,7 +133,7 @@ describe('luafcgid.http', () => {
   it('holds no worker: others are served while requests wait for an answer', async (t) => {
     const waiting: (() => void)[] = [];
     const upstream = await serve(t, (_request, response) => void waiting.push(() => response.end('late')));
-    const server = await start(t, upstream, { http: ', connections = 2' });
+    const server = await start(t, upstream, { http: ', connections = 2, waittimeout = 60' });
     server.write('slow.lua', script(upstream, 'con:puts(http.get(base).body)'));
     server.write('plain.lua', 'function main(env, con) con:puts("plain") end');
     const slow = Array.from({ length: 4 }, () => ask(server, 'slow.lua'));

@@ -316,7 +316,7 @@ describe('kept connections of one worker', () => {
 
 describe('kept connections of one state', () => {
   const server = shared((t) =>
-    startServer(t, { files: FILES, config: 'clones = 1 idletimeout = 1.5 showerrors = true' }),
+    startServer(t, { files: FILES, config: 'clones = 1 idletimeout = 3 showerrors = true' }),
   );
 
   itOnce('have their answers in order, and all of them from that', async (t) => {

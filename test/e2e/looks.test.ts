@@ -1,6 +1,6 @@
 /** Pages that people see, in headless Chromium: at the width of a phone and of a desk, light and dark. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
@@ -44,7 +44,12 @@ async function serveSite(
     },
     ready: /http:\/\/127\.0\.0\.1:\d+\//,
   });
-  return { address: await addressOf(server), write: (name, text) => writeFileSync(join(site, name), text) };
+  // At once: a browser that loads the page anew in the midst of a write would find half of a script.
+  const write = (name: string, text: string): void => {
+    writeFileSync(join(server.dir, 'written'), text);
+    renameSync(join(server.dir, 'written'), join(site, name));
+  };
+  return { address: await addressOf(server), write };
 }
 
 describe('pages that people see', () => {

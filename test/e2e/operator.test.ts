@@ -47,9 +47,13 @@ describe('a running server', () => {
     if (process.platform === 'linux')
       assert.match(readFileSync(`/proc/${server.pid}/cmdline`, 'latin1'), /^luafcgid \//);
     if (process.platform !== 'linux' || IO === 'node') return;
-    const names = readdirSync(`/proc/${server.pid}/task`).map((thread) =>
-      readFileSync(`/proc/${server.pid}/task/${thread}/comm`, 'latin1').trimEnd(),
-    );
+    const names = readdirSync(`/proc/${server.pid}/task`).map((thread) => {
+      try {
+        return readFileSync(`/proc/${server.pid}/task/${thread}/comm`, 'latin1').trimEnd();
+      } catch {
+        return ''; // it has ended meanwhile
+      }
+    });
     for (const name of ['luafcgid front', 'luafcgid lua 0', 'luafcgid lua 1'])
       assert.ok(names.includes(name), `${names}`);
   });
@@ -101,8 +105,11 @@ describe('a running server', () => {
     for (let at = 0; at < 3; at += 1) await ask(server, 'fail.lua');
     const log = await runCommand(['log', server.config]);
     assert.match(log.stdout, /^ +3 .*fail\.lua:2 +LUAFCGID_SCRIPT_FAILED: .*broken$/m);
-    const [group] = JSON.parse((await runCommand(['log', server.config, '--json'])).stdout);
-    assert.deepEqual([group.count, group.code], [3, 'LUAFCGID_SCRIPT_FAILED']);
+    // On a slow machine the script that runs on may be over its time by now, which is another group.
+    const groups: { count: number; code: string }[] = JSON.parse(
+      (await runCommand(['log', server.config, '--json'])).stdout,
+    );
+    assert.equal(groups.find(({ code }) => code === 'LUAFCGID_SCRIPT_FAILED')?.count, 3);
     const top = await runCommand(['top', server.config, '--count', '1', '--sort', 'f']);
     assert.equal(top.code, 0, top.stderr);
     assert.match(top.stdout, /^luafcgid .*\n.* requests\/s .*\n\n.*REQ\/S .*SCRIPT\n.* 3 .*fail\.lua$/m);
@@ -156,9 +163,8 @@ describe('a server that other machines may reach', () => {
       ready: /ready: listening/,
     });
     const log = join(server.dir, 'server.log');
-    const text = readFileSync(log, 'utf8');
-    assert.match(text, /warn .*LUAFCGID_SERVER_SHOWS_ERRORS: .* at (\[::\])?:\d+/);
-    assert.match(text, /warn .*LUAFCGID_SERVER_NO_ROOT/);
+    for (const line of [/warn .*LUAFCGID_SERVER_SHOWS_ERRORS: .* at (\[::\])?:\d+/, /warn .*LUAFCGID_SERVER_NO_ROOT/])
+      await eventually(`${line}`, () => line.test(readFileSync(log, 'utf8')));
     renameSync(log, `${log}.1`);
     assert.equal((await runCommand(['reopen', server.config])).code, 0);
     assert.ok(existsSync(log));

@@ -39,7 +39,7 @@ describe('waiting for a state', () => {
   });
 
   it('ends after queuetimeout with 503 and Retry-After', async (t) => {
-    const server = await start(t, 'queuetimeout = 0.2');
+    const server = await start(t, 'queuetimeout = 1');
     const held = await Held.ask(t, server, 'hold.lua');
     await held.running;
     const late = await Held.ask(t, server, 'hold.lua');

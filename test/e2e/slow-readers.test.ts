@@ -147,6 +147,8 @@ describe('a request whose client reads slowly', () => {
       await suspended(server, 1);
       idle.resume();
       await idle.closed();
+      // Otherwise the next one may get a state of its own.
+      await statusWhen(server, 'an end', ({ requests }) => requests.running === 0);
       const gone = await slowReader(t, server);
       await suspended(server, 1);
       gone.destroy();
@@ -174,7 +176,7 @@ describe('a request whose client reads slowly', () => {
     server.signal('SIGHUP');
     await server.logged(/reloaded: listening/);
     const second = await slowReader(t, server);
-    await statusWhen(server, 'both', ({ requests }) => requests.running >= 1);
+    await suspended(server, 2);
     const stopped = server.stop();
     for (const reader of [first, second]) assert.ok((await bodyOf(reader)).equals(WHOLE));
     await stopped;

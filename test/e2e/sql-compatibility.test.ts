@@ -48,6 +48,9 @@ function main(_, con)
   con:puts(tostring(db:close()), tostring(db:close()), tostring(env:close()), tostring(pcall(db.execute, db, "select 1")), "\\n")
 end`;
 
+/** None that a busy machine comes to. */
+const LIMITS = ', waittimeout = 60, connecttimeout = 60';
+
 const expected = (type: string): string[] => [
   '0',
   '1',
@@ -75,7 +78,7 @@ describe('a script written for LuaSQL', () => {
   it('runs on PostgreSQL', async (t) => {
     const { port } = await startPostgres(t);
     const server = await startServer(t, {
-      config: `workers = 1 data = { main = "postgres://postgres@127.0.0.1:${port}/postgres" }`,
+      config: `workers = 1 data = { main = { "postgres://postgres@127.0.0.1:${port}/postgres"${LIMITS} } }`,
     });
     assert.deepEqual((await run(server, LUASQL.replaceAll('%s', 'postgres'))).split('\n'), expected('string'));
     const text = await run(
@@ -92,7 +95,7 @@ describe('a script written for LuaSQL', () => {
   it('runs on MariaDB', async (t) => {
     const { socket } = await startMariadb(t);
     const server = await startServer(t, {
-      config: `workers = 1 data = { main = { "mysql://root@/test?socket=${socket}" } }`,
+      config: `workers = 1 data = { main = { "mysql://root@/test?socket=${socket}"${LIMITS} } }`,
     });
     assert.deepEqual((await run(server, LUASQL.replaceAll('%s', 'mysql'))).split('\n'), expected('string'));
   });

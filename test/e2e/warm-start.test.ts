@@ -53,7 +53,7 @@ describe('scripts of preloadscripts', () => {
         'file.lua': 'f = io.open("a.lua") function main() end',
         'page.txt': 'text',
       },
-      config: (paths) => `workers = 1 watchdog = 0.3 files = { read = { ${JSON.stringify(paths.scripts)} } }
+      config: (paths) => `workers = 1 watchdog = 1 files = { read = { ${JSON.stringify(paths.scripts)} } }
         ${named('syntax.lua', 'none.lua', 'loop.lua', 'sleep.lua', 'file.lua', 'page.txt', 'a.lua')(paths)}`,
     });
     const log = server.log();
@@ -114,7 +114,7 @@ describe('the file preload', () => {
     const [file, preload] = [join(server.dir, 'checked.lua'), join(server.dir, 'pre.lua')];
     const engines = IO === 'node' ? ['embedded'] : ['embedded', 'lua5.4'];
     for (const engine of engines) {
-      writeFileSync(file, `engine = "${engine}" root = "/" preload = "pre.lua" watchdog = 1`);
+      writeFileSync(file, `engine = "${engine}" root = "/" preload = "pre.lua" watchdog = 2`);
       for (const [text, wanted] of [
         ['error("as written")', /preload \/.*pre\.lua: each state would fail: .*pre\.lua:1: as written/],
         ['this is no Lua', /each state would fail: .*pre\.lua:1: /],

@@ -329,6 +329,22 @@ test('a file larger than uploadmemory lies outside of the memory of the state, w
   }
 });
 
+test('a file of tens of thousands of almost-boundaries is written in a few pieces', () => {
+  let writes = 0;
+  const content = '\r\n--XXY'.repeat(20_000);
+  const override = {
+    writeUpload(): number {
+      writes += 1;
+      return 0;
+    },
+  };
+  const body = `${part('Content-Disposition: form-data; name="a"; filename="f"', content)}--XX--`;
+  const input = { params: { CONTENT_TYPE: multipart }, body, override };
+  const { body: answer } = serveSource('con:puts(con:file("a").size)', input, { config: { uploadmemory: 100 } });
+  assert.equal(answer, String(content.length));
+  assert.ok(writes <= 4, `${writes} writes`);
+});
+
 test('a field that is no file and too large is an error with status 413', () => {
   const input = { params: { CONTENT_TYPE: multipart }, body: `${field('a', 'x'.repeat(101))}--XX--` };
   const error = luaError(() => serveSource('con:form()', input, { config: { maxfield: 100 } }));

@@ -11,6 +11,8 @@ import { tempDir } from '../support/cleanup.js';
 import { startServer } from '../support/server.js';
 import { ask, eventually } from '../support/shared.js';
 
+const ON_LINUX = process.platform === 'linux';
+
 test('a quota is taken by all who share its memory, and given back', async () => {
   const memory = createQuotaMemory();
   const [one, other] = [new WriteQuota(memory, 100), new WriteQuota(memory, 100)];
@@ -72,11 +74,33 @@ test('what scripts append, overwrite, empty, remove and replace is counted as th
     [`os.rename("${dir}/b", "${dir}/a")`, 'true', 30],
     [`os.remove("${dir}/a")`, 'true', 0],
     ['write("c", "w", 1, 99)', 'true nil', 100],
+    [`os.rename("${dir}/c", "${dir}/./c")`, 'true', 100],
   ];
   for (const [expression, result, bytes] of steps) {
     assert.equal(evaluate(expression), result, expression);
     assert.equal(used(), bytes, expression);
   }
+});
+
+test('a file that was removed or replaced counts until nobody has it open', { skip: !ON_LINUX }, async (t) => {
+  const dir = tempDir(t);
+  const memory = createQuotaMemory();
+  const files = grantedFiles({ read: [], write: [dir] }, dir, [], undefined, new WriteQuota(memory, 100));
+  const { evaluate, run } = newState({ files });
+  run(`function begin(name) local f = assert(io.open("${dir}/" .. name, "w")) f:write(("x"):rep(40)) f:flush() return f end
+    a, b = begin("a"), begin("b") io.open("${dir}/c", "w"):close()`);
+  evaluate(`tostring(os.remove("${dir}/a")) .. tostring(os.rename("${dir}/c", "${dir}/b"))`);
+  const grants = holdGrants({ read: [], write: [dir] });
+  t.after(() => releaseGrants(grants));
+  const quota = new WriteQuota(memory, 100);
+  const count = (): Promise<void> => quota.count(() => countWritten(grants, quota.hasOpen));
+  assert.throws(() => quota.take(21), { code: 'EDQUOT' });
+  await count();
+  assert.throws(() => quota.take(21), { code: 'EDQUOT' });
+  run('a:close() b:close()');
+  assert.equal(quota.hasOpen, false);
+  await count();
+  quota.take(100);
 });
 
 test('filestotal counts what lies there at start, what all workers write, and with a sweep what others remove', async (t) => {

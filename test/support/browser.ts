@@ -1,6 +1,9 @@
 /** Headless Chromium of the distribution, for tests of pages that people see. */
 import { type Browser, chromium, type Page } from 'playwright-core';
 
+/** Longest wait for anything of the browser: what it has by itself is short for a busy machine. */
+const GUARD_MS = 120_000;
+
 const SIZES = { wide: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } } as const;
 
 export interface Look {
@@ -17,12 +20,14 @@ export const LOOKS: readonly Look[] = (['wide', 'phone'] as const).flatMap((size
 export function startBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: '/usr/bin/chromium',
+    timeout: GUARD_MS,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-sync'],
   });
 }
 
 export async function openPage(browser: Browser, url: string, { size, colors }: Look): Promise<Page> {
   const page = await browser.newPage({ viewport: SIZES[size], colorScheme: colors });
+  page.setDefaultTimeout(GUARD_MS);
   await page.goto(url);
   return page;
 }

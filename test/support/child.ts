@@ -1,5 +1,6 @@
 /** A child process of a test: its output collected, its end awaited, stopped by its own handle only. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { StringDecoder } from 'node:string_decoder';
 import { guarded } from './cleanup.js';
 
 export interface ChildOptions {
@@ -50,13 +51,15 @@ export class Child {
     running.add(this.#child);
     this.#child.stdin?.on('error', () => {}); // it may end without having read everything
     if (typeof stdin !== 'number' && stdin !== undefined) this.#child.stdin?.end(stdin);
+    // A character may come in two pieces.
+    const [outText, errText] = [new StringDecoder('utf8'), new StringDecoder('utf8')];
     this.#child.stdout?.on('data', (chunk: Buffer) => {
       this.stdout = Buffer.concat([this.stdout, chunk]);
-      this.#heard(chunk);
+      this.#heard(outText.write(chunk));
     });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.stderr = Buffer.concat([this.stderr, chunk]);
-      this.#heard(chunk);
+      this.#heard(errText.write(chunk));
     });
     this.exited = new Promise((resolve) => {
       const ended = (exit: Exit): void => {
@@ -124,8 +127,8 @@ export class Child {
     return `${this.name} ${what}${end}; its output:\n${this.#log || '(none)\n'}`;
   }
 
-  #heard(chunk: Buffer): void {
-    this.#log += chunk.toString('utf8');
+  #heard(text: string): void {
+    this.#log += text;
     this.#notify();
   }
 

@@ -229,6 +229,7 @@ describe('a connection', () => {
     const connection = await FcgiConnection.connect(port, { guardMs: 50 });
     t.after(() => connection.destroy());
     connection.begin(1);
+    while (connection.receivedBytes === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await assert.rejects(connection.response(1), /within 50 ms.*STDOUT#1\(7\).*partial.*connection open/);
   });
 
@@ -291,6 +292,7 @@ describe('a violation of the protocol is found:', () => {
 
   it('a connection left open without KEEP_CONN', async (t) => {
     const port = await application(t, Buffer.concat([out(page), endRequest(1)]), { open: true });
-    await assert.rejects(request({ socket: port, params: {}, timeoutMs: 50 }), /connection to close within 50 ms/);
+    // The answer comes within this time also on a busy machine; the end of the connection never does.
+    await assert.rejects(request({ socket: port, params: {}, timeoutMs: 3000 }), /connection to close within 3000 ms/);
   });
 });

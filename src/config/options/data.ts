@@ -31,7 +31,7 @@ data = {
 | \`connecttimeout\` | seconds that connecting may take | 5 |
 | \`querytimeout\` | seconds that an operation may take; then the server is told to stop | 30; Redis 5 |
 | \`idletimeout\` | seconds after which a connection that is not used is closed | 600 |
-| \`maxresult\` | the most bytes of one result | 8 MiB |
+| \`maxresult\` | the most bytes of one result; a row of a table counts 32 more than its values have | 8 MiB |
 | \`scripts\` | paths of scripts, or of directories that end in "/", that may use it | all scripts |
 | \`passwordfile\` | a file with the password; read for each new connection | |
 | \`passwordenv\` | the environment variable that has the password | \`LUAFCGID_PASSWORD_\` and the name in capital letters |

@@ -205,8 +205,8 @@ call had written before stays. It bounds single files; \`filestotal\` bounds all
     summary: 'How many bytes all files may have together that lie below the directories of `files.write`.',
     text: `What would make them more is refused: \`file:write\` gives nil and "Quota exceeded" until scripts have removed
 something. The server counts the files at start and with every \`sweep\`, and in between what scripts write, shorten, replace and remove; what
-other programs write counts with the next sweep. Sizes count as \`ls -l\` shows them, empty files and folders as nothing. Not for native
-engines.`,
+other programs write counts with the next sweep. Sizes count as \`ls -l\` shows them, empty files and folders as nothing; a file that was removed while a
+script had it open counts until the sweep after it is closed. Not for native engines.`,
   },
   environment: {
     key: 'environment',

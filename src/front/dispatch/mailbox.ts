@@ -299,8 +299,7 @@ export class Mailbox {
   /** Between two requests nothing starves behind one. */
   #noteIdle(worker: WorkerLink): void {
     if (worker.executing !== undefined) return;
-    worker.lending.givenSinceMs = Number.POSITIVE_INFINITY;
-    worker.lending.loansStarve = false;
+    worker.lending.noteFree();
   }
 
   #end(worker: WorkerLink, run: Run, frame: Frame, nowMs: number): void {
@@ -320,7 +319,7 @@ export class Mailbox {
     this.#noteIdle(worker);
     this.#answers.finish(request, frame.payload, frame.argument);
     this.#answers.over(request);
-    this.#lending.considerLending(request, worker);
+    this.#lending.considerLending(request, worker, nowMs);
   }
 
   /** Reports a request that was found to run slowly, once. @param traceback undefined where Lua did not come to tell it */

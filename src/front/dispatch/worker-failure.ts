@@ -29,8 +29,11 @@ const TAKE_BACK_MS = 500;
 /** Scripts that are named of a worker which hangs while it closes all its states. */
 const SCRIPTS_NAMED = 5;
 
-/** The longest step of time that counts: the process may have been stopped, and its workers with it. */
-const LONGEST_STEP_MS = 1_000;
+/**
+ * The longest step of time that counts, little more than the driver takes between two looks. A longer one says that this
+ * thread got no processor, or that the process was stopped: then its workers may have had none, either.
+ */
+const LONGEST_STEP_MS = 300;
 
 export interface WorkerFailureParts {
   readonly options: FrontOptions;

@@ -14,20 +14,25 @@ import type { LoanBook } from '../model/loan-book.js';
 import type { FrontConnection, FrontRequest } from '../model/request.js';
 import type { WorkerLink } from '../model/worker-link.js';
 import { Accepting } from './accepting.js';
-
-/** Most connections lent to one worker. */
-const LENT_AT_MOST = 256;
+import { hasIdleLoans, mayBorrow, mayLend } from './loan-rules.js';
+import { LongLook } from './long-look.js';
 
 /** After n loans in a row that came back unused, the next 2^n requests (at most so many) of a connection stay with the front. */
 const LONGEST_BACKOFF = 64;
 
 const NONE: ReadonlySet<number> = new Set();
 
+/** A script is long when so many of its states are. */
+const SHARE_OF_LONG = 1 / 4;
+
 /** A worker that has begun no request by itself for so long need not be looked at every millisecond. */
 const QUIET_MS = 5;
 
-/** A worker that is given one request after the other may leave its lent connections unserved for no longer than this. */
-const STARVED_MS = 10;
+/**
+ * A worker that is given one request after the other may leave its lent connections unserved for no longer than this. By
+ * then most of the clients that keep it busy have connections that are lent, if they may be.
+ */
+const STARVED_MS = 50;
 
 /** What the front knows, and does, about connections that are lent. */
 export interface LendingOwner {
@@ -42,12 +47,14 @@ export class Lending {
   readonly #driver: LendingDriver | undefined;
   readonly #pool: Pool<FrontRequest>;
   readonly #owner: LendingOwner;
+  readonly #longLook: LongLook;
 
   constructor(actions: Pick<FrontActions, 'lending'>, pool: Pool<FrontRequest>, owner: LendingOwner) {
     this.#driver = actions.lending;
     this.#pool = pool;
     this.#owner = owner;
     this.accepting = new Accepting(actions.lending);
+    this.#longLook = new LongLook(actions.lending);
   }
 
   /** Whether workers may be serving connections that the books do not know, or not as theirs. */
@@ -77,7 +84,7 @@ export class Lending {
   }
 
   /** A request has just been answered by this worker: lends it the connection if that promises anything. */
-  considerLending({ connection, cgi, state }: FrontRequest, worker: WorkerLink): void {
+  considerLending({ connection, cgi, state }: FrontRequest, worker: WorkerLink, nowMs: number): void {
     const driver = this.#driver;
     if (driver === undefined || state === undefined || state.status === 'closing') return;
     // What the first request of a state took says nothing, since it may have loaded the script: others of the script do.
@@ -85,7 +92,7 @@ export class Lending {
     if (!this.isShort(state) && !isKnownShort) return;
     // The path that was asked for may lead to another file by now.
     if (this.#owner.fileOf(cgi.scriptPath) !== state.script) return;
-    if (!mayBorrow(worker)) return;
+    if (!mayBorrow(worker, nowMs)) return;
     const { lending } = worker;
     const lends = mayLend(connection);
     // The route before the connection: a worker that has the connection can then read the route.
@@ -102,7 +109,9 @@ export class Lending {
     lending.mayBeServing = true;
     lending.lender.noteLent(lending.connections.size, false);
     // Its first loan: wake the worker, which sleeps on its ring and has to wait with epoll from now on.
-    if (lending.connections.size === 1) worker.wake();
+    if (lending.connections.size > 1) return;
+    lending.lentSinceMs = nowMs;
+    worker.wake();
   }
 
   /** Takes a connection back. Returns false while that cannot be: its worker may be serving it. */
@@ -231,7 +240,11 @@ export class Lending {
 
   /** The usual time of a state's requests has changed, perhaps to a long one. */
   noteTime(state: PoolState, { lending }: WorkerLink): void {
-    if (!this.isShort(state) && lending.routedStates.has(state.id)) lending.invalidateRoutes();
+    if (this.isShort(state) || !lending.routedStates.has(state.id)) return;
+    const states = lending.statesRoutedWith(state.id);
+    const long = states.filter((id) => !this.isShort(this.#pool.state(id) ?? state));
+    // One of many is an exception, which its script is not.
+    if (long.length >= states.length * SHARE_OF_LONG) lending.invalidateRoutes();
   }
 
   // ---- the gate ----------------------------------------------------------------------------------------------------
@@ -336,20 +349,19 @@ export class Lending {
       if (worker.hasBegun(executing.request))
         executing.begunMs ??= lending.seenMs <= executingSinceMs ? executingSinceMs : nowMs;
       // A request that waited is executed before that one. As long as such ones are short, they and it have their turns.
-      else if (lender.isRunning) return nowMs - lending.seenMs >= LONG_MS;
+      else if (lender.isRunning) return this.#longLook.isLong(lending, lending.seenMs, nowMs);
       if (!hasIdleLoans(lending)) return false;
-      const isStarving = nowMs - Math.max(lending.givenSinceMs, lending.seenMs) >= STARVED_MS;
-      const isLong = executing.begunMs !== undefined && nowMs - executing.begunMs >= LONG_MS;
-      if ((isStarving || isLong) && this.recallAll(worker)) lending.loansStarve = isStarving;
+      const isStarving = nowMs - Math.max(lending.givenSinceMs, lending.lentSinceMs, lending.seenMs) >= STARVED_MS;
+      const isLong = this.#longLook.isLong(lending, executing.begunMs ?? nowMs, nowMs);
+      if ((isStarving || isLong) && this.recallAll(worker) && isStarving) lending.pause(nowMs);
       return false;
     }
     const { busySinceMs } = worker;
     const isLongBusy = busySinceMs !== undefined && nowMs - busySinceMs >= LONG_MS;
     if (isLongBusy && hasIdleLoans(lending) && this.recallAll(worker)) return false;
     if (hasBegun || !lender.isWatched) return false;
-    const quietMs = nowMs - lending.seenMs;
-    if (lender.isRunning) return quietMs >= LONG_MS;
-    if (quietMs >= QUIET_MS) lender.stopWatching();
+    if (lender.isRunning) return this.#longLook.isLong(lending, lending.seenMs, nowMs);
+    if (nowMs - lending.seenMs >= QUIET_MS) lender.stopWatching();
     return false;
   }
 
@@ -372,25 +384,4 @@ export class Lending {
 /** Whether requests wait although a worker is free. */
 export function lacksStates(pool: Pool<FrontRequest>): boolean {
   return pool.isAnyoneWaiting && pool.counts().freeWorkers > 0;
-}
-
-/** Whether a worker has connections on which no request waits. */
-function hasIdleLoans({ connections, lender }: LoanBook): boolean {
-  return connections.size > lender.waiting.count;
-}
-
-/** Whether nothing is under way on a connection, and its last loans were not in vain. */
-function mayLend(connection: FrontConnection): boolean {
-  if (!connection.isLendable) return false;
-  if (connection.loanBackoff === 0) return true;
-  connection.loanBackoff -= 1;
-  return false;
-}
-
-function mayBorrow({ lending, isRetired, executing, duties }: WorkerLink): boolean {
-  if (lending.ringElsewhere === undefined || !duties.isEmpty) return false;
-  if (isRetired || lending.isWantedForStates || lending.isGateHeld || lending.loansStarve) return false;
-  if (lending.connections.size >= LENT_AT_MOST) return false;
-  // The request that it runs next may be a long one.
-  return (executing?.state.usualMs ?? 0) <= SHORT_MS;
 }

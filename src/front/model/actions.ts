@@ -77,6 +77,8 @@ export interface LendingDriver {
   open(lender: Lender): boolean;
   /** Rings that bell. */
   ring(lender: Lender): void;
+  /** The processor time of the worker's thread in milliseconds. Undefined, or left out: nobody knows. */
+  cpuMsOf?(lender: Lender): number | undefined;
   /** The worker's thread has ended: closes both. */
   close(lender: Lender): void;
   /** From now on a connection is read and written by the worker alone. Returns false when it cannot be lent. */

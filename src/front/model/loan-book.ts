@@ -3,6 +3,10 @@ import type { Lender } from '../../channel/lending.js';
 import type { Loans } from './connection.js';
 import type { FrontConnection } from './request.js';
 
+/** A worker whose lent connections have starved is lent none for so long. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 6400;
+
 export class LoanBook implements Loans<FrontConnection> {
   /** The words and the gate that are shared with the worker. */
   readonly lender: Lender;
@@ -21,8 +25,11 @@ export class LoanBook implements Loans<FrontConnection> {
   isServingDirect = false;
   /** Since when it has been given one request after the other. */
   givenSinceMs = Number.POSITIVE_INFINITY;
-  /** Its connections were never served between those requests: it is lent none until it is free again. */
-  loansStarve = false;
+  /** Since when it has had lent connections without a pause. */
+  lentSinceMs = 0;
+  /** Its connections were never served between those requests: it is lent none until then, or until it is free again. */
+  pausedUntilMs = 0;
+  #pauseMs = 0;
   /** States that are busy with requests which it serves by itself, and which waited when the gate was held. */
   readonly waitingStates = new Set<number>();
   /** Requests wait for a state of its, so it begins with nothing more on its own. */
@@ -35,9 +42,30 @@ export class LoanBook implements Loans<FrontConnection> {
   /** How many requests it had begun by itself when that number was last seen to change, and when that was. */
   seenBegun = 0;
   seenMs = 0;
+  /** Since when it has been at what looked long first, and the processor time of its thread then. */
+  longLook: { readonly sinceMs: number; readonly cpuMs: number } | undefined;
 
   constructor(lender: Lender) {
     this.lender = lender;
+  }
+
+  /** It is lent nothing for a while, each time for twice as long until it is free. */
+  pause(nowMs: number): void {
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * this.#pauseMs));
+    this.pausedUntilMs = nowMs + this.#pauseMs;
+  }
+
+  /** It is free. */
+  noteFree(): void {
+    this.givenSinceMs = Number.POSITIVE_INFINITY;
+    this.pausedUntilMs = 0;
+    this.#pauseMs = 0;
+  }
+
+  /** The states that its routes have for the same script as for this one. */
+  statesRoutedWith(state: number): number[] {
+    for (const states of this.routes.values()) if (states.has(state)) return [...states];
+    return [];
   }
 
   /** Its routes hold no longer. */

@@ -11,6 +11,14 @@ export const GRACE_MS = 250;
 /** The time that a worker may take to begin with a request, and to be done with one whose script is over. */
 const BEGIN_MS = 2_000;
 
+/**
+ * The most that one look counts towards giving a worker up, when it comes later than looks should. This thread got no processor
+ * then, or the process was stopped: the worker may have had none, either. Less than `GRACE_MS`, so one late look never decides.
+ */
+const LATE_LOOK_MS = 200;
+/** A look that comes later than this after the one before is late. */
+const PUNCTUAL_MS = 400;
+
 /** How things stand with a request that a worker has. */
 export interface RunFacts {
   /** The worker's thread has begun with it. */
@@ -43,9 +51,9 @@ export class RunClock {
   #seenMs: number;
   /** The executed time at which the script last set its own limit: the limit counts from there. */
   #limitFromMs = 0;
-  /** Since the script was over. */
-  #overMs = 0;
-  /** When it was told to stop, if it was. */
+  /** Time without the request having been begun with, and since its script was over; see `LATE_LOOK_MS`. */
+  #idleMs = 0;
+  /** Time since it was told to stop, if it was; see `LATE_LOOK_MS`. */
   #toldMs: number | undefined;
   #trace: 'not wanted' | 'wanted' | 'reported' = 'not wanted';
 
@@ -88,15 +96,21 @@ export class RunClock {
 
   /** Looks at the request. @param slowMs the running time after which its Lua stack is wanted; 0: never */
   look(facts: RunFacts, nowMs: number, slowMs: number): RunVerdict {
-    const passedMs = facts.isWaitingForClient ? 0 : nowMs - this.#seenMs;
+    const sinceLookMs = nowMs - this.#seenMs;
+    const passedMs = facts.isWaitingForClient ? 0 : sinceLookMs;
+    const countedMs = passedMs > PUNCTUAL_MS ? LATE_LOOK_MS : passedMs;
     this.#seenMs = nowMs;
     if (facts.isOver) {
       // Its END may have to wait behind output for a slow reader; what the script took does not count here.
-      this.#overMs += passedMs;
-      return this.#overMs >= BEGIN_MS ? IS_LOST : GOES_ON;
+      this.#idleMs += countedMs;
+      return this.#idleMs >= BEGIN_MS ? IS_LOST : GOES_ON;
     }
     this.#times.executedMs += passedMs;
-    if (!facts.hasBegun) return this.ranMs >= BEGIN_MS ? IS_LOST : GOES_ON;
+    if (!facts.hasBegun) {
+      this.#idleMs += countedMs;
+      return this.#idleMs >= BEGIN_MS ? IS_LOST : GOES_ON;
+    }
+    this.#idleMs = 0;
     const interrupts: InterruptRequest[] = [];
     if (facts.isUnwanted) interrupts.push(InterruptRequest.UNWANTED);
     if (facts.isOverdue) interrupts.push(InterruptRequest.OVERDUE);
@@ -107,7 +121,9 @@ export class RunClock {
     if (facts.watchdogMs === 0 || this.ranMs < facts.watchdogMs) return { interrupts, isWorkerLost: false };
     // Again at each look: a thread that was just about to sleep has not noticed the last one.
     interrupts.push(InterruptRequest.TIMEOUT);
-    this.#toldMs ??= nowMs;
-    return { interrupts, isWorkerLost: nowMs - this.#toldMs >= GRACE_MS };
+    // Also while it waits for its client: it was told to stop.
+    const lookMs = sinceLookMs > PUNCTUAL_MS ? LATE_LOOK_MS : sinceLookMs;
+    this.#toldMs = this.#toldMs === undefined ? 0 : this.#toldMs + lookMs;
+    return { interrupts, isWorkerLost: this.#toldMs >= GRACE_MS };
   }
 }

@@ -25,6 +25,12 @@ export interface Outcome {
   readonly tag: string | undefined;
 }
 
+/**
+ * What counts for each row of a result beside its values. A row without any value, or of a NULL alone, takes memory where it is read: it
+ * would else be free, and a result of millions of them would cost the worker that gets it.
+ */
+export const ROW_BYTES = 32;
+
 /** Where a statement's rows go. */
 export class RowSink {
   readonly writer: ValueWriter;
@@ -48,7 +54,7 @@ export class RowSink {
 
   /** Whether there are more bytes of rows than are allowed. */
   get isFull(): boolean {
-    return this.writer.byteLength > this.mostBytes;
+    return this.writer.byteLength + ROW_BYTES * this.count > this.mostBytes;
   }
 
   /** Rows that were encoded elsewhere. */

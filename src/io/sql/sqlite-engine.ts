@@ -238,6 +238,10 @@ export class SqliteEngine {
   }
 
   #errorOf(error: unknown): unknown {
+    // What SQLite refuses by its authorizer has no code. Faults of the server itself are of other classes.
+    if (error instanceof Error && error.constructor === Error && codeOf(error) === undefined) {
+      return new DataError('LUAFCGID_DATA_QUERY', { source: this.#settings.source, reason: error.message });
+    }
     if (error instanceof DataError || codeOf(error) === undefined) return error;
     const code = codeOf(error) as number;
     const primary = code & 0xff;

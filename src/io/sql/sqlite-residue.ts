@@ -9,20 +9,26 @@ const PRAGMAS = new Set(
   user_version wal_checkpoint`.split(/\s+/),
 );
 
+/** A pragma as it has to be written: what it sets may look like the name of another one, and names may have quotes around them. */
+const PRAGMA = /^\s*pragma\s+(?:(?:main|temp)\s*\.\s*)?([a-z_]+)\s*(?:[=(;]|$)/i;
+/** Also with quotes around it, and within a string: that costs no more than a new connection. */
+const TEMPORARY = /\btemp(?:orary)?\b/i;
+
 /** Why a statement is refused; undefined when it is not. */
-export function refusalOf({ words }: ScannedStatement): string | undefined {
+export function refusalOf({ text, words }: ScannedStatement): string | undefined {
   const [command = '', second = ''] = words;
   if (command === 'attach' || command === 'detach') {
     return 'ATTACH and DETACH are refused: a data source is one file; name another one in the configuration';
   }
   if (command === 'vacuum' && words.includes('into')) return 'VACUUM INTO is refused: it would write any file';
   if (command !== 'pragma') return undefined;
-  const name = words.find((word, at) => at > 0 && PRAGMAS.has(word));
-  return name === undefined
-    ? `the pragma ${second} is refused: it sets the connection, which others use, too`
-    : undefined;
+  const [, name = second] = PRAGMA.exec(text) ?? [];
+  if (PRAGMAS.has(name.toLowerCase()) && PRAGMA.test(text)) return undefined;
+  return PRAGMAS.has(name)
+    ? `a pragma is written as "pragma ${name}", without quotes, comments and names of databases but main and temp`
+    : `the pragma ${name} is refused: it sets the connection, which others use, too`;
 }
 
-export function residueOf({ words }: ScannedStatement): Residue {
-  return words.includes('temp') || words.includes('temporary') ? Residue.SESSION : Residue.NONE;
+export function residueOf({ text }: ScannedStatement): Residue {
+  return TEMPORARY.test(text) ? Residue.SESSION : Residue.NONE;
 }

@@ -73,6 +73,8 @@ local longest_head = 16384
 -- So many characters after a boundary may be spaces.
 local longest_padding = 200
 local most_buffered = 262144
+-- A file goes to the host in pieces of at least so many bytes: a body may come in pieces of a few, which its sender chooses.
+local least_written = 65536
 
 -- ---- files ---------------------------------------------------------------------------------------------------------
 
@@ -123,28 +125,29 @@ end
 -- Takes the content of a file piece by piece.
 local function new_file(filename, kind, limits)
   local file = setmetatable({ filename = filename, type = kind, size = 0 }, file_meta)
-  local pieces, count = {}, 0
-  local function write(text)
+  local pieces, count, size = {}, 0, 0
+  local function write()
+    local text = concat(pieces, "", 1, count)
+    pieces, count, size = {}, 0, 0
     local ok, at = host.writeupload(text)
     if not ok then return nil, at end
     file.upload_at = file.upload_at or at
     return true
   end
   local function take(text)
-    file.size = file.size + #text
-    if not file.upload_at and file.size <= limits.memory then
-      count = count + 1
-      pieces[count] = text
-      return true
-    end
-    if count > 0 then
-      text = concat(pieces, "", 1, count) .. text
-      pieces, count = {}, 0
-    end
-    return write(text)
+    count = count + 1
+    pieces[count] = text
+    size, file.size = size + #text, file.size + #text
+    if file.size <= limits.memory or size < least_written then return true end
+    return write()
   end
   return take, function()
-    if not file.upload_at then file.content = concat(pieces, "", 1, count) end
+    if file.size <= limits.memory then
+      file.content = concat(pieces, "", 1, count)
+    elseif count > 0 then
+      local ok, message = write()
+      if not ok then return nil, message end
+    end
     return file
   end
 end
@@ -276,7 +279,11 @@ function form.multipart(more, content_type, limits)
       take, finish = new_text(limits)
     end
     ok, last, wrong = self:to_boundary(take, 2)
-    if ok and finish then add_field(fields, lists, name, finish()) end
+    if ok and finish then
+      local value, failure = finish()
+      if not value then return nil, failure end
+      add_field(fields, lists, name, value)
+    end
   end
   if not ok then return nil, last, wrong end
   return fields

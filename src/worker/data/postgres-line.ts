@@ -5,6 +5,7 @@
 import { DataError, Return } from '../../io/protocol.js';
 import type { Statement } from '../../io/sql/placeholders.js';
 import { lostError, outcomeOf, serverError, staleness } from '../../io/sql/postgres-outcome.js';
+import { ROW_BYTES } from '../../io/sql/sql.js';
 import type { LuaValue } from '../../lua/state.js';
 import { Line, type LineParts } from './line.js';
 import {
@@ -81,6 +82,12 @@ export class PostgresLine extends Line {
   #current: Current | undefined;
   /** What the server said while nothing was under way. */
   #said: Error | undefined;
+  /** What has come is being read. What follows in it was sent before anything that begins now: it is no answer to that. */
+  #isReading = false;
+  /** A statement has ended in what is being read. */
+  #hasEnded = false;
+  /** It is to be run again then. */
+  #again: PostgresTask | undefined;
 
   constructor(slot: number, descriptor: number, limits: PostgresLimits, parts: LineParts) {
     super(slot, descriptor, parts);
@@ -89,11 +96,11 @@ export class PostgresLine extends Line {
   }
 
   get isUnused(): boolean {
-    return this.#current === undefined;
+    return this.#current === undefined && this.#again === undefined;
   }
 
   get hasRoom(): boolean {
-    return this.#current === undefined;
+    return this.isUnused && !this.#isReading;
   }
 
   start(task: PostgresTask): void {
@@ -168,16 +175,36 @@ export class PostgresLine extends Line {
 
   protected take(bytes: Buffer): void {
     const most = (this.#current?.task.wantsRows === true ? this.#limits.maxResultBytes : SMALL_BYTES) + SMALL_BYTES;
+    this.#isReading = true;
     try {
       this.#reader.feed(bytes, this.#takeMessage, most);
+      const { kept } = this.#reader;
+      if (this.#current === undefined && kept !== undefined && !ANY_TIME.has(kept)) throw unexpected(kept);
     } catch (error) {
       if (error instanceof TooLarge) {
         if (this.#current !== undefined) this.#current.error = this.#tooLarge();
         return this.end(Return.LOST, 'a row was larger than maxresult');
       }
       if (!(error instanceof RangeError)) throw error;
-      this.end(Return.LOST, error.message);
+      return this.end(Return.LOST, error.message);
+    } finally {
+      this.#isReading = false;
     }
+    this.#goOn();
+  }
+
+  /** All that has come was read: the next statement may begin. */
+  #goOn(): void {
+    const again = this.#again;
+    if (this.isGone || this.#current !== undefined) return;
+    if (again !== undefined) {
+      this.#again = undefined;
+      return this.#begin(again, true);
+    }
+    if (!this.#hasEnded) return;
+    this.#hasEnded = false;
+    if (!this.isWanted) this.parts.changed(this);
+    if (this.isUnused && !this.isGone) this.rest();
   }
 
   readonly #takeMessage = (message: Message): boolean => {
@@ -201,6 +228,8 @@ export class PostgresLine extends Line {
 
   #takeColumns(current: Current, bytes: Buffer | undefined): void {
     const { prepared } = current;
+    // Told once, when it is prepared.
+    if (prepared.columns !== undefined) throw unexpected(bytes === undefined ? NO_COLUMNS : COLUMNS);
     prepared.columns = bytes === undefined ? [] : columnsOf(bytes);
     this.#values.sizeBytes = headBytes(prepared.columns);
     if (!current.asksTypes) return;
@@ -215,6 +244,7 @@ export class PostgresLine extends Line {
     if (columns === undefined || bytes.readUInt16BE(0) !== columns.length)
       throw new RangeError('a row has other columns');
     const row = Object.create(null) as Record<string, LuaValue>;
+    this.#values.sizeBytes += ROW_BYTES;
     let at = 2;
     for (const { name, type } of columns) {
       const length = bytes.readInt32BE(at);
@@ -258,13 +288,15 @@ export class PostgresLine extends Line {
     if (error !== undefined) {
       const why = status === IN_NO_TRANSACTION && !current.isAgain ? staleness(error) : undefined;
       this.#prepared.forget(current.task.statement.text, why === 'forgotten');
-      if (why !== undefined && !isCancelled) return this.#begin(task, true);
+      if (why !== undefined && !isCancelled) {
+        this.#again = task;
+        return;
+      }
     }
+    this.#hasEnded = true;
     this.#tell(current);
     // A request to stop that came too late may hit what comes next.
-    if ((isCancelled && !isStopped) || status !== IN_NO_TRANSACTION) return this.end(Return.UNFIT, '');
-    if (!this.isWanted) this.parts.changed(this);
-    if (this.#current === undefined && !this.isGone) this.rest();
+    if ((isCancelled && !isStopped) || status !== IN_NO_TRANSACTION) this.end(Return.UNFIT, '');
   }
 
   #tell({ task, error, isLate, prepared, rows, tag }: Current): void {
@@ -295,7 +327,10 @@ export class PostgresLine extends Line {
 
   protected failWith(error: unknown): void {
     const current = this.#current;
+    const again = this.#again;
     this.#current = undefined;
+    this.#again = undefined;
+    if (again !== undefined) this.parts.tasks.failed(again, error);
     if (current === undefined || current.task.token === 0) return;
     const known = current.isLate ? this.#late(current.task, error as Error) : error;
     this.parts.tasks.failed(current.task, known);

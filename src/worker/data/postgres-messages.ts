@@ -162,6 +162,11 @@ export class MessageReader {
   #keptBytes = 0;
   #neededBytes = 0;
 
+  /** The letter of a message of which only a part has come; undefined: there is none. */
+  get kept(): number | undefined {
+    return this.#kept[0]?.[0];
+  }
+
   /**
    * @param bytes are only looked at during the call
    * @param take returns false when nothing more is to be read

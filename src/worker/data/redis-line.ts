@@ -45,6 +45,8 @@ export class RedisLine extends Line {
   readonly #reader: ReplyReader;
   #pending: Pending[] = [];
   #unwritten = 0;
+  /** Operations that had been sent when what is being read had come: it has no answers to others. */
+  #answerable = 0;
 
   constructor(slot: number, descriptor: number, limits: RedisLimits, parts: LineParts) {
     super(slot, descriptor, parts);
@@ -98,8 +100,10 @@ export class RedisLine extends Line {
 
   protected take(bytes: Buffer): void {
     const before = this.#pending.length;
+    this.#answerable = before - this.#unwritten;
     try {
       this.#reader.feed(bytes);
+      if (this.#answerable === 0 && this.#reader.hasPart) throw unasked();
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       return this.end(Return.LOST, error.message);
@@ -123,7 +127,7 @@ export class RedisLine extends Line {
 
   #takeReply(reply: Reply, sizeBytes: number): void {
     const [pending] = this.#pending;
-    if (pending === undefined) throw new RangeError('the server answered what it was not asked');
+    if (pending === undefined || this.#answerable === 0) throw unasked();
     const { task, values } = pending;
     if (reply instanceof ReplyError) {
       pending.error ??= reply;
@@ -136,6 +140,7 @@ export class RedisLine extends Line {
     pending.left -= 1;
     if (pending.left > 0) return;
     this.#pending.shift();
+    this.#answerable -= 1;
     this.#settle(pending, reply, sizeBytes);
   }
 
@@ -164,4 +169,8 @@ export class RedisLine extends Line {
     if (task.token !== 0) this.parts.tasks.failed(task, error);
     task.token = 0;
   }
+}
+
+function unasked(): RangeError {
+  return new RangeError('the server answered what it was not asked');
 }

@@ -39,6 +39,7 @@ interface List {
 
 const NOTHING = Buffer.alloc(0);
 const CR = 13;
+const PUSH = 0x3e;
 const INCOMPLETE = Symbol('more has to come');
 
 export class ReplyReader {
@@ -59,6 +60,13 @@ export class ReplyReader {
   constructor(mostBytes: number, take: TakeReply) {
     this.#mostBytes = mostBytes;
     this.#take = take;
+  }
+
+  /** Whether a part of a reply has come, of which the rest is still to come. */
+  get hasPart(): boolean {
+    const [list] = this.#lists;
+    if (list !== undefined) return !list.isPush;
+    return this.#passedOver > 0 || (this.#keptBytes > 0 && this.#kept[0]?.[0] !== PUSH);
   }
 
   /** @param bytes are only looked at during the call @throws RangeError when they are no replies */
@@ -186,6 +194,7 @@ export class ReplyReader {
       this.#passedOver = length + 2;
       return undefined;
     }
+    if (isError && length > LONGEST_LINE_BYTES) throw new RangeError('an error of the server is too long');
     if (this.#bytes.length - this.#at < length + 2) {
       this.#neededBytes = this.#at - start + length + 2;
       return INCOMPLETE;
@@ -203,6 +212,8 @@ export class ReplyReader {
       return this.#add(undefined);
     }
     if (this.#lists.length >= MAX_DEPTH) throw new RangeError(`a reply is nested more than ${MAX_DEPTH} deep`);
+    // It would begin the count of bytes anew, and comes between replies only.
+    if (isPush && this.#lists.length > 0) throw new RangeError('the server said something unasked within a reply');
     if (!isPush) this.#sizeBytes += LENGTH_BYTES;
     if (count > 0) this.#lists.push({ values: [], left: count * width, isPush });
     else if (!isPush) this.#add([]);

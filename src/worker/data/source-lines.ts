@@ -98,13 +98,16 @@ export class SourceLines {
       this.#waiting.delete(task.token);
       line.start(task);
     }
-    // Nobody gives back a connection that it could wait for.
+    // Nobody gives back a connection that these could wait for.
+    const posted: Task[] = [];
     while (this.#queue.size > 0 && this.#lines.length === 0) {
       const task = this.#queue.shift() as Task;
       this.#waiting.delete(task.token);
-      this.#parts.post(task);
+      posted.push(task);
     }
+    // First the count: the I/O thread, which may have a task at once, would count it twice, and refuse one as one too many.
     this.#count();
+    for (const task of posted) this.#parts.post(task);
   }
 
   /** Ends what has taken too long. @returns when the next is due */

@@ -1,4 +1,5 @@
 /** Rows of SQLite as Lua gets them, with the values that `io/sql/sqlite-engine.ts` and `operation-values.ts` make of them. Pure. */
+import { ROW_BYTES } from '../../io/sql/sql.js';
 import type { ReadRows } from '../../io/sql/sqlite-short-reads.js';
 import type { LuaValue } from '../../lua/state.js';
 
@@ -19,6 +20,7 @@ export function toLuaRows({ columns, rows }: ReadRows, mostBytes: number): LuaVa
   const found: LuaValue[] = [];
   for (const row of rows) {
     const fields = Object.create(null) as Record<string, LuaValue>;
+    bytes += ROW_BYTES;
     for (let at = 0; at < names.length; at += 1) {
       const value = toLua(row[at]);
       if (value === undefined) bytes += TAG_BYTES;

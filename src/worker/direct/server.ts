@@ -243,8 +243,9 @@ export class DirectServer implements SocketService {
     const { calls, outbox } = this.#parts;
     // Before the gate is open: the front must not take the state's next request for this one.
     if (origin.isKnown) outbox.freed(origin.state, calls.nowMs() - startedMs);
-    this.#deliver(origin, records);
     const nowMs = calls.nowMs();
+    // Whoever the answer wakes may take this thread's processor.
+    this.#deliver(origin, records);
     this.#served.note(origin.state, nowMs - startedMs, nowMs);
   }
 

@@ -84,6 +84,18 @@ describe('a worker that never ends a collection of garbage', () => {
     assert.equal(peer.stdout(), answer('served'));
   });
 
+  it('is not lost because of some looks that come late: it may have had no processor, either', () => {
+    const { rig, first } = withState({ pool: { workers: 1 } });
+    hangInCollection(rig, first);
+    const peer = rig.open();
+    rig.send(peer, request());
+    rig.settle();
+    for (let late = 4; late > 0; late -= 1) rig.pass(2_000);
+    assert.deepEqual(rig.abandoned, []);
+    pass(rig, 5_000);
+    assert.equal(rig.abandoned.length, 1, 'looks that come in time count');
+  });
+
   it('counts against its script: three of them, and it is told by name', () => {
     const { rig, first } = withState({ pool: { workers: 1 } });
     let worker = first;

@@ -226,6 +226,35 @@ describe('a lent connection comes home', () => {
     assert.deepEqual([peer.closed, third.closed], ['no', 'no']);
   });
 
+  it('not at once when its worker was given one request after the other before it was lent', () => {
+    const { rig, worker } = begun();
+    const other = rig.open();
+    const peer = rig.open();
+    rig.send(other, request());
+    rig.settle();
+    let id = 1;
+    const goOn = (): void => {
+      id += 1;
+      rig.send(other, request({ id, body: 'x' }));
+      rig.nowMs += 1;
+      worker.readAll();
+      worker.tookMs = 0;
+      worker.end(answer('x'));
+      rig.hear();
+      worker.listen();
+    };
+    for (let ms = 0; ms < 100; ms += 1) goOn();
+    rig.send(peer, request());
+    while (peer.lentTo === undefined) {
+      goOn();
+      assert.ok(id < 200, 'it is not lent');
+    }
+    for (let ms = 0; ms < 30; ms += 1) goOn();
+    assert.equal(peer.lentTo, worker.lender);
+    for (let ms = 0; ms < 30; ms += 1) goOn();
+    assert.equal(peer.lentTo, undefined, 'nobody has looked at it for long');
+  });
+
   it('when its worker is always given something else', () => {
     const { rig, worker, peer } = lent();
     const others = Array.from({ length: 3 }, () => rig.open());
@@ -234,8 +263,7 @@ describe('a lent connection comes home', () => {
     rig.settle();
     rig.send(peer, request({ id: 2 }));
     // Each of them asks again before it is answered: the worker never has nothing to do but this.
-    for (let rounds = 0; peer.lentTo !== undefined; rounds += 1) {
-      assert.ok(rounds < 100, 'its request is never read');
+    const goOn = (): void => {
       id += 1;
       for (const other of others) if (other.lentTo === undefined) rig.send(other, request({ id, body: 'x' }));
       rig.nowMs += 0.5;
@@ -244,6 +272,10 @@ describe('a lent connection comes home', () => {
       if (worker.running !== undefined) worker.end(answer('x'));
       rig.hear();
       worker.listen();
+    };
+    for (let rounds = 0; peer.lentTo !== undefined; rounds += 1) {
+      assert.ok(rounds < 200, 'its request is never read');
+      goOn();
     }
     assert.ok(worker.started > 5);
     assert.equal(worker.direct?.counts.begun, 0);

@@ -22,7 +22,7 @@ function ask({ rig, worker }: Setting, peer: Peer): void {
 }
 
 /** It goes on, and ends. */
-function finish({ rig, worker }: Setting, text: string): void {
+function finish({ rig, worker }: Pick<Setting, 'rig' | 'worker'>, text: string): void {
   assert.ok(worker.resume());
   worker.end(answer(text));
   rig.settle();
@@ -59,6 +59,35 @@ describe('a request that waits on a lent connection', () => {
     }
     assert.equal(worker.direct?.counts.promoted, 0);
     assert.equal(rig.front.counts().requests, 0);
+  });
+
+  it('is no longer for its worker when the script has become long, of which one long state of many says nothing', () => {
+    for (const count of [8, 2]) {
+      const { rig, worker } = begun({ pool: { clones: 8 } });
+      const peers = Array.from({ length: count }, () => rig.open());
+      // All that wait at the same time need states. The first request of a state tells nothing of its time.
+      for (let rounds = 0; rounds < 4; rounds += 1) {
+        for (const peer of peers) {
+          rig.send(peer, request());
+          rig.settle();
+          worker.suspend();
+          rig.settle();
+        }
+        for (const _ of peers) finish({ rig, worker }, 'warm');
+      }
+      assert.equal(worker.states.size, count);
+      for (let left = 4; left > 0; left -= 1) {
+        rig.send(rig.open(), request({ keepConn: false }));
+        rig.settle();
+        worker.tookMs = 1;
+        worker.end(answer('long'));
+        rig.settle();
+      }
+      const [peer] = peers as [Peer];
+      rig.send(peer, request());
+      rig.settle();
+      assert.equal(running(worker)?.isDirect, count > 4, `${count} states`);
+    }
   });
 
   it('becomes the front’s when it waits for long', () => {

@@ -52,6 +52,17 @@ describe('a script that runs too long', () => {
     assert.equal(other.stdout(), answer('fine'));
   });
 
+  it('does not cost its worker because of one look that comes late: the worker may have had no processor, either', () => {
+    const { rig, worker, peer } = running();
+    passInTicks(rig, 1_000);
+    assert.equal(worker.requested, InterruptRequest.TIMEOUT);
+    rig.pass(3_000);
+    assert.deepEqual(rig.abandoned, []);
+    worker.end(answer('stopped'));
+    rig.settle();
+    assert.equal(peer.stdout(), answer('stopped'));
+  });
+
   it('may have ended just when it is given up', () => {
     const { rig, worker, peer } = running();
     passInTicks(rig, 1_200);

@@ -73,10 +73,28 @@ describe('SQLite', () => {
       `vacuum into '${other}'`,
       'pragma journal_mode = delete',
       'pragma temp_store_directory = "/tmp"',
+      'pragma busy_timeout = encoding',
+      'pragma "busy_timeout" = encoding',
+      'pragma [foreign_keys] = user_version',
+      'pragma /* encoding */ foreign_keys = user_version',
+      'pragma optimize.busy_timeout = 0',
+      "select load_extension('nothing')",
     ]) {
       await assert.rejects(run.execute(text), code('LUAFCGID_DATA_QUERY'), text);
     }
     assert.deepEqual(await run.query('pragma user_version'), [{ user_version: 0 }]);
+    assert.deepEqual(await run.query(' Pragma main . Application_Id;'), [{ application_id: 0 }]);
+    run.end();
+  });
+
+  it('counts rows also where they have no values to count', async () => {
+    const run = new TestRun(open({ maxResultBytes: 100_000, connections: 1 }));
+    const rows = (count: number) =>
+      run.query(
+        `with recursive c(n) as (select 1 union all select n + 1 from c where n < ${count}) select null as v from c`,
+      );
+    assert.equal(((await rows(100)) as unknown[]).length, 100);
+    await assert.rejects(rows(4000), code('LUAFCGID_DATA_RESULT_SIZE'));
     run.end();
   });
 
@@ -127,6 +145,12 @@ describe('SQLite', () => {
     const other = new TestRun(source);
     await assert.rejects(other.execute('insert into mine values (1)'), code('LUAFCGID_DATA_QUERY', 'SQLITE 1'));
     other.end();
+    const quoting = new TestRun(source);
+    await quoting.execute('create table "temp".mine (n)');
+    quoting.end();
+    const last = new TestRun(source);
+    await assert.rejects(last.execute('insert into mine values (1)'), code('LUAFCGID_DATA_QUERY', 'SQLITE 1'));
+    last.end();
   });
 
   it('breaks off a query that gives rows without end, and keeps its thread', async () => {

@@ -116,6 +116,8 @@ test('touch sets times; what cannot be is refused with its reason', (t) => {
   check({
     'all(lfs.touch(dir .. "/both/file", 1000, 2000), lfs.attributes(dir .. "/both/file", "access"), lfs.attributes(dir .. "/both/file", "modification"))':
       'true|1000|2000',
+    'all(lfs.touch(dir .. "/both/file", 0 / 0))': 'nil|Invalid argument|22',
+    'all(lfs.touch(dir .. "/both/file", 1, 1 / 0))': 'nil|Invalid argument|22',
     'all(lfs.currentdir())': '/app',
     'all(lfs.chdir("."), lfs.chdir("/tmp"))':
       "true|nil|Unable to change working directory to '/tmp'\nluafcgid: relative names start at the script's directory\n",

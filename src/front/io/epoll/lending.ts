@@ -5,6 +5,7 @@
 import { LENDABLE_DESCRIPTORS, type Lender, LentMark } from '../../../channel/lending.js';
 import { Epoll, EpollEvent } from '../../../linux/epoll.js';
 import { closeEventfd, createEventfd, ringEventfd } from '../../../linux/eventfd.js';
+import { cpuMsOfThread } from '../../../linux/thread-clock.js';
 import type { LendingDriver } from '../../model/actions.js';
 import type { EpollSocket } from './socket.js';
 
@@ -64,6 +65,10 @@ export class EpollLending implements LendingDriver {
 
   ring(lender: Lender): void {
     ringEventfd(lender.bell);
+  }
+
+  cpuMsOf({ thread }: Lender): number | undefined {
+    return thread === 0 ? undefined : cpuMsOfThread(thread);
   }
 
   close(lender: Lender): void {

@@ -46,6 +46,7 @@ export class OpenFiles {
     const at = free < 0 ? this.#files.length : free;
     if (at >= MOST_FILES) throw errorOfSystem('EMFILE');
     this.#files[at] = { fd: this.host.open(path, how), how, position: 0 };
+    this.host.quota?.opened();
     return at + FIRST;
   }
 
@@ -115,11 +116,16 @@ export class OpenFiles {
   close(number: number): void {
     const { fd } = this.#file(number);
     this.#files[number - FIRST] = undefined;
-    closeSync(fd);
+    this.#closed(fd);
   }
 
   closeAll(): void {
-    for (const file of this.#files.splice(0)) if (file !== undefined) closeSync(file.fd);
+    for (const file of this.#files.splice(0)) if (file !== undefined) this.#closed(file.fd);
+  }
+
+  #closed(fd: number): void {
+    this.host.quota?.closed();
+    closeSync(fd);
   }
 
   #file(number: number): OpenFile {
