@@ -8,8 +8,8 @@ import { fetchHttp } from '../support/http.js';
 import type { Run } from './run.js';
 import { IDLE_S } from './subject.js';
 
-/** Longest wait for an answer. */
-const GUARD_MS = 20_000;
+/** Longest wait for an answer. Generous: it only ends a run that would hang. */
+const GUARD_MS = 90_000;
 const MOST_BODY_BYTES = 300_000;
 const MOST_ROWS = 30_000;
 const MOST_PAUSE_MS = 15;

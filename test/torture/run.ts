@@ -20,7 +20,7 @@ import { Tally } from './tally.js';
 const MIB = 1024 * 1024;
 const NOISE_BYTES = 2 * MIB;
 /** Longest wait for what has to come back to what it was. */
-const SETTLE_MS = 45_000;
+const SETTLE_MS = 120_000;
 /** What the resident size may differ by at the end: JavaScript keeps up to 80 MiB of done buffers on each of two threads. */
 const MEMORY_MARGIN_MIB = 160;
 /** A thread that hangs in native code keeps the descriptors of its event loop. */

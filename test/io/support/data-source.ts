@@ -130,7 +130,13 @@ export function closeWithRuns(source: Source): Promise<void> {
 export async function freeze(process: { readonly pid: number; signal(signal: NodeJS.Signals): void }): Promise<void> {
   process.signal('SIGSTOP');
   const tasks = `/proc/${process.pid}/task`;
-  const stands = (task: string): boolean => / T /.test(readFileSync(`${tasks}/${task}/stat`, 'latin1').slice(0, 60));
+  const stands = (task: string): boolean => {
+    try {
+      return / T /.test(readFileSync(`${tasks}/${task}/stat`, 'latin1').slice(0, 60));
+    } catch {
+      return true; // it has ended meanwhile
+    }
+  };
   await until(() => readdirSync(tasks).every(stands), 'the process stands');
 }
 
@@ -186,7 +192,7 @@ export function code(expected: string, sqlstate?: string): (error: unknown) => b
 }
 
 /** Longest wait for what is bound to come. Generous: it only ends a test that would hang. */
-const GUARD_MS = 90_000;
+const GUARD_MS = 240_000;
 
 /** Resolves when something has come to be. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
