@@ -56,7 +56,9 @@ export async function startPostgres() {
   const sql = `create table notes (id integer primary key, title text not null);
     insert into notes select n, 'title ' || n from generate_series(1, ${NOTES}) as n; analyze notes;`;
   const psql = (/** @type {string} */ text) =>
-    execFileSync('psql', ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-q', '-c', text], { stdio: 'pipe' });
+    execFileSync('psql', ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-q', '-c', text], {
+      stdio: 'pipe',
+    });
   await untilReady(() => psql('select 1'));
   psql(sql);
   return { ...running, port };
