@@ -50,7 +50,7 @@ describe('a socket that systemd passes', () => {
     assert.ok(lstatSync(path).isSocket(), 'it is not the server that removes it');
   });
 
-  it('is one that listen names, beside others', async (t) => {
+  itOnce('is one that listen names, beside others', async (t) => {
     const { path, fd } = heldSocket(t);
     const config = 'listen = { "systemd:web", "./own.sock" }';
     const server = await activate(t, fd, { config }, 'web');
@@ -72,7 +72,7 @@ describe('a socket that systemd passes', () => {
     assert.ok(lstatSync(path).isSocket(), 'it is not the server that removes it');
   });
 
-  it('refuses nobody while the server is stopped and started again under load', async (t) => {
+  itOnce('refuses nobody while the server is stopped and started again under load', async (t) => {
     const { path, fd } = heldSocket(t);
     const first = await activate(t, fd);
     const params = scriptParams(first.path('hello.lua'));

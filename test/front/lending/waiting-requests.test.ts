@@ -76,7 +76,7 @@ describe('a request that waits on a lent connection', () => {
         for (const _ of peers) finish({ rig, worker }, 'warm');
       }
       assert.equal(worker.states.size, count);
-      for (let left = 4; left > 0; left -= 1) {
+      for (let left = 6; left > 0; left -= 1) {
         rig.send(rig.open(), request({ keepConn: false }));
         rig.settle();
         worker.tookMs = 1;

@@ -72,7 +72,6 @@ export const handlers: Snippets = {
   'a variable that is closed at the end of a request, without an end': {
     lua: 'local x <close> = setmetatable({}, { __close = function() while true do end end }) os.exit(1)',
     on: ['lua5.4'],
-    ends: 'stopped',
   },
   'variables that wait when they are closed': {
     lua: 'local l = require("luafcgid") do local x <close> = setmetatable({}, { __close = function() l.sleep(0.01) end }) end local y <close> = setmetatable({}, { __close = function() l.sleep(0.01) end }) error("z")',

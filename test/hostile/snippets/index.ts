@@ -6,6 +6,7 @@ import { errors } from './errors.js';
 import { handlers } from './handlers.js';
 import { inside } from './inside.js';
 import { library } from './library.js';
+import { midst } from './midst.js';
 import { request } from './request.js';
 import { type Snippet, type Snippets, scriptOf } from './snippet.js';
 import { texts } from './texts.js';
@@ -23,6 +24,7 @@ const kinds: Readonly<Record<string, Snippets>> = {
   together,
   work,
   endless,
+  midst,
 };
 
 export interface NamedSnippet extends Snippet {
