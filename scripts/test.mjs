@@ -1,5 +1,5 @@
-// Runs every compiled test file, or those whose path contains one of the arguments. The end-to-end tests run once for
-// each driver that the front has here (`io`), those that no driver concerns once. The tests of the script interface,
+// Runs every compiled test file, or those whose path contains one of the arguments. The end-to-end tests of what goes
+// through sockets run once for each driver that the front has here (`io`). The tests of the script interface,
 // directly in test/lua, run again with each native engine, together with those of native engines only. All others run
 // once.
 //
@@ -24,55 +24,25 @@ import { pathToFileURL } from 'node:url';
 const isLinux = process.platform === 'linux';
 /** Drivers of the front, by the name that the configuration has for them. */
 const DRIVERS = isLinux ? ['epoll', 'node'] : ['node'];
-/** End-to-end tests of what the front's driver takes no part in: they run once. Parts of files: `describeOnce` and `itOnce`. */
-const DRIVER_FREE = [
-  'address-space',
-  'applications',
-  'authorizer',
-  'authorizer-web-servers',
-  'bad-scripts',
-  'check-connect',
-  'check-list',
-  'command',
-  'compatibility',
-  'console',
-  'data',
-  'doors',
-  'error-handlers',
-  'example-applications',
-  'examples',
-  'existing-software',
-  'failing-scripts',
-  'filter',
-  'finalizers',
-  'front-controller',
-  'housekeeping',
-  'http-client',
-  'huge-texts',
-  'images',
-  'locks',
-  'logs',
-  'looks',
-  'lost-workers',
-  'many-waiting',
-  'native',
-  'native-process',
-  'operator',
-  'passwords',
-  'pool',
-  'profile',
-  'queue',
-  'script-interface',
-  'sendfile',
-  'sessions',
-  'shared',
-  'source-locks',
-  'sql-compatibility',
-  'torture-pristine',
-  'uploads',
-  'user',
-  'warm-start',
-  'watchdog',
+/**
+ * End-to-end tests of what goes through sockets of the front: they run with each driver, all others with the first. Parts of
+ * them that no driver concerns: `describeOnce` and `itOnce`.
+ */
+const EACH_DRIVER = [
+  'descriptors',
+  'disconnect',
+  'inherited',
+  'listen',
+  'memory-of-clients',
+  'onslaught',
+  'reload',
+  'slow-clients',
+  'slow-readers',
+  'streaming',
+  'torture',
+  'waiting',
+  'web-servers',
+  'wire',
 ];
 /** These take longest. They begin first, so that none of them runs alone at the end. */
 const LONGEST = [
@@ -131,13 +101,13 @@ const files = readdirSync('dist/test', { recursive: true })
 if (files.length === 0) fail(`no test file matches: ${wanted.join(' ')}`);
 
 const isEndToEnd = (file) => file.startsWith('dist/test/e2e/');
-const isDriverFree = (file) => DRIVER_FREE.some((name) => file.endsWith(`/${name}.test.js`));
+const isForEachDriver = (file) => EACH_DRIVER.some((name) => file.endsWith(`/${name}.test.js`));
 const isForNative = (file) => file.startsWith('dist/test/lua/native/');
 const isForEveryEngine = (file) => /^dist\/test\/lua\/[^/]*$/.test(file);
 const once = { name: 'all but end to end', isIn: (file) => !isEndToEnd(file) && !isForNative(file), env: {} };
 const endToEnd = DRIVERS.map((io, index) => ({
   name: `end to end, io = "${io}"`,
-  isIn: (file) => isEndToEnd(file) && (index === 0 || !isDriverFree(file)),
+  isIn: (file) => isEndToEnd(file) && (index === 0 || isForEachDriver(file)),
   env: { LUAFCGID_TEST_IO: io, LUAFCGID_TEST_REPETITION: index === 0 ? '0' : '1' },
 }));
 const engines = NATIVE_ENGINES.map((engine) => ({

@@ -8,6 +8,7 @@ import { freePort } from './nginx.mjs';
 import { findProgram, startProgram } from './processes.mjs';
 
 export const NOTES = 1000;
+const START_LIMIT_MS = 15_000;
 const PROGRAMS = '/usr/lib/postgresql';
 
 /** PostgreSQL refuses to run as root: then it runs as the user that its package has made. */
@@ -16,6 +17,19 @@ function asItsUser() {
   const id = (/** @type {string} */ flag) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
   const [uid, gid] = [id('-u'), id('-g')];
   return { uid, gid, prefix: ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'] };
+}
+
+/** It accepts connections before it serves them. @param {() => void} ask throws as long as it does not serve */
+async function untilReady(ask) {
+  const giveUpMs = performance.now() + START_LIMIT_MS;
+  for (;;) {
+    try {
+      return ask();
+    } catch (error) {
+      if (performance.now() > giveUpMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
 }
 
 /** @returns {Promise<{pid: number, port: number, stop: () => Promise<void>}>} */
@@ -41,7 +55,12 @@ export async function startPostgres() {
   const running = await startProgram(server.program, server.args, `127.0.0.1:${port}`, 'SIGINT');
   const sql = `create table notes (id integer primary key, title text not null);
     insert into notes select n, 'title ' || n from generate_series(1, ${NOTES}) as n; analyze notes;`;
-  execFileSync('psql', ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-q', '-c', sql], { stdio: 'pipe' });
+  const psql = (/** @type {string} */ text) =>
+    execFileSync('psql', ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-q', '-c', text], {
+      stdio: 'pipe',
+    });
+  await untilReady(() => psql('select 1'));
+  psql(sql);
   return { ...running, port };
 }
 

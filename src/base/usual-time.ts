@@ -7,7 +7,7 @@
 export const UNKNOWN_MS = Number.POSITIVE_INFINITY;
 
 /** Workers serve only those scripts by themselves whose requests usually take no longer than this. */
-export const SHORT_MS = 0.25;
+export const SHORT_MS = 0.5;
 
 /** Nobody waits longer than this behind a running request while another worker could serve it. */
 export const LONG_MS = 1;

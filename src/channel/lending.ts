@@ -30,7 +30,7 @@
 
 import { FrontGate, WorkerGate } from './gate.js';
 import { FromWorker } from './messages.js';
-import { WAITING_RUNS_WORDS, WaitingRuns, WaitingRunsView } from './waiting-runs.js';
+import { WAITING_RUNS_BYTES, WAITING_RUNS_WORDS, WaitingRuns, WaitingRunsView } from './waiting-runs.js';
 
 /** 32-bit words. */
 const GATE = 0;
@@ -68,12 +68,13 @@ export const LENDABLE_DESCRIPTORS = 16 * 1024;
 export const MAX_LENT_BYTES = 32 * 1024;
 
 export function createLoans(): SharedArrayBuffer {
-  return new SharedArrayBuffer(ALL_BYTES + LENDABLE_DESCRIPTORS + MAX_LENT_BYTES);
+  return new SharedArrayBuffer(ALL_BYTES + LENDABLE_DESCRIPTORS + MAX_LENT_BYTES + WAITING_RUNS_BYTES);
 }
 
 class Shared {
   protected readonly words: Int32Array;
   protected readonly waitingWords: Int32Array;
+  protected readonly waitingBytes: Uint8Array;
   protected readonly used: Uint8Array;
   /** Where the worker reads requests to. */
   readonly bytes: Uint8Array;
@@ -83,6 +84,7 @@ class Shared {
     this.waitingWords = new Int32Array(shared, WORDS * 4, WAITING_RUNS_WORDS);
     this.used = new Uint8Array(shared, ALL_BYTES, LENDABLE_DESCRIPTORS);
     this.bytes = new Uint8Array(shared, ALL_BYTES + LENDABLE_DESCRIPTORS, MAX_LENT_BYTES);
+    this.waitingBytes = new Uint8Array(shared, ALL_BYTES + LENDABLE_DESCRIPTORS + MAX_LENT_BYTES, WAITING_RUNS_BYTES);
   }
 
   /** Connections that are lent. */
@@ -113,7 +115,7 @@ export class Borrower extends Shared {
 
   constructor(shared: SharedArrayBuffer) {
     super(shared);
-    this.waiting = new WaitingRuns(this.waitingWords);
+    this.waiting = new WaitingRuns(this.waitingWords, this.waitingBytes);
     this.#gate = new WorkerGate(this.words, GATE, GATE_WAITS);
   }
 
@@ -232,7 +234,7 @@ export class Lender extends Shared {
 
   constructor(shared: SharedArrayBuffer) {
     super(shared);
-    this.waiting = new WaitingRunsView(this.waitingWords);
+    this.waiting = new WaitingRunsView(this.waitingWords, this.waitingBytes);
     this.#gate = new FrontGate(this.words, GATE, GATE_WAITS);
   }
 

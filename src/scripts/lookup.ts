@@ -37,24 +37,29 @@ export class ScriptLookup {
    * The regular, readable file behind `path`.
    * @throws LuafcgidError of status 403 or 404, or of 503 when nothing could be found out
    */
-  async find(path: string): Promise<string> {
-    try {
-      const real = await realpath(bytesOf(path), { encoding: 'buffer' });
-      const file = real.toString('latin1');
-      if (!(await this.#liesInRoot(file))) throw refusal('OUTSIDE_ROOT', path);
+  find(path: string): Promise<string> {
+    return asRefusals(path, async () => {
+      const file = await this.#resolve(path);
+      const real = bytesOf(file);
       if (!(await stat(real)).isFile()) throw refusal('NOT_A_FILE', path);
       if (!isScriptName(file, this.#extensions)) {
         throw refusal('EXTENSION', path, { extensions: Buffer.from(this.#extensions.join(', '), 'latin1').toString() });
       }
       await access(real, constants.R_OK);
       return file;
-    } catch (error) {
-      if (error instanceof LuafcgidError) throw error;
-      const code = (error as NodeJS.ErrnoException).code;
-      if (MISSING.has(code)) throw refusal('NOT_FOUND', path);
-      if (isForWantOfRoom(error)) throw refusal('NO_ROOM', path, { reason: code });
-      throw refusal('UNREADABLE', path, { reason: code });
-    }
+    });
+  }
+
+  /** Where `path` leads, below a root; whether that is a script that may be read is not looked at. @throws as `find` */
+  leadsTo(path: string): Promise<string> {
+    return asRefusals(path, () => this.#resolve(path));
+  }
+
+  async #resolve(path: string): Promise<string> {
+    const real = await realpath(bytesOf(path), { encoding: 'buffer' });
+    const file = real.toString('latin1');
+    if (!(await this.#liesInRoot(file))) throw refusal('OUTSIDE_ROOT', path);
+    return file;
   }
 
   async #liesInRoot(file: string): Promise<boolean> {
@@ -65,6 +70,19 @@ export class ScriptLookup {
       throw error;
     });
     return roots.some((root) => file.startsWith(root === '/' ? root : `${root}/`));
+  }
+}
+
+/** What the file system says of a path, as an error of the request. */
+async function asRefusals(path: string, look: () => Promise<string>): Promise<string> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof LuafcgidError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    if (MISSING.has(code)) throw refusal('NOT_FOUND', path);
+    if (isForWantOfRoom(error)) throw refusal('NO_ROOM', path, { reason: code });
+    throw refusal('UNREADABLE', path, { reason: code });
   }
 }
 

@@ -34,17 +34,21 @@ export interface Swept {
 /** Files looked at together: enough to keep the file system's threads busy, few enough to leave room for others. */
 const BATCH = 64;
 
+/** Files that were scripts at the last sweep, and their versions then. */
+export type SeenScripts = Map<string, string>;
+
 /**
  * Looks once at every file, and flushes what is stale.
- * @param findScript what a script's path leads to now
+ * @param lookup what a script's path leads to now: `find` sees whether that may be run, `leadsTo` does not
+ * @param seen from one sweep to the next: of a file of the same version it is known that it may be run, which saves
+ * two calls of the file system for each script
  */
-export async function sweep(swept: Swept, findScript: (path: string) => Promise<string>): Promise<Flushed> {
+export async function sweep(
+  swept: Swept,
+  lookup: Readonly<Record<'find' | 'leadsTo', (path: string) => Promise<string>>>,
+  seen: SeenScripts,
+): Promise<Flushed> {
   const { scripts, dependencies } = await swept.inventory();
-  const moved: [path: string, file: string | undefined][] = [];
-  await inBatches(scripts, async ([path, file]) => {
-    const now = await findScript(path).catch((error: unknown) => (isUnknown(error) ? file : undefined));
-    if (now !== file) moved.push([path, now]);
-  });
   const fingerprints = new Map<string, string | undefined>();
   await inBatches([...dependencies], async ([path, needsContent]) => {
     try {
@@ -52,6 +56,20 @@ export async function sweep(swept: Swept, findScript: (path: string) => Promise<
     } catch (error) {
       // Nothing was found out: it counts as unchanged until the next sweep.
       if (!isForWantOfRoom(error)) throw error;
+    }
+  });
+  const moved: [path: string, file: string | undefined][] = [];
+  const last = new Map(seen);
+  seen.clear();
+  await inBatches(scripts, async ([path, file]) => {
+    const version = fingerprints.get(file);
+    const isSeen = version !== undefined && last.get(file) === version;
+    try {
+      const now = await (isSeen ? lookup.leadsTo(path) : lookup.find(path));
+      if (now !== file) moved.push([path, now]);
+      else if (version !== undefined) seen.set(file, version);
+    } catch (error) {
+      if (!isUnknown(error)) moved.push([path, undefined]);
     }
   });
   return swept.refresh({ moved, fingerprints });

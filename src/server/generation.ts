@@ -7,6 +7,7 @@ import type { Log, LogLevel } from '../logging/sinks/logs.js';
 import { createHookSetter, type EngineData } from '../lua/engine.js';
 import { type FileGrants, holdGrants, releaseGrants } from '../scripts/held-directory.js';
 import { ScriptLookup } from '../scripts/lookup.js';
+import type { SeenScripts } from '../scripts/sweep.js';
 import { countWritten, createQuotaMemory, WriteQuota } from '../scripts/write-quota.js';
 import type { SharedGrant } from '../shared/settings.js';
 import { accessFormatOf } from './front-settings.js';
@@ -29,6 +30,7 @@ export interface Prepared {
 /** A configuration in service. */
 export interface Generation extends Prepared {
   readonly scripts: ScriptLookup;
+  readonly seenScripts: SeenScripts;
   /** Directories of `files`, open as long as its workers run. */
   files: FileGrants | undefined;
   /** How many bytes scripts have written there; undefined: without a limit. */
@@ -42,7 +44,15 @@ export interface Generation extends Prepared {
 export function generationOf(prepared: Prepared): Generation {
   const { root, extensions } = prepared.loaded.config;
   const scripts = new ScriptLookup(root.map(toByteString), extensions.map(toByteString));
-  return { ...prepared, scripts, files: undefined, filesUsed: undefined, sources: [], shared: [] };
+  return {
+    ...prepared,
+    scripts,
+    seenScripts: new Map(),
+    files: undefined,
+    filesUsed: undefined,
+    sources: [],
+    shared: [],
+  };
 }
 
 /** What workers get of a configuration. */

@@ -13,11 +13,13 @@ export async function keepHouse(parts: ServerParts): Promise<void> {
 }
 
 /** States whose files have changed are flushed: no request that comes afterwards is answered by one of them. */
-export async function lookForChanges({ front, log, current: { scripts } }: ServerParts): Promise<void> {
+export async function lookForChanges({ front, log, current }: ServerParts): Promise<void> {
+  const { scripts, seenScripts } = current;
   scripts.refresh();
   const flushed = await sweep(
     { inventory: () => front.call('inventory'), refresh: (findings) => front.call('refresh', findings) },
-    (path) => scripts.find(path),
+    scripts,
+    seenScripts,
   );
   if (flushed.states > 0) log.write('info', describe(flushed));
 }

@@ -210,6 +210,8 @@ describe('a writer that blocks', () => {
 
 describe('two threads', () => {
   const FRAMES = 100_000;
+  /** Generous: it only ends a test that would hang. */
+  const GUARD_MS = 240_000;
 
   function startThread(t: TestContext, data: RingThreadData): Worker {
     const thread = new Worker(new URL('./support/ring-thread.js', import.meta.url), { workerData: data });
@@ -236,7 +238,7 @@ describe('two threads', () => {
           if (taken === FRAMES) resolve(undefined);
         });
       }),
-      30_000,
+      GUARD_MS,
       () => `${taken} of ${FRAMES} frames came`,
     );
     assert.equal(fault, undefined);
@@ -264,6 +266,6 @@ describe('two threads', () => {
     });
     await once(thread, 'online');
     write();
-    assert.equal(await guarded(done, 30_000, () => `${written} of ${FRAMES} frames were written`), undefined);
+    assert.equal(await guarded(done, GUARD_MS, () => `${written} of ${FRAMES} frames were written`), undefined);
   });
 });

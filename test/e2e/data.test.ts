@@ -4,10 +4,10 @@ import { describe, it } from 'node:test';
 import type { Cleanup } from '../support/cleanup.js';
 import { startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
-import { IO, type Server, startServer } from '../support/server.js';
-import { ask, eventually, itOnce, shared } from '../support/shared.js';
+import { type Server, startServer } from '../support/server.js';
+import { ask, eventually, shared } from '../support/shared.js';
 
-const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
+const ENGINES = ['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const;
 
 /** A script whose handler is this, with `db` and `con`. */
 const script = (body: string, source = 'main'): string => `local M = require("luafcgid.db")
@@ -159,7 +159,7 @@ describe('data sources', () => {
       await eventually('the database', async () => (await ask(server, 'one.lua')).text === '1');
     });
 
-    itOnce('answers every request while it is reloaded and stopped with connections that are lent', async (t) => {
+    it('answers every request while it is reloaded and stopped with connections that are lent', async (t) => {
       const { port } = postgres();
       const limits = 'waittimeout = 60, connecttimeout = 60, querytimeout = 60';
       const server = await start(

@@ -59,15 +59,17 @@ for (const [name, start] of [
     const site = shared(start);
     const fetch: Site['fetch'] = (path, options) => site().fetch(path, options);
 
-    // The first one: what it counts must not have been asked for before.
     it('count requests from one to the next', async () => {
-      for (const [count, noun] of [
-        [1, 'request'],
-        [2, 'requests'],
-        [3, 'requests'],
-      ] as const) {
-        assert.ok((await fetch('/counter.lua')).text.includes(`<strong>${count}</strong> ${noun}.`));
-      }
+      // A worker that has not said yet that it is free has the script cloned, and each clone counts for itself.
+      let most = 0;
+      await eventually('a third request to one state', async () => {
+        const { text } = await fetch('/counter.lua');
+        const [, count, noun] = /<strong>(\d+)<\/strong> (requests?)\./.exec(text) ?? assert.fail(text);
+        assert.ok(Number(count) <= most + 1, `${count} after ${most}`);
+        assert.equal(noun, count === '1' ? 'request' : 'requests');
+        most = Math.max(most, Number(count));
+        return most === 3;
+      });
     });
 
     it('count visits of all workers, and refuse too many of one visitor', async (t) => {
@@ -149,9 +151,10 @@ for (const [name, start] of [
     it('wait for two things at once', async () => {
       const { text } = await fetch('/together.lua');
       const steps = [...text.matchAll(/<li>(\w+): step \d/g)].map(([, what]) => what);
-      // The later one of the two is through its first step before the other is.
-      assert.equal(steps[0], 'Toast', text);
-      assert.deepEqual(steps.sort().join(), 'Tea,Tea,Tea,Toast,Toast,Toast,Toast');
+      // Neither waits for the other to end.
+      assert.ok(steps.indexOf('Toast') < steps.lastIndexOf('Tea'), text);
+      assert.ok(steps.indexOf('Tea') < steps.lastIndexOf('Toast'), text);
+      assert.equal(steps.sort().join(), 'Tea,Tea,Tea,Toast,Toast,Toast,Toast');
       assert.match(text, /Tea is ready, and Toast is ready\./);
     });
 

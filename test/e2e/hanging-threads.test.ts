@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { type Server, startServer } from '../support/server.js';
-import { ask, eventually, itOnce } from '../support/shared.js';
+import { ask, eventually } from '../support/shared.js';
 
 const SCRIPT = `function main(env, con)
   if env.QUERY_STRING == "hang" then string.find(("a"):rep(30000), ".-.-.-.-.-b") end
@@ -73,13 +73,13 @@ describe('a thread that hangs in native code', () => {
     return server;
   }
 
-  itOnce('and a server that is stopped while it takes its own place stops in order', async (t) => {
+  it('and a server that is stopped while it takes its own place stops in order', async (t) => {
     const server = await startRestarting(t);
     await server.stop();
     assert.match(server.log(), /LUAFCGID_SERVER_RESTARTS[\s\S]*stopped\n/);
   });
 
-  itOnce('and one that is told to reload meanwhile reloads when it serves', async (t) => {
+  it('and one that is told to reload meanwhile reloads when it serves', async (t) => {
     const server = await startRestarting(t);
     server.signal('SIGHUP');
     await server.logged(/reloaded: listening/);

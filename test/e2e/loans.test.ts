@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import type { Cleanup } from '../support/cleanup.js';
 import { type CgiAnswer, FcgiConnection, parseCgiAnswer, requestBytes, scriptParams } from '../support/fcgi-client.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask, eventually, itOnce, shared } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
 
 /** Request numbers that workers give begin here. */
 const FIRST_LENT = 2 ** 30;
@@ -217,7 +217,7 @@ describe('a kept connection', () => {
     }
   });
 
-  itOnce('harms nobody when its script, short so far, becomes long', async (t) => {
+  it('harms nobody when its script, short so far, becomes long', async (t) => {
     const kept = await Promise.all(Array.from({ length: 8 }, () => Kept.lent(t, server())));
     const flag = server().path('go');
     const [slow, ...others] = kept as [Kept, ...Kept[]];
@@ -231,7 +231,7 @@ describe('a kept connection', () => {
     assert.equal((await slow.get('')).status, 200);
   });
 
-  itOnce('leaves no new connection to a worker that has come to something long', async (t) => {
+  it('leaves no new connection to a worker that has come to something long', async (t) => {
     for (let round = 0; round < 8; round += 1) {
       const kept = await Kept.lent(t, server());
       const flag = `go${round}`;
@@ -243,14 +243,14 @@ describe('a kept connection', () => {
     }
   });
 
-  itOnce('is stopped by the watchdog when it never ends', async (t) => {
+  it('is stopped by the watchdog when it never ends', async (t) => {
     const kept = await Kept.lent(t, server());
     assert.equal((await kept.get('spin')).status, 504);
     assert.equal((await kept.get('')).status, 200);
     await eventually('a line of the log', () => /LUAFCGID_SCRIPT_TIMEOUT/.test(server().log()));
   });
 
-  itOnce('is the new text when the script has changed', async (t) => {
+  it('is the new text when the script has changed', async (t) => {
     const kept = await Kept.lent(t, server(), 'changing.lua');
     const get = async (): Promise<string> => (await kept.get('', { script: 'changing.lua' })).text;
     server().write('changing.lua', 'function main(env, con) con:puts("another page") end');
@@ -258,7 +258,7 @@ describe('a kept connection', () => {
     for (let round = 0; round < 100; round += 1) assert.equal(await get(), 'another page');
   });
 
-  itOnce('leaves nothing open behind clients that go', async (t) => {
+  it('leaves nothing open behind clients that go', async (t) => {
     await (await Kept.lent(t, server())).get('');
     const { pid } = server();
     assert.ok(existsSync(`/proc/${pid}/fd`), 'this test needs /proc');
@@ -297,7 +297,7 @@ describe('kept connections of one worker', () => {
     startServer(t, { files: FILES, config: 'states = 4 connections = 4 showerrors = true' }),
   );
 
-  itOnce('are not served in a state in which another request waits', async (t) => {
+  it('are not served in a state in which another request waits', async (t) => {
     const [kept, other] = [await Kept.lent(t, server()), await Kept.lent(t, server())];
     for (let round = 0; round < 10; round += 1) {
       const waiting = other.begin('sleep=0.05');
@@ -319,7 +319,7 @@ describe('kept connections of one state', () => {
     startServer(t, { files: FILES, config: 'clones = 1 idletimeout = 3 showerrors = true' }),
   );
 
-  itOnce('have their answers in order, and all of them from that', async (t) => {
+  it('have their answers in order, and all of them from that', async (t) => {
     const kept = await Kept.lent(t, server());
     let last = Number((await kept.get('')).text.split(' ')[1]);
     for (let round = 0; round < 200; round += 1) {

@@ -74,7 +74,7 @@ describe('SIGHUP', () => {
     assert.equal(await shown(server), '7');
   });
 
-  it('goes on unchanged when an address cannot be had, and when the startup hook fails', async () => {
+  itOnce('goes on unchanged when an address cannot be had, and when the startup hook fails', async () => {
     const server = common();
     const before = await shown(server);
     const socket = JSON.stringify(server.socket);
@@ -118,23 +118,26 @@ describe('SIGHUP', () => {
     assert.deepEqual(await open.getValues('FCGI_MPXS_CONNS'), [['FCGI_MPXS_CONNS', '1']]);
   });
 
-  it('finishes what runs with the old one, and calls the hooks of both: startup before, shutdown after its last request', async (t) => {
-    const server = common();
-    const hooks = (name: string): string => `bodymemory = 0 workers = 1
+  itOnce(
+    'finishes what runs with the old one, and calls the hooks of both: startup before, shutdown after its last request',
+    async (t) => {
+      const server = common();
+      const hooks = (name: string): string => `bodymemory = 0 workers = 1
       function startup() print("${name} starts") end
       function shutdown() print("${name} ends") end`;
-    configure(server, hooks('first'));
-    await reload(server);
-    const held = await Held.ask(t, server, 'hold.lua');
-    await held.running;
-    configure(server, `${hooks('second')} maxpost = 5`);
-    await reload(server);
-    assert.match(server.log(), /second starts/);
-    assert.doesNotMatch(server.log(), /first ends/);
-    assert.equal(await shown(server), '5');
-    assert.deepEqual(await held.release(), { status: 200, text: 'running 1 done', retryAfter: undefined });
-    await server.logged(/first ends/);
-  });
+      configure(server, hooks('first'));
+      await reload(server);
+      const held = await Held.ask(t, server, 'hold.lua');
+      await held.running;
+      configure(server, `${hooks('second')} maxpost = 5`);
+      await reload(server);
+      assert.match(server.log(), /second starts/);
+      assert.doesNotMatch(server.log(), /first ends/);
+      assert.equal(await shown(server), '5');
+      assert.deepEqual(await held.release(), { status: 200, text: 'running 1 done', retryAfter: undefined });
+      await server.logged(/first ends/);
+    },
+  );
 
   itOnce('says which settings take a restart', async () => {
     const server = common();

@@ -10,7 +10,7 @@ import { DatagramReceiver } from '../support/datagrams.js';
 import { FcgiConnection, request, scriptParams } from '../support/fcgi-client.js';
 import { Held, HOLD } from '../support/held.js';
 import { runCommand, type Server, type ServerOptions, startServer } from '../support/server.js';
-import { ask, describeOnce, eventually, itOnce } from '../support/shared.js';
+import { ask, eventually } from '../support/shared.js';
 
 const HELLO = { 'hello.lua': 'function main(env, con) con:puts("hello") end' };
 const BACKLOG = 100;
@@ -107,13 +107,13 @@ describe('a socket that systemd passes', () => {
     assert.deepEqual(failures, []);
   });
 
-  itOnce('that nobody listens on is told of', async (t) => {
+  it('that nobody listens on is told of', async (t) => {
     const { fd } = heldSocket(t);
     const server = await activate(t, fd, { config: '' });
     await server.logged(/LUAFCGID_LISTEN_UNUSED.*luafcgid\.socket/);
   });
 
-  itOnce('must be there when listen wants it', async (t) => {
+  it('must be there when listen wants it', async (t) => {
     const config = join(tempDir(t), 'config.lua');
     writeFileSync(config, 'listen = "systemd"');
     const run = await runCommand([config]);
@@ -121,7 +121,7 @@ describe('a socket that systemd passes', () => {
     assert.match(run.stderr, /systemd has passed no socket[\s\S]*LUAFCGID_LISTEN_NOT_PASSED/);
   });
 
-  itOnce('leaves no variable for programs that scripts start', async (t) => {
+  it('leaves no variable for programs that scripts start', async (t) => {
     const { path, fd } = heldSocket(t);
     const manager = new DatagramReceiver(t, `${path}.notify`);
     const script = 'function main(env, con) con:puts(io.popen("env"):read("*a")) end';
@@ -138,7 +138,7 @@ describe('a socket that systemd passes', () => {
   });
 });
 
-describeOnce('the service manager', () => {
+describe('the service manager', () => {
   for (const kind of ['a path', 'an abstract name'] as const) {
     it(`is told at ${kind} when the server is ready, lives and stops`, async (t) => {
       const address = kind === 'a path' ? join(tempDir(t), 'notify.sock') : `@luafcgid-e2e-${process.pid}`;
@@ -185,7 +185,7 @@ describeOnce('the service manager', () => {
   });
 });
 
-describeOnce('the journal of systemd', () => {
+describe('the journal of systemd', () => {
   /** Standard error is a socket here, as it is there: only its number has to be told. */
   const stream = 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$0" "$@"';
   const files = { ...HELLO, 'fail.lua': 'function main(env, con)\n  con:log("warn", "look")\n  error("broken")\nend' };

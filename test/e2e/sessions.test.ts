@@ -6,10 +6,11 @@ import type { Cleanup } from '../support/cleanup.js';
 import { startMariadb } from '../support/mariadb.js';
 import { startPostgres } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
-import { IO, type Server, startServer } from '../support/server.js';
+import { type Server, startServer } from '../support/server.js';
 import { type AskOptions, ask, shared, type TextAnswer } from '../support/shared.js';
 
-const ENGINES = IO === 'node' ? (['embedded'] as const) : (['embedded', 'lua5.1', 'lua5.4', 'luajit'] as const);
+/** One of each kind: the tests of the script interface run on all. */
+const ENGINES = ['embedded', 'luajit'] as const;
 
 /** Runs what is posted, so that a test can say it where it matters. */
 const RUNNER = `local luafcgid = require("luafcgid")

@@ -117,7 +117,7 @@ describe('a request whose client reads slowly', () => {
     },
   );
 
-  it('leaves its worker to others when it came on a connection that the worker serves by itself', async (t) => {
+  itOnce('leaves its worker to others when it came on a connection that the worker serves by itself', async (t) => {
     const server = await start(t);
     const connection = await FcgiConnection.connect(server.socket);
     t.after(() => connection.destroy());
@@ -169,7 +169,7 @@ describe('a request whose client reads slowly', () => {
     await statusWhen(server, 'an end', ({ requests }) => requests.running === 0);
   });
 
-  it('is finished by a reload and by a stop', async (t) => {
+  itOnce('is finished by a reload and by a stop', async (t) => {
     const server = await start(t);
     const first = await slowReader(t, server);
     await suspended(server, 1);

@@ -10,7 +10,7 @@ import type { Cleanup } from '../support/cleanup.js';
 import { Held, HOLD } from '../support/held.js';
 import { fetchHttp } from '../support/http.js';
 import { IO, type Server, startServer } from '../support/server.js';
-import { ask, describeOnce, eventually, itOnce, shared } from '../support/shared.js';
+import { ask, eventually, shared } from '../support/shared.js';
 
 const HELLO = 'function main(env, con) con:puts("hello") end';
 const FAIL = 'function main(env, con)\n  error("broken " .. env.QUERY_STRING)\nend';
@@ -64,7 +64,7 @@ function start(t: Cleanup, settings = ''): Promise<Server> {
 }
 
 describe('the status of a running server', () => {
-  itOnce('tells how many states were made from images, and why a script has none (issue 16)', async (t) => {
+  it('tells how many states were made from images, and why a script has none (issue 16)', async (t) => {
     const server = await start(t, 'workers = 1 maxcount = 1 files = { read = { "." } }');
     server.write('open.lua', 'kept = io.open("hello.lua") function main(env, con) con:puts("open") end');
     for (const script of ['hello.lua', 'hello.lua', 'hello.lua', 'open.lua', 'open.lua']) await ask(server, script);
@@ -83,7 +83,7 @@ describe('the status of a running server', () => {
     );
   });
 
-  itOnce('has every request, by outcome and script, also those that no script has answered', async (t) => {
+  it('has every request, by outcome and script, also those that no script has answered', async (t) => {
     const server = await start(t);
     for (let at = 0; at < 3; at += 1) await ask(server, 'hello.lua');
     await ask(server, 'fail.lua');
@@ -136,7 +136,7 @@ describe('the status of a running server', () => {
     assert.equal((await waiting).text, 'hello');
   });
 
-  itOnce('tells a request that is suspended from one that runs, and says what it waits for', async (t) => {
+  it('tells a request that is suspended from one that runs, and says what it waits for', async (t) => {
     const server = await start(t, 'workers = 1 draintimeout = 0');
     void ask(server, 'sleep.lua').catch(() => {});
     const [request] = await eventually('the suspended request', async () => {
@@ -147,7 +147,7 @@ describe('the status of a running server', () => {
     assert.equal((await ask(server, 'hello.lua')).text, 'hello');
   });
 
-  itOnce('says of a suspended request that it waits for its body', async (t) => {
+  it('says of a suspended request that it waits for its body', async (t) => {
     const server = await start(t, 'workers = 1 bodymemory = 0');
     server.write('read.lua', `local luafcgid = require "luafcgid" ${HOLD}`);
     const held = await Held.ask(t, server, 'read.lua');
@@ -162,7 +162,7 @@ describe('the status of a running server', () => {
     await held.release();
   });
 
-  itOnce('groups errors by script and line', async (t) => {
+  it('groups errors by script and line', async (t) => {
     const server = await start(t);
     for (const query of ['a', 'b', 'c']) await ask(server, 'fail.lua', { params: { QUERY_STRING: query } });
     const errors = await eventually('all of them', async () => {
@@ -175,7 +175,7 @@ describe('the status of a running server', () => {
     );
   });
 
-  itOnce('keeps its totals when configurations are reloaded and workers are lost', async (t) => {
+  it('keeps its totals when configurations are reloaded and workers are lost', async (t) => {
     const server = await start(t, 'workers = 1 watchdog = 1');
     server.write('hang.lua', 'function main() string.rep("a", 40):find(("a?"):rep(40) .. ("a"):rep(40)) end');
     for (let at = 0; at < 3; at += 1) await ask(server, 'hello.lua');
@@ -189,7 +189,7 @@ describe('the status of a running server', () => {
     assert.deepEqual([hello.requests, requests.total, facts.last_reload.is_refused], [5, 6, false]);
   });
 
-  itOnce('is OpenMetrics that a strict parser takes, under both ways', async (t) => {
+  it('is OpenMetrics that a strict parser takes, under both ways', async (t) => {
     const server = await start(t);
     await ask(server, 'hello.lua');
     await statusAfter(server, 1);
@@ -243,7 +243,7 @@ describe('the status path', () => {
     await eventually('the main thread to go on', isAnswered);
   });
 
-  itOnce('is no other path, and nothing without the setting', async (t) => {
+  it('is no other path, and nothing without the setting', async (t) => {
     const server = await startServer(t, { files: { 'hello.lua': HELLO } });
     assert.equal((await askPath(server, '/status')).status, 404);
     for (const name of ['/statu', '/status/', '/statuspage', '/status/metrics/x', '/x/status']) {
@@ -258,13 +258,13 @@ describe('the status path', () => {
     assert.match(page.text, /^luafcgid /);
   });
 
-  itOnce('has no body for HEAD', async () => {
+  it('has no body for HEAD', async () => {
     const page = await askPath(common(), '/status', '', { REQUEST_METHOD: 'HEAD' });
     assert.deepEqual([page.status, page.text], [200, '']);
   });
 });
 
-describeOnce('the status socket', () => {
+describe('the status socket', () => {
   it("may be used by root and the server's user alone, and goes with the server", async (t) => {
     const server = await start(t);
     const path = join(server.dir, 'status.sock');

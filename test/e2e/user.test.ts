@@ -35,11 +35,14 @@ function accountOf(name: string): { name: string; uid: number; gid: number } {
 function ofAllThreads(pid: number, field: string): string[] {
   const tasks = readdirSync(`/proc/${pid}/task`);
   assert.ok(tasks.length > 3, 'hardly a thread was looked at');
-  const lines = tasks.map((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8')
-      .split('\n')
-      .find((line) => line.startsWith(`${field}:`)),
-  );
+  const lines = tasks.flatMap((task) => {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
+      return [text.split('\n').find((line) => line.startsWith(`${field}:`))];
+    } catch {
+      return []; // it has ended meanwhile
+    }
+  });
   return [...new Set(lines)].map((line) => (line ?? '').slice(field.length + 1).trim());
 }
 

@@ -193,7 +193,7 @@ end`,
     await eventually('a free place', async () => (await ask(server, 'try.lua')).text.startsWith('true'));
   });
 
-  it('is finished by a reload and by a stop', async (t) => {
+  itOnce('is finished by a reload and by a stop', async (t) => {
     const server = await start(t, '');
     const first = await sleeper(t, server, '0.5');
     server.signal('SIGHUP');
@@ -207,7 +207,7 @@ end`,
     await stopped;
   });
 
-  it('goes on as it was on a kept connection that its worker serves by itself', async (t) => {
+  itOnce('goes on as it was on a kept connection that its worker serves by itself', async (t) => {
     const server = await start(t, '');
     const connection = await FcgiConnection.connect(server.socket);
     t.after(() => connection.destroy());

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { IO, runCommand, type Server, startServer } from '../support/server.js';
+import { runCommand, type Server, startServer } from '../support/server.js';
 import { ask, eventually } from '../support/shared.js';
 
 const page = (version: number): string => `
@@ -112,8 +112,7 @@ describe('the file preload', () => {
   it('is run by check, which fails when each state would fail (users D7)', async (t) => {
     const server = await startServer(t, { files: { 'a.lua': page(1) } });
     const [file, preload] = [join(server.dir, 'checked.lua'), join(server.dir, 'pre.lua')];
-    const engines = IO === 'node' ? ['embedded'] : ['embedded', 'lua5.4'];
-    for (const engine of engines) {
+    for (const engine of ['embedded', 'lua5.4']) {
       writeFileSync(file, `engine = "${engine}" root = "/" preload = "pre.lua" watchdog = 2`);
       for (const [text, wanted] of [
         ['error("as written")', /preload \/.*pre\.lua: each state would fail: .*pre\.lua:1: as written/],

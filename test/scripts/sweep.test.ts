@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { LuafcgidError } from '../../src/base/errors.js';
-import { type Swept, sweep } from '../../src/scripts/sweep.js';
+import { type SeenScripts, type Swept, sweep } from '../../src/scripts/sweep.js';
 import { tempDir } from '../support/cleanup.js';
 
 type Findings = Parameters<Swept['refresh']>[0];
 
 async function findings(
   inventory: Awaited<ReturnType<Swept['inventory']>>,
-  findScript: (path: string) => Promise<string>,
+  find: (path: string) => Promise<string>,
+  leadsTo = find,
+  seen: SeenScripts = new Map(),
 ): Promise<Findings> {
   let found: Findings | undefined;
   await sweep(
@@ -21,7 +23,8 @@ async function findings(
         return { states: 0, files: [] };
       },
     },
-    findScript,
+    { find, leadsTo },
+    seen,
   );
   assert.ok(found);
   return found;
@@ -47,6 +50,29 @@ describe('a sweep', () => {
       ['/other', '/another'],
       ['/gone', undefined],
     ]);
+  });
+
+  it('sees whether a file may be run when it is another version, and else only where the path leads', async (t) => {
+    const file = join(tempDir(t), 'a');
+    const seen: SeenScripts = new Map();
+    const looked: string[] = [];
+    const look = async () => {
+      const inventory = { scripts: [['/a', file]] as const, dependencies: new Map([[file, false]]) };
+      const by = (how: string) => async (): Promise<string> => {
+        looked.push(how);
+        return file;
+      };
+      await findings(inventory, by('find'), by('leadsTo'), seen);
+    };
+    writeFileSync(file, 'text');
+    await look();
+    await look();
+    writeFileSync(file, 'another text');
+    await look();
+    await look();
+    rmSync(file);
+    await look();
+    assert.deepEqual(looked, ['find', 'leadsTo', 'find', 'leadsTo', 'find']);
   });
 
   it('takes no script for gone that could not be looked at for want of descriptors', async () => {

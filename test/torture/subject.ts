@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { guarded } from '../support/cleanup.js';
 import { ROOT } from '../support/server.js';
 
-const GUARD_MS = 60_000;
+const GUARD_MS = 180_000;
 /** Lines of the log that a failure is told with. */
 const LAST_LINES = 25;
 const MOST_OF_A_LINE = 200;

@@ -33,11 +33,11 @@ describe('the time of a script', () => {
 
   it('counts as short once, and what comes next by the processor that it has used', () => {
     const setting = new Setting();
-    assert.equal(setting.run(8, 8), 0.25);
+    assert.equal(setting.run(8, 8), 0.5);
     assert.ok(Math.abs(setting.run(8, 7.5) - 7.5) < 1e-9);
     assert.ok(Math.abs(setting.run(8, 0.05) - 0.05) < 1e-9, 'it was not on the processor');
     assert.equal(setting.run(0.1, 0.1), 0.1);
-    assert.equal(setting.run(8, 8), 0.25, 'nothing was in doubt before');
+    assert.equal(setting.run(8, 8), 0.5, 'nothing was in doubt before');
   });
 
   it('counts as it is where there is no such clock', () => {

@@ -244,11 +244,15 @@ export class WorkerFailure {
     // One that it has accepted is not known here; one that it has given back by now is not its any more.
     const broken = descriptor === undefined ? undefined : lentRequests.ownedBy(worker, descriptor);
     lending.accepting.set(worker, false);
-    const lost = lending.takeFromGone(worker);
+    // Nothing was sent yet to those that wait: they end with the worker's other requests.
+    for (const waiting of lender.waiting.list()) {
+      const isHere =
+        waiting.descriptor !== descriptor && lentRequests.ownedBy(worker, waiting.descriptor) !== undefined;
+      if (isHere) lentRequests.promoted(worker, waiting, nowMs);
+    }
+    lending.takeFromGone(worker);
     // Nobody knows what was read from it, or sent.
     broken?.destroy();
-    // What waited on these is known to nobody else.
-    for (const connection of lost) if (connection !== broken) connection.destroy();
   }
 
   /** Strikes a worker off. What it had begun with ends with this error. @param again a request to be begun anew */

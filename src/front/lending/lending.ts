@@ -151,13 +151,10 @@ export class Lending {
     );
   }
 
-  /** A worker will never serve one again: takes all back. @returns those on which requests waited: they are lost */
-  takeFromGone({ lending }: WorkerLink): FrontConnection[] {
-    const waiting = this.#waitingOn(lending.lender);
-    const lost = [...lending.connections].filter(({ id }) => waiting.has(id));
+  /** A worker will never serve one again: takes all back. */
+  takeFromGone({ lending }: WorkerLink): void {
     lending.waitingStates.clear();
     this.#takeThemBack(lending, [...lending.connections]);
-    return lost;
   }
 
   #takeThemBack(lending: LoanBook, connections: readonly FrontConnection[]): void {

@@ -54,15 +54,17 @@ export class WaitingRequests {
   /**
    * A request waits from now on, if it may do so here. The gate is ANSWERING.
    * @param waitsFor a `WaitsFor`
-   * @returns false when it has to be promoted: it has been under way for long, or the front does not know its connection
+   * @returns false when it has to be promoted: it has been under way for long, is large, or the front does not know its connection
    */
   enter(origin: Origin, waitsFor: number): boolean {
     const { borrower, nowMs } = this.#parts;
     const sinceMs = nowMs();
     // What waits again and again would else never be seen by the front, which ends what takes too long.
-    if (origin.isNew || !borrower.waiting.hasRoom || sinceMs - origin.beganMs >= this.#longestMs) return false;
+    if (origin.isNew || sinceMs - origin.beganMs >= this.#longestMs) return false;
+    if (!borrower.waiting.hasRoomFor(origin.bytes.length)) return false;
     const kept = outliving(origin);
-    const place = borrower.waiting.enter(origin.descriptor, origin.state, origin.isKnown);
+    const { id: request, descriptor, state, isKnown, bytes } = kept;
+    const place = borrower.waiting.enter({ request, descriptor, state, isKnown, bytes, waitsFor });
     const waiting = { origin: kept, place, waitsFor, sinceMs };
     this.#requests.set(origin.id, waiting);
     this.#byDescriptor.set(origin.descriptor, waiting);
@@ -153,7 +155,8 @@ function outliving(origin: Origin): Origin {
   const { bytes, cgi } = origin;
   // It has waited before.
   if (origin.isCopied) return origin;
-  const copy = Uint8Array.from(bytes);
+  const copy = Buffer.allocUnsafe(bytes.length);
+  copy.set(bytes);
   const at = cgi.params.byteOffset - bytes.byteOffset;
   const isView = cgi.params.buffer === bytes.buffer;
   const params = isView ? copy.subarray(at, at + cgi.params.length) : cgi.params;

@@ -9,6 +9,7 @@ import { ThreadedFront } from '../../../src/front/host/threaded.js';
 import { listenAt } from '../../../src/linux/sockets.js';
 import { tempDir } from '../../support/cleanup.js';
 import { FcgiConnection } from '../../support/fcgi-client.js';
+import { eventually } from '../../support/shared.js';
 import { ROOMY } from '../support/roomy.js';
 
 function newFront(t: TestContext, events: Partial<FrontEvents> = {}) {
@@ -154,6 +155,6 @@ describe('a front on a thread of its own', () => {
       await close();
       for (const connection of connections) await connection.closed();
     }
-    assert.equal(count(), before);
+    await eventually('all of them', () => count() === before);
   });
 });

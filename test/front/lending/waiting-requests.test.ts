@@ -76,7 +76,7 @@ describe('a request that waits on a lent connection', () => {
         for (const _ of peers) finish({ rig, worker }, 'warm');
       }
       assert.equal(worker.states.size, count);
-      for (let left = 4; left > 0; left -= 1) {
+      for (let left = 6; left > 0; left -= 1) {
         rig.send(rig.open(), request({ keepConn: false }));
         rig.settle();
         worker.tookMs = 1;
@@ -244,11 +244,31 @@ describe('a request that waits on a lent connection', () => {
     }
   });
 
-  it('is lost with its worker, and its connection is closed', () => {
+  it('ends with its worker, which is lost: it is answered with an error, and its connection is the front’s', () => {
     const { rig, worker, peer } = waiting();
     rig.killWorker(worker);
-    assert.equal(peer.closed, 'now');
+    assert.match(bodyOf(peer), /Status: 500 /);
     assert.equal(rig.front.counts().requests, 0);
+    assert.deepEqual([peer.closed, peer.lentTo], ['no', undefined]);
+    const next = rig.addWorker();
+    rig.send(peer, request({ id: 2 }));
+    rig.settle();
+    next.end(answer('of another worker'));
+    rig.settle();
+    assert.match(bodyOf(peer), /of another worker/);
+  });
+
+  it('is the front’s at once when it is larger than what is kept of it for that', () => {
+    const setting = lent();
+    const { rig, worker, peer } = setting;
+    rig.send(peer, request({ body: 'x'.repeat(5000) }));
+    rig.settle();
+    assert.equal(running(worker)?.isDirect, true);
+    worker.suspend();
+    rig.settle();
+    assert.equal(rig.front.counts().requests, 1);
+    finish(setting, 'large');
+    assert.match(bodyOf(peer), /large/);
   });
 
   it('leaves its connection where it is when others are taken back', () => {

@@ -24,7 +24,7 @@ export function httpSettings(given: Partial<HttpSettings> = {}): HttpSettings {
     connectMs: 60_000,
     answerMs: 60_000,
     totalMs: 60_000,
-    idleMs: 4_000,
+    idleMs: 60_000,
     maxBodyBytes: 1024 * 1024,
     scripts: [],
     ...given,

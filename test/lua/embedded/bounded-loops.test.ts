@@ -22,12 +22,29 @@ const WORK: Readonly<Record<string, string>> = {
   'a memory bomb in pcall': 'pcall(function() kept[#kept + 1] = ("x"):rep(1000000) .. #kept end)',
 };
 
+/** Interrupts that never come, and how often the watchdog has looked for them. */
+function countedLooks() {
+  const interrupts = {
+    looks: 0,
+    get isStopWanted() {
+      interrupts.looks += 1;
+      return false;
+    },
+    stopReason: () => new Error('it was told to stop'),
+    takeTrace: () => false,
+    traced() {},
+  };
+  return interrupts;
+}
+
 test('string.rep gives the empty string at once, however often it is repeated', () => {
-  const { evaluate, run, state } = newState();
-  assert.equal(
-    evaluate('#("").rep("", 2 ^ 31 - 1) .. #("").rep("", "2000000000") .. ("ab"):rep(3) .. ("x"):rep(-1)'),
-    '00ababab',
-  );
+  const interrupts = countedLooks();
+  const { evaluate, run, state } = newState({ interrupts });
+  assert.equal(evaluate('("ab"):rep("3") .. ("x"):rep(-1)'), 'ababab');
+  const before = interrupts.looks;
+  // It would count two billion instructions, and take seconds in which nothing interrupts it.
+  assert.equal(evaluate('#("").rep("", 2 ^ 31 - 1) .. #("").rep("", "2000000000")'), '00');
+  assert.equal(interrupts.looks, before);
   run('function main() string.rep("") end');
   assert.match(
     luaError(() => serve(state, 'main')).message,
@@ -60,25 +77,16 @@ test('table.insert refuses a position that it would have to move 2^31 items for'
 
 for (const [name, work] of Object.entries(WORK))
   test(`${name} counts as the instructions that it takes the time of, so the watchdog looks around between two of them`, () => {
-    let looks = 0;
-    const interrupts = {
-      get isStopWanted() {
-        looks += 1;
-        return false;
-      },
-      stopReason: () => new Error('it was told to stop'),
-      takeTrace: () => false,
-      traced() {},
-    };
+    const interrupts = countedLooks();
     const { run, state } = newState({ interrupts, memoryBytes: 16 << 20 });
     run(`local text, list, kept, source = ("x"):rep(200000), {}, {}, ("x=1 "):rep(20000)
       for i = 1, 20000 do list[i] = i end
       local function finalizer() local t = { 1 } end
       local function proxies() for i = 1, 50 do getmetatable(newproxy(true)).__gc = finalizer end end
       function main() for i = 1, 100 do ${work} end end`);
-    looks = 0;
+    interrupts.looks = 0;
     serve(state, 'main');
-    assert.ok(looks >= 50, `${looks} looks`);
+    assert.ok(interrupts.looks >= 50, `${interrupts.looks} looks`);
     state.close();
   });
 
@@ -91,29 +99,21 @@ const SLOW: Readonly<Record<string, string>> = {
 for (const [name, work] of Object.entries(SLOW))
   test(`${name}: where instructions take long, the watchdog looks around after fewer of them (attacks F13.5)`, () => {
     const clock = performance.now;
-    let [nowMs, looks] = [0, 0];
+    let nowMs = 0;
     // A clock on which each look at it takes as long as ten thousand slow instructions do.
     performance.now = () => {
       nowMs += 1000;
       return nowMs;
     };
     try {
-      const interrupts = {
-        get isStopWanted() {
-          looks += 1;
-          return false;
-        },
-        stopReason: () => new Error('it was told to stop'),
-        takeTrace: () => false,
-        traced() {},
-      };
+      const interrupts = countedLooks();
       const { run, state } = newState({ interrupts, memoryBytes: 16 << 20 });
       run(`local text = ("x"):rep(1000) local other = text .. "y"
         function main() for i = 1, 30000 do ${work} end end`);
-      looks = 0;
+      interrupts.looks = 0;
       serve(state, 'main');
       // Without that there would be some ten.
-      assert.ok(looks >= 1000, `${looks} looks`);
+      assert.ok(interrupts.looks >= 1000, `${interrupts.looks} looks`);
       state.close();
     } finally {
       performance.now = clock;
@@ -121,16 +121,7 @@ for (const [name, work] of Object.entries(SLOW))
   });
 
 test('short texts, and the end of a list, do not count', () => {
-  let looks = 0;
-  const interrupts = {
-    get isStopWanted() {
-      looks += 1;
-      return false;
-    },
-    stopReason: () => new Error('it was told to stop'),
-    takeTrace: () => false,
-    traced() {},
-  };
+  const interrupts = countedLooks();
   const { run, state } = newState({ interrupts });
   run(`local list = {} for i = 1, 20000 do list[i] = i end
     local text = ("x"):rep(200000)
@@ -141,8 +132,8 @@ test('short texts, and the end of a list, do not count', () => {
         s = text:sub(i, i) .. text:byte(i) .. text:find("x", i)
       end
     end`);
-  looks = 0;
+  interrupts.looks = 0;
   serve(state, 'main');
-  assert.ok(looks <= 1, `${looks} looks`);
+  assert.ok(interrupts.looks <= 1, `${interrupts.looks} looks`);
   state.close();
 });

@@ -16,7 +16,7 @@ interface Callees extends LuaApi {
   readonly original: (library: 'string' | 'table' | 'base', name: string) => Code;
 }
 
-const [NUMBER_TYPE, STRING_TYPE, TABLE_TYPE] = [3, 4, 5];
+const [STRING_TYPE, TABLE_TYPE] = [4, 5];
 /** A local variable of a replacement: how many results there are. */
 const RESULTS = 1;
 /** What a cycle of the collector counts: there is a look between two of them. */
@@ -107,7 +107,7 @@ export function bounded({ lua, original }: Callees, data: Buffer, count: number)
         // The empty string, however often, is the empty string.
         [op.get(L), op.i32(1), lua('lua_type'), op.i32(STRING_TYPE), op.i32Eq],
         [length, op.i32Eqz, op.i32And],
-        [op.get(L), op.i32(2), lua('lua_type'), op.i32(NUMBER_TYPE), op.i32Eq, op.i32And],
+        [op.get(L), op.i32(2), lua('lua_isnumber'), op.i32And],
         op.if([op.get(L), op.i32(1), lua('lua_settop')], op.i32(1), op.return),
         [op.get(L), op.get(L), op.i32(2), lua('lua_tointeger'), op.call(count)],
         [op.get(L), original('string', 'rep')],

@@ -221,6 +221,8 @@ describe('accepting', () => {
     client.send(request({ body: 'still there' }));
     assert.equal(text(rig.response(client)), answer('still there'));
     rig.calls.waitForInput = () => true;
+    // Noticed at the next tick.
+    rig.tick();
     assert.equal(text(rig.response(late)), answer('late'));
   });
 
