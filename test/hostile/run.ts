@@ -203,7 +203,7 @@ export async function runHostile(t: Cleanup, options: HostileOptions): Promise<V
       engine = "${engine}"; io = "${io}"; root = ${JSON.stringify(scripts)}
       workers = ${WORKERS}; states = 12; clones = 2; memory = ${MEMORY_MIB} * 1024 * 1024
       watchdog = ${WATCHDOG_S}; sweep = 100; queuetimeout = 120
-      shared = { d = 65536 }; http = { allow = { "127.0.0.1:${upstream}" }, timeout = 5 }
+      shared = { d = 65536 }; http = { allow = { "127.0.0.1:${upstream}" }, timeout = 30 }
       keys = { k = { ("0123456789abcdef"):rep(2) } }`,
   });
   const run = new HostileRun(options, server, upstream);
