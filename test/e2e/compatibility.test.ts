@@ -231,10 +231,16 @@ describe('with the Debian sample settings of the C daemon', () => {
 
   it('numbers, times and globals of the module work from request to request', async () => {
     const year = new Date().getFullYear();
-    for (const hits of [1, 2, 3]) {
+    const answer = new RegExp(`^(\\d+) 1\\.5\\n(?:${year}|${year + 1}) true later$`);
+    // A worker that has not said yet that it is free has the script cloned, and each clone counts for itself.
+    let most = 0;
+    await eventually('a third request to one state', async () => {
       const { text } = await get('/numbers.lua');
-      assert.match(text, new RegExp(`^${hits} 1\\.5\\n(?:${year}|${year + 1}) true later$`));
-    }
+      const hits = Number((answer.exec(text) ?? assert.fail(text))[1]);
+      assert.ok(hits >= 1 && hits <= most + 1, `${hits} after ${most}`);
+      most = Math.max(most, hits);
+      return most === 3;
+    });
   });
 
   it('a site of several files connects once and reads its form', async () => {
