@@ -6,8 +6,9 @@ import type { RowTaker } from './mysql-task.js';
 import { type Column, writeMysqlValue } from './mysql-values.js';
 import type { RowSink } from './sql.js';
 
-/** Rows that wait here before the socket is paused. */
+/** Rows, and bytes of their values, that wait here before the socket is paused. */
 const WAITING_AT_MOST = 256;
+const WAITING_BYTES = 1024 * 1024;
 
 export class MysqlCursor implements RowTaker {
   /** Resolves when the columns are known, or the statement is over; rejects when it fails before. */
@@ -15,6 +16,7 @@ export class MysqlCursor implements RowTaker {
   readonly #client: { pause(): void; resume(): void };
   #columns: readonly Column[] = [];
   #rows: (readonly unknown[])[] = [];
+  #waitingBytes = 0;
   #hasEnded = false;
   #isPaused = false;
   #isDiscarded = false;
@@ -61,18 +63,22 @@ export class MysqlCursor implements RowTaker {
   row(values: readonly unknown[]): void {
     if (this.#isDiscarded) return;
     this.#rows.push(values);
-    if (this.#rows.length >= WAITING_AT_MOST && !this.#isPaused) {
+    this.#waitingBytes += bytesOf(values);
+    const isEnough = this.#rows.length >= WAITING_AT_MOST || this.#waitingBytes >= WAITING_BYTES;
+    if (isEnough && !this.#isPaused) {
       this.#isPaused = true;
       this.#client.pause();
     }
     this.#notify();
   }
 
+  /** Ends early when there are more bytes than are allowed. */
   async fetch(maxRows: number, sink: RowSink): Promise<void> {
     sink.begin(this.#columns.map(({ name }) => name));
-    while (sink.count < maxRows) {
+    while (sink.count < maxRows && !sink.isFull) {
       const values = this.#rows.shift();
       if (values !== undefined) {
+        this.#waitingBytes -= bytesOf(values);
         for (let index = 0; index < values.length; index += 1) {
           writeMysqlValue(sink.writer, this.#columns[index] as Column, values[index]);
         }
@@ -89,6 +95,7 @@ export class MysqlCursor implements RowTaker {
   async discard(): Promise<void> {
     this.#isDiscarded = true;
     this.#rows = [];
+    this.#waitingBytes = 0;
     this.#resume();
     await this.#ended;
   }
@@ -106,4 +113,11 @@ export class MysqlCursor implements RowTaker {
     this.#isPaused = false;
     this.#client.resume();
   }
+}
+
+/** Those of texts and blobs: other values have few. */
+function bytesOf(values: readonly unknown[]): number {
+  let bytes = 0;
+  for (const value of values) if (typeof value === 'string' || Buffer.isBuffer(value)) bytes += value.length;
+  return bytes;
 }

@@ -192,7 +192,13 @@ class MysqlConnection implements SqlConnection {
       await this.cancel();
       await done;
     };
-    return { fetch: (maxRows, sink) => cursor.fetch(maxRows, sink), close, abandon: close };
+    const fetch = async (maxRows: number, sink: RowSink): Promise<void> => {
+      await cursor.fetch(maxRows, sink);
+      if (!sink.isFull) return;
+      await close();
+      throw new DataError('LUAFCGID_DATA_RESULT_SIZE', { source: this.#source.name });
+    };
+    return { fetch, close, abandon: close };
   }
 
   async cancel(): Promise<void> {

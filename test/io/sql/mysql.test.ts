@@ -212,6 +212,17 @@ describe('MariaDB', async () => {
     await until(() => one.status().busy === 0, 'the connection is given back');
   });
 
+  it('refuses rows of a cursor that are larger than a result may be, also in a transaction, which goes on', async () => {
+    const run = new TestRun(open({ connections: 1, maxResultBytes: 10_000 }));
+    const tx = await run.begin();
+    const cursor = await run.openCursor("select repeat('x', 2500) as v from seq_1_to_1000", [], tx);
+    assert.equal(((await run.do(Action.FETCH, cursor, 2)) as unknown[]).length, 2);
+    await assert.rejects(run.do(Action.FETCH, cursor, 100), code('LUAFCGID_DATA_RESULT_SIZE'));
+    assert.deepEqual(await run.query('select 1 as v', [], { handle: tx }), [{ v: 1 }]);
+    await run.do(Action.COMMIT, tx);
+    run.end();
+  });
+
   it('is reached by its socket, too, and says what it is', async () => {
     assert.match(await open({ host: '', socket: server.socket }).probe(), /MariaDB/);
   });
