@@ -46,6 +46,15 @@ const EACH_DRIVER = [
 ];
 /** These take longest. They begin first, so that none of them runs alone at the end. */
 const LONGEST = [
+  'example-applications',
+  'e2e/data',
+  'any-order',
+  'packaging/release',
+  'packaging/debian',
+  'e2e/looks',
+  'huge-texts',
+  'slow-readers',
+  'authorizer',
   'allocations',
   'hostile/embedded',
   'hostile/l',
@@ -73,8 +82,10 @@ const NOT_UNIT = /^dist\/test\/(e2e|docs|fuzz|golden|hostile|io|packaging|tortur
 const SHARING =
   /^dist\/test\/((analysis|base|cgi|channel|cli|config|fcgi|gateway|linux|logging|metrics|pool|scripts|status|structure|worker)\/|docs\/(architecture|front-tests|generated|links|lua-api|lua-types|reliability)\.|shared\/(dictionary|lock-table)\.|support\/|io\/(pool\/|sql\/placeholders|values)|front\/(?!host|io\/epoll)|lua\/(embedded\/(?!bytes))?[^/]*$)/;
 const FILES_OF_PROCESS = 12;
-/** Passes run in two lanes, so that processors are busy while the last files of a pass end. */
+/** Parts run in two lanes, so that processors are busy while the last files of a part end. */
 const LANES = 2;
+/** A pass of more files has parts: no lane is left alone with a long one. */
+const FILES_OF_PART = 50;
 /** Much of its time a file waits for processes that it has started: more files than processors run at a time. */
 const FILES_AT_A_TIME = availableParallelism() + 2;
 /** A process that takes longer hangs: it is ended, and fails. */
@@ -119,6 +130,7 @@ const engines = NATIVE_ENGINES.map((engine) => ({
 const passes = (isUnit ? [once] : [endToEnd[0], once, ...endToEnd.slice(1), ...engines])
   .map((pass) => ({ ...pass, chosen: files.filter(pass.isIn) }))
   .filter(({ chosen }) => chosen.length > 0);
+const parts = inTurns(passes.map(partsOf));
 
 const folder = mkdtempSync(join(tmpdir(), 'luafcgid-tests-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -128,12 +140,12 @@ mkdirSync(templates);
 // The user that a database runs as has to reach what is its own below.
 chmodSync(folder, 0o711);
 chmodSync(templates, 0o711);
-const lanes = Math.min(LANES, passes.length);
-const waiting = [...passes];
+const lanes = Math.min(LANES, parts.length);
+const waiting = [...parts];
 const results = [];
 await Promise.all(
   Array.from({ length: lanes }, async () => {
-    for (let pass = waiting.shift(); pass !== undefined; pass = waiting.shift()) results.push(await run(pass));
+    for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) results.push(await run(part));
   }),
 );
 console.log('');
@@ -160,13 +172,29 @@ function inProcesses(chosen, place) {
   return [...shared, ...chosen.filter((file) => !SHARING.test(file))];
 }
 
+/** The parts of a pass, each with some of its longest files. */
+function partsOf({ name, env, chosen }) {
+  const count = Math.ceil(chosen.length / FILES_OF_PART);
+  return Array.from({ length: count }, (_, part) => ({
+    name: count === 1 ? name : `${name}, part ${part + 1} of ${count}`,
+    env,
+    chosen: chosen.filter((_, at) => at % count === part),
+  }));
+}
+
+/** The first of each list, then the second ones, and so on. */
+function inTurns(lists) {
+  const longest = Math.max(...lists.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, at) => lists.flatMap((list) => list.slice(at, at + 1))).flat();
+}
+
 /** Where a file stands among the longest; behind all of them otherwise. */
 function rankOf(file) {
   const rank = LONGEST.findIndex((part) => file.includes(part));
   return rank < 0 ? LONGEST.length : rank;
 }
 
-/** Runs the files of a pass. Where another one runs beside it, what it prints comes when it has ended. */
+/** Runs the files of a part. Where another one runs beside it, what it prints comes when it has ended. */
 async function run({ name, env, chosen }) {
   const head = `\n==== ${name}: ${chosen.length} files`;
   const isAlone = lanes === 1;

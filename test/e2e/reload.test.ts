@@ -174,7 +174,7 @@ describe('SIGHUP', () => {
     assert.equal((await ask(server, 'show.lua')).status, 403);
   });
 
-  it('does not stop a server that is told to stop meanwhile from doing so', async () => {
+  itOnce('does not stop a server that is told to stop meanwhile from doing so', async () => {
     const server = common();
     server.signal('SIGHUP');
     await server.stop();
