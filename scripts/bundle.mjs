@@ -43,6 +43,8 @@ await Promise.all(
       minifySyntax: true,
       sourcemap: true,
       sourcesContent: false,
+      // As globals of Node.js each of them is behind a getter, which is called a few times for every request.
+      banner: { js: '"use strict";const{Buffer}=require("node:buffer"),{performance}=require("node:perf_hooks");' },
       logLevel: 'warning',
       plugins: [keepPlaces(program)],
     }),
