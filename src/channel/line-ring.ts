@@ -97,16 +97,25 @@ export class LineRingReader {
     return waitingIn(this.#words) > DATA_BYTES / 2;
   }
 
+  /** Bytes of whole lines that are there. */
+  get waitingBytes(): number {
+    return waitingIn(this.#words);
+  }
+
   /** Takes all whole lines that are there. */
   take(): Uint8Array {
-    const bytes = waitingIn(this.#words);
+    const taken = new Uint8Array(this.waitingBytes);
+    this.takeInto(taken, 0, taken.length);
+    return taken;
+  }
+
+  /** Takes so many of the `waitingBytes`. @param target has room for them from `start` on */
+  takeInto(target: Uint8Array, start: number, bytes: number): void {
     const read = Atomics.load(this.#words, READ);
     const at = (read >>> 0) % DATA_BYTES;
-    const taken = new Uint8Array(bytes);
     const first = this.#data.subarray(at, Math.min(DATA_BYTES, at + bytes));
-    taken.set(first, 0);
-    if (first.length < bytes) taken.set(this.#data.subarray(0, bytes - first.length), first.length);
+    target.set(first, start);
+    if (first.length < bytes) target.set(this.#data.subarray(0, bytes - first.length), start + first.length);
     Atomics.store(this.#words, READ, (read + bytes) | 0);
-    return taken;
   }
 }

@@ -127,12 +127,12 @@ export class FrontLogs {
   #takeLines(isWanted: (lines: LineRingReader) => boolean): void {
     for (const lines of this.#lines.values()) {
       if (!isWanted(lines)) continue;
-      const bytes = lines.take();
-      if (this.#batchBytes + bytes.length > BATCH_BYTES) this.#handOver();
-      if (bytes.length > BATCH_BYTES) this.#events.access(bytes);
+      const bytes = lines.waitingBytes;
+      if (this.#batchBytes + bytes > BATCH_BYTES) this.#handOver();
+      if (bytes > BATCH_BYTES) this.#events.access(lines.take());
       else {
-        this.#batch.set(bytes, this.#batchBytes);
-        this.#batchBytes += bytes.length;
+        lines.takeInto(this.#batch, this.#batchBytes, bytes);
+        this.#batchBytes += bytes;
       }
     }
   }
