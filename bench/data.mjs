@@ -15,6 +15,8 @@ import { fixed, millis, say, sayTable } from './report.mjs';
 import { median } from './statistics.mjs';
 
 const WARMUP_MS = 1000;
+/** Before the first run of each server: what is measured is one that has served this page for a while, and is compiled. */
+const FIRST_WARMUP_MS = 10_000;
 const CLIENTS = 64;
 const SLEEPERS = 500;
 /** php-fpm serves a request at a time in each child: the best of these counts. */
@@ -104,7 +106,11 @@ async function startPools(program, folder, kind, params, running) {
 
 /** @param {LoadGenerator} generator @param {import('./options.mjs').Options} options @param {string} folder @param {string} nginx */
 function meter(generator, options, folder, nginx) {
-  return async (/** @type {Asked} */ { address, pid, page, params }, /** @type {number | undefined} */ database) => {
+  return async (
+    /** @type {Asked} */ { address, pid, page, params },
+    /** @type {number | undefined} */ database,
+    isFirst = false,
+  ) => {
     const script = pageFile(page);
     const front = await startNginx(nginx, folder, { address, script, keep: true, keepalive: CLIENTS, params });
     const pids = [pid, front.pid, ...(database === undefined ? [] : [database])];
@@ -112,7 +118,8 @@ function meter(generator, options, folder, nginx) {
     const load = { expected: EXPECTED, connections: CLIENTS, keep: true, pid, path: `/${page}` };
     const job = { protocol: /** @type {const} */ ('http'), address: front.address, ...load };
     try {
-      await generator.run({ ...job, warmupMs: WARMUP_MS, measureMs: 1 });
+      const warmupMs = isFirst && !options.quick ? FIRST_WARMUP_MS : WARMUP_MS;
+      await generator.run({ ...job, warmupMs, measureMs: 1 });
       const before = all();
       const outcome = await generator.run({ ...job, warmupMs: 0, measureMs: options.seconds * 1000 });
       return { ...outcome, rate: outcome.requests / outcome.seconds, allMicros: (all() - before) / outcome.requests };
@@ -132,7 +139,7 @@ async function compare(title, measure, asked, database, count) {
     /** @type {Record<string, Awaited<ReturnType<typeof measure>>>} */
     const outcomes = {};
     for (const each of run % 2 === 0 ? asked : [...asked].reverse())
-      outcomes[each.name] = await measure(each, database);
+      outcomes[each.name] = await measure(each, database, run === 0);
     runs.push(outcomes);
   }
   const [reference] = asked;
