@@ -22,6 +22,11 @@ import {
 } from './protocol.js';
 import { Run, type Source, type SourceStatus } from './source.js';
 
+/**
+ * How often a sleeping thread looks whether a ring of the bell did not wake it. That was seen once (Node.js 20, many frames of half a
+ * ring): no operation was ever answered again, since nobody rings a bell that was rung.
+ */
+const LOOK_MS = 100;
 /** Frames taken from one ring before the next ring has its turn. */
 const FRAMES_AT_ONCE = 64;
 /** Runs that the front has ended and that are remembered until their worker says so too. */
@@ -203,11 +208,27 @@ export class IoService {
   /** Looks at all rings once per turn of the event loop while there is something in them, and sleeps otherwise. */
   #run(): void {
     this.#isRunning = true;
+    /** Which sleep it is; undefined while it is awake. Whatever would end an earlier one comes too late. */
+    let asleep: symbol | undefined;
     const turn = (): void => {
-      if (this.#takeAll()) setImmediate(turn);
-      else this.#bell.sleep(() => this.#hasWork(), turn);
+      asleep = undefined;
+      if (this.#takeAll()) {
+        setImmediate(turn);
+        return;
+      }
+      const own = Symbol('sleep');
+      asleep = own;
+      this.#bell.sleep(
+        () => this.#hasWork(),
+        () => {
+          if (asleep === own) turn();
+        },
+      );
     };
     turn();
+    setInterval(() => {
+      if (asleep !== undefined && this.#hasWork()) turn();
+    }, LOOK_MS).unref();
   }
 
   #hasWork(): boolean {

@@ -47,10 +47,14 @@ describe('the I/O thread', async () => {
   assert.ok(grant);
   let clients = 0;
 
-  async function poster(usesFutex: boolean): Promise<{ readonly id: number; readonly poster: Poster }> {
+  async function poster(
+    usesFutex: boolean,
+    bell?: SharedArrayBuffer,
+  ): Promise<{ readonly id: number; readonly poster: Poster }> {
     clients += 1;
     const parkedAt: ParkedAt = { ring: createRing(1024), usesFutex };
-    const started = new Poster({ channel: io.openChannel(clients, parkedAt), parkedAt });
+    const channel = io.openChannel(clients, parkedAt);
+    const started = new Poster({ channel: bell === undefined ? channel : { ...channel, bell }, parkedAt });
     after(() => started.end());
     return { id: clients, poster: started };
   }
@@ -67,6 +71,15 @@ describe('the I/O thread', async () => {
       assert.deepEqual(results, [[{ v: 7 }]]);
     });
   }
+
+  it('looks at its rings now and then, should its bell not have woken it', async () => {
+    const { poster: worker } = await poster(true, new SharedArrayBuffer(4));
+    // The first one may come before it sleeps.
+    for (const v of [1, 2, 3])
+      assert.deepEqual(await worker.perform({ post: [query(20 + v, 'select ?::int as v', [v])], end: [20 + v] }), [
+        [{ v }],
+      ]);
+  });
 
   it('carries what is larger than a ring, both ways, and many at once', async () => {
     const { poster: worker } = await poster(true);
