@@ -22,11 +22,12 @@ export function refusalOf({ text, words }: ScannedStatement): string | undefined
   }
   if (command === 'vacuum' && words.includes('into')) return 'VACUUM INTO is refused: it would write any file';
   if (command !== 'pragma') return undefined;
-  const [, name = second] = PRAGMA.exec(text) ?? [];
-  if (PRAGMAS.has(name.toLowerCase()) && PRAGMA.test(text)) return undefined;
-  return PRAGMAS.has(name)
+  const written = PRAGMA.exec(text)?.[1]?.toLowerCase();
+  const name = written ?? second;
+  if (!PRAGMAS.has(name)) return `the pragma ${name} is refused: it sets the connection, which others use, too`;
+  return written === undefined
     ? `a pragma is written as "pragma ${name}", without quotes, comments and names of databases but main and temp`
-    : `the pragma ${name} is refused: it sets the connection, which others use, too`;
+    : undefined;
 }
 
 export function residueOf({ text }: ScannedStatement): Residue {
